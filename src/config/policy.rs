@@ -1,0 +1,129 @@
+//! The directives that the connection machine acts on, converted once per settings.
+
+/// `outlive.disconnect`: who decides when the client goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disconnect {
+    /// `ignore_user_abort`
+    #[default]
+    Php,
+    /// The work always goes on.
+    Finish,
+    /// The work always stops.
+    Stop,
+    /// By method: GET, HEAD, OPTIONS and TRACE stop, others finish.
+    Auto,
+}
+
+/// `outlive.detect`: how a client that has gone is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detect {
+    /// At the next output, as PHP.
+    #[default]
+    Write,
+    /// By watching the socket.
+    Watch,
+}
+
+/// `outlive.half_close`: what the end of the client's sending side means to the watcher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HalfClose {
+    /// The client has gone.
+    #[default]
+    Gone,
+    /// The client only finished sending.
+    Open,
+}
+
+/// `outlive.clock`: what `max_execution_time` counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// CPU time of the request's thread.
+    #[default]
+    Cpu,
+    /// Elapsed time.
+    Wall,
+}
+
+/// `outlive.after_finish`: what output after an early finish does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterFinish {
+    /// Nothing.
+    #[default]
+    Discard,
+    /// What it does under PHP-FPM: an abort event (facts C-192, C-193).
+    Abort,
+}
+
+/// `outlive.shutdown`: what happens to the rest of the shutdown functions when one is stopped or asks to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShutdownMode {
+    /// They are skipped.
+    #[default]
+    Php,
+    /// They still run.
+    All,
+}
+
+/// What the connection machine needs of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `ignore_user_abort`, as fact C-083 reads it.
+    pub ignore_user_abort: bool,
+    /// `ignore_user_abort` is locked.
+    pub ignore_user_abort_locked: bool,
+    /// `max_execution_time` in seconds; 0 or less, or more than 999,999,999: none (C-145).
+    pub max_execution_time: i64,
+    /// `max_execution_time` is locked.
+    pub max_execution_time_locked: bool,
+    /// `max_input_time` in seconds; negative: `max_execution_time` covers the input stage too (C-163).
+    pub max_input_time: i64,
+    /// `hard_timeout` in seconds; 0 or less: none (C-155).
+    pub hard_timeout: i64,
+    /// `output_buffering`: `None` off; `Some(0)` on without a limit; `Some(n)` handed down when n bytes are held.
+    pub output_buffering: Option<usize>,
+    /// `implicit_flush`
+    pub implicit_flush: bool,
+    /// `outlive.disconnect`
+    pub disconnect: Disconnect,
+    /// `outlive.detect`
+    pub detect: Detect,
+    /// `outlive.half_close`
+    pub half_close: HalfClose,
+    /// `outlive.clock`
+    pub clock: Clock,
+    /// `outlive.max_detached`; 0: no cap.
+    pub max_detached: u32,
+    /// `outlive.max_detached_time` in seconds; 0: no cap.
+    pub max_detached_time: u32,
+    /// `outlive.shutdown_time` in seconds; `None`: as PHP.
+    pub shutdown_time: Option<u32>,
+    /// `outlive.after_finish`
+    pub after_finish: AfterFinish,
+    /// `outlive.shutdown`
+    pub shutdown: ShutdownMode,
+}
+
+impl Default for Policy {
+    /// PHP's built-in defaults for a web server.
+    fn default() -> Self {
+        Self {
+            ignore_user_abort: false,
+            ignore_user_abort_locked: false,
+            max_execution_time: 30,
+            max_execution_time_locked: false,
+            max_input_time: -1,
+            hard_timeout: 2,
+            output_buffering: None,
+            implicit_flush: false,
+            disconnect: Disconnect::default(),
+            detect: Detect::default(),
+            half_close: HalfClose::default(),
+            clock: Clock::default(),
+            max_detached: 0,
+            max_detached_time: 0,
+            shutdown_time: None,
+            after_finish: AfterFinish::default(),
+            shutdown: ShutdownMode::default(),
+        }
+    }
+}

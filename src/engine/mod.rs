@@ -1,0 +1,1 @@
+//! Clocks, threads and sockets for the machine.

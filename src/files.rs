@@ -1,0 +1,153 @@
+//! Reading files through one small trait, so that everything can be resolved from memory.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// No configuration file larger than this is read (256 MiB): bounded memory, whatever a path names.
+pub const MAX_FILE: u64 = 256 << 20;
+
+/// What a path names, symlinks followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A socket, a pipe, a device: never opened.
+    Other,
+}
+
+/// The few questions that reading configuration asks of a file system.
+pub trait Files {
+    /// The whole of a regular file. Anything else, and a file over [`MAX_FILE`], is an error.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// What the path names, symlinks followed.
+    fn kind(&self, path: &Path) -> io::Result<Kind>;
+    /// Whether the last component of the path is itself a symbolic link.
+    fn is_symlink(&self, path: &Path) -> bool;
+    /// The names in a directory, in no particular order, without `.` and `..`.
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+}
+
+/// The machine's own files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Asked before opening, because opening a pipe without a writer would wait for ever.
+        match self.kind(path)? {
+            Kind::File => {}
+            Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
+            Kind::Other => return Err(io::Error::new(io::ErrorKind::InvalidInput, "Not a regular file")),
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "File larger than 256 MiB"));
+        }
+        Ok(bytes)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Kind> {
+        let kind = std::fs::metadata(path)?.file_type();
+        Ok(if kind.is_file() {
+            Kind::File
+        } else if kind.is_dir() {
+            Kind::Directory
+        } else {
+            Kind::Other
+        })
+    }
+
+    fn is_symlink(&self, path: &Path) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_symlink())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+}
+
+/// Files that exist in memory only: for tests, fuzzing, and hosts with a store of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Memory {
+    /// No files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds or replaces a file; its directories come into being with it.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+}
+
+fn missing() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "No such file or directory")
+}
+
+impl Files for Memory {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.kind(path)? {
+            Kind::File => Ok(self.files[path].clone()),
+            _ => Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
+        }
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Kind> {
+        if self.files.contains_key(path) {
+            return Ok(Kind::File);
+        }
+        let below = self.files.range(path.to_path_buf()..).any(|(name, _)| name.starts_with(path));
+        if below { Ok(Kind::Directory) } else { Err(missing()) }
+    }
+
+    fn is_symlink(&self, _path: &Path) -> bool {
+        false
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        match self.kind(path)? {
+            Kind::Directory => {}
+            _ => return Err(io::Error::new(io::ErrorKind::NotADirectory, "Not a directory")),
+        }
+        let mut names: Vec<OsString> = self
+            .files
+            .keys()
+            .filter_map(|name| name.strip_prefix(path).ok()?.iter().next().map(OsString::from))
+            .collect();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_has_directories_where_files_are() {
+        let files = Memory::new().with("/a/b/c.ini", "x=1").with("/a/d.ini", "");
+        assert_eq!(files.read(Path::new("/a/b/c.ini")).unwrap(), b"x=1");
+        assert_eq!(files.kind(Path::new("/a/b")).unwrap(), Kind::Directory);
+        assert!(files.kind(Path::new("/a/x")).is_err());
+        assert!(files.read(Path::new("/a")).is_err());
+        assert_eq!(files.list(Path::new("/a")).unwrap(), ["b", "d.ini"]);
+        assert!(files.list(Path::new("/a/d.ini")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_opened() {
+        assert!(Disk.read(Path::new("/")).is_err());
+        assert!(Disk.read(Path::new("/dev/zero")).is_err());
+    }
+}

@@ -1,0 +1,2 @@
+//! The pure connection-handling machine.
+#![forbid(unsafe_code)]
