@@ -204,7 +204,7 @@ impl<'a> Host<'a> {
     fn run(mut self) -> Vec<String> {
         let scenario = self.scenario;
         self.play_all("main", &scenario["main"]);
-        let timer = self.machine.begin_shutdown(None);
+        let timer = self.machine.begin_shutdown(None, &mut self.events);
         self.apply(timer);
         while let Some(number) = self.machine.next_function() {
             let function = self.functions[number as usize];

@@ -35,6 +35,8 @@ pub struct Machine {
     time_is_up: bool,
     /// An abort event happened inside a hold: the last release asks `ignore`.
     owed_abort: bool,
+    /// An abort event has happened while the response was not complete.
+    noticed_gone: bool,
     finished_early: bool,
     /// Bit n: the ending with number n was a cause.
     causes: u8,
@@ -249,8 +251,10 @@ impl Machine {
     }
 
     /// The request ends: from here on shutdown functions run. `shutdown_time` is `outlive.shutdown_time`; without
-    /// it they go on with what is left (C-153).
-    pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>) -> Timer {
+    /// it they go on with what is left (C-153). Events that could only have told the program to end are settled.
+    pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>, events: &mut Events) -> Timer {
+        self.absorb(*events);
+        *events = events.without(Events::CAP.with(Events::DRAIN));
         if self.ending.is_none() {
             self.note(if self.finished_early { Ending::Finished } else { Ending::Completed });
         }
@@ -295,6 +299,11 @@ impl Machine {
     /// The stage.
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// Whether an abort event has shown that the client has gone.
+    pub fn noticed_gone(&self) -> bool {
+        self.noticed_gone
     }
 
     /// Whether this stage has been told to stop.
@@ -350,6 +359,7 @@ impl Machine {
     /// for good (C-062), and `ignore` is asked now.
     fn abort_event(&mut self) -> Verdict {
         self.status = status::ABORTED;
+        self.noticed_gone |= !self.finished_early;
         if self.way == Way::Open {
             self.way = Way::Disabled;
         }
