@@ -17,6 +17,19 @@ pub enum Disconnect {
     Auto,
 }
 
+impl Disconnect {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"php" => Some(Self::Php),
+            b"finish" => Some(Self::Finish),
+            b"stop" => Some(Self::Stop),
+            b"auto" => Some(Self::Auto),
+            _ => None,
+        }
+    }
+}
+
 /// `outlive.detect`: how a client that has gone is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detect {
@@ -25,6 +38,17 @@ pub enum Detect {
     Write,
     /// By watching the socket.
     Watch,
+}
+
+impl Detect {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"write" => Some(Self::Write),
+            b"watch" => Some(Self::Watch),
+            _ => None,
+        }
+    }
 }
 
 /// `outlive.half_close`: what the end of the client's sending side means to the watcher.
@@ -37,6 +61,17 @@ pub enum HalfClose {
     Open,
 }
 
+impl HalfClose {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"gone" => Some(Self::Gone),
+            b"open" => Some(Self::Open),
+            _ => None,
+        }
+    }
+}
+
 /// `outlive.clock`: what `max_execution_time` counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Clock {
@@ -45,6 +80,17 @@ pub enum Clock {
     Cpu,
     /// Elapsed time.
     Wall,
+}
+
+impl Clock {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"cpu" => Some(Self::Cpu),
+            b"wall" => Some(Self::Wall),
+            _ => None,
+        }
+    }
 }
 
 /// `outlive.after_finish`: what output after an early finish does.
@@ -57,6 +103,17 @@ pub enum AfterFinish {
     Abort,
 }
 
+impl AfterFinish {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"discard" => Some(Self::Discard),
+            b"abort" => Some(Self::Abort),
+            _ => None,
+        }
+    }
+}
+
 /// `outlive.shutdown`: what happens to the rest of the shutdown functions when one is stopped or asks to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShutdownMode {
@@ -65,6 +122,17 @@ pub enum ShutdownMode {
     Php,
     /// They still run.
     All,
+}
+
+impl ShutdownMode {
+    /// From the directive's text; `None`: not one of its words.
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        match text.to_ascii_lowercase().as_slice() {
+            b"php" => Some(Self::Php),
+            b"all" => Some(Self::All),
+            _ => None,
+        }
+    }
 }
 
 /// What the connection machine needs of the settings.
@@ -88,6 +156,8 @@ pub struct Policy {
     pub implicit_flush: bool,
     /// `outlive.disconnect`
     pub disconnect: Disconnect,
+    /// `outlive.disconnect` is locked: run time cannot change `ignore_user_abort` either.
+    pub disconnect_locked: bool,
     /// `outlive.detect`
     pub detect: Detect,
     /// `outlive.half_close`
@@ -119,6 +189,7 @@ impl Default for Policy {
             output_buffering: None,
             implicit_flush: false,
             disconnect: Disconnect::default(),
+            disconnect_locked: false,
             detect: Detect::default(),
             half_close: HalfClose::default(),
             clock: Clock::default(),

@@ -1,1 +1,193 @@
-//! Clocks, threads and sockets for the machine.
+//! Clocks, threads and sockets for the machine: time limits, the client watcher, the live table, draining.
+//!
+//! An [`Engine`] has at most one thread of its own, started when the first request needs it and gone with the engine. It
+//! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
+//! that are watched and requests that are suspended).
+
+mod deadlines;
+mod handle;
+mod live;
+mod shared;
+mod slot;
+mod sys;
+mod table;
+mod ticker;
+mod timing;
+mod word;
+
+pub use handle::{Answer, Handle, Options};
+pub use live::{Row, Watching};
+pub use slot::Host;
+
+pub(crate) use slot::Slot;
+pub(crate) use word::TAG_BITS;
+
+use crate::config::Settings;
+use crate::error::{Code, Error, Result};
+use crate::request::{Ending, Events};
+use shared::Shared;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use table::Table;
+
+/// How an engine is made.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Requests that may be live at once; at most 4,194,304.
+    pub most_requests: u32,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { most_requests: shared::MOST_REQUESTS }
+    }
+}
+
+/// How long requests that were told to stop may take to their next safe point before a drain forces them.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a drain looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Keeps many requests at once. Shared by all threads of a process; not by its forked children.
+pub struct Engine<H: Host> {
+    shared: Arc<Shared>,
+    table: Arc<Table<H>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    has_thread: AtomicBool,
+}
+
+impl<H: Host> Engine<H> {
+    /// An engine without requests and without a thread.
+    pub fn new(options: EngineOptions) -> Result<Self> {
+        if options.most_requests == 0 || options.most_requests > shared::MOST_REQUESTS {
+            let most = shared::MOST_REQUESTS;
+            let asked = options.most_requests;
+            let message = format!("an engine may hold from 1 to {most} requests at once, not {asked}");
+            return Err(Error::new(Code::Argument, message));
+        }
+        let shared = Arc::new(Shared::new()?);
+        let table = Arc::new(Table::new(&shared, options.most_requests));
+        Ok(Self { shared, table, thread: Mutex::new(None), has_thread: AtomicBool::new(false) })
+    }
+
+    /// Begins a request on the calling thread.
+    pub fn begin(&self, settings: &Arc<Settings>, options: Options<'_, H>) -> Result<Handle<'_, H>> {
+        self.try_begin(settings, options).map_err(|code| Error::new(code, code.text()))
+    }
+
+    pub(crate) fn try_begin(
+        &self,
+        settings: &Arc<Settings>,
+        options: Options<'_, H>,
+    ) -> std::result::Result<Handle<'_, H>, Code> {
+        if self.shared.fork.is_child() {
+            return Err(Code::Forked);
+        }
+        if self.shared.draining.load(SeqCst) {
+            return Err(Code::Draining);
+        }
+        if !self.has_thread.load(Relaxed) {
+            self.start_thread()?;
+        }
+        let slot = self.table.take().ok_or(Code::Full)?;
+        let handle = handle::begin(slot, settings, options)?;
+        // Asked again, now that a drain would see the request: one of the two notices the other.
+        if self.shared.draining.load(SeqCst) {
+            let _ = handle.end(|_, _| false);
+            self.table.give_back(slot);
+            return Err(Code::Draining);
+        }
+        Ok(handle)
+    }
+
+    /// Ends a request; see [`Handle::end`]. Its place is free again.
+    pub fn end(
+        &self,
+        request: Handle<'_, H>,
+        call: impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> std::result::Result<Ending, Code> {
+        let ending = request.end(call)?;
+        self.table.give_back(request.slot);
+        Ok(ending)
+    }
+
+    #[cold]
+    fn start_thread(&self) -> std::result::Result<(), Code> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
+            let builder = std::thread::Builder::new().name("outlive".into());
+            self.shared.set_asleep(false);
+            let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
+            *thread = Some(spawned.map_err(|_| Code::System)?);
+            self.has_thread.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether any request is in flight.
+    pub fn is_idle(&self) -> bool {
+        self.table.used().all(|slot| !slot.word.load().is_live())
+    }
+
+    /// Takes no new requests, waits for those in flight, detached ones included, then tells the rest to stop with ending
+    /// SHUTDOWN, waits two seconds more, and forces what still runs. `Err(Timeout)`: something still runs.
+    pub fn drain(&self, time: Duration) -> Answer {
+        if self.shared.fork.is_child() {
+            return Err(Code::Forked);
+        }
+        self.shared.draining.store(true, SeqCst);
+        if self.wait_until_idle(time) {
+            return Ok(Code::Ok);
+        }
+        for slot in self.table.used() {
+            let generation = slot.word.load().generation();
+            slot.word.raise(generation, Events::DRAIN.0.into(), 0);
+            slot.look_at(0);
+        }
+        self.shared.wake();
+        if self.wait_until_idle(GRACE) {
+            return Ok(Code::Ok);
+        }
+        for slot in self.table.used().filter(|slot| slot.word.load().is_live()) {
+            ticker::force(slot, slot.word.load().generation(), Ending::Shutdown);
+        }
+        if self.wait_until_idle(LOOK) { Ok(Code::Ok) } else { Err(Code::Timeout) }
+    }
+
+    fn wait_until_idle(&self, time: Duration) -> bool {
+        let until = Instant::now().checked_add(time);
+        loop {
+            if self.is_idle() {
+                return true;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Whether this is a forked child's view of its parent's engine.
+    pub fn is_forked(&self) -> bool {
+        self.shared.fork.is_child()
+    }
+}
+
+impl<H: Host> Drop for Engine<H> {
+    /// Ends the thread. In a forked child there is none to end.
+    fn drop(&mut self) {
+        if self.shared.fork.is_child() {
+            return;
+        }
+        self.shared.closing.store(true, SeqCst);
+        self.shared.wake();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // A callback of the engine's own thread may be what drops the engine; it cannot wait for itself.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}

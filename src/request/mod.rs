@@ -1,2 +1,24 @@
-//! The pure connection-handling machine.
+//! The connection-handling machine: what PHP does when a client goes, when time is up and when a request ends.
+//!
+//! [`Machine`] is pure: it has no clock, no thread and no socket. Events go in (output to be written, the client has gone,
+//! time is up, the host ends), decisions come out ([`Verdict`], [`Timer`], the next shutdown function). The two effects
+//! it needs on the way, a write and a flush, are asked of an [`Output`] that the caller brings along, so that a
+//! million traces can be replayed in memory. Numbers such as C-063 are facts observed on real PHP.
+//!
+//! | who calls | when | answer |
+//! | --- | --- | --- |
+//! | [`Machine::check`], [`write`](Machine::write), [`flush`](Machine::flush), [`finish`](Machine::finish), [`release`](Machine::release) | safe points | [`Verdict`] |
+//! | [`Machine::begin_shutdown`], [`next_function`](Machine::next_function), [`function_returned`](Machine::function_returned), [`end_output`](Machine::end_output) | the endings, in this order | what runs next |
 #![forbid(unsafe_code)]
+
+mod limit;
+mod machine;
+mod output;
+mod run_time;
+mod words;
+
+pub use limit::{Timer, effective_limit};
+pub use machine::Machine;
+pub use output::Output;
+pub use run_time::{Change, RunTime};
+pub use words::{Begin, Ending, Events, Stage, Verdict, status};

@@ -1,0 +1,550 @@
+//! What a host does with one request: the machine, driven on real threads.
+//!
+//! A call takes the request's owned part for itself and gives it back before it returns; a second call meanwhile, from
+//! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
+//! quick paths (`check`, a plain `write`, `set_time_limit`) take nothing and only look at atomics.
+
+use super::live::Row;
+use super::shared::Shared;
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::sys;
+use super::word::{FACT_GONE, TAG_BITS};
+use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
+use crate::error::Code;
+use crate::request::{Begin, Change, Ending, Events, Output, Stage, Timer, Verdict, effective_limit};
+use atomic_refcell::AtomicRefMut;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// What a call on a request answers: a good outcome, or why not.
+pub type Answer = std::result::Result<Code, Code>;
+
+/// Names one request of an engine. Copies name the same request; after its end every call says `Ended` (a name is
+/// told from later ones in the same place 256 times over).
+pub struct Handle<'e, H: Host> {
+    pub(crate) slot: &'e Slot<H>,
+    pub(crate) tag: u64,
+}
+
+impl<H: Host> Clone for Handle<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H: Host> Copy for Handle<'_, H> {}
+
+/// The host, as the machine sees it.
+struct Below<'a, H: Host>(&'a Slot<H>);
+
+impl<H: Host> Output for Below<'_, H> {
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let went_well = self.0.host.write(bytes);
+        if went_well {
+            self.0.count_written(bytes.len());
+        }
+        went_well
+    }
+
+    fn flush(&mut self) -> bool {
+        self.0.host.flush()
+    }
+}
+
+/// A write that has failed already.
+struct Failed;
+
+impl Output for Failed {
+    fn write(&mut self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn flush(&mut self) -> bool {
+        false
+    }
+}
+
+/// A call that has the owned part; what it changed is published when it ends.
+struct Inside<'e, H: Host> {
+    slot: &'e Slot<H>,
+    owned: AtomicRefMut<'e, Owned<H>>,
+    generation: u64,
+    before: Events,
+    events: Events,
+}
+
+impl<H: Host> Inside<'_, H> {
+    fn apply(&self, timer: Timer) {
+        match timer {
+            Timer::Keep => {}
+            Timer::Start(seconds) => self.slot.start_limit(seconds),
+            Timer::Stop => self.slot.start_limit(0),
+        }
+    }
+
+    fn policy(&self) -> Option<&Policy> {
+        self.owned.settings.as_deref().map(Settings::policy)
+    }
+
+    /// `set_time_limit` left only a number behind; here it becomes the directive's text (C-144).
+    fn write_limit_text(&mut self) {
+        let seconds = self.slot.limit_text.swap(NO_LIMIT_TEXT, Relaxed);
+        if seconds != NO_LIMIT_TEXT {
+            self.owned.run_time.put(b"max_execution_time", seconds.to_string().as_bytes());
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::None => {}
+            Change::IgnoreUserAbort(ignore) => self.owned.machine.set_ignore(ignore),
+            Change::TimeLimit(seconds) => self.apply(effective_limit(seconds)),
+            Change::Disconnect(disconnect) => {
+                let directive = self.ignore_directive();
+                self.owned.machine.set_disconnect(disconnect, directive);
+            }
+            Change::AfterFinish(after_finish) => self.owned.machine.set_after_finish(after_finish),
+            Change::Shutdown(shutdown) => self.owned.machine.set_shutdown(shutdown),
+        }
+    }
+
+    fn ignore_directive(&self) -> bool {
+        let Owned { settings, run_time, .. } = &*self.owned;
+        let text = settings.as_deref().and_then(|settings| run_time.get(settings, b"ignore_user_abort"));
+        text.is_some_and(|text| Change::of(b"ignore_user_abort", text) == Change::IgnoreUserAbort(true))
+    }
+
+    /// The machine's part of the published facts.
+    fn facts(&self) -> u32 {
+        let machine = &self.owned.machine;
+        let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        machine.stage() as u32
+            | bit(machine.is_held(), facts::HELD)
+            | bit(machine.is_finished(), facts::FINISHED)
+            | bit(machine.ignores_abort(), facts::IGNORES)
+            | bit(machine.is_direct(), facts::DIRECT)
+    }
+}
+
+impl<H: Host> Drop for Inside<'_, H> {
+    fn drop(&mut self) {
+        let machine = &self.owned.machine;
+        let after = match machine.is_stopped() {
+            true => self.events.with(Events::STOPPED),
+            false => self.events.without(Events::STOPPED),
+        };
+        let (status, gone) = (machine.status(), machine.noticed_gone());
+        if self.slot.status.load(Relaxed) != u32::from(status) {
+            self.slot.status.store(status.into(), Relaxed);
+        }
+        let old = self.slot.facts.load(Relaxed);
+        let new = old & !facts::OF_MACHINE | self.facts();
+        if new != old {
+            self.slot.facts.store(new, Relaxed);
+        }
+        self.slot.word.settle(self.before, after);
+        if gone && self.slot.word.raise(self.generation, FACT_GONE, FACT_GONE) {
+            self.slot.detached(self.generation);
+        }
+    }
+}
+
+impl<H: Host> Slot<H> {
+    fn start_limit(&self, seconds: u32) {
+        let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
+        let now = self.shared.now();
+        self.look_at(self.timing.start(seconds, now, cpu));
+    }
+
+    fn count_written(&self, bytes: usize) {
+        // One writer at a time, so no read-modify-write is needed.
+        self.written.store(self.written.load(Relaxed) + bytes as u64, Relaxed);
+    }
+}
+
+/// What a host says when a request begins.
+pub struct Options<'a, H: Host> {
+    /// Shown to people; at most 96 bytes are kept.
+    pub label: &'a [u8],
+    /// The method; empty: unknown.
+    pub method: &'a [u8],
+    /// A connected socket to watch where `outlive.detect` says so; it stays the host's.
+    pub socket: Option<i32>,
+    /// The request begins in the input stage.
+    pub reading_input: bool,
+    /// The host's side.
+    pub callbacks: H::Callbacks,
+}
+
+/// Begins a request in a slot that nobody else has.
+pub(super) fn begin<'e, H: Host>(
+    slot: &'e Slot<H>,
+    settings: &Arc<Settings>,
+    options: Options<'_, H>,
+) -> Result<Handle<'e, H>, Code> {
+    let policy = settings.policy();
+    let begin = Begin::of_method(options.method, options.reading_input);
+    slot.host.attach(options.callbacks);
+    let mut owned = slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
+    let timer = owned.machine.begin(policy, begin);
+    owned.run_time.reset();
+    owned.settings = Some(Arc::clone(settings));
+    owned.socket = options.socket.filter(|_| policy.detect == Detect::Watch);
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    let fixed = bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
+        | bit(policy.clock == Clock::Cpu, facts::CPU)
+        | bit(slot.host.wants_notice(), facts::NOTICE)
+        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN);
+    slot.facts.store(fixed, Relaxed);
+    slot.status.store(0, Relaxed);
+    slot.written.store(0, Relaxed);
+    slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
+    slot.max_detached.store(policy.max_detached, Relaxed);
+    slot.max_detached_time.store(policy.max_detached_time, Relaxed);
+    slot.method.store(super::slot::pack(options.method), Relaxed);
+    slot.set_label(options.label);
+    slot.began.store(slot.shared.now(), Relaxed);
+    slot.timing.begin(policy.hard_timeout);
+    slot.word.turn(true);
+    let generation = slot.word.load().generation();
+    let inside = Inside { slot, owned, generation, before: Events::NONE, events: Events::NONE };
+    inside.apply(timer);
+    if let Some(socket) = inside.owned.socket {
+        // Not a socket, or a file: nothing to watch, and the live table says so.
+        if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
+            slot.facts.fetch_or(facts::WATCHED, Relaxed);
+        }
+    }
+    Ok(Handle { slot, tag: generation & TAG_BITS })
+}
+
+impl<'e, H: Host> Handle<'e, H> {
+    fn shared(&self) -> &Shared {
+        &self.slot.shared
+    }
+
+    fn is_forked(&self) -> Result<(), Code> {
+        if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
+    }
+
+    fn enter(&self) -> Result<Inside<'e, H>, Code> {
+        self.is_forked()?;
+        if !self.slot.word.load().is_tagged(self.tag) {
+            return Err(Code::Ended);
+        }
+        let owned = self.slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
+        let word = self.slot.word.load();
+        if !word.is_tagged(self.tag) {
+            return Err(Code::Ended);
+        }
+        let events = word.events();
+        let mut inside = Inside { slot: self.slot, owned, generation: word.generation(), before: events, events };
+        inside.owned.machine.absorb(events);
+        Ok(inside)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.slot.word.is_quiet(self.tag) && !self.shared().fork.is_child()
+    }
+
+    /// The input has been read: the running stage begins.
+    pub fn run(&self) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        let Owned { machine, settings, .. } = &mut **owned;
+        let policy = settings.as_deref().ok_or(Code::Ended)?.policy();
+        let timer = machine.run(policy, events).ok_or(Code::Stage)?;
+        inside.apply(timer);
+        Ok(Code::Ok)
+    }
+
+    /// A safe point. `Stop`: the request should end now.
+    #[inline]
+    pub fn check(&self) -> Answer {
+        if self.is_quiet() { Ok(Code::Ok) } else { self.check_slowly() }
+    }
+
+    #[cold]
+    fn check_slowly(&self) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        Ok(said(owned.machine.check(events)))
+    }
+
+    /// Output, as echo.
+    #[inline]
+    pub fn write(&self, bytes: &[u8]) -> Answer {
+        if self.slot.facts.load(Relaxed) & facts::DIRECT == 0 || bytes.is_empty() || !self.is_quiet() {
+            return self.write_slowly(bytes, &mut Below(self.slot));
+        }
+        if self.slot.host.write(bytes) {
+            self.slot.count_written(bytes.len());
+            return Ok(Code::Ok);
+        }
+        self.write_slowly(bytes, &mut Failed)
+    }
+
+    #[cold]
+    fn write_slowly(&self, bytes: &[u8], output: &mut impl Output) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        Ok(said(owned.machine.write(bytes, output, events)))
+    }
+
+    /// `flush()`
+    pub fn flush(&self) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        Ok(said(owned.machine.flush(&mut Below(self.slot), events)))
+    }
+
+    /// `fastcgi_finish_request()`: `Already` where the response was complete before.
+    pub fn finish(&self) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        if !matches!(owned.machine.stage(), Stage::Running | Stage::Shutdown) {
+            return Err(Code::Stage);
+        }
+        Ok(match owned.machine.finish(&mut Below(self.slot), events) {
+            Ok(true) => Code::Ok,
+            Ok(false) => Code::Already,
+            Err(()) => Code::Stop,
+        })
+    }
+
+    /// The host saw the client go. From any thread and from signal handlers.
+    pub fn client_gone(&self) -> Answer {
+        self.is_forked()?;
+        let word = self.slot.word.load();
+        if !word.is_tagged(self.tag) {
+            return Err(Code::Ended);
+        }
+        self.slot.client_gone(word.generation());
+        Ok(Code::Ok)
+    }
+
+    /// Whether the client has gone.
+    pub fn is_gone(&self) -> Result<bool, Code> {
+        self.is_forked()?;
+        let word = self.slot.word.load();
+        if word.is_tagged(self.tag) { Ok(word.is_gone()) } else { Err(Code::Ended) }
+    }
+
+    /// `connection_status()`
+    pub fn connection_status(&self) -> Result<u8, Code> {
+        Ok(self.enter()?.owned.machine.status())
+    }
+
+    /// `ignore_user_abort()`: sets it (`None`: only asks) and returns the value in force before. Locked, it
+    /// changes nothing (C-086).
+    pub fn ignore_user_abort(&self, enable: Option<bool>) -> Result<bool, Code> {
+        let mut inside = self.enter()?;
+        let before = inside.owned.machine.ignores_abort();
+        let policy = inside.policy().ok_or(Code::Ended)?;
+        let locked = policy.ignore_user_abort_locked || policy.disconnect_locked;
+        if let (Some(ignore), false) = (enable, locked) {
+            inside.owned.machine.set_ignore(ignore);
+            inside.owned.run_time.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
+        }
+        Ok(before)
+    }
+
+    /// `set_time_limit()`: a full number of seconds from now; 0 or less: none. `Locked` where an admin layer set the
+    /// limit; the running one is untouched then (C-087).
+    #[inline]
+    pub fn set_time_limit(&self, seconds: i64) -> Answer {
+        let word = self.slot.word.load();
+        if !word.is_tagged(self.tag) || self.shared().fork.is_child() {
+            return self.check_slowly();
+        }
+        let facts = self.slot.facts.load(Relaxed);
+        if facts & facts::LIMIT_LOCKED != 0 {
+            return Err(Code::Locked);
+        }
+        if facts & facts::STAGE == Stage::Input as u32 {
+            return Err(Code::Stage);
+        }
+        // i64::MIN stands for "nothing said"; one more is as negative.
+        self.slot.limit_text.store(seconds.max(NO_LIMIT_TEXT + 1), Relaxed);
+        self.slot.start_limit(match effective_limit(seconds) {
+            Timer::Start(seconds) => seconds,
+            _ => 0,
+        });
+        Ok(Code::Ok)
+    }
+
+    /// Registers a shutdown function; it runs at every ending, once, in order.
+    pub fn register(&self, function: H::Function) -> Answer {
+        let mut inside = self.enter()?;
+        match inside.owned.machine.stage() {
+            Stage::FinalFlush | Stage::Ended => return Err(Code::Stage),
+            _ => {}
+        }
+        inside.owned.machine.register().ok_or(Code::Full)?;
+        inside.owned.functions.push(Some(function));
+        Ok(Code::Ok)
+    }
+
+    /// No stop is delivered from here …
+    pub fn hold(&self) -> Answer {
+        if self.enter()?.owned.machine.hold() { Ok(Code::Ok) } else { Err(Code::Full) }
+    }
+
+    /// … to here: the last release delivers one that waited.
+    pub fn release(&self) -> Answer {
+        let mut inside = self.enter()?;
+        let Inside { owned, events, .. } = &mut inside;
+        owned.machine.release(events).map(said).ok_or(Code::Stage)
+    }
+
+    /// The calling thread stops working on the request: CPU time is not charged until [`Handle::resume`].
+    pub fn suspend(&self) -> Answer {
+        let inside = self.enter()?;
+        let before = inside.slot.facts.fetch_or(facts::SUSPENDED, Relaxed);
+        if before & facts::SUSPENDED != 0 {
+            return Err(Code::Stage);
+        }
+        inside.slot.timing.suspend();
+        Ok(Code::Ok)
+    }
+
+    /// The calling thread goes on with it.
+    pub fn resume(&self) -> Answer {
+        let inside = self.enter()?;
+        if inside.slot.facts.load(Relaxed) & facts::SUSPENDED == 0 {
+            return Err(Code::Stage);
+        }
+        let due = inside.slot.timing.resume(inside.slot.shared.now());
+        inside.slot.facts.fetch_and(!facts::SUSPENDED, Relaxed);
+        inside.slot.look_at(due);
+        Ok(Code::Ok)
+    }
+
+    /// A directive as it is in force now; `visit` sees the text, a NUL behind it that is not counted.
+    pub fn ini_get<T>(&self, name: &[u8], visit: impl FnOnce(&[u8]) -> T) -> Result<T, Code> {
+        let mut inside = self.enter()?;
+        inside.write_limit_text();
+        let Owned { settings, run_time, .. } = &*inside.owned;
+        let settings = settings.as_deref().ok_or(Code::Ended)?;
+        run_time.get(settings, name).map(visit).ok_or(Code::NotFound)
+    }
+
+    /// `ini_set()`; `previous` sees the value before.
+    pub fn ini_set(&self, name: &[u8], value: &[u8], previous: impl FnOnce(&[u8])) -> Answer {
+        let mut inside = self.enter()?;
+        inside.write_limit_text();
+        let Owned { settings, run_time, .. } = &mut *inside.owned;
+        let (change, before) = run_time.set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
+        previous(before);
+        inside.change(change);
+        Ok(Code::Ok)
+    }
+
+    /// `ini_restore()`
+    pub fn ini_restore(&self, name: &[u8]) -> Answer {
+        let mut inside = self.enter()?;
+        inside.write_limit_text();
+        let Owned { settings, run_time, .. } = &mut *inside.owned;
+        let change = run_time.restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        inside.change(change);
+        Ok(Code::Ok)
+    }
+
+    /// Why it ends; `None`: nothing has ended it yet.
+    pub fn ending(&self) -> Result<Option<Ending>, Code> {
+        Ok(self.enter()?.owned.machine.ending())
+    }
+
+    /// The host ends this stage early, as `exit()`.
+    pub fn exit(&self, ending: Ending) -> Answer {
+        let mut inside = self.enter()?;
+        if inside.owned.machine.stage() > Stage::Shutdown {
+            return Err(Code::Stage);
+        }
+        inside.owned.machine.exit(ending);
+        Ok(Code::Ok)
+    }
+
+    /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
+    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on.
+    pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
+        let mut inside = self.enter()?;
+        if inside.owned.machine.stage() > Stage::Running {
+            return Err(Code::Stage);
+        }
+        if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
+            return Err(Code::Busy); // an end waits for the callback that is calling
+        }
+        let shutdown_time = inside.policy().and_then(|policy| policy.shutdown_time);
+        let Inside { owned, events, .. } = &mut inside;
+        let timer = owned.machine.begin_shutdown(shutdown_time, events);
+        inside.apply(timer);
+        if !inside.owned.functions.is_empty() {
+            drop(inside);
+            self.run_functions(&mut call)?;
+            inside = self.enter()?;
+        }
+        inside.owned.machine.end_output(&mut Below(self.slot));
+        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        self.leave(inside);
+        self.shared().counters.ended(ending);
+        Ok(ending)
+    }
+
+    /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
+    fn run_functions(&self, call: &mut impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(), Code> {
+        let began = sys::coarse_ns();
+        loop {
+            let mut inside = self.enter()?;
+            let Some(number) = inside.owned.machine.next_function() else { break };
+            let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+            let function = inside.owned.functions[number as usize].take();
+            drop(inside);
+            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
+            self.shared().counters.functions.fetch_add(1, Relaxed);
+            self.enter()?.owned.machine.function_returned(asks_to_stop);
+        }
+        let mut functions = std::mem::take(&mut self.enter()?.owned.functions);
+        functions.clear();
+        self.enter()?.owned.functions = functions;
+        self.shared().counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
+        Ok(())
+    }
+
+    /// The slot forgets the request.
+    fn leave(&self, mut inside: Inside<'e, H>) {
+        let slot = self.slot;
+        inside.owned.settings = None;
+        inside.owned.functions.clear();
+        if let Some(socket) = inside.owned.socket.take() {
+            slot.shared.poll.remove(socket);
+        }
+        slot.timing.end();
+        let facts = slot.facts.load(Relaxed);
+        drop(inside);
+        if slot.word.turn(false).is_gone() {
+            slot.shared.counters.detached.fetch_sub(1, SeqCst);
+        }
+        if facts & facts::NOTICE != 0 {
+            // A callback that began before the turn has returned when the lock is ours; none begins after it.
+            drop(slot.notifying.lock());
+        }
+    }
+
+    /// The request as the live table shows it.
+    pub fn row(&self) -> Option<Row> {
+        Row::of(self.slot).filter(|_| self.slot.word.load().is_tagged(self.tag))
+    }
+
+    /// Where C reads the events that wait for this request.
+    pub(crate) fn flags(&self) -> *const u32 {
+        self.slot.word.as_ptr()
+    }
+}
+
+fn said(verdict: Verdict) -> Code {
+    match verdict {
+        Verdict::Go => Code::Ok,
+        Verdict::Stop => Code::Stop,
+    }
+}

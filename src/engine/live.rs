@@ -1,0 +1,142 @@
+//! What people may see of an engine: the requests in flight, and numbers.
+
+use super::Engine;
+use super::slot::{Host, Slot, facts};
+use crate::request::{Ending, Stage};
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How well a client is being watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watching {
+    /// Its socket is watched.
+    Socket,
+    /// Nobody watches: output will tell, or the host.
+    No,
+}
+
+/// One request in flight. Read without stopping it, so that columns may be of slightly different moments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The host's label, at most 96 bytes.
+    pub label: Vec<u8>,
+    /// The method, at most eight bytes.
+    pub method: Vec<u8>,
+    /// Milliseconds since it began.
+    pub age_ms: u64,
+    /// Where it is on its way.
+    pub stage: Stage,
+    /// `connection_status()`
+    pub status: u8,
+    /// Milliseconds since the client went; `None`: it is there, as far as anybody knows.
+    pub gone_ms: Option<u64>,
+    /// A hold is open.
+    pub held: bool,
+    /// An abort would be ignored now.
+    pub ignores_abort: bool,
+    /// The response was finished early.
+    pub finished: bool,
+    /// The time limit in force in seconds; 0: none.
+    pub time_limit: u32,
+    /// Bytes handed to the host.
+    pub written: u64,
+    /// The thread that works on it, as the kernel numbers it.
+    pub thread: u32,
+    /// How well the client is being watched.
+    pub watching: Watching,
+}
+
+impl Row {
+    pub(super) fn of<H: Host>(slot: &Slot<H>) -> Option<Self> {
+        let word = slot.word.load();
+        if !word.is_live() {
+            return None;
+        }
+        let facts = slot.facts.load(Relaxed);
+        let now = slot.shared.now();
+        let since = |then: u64| now.saturating_sub(then);
+        let mut method = slot.method.load(Relaxed).to_ne_bytes().to_vec();
+        method.retain(|&byte| byte != 0);
+        let row = Self {
+            label: slot.label(),
+            method,
+            age_ms: since(slot.began.load(Relaxed)),
+            stage: match facts & facts::STAGE {
+                0 => Stage::Input,
+                1 => Stage::Running,
+                2 => Stage::Shutdown,
+                3 => Stage::FinalFlush,
+                _ => Stage::Ended,
+            },
+            status: slot.status.load(Relaxed) as u8,
+            gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
+            held: facts & facts::HELD != 0,
+            ignores_abort: facts & facts::IGNORES != 0,
+            finished: facts & facts::FINISHED != 0,
+            time_limit: slot.timing.seconds(),
+            written: slot.written.load(Relaxed),
+            thread: slot.timing.thread(),
+            watching: if facts & facts::WATCHED != 0 { Watching::Socket } else { Watching::No },
+        };
+        // A request that ended while it was read is not a row; one that took its place is the next reader's.
+        (slot.word.load().generation() == word.generation()).then_some(row)
+    }
+}
+
+impl<H: Host> Engine<H> {
+    /// The requests in flight, in no particular order.
+    pub fn requests(&self) -> impl Iterator<Item = Row> {
+        self.table.used().filter_map(Row::of)
+    }
+
+    /// The engine's numbers as Prometheus text.
+    pub fn metrics(&self) -> String {
+        let counters = &self.shared.counters;
+        let (mut in_flight, mut gone) = (0, 0);
+        for row in self.requests() {
+            in_flight += 1;
+            gone += u64::from(row.gone_ms.is_some());
+        }
+        let mut text = String::new();
+        let mut metric = |name: &str, kind: &str, help: &str, values: &[(&str, u64)]| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for (label, value) in values {
+                let _ = writeln!(text, "{name}{label} {value}");
+            }
+        };
+        let ended = Ending::ALL.map(|ending| {
+            let label = format!("{{ending=\"{}\"}}", ending.word().replace(' ', "_"));
+            (label, counters.endings(ending))
+        });
+        let ended: Vec<_> = ended.iter().map(|(label, count)| (label.as_str(), *count)).collect();
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        metric("outlive_requests_total", "counter", "Requests that have ended, by ending.", &ended);
+        metric("outlive_requests_in_flight", "gauge", "Requests that run now.", &[("", in_flight)]);
+        metric(
+            "outlive_requests_detached",
+            "gauge",
+            "Requests that still work though the client has gone.",
+            &[("", gone)],
+        );
+        let most = u64::try_from(counters.detached_most.load(Relaxed)).unwrap_or(0);
+        metric("outlive_requests_detached_max", "gauge", "Most detached requests at once so far.", &[("", most)]);
+        metric(
+            "outlive_time_limits_total",
+            "counter",
+            "Time limits that ran out.",
+            &[("", load(&counters.time_limits))],
+        );
+        metric(
+            "outlive_forced_total",
+            "counter",
+            "Requests that reached the forced stage.",
+            &[("", load(&counters.forced))],
+        );
+        let functions = load(&counters.functions);
+        metric("outlive_shutdown_functions_total", "counter", "Shutdown functions that ran.", &[("", functions)]);
+        let milliseconds = load(&counters.function_ns) / 1_000_000;
+        let name = "outlive_shutdown_function_milliseconds_total";
+        metric(name, "counter", "Time spent in shutdown functions.", &[("", milliseconds)]);
+        text
+    }
+}

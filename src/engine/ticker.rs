@@ -1,0 +1,213 @@
+//! The engine's thread: it reads the clock for everybody, lets limits run out, watches sockets and tells hosts.
+//!
+//! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
+
+use super::deadlines::NEVER;
+use super::shared::Shared;
+use super::slot::{Host, Slot, facts};
+use super::sys::{self, Seen};
+use super::table::Table;
+use super::timing::Look;
+use super::word::FACT_GONE;
+use crate::request::{Ending, Events, Stage};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+/// Milliseconds between two looks at the clock while anything is timed.
+pub const TICK: u64 = 10;
+/// Ticks without anything timed before the thread sleeps until it is woken.
+const IDLE_TICKS: u32 = 100;
+
+/// The thread's loop; ends when the engine closes.
+pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
+    shared.thread.store(sys::thread_clock(), Relaxed);
+    let mut idle = 0;
+    let mut seen = Vec::new();
+    let mut clocks = Clocks::default();
+    while !shared.closing.load(SeqCst) {
+        let now = shared.set_now();
+        for socket in &seen {
+            notice(table, socket);
+        }
+        clocks.forget();
+        let mut armed = false;
+        for (deadlines, slots) in table.deadlines() {
+            deadlines.sweep(now, |slot| look(&slots[slot], now, &mut clocks));
+            armed |= deadlines.any();
+        }
+        idle = if armed { 0 } else { idle + 1 };
+        let time =
+            if idle < IDLE_TICKS || !fall_asleep(shared, table) { Some(Duration::from_millis(TICK)) } else { None };
+        shared.poll.wait(time, &mut seen);
+        shared.set_asleep(false);
+    }
+}
+
+/// Says that it sleeps, then looks once more: whoever armed a deadline before has been seen, whoever comes later wakes it.
+fn fall_asleep<H: Host>(shared: &Shared, table: &Table<H>) -> bool {
+    shared.set_asleep(true);
+    let armed = table.deadlines().any(|(deadlines, _)| deadlines.any());
+    if armed || shared.closing.load(SeqCst) {
+        shared.set_asleep(false);
+        return false;
+    }
+    true
+}
+
+/// CPU clocks read in this tick: requests of one thread share a reading.
+#[derive(Default)]
+struct Clocks(Vec<(i32, u64)>);
+
+impl Clocks {
+    fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    fn read(&mut self, clock: i32) -> u64 {
+        if let Some((_, ns)) = self.0.iter().find(|(known, _)| *known == clock) {
+            return *ns;
+        }
+        let ns = sys::thread_cpu_ns(clock).unwrap_or(0);
+        if self.0.len() == 64 {
+            self.0.clear(); // many threads: a second reading is cheaper than a long search
+        }
+        self.0.push((clock, ns));
+        ns
+    }
+}
+
+/// A watched socket has changed.
+fn notice<H: Host>(table: &Table<H>, seen: &Seen) {
+    let slot = table.slot(seen.token as u32);
+    let (word, generation) = (slot.word.load(), seen.token >> 32);
+    let half_open = slot.facts.load(Relaxed) & facts::HALF_OPEN != 0;
+    if word.generation() == generation && (seen.closed || (seen.half_closed && !half_open)) {
+        slot.client_gone(generation);
+    }
+}
+
+/// Looks at one slot; when to look again.
+fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
+    let word = slot.word.load();
+    if !word.is_live() {
+        return NEVER;
+    }
+    let facts = slot.facts.load(Relaxed);
+    let generation = word.generation();
+    let mut read = |clock| clocks.read(clock);
+    let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut read) } else { None };
+    let limit = match slot.timing.look(now, facts & facts::SUSPENDED != 0, cpu) {
+        Look::Never => NEVER,
+        Look::Later(at) => at,
+        Look::Fired(next) => {
+            fired(slot, generation);
+            next
+        }
+    };
+    let detached = detached_until(slot, generation, now);
+    tell(slot, generation);
+    limit.min(detached)
+}
+
+/// The limit, or the hard timeout behind it, has run out.
+fn fired<H: Host>(slot: &Slot<H>, generation: u64) {
+    let time_up = u64::from(Events::TIME_UP.0);
+    if slot.word.raise(generation, time_up, time_up) {
+        slot.shared.counters.time_limits.fetch_add(1, Relaxed);
+    } else {
+        // No safe point has come since the limit: the forced stage.
+        force(slot, generation, Ending::TimeLimit);
+    }
+}
+
+/// The forced stage, once per request.
+pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
+    let forced = u64::from(Events::FORCED.0);
+    if !slot.word.raise(generation, forced, forced) {
+        return;
+    }
+    slot.shared.counters.forced.fetch_add(1, Relaxed);
+    with_host(slot, generation, |host| {
+        host.on_forced(ending);
+    });
+}
+
+/// `outlive.max_detached_time`: until when a request whose client has gone may work on.
+fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
+    let most = 1_000 * u64::from(slot.max_detached_time.load(Relaxed));
+    if most == 0 || !slot.word.load().is_gone() {
+        return NEVER;
+    }
+    let until = slot.gone_at.load(Relaxed) + most;
+    if until <= now {
+        slot.word.raise(generation, Events::CAP.0.into(), 0);
+        return NEVER;
+    }
+    until
+}
+
+/// Tells the host that a stop is due at the next safe point, once for each cause.
+fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
+    let facts = slot.facts.load(Relaxed);
+    if facts & facts::NOTICE == 0 {
+        return;
+    }
+    let events = slot.word.load().events();
+    let running = facts & facts::STAGE != Stage::Input as u32;
+    let due = [
+        (Events::TIME_UP, Ending::TimeLimit, running),
+        (Events::GONE, Ending::Aborted, facts & facts::IGNORES == 0),
+        (Events::CAP, Ending::Aborted, true),
+        (Events::DRAIN, Ending::Shutdown, true),
+    ];
+    for (event, ending, stops) in due {
+        let told = slot.notified.load(Relaxed);
+        let told = if told >> 32 == generation { told & 0xffff_ffff } else { 0 };
+        if stops && events.has(event) && told & u64::from(event.0) == 0 {
+            slot.notified.store(generation << 32 | told | u64::from(event.0), Relaxed);
+            with_host(slot, generation, |host| host.on_stop(ending));
+        }
+    }
+}
+
+/// Calls the host while the request cannot end.
+fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H)) {
+    let _notifying = slot.notifying.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if slot.word.load().generation() == generation {
+        call(&slot.host);
+    }
+}
+
+impl<H: Host> Slot<H> {
+    /// The client has gone: counted once, from any thread, and from signal handlers. False: that was known, the
+    /// response was finished before, or the request has ended.
+    pub(super) fn client_gone(&self, generation: u64) -> bool {
+        if self.facts.load(Relaxed) & facts::FINISHED != 0 {
+            return false;
+        }
+        let new = self.word.raise(generation, u64::from(Events::GONE.0) | FACT_GONE, FACT_GONE);
+        if new {
+            self.detached(generation);
+        }
+        new
+    }
+
+    /// Whoever set the fact does what follows from it.
+    pub(super) fn detached(&self, generation: u64) {
+        let now = self.shared.now();
+        self.gone_at.store(now, Relaxed);
+        let count = self.shared.counters.detach();
+        let most = i64::from(self.max_detached.load(Relaxed));
+        if most > 0 && count > most {
+            self.word.raise(generation, Events::CAP.0.into(), 0);
+        }
+        let time = u64::from(self.max_detached_time.load(Relaxed));
+        if self.facts.load(Relaxed) & facts::NOTICE != 0 {
+            self.look_at(0);
+            self.shared.wake();
+        } else if time > 0 {
+            self.look_at(now + time * 1_000);
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The machine itself.
+
+use super::limit::{Timer, effective_limit};
+use super::output::{Buffer, Output};
+use super::words::{Begin, Ending, Events, Stage, Verdict, status};
+use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
+
+/// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).
+const LATE_OUTPUT: usize = 8_184;
+
+/// The state of the way to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Way {
+    #[default]
+    Open,
+    /// For good, after the first abort event (C-062) or a HEAD's first output (C-040).
+    Disabled,
+    /// The host was told that the response is complete; this many bytes came later.
+    Finished { late: usize },
+}
+
+/// One request's connection handling. See the [module](super) for how it is driven.
+#[derive(Debug, Default)]
+pub struct Machine {
+    status: u8,
+    stage: Stage,
+    way: Way,
+    ignore: bool,
+    head: bool,
+    implicit_flush: bool,
+    safe_method: bool,
+    /// This stage has been told to stop.
+    stopped: bool,
+    /// TIME_UP has been counted in the status, and waits to be delivered.
+    time_is_up: bool,
+    /// An abort event happened inside a hold: the last release asks `ignore`.
+    owed_abort: bool,
+    /// An abort event has happened while the response was not complete.
+    noticed_gone: bool,
+    finished_early: bool,
+    /// Bit n: the ending with number n was a cause.
+    causes: u8,
+    ending: Option<Ending>,
+    held: u32,
+    functions: u32,
+    next_function: u32,
+    pass_is_over: bool,
+    after_finish: AfterFinish,
+    shutdown: ShutdownMode,
+    buffer: Buffer,
+}
+
+impl Machine {
+    /// Begins a request, forgetting the one before (C-003), and says what its timer does.
+    pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.reset(policy.output_buffering);
+        *self = Self {
+            stage: if begin.reading_input { Stage::Input } else { Stage::Running },
+            ignore: ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method),
+            head: begin.head,
+            safe_method: begin.safe_method,
+            // Buffering wins over implicit flush at start-up (C-032).
+            implicit_flush: policy.implicit_flush && policy.output_buffering.is_none(),
+            after_finish: policy.after_finish,
+            shutdown: policy.shutdown,
+            buffer,
+            ..Self::default()
+        };
+        if begin.reading_input && policy.max_input_time >= 0 {
+            effective_limit(policy.max_input_time)
+        } else {
+            effective_limit(policy.max_execution_time)
+        }
+    }
+
+    /// Takes notice of what happened outside: the status has its bit the moment time is up (C-006). Every call
+    /// of the owner does this first.
+    pub fn absorb(&mut self, events: Events) {
+        if events.has(Events::TIME_UP) && !self.time_is_up {
+            self.time_is_up = true;
+            self.status |= status::TIMEOUT;
+        }
+        if events.has(Events::FORCED) {
+            self.note(Ending::Forced);
+        }
+    }
+
+    /// The input has been read. Exceeding `max_input_time` leaves only its mark in the status (C-165).
+    /// `None`: the request was not in the input stage.
+    pub fn run(&mut self, policy: &Policy, events: &mut Events) -> Option<Timer> {
+        if self.stage != Stage::Input {
+            return None;
+        }
+        self.absorb(*events);
+        self.enter(Stage::Running);
+        if policy.max_input_time < 0 {
+            return Some(Timer::Keep);
+        }
+        self.time_is_up = false;
+        *events = events.without(Events::TIME_UP);
+        Some(effective_limit(policy.max_execution_time))
+    }
+
+    /// A safe point that does nothing else. Events that were dealt with are taken out of `events`, here as in all
+    /// safe points.
+    pub fn check(&mut self, events: &mut Events) -> Verdict {
+        self.absorb(*events);
+        if self.stopped {
+            return Verdict::Stop;
+        }
+        // The clock comes first: PHP looks at it before it runs the call.
+        if self.time_is_up && self.held == 0 && self.stage != Stage::Input {
+            self.time_is_up = false;
+            *events = events.without(Events::TIME_UP);
+            return self.stop(Ending::TimeLimit);
+        }
+        if events.has(Events::GONE) {
+            *events = events.without(Events::GONE);
+            if !self.is_finished() && self.abort_event() == Verdict::Stop {
+                return Verdict::Stop;
+            }
+        }
+        if self.held > 0 {
+            return Verdict::Go;
+        }
+        if std::mem::take(&mut self.owed_abort) && !self.ignore {
+            return self.stop(Ending::Aborted);
+        }
+        for (event, ending) in [(Events::CAP, Ending::Aborted), (Events::DRAIN, Ending::Shutdown)] {
+            if events.has(event) {
+                *events = events.without(event);
+                return self.stop(ending);
+            }
+        }
+        Verdict::Go
+    }
+
+    /// Output, as echo.
+    pub fn write(&mut self, bytes: &[u8], output: &mut impl Output, events: &mut Events) -> Verdict {
+        if self.check(events) == Verdict::Stop {
+            return Verdict::Stop;
+        }
+        if bytes.is_empty() {
+            return Verdict::Go; // C-029
+        }
+        match self.way {
+            Way::Open if self.buffer.is_on() => {
+                if self.buffer.push(bytes) {
+                    self.hand_down_buffer(output)
+                } else {
+                    Verdict::Go
+                }
+            }
+            Way::Open => self.hand_down(bytes, output),
+            Way::Disabled => Verdict::Go,
+            Way::Finished { late } => self.write_late(late.saturating_add(bytes.len())),
+        }
+    }
+
+    /// `flush()`: what lies below the machine's buffer. The host is asked each time, even once output is disabled
+    /// (C-063 … C-065).
+    pub fn flush(&mut self, output: &mut impl Output, events: &mut Events) -> Verdict {
+        if self.check(events) == Verdict::Stop {
+            return Verdict::Stop;
+        }
+        match self.way {
+            Way::Finished { .. } if self.after_finish == AfterFinish::Discard => Verdict::Go,
+            Way::Finished { .. } => self.abort_event(), // C-193
+            Way::Open | Way::Disabled => self.asked(output.flush()),
+        }
+    }
+
+    /// `fastcgi_finish_request()`: the response is complete, the work goes on (C-190). `Ok(false)`: it was
+    /// complete before; `Err`: a stop was delivered instead.
+    pub fn finish(&mut self, output: &mut impl Output, events: &mut Events) -> Result<bool, ()> {
+        if self.check(events) == Verdict::Stop {
+            return Err(());
+        }
+        if self.is_finished() {
+            return Ok(false);
+        }
+        if self.hand_down_buffer(output) == Verdict::Stop {
+            return Err(());
+        }
+        self.buffer.turn_off();
+        // A client that has gone by now is not an abort any more: the response was complete (C-196).
+        output.flush();
+        self.way = Way::Finished { late: 0 };
+        self.finished_early = true;
+        Ok(true)
+    }
+
+    /// Begins a section in which no stop is delivered; nestable. False: nested too deeply.
+    pub fn hold(&mut self) -> bool {
+        match self.held.checked_add(1) {
+            Some(held) => {
+                self.held = held;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends the section; the last release delivers a stop that waited. `None`: nothing was held.
+    pub fn release(&mut self, events: &mut Events) -> Option<Verdict> {
+        self.held = self.held.checked_sub(1)?;
+        Some(if self.held > 0 { Verdict::Go } else { self.check(events) })
+    }
+
+    /// The host ends this stage, as `exit` (C-113).
+    pub fn exit(&mut self, ending: Ending) {
+        self.note(ending);
+        self.stopped = true;
+    }
+
+    /// `ignore_user_abort` as it is in force; asked at the instant of each abort event.
+    pub fn ignores_abort(&self) -> bool {
+        self.ignore
+    }
+
+    /// Changes it. Whether it may be changed is the caller's business.
+    pub fn set_ignore(&mut self, ignore: bool) {
+        self.ignore = ignore;
+    }
+
+    /// `outlive.disconnect` was changed at run time.
+    pub fn set_disconnect(&mut self, disconnect: Disconnect, directive: bool) {
+        self.ignore = ignore_at_begin(disconnect, directive, self.safe_method);
+    }
+
+    /// `outlive.after_finish` was changed at run time.
+    pub fn set_after_finish(&mut self, after_finish: AfterFinish) {
+        self.after_finish = after_finish;
+    }
+
+    /// `outlive.shutdown` was changed at run time.
+    pub fn set_shutdown(&mut self, shutdown: ShutdownMode) {
+        self.shutdown = shutdown;
+    }
+
+    /// One more shutdown function; it runs after those before it, even when registered by one of them (C-112).
+    /// Its number, or `None` where registering comes too late.
+    pub fn register(&mut self) -> Option<u32> {
+        if self.stage > Stage::Shutdown {
+            return None;
+        }
+        let number = self.functions;
+        self.functions = number.checked_add(1)?;
+        Some(number)
+    }
+
+    /// The request ends: from here on shutdown functions run. `shutdown_time` is `outlive.shutdown_time`; without
+    /// it they go on with what is left (C-153). Events that could only have told the program to end are settled.
+    pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>, events: &mut Events) -> Timer {
+        self.absorb(*events);
+        *events = events.without(Events::CAP.with(Events::DRAIN));
+        if self.ending.is_none() {
+            self.note(if self.finished_early { Ending::Finished } else { Ending::Completed });
+        }
+        self.enter(Stage::Shutdown);
+        shutdown_time.map_or(Timer::Keep, |seconds| effective_limit(seconds.into()))
+    }
+
+    /// The number of the function to run now; `None`: the pass is over.
+    pub fn next_function(&mut self) -> Option<u32> {
+        if self.pass_is_over || self.next_function == self.functions {
+            return None;
+        }
+        self.next_function += 1;
+        Some(self.next_function - 1)
+    }
+
+    /// A shutdown function has returned. One that was stopped, or that asks to stop as `exit` does, ends the pass
+    /// (C-067, C-113, C-157) unless `outlive.shutdown = all`.
+    pub fn function_returned(&mut self, asks_to_stop: bool) {
+        self.held = 0;
+        if (asks_to_stop || self.stopped) && self.shutdown == ShutdownMode::Php {
+            self.pass_is_over = true;
+        } else {
+            self.stopped = false;
+        }
+    }
+
+    /// The last stage: what is still buffered goes out, after the shutdown functions (C-011, C-121).
+    pub fn end_output(&mut self, output: &mut impl Output) {
+        self.enter(Stage::FinalFlush);
+        if self.way == Way::Open && self.hand_down_buffer(output) == Verdict::Go && self.way == Way::Open {
+            let _ = self.asked(output.flush());
+        }
+        self.stage = Stage::Ended;
+    }
+
+    /// `connection_status()`, with what `absorb` was told.
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// The stage.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether an abort event has shown that the client has gone.
+    pub fn noticed_gone(&self) -> bool {
+        self.noticed_gone
+    }
+
+    /// Whether this stage has been told to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether a hold is open.
+    pub fn is_held(&self) -> bool {
+        self.held > 0
+    }
+
+    /// Whether the response was finished early.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.way, Way::Finished { .. })
+    }
+
+    /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
+    pub fn is_direct(&self) -> bool {
+        self.way == Way::Open && !self.buffer.is_on() && !self.implicit_flush && !self.head
+    }
+
+    /// Why it ends or ended; `None`: nothing has ended it yet.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// Every cause that was met, the winner among them.
+    pub fn causes(&self) -> impl Iterator<Item = Ending> {
+        let causes = self.causes;
+        Ending::ALL.into_iter().filter(move |ending| causes & (1 << *ending as u8) != 0)
+    }
+
+    fn note(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        self.causes |= 1 << ending as u8;
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.stopped = false;
+        self.held = 0;
+        self.owed_abort = false;
+    }
+
+    fn stop(&mut self, ending: Ending) -> Verdict {
+        self.note(ending);
+        self.stopped = true;
+        Verdict::Stop
+    }
+
+    /// A write or flush failed, or the client is known to have gone: the status is assigned (C-005), output is off
+    /// for good (C-062), and `ignore` is asked now.
+    fn abort_event(&mut self) -> Verdict {
+        self.status = status::ABORTED;
+        self.noticed_gone |= !self.finished_early;
+        if self.way == Way::Open {
+            self.way = Way::Disabled;
+        }
+        if self.held > 0 {
+            self.owed_abort = true;
+            return Verdict::Go;
+        }
+        if self.ignore { Verdict::Go } else { self.stop(Ending::Aborted) }
+    }
+
+    fn asked(&mut self, went_well: bool) -> Verdict {
+        if went_well { Verdict::Go } else { self.abort_event() }
+    }
+
+    fn hand_down_buffer(&mut self, output: &mut impl Output) -> Verdict {
+        let bytes = self.buffer.take();
+        let verdict = if bytes.is_empty() { Verdict::Go } else { self.hand_down(&bytes, output) };
+        self.buffer.give_back(bytes);
+        verdict
+    }
+
+    fn hand_down(&mut self, bytes: &[u8], output: &mut impl Output) -> Verdict {
+        if self.way != Way::Open {
+            return Verdict::Go;
+        }
+        if self.head {
+            self.way = Way::Disabled;
+            return Verdict::Go;
+        }
+        let verdict = self.asked(output.write(bytes));
+        if verdict == Verdict::Go && self.implicit_flush && self.way == Way::Open {
+            return self.asked(output.flush());
+        }
+        verdict
+    }
+
+    fn write_late(&mut self, late: usize) -> Verdict {
+        self.way = Way::Finished { late };
+        if self.after_finish == AfterFinish::Abort && late >= LATE_OUTPUT {
+            self.way = Way::Disabled;
+            return self.abort_event();
+        }
+        Verdict::Go
+    }
+}
+
+/// `outlive.disconnect` decides what `ignore` is when a request begins.
+fn ignore_at_begin(disconnect: Disconnect, directive: bool, safe_method: bool) -> bool {
+    match disconnect {
+        Disconnect::Php => directive,
+        Disconnect::Finish => true,
+        Disconnect::Stop => false,
+        Disconnect::Auto => !safe_method,
+    }
+}

@@ -1,0 +1,142 @@
+//! The last layer: what the program itself sets while it runs (`ini_set`, `ini_restore`, `set_time_limit`,
+//! `ignore_user_abort`).
+
+use crate::config::{Access, AfterFinish, Disconnect, Settings, ShutdownMode};
+use crate::error::Code;
+
+/// What a changed directive means to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// `ignore_user_abort`
+    IgnoreUserAbort(bool),
+    /// `max_execution_time`: the limit starts anew with this many seconds (C-144).
+    TimeLimit(i64),
+    /// `outlive.disconnect`
+    Disconnect(Disconnect),
+    /// `outlive.after_finish`
+    AfterFinish(AfterFinish),
+    /// `outlive.shutdown`
+    Shutdown(ShutdownMode),
+}
+
+impl Change {
+    /// What `name = value` changes.
+    pub fn of(name: &[u8], value: &[u8]) -> Self {
+        match name {
+            b"ignore_user_abort" => Self::IgnoreUserAbort(number::to_bool(value)),
+            b"max_execution_time" => Self::TimeLimit(number::to_int(value)),
+            b"outlive.disconnect" => Disconnect::from_text(value).map_or(Self::None, Self::Disconnect),
+            b"outlive.after_finish" => AfterFinish::from_text(value).map_or(Self::None, Self::AfterFinish),
+            b"outlive.shutdown" => ShutdownMode::from_text(value).map_or(Self::None, Self::Shutdown),
+            _ => Self::None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Override {
+    name: Box<[u8]>,
+    /// With a NUL behind it, so that C sees a string.
+    value: Box<[u8]>,
+}
+
+/// The directives that one request has changed. Few, so a list.
+#[derive(Debug, Default)]
+pub struct RunTime {
+    overrides: Vec<Override>,
+    /// The value replaced last: it outlives its replacement, because the caller was handed a view of it.
+    replaced: Option<Box<[u8]>>,
+}
+
+impl RunTime {
+    /// Forgets everything: a new request begins.
+    pub fn reset(&mut self) {
+        self.overrides.clear();
+        self.replaced = None;
+    }
+
+    /// The value in force, a NUL behind it that is not counted; `None`: no such directive.
+    pub fn get<'a>(&'a self, settings: &'a Settings, name: &[u8]) -> Option<&'a [u8]> {
+        match self.find(name) {
+            Some(at) => Some(without_nul(&self.overrides[at].value)),
+            None => settings.entry(name).map(|entry| entry.value),
+        }
+    }
+
+    /// `ini_set` (I-161): what the change means, and a view of the previous value which lives until the next change.
+    pub fn set<'a>(
+        &'a mut self,
+        settings: &'a Settings,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(Change, &'a [u8]), Code> {
+        let entry = settings.entry(name).ok_or(Code::NotFound)?;
+        if entry.locked {
+            return Err(Code::Locked);
+        }
+        if !entry.access.allows(Access::USER) {
+            return Err(Code::Access);
+        }
+        if !settings.accepts(name, value) {
+            return Err(Code::Value);
+        }
+        self.put(name, value);
+        Ok((Change::of(name, value), self.replaced.as_deref().map_or(entry.value, without_nul)))
+    }
+
+    /// `ini_restore` (I-164, C-093): back to the start-up value. Does nothing for what a program may not set.
+    pub fn restore(&mut self, settings: &Settings, name: &[u8]) -> Result<Change, Code> {
+        let entry = settings.entry(name).ok_or(Code::NotFound)?;
+        if entry.locked || !entry.access.allows(Access::USER) {
+            return Ok(Change::None);
+        }
+        let Some(now) = self.get(settings, name) else { return Ok(Change::None) };
+        if self.find(name).is_none() && now == entry.global {
+            return Ok(Change::None);
+        }
+        self.put(name, entry.global);
+        Ok(Change::of(name, entry.global))
+    }
+
+    /// Writes a value that needs no leave: the machine's own calls have checked (C-081, C-144).
+    pub fn put(&mut self, name: &[u8], value: &[u8]) {
+        let mut text = Vec::with_capacity(value.len() + 1);
+        text.extend_from_slice(value);
+        text.push(0);
+        let value = text.into_boxed_slice();
+        self.replaced = match self.find(name) {
+            Some(at) => Some(std::mem::replace(&mut self.overrides[at].value, value)),
+            None => {
+                self.overrides.push(Override { name: name.into(), value });
+                None
+            }
+        };
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.overrides.iter().position(|one| *one.name == *name)
+    }
+}
+
+fn without_nul(text: &[u8]) -> &[u8] {
+    text.strip_suffix(&[0]).unwrap_or(text)
+}
+
+/// Until ini::number is there.
+mod number {
+    pub fn to_int(text: &[u8]) -> i64 {
+        let text = std::str::from_utf8(text).unwrap_or("").trim_start();
+        let (sign, digits) = match text.as_bytes().first() {
+            Some(b'-') => (-1, &text[1..]),
+            Some(b'+') => (1, &text[1..]),
+            _ => (1, text),
+        };
+        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
+        sign * digits[..end].parse::<i64>().unwrap_or(if end > 0 { i64::MAX } else { 0 })
+    }
+    pub fn to_bool(text: &[u8]) -> bool {
+        [&b"true"[..], b"yes", b"on"].iter().any(|word| text.eq_ignore_ascii_case(word)) || to_int(text) as i32 != 0
+    }
+}

@@ -1,0 +1,151 @@
+//! The words of the machine: status, stage, ending, events, verdict.
+
+/// `connection_status()`: bits (fact C-001).
+pub mod status {
+    /// The client is there, time is left.
+    pub const NORMAL: u8 = 0;
+    /// The client has gone, and it was noticed.
+    pub const ABORTED: u8 = 1;
+    /// The time limit was exceeded.
+    pub const TIMEOUT: u8 = 2;
+}
+
+/// What a safe point says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Go on.
+    Go,
+    /// The request should end now.
+    Stop,
+}
+
+/// Where a request is on its way. A stop ends its own stage; later stages still run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    /// The request is being read.
+    Input = 0,
+    /// The program runs.
+    #[default]
+    Running = 1,
+    /// The shutdown functions run.
+    Shutdown = 2,
+    /// What is still buffered goes out.
+    FinalFlush = 3,
+    /// Over.
+    Ended = 4,
+}
+
+/// Why a request ended. The first cause wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Ending {
+    /// It ran to its end.
+    Completed = 1,
+    /// It ran to its end after it had finished its response early.
+    Finished = 2,
+    /// The client went, or the cap on detached requests was reached.
+    Aborted = 3,
+    /// The time limit.
+    TimeLimit = 4,
+    /// The forced stage: no safe point came for `hard_timeout` seconds after the limit.
+    Forced = 5,
+    /// The engine drained.
+    Shutdown = 6,
+    /// The host said that it failed.
+    HostError = 7,
+}
+
+impl Ending {
+    /// Every ending.
+    pub const ALL: [Ending; 7] = [
+        Self::Completed,
+        Self::Finished,
+        Self::Aborted,
+        Self::TimeLimit,
+        Self::Forced,
+        Self::Shutdown,
+        Self::HostError,
+    ];
+
+    /// The ending of a number.
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| *ending as i32 == number)
+    }
+
+    /// The word that people see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Finished => "finished early",
+            Self::Aborted => "aborted",
+            Self::TimeLimit => "time limit",
+            Self::Forced => "forced",
+            Self::Shutdown => "shutdown",
+            Self::HostError => "host error",
+        }
+    }
+}
+
+/// What happened outside since the owner last looked: a set of bits that other threads add to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events(pub u32);
+
+impl Events {
+    /// The time limit has passed.
+    pub const TIME_UP: Events = Events(1);
+    /// The client has gone: said by the host, or seen by the watcher.
+    pub const GONE: Events = Events(2);
+    /// Too many detached requests, or detached for too long.
+    pub const CAP: Events = Events(4);
+    /// The engine drains and has waited long enough.
+    pub const DRAIN: Events = Events(8);
+    /// The forced stage has come.
+    pub const FORCED: Events = Events(16);
+    /// Not an event: this stage has been told to stop, so that every further safe point looks.
+    pub const STOPPED: Events = Events(32);
+
+    /// Nothing.
+    pub const NONE: Events = Events(0);
+
+    /// Whether any bit of `other` is set.
+    pub fn has(self, other: Events) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn with(self, other: Events) -> Events {
+        Events(self.0 | other.0)
+    }
+
+    /// Without the bits of `other`.
+    #[must_use]
+    pub fn without(self, other: Events) -> Events {
+        Events(self.0 & !other.0)
+    }
+}
+
+/// What is known when a request begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Begin {
+    /// It begins in the input stage; [`run`](super::Machine::run) ends that.
+    pub reading_input: bool,
+    /// The method is HEAD: output is disabled after the first (C-040).
+    pub head: bool,
+    /// The method is safe (GET, HEAD, OPTIONS, TRACE): what `outlive.disconnect = auto` asks.
+    pub safe_method: bool,
+}
+
+impl Begin {
+    /// From a method; unknown methods count as unsafe, because what may have written should be finished.
+    pub fn of_method(method: &[u8], reading_input: bool) -> Self {
+        Self {
+            reading_input,
+            head: method == b"HEAD",
+            safe_method: matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE"),
+        }
+    }
+}
