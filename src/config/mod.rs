@@ -1,9 +1,43 @@
 //! Where values come from: layers, access levels, locks, provenance; and the [`Settings`] in force for one target.
+//!
+//! A [`Builder`] collects what there is to read, [`Builder::build`] reads it into a [`Config`], and [`Config::resolve`]
+//! gives the [`Settings`] of one request. [`Settings::explain`] says why.
 #![forbid(unsafe_code)]
 
+mod build;
+mod builder;
+mod check;
+mod contribution;
+mod core;
+mod diagnose;
+mod directive;
+mod discover;
+mod explain;
+mod fastcgi;
+mod fpm;
+mod layer;
+mod lookup;
+mod number;
+mod own;
 mod policy;
+mod reader;
+mod resolve;
+mod sapi;
+mod settings;
+mod slot;
+mod table;
+mod text;
+mod user_ini;
 
+pub use builder::{Builder, FastCgiParam, SharedFiles};
+pub use check::{Check, HostCheck};
+pub use directive::Directive;
+pub use layer::{Explanation, Fate, Layer, Step};
 pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, ShutdownMode};
+pub use resolve::{Config, Outcome};
+pub use sapi::Sapi;
+pub use settings::Settings;
+pub use table::{core_constant, core_constants};
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,27 +70,4 @@ pub struct Entry<'a> {
     pub access: Access,
     /// Whether an admin layer has locked it.
     pub locked: bool,
-}
-
-/// The immutable values in force for one target.
-#[derive(Debug)]
-pub struct Settings {
-    policy: Policy,
-}
-
-impl Settings {
-    /// What the connection machine needs of them.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// One directive; `None`: there is none of that name.
-    pub fn entry(&self, _name: &[u8]) -> Option<Entry<'_>> {
-        None
-    }
-
-    /// Whether the directive would take this value at run time (PHP's own checks).
-    pub fn accepts(&self, _name: &[u8], _value: &[u8]) -> bool {
-        true
-    }
 }

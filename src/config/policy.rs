@@ -1,5 +1,8 @@
 //! The directives that the connection machine acts on, converted once per settings.
 
+use super::check::whole;
+use super::settings::Settings;
+
 /// `outlive.disconnect`: who decides when the client goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Disconnect {
@@ -196,5 +199,51 @@ impl Default for Policy {
             after_finish: AfterFinish::default(),
             shutdown: ShutdownMode::default(),
         }
+    }
+}
+
+/// The policy that these values make.
+pub(super) fn of(settings: &Settings) -> Policy {
+    let int = |name: &str| settings.get_int(name.as_bytes()).unwrap_or_default();
+    let quantity = |name: &str| settings.get_quantity(name.as_bytes()).unwrap_or_default();
+    let flag = |name: &str| settings.get_bool(name.as_bytes()).unwrap_or_default();
+    let locked = |name: &str| settings.entry(name.as_bytes()).is_some_and(|entry| entry.locked);
+    let is = |name: &str, word: &str| {
+        settings.get(name.as_bytes()).is_some_and(|value| value.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let number =
+        |name: &str| settings.get(name.as_bytes()).and_then(whole).and_then(|number| u32::try_from(number).ok());
+    Policy {
+        ignore_user_abort: flag("ignore_user_abort"),
+        ignore_user_abort_locked: locked("ignore_user_abort"),
+        max_execution_time: int("max_execution_time"),
+        max_execution_time_locked: locked("max_execution_time"),
+        max_input_time: quantity("max_input_time"),
+        hard_timeout: quantity("hard_timeout"),
+        output_buffering: buffering(quantity("output_buffering")),
+        implicit_flush: flag("implicit_flush"),
+        disconnect: match () {
+            () if is("outlive.disconnect", "finish") => Disconnect::Finish,
+            () if is("outlive.disconnect", "stop") => Disconnect::Stop,
+            () if is("outlive.disconnect", "auto") => Disconnect::Auto,
+            () => Disconnect::Php,
+        },
+        detect: if is("outlive.detect", "watch") { Detect::Watch } else { Detect::Write },
+        half_close: if is("outlive.half_close", "open") { HalfClose::Open } else { HalfClose::Gone },
+        clock: if is("outlive.clock", "wall") { Clock::Wall } else { Clock::Cpu },
+        max_detached: number("outlive.max_detached").unwrap_or_default(),
+        max_detached_time: number("outlive.max_detached_time").unwrap_or_default(),
+        shutdown_time: number("outlive.shutdown_time"),
+        after_finish: if is("outlive.after_finish", "abort") { AfterFinish::Abort } else { AfterFinish::Discard },
+        shutdown: if is("outlive.shutdown", "all") { ShutdownMode::All } else { ShutdownMode::Php },
+    }
+}
+
+/// Anything but zero turns buffering on; more than one is the size at which it is handed down (I-174).
+fn buffering(quantity: i64) -> Option<usize> {
+    match quantity {
+        0 => None,
+        size if size > 1 => Some(usize::try_from(size).unwrap_or(usize::MAX)),
+        _ => Some(0),
     }
 }

@@ -1,0 +1,218 @@
+//! From a builder to a configuration: reads the files in PHP's order and applies what they say.
+
+use super::builder::{Builder, FastCgiParam};
+use super::core::{Assignment, Core, Source};
+use super::directive::Directive;
+use super::discover::{self, Search};
+use super::layer::Layer;
+use super::reader::{Reader, State};
+use super::sapi::Sapi;
+use super::slot::{Power, Slot};
+use super::{Config, diagnose, fastcgi, fpm, own, table};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
+use crate::files::{Files, Kind};
+use crate::httpd::Configuration;
+use std::cell::RefCell;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(super) fn build(builder: Builder) -> Result<Config> {
+    let sapi = builder.sapi.unwrap_or(match (&builder.httpd, builder.pools.is_empty()) {
+        (Some(_), true) => Sapi::Apache,
+        (None, false) => Sapi::Fpm,
+        _ => Sapi::Web,
+    });
+    let directives = directives(&builder, sapi)?;
+    let httpd = httpd(&builder)?;
+    let reader = Reader {
+        version: builder.version,
+        sapi: sapi.name(),
+        directives: &directives,
+        env: &builder.env,
+        state: RefCell::new(State { winners: vec![None; directives.len()], ..State::default() }),
+    };
+    read_inis(&builder, sapi, httpd.as_ref(), &reader)?;
+    read_fixed(sapi, &reader);
+    read_sets(&builder, &reader);
+    let mut state = reader.state.into_inner();
+    let mut diagnostics = std::mem::take(&mut state.diagnostics);
+    let mut core = Core {
+        version: builder.version,
+        sapi,
+        slots: directives.iter().map(Slot::new).collect(),
+        directives,
+        startup: state.startup,
+        winners: state.winners,
+        global: Vec::new(),
+        doubled: Vec::new(),
+        sections: state.sections,
+        unknown: state.unknown,
+        env: builder.env,
+    };
+    read_globals(&mut core, &*builder.files, &builder.pools, &builder.params, &mut diagnostics)?;
+    apply(&mut core);
+    diagnose::startup(&core, &mut diagnostics);
+    if let Some(httpd) = &httpd {
+        diagnostics.extend_from_slice(httpd.diagnostics());
+    }
+    Ok(Config::new(core, httpd, builder.files, diagnostics))
+}
+
+/// Every directive that there is, sorted by name.
+fn directives(builder: &Builder, sapi: Sapi) -> Result<Vec<Directive>> {
+    let php = table::directives(builder.version).filter(|directive| sapi.knows(directive));
+    let mut all: Vec<Directive> = php.chain(own::directives()).chain(builder.registered.iter().cloned()).collect();
+    all.sort_by(|one, two| one.name.cmp(&two.name));
+    match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        None => Ok(all),
+        Some(pair) => {
+            let name = String::from_utf8_lossy(&pair[0].name);
+            Err(Error::new(Code::Argument, format!("there is a directive `{name}` already")))
+        }
+    }
+}
+
+fn httpd(builder: &Builder) -> Result<Option<Configuration>> {
+    let Some(path) = &builder.httpd else { return Ok(None) };
+    let mut options = builder.httpd_options.clone();
+    options.env.extend(builder.env.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
+    Configuration::load(&*builder.files, path, &options).map(Some)
+}
+
+/// php.ini and the scan directories.
+fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reader: &Reader<'_>) -> Result<()> {
+    let files = &*builder.files;
+    for path in &builder.inis {
+        read_file(files, path, Layer::PhpIni, reader)?;
+    }
+    let php_ini_dir = httpd.and_then(Configuration::php_ini_dir).map(|(path, _)| path);
+    if builder.inis.is_empty()
+        && let Some(found) = find_ini(builder, sapi, php_ini_dir)
+    {
+        read_file(files, &found, Layer::PhpIni, reader)?;
+    }
+    let asked = builder.search || php_ini_dir.is_some() || !builder.inis.is_empty();
+    let from_env = || builder.env.get(&b"PHP_INI_SCAN_DIR"[..]).map(|list| &**list).filter(|_| asked);
+    let list = builder.scan_dirs.as_deref().or_else(from_env);
+    let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
+    for dir in discover::scan_dirs(list, compiled_in) {
+        for path in discover::scan_files(files, &dir) {
+            // One file that cannot be read does not keep PHP from reading the next.
+            if let Err(error) = read_file(files, &path, Layer::ScanDir, reader) {
+                reader.state.borrow_mut().diagnostics.push(diagnose::unreadable(&path, &error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The php.ini that PHP itself would find; `PHPINIDir` is the whole search path where it is set (I-120).
+fn find_ini(builder: &Builder, sapi: Sapi, php_ini_dir: Option<&Path>) -> Option<PathBuf> {
+    let files = &*builder.files;
+    let is_file = |path: &Path| files.kind(path).is_ok_and(|kind| kind == Kind::File);
+    let mut places: Vec<PathBuf> = Vec::new();
+    if let Some(place) = php_ini_dir {
+        if is_file(place) {
+            return Some(place.to_path_buf());
+        }
+        places.extend(discover::split(place.as_os_str().as_bytes()).map(Path::to_path_buf));
+    } else if builder.search {
+        let phprc = builder.env.get(&b"PHPRC"[..]).map_or(&b""[..], |value| value);
+        let phprc_path = Path::new(std::ffi::OsStr::from_bytes(phprc));
+        if !phprc.is_empty() && is_file(phprc_path) {
+            return Some(phprc_path.to_path_buf());
+        }
+        places.extend(discover::split(phprc).filter(|part| !part.as_os_str().is_empty()).map(Path::to_path_buf));
+        let (here, beside) = sapi.searches();
+        places.extend(here.then(|| PathBuf::from(".")));
+        places.extend(builder.binary_dir.clone().filter(|_| beside));
+        places.extend(builder.compiled_in.clone());
+    }
+    Search { files, sapi: sapi.name(), places }.php_ini()
+}
+
+/// The name that origins show for a path.
+pub(super) fn file_name(path: &Path) -> Arc<[u8]> {
+    path.as_os_str().as_bytes().into()
+}
+
+fn read_file(files: &dyn Files, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
+    let text = files.read(path).map_err(|error| cannot_read(path, &error))?;
+    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }));
+    Ok(())
+}
+
+/// The error for a file that cannot be read.
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
+    let code = if error.kind() == std::io::ErrorKind::FileTooLarge { Code::TooLarge } else { Code::Io };
+    Error::new(code, format!("cannot read {}: {error}", path.display()))
+}
+
+fn read_fixed(sapi: Sapi, reader: &Reader<'_>) {
+    let source = Arc::new(Source { layer: Layer::Sapi, file: None, text: Vec::new() });
+    let mut state = reader.state.borrow_mut();
+    for (name, value) in sapi.fixed() {
+        reader.entry(&mut state, name.as_bytes(), value.as_bytes(), 0, &source);
+    }
+}
+
+/// `-d`: all of them make one text (I-117).
+fn read_sets(builder: &Builder, reader: &Reader<'_>) {
+    let mut text = Vec::new();
+    for (name, value) in &builder.sets {
+        text.extend_from_slice(name);
+        text.push(b'=');
+        match value {
+            None => text.push(b'1'),
+            Some(value) if as_it_is(value) => text.extend_from_slice(value),
+            Some(value) => {
+                text.push(b'"');
+                text.extend_from_slice(value);
+                text.push(b'"');
+            }
+        }
+        text.push(b'\n');
+    }
+    reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text }));
+}
+
+/// Whether a `-d` value is ini text as it stands, or is put in quotes first (I-117).
+fn as_it_is(value: &[u8]) -> bool {
+    value.first().is_none_or(|&byte| byte.is_ascii_alphanumeric() || byte == b'"' || byte == b'\'')
+}
+
+/// FPM's pool first, then what the web server hands over (I-150).
+fn read_globals(
+    core: &mut Core,
+    files: &dyn Files,
+    pools: &[(PathBuf, Option<Vec<u8>>)],
+    params: &[(FastCgiParam, Vec<u8>)],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<()> {
+    for (path, pool) in pools {
+        fpm::read(core, files, path, pool.as_deref(), diagnostics)?;
+    }
+    for (param, text) in params {
+        fastcgi::read(core, *param, text, diagnostics);
+    }
+    Ok(())
+}
+
+/// What stands before any request comes. What is refused shows in `explain` and in the diagnostics.
+fn apply(core: &mut Core) {
+    for (at, winner) in core.winners.iter().enumerate() {
+        if let Some(winner) = winner {
+            let value = &core.startup[*winner as usize].value;
+            let _ = core.slots[at].apply(&core.directives[at], Power::Startup, value, core.version);
+        }
+    }
+    if !core.sapi.has_pool() {
+        return;
+    }
+    for Assignment { directive, power, value, .. } in &core.global {
+        let at = *directive as usize;
+        let _ = core.slots[at].apply(&core.directives[at], *power, value, core.version);
+    }
+}

@@ -1,0 +1,190 @@
+//! Collects what a configuration is to be made of, and makes it.
+
+use super::Config;
+use super::build;
+use super::directive::Directive;
+use super::reader::Env;
+use super::sapi::Sapi;
+use crate::error::{Code, Error, Result};
+use crate::files::{Files, Kind};
+use crate::httpd;
+use crate::version::PhpVersion;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The files that a configuration reads, now and later (`.htaccess`, `.user.ini`).
+pub type SharedFiles = Arc<dyn Files + Send + Sync>;
+
+/// What is said on FastCGI's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastCgiParam {
+    /// `PHP_VALUE`
+    Value,
+    /// `PHP_ADMIN_VALUE`
+    AdminValue,
+}
+
+/// Collects files, definitions and options. Nothing but the existence of files is looked at before
+/// [`Builder::build`], so the order of calls matters only among calls of the same kind.
+pub struct Builder {
+    pub(super) files: SharedFiles,
+    pub(super) version: PhpVersion,
+    pub(super) sapi: Option<Sapi>,
+    pub(super) env: Env,
+    pub(super) sets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(super) inis: Vec<PathBuf>,
+    pub(super) search: bool,
+    pub(super) compiled_in: Option<PathBuf>,
+    pub(super) compiled_in_scan: Option<PathBuf>,
+    pub(super) binary_dir: Option<PathBuf>,
+    pub(super) scan_dirs: Option<Vec<u8>>,
+    pub(super) httpd: Option<PathBuf>,
+    pub(super) httpd_options: httpd::Options,
+    pub(super) pools: Vec<(PathBuf, Option<Vec<u8>>)>,
+    pub(super) params: Vec<(FastCgiParam, Vec<u8>)>,
+    pub(super) registered: Vec<Directive>,
+}
+
+impl Builder {
+    /// Nothing but PHP's defaults; files are read through `files`.
+    pub fn new(files: SharedFiles) -> Self {
+        Self {
+            files,
+            version: PhpVersion::default(),
+            sapi: None,
+            env: Env::new(),
+            sets: Vec::new(),
+            inis: Vec::new(),
+            search: false,
+            compiled_in: None,
+            compiled_in_scan: None,
+            binary_dir: None,
+            scan_dirs: None,
+            httpd: None,
+            httpd_options: httpd::Options::default(),
+            pools: Vec::new(),
+            params: Vec::new(),
+            registered: Vec::new(),
+        }
+    }
+
+    /// The PHP that is the model; 8.2 if never called.
+    pub fn set_php_version(&mut self, version: PhpVersion) {
+        self.version = version;
+    }
+
+    /// The SAPI that is the model, by PHP's name. Where it is never called: mod_php with an httpd configuration,
+    /// PHP-FPM with a pool, both or neither: a web server to which every layer counts.
+    pub fn set_sapi(&mut self, name: &[u8]) -> Result<()> {
+        let known = Sapi::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = Sapi::ALL.iter().map(|sapi| sapi.name()).collect();
+            let name = String::from_utf8_lossy(name);
+            Error::new(Code::Argument, format!("no such SAPI: {name}; known are {}", names.join(", ")))
+        })?;
+        self.sapi = (known != Sapi::Web).then_some(known);
+        Ok(())
+    }
+
+    /// One variable that `${NAME}`, `PHPRC` and `PHP_INI_SCAN_DIR` may see. Nothing is read from the process.
+    pub fn set_env(&mut self, name: &[u8], value: &[u8]) {
+        self.env.insert(name.into(), value.into());
+    }
+
+    /// Many at once, such as `std::env::vars_os()`. Names that were set before stay as they are.
+    pub fn use_env(&mut self, variables: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
+        for (name, value) in variables {
+            self.env.entry(name.into()).or_insert_with(|| value.into());
+        }
+    }
+
+    /// As `-d name=value`; without a value as `-d name`, which means 1 (I-117).
+    pub fn set(&mut self, name: &[u8], value: Option<&[u8]>) -> Result<()> {
+        if name.is_empty() {
+            return Err(Error::new(Code::Argument, "a directive needs a name: NAME=VALUE"));
+        }
+        self.sets.push((name.to_vec(), value.map(<[u8]>::to_vec)));
+        Ok(())
+    }
+
+    /// One php.ini; later ones override earlier ones.
+    pub fn load_php_ini(&mut self, path: &Path) -> Result<()> {
+        self.must_be_file(path)?;
+        self.inis.push(path.to_path_buf());
+        Ok(())
+    }
+
+    /// PHP's own search, scan directories included (I-110 … I-115). Finding nothing is no error.
+    pub fn search_php_ini(&mut self) {
+        self.search = true;
+    }
+
+    /// The directory that the model was compiled to look into, and its scan directory.
+    pub fn set_compiled_in(&mut self, directory: Option<&Path>, scan_directory: Option<&Path>) {
+        self.compiled_in = directory.map(Path::to_path_buf);
+        self.compiled_in_scan = scan_directory.map(Path::to_path_buf);
+    }
+
+    /// The directory of the PHP program, which CGI, FPM and the command line search too.
+    pub fn set_binary_dir(&mut self, directory: &Path) {
+        self.binary_dir = Some(directory.to_path_buf());
+    }
+
+    /// As `PHP_INI_SCAN_DIR`: a `:` list; an empty element is the compiled-in directory, an empty list is none.
+    pub fn set_scan_dirs(&mut self, list: &[u8]) {
+        self.scan_dirs = Some(list.to_vec());
+    }
+
+    /// httpd's main configuration file. `PHPINIDir` in it counts unless [`Builder::load_php_ini`] named a file.
+    pub fn load_httpd_conf(&mut self, path: &Path) -> Result<()> {
+        self.must_be_file(path)?;
+        self.httpd = Some(path.to_path_buf());
+        Ok(())
+    }
+
+    /// How httpd would be started; definitions made with [`Builder::define`] come on top.
+    pub fn httpd_options(&mut self) -> &mut httpd::Options {
+        &mut self.httpd_options
+    }
+
+    /// httpd's `-D NAME`, or `Define NAME VALUE` before its first line.
+    pub fn define(&mut self, name: &[u8], value: Option<&[u8]>) {
+        self.httpd_options.defines.push((name.to_vec(), value.map(<[u8]>::to_vec)));
+    }
+
+    /// A pool of an FPM configuration, from the main file or the pool's own; `None`: the first pool there.
+    pub fn load_fpm_pool(&mut self, path: &Path, pool: Option<&[u8]>) -> Result<()> {
+        self.must_be_file(path)?;
+        self.pools.push((path.to_path_buf(), pool.map(<[u8]>::to_vec)));
+        Ok(())
+    }
+
+    /// What the web server hands to FPM with each request (I-153): ini text, one assignment per line.
+    pub fn fastcgi_param(&mut self, param: FastCgiParam, text: &[u8]) {
+        self.params.push((param, text.to_vec()));
+    }
+
+    /// A directive of the host's own; the name must be free.
+    pub fn register(&mut self, directive: Directive) -> Result<()> {
+        if directive.name().is_empty() || directive.name().contains(&0) {
+            return Err(Error::new(Code::Argument, "a directive needs a name, without NUL bytes"));
+        }
+        self.registered.push(directive);
+        Ok(())
+    }
+
+    /// Reads everything. Errors are what the real thing would refuse to start on, and files that cannot be read;
+    /// whatever else is odd is among [`Config::diagnostics`].
+    pub fn build(self) -> Result<Config> {
+        build::build(self)
+    }
+
+    fn must_be_file(&self, path: &Path) -> Result<()> {
+        let problem = match self.files.kind(path) {
+            Ok(Kind::File) => return Ok(()),
+            Ok(Kind::Directory) => "it is a directory".to_owned(),
+            Ok(Kind::Other) => "it is not a regular file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(Error::new(Code::Io, format!("cannot read {}: {problem}", path.display())))
+    }
+}

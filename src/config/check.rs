@@ -1,0 +1,224 @@
+//! What a directive takes, and what PHP says of the rest (facts I-170 … I-183).
+
+use super::number;
+use crate::version::PhpVersion;
+use std::fmt;
+use std::sync::Arc;
+
+/// PHP refuses a `memory_limit` below what is in use, and this is what a request at rest uses (fact I-177), in bytes.
+const MEMORY_AT_REST: i64 = 2 << 20;
+
+/// A host's own check of a value.
+pub type HostCheck = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// The values that a directive takes. Apart from the last three these are PHP's own rules, which seldom refuse anything.
+#[derive(Clone)]
+pub enum Check {
+    /// Anything.
+    Text,
+    /// Anything; read as a boolean (I-103).
+    Bool,
+    /// Anything; its leading decimal digits are read (C-146).
+    Int,
+    /// Anything; read as a quantity, with a warning where it is none (I-100, I-101).
+    Quantity,
+    /// Anything but nothing (I-183).
+    Filled,
+    /// `precision`: a number of -1 or more.
+    Precision,
+    /// `session.name`: neither empty nor a number.
+    Name,
+    /// `memory_limit`: a quantity of bytes, -1 for none, and not less than what is in use (I-177).
+    Memory,
+    /// `zend.assertions`: a quantity; -1 only at start-up.
+    Assertions,
+    /// `output_buffering`: a quantity (I-174).
+    Buffering,
+    /// `zlib.output_compression`: on, off or a quantity (I-179).
+    Switch,
+    /// `display_errors`: a boolean, `stdout` or `stderr` (I-182).
+    Display,
+    /// One of these words, in any letter case.
+    Words(&'static [&'static str]),
+    /// A decimal number in this range, nothing around it; empty text too where the flag says so.
+    Whole {
+        /// The smallest.
+        min: i64,
+        /// The largest.
+        max: i64,
+        /// Whether empty text is taken.
+        or_empty: bool,
+    },
+    /// What the host says.
+    Host(HostCheck),
+}
+
+/// When a value is set.
+#[derive(Clone, Copy)]
+pub(crate) enum Moment<'a> {
+    /// At start-up: php.ini, `-d`.
+    Startup,
+    /// Later, over this value.
+    Later(&'a [u8]),
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Check {
+    /// From the word in the data file.
+    pub(super) fn from_word(word: &str) -> Self {
+        match word {
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "quantity" => Self::Quantity,
+            "filled" => Self::Filled,
+            "precision" => Self::Precision,
+            "name" => Self::Name,
+            "memory" => Self::Memory,
+            "assertions" => Self::Assertions,
+            "buffering" => Self::Buffering,
+            "switch" => Self::Switch,
+            "display" => Self::Display,
+            _ => Self::Text,
+        }
+    }
+
+    /// A word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Quantity => "quantity",
+            Self::Filled => "filled",
+            Self::Precision => "precision",
+            Self::Name => "name",
+            Self::Memory => "memory",
+            Self::Assertions => "assertions",
+            Self::Buffering => "buffering",
+            Self::Switch => "switch",
+            Self::Display => "display",
+            Self::Words(_) => "words",
+            Self::Whole { .. } => "whole",
+            Self::Host(_) => "host",
+        }
+    }
+
+    /// Whether the value is taken; the text says why not.
+    pub(crate) fn accepts(&self, value: &[u8], moment: Moment<'_>, version: PhpVersion) -> Result<(), String> {
+        let fine = match self {
+            Self::Filled if value.is_empty() => return Err("it must not be empty".into()),
+            Self::Precision if number::integer(value) < -1 => return Err("it must be -1 or more".into()),
+            Self::Name if value.is_empty() || is_number(value) => return Err("it must not be empty or a number".into()),
+            Self::Memory => return memory(value, version),
+            Self::Assertions => return assertions(value, moment),
+            Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
+            Self::Whole { min, max, or_empty } => {
+                (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
+            }
+            Self::Host(check) => check(value),
+            _ => true,
+        };
+        if fine { Ok(()) } else { Err(self.expectation()) }
+    }
+
+    /// What would have been taken.
+    fn expectation(&self) -> String {
+        match self {
+            Self::Words(words) => format!("it must be one of {}", words.join(", ")),
+            Self::Whole { min, max, .. } => format!("it must be a whole number from {min} to {max}"),
+            _ => "its owner does not take this value".into(),
+        }
+    }
+
+    /// PHP's warning about a value that is taken nevertheless, without a leading directive name.
+    pub(crate) fn warning(&self, value: &[u8]) -> Option<String> {
+        match self {
+            Self::Quantity | Self::Memory | Self::Assertions | Self::Buffering => number::quantity(value).1,
+            Self::Switch if is_switch(value) => None,
+            Self::Switch => number::quantity(value).1,
+            _ => None,
+        }
+    }
+}
+
+fn is_switch(value: &[u8]) -> bool {
+    value.eq_ignore_ascii_case(b"on") || value.eq_ignore_ascii_case(b"off")
+}
+
+/// A decimal number with nothing around it.
+pub(crate) fn whole(value: &[u8]) -> Option<i64> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn memory(value: &[u8], version: PhpVersion) -> Result<(), String> {
+    let (bytes, _) = number::quantity(value);
+    // Before 8.2 every negative number was a very large one.
+    let enough = bytes == -1 || bytes >= MEMORY_AT_REST || (bytes < 0 && version < PhpVersion::V8_2);
+    if enough { Ok(()) } else { Err(format!("{bytes} bytes are less than a request at rest uses ({MEMORY_AT_REST})")) }
+}
+
+fn assertions(value: &[u8], moment: Moment<'_>) -> Result<(), String> {
+    let Moment::Later(current) = moment else { return Ok(()) };
+    let (new, old) = (number::quantity(value).0, number::quantity(current).0);
+    let crosses = new != old && (new < 0 || old < 0);
+    if crosses { Err("assertions are taken in or left out at start-up only".into()) } else { Ok(()) }
+}
+
+/// A decimal number as PHP's `is_numeric` sees it: blanks around it, a sign, a fraction, an exponent.
+fn is_number(value: &[u8]) -> bool {
+    let text = value.trim_ascii();
+    let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(text);
+    let mut rest = &text[whole..];
+    let mut fraction = 0;
+    if let Some(after) = rest.strip_prefix(b".") {
+        fraction = digits(after);
+        rest = &after[fraction..];
+    }
+    if whole + fraction == 0 {
+        return false;
+    }
+    if let [b'e' | b'E', after @ ..] = rest {
+        let after = after.strip_prefix(b"-").or_else(|| after.strip_prefix(b"+")).unwrap_or(after);
+        let power = digits(after);
+        return power > 0 && power == after.len();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_names() {
+        for number in ["0", "-1", " 1", "1 ", "1.5", ".5", "5.", "1e3", "1E-3", "+2"] {
+            assert!(is_number(number.as_bytes()), "{number}");
+        }
+        for name in ["", ".", "1K", "e3", "1e", "0x10", "PHPSESSID", "- 1"] {
+            assert!(!is_number(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn strict_checks_say_what_they_want() {
+        let words = Check::Words(&["php", "all"]);
+        assert!(words.accepts(b"PHP", Moment::Startup, PhpVersion::V8_2).is_ok());
+        let refused = words.accepts(b"both", Moment::Startup, PhpVersion::V8_2).unwrap_err();
+        assert_eq!(refused, "it must be one of php, all");
+        let whole = Check::Whole { min: 0, max: 10, or_empty: true };
+        for (value, fine) in [("", true), ("10", true), ("11", false), ("-1", false), (" 1", false), ("1s", false)] {
+            assert_eq!(whole.accepts(value.as_bytes(), Moment::Startup, PhpVersion::V8_2).is_ok(), fine, "{value}");
+        }
+    }
+}

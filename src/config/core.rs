@@ -1,0 +1,134 @@
+//! What a configuration has read: texts, assignments, and the values that stand before any request comes.
+
+use super::directive::Directive;
+use super::layer::Layer;
+use super::sapi::Sapi;
+use super::slot::{Power, Slot};
+use super::text::Text;
+use crate::origin::Origin;
+use crate::version::PhpVersion;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One text that assignments come from. It is kept, so that what was written can be shown when somebody asks.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Source {
+    pub(super) layer: Layer,
+    /// The file; `None`: no file.
+    pub(super) file: Option<Arc<[u8]>>,
+    pub(super) text: Vec<u8>,
+}
+
+/// One line that sets a directive.
+#[derive(Clone, Debug)]
+pub(super) struct Assignment {
+    pub(super) directive: u32,
+    pub(super) line: u32,
+    pub(super) power: Power,
+    pub(super) value: Text,
+    pub(super) source: Arc<Source>,
+}
+
+impl Assignment {
+    pub(super) fn origin(&self) -> Origin {
+        self.source.origin(self.line)
+    }
+
+    /// The value as it was written, without a comment behind it.
+    pub(super) fn raw(&self) -> Vec<u8> {
+        written(&self.source.text, self.line).unwrap_or_else(|| self.value.bytes().to_vec())
+    }
+}
+
+impl Source {
+    pub(super) fn origin(&self, line: u32) -> Origin {
+        match &self.file {
+            Some(file) => Origin::new(file, line),
+            None => Origin::default(),
+        }
+    }
+}
+
+/// What stands behind the `=` of a line, cut before a comment.
+fn written(text: &[u8], line: u32) -> Option<Vec<u8>> {
+    let line = text.split(|&byte| byte == b'\n').nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let after = &line[line.iter().position(|&byte| byte == b'=')? + 1..];
+    let mut quoted = false;
+    let end = after.iter().position(|&byte| {
+        quoted ^= byte == b'"';
+        byte == b';' && !quoted
+    });
+    Some(after[..end.unwrap_or(after.len())].trim_ascii().to_vec())
+}
+
+/// A `[PATH=…]` or `[HOST=…]` section.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) layer: Layer,
+    pub(super) key: Box<[u8]>,
+    pub(super) assignments: Vec<Assignment>,
+}
+
+/// An entry of php.ini that is no directive; `${NAME}` finds it all the same (I-119).
+#[derive(Debug)]
+pub(super) struct Unknown {
+    pub(super) value: Text,
+    pub(super) line: u32,
+    pub(super) source: Arc<Source>,
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) version: PhpVersion,
+    pub(super) sapi: Sapi,
+    /// Sorted by name.
+    pub(super) directives: Vec<Directive>,
+    /// What stands for each directive before any request comes.
+    pub(super) slots: Vec<Slot>,
+    /// php.ini, scan directory, SAPI and `-d`, in order; the last one of a name counts (I-114).
+    pub(super) startup: Vec<Assignment>,
+    /// Which of them counts, for each directive.
+    pub(super) winners: Vec<Option<u32>>,
+    /// FPM pool and FastCGI parameters, in the order in which they are applied.
+    pub(super) global: Vec<Assignment>,
+    /// Pool lines that lost against an earlier one of the same name (I-151).
+    pub(super) doubled: Vec<Assignment>,
+    pub(super) sections: Vec<Section>,
+    pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
+    pub(super) env: HashMap<Box<[u8]>, Box<[u8]>>,
+}
+
+/// Where a name stands among directives that are sorted by name.
+pub(super) fn find(directives: &[Directive], name: &[u8]) -> Option<usize> {
+    directives.binary_search_by(|known| (*known.name).cmp(name)).ok()
+}
+
+impl Core {
+    pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
+        find(&self.directives, name)
+    }
+
+    /// What `${NAME}` gives once php.ini has been read (I-071).
+    pub(super) fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+        let known = self.find(name).and_then(|at| Some(self.startup[self.winners[at]? as usize].value.bytes()));
+        let unknown = || self.unknown.get(name).map(|entry| entry.value.bytes());
+        known.or_else(unknown).or_else(|| self.env.get(name).map(|value| &**value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_again() {
+        let text = b"a = 1\nb=\"x;y\" ; why\n c = On ; z\r\nd";
+        let got = |line| written(text, line).map(|raw| String::from_utf8(raw).unwrap());
+        assert_eq!(got(1).as_deref(), Some("1"));
+        assert_eq!(got(2).as_deref(), Some("\"x;y\""));
+        assert_eq!(got(3).as_deref(), Some("On"));
+        assert_eq!(got(4), None);
+        assert_eq!(got(0), None);
+        assert_eq!(got(9), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! What a directive is: its name, who may change it, its default, and what it takes.
+
+use super::Access;
+use super::check::Check;
+use super::text::Text;
+use std::borrow::Cow;
+
+/// A directive as one configuration knows it.
+#[derive(Clone, Debug)]
+pub struct Directive {
+    pub(super) name: Cow<'static, [u8]>,
+    pub(super) access: Access,
+    pub(super) default: Option<Text>,
+    pub(super) check: Check,
+    pub(super) extension: &'static str,
+}
+
+impl Directive {
+    /// A directive of the host's own, for [`super::Builder::register`]. `None`: it has no value until one is set, and
+    /// reads as empty.
+    pub fn new(name: &[u8], access: Access, default: Option<&[u8]>) -> Self {
+        Self {
+            name: Cow::Owned(name.to_vec()),
+            access,
+            default: default.map(Text::new),
+            check: Check::Text,
+            extension: "host",
+        }
+    }
+
+    /// The same directive, taking only what `check` lets through.
+    #[must_use]
+    pub fn with_check(mut self, check: Check) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// Its name. Upper and lower case are different names (fact I-119).
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Who may change it as long as nobody has locked it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The built-in default; `None`: no value, which `ini_get()` shows as empty text.
+    pub fn default(&self) -> Option<&[u8]> {
+        self.default.as_ref().map(Text::bytes)
+    }
+
+    /// What it takes.
+    pub fn check(&self) -> &Check {
+        &self.check
+    }
+
+    /// The PHP extension that brings it; `core`, `outlive`, `host`, or `sapi/cgi` and `sapi/apache`.
+    pub fn extension(&self) -> &str {
+        self.extension
+    }
+}

@@ -1,0 +1,222 @@
+//! The trail of one directive, worked out when somebody asks: the same rules, applied again with a pencil in hand.
+
+use super::Access;
+use super::contribution::{self, Contribution};
+use super::core::{Assignment, Core};
+use super::layer::{Explanation, Fate, Layer, Step};
+use super::settings::Settings;
+use super::slot::{Power, Refusal, Slot};
+use super::text::Text;
+use crate::httpd::{Container, DirValue};
+use crate::origin::Origin;
+
+impl Settings {
+    /// Why the value is in force: every layer that had something to say, weakest first. `None`: no such directive.
+    pub fn explain(&self, name: &[u8]) -> Option<Explanation> {
+        let at = self.core.find(name)?;
+        let mut trail = Trail::new(&self.core, at);
+        trail.startup();
+        trail.globals();
+        for contribution in &self.contributions {
+            trail.contribution(contribution);
+        }
+        let slot = self.slot(at);
+        Some(Explanation {
+            name: name.to_vec(),
+            value: slot.value.bytes().to_vec(),
+            access: slot.access,
+            locked: slot.locked,
+            trail: trail.steps,
+        })
+    }
+}
+
+struct Trail<'a> {
+    core: &'a Core,
+    at: usize,
+    slot: Slot,
+    steps: Vec<Step>,
+    /// Which step is in force, and which one locked the directive.
+    winner: usize,
+    lock: Option<usize>,
+}
+
+impl<'a> Trail<'a> {
+    fn new(core: &'a Core, at: usize) -> Self {
+        let directive = &core.directives[at];
+        let slot = Slot::new(directive);
+        let value = slot.value.bytes().to_vec();
+        let first = Step {
+            layer: Layer::BuiltIn,
+            origin: Origin::default(),
+            raw: value.clone(),
+            value,
+            access: directive.access,
+            locks: false,
+            fate: Fate::InForce,
+            because: None,
+        };
+        Self { core, at, slot, steps: vec![first], winner: 0, lock: None }
+    }
+
+    /// A place for people: a file and line, or the layer's name.
+    fn place(step: &Step) -> String {
+        if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() }
+    }
+
+    fn step(layer: Layer, origin: Origin, raw: Vec<u8>, value: &[u8], power: Power) -> Step {
+        let (access, locks) = (power.access(), power.locks());
+        Step { layer, origin, raw, value: value.to_vec(), access, locks, fate: Fate::Refused, because: None }
+    }
+
+    /// Adds a step that loses without a try.
+    fn lost(&mut self, mut step: Step, fate: Fate, because: String) {
+        step.fate = fate;
+        step.because = Some(because);
+        self.steps.push(step);
+    }
+
+    /// Adds a step and applies it.
+    fn apply(&mut self, mut step: Step, power: Power, value: &Text) {
+        let result = self.slot.apply(&self.core.directives[self.at], power, value, self.core.version);
+        let new = self.steps.len();
+        if power.locks() {
+            self.lock = Some(new);
+        }
+        match result {
+            Ok(()) => {
+                step.fate = Fate::InForce;
+                let because = format!("{} comes later", Self::place(&step));
+                let old = &mut self.steps[self.winner];
+                old.fate = Fate::Overridden;
+                old.because = Some(because);
+                self.winner = new;
+            }
+            Err(refusal) => step.because = Some(self.reason(&refusal)),
+        }
+        self.steps.push(step);
+    }
+
+    fn reason(&self, refusal: &Refusal) -> String {
+        match refusal {
+            Refusal::Value(why) => format!("the directive does not take this value: {why}"),
+            Refusal::Level => {
+                let access = access_words(self.core.directives[self.at].access);
+                format!("not allowed at this level: it can be set in {access} only")
+            }
+            Refusal::Locked => match self.lock {
+                Some(lock) => format!("locked by {}", Self::place(&self.steps[lock])),
+                None => "locked".to_owned(),
+            },
+        }
+    }
+
+    fn assignment(assignment: &Assignment) -> Step {
+        let value = assignment.value.bytes();
+        Self::step(assignment.source.layer, assignment.origin(), assignment.raw(), value, assignment.power)
+    }
+
+    /// Of all start-up lines only the last one is tried; the others were replaced before.
+    fn startup(&mut self) {
+        let Some(winner) = self.core.winners[self.at] else { return };
+        let lines = self.core.startup.iter().enumerate();
+        let mine: Vec<_> = lines.filter(|(_, line)| line.directive as usize == self.at).collect();
+        let last = Self::assignment(&self.core.startup[winner as usize]);
+        for (place, line) in mine {
+            if place == winner as usize {
+                self.apply(Self::assignment(line), Power::Startup, &line.value);
+            } else {
+                self.lost(Self::assignment(line), Fate::Overridden, format!("{} comes later", Self::place(&last)));
+            }
+        }
+    }
+
+    fn globals(&mut self) {
+        let core = self.core;
+        let at = self.at;
+        let mine = move |line: &&Assignment| line.directive as usize == at;
+        for line in core.doubled.iter().filter(mine) {
+            let why = "an earlier line of the pool sets it already, and FPM takes the first".to_owned();
+            self.lost(Self::assignment(line), Fate::Refused, why);
+        }
+        for line in core.global.iter().filter(mine) {
+            if core.sapi.has_pool() {
+                self.apply(Self::assignment(line), line.power, &line.value);
+            } else {
+                let why = format!("{} does not know this layer", core.sapi.name());
+                self.lost(Self::assignment(line), Fate::Refused, why);
+            }
+        }
+    }
+
+    fn contribution(&mut self, contribution: &Contribution) {
+        let at = self.at;
+        match contribution {
+            Contribution::Section(section) => {
+                let section = &self.core.sections[*section];
+                for line in section.assignments.iter().filter(|line| line.directive as usize == at) {
+                    let step = Step { layer: section.layer, ..Self::assignment(line) };
+                    self.apply(step, line.power, &line.value);
+                }
+            }
+            Contribution::UserIni(user) => {
+                for line in user.assignments.iter().filter(|line| line.directive as usize == at) {
+                    self.apply(Self::assignment(line), line.power, &line.value);
+                }
+            }
+            Contribution::Server(values) => {
+                let name = &self.core.directives[at].name;
+                if let Some(value) = values.iter().find(|value| *value.name == **name) {
+                    self.apply(dir_step(Layer::Server, value), contribution::power(value), &Text::new(&value.value));
+                }
+            }
+            Contribution::Containers(containers) => self.containers(containers),
+        }
+    }
+
+    /// mod_php merges containers first: per name the inner one wins, unless the outer one is an admin value and it is
+    /// not. Only what is left is tried.
+    fn containers(&mut self, containers: &[Container]) {
+        let name = self.core.directives[self.at].name.clone();
+        let mut best: Option<(Layer, &DirValue)> = None;
+        for container in containers {
+            let Some(value) = container.values.iter().find(|value| *value.name == *name) else { continue };
+            let layer = Layer::Httpd(container.layer);
+            if !self.core.sapi.has_containers() {
+                let why =
+                    format!("php_value and its like belong to mod_php; {} does not see them", self.core.sapi.name());
+                self.lost(dir_step(layer, value), Fate::Refused, why);
+                continue;
+            }
+            match best {
+                Some((_, old)) if old.kind.is_admin() && !value.kind.is_admin() => {
+                    self.lost(dir_step(layer, value), Fate::Refused, format!("locked by {}", old.origin));
+                }
+                Some((old_layer, old)) => {
+                    let why =
+                        if old.kind.is_admin() || !value.kind.is_admin() { "comes later" } else { "is an admin value" };
+                    self.lost(dir_step(old_layer, old), Fate::Overridden, format!("{} {why}", value.origin));
+                    best = Some((layer, value));
+                }
+                None => best = Some((layer, value)),
+            }
+        }
+        if let Some((layer, value)) = best {
+            self.apply(dir_step(layer, value), contribution::power(value), &Text::new(&value.value));
+        }
+    }
+}
+
+fn dir_step(layer: Layer, value: &DirValue) -> Step {
+    Trail::step(layer, value.origin.clone(), value.raw.to_vec(), &value.value, contribution::power(value))
+}
+
+/// Where a directive of this access may be set, for people.
+pub(super) fn access_words(access: Access) -> &'static str {
+    match (access.allows(Access::PERDIR), access.allows(Access::USER)) {
+        (true, true) => "every place",
+        (true, false) => "php.ini, .htaccess, .user.ini, httpd's and FPM's files",
+        (false, true) => "php.ini, an admin value or the running program",
+        (false, false) => "php.ini or an admin value",
+    }
+}

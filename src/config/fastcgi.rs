@@ -1,0 +1,54 @@
+//! FastCGI's `PHP_VALUE` and `PHP_ADMIN_VALUE` (fact I-153).
+
+use super::builder::FastCgiParam;
+use super::core::{Assignment, Core, Source};
+use super::layer::Layer;
+use super::lookup::CoreLookup;
+use super::reader::{syntax, text_of, unknown};
+use super::slot::Power;
+use super::text::Text;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::ini::{self, Event};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostics: &mut Vec<Diagnostic>) {
+    let (name, power) = match param {
+        FastCgiParam::Value => (&b"PHP_VALUE"[..], Power::Free),
+        FastCgiParam::AdminValue => (&b"PHP_ADMIN_VALUE"[..], Power::Admin),
+    };
+    let source = Arc::new(Source { layer: Layer::FastCgi, file: Some(name.into()), text: text.to_vec() });
+    let mut found = Vec::new();
+    let lookup = CoreLookup { core };
+    let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
+    let result = ini::scan(&source.text, &options, &mut |event, line| {
+        match event {
+            Event::Entry { key, value } => match core.find(key) {
+                Some(at) => found.push(Assignment {
+                    directive: at as u32,
+                    line,
+                    power,
+                    value: Text::new(text_of(&value)),
+                    source: Arc::clone(&source),
+                }),
+                None => diagnostics.push(unknown(key, core.version, &source, line)),
+            },
+            Event::Section { .. } | Event::ArrayEntry { .. } => diagnostics.push(only_entries(&source, line)),
+            Event::Bare { .. } => {}
+        }
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = result {
+        diagnostics.push(syntax(&source, &error));
+    }
+    core.global.append(&mut found);
+}
+
+fn only_entries(source: &Source, line: u32) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        code: "not-an-entry",
+        origin: source.origin(line),
+        message: "only plain NAME = VALUE lines count here; this line does nothing".into(),
+    }
+}

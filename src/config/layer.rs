@@ -1,0 +1,126 @@
+//! Layers, and the trail that a value leaves through them.
+
+use super::Access;
+use crate::httpd;
+use crate::origin::Origin;
+use std::fmt;
+
+/// One kind of place that sets directives, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layer {
+    /// PHP's, outlive's or the host's default.
+    BuiltIn,
+    /// php.ini
+    PhpIni,
+    /// A file of a scan directory (I-114).
+    ScanDir,
+    /// What the SAPI itself fixes above php.ini (I-118).
+    Sapi,
+    /// `-d`
+    CommandLine,
+    /// An FPM pool file.
+    Pool,
+    /// FastCGI's `PHP_VALUE` and `PHP_ADMIN_VALUE`.
+    FastCgi,
+    /// `[HOST=…]` in php.ini.
+    HostSection,
+    /// `[PATH=…]` in php.ini.
+    PathSection,
+    /// A container of httpd.
+    Httpd(httpd::Layer),
+    /// A host that parsed its own configuration ([`super::Config::resolve_dir`]).
+    Server,
+    /// `.user.ini`, or whatever `user_ini.filename` says.
+    UserIni,
+}
+
+impl Layer {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in default",
+            Self::PhpIni => "php.ini",
+            Self::ScanDir => "scan dir file",
+            Self::Sapi => "SAPI",
+            Self::CommandLine => "command line",
+            Self::Pool => "FPM pool",
+            Self::FastCgi => "FastCGI parameter",
+            Self::HostSection => "[HOST=] section",
+            Self::PathSection => "[PATH=] section",
+            Self::Httpd(httpd::Layer::Server) => "httpd server",
+            Self::Httpd(httpd::Layer::VirtualHost) => "httpd <VirtualHost>",
+            Self::Httpd(httpd::Layer::Directory) => "httpd <Directory>",
+            Self::Httpd(httpd::Layer::Htaccess) => ".htaccess",
+            Self::Httpd(httpd::Layer::Files) => "httpd <Files>",
+            Self::Httpd(httpd::Layer::Location) => "httpd <Location>",
+            Self::Httpd(httpd::Layer::If) => "httpd <If>",
+            Self::Server => "server configuration",
+            Self::UserIni => ".user.ini",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It is the value in force.
+    InForce,
+    /// A later layer set another one.
+    Overridden,
+    /// It was never in force.
+    Refused,
+}
+
+impl Fate {
+    /// The words that are shown.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InForce => "in force",
+            Self::Overridden => "overridden",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One layer that had something to say about a directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where in the order of layers.
+    pub layer: Layer,
+    /// File and line, where there are any.
+    pub origin: Origin,
+    /// The value as it was written.
+    pub raw: Vec<u8>,
+    /// The value as PHP would store it.
+    pub value: Vec<u8>,
+    /// The level with which the layer sets it.
+    pub access: Access,
+    /// Whether it locks the directive.
+    pub locks: bool,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why, where it is not in force.
+    pub because: Option<String>,
+}
+
+/// Why a value is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The directive.
+    pub name: Vec<u8>,
+    /// The value in force, as `ini_get()` gives it.
+    pub value: Vec<u8>,
+    /// Who may change it now.
+    pub access: Access,
+    /// Whether an admin layer has locked it.
+    pub locked: bool,
+    /// Everything that had something to say, weakest first; the built-in default always comes first.
+    pub trail: Vec<Step>,
+}

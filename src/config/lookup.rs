@@ -1,0 +1,21 @@
+//! `${NAME}` and constants, once start-up is over.
+
+use super::core::Core;
+use super::reader::constant;
+use crate::ini;
+use std::borrow::Cow;
+
+/// Directives as start-up left them, then the environment (I-071, I-073).
+pub(super) struct CoreLookup<'a> {
+    pub(super) core: &'a Core,
+}
+
+impl ini::Lookup for CoreLookup<'_> {
+    fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        self.core.variable(name).map(Cow::Borrowed)
+    }
+
+    fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        constant(self.core.version, self.core.sapi.name(), name)
+    }
+}

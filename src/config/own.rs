@@ -1,0 +1,39 @@
+//! The `outlive.*` directives. A wrong value is refused and reported, never read as something else.
+
+use super::Access;
+use super::check::Check;
+use super::directive::Directive;
+use super::text::Text;
+use std::borrow::Cow;
+
+/// An administrator's business as far as files go: everything but run time.
+const FILES: Access = Access(6);
+
+const NUMBER: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_empty: false };
+const NUMBER_OR_NONE: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_empty: true };
+
+type Own = (&'static str, Access, &'static [u8], Check);
+
+/// Name, access, default (with its NUL) and check.
+const OWN: [Own; 10] = [
+    ("outlive.after_finish", Access::ALL, b"discard\0", Check::Words(&["discard", "abort"])),
+    ("outlive.clock", Access::ALL, b"cpu\0", Check::Words(&["cpu", "wall"])),
+    ("outlive.detect", FILES, b"write\0", Check::Words(&["write", "watch"])),
+    ("outlive.disconnect", Access::ALL, b"php\0", Check::Words(&["php", "finish", "stop", "auto"])),
+    ("outlive.half_close", FILES, b"gone\0", Check::Words(&["gone", "open"])),
+    ("outlive.max_detached", Access::SYSTEM, b"0\0", NUMBER),
+    ("outlive.max_detached_time", Access::ALL, b"0\0", NUMBER),
+    ("outlive.scoreboard", Access::SYSTEM, b"\0", Check::Text),
+    ("outlive.shutdown", Access::ALL, b"php\0", Check::Words(&["php", "all"])),
+    ("outlive.shutdown_time", Access::ALL, b"\0", NUMBER_OR_NONE),
+];
+
+pub(super) fn directives() -> impl Iterator<Item = Directive> {
+    OWN.into_iter().map(|(name, access, default, check)| Directive {
+        name: Cow::Borrowed(name.as_bytes()),
+        access,
+        default: Some(Text::Static(default)),
+        check,
+        extension: "outlive",
+    })
+}

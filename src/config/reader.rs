@@ -1,0 +1,221 @@
+//! Reads php.ini, scan directory files and `-d` into entries, sections and diagnostics.
+
+use super::core::{self, Assignment, Section, Source, Unknown};
+use super::directive::Directive;
+use super::layer::Layer;
+use super::slot::Power;
+use super::table;
+use super::text::Text;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::ini::{self, Event, Value};
+use crate::version::PhpVersion;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What `${NAME}` may see of the outside.
+pub(super) type Env = HashMap<Box<[u8]>, Box<[u8]>>;
+
+/// Reads start-up texts one after the other.
+pub(super) struct Reader<'a> {
+    pub(super) version: PhpVersion,
+    pub(super) sapi: &'static str,
+    pub(super) directives: &'a [Directive],
+    pub(super) env: &'a Env,
+    pub(super) state: RefCell<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) startup: Vec<Assignment>,
+    pub(super) winners: Vec<Option<u32>>,
+    pub(super) sections: Vec<Section>,
+    pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl ini::Lookup for Reader<'_> {
+    fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let state = self.state.borrow();
+        let known = core::find(self.directives, name).and_then(|at| state.winners[at]);
+        if let Some(winner) = known {
+            return Some(Cow::Owned(state.startup[winner as usize].value.bytes().to_vec()));
+        }
+        match state.unknown.get(name) {
+            Some(entry) => Some(Cow::Owned(entry.value.bytes().to_vec())),
+            None => self.env.get(name).map(|value| Cow::Borrowed(&**value)),
+        }
+    }
+
+    fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        constant(self.version, self.sapi, name)
+    }
+}
+
+/// A constant's text; `PHP_SAPI` is the SAPI that is the model.
+pub(super) fn constant<'a>(version: PhpVersion, sapi: &'static str, name: &[u8]) -> Option<Cow<'a, [u8]>> {
+    if name == b"PHP_SAPI" {
+        return Some(Cow::Borrowed(sapi.as_bytes()));
+    }
+    table::core_constant(version, name).map(Cow::Borrowed)
+}
+
+/// The text of a value; scanner modes other than typed know texts only.
+pub(super) fn text_of<'a>(value: &Value<'a>) -> &'a [u8] {
+    if let Value::Text(text) = value { text } else { b"" }
+}
+
+/// PHP's message, with the place in front where a diagnostic is shown.
+pub(super) fn syntax(source: &Source, error: &ini::SyntaxError) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code: "syntax",
+        origin: source.origin(error.line),
+        message: format!("{}; what stands before it counts, the rest of this file is not read", error.message),
+    }
+}
+
+impl Reader<'_> {
+    /// Reads one text. Each begins outside of any section (I-116).
+    pub(super) fn read(&self, source: &Arc<Source>) {
+        let options = ini::Options { mode: ini::Mode::Normal, version: self.version, stop_at_nul: false, lookup: self };
+        let mut section = None;
+        let result = ini::scan(&source.text, &options, &mut |event, line| {
+            self.event(event, line, source, &mut section);
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = result {
+            self.state.borrow_mut().diagnostics.push(syntax(source, &error));
+        }
+    }
+
+    fn event(&self, event: Event<'_>, line: u32, source: &Arc<Source>, section: &mut Option<usize>) {
+        let mut state = self.state.borrow_mut();
+        match event {
+            // An ordinary header does not leave a special section (I-131).
+            Event::Section { name } => {
+                if let Some((layer, key)) = special(name) {
+                    *section = state.section(layer, &key);
+                }
+            }
+            Event::Entry { key, value } => {
+                let value = text_of(&value);
+                match *section {
+                    Some(at) => self.section_entry(&mut state, at, key, value, line, source),
+                    None => self.entry(&mut state, key, value, line, source),
+                }
+            }
+            Event::ArrayEntry { key, .. } if core::find(self.directives, key).is_some() => {
+                state.diagnostics.push(Diagnostic {
+                    severity: Severity::Error,
+                    code: "array-entry",
+                    origin: source.origin(line),
+                    message: format!(
+                        "`{0}[…]` is an array, but `{0}` is a single value: real PHP breaks down on this line; it is \
+                         left out here. Write `{0} = …`",
+                        String::from_utf8_lossy(key)
+                    ),
+                });
+            }
+            Event::ArrayEntry { .. } | Event::Bare { .. } => {}
+        }
+    }
+
+    /// An entry outside of special sections.
+    pub(super) fn entry(&self, state: &mut State, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
+        let value = Text::new(value);
+        if let Some(at) = core::find(self.directives, key) {
+            state.winners[at] = Some(state.startup.len() as u32);
+            let (directive, source) = (at as u32, Arc::clone(source));
+            state.startup.push(Assignment { directive, line, power: Power::Startup, value, source });
+        } else if !is_load_request(key) {
+            state.unknown.insert(key.into(), Unknown { value, line, source: Arc::clone(source) });
+        }
+    }
+
+    fn section_entry(&self, state: &mut State, at: usize, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
+        match core::find(self.directives, key) {
+            Some(directive) => state.sections[at].assignments.push(Assignment {
+                directive: directive as u32,
+                line,
+                power: Power::Admin,
+                value: Text::new(value),
+                source: Arc::clone(source),
+            }),
+            None => {
+                let diagnostic = unknown(key, self.version, source, line);
+                state.diagnostics.push(diagnostic);
+            }
+        }
+    }
+}
+
+impl State {
+    /// The section of that key, new or met before (I-131).
+    fn section(&mut self, layer: Layer, key: &[u8]) -> Option<usize> {
+        if key.is_empty() {
+            return None;
+        }
+        let known = self.sections.iter().position(|section| section.layer == layer && *section.key == *key);
+        Some(known.unwrap_or_else(|| {
+            self.sections.push(Section { layer, key: key.into(), assignments: Vec::new() });
+            self.sections.len() - 1
+        }))
+    }
+}
+
+/// `extension=` and `zend_extension=` load something; they are no entries (I-119).
+fn is_load_request(key: &[u8]) -> bool {
+    key.eq_ignore_ascii_case(b"extension") || key.eq_ignore_ascii_case(b"zend_extension")
+}
+
+/// The kind and key of a special section (I-130).
+fn special(name: &[u8]) -> Option<(Layer, Vec<u8>)> {
+    let (word, rest) = name.split_at_checked(4)?;
+    let layer = if word.eq_ignore_ascii_case(b"PATH") {
+        Layer::PathSection
+    } else if word.eq_ignore_ascii_case(b"HOST") {
+        Layer::HostSection
+    } else {
+        return None;
+    };
+    let end = rest.iter().rposition(|byte| !matches!(byte, b'/' | b'\\')).map_or(0, |last| last + 1);
+    let start = rest[..end].iter().position(|byte| !matches!(byte, b'=' | b' ' | b'\t')).unwrap_or(end);
+    let mut key = rest[start..end].to_vec();
+    if layer == Layer::HostSection {
+        key.make_ascii_lowercase();
+    }
+    Some((layer, key))
+}
+
+/// A name that is no directive.
+pub(super) fn unknown(key: &[u8], version: PhpVersion, source: &Source, line: u32) -> Diagnostic {
+    let name = String::from_utf8_lossy(key);
+    let versions: Vec<String> = table::versions_with(key).iter().map(ToString::to_string).collect();
+    let message = if versions.is_empty() {
+        format!(
+            "there is no directive `{name}` in PHP {version}; unless an extension brings it, this line does nothing"
+        )
+    } else {
+        format!("PHP {version} has no directive `{name}` (PHP {} has); this line does nothing", versions.join(", "))
+    };
+    Diagnostic { severity: Severity::Note, code: "unknown-directive", origin: source.origin(line), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_sections_have_many_spellings() {
+        for name in ["PATH=/x", "PATH = /x", "path /x", "PATH/x", "PATH=/x/", "PATH=\t/x\\/"] {
+            assert_eq!(special(name.as_bytes()), Some((Layer::PathSection, b"/x".to_vec())), "{name}");
+        }
+        assert_eq!(special(b"hostname"), Some((Layer::HostSection, b"name".to_vec())));
+        assert_eq!(special(b"HOST=Example.ORG"), Some((Layer::HostSection, b"example.org".to_vec())));
+        assert_eq!(special(b"PHP"), None);
+        assert_eq!(special(b"Session"), None);
+    }
+}

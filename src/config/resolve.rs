@@ -1,0 +1,250 @@
+//! A configuration, and the values that it gives a request.
+
+use super::builder::SharedFiles;
+use super::contribution::{Contribution, UserIni};
+use super::core::Core;
+use super::directive::Directive;
+use super::layer::Layer;
+use super::number;
+use super::sapi::Sapi;
+use super::settings::Settings;
+use super::user_ini;
+use crate::diagnostic::Diagnostic;
+use crate::error::{Code, Error, Result};
+use crate::httpd::{Configuration, DirConfig, Resolution, Run};
+use crate::target::Target;
+use crate::version::PhpVersion;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::{Arc, Mutex};
+
+/// Neither cache keeps more than this; when it is full it begins anew.
+const CACHE: usize = 4096;
+
+/// Script directory to when its files were read, and what they said.
+type UserInis = HashMap<Box<[u8]>, (i64, Arc<UserIni>)>;
+
+/// An immutable configuration, shared by all threads. Cloning shares it. To reload, build another one.
+#[derive(Clone)]
+pub struct Config {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    httpd: Option<Configuration>,
+    files: SharedFiles,
+    diagnostics: Vec<Diagnostic>,
+    base: Arc<Settings>,
+    // Only ever locked with try_lock: a child that was forked while another thread held a lock goes without the cache.
+    cache: Mutex<HashMap<u64, Arc<Settings>>>,
+    user_inis: Mutex<UserInis>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("version", &self.inner.core.version).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A program runs for it, with these settings.
+    Run(Arc<Settings>),
+    /// The server answers by itself.
+    Answer {
+        /// The status: 301, 403, 404 …
+        status: u16,
+        /// Why.
+        because: String,
+        /// Where a redirect leads.
+        location: Option<Vec<u8>>,
+    },
+}
+
+impl Config {
+    pub(super) fn new(
+        core: Core,
+        httpd: Option<Configuration>,
+        files: SharedFiles,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Self {
+        let core = Arc::new(core);
+        let base = Arc::new(Settings::new(Arc::clone(&core), Box::default()));
+        let (cache, user_inis) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, user_inis }) }
+    }
+
+    /// The PHP that is the model.
+    pub fn php_version(&self) -> PhpVersion {
+        self.inner.core.version
+    }
+
+    /// The SAPI that is the model.
+    pub fn sapi(&self) -> Sapi {
+        self.inner.core.sapi
+    }
+
+    /// Every directive that there is, sorted by name.
+    pub fn directives(&self) -> &[Directive] {
+        &self.inner.core.directives
+    }
+
+    /// Everything odd that was met while the files were read.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.inner.diagnostics
+    }
+
+    /// httpd's own configuration, where one was loaded.
+    pub fn httpd(&self) -> Option<&Configuration> {
+        self.inner.httpd.as_ref()
+    }
+
+    /// The values that stand before any request comes.
+    pub fn base(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.base)
+    }
+
+    /// The values in force for a request. `.user.ini` files are read anew each time. That the server itself would
+    /// answer is [`Code::NotServed`]; [`Config::outcome`] tells more.
+    pub fn resolve(&self, target: &Target<'_>) -> Result<Arc<Settings>> {
+        self.resolve_at(target, None)
+    }
+
+    /// As [`Config::resolve`], at a time in seconds of any clock: `.user.ini` files that were read within
+    /// `user_ini.cache_ttl` seconds are not read again (I-143).
+    pub fn resolve_at(&self, target: &Target<'_>, now: Option<i64>) -> Result<Arc<Settings>> {
+        match self.outcome_at(target, now)? {
+            Outcome::Run(settings) => Ok(settings),
+            Outcome::Answer { status, because, .. } => {
+                Err(Error::new(Code::NotServed, format!("the server answers {status}: {because}")))
+            }
+        }
+    }
+
+    /// What becomes of a request.
+    pub fn outcome(&self, target: &Target<'_>) -> Result<Outcome> {
+        self.outcome_at(target, None)
+    }
+
+    /// As [`Config::outcome`], at a time.
+    pub fn outcome_at(&self, target: &Target<'_>, now: Option<i64>) -> Result<Outcome> {
+        let inner = &*self.inner;
+        let run = match &inner.httpd {
+            None => None,
+            Some(httpd) => match httpd.resolve(&*inner.files, target)? {
+                Resolution::Run(run) => Some(run),
+                Resolution::Answer { status, because, location } => {
+                    return Ok(Outcome::Answer { status, because, location });
+                }
+            },
+        };
+        Ok(Outcome::Run(self.settings(self.contributions(target, run, now))))
+    }
+
+    /// The values for a host that parsed its own configuration and merged it down to one container.
+    pub fn resolve_dir(&self, values: &DirConfig) -> Result<Arc<Settings>> {
+        let own = (!values.is_empty()).then(|| Contribution::Server(values.clone()));
+        Ok(self.settings(own.into_iter().collect()))
+    }
+
+    /// What the request adds, in the order in which it is applied.
+    fn contributions(&self, target: &Target<'_>, run: Option<Run>, now: Option<i64>) -> Vec<Contribution> {
+        let core = &*self.inner.core;
+        let mut all = Vec::new();
+        if core.sapi.has_user_ini() {
+            let filename = target.filename.or(run.as_ref().map(|run| &*run.filename));
+            let root = target.document_root.or(run.as_ref().map(|run| &*run.document_root));
+            if !core.sections.is_empty() {
+                sections(core, target.server_name, filename, &mut all);
+            }
+            if let (Some(root), Some(filename)) = (root, filename) {
+                all.extend(self.user_ini(root, filename, now).map(Contribution::UserIni));
+            }
+        }
+        if let Some(mut run) = run {
+            run.containers.retain(|container| !container.values.is_empty());
+            if !run.containers.is_empty() {
+                all.push(Contribution::Containers(run.containers.into_boxed_slice()));
+            }
+        }
+        all
+    }
+
+    /// Settings for these contributions, from the cache where they were asked for before.
+    fn settings(&self, contributions: Vec<Contribution>) -> Arc<Settings> {
+        let inner = &*self.inner;
+        if contributions.is_empty() {
+            return self.base();
+        }
+        let mut hasher = DefaultHasher::new();
+        contributions.iter().for_each(|contribution| contribution.hash(&mut hasher));
+        let key = hasher.finish();
+        let same = |known: &Arc<Settings>| {
+            let pairs = known.contributions.iter().zip(&contributions);
+            known.contributions.len() == contributions.len() && pairs.into_iter().all(|(one, two)| one.same(two))
+        };
+        if let Ok(cache) = inner.cache.try_lock()
+            && let Some(known) = cache.get(&key).filter(|known| same(known))
+        {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Settings::new(Arc::clone(&inner.core), contributions.into_boxed_slice()));
+        if let Ok(mut cache) = inner.cache.try_lock() {
+            if cache.len() >= CACHE {
+                cache.clear();
+            }
+            cache.insert(key, Arc::clone(&new));
+        }
+        new
+    }
+
+    /// The `.user.ini` files of a script (I-140, I-143).
+    fn user_ini(&self, root: &[u8], filename: &[u8], now: Option<i64>) -> Option<Arc<UserIni>> {
+        let inner = &*self.inner;
+        let name = inner.base.get(b"user_ini.filename").filter(|name| !name.is_empty())?;
+        let dir = user_ini::directory(filename)?;
+        let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl).0);
+        let now = now.filter(|_| ttl >= 0);
+        if let Some(now) = now
+            && let Ok(cache) = inner.user_inis.try_lock()
+            && let Some((loaded, user)) = cache.get(dir)
+            && now <= loaded.saturating_add(ttl)
+        {
+            return keep(Arc::clone(user));
+        }
+        let user = Arc::new(user_ini::read(&inner.core, &*inner.files, name, root, dir));
+        if let Some(now) = now
+            && let Ok(mut cache) = inner.user_inis.try_lock()
+        {
+            if cache.len() >= CACHE {
+                cache.clear();
+            }
+            cache.insert(dir.into(), (now, Arc::clone(&user)));
+        }
+        keep(user)
+    }
+}
+
+fn keep(user: Arc<UserIni>) -> Option<Arc<UserIni>> {
+    (!user.assignments.is_empty() || !user.diagnostics.is_empty()).then_some(user)
+}
+
+/// The `[HOST=…]` section of the server's name, then the `[PATH=…]` sections of the script's directories, deeper ones
+/// later (I-132).
+fn sections(core: &Core, server_name: Option<&[u8]>, filename: Option<&[u8]>, all: &mut Vec<Contribution>) {
+    let find = |layer: Layer, key: &[u8]| {
+        let mut places = core.sections.iter();
+        places.position(|section| section.layer == layer && *section.key == *key).map(Contribution::Section)
+    };
+    if let Some(name) = server_name {
+        let host = name.split(|&byte| byte == b':').next().unwrap_or_default().to_ascii_lowercase();
+        all.extend(find(Layer::HostSection, &host));
+    }
+    let filename = filename.unwrap_or_default();
+    for slash in memchr::memchr_iter(b'/', filename).filter(|&at| at > 0) {
+        all.extend(find(Layer::PathSection, &filename[..slash]));
+    }
+}

@@ -1,0 +1,123 @@
+//! The values in force for one target.
+
+use super::check::Moment;
+use super::contribution::Contribution;
+use super::core::Core;
+use super::directive::Directive;
+use super::number;
+use super::policy::{self, Policy};
+use super::slot::Slot;
+use super::{Access, Entry};
+use std::fmt;
+use std::sync::Arc;
+
+/// The immutable values in force for one target. Shared by all requests to which the same layers apply; keeps
+/// everything that it needs alive by itself.
+pub struct Settings {
+    pub(super) core: Arc<Core>,
+    /// What layers below the configuration changed, sorted by directive.
+    pub(super) overlay: Box<[(u32, Slot)]>,
+    pub(super) contributions: Box<[Contribution]>,
+    policy: Policy,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Applies what a request adds, weakest first.
+    pub(super) fn new(core: Arc<Core>, contributions: Box<[Contribution]>) -> Self {
+        let mut overlay: Vec<(u32, Slot)> = Vec::new();
+        for contribution in &contributions {
+            contribution.each(&core, &mut |at, power, value| {
+                let place = overlay.binary_search_by_key(&at, |(known, _)| *known);
+                let mut slot = match place {
+                    Ok(known) => overlay[known].1.clone(),
+                    Err(_) => core.slots[at as usize].clone(),
+                };
+                // What is refused shows in `explain`, which applies the same rule again.
+                let _ = slot.apply(&core.directives[at as usize], power, value, core.version);
+                match place {
+                    Ok(known) => overlay[known].1 = slot,
+                    Err(new) => overlay.insert(new, (at, slot)),
+                }
+            });
+        }
+        let mut settings = Self { core, overlay: overlay.into_boxed_slice(), contributions, policy: Policy::default() };
+        settings.policy = policy::of(&settings);
+        settings
+    }
+
+    /// What the connection machine needs of them.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn slot(&self, at: usize) -> &Slot {
+        match self.overlay.binary_search_by_key(&(at as u32), |(known, _)| *known) {
+            Ok(place) => &self.overlay[place].1,
+            Err(_) => &self.core.slots[at],
+        }
+    }
+
+    fn entry_at(&self, at: usize) -> Entry<'_> {
+        let slot = self.slot(at);
+        Entry {
+            value: slot.value.bytes(),
+            global: self.core.slots[at].value.bytes(),
+            access: slot.access,
+            locked: slot.locked,
+        }
+    }
+
+    /// One directive; `None`: there is none of that name.
+    pub fn entry(&self, name: &[u8]) -> Option<Entry<'_>> {
+        self.core.find(name).map(|at| self.entry_at(at))
+    }
+
+    /// The value as `ini_get()` gives it (I-161); `None`: there is no directive of that name.
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.core.find(name).map(|at| self.slot(at).value.bytes())
+    }
+
+    /// The value's leading decimal integer (C-146), saturated.
+    pub fn get_int(&self, name: &[u8]) -> Option<i64> {
+        self.get(name).map(number::integer)
+    }
+
+    /// The value as a boolean directive reads it (I-103).
+    pub fn get_bool(&self, name: &[u8]) -> Option<bool> {
+        self.get(name).map(number::boolean)
+    }
+
+    /// The value as a quantity (I-100): `128M` is 134217728.
+    pub fn get_quantity(&self, name: &[u8]) -> Option<i64> {
+        self.get(name).map(|value| number::quantity(value).0)
+    }
+
+    /// Every directive with what stands for it, sorted by name.
+    pub fn each(&self) -> impl Iterator<Item = (&Directive, Entry<'_>)> {
+        self.core.directives.iter().enumerate().map(|(at, directive)| (directive, self.entry_at(at)))
+    }
+
+    /// What is known of a directive, whatever its value.
+    pub fn directive(&self, name: &[u8]) -> Option<&Directive> {
+        self.core.find(name).map(|at| &self.core.directives[at])
+    }
+
+    /// Whether the directive would take this value at run time (PHP's own checks). Whether it may be changed at all is
+    /// a matter of [`Entry::access`].
+    pub fn accepts(&self, name: &[u8], value: &[u8]) -> bool {
+        let Some(at) = self.core.find(name) else { return false };
+        let moment = Moment::Later(self.slot(at).value.bytes());
+        self.core.directives[at].check.accepts(value, moment, self.core.version).is_ok()
+    }
+
+    /// Whether a running program may change the directive at all; false where there is none.
+    pub fn may_set(&self, name: &[u8]) -> bool {
+        self.entry(name).is_some_and(|entry| entry.access.allows(Access::USER))
+    }
+}

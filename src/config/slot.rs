@@ -1,0 +1,77 @@
+//! One directive's state while layers are applied, and the rule for each kind of layer.
+
+use super::Access;
+use super::check::Moment;
+use super::directive::Directive;
+use super::text::Text;
+use crate::version::PhpVersion;
+
+/// With which right a layer sets a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// php.ini and `-d`: always.
+    Startup,
+    /// FPM's `php_value[]` and FastCGI's `PHP_VALUE`: always, and a lock stays (I-150, I-151).
+    Free,
+    /// `php_value`, `.htaccess`, `.user.ini`: where access has PERDIR (I-142, A-105).
+    PerDir,
+    /// Admin layers and `[PATH=]`, `[HOST=]`: always, and the directive is locked (I-133, I-160).
+    Admin,
+}
+
+impl Power {
+    pub(crate) fn access(self) -> Access {
+        if self == Power::PerDir { Access::PERDIR } else { Access::SYSTEM }
+    }
+
+    pub(crate) fn locks(self) -> bool {
+        self == Power::Admin
+    }
+}
+
+/// What stands for one directive.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Slot {
+    pub(crate) value: Text,
+    pub(crate) access: Access,
+    pub(crate) locked: bool,
+}
+
+/// Why a value was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The layer's power is not enough, and nobody locked the directive.
+    Level,
+    /// The directive is locked.
+    Locked,
+    /// The directive does not take the value.
+    Value(String),
+}
+
+impl Slot {
+    pub(crate) fn new(directive: &Directive) -> Self {
+        let value = directive.default.clone().unwrap_or(Text::EMPTY);
+        Self { value, access: directive.access, locked: false }
+    }
+
+    /// Sets the value as a layer of this power does.
+    pub(crate) fn apply(
+        &mut self,
+        directive: &Directive,
+        power: Power,
+        value: &Text,
+        version: PhpVersion,
+    ) -> Result<(), Refusal> {
+        if power == Power::PerDir && !self.access.allows(Access::PERDIR) {
+            return Err(if self.locked { Refusal::Locked } else { Refusal::Level });
+        }
+        if power == Power::Admin {
+            self.access = Access::SYSTEM;
+            self.locked = true;
+        }
+        let moment = if power == Power::Startup { Moment::Startup } else { Moment::Later(self.value.bytes()) };
+        directive.check.accepts(value.bytes(), moment, version).map_err(Refusal::Value)?;
+        self.value = value.clone();
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! `.user.ini`: which files are read for a script, and for how long they count (facts I-140 … I-144).
+
+use super::build::file_name;
+use super::contribution::UserIni;
+use super::core::{Assignment, Core, Source};
+use super::diagnose;
+use super::layer::Layer;
+use super::lookup::CoreLookup;
+use super::reader::{syntax, text_of, unknown};
+use super::slot::Power;
+use super::text::Text;
+use crate::files::Files;
+use crate::ini::{self, Event};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directory part of a path, without its last slash; `None`: there is none.
+pub(super) fn directory(path: &[u8]) -> Option<&[u8]> {
+    let slash = memchr::memrchr(b'/', path)?;
+    Some(&path[..slash])
+}
+
+/// The directories whose files count, outermost first (I-140, I-141).
+fn directories<'a>(root: &[u8], script_dir: &'a [u8]) -> Vec<&'a [u8]> {
+    let trimmed = root.len() - root.iter().rev().take_while(|&&byte| byte == b'/').count();
+    let root = &root[..trimmed];
+    if !script_dir.starts_with(root) {
+        return vec![script_dir];
+    }
+    // The prefix is compared as text, so it may end in the middle of a name.
+    let slashes = memchr::memchr_iter(b'/', script_dir).filter(|&at| at >= root.len());
+    let mut all: Vec<&[u8]> = slashes.map(|at| &script_dir[..at]).collect();
+    all.push(script_dir);
+    all.dedup();
+    all
+}
+
+/// Reads the files for a script.
+pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], script_dir: &[u8]) -> UserIni {
+    let mut user = UserIni { sources: Vec::new(), hash: 0, assignments: Vec::new(), diagnostics: Vec::new() };
+    for dir in directories(root, script_dir) {
+        let mut path = dir.to_vec();
+        path.push(b'/');
+        path.extend_from_slice(name);
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
+        match files.read(&path) {
+            Ok(text) => read_text(core, &path, text, &mut user),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => {
+                let error = super::build::cannot_read(&path, &error);
+                user.diagnostics.push(diagnose::unreadable(&path, &error));
+            }
+        }
+    }
+    let mut hasher = DefaultHasher::new();
+    user.sources.hash(&mut hasher);
+    user.hash = hasher.finish();
+    user
+}
+
+fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
+    let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text });
+    let lookup = CoreLookup { core };
+    let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
+    let UserIni { sources, assignments, diagnostics, .. } = user;
+    let result = ini::scan(&source.text, &options, &mut |event, line| {
+        match event {
+            Event::Entry { key, value } => match core.find(key) {
+                Some(at) => assignments.push(Assignment {
+                    directive: at as u32,
+                    line,
+                    power: Power::PerDir,
+                    value: Text::new(text_of(&value)),
+                    source: Arc::clone(&source),
+                }),
+                None => diagnostics.push(unknown(key, core.version, &source, line)),
+            },
+            // PHP breaks down on these (I-144).
+            Event::ArrayEntry { .. } => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
+            Event::Section { .. } | Event::Bare { .. } => {}
+        }
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = result {
+        diagnostics.push(syntax(&source, &error));
+    }
+    sources.push(source);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(root: &str, dir: &str) -> Vec<String> {
+        let dirs = directories(root.as_bytes(), dir.as_bytes());
+        dirs.into_iter().map(|dir| String::from_utf8(dir.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_walk_goes_from_the_root_to_the_script() {
+        assert_eq!(walk("/www", "/www"), ["/www"]);
+        assert_eq!(walk("/www/", "/www/a/b"), ["/www", "/www/a", "/www/a/b"]);
+        assert_eq!(walk("/", "/a/b"), ["", "/a", "/a/b"]);
+        assert_eq!(walk("", "/a"), ["", "/a"]);
+        assert_eq!(walk("/elsewhere", "/www/a"), ["/www/a"]);
+    }
+
+    #[test]
+    fn the_prefix_is_text() {
+        assert_eq!(walk("/www/a", "/www/ab/c"), ["/www/ab", "/www/ab/c"]);
+    }
+}

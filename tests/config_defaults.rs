@@ -1,0 +1,99 @@
+//! The data files hold what real PHP answered, and a configuration without files is PHP's defaults.
+
+use outlive::config::{Access, Builder, Directive, core_constant};
+use outlive::files::Memory;
+use outlive::target::Target;
+use outlive::{Code, PhpVersion};
+use serde_json::Value;
+use std::sync::Arc;
+
+fn builder() -> Builder {
+    Builder::new(Arc::new(Memory::new()))
+}
+
+fn recorded() -> Value {
+    serde_json::from_str(include_str!("conformance/php/directives.json")).unwrap()
+}
+
+#[test]
+fn names_access_and_defaults_are_those_of_seven_versions() {
+    let mut compared = 0;
+    for (version, data) in recorded()["versions"].as_object().unwrap() {
+        let version = PhpVersion::from_text(version).unwrap();
+        let mut builder = builder();
+        builder.set_php_version(version);
+        let config = builder.build().unwrap();
+        let recorded = data["directives"].as_object().unwrap();
+        for (name, want) in recorded {
+            let settings = config.resolve(&Target::default()).unwrap();
+            let directive = settings.directive(name.as_bytes()).unwrap_or_else(|| panic!("{version}: no {name}"));
+            assert_eq!(u64::from(directive.access().0), want["access"].as_u64().unwrap(), "{version} {name}");
+            assert_eq!(directive.default(), want["default"].as_str().map(str::as_bytes), "{version} {name}");
+            assert_eq!(settings.get(name.as_bytes()), Some(want["default"].as_str().unwrap_or("").as_bytes()));
+            compared += 1;
+        }
+        for directive in config.directives() {
+            let name = std::str::from_utf8(directive.name()).unwrap();
+            let own = matches!(directive.extension(), "outlive" | "sapi/cgi" | "sapi/apache");
+            assert!(own || recorded.contains_key(name), "{version} has no {name}");
+        }
+    }
+    assert_eq!(compared, 1730);
+}
+
+#[test]
+fn constants_are_those_of_the_native_build_and_of_each_version() {
+    let native: Value = serde_json::from_str(include_str!("conformance/ini/constants.json")).unwrap();
+    for (name, want) in native["constants"].as_object().unwrap() {
+        assert_eq!(core_constant(PhpVersion::V8_2, name.as_bytes()), Some(want.as_str().unwrap().as_bytes()), "{name}");
+    }
+    for (version, data) in recorded()["versions"].as_object().unwrap() {
+        let version = PhpVersion::from_text(version).unwrap();
+        for (name, want) in data["core_constants"].as_object().unwrap() {
+            let got = core_constant(version, name.as_bytes()).unwrap_or_else(|| panic!("{version}: no {name}"));
+            if name.starts_with("E_") {
+                assert_eq!(got, want.to_string().as_bytes(), "{version} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_command_line_sapi_fixes_six_values() {
+    let mut builder = builder();
+    builder.set_sapi(b"cli").unwrap();
+    let settings = builder.build().unwrap().base();
+    for (name, want) in [("max_execution_time", "0"), ("html_errors", "0"), ("implicit_flush", "1")] {
+        assert_eq!(settings.get(name.as_bytes()), Some(want.as_bytes()), "{name}");
+    }
+    assert_eq!(settings.policy().max_execution_time, 0);
+    assert!(settings.policy().implicit_flush);
+}
+
+#[test]
+fn a_host_registers_directives_of_its_own() {
+    let mut builder = builder();
+    builder.register(Directive::new(b"host.colour", Access::ALL, Some(b"blue"))).unwrap();
+    let settings = builder.build().unwrap().base();
+    let entry = settings.entry(b"host.colour").unwrap();
+    assert_eq!(
+        (entry.value, entry.global, entry.access, entry.locked),
+        (&b"blue"[..], &b"blue"[..], Access::ALL, false)
+    );
+    let mut twice = self::builder();
+    twice.register(Directive::new(b"ignore_user_abort", Access::ALL, None)).unwrap();
+    assert_eq!(twice.build().unwrap_err().code, Code::Argument);
+}
+
+#[test]
+fn what_is_not_there_is_an_error_or_nothing() {
+    let mut builder = builder();
+    assert_eq!(builder.load_php_ini("/none/php.ini".as_ref()).unwrap_err().code, Code::Io);
+    assert_eq!(builder.set_sapi(b"apache").unwrap_err().code, Code::Argument);
+    builder.search_php_ini();
+    let settings = builder.build().unwrap().base();
+    assert_eq!(settings.get(b"no.such"), None);
+    assert!(settings.entry(b"no.such").is_none());
+    assert!(settings.explain(b"no.such").is_none());
+    assert!(!settings.accepts(b"no.such", b"1"));
+}

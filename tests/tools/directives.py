@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Writes src/config/directives.tsv and src/config/constants.tsv from the recorded answers of real PHP.
+
+    python3 tests/tools/directives.py
+
+Access levels, defaults and presence come from tests/conformance/php/directives.json; tests/config_directives.rs holds
+the written files against it. The kind of check is not in that file: it is written down here, as phpinfo() shows it
+(On and Off: a boolean) and as facts I-100 ... I-183 have it.
+"""
+import json
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests/conformance"
+OUT = ROOT / "src/config"
+
+BOOL = """
+allow_url_fopen allow_url_include assert.active assert.bail assert.exception assert.quiet_eval assert.warning
+auto_detect_line_endings auto_globals_jit cgi.check_shebang_line cgi.discard_path cgi.fix_pathinfo cgi.force_redirect
+cgi.nph cgi.rfc2616_headers child_terminate display_startup_errors enable_dl enable_post_data_reading engine expose_php
+fastcgi.logging fatal_error_backtraces file_uploads gd.jpeg_ignore_warning html_errors ignore_repeated_errors
+ignore_repeated_source ignore_user_abort imagick.allow_zero_dimension_images imagick.locale_fix
+imagick.progress_monitor imagick.set_single_thread imagick.skip_version_check implicit_flush last_modified log_errors
+mail.add_x_header mail.mixed_lf_and_crlf mbstring.encoding_translation mbstring.strict_detection
+mysqli.allow_local_infile mysqli.allow_persistent mysqli.reconnect mysqli.rollback_on_cached_plink
+mysqlnd.collect_memory_statistics mysqlnd.collect_statistics mysqlnd.fetch_data_copy opcache.dups_fix opcache.enable
+opcache.enable_cli opcache.enable_file_override opcache.file_cache_consistency_checks opcache.file_cache_only
+opcache.file_cache_read_only opcache.huge_code_pages opcache.protect_memory opcache.record_warnings
+opcache.revalidate_path opcache.save_comments opcache.use_cwd opcache.validate_permission opcache.validate_root
+opcache.validate_timestamps pcre.jit phar.readonly phar.require_hash register_argc_argv report_memleaks
+report_zend_debug session.auto_start session.cookie_httponly session.cookie_partitioned session.cookie_secure
+session.lazy_write session.upload_progress.cleanup session.upload_progress.enabled session.use_cookies
+session.use_only_cookies session.use_strict_mode session.use_trans_sid short_open_tag soap.wsdl_cache_enabled
+sqlite3.defensive track_errors xbithack xmlrpc_errors zend.detect_unicode zend.enable_gc zend.exception_ignore_args
+zend.multibyte zend.signal_check
+""".split()
+
+QUANTITY = """
+default_socket_timeout error_log_mode fiber.stack_size hard_timeout log_errors_max_len
+max_input_nesting_level max_input_time max_input_vars pcre.backtrack_limit
+pcre.recursion_limit post_max_size realpath_cache_size realpath_cache_ttl session.cache_expire session.cookie_lifetime
+session.gc_divisor session.gc_maxlifetime session.gc_probability unserialize_max_depth upload_max_filesize
+user_ini.cache_ttl xmlrpc_error_number zend.max_allowed_stack_size zend.reserved_stack_size
+zlib.output_compression_level
+""".split()
+
+KIND = {
+    "memory_limit": "memory", "max_memory_limit": "memory", "zend.assertions": "assertions",
+    "output_buffering": "buffering", "zlib.output_compression": "switch", "display_errors": "display",
+    "precision": "precision", "serialize_precision": "precision",
+    "arg_separator.input": "filled", "arg_separator.output": "filled", "include_path": "filled",
+    "session.name": "name",
+    **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
+}
+
+# Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
+SAPI = [
+    ("cgi.check_shebang_line", "sapi/cgi", 4, "1"), ("cgi.discard_path", "sapi/cgi", 4, "0"),
+    ("cgi.fix_pathinfo", "sapi/cgi", 4, "1"), ("cgi.force_redirect", "sapi/cgi", 4, "1"),
+    ("cgi.nph", "sapi/cgi", 7, "0"), ("cgi.redirect_status_env", "sapi/cgi", 4, None),
+    ("cgi.rfc2616_headers", "sapi/cgi", 7, "0"), ("fastcgi.logging", "sapi/cgi", 4, "1"),
+    ("child_terminate", "sapi/apache", 7, "0"), ("engine", "sapi/apache", 7, "1"),
+    ("last_modified", "sapi/apache", 7, "0"), ("xbithack", "sapi/apache", 7, "0"),
+]
+
+
+def cell(entry):
+    if entry is None:
+        return "-"
+    access, default = entry
+    if default is None:
+        return str(access)
+    assert not set("\t\n\r\0") & set(default), default
+    return f"{access}:{default}"
+
+
+def kind(name, cells):
+    if name in KIND:
+        return KIND[name]
+    defaults = [default for entry in cells if entry for default in [entry[1]] if default]
+    return "int" if defaults and all(d.lstrip("-").isdigit() for d in defaults) else "text"
+
+
+def write(path, header, rows):
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
+        out.write(header)
+        for row in rows:
+            # A cell that repeats its left neighbour is left empty.
+            lead, cells = row[:-1], row[-1]
+            short = [c if i == 0 or c != cells[i - 1] else "" for i, c in enumerate(cells)]
+            out.write("\t".join([*lead, *short]) + "\n")
+
+
+def directives():
+    versions = json.loads((DATA / "php/directives.json").read_text())["versions"]
+    rows = {}
+    for name in sorted({n for v in versions.values() for n in v["directives"]}):
+        found = [v["directives"].get(name) for v in versions.values()]
+        entries = [(e["access"], e["default"]) if e else None for e in found]
+        extension = next((e["extension"] for e in found if e and "extension" in e), "core")
+        rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
+    for name, extension, access, default in SAPI:
+        entries = [(access, default)] * len(versions)
+        rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
+    header = "# Written by tests/tools/directives.py: name, extension, check, then access:default for 7.4 ... 8.5.\n"
+    write(OUT / "directives.tsv", header, [rows[name] for name in sorted(rows, key=str.encode)])
+
+
+def constant(value):
+    if value is True:
+        return "=1"
+    if value is False or value is None:
+        return "="
+    if isinstance(value, (int, float)) and abs(value) > 2**53:  # JSON numbers of that size have lost their last digits
+        return "=9223372036854775807" if value > 0 else "=-9223372036854775808"
+    return "=" + str(value).replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def constants():
+    versions = json.loads((DATA / "php/directives.json").read_text())["versions"]
+    native = json.loads((DATA / "ini/constants.json").read_text())["constants"]
+    tables = {}
+    for version, data in versions.items():
+        # Paths and the like differ from build to build: the native 8.2 build is the model for all of them.
+        own = {n: v for n, v in data["core_constants"].items() if n.startswith(("E_", "PHP_V", "PHP_M", "PHP_R"))
+               and n not in ("PHP_MANDIR", "PHP_MAXPATHLEN")}
+        added = {n: v for n, v in data["core_constants"].items() if n not in native}
+        gone = {n for n in native if n.startswith(("E_", "PHP_OUTPUT_HANDLER_", "UPLOAD_ERR_"))
+                and n not in data["core_constants"]}
+        tables[version] = {n: v for n, v in {**native, **added, **own}.items() if n not in gone}
+    tables["8.2"] = native
+    names = sorted({n for t in tables.values() for n in t})
+    rows = [(n, [constant(t[n]) if n in t else "-" for t in tables.values()]) for n in names]
+    header = "# Written by tests/tools/directives.py: the constants known while php.ini is read, for 7.4 ... 8.5.\n"
+    write(OUT / "constants.tsv", header, rows)
+
+
+directives()
+constants()
