@@ -36,6 +36,12 @@
 #define OUTLIVE_NTS ((size_t)-1)
 
 /** Initialisers of structs that callers fill; what is not named is 0. */
+#define OUTLIVE_INI_OPTIONS_INIT \
+    {sizeof(outlive_ini_options), OUTLIVE_INI_NORMAL, 0, NULL, 0, NULL, NULL, NULL}
+#define OUTLIVE_DIRECTIVE_INIT \
+    {sizeof(outlive_directive), NULL, OUTLIVE_ACCESS_ALL, NULL, NULL, NULL, NULL}
+#define OUTLIVE_TARGET_INIT \
+    {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
 #define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0}
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
     {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL}
@@ -268,6 +274,101 @@
 #define OUTLIVE_ACCESS_ALL 7
 
 /**
+ * What became of a value: it is the one in force.
+ */
+#define OUTLIVE_FATE_IN_FORCE 0
+
+/**
+ * A later layer set another one.
+ */
+#define OUTLIVE_FATE_OVERRIDDEN 1
+
+/**
+ * It was never in force.
+ */
+#define OUTLIVE_FATE_REFUSED 2
+
+/**
+ * A line of a container: php_value
+ */
+#define OUTLIVE_KIND_VALUE 0
+
+/**
+ * php_flag
+ */
+#define OUTLIVE_KIND_FLAG 1
+
+/**
+ * php_admin_value
+ */
+#define OUTLIVE_KIND_ADMIN_VALUE 2
+
+/**
+ * php_admin_flag
+ */
+#define OUTLIVE_KIND_ADMIN_FLAG 3
+
+/**
+ * How ini values are read: constants, operators and ${} are dealt with; every value is text.
+ */
+#define OUTLIVE_INI_NORMAL 0
+
+/**
+ * Values as they stand.
+ */
+#define OUTLIVE_INI_RAW 1
+
+/**
+ * As normal, with booleans, null and numbers typed.
+ */
+#define OUTLIVE_INI_TYPED 2
+
+/**
+ * An ini statement: [name]
+ */
+#define OUTLIVE_INI_SECTION 0
+
+/**
+ * key = value
+ */
+#define OUTLIVE_INI_ENTRY 1
+
+/**
+ * key[offset] = value
+ */
+#define OUTLIVE_INI_ARRAY_ENTRY 2
+
+/**
+ * A key without =, which PHP ignores.
+ */
+#define OUTLIVE_INI_BARE 3
+
+/**
+ * An ini value's type: text
+ */
+#define OUTLIVE_INI_TEXT 0
+
+/**
+ * true or false
+ */
+#define OUTLIVE_INI_BOOL 1
+
+/**
+ * null
+ */
+#define OUTLIVE_INI_NULL 2
+
+/**
+ * An integer.
+ */
+#define OUTLIVE_INI_INT 3
+
+/**
+ * A decimal number.
+ */
+#define OUTLIVE_INI_FLOAT 4
+
+/**
  * Bytes of outlive_error.file, the NUL included.
  */
 #define OUTLIVE_ERROR_FILE_SIZE 1024
@@ -276,6 +377,25 @@
  * Bytes of outlive_error.message, the NUL included.
  */
 #define OUTLIVE_ERROR_MESSAGE_SIZE 1024
+
+/**
+ * A configuration: immutable, shared by all threads, counted. To reload, build another and resolve new requests against
+ * it; requests in flight keep their settings.
+ */
+typedef struct outlive_config outlive_config;
+
+/**
+ * Collects files, definitions and options, and makes a configuration of them. One thread at a time. Nothing is read from
+ * the process's environment, and no file is read, unless it is asked for.
+ */
+typedef struct outlive_config_builder outlive_config_builder;
+
+/**
+ * The php_value, php_flag, php_admin_value and php_admin_flag of one container (a directory section, a location, a virtual
+ * host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook.
+ * Pure data: no global state, nothing but memory.
+ */
+typedef struct outlive_dir_config outlive_dir_config;
 
 /**
  * Keeps many requests at once: their time limits, their watched sockets, the table of what is in flight. One per process
@@ -319,18 +439,98 @@ typedef struct outlive_str {
 } outlive_str;
 
 /**
- * How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
+ * the library's) is its text. Must not throw or longjmp.
  */
-typedef struct outlive_engine_options {
+typedef int (*outlive_ini_lookup)(void *userdata,
+                                  const char *name,
+                                  size_t len,
+                                  struct outlive_str *value);
+
+/**
+ * How an ini text is read. OUTLIVE_INI_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ */
+typedef struct outlive_ini_options {
     /**
-     * sizeof(outlive_engine_options)
+     * sizeof(outlive_ini_options)
      */
     size_t size;
     /**
-     * Requests that may be in flight at once, at most 4,194,304; 0: as many.
+     * OUTLIVE_INI_NORMAL, OUTLIVE_INI_RAW or OUTLIVE_INI_TYPED.
      */
-    uint32_t max_requests;
-} outlive_engine_options;
+    int mode;
+    /**
+     * As PHP_VERSION_ID; 0: 80200.
+     */
+    uint32_t php_version;
+    /**
+     * The file's name for messages, NUL-terminated; NULL: none.
+     */
+    const char *file;
+    /**
+     * Not 0: the text ends at its first NUL, as for parse_ini_string.
+     */
+    int stop_at_nul;
+    /**
+     * ${NAME}; NULL: there are no variables.
+     */
+    outlive_ini_lookup variable;
+    /**
+     * Constants; NULL: the core constants of that PHP version.
+     */
+    outlive_ini_lookup constant;
+    /**
+     * Handed to both.
+     */
+    void *lookup_userdata;
+} outlive_ini_options;
+
+/**
+ * One statement of an ini text. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_ini_event {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * OUTLIVE_INI_SECTION, OUTLIVE_INI_ENTRY, OUTLIVE_INI_ARRAY_ENTRY or OUTLIVE_INI_BARE.
+     */
+    int kind;
+    /**
+     * The line, counted as PHP counts it.
+     */
+    uint32_t line;
+    /**
+     * The key, or the section's name.
+     */
+    struct outlive_str key;
+    /**
+     * The offset of an array entry; empty: append.
+     */
+    struct outlive_str offset;
+    /**
+     * OUTLIVE_INI_TEXT, or in typed mode OUTLIVE_INI_BOOL, OUTLIVE_INI_NULL, OUTLIVE_INI_INT, OUTLIVE_INI_FLOAT.
+     */
+    int value_type;
+    /**
+     * The value, where it is text.
+     */
+    struct outlive_str text;
+    /**
+     * The value, where it is an integer, or a boolean (0, 1).
+     */
+    int64_t integer;
+    /**
+     * The value, where it is a decimal number.
+     */
+    double real;
+} outlive_ini_event;
+
+/**
+ * Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_ini_visitor)(void *userdata, const struct outlive_ini_event *event);
 
 /**
  * What went wrong, where, and what to do about it. Owned by the caller, who may pass NULL instead wherever one is asked
@@ -358,6 +558,261 @@ typedef struct outlive_error {
      */
     char message[OUTLIVE_ERROR_MESSAGE_SIZE];
 } outlive_error;
+
+/**
+ * Says whether a directive takes a value: not 0, yes.
+ */
+typedef int (*outlive_check_function)(void *userdata, const char *value, size_t len);
+
+/**
+ * Frees userdata. Must not throw or longjmp.
+ */
+typedef void (*outlive_destroy_function)(void *userdata);
+
+/**
+ * A directive of the host's own. OUTLIVE_DIRECTIVE_INIT sets the size, access to OUTLIVE_ACCESS_ALL, and the rest to 0. May
+ * grow at its end.
+ */
+typedef struct outlive_directive {
+    /**
+     * sizeof(outlive_directive)
+     */
+    size_t size;
+    /**
+     * Its name, NUL-terminated; copied.
+     */
+    const char *name;
+    /**
+     * Who may change it: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Its default, NUL-terminated; copied. NULL: none, which reads as empty.
+     */
+    const char *default_value;
+    /**
+     * Says whether it takes a value: not 0, yes. NULL: it takes anything. Any thread may call it, several at once; it
+     * must not throw, longjmp, or call the library.
+     */
+    outlive_check_function check;
+    /**
+     * Handed to check.
+     */
+    void *userdata;
+    /**
+     * Gets userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the caller's.
+     */
+    outlive_destroy_function destroy;
+} outlive_directive;
+
+/**
+ * Something odd that was met while reading configuration. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_diagnostic {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The file; empty: none.
+     */
+    struct outlive_str file;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * 0 note, 1 warning, 2 error.
+     */
+    int severity;
+    /**
+     * A short stable word for programs.
+     */
+    struct outlive_str code;
+    /**
+     * For people: what it is and what to do.
+     */
+    struct outlive_str text;
+} outlive_diagnostic;
+
+/**
+ * Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_diagnostic_visitor)(void *userdata,
+                                          const struct outlive_diagnostic *diagnostic);
+
+/**
+ * A request header of a target; both NUL-terminated.
+ */
+typedef struct outlive_header {
+    /**
+     * Its name, in any letter case.
+     */
+    const char *name;
+    /**
+     * Its value.
+     */
+    const char *value;
+} outlive_header;
+
+/**
+ * What a request asks for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is optional; texts are
+ * NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
+ */
+typedef struct outlive_target {
+    /**
+     * sizeof(outlive_target)
+     */
+    size_t size;
+    /**
+     * The host that was asked for (the Host header, or the URL's), with or without a port.
+     */
+    const char *server_name;
+    /**
+     * The local address that was connected to.
+     */
+    const char *server_address;
+    /**
+     * The local port that was connected to; 0: the scheme's own.
+     */
+    int port;
+    /**
+     * "http" (as NULL) or "https".
+     */
+    const char *scheme;
+    /**
+     * The method; NULL: GET.
+     */
+    const char *method;
+    /**
+     * The request target as it came: path and query, still encoded; NULL: "/".
+     */
+    const char *uri;
+    /**
+     * The file served, where the host knows it; NULL: derived from the httpd configuration.
+     */
+    const char *filename;
+    /**
+     * The document root, where the host knows it.
+     */
+    const char *document_root;
+    /**
+     * "HTTP/1.1" (as NULL), "HTTP/1.0" …
+     */
+    const char *protocol;
+    /**
+     * The client's address.
+     */
+    const char *client_address;
+    /**
+     * Request headers that <If> may ask for; NULL: none.
+     */
+    const struct outlive_header *headers;
+    /**
+     * How many.
+     */
+    size_t header_count;
+} outlive_target;
+
+/**
+ * One layer that had something to say about a directive. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_origin {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The layer: "built-in default", "php.ini" …
+     */
+    struct outlive_str layer;
+    /**
+     * The file; empty: none.
+     */
+    struct outlive_str file;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * The value as it was written.
+     */
+    struct outlive_str raw;
+    /**
+     * The value as PHP would store it.
+     */
+    struct outlive_str value;
+    /**
+     * The level with which the layer sets it: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Not 0: it locks the directive.
+     */
+    int locks;
+    /**
+     * OUTLIVE_FATE_IN_FORCE, OUTLIVE_FATE_OVERRIDDEN or OUTLIVE_FATE_REFUSED.
+     */
+    int fate;
+    /**
+     * Why it is not in force; empty where it is.
+     */
+    struct outlive_str because;
+} outlive_origin;
+
+/**
+ * Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_origin_visitor)(void *userdata, const struct outlive_origin *origin);
+
+/**
+ * One directive, as outlive_settings_each shows it. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_setting {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    struct outlive_str name;
+    /**
+     * The value in force.
+     */
+    struct outlive_str value;
+    /**
+     * The value that ini_restore() goes back to.
+     */
+    struct outlive_str global_value;
+    /**
+     * Who may change it now: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Not 0: an admin layer has locked it.
+     */
+    int locked;
+} outlive_setting;
+
+/**
+ * Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_setting_visitor)(void *userdata, const struct outlive_setting *setting);
+
+/**
+ * How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ */
+typedef struct outlive_engine_options {
+    /**
+     * sizeof(outlive_engine_options)
+     */
+    size_t size;
+    /**
+     * Requests that may be in flight at once, at most 4,194,304; 0: as many.
+     */
+    uint32_t max_requests;
+} outlive_engine_options;
 
 /**
  * One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
@@ -501,11 +956,6 @@ typedef struct outlive_request_options {
  */
 typedef int (*outlive_shutdown_function)(struct outlive_request *request, int ending, void *userdata);
 
-/**
- * Frees userdata. Must not throw or longjmp.
- */
-typedef void (*outlive_destroy_function)(void *userdata);
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -533,6 +983,329 @@ struct outlive_str outlive_result_text(int code);
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
 const char *outlive_version(void);
+
+/**
+ * Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
+ * `options` may be NULL.
+ *
+ * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_ini_parse(const char *text,
+                      size_t len,
+                      const struct outlive_ini_options *options,
+                      outlive_ini_visitor visit,
+                      void *userdata,
+                      struct outlive_error *error);
+
+/**
+ * A builder with nothing loaded: PHP's defaults. Freed with outlive_config_builder_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_config_builder *outlive_config_builder_new(void);
+
+/**
+ * Frees a builder, built or not; NULL does nothing.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+void outlive_config_builder_free(struct outlive_config_builder *builder);
+
+/**
+ * The PHP that is the model, as PHP_VERSION_ID: 70400 to 80500; 80200 if never called.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: not a version that is known.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_php_version(struct outlive_config_builder *builder,
+                                           uint32_t version,
+                                           struct outlive_error *error);
+
+/**
+ * The SAPI that is the model: "apache2handler", "fpm-fcgi", "cgi-fcgi", "cli-server", "cli". If never called: a web server
+ * without a SAPI's own overrides.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_sapi(struct outlive_config_builder *builder,
+                                    const char *name,
+                                    size_t len,
+                                    struct outlive_error *error);
+
+/**
+ * One variable that ${NAME}, PHPRC and PHP_INI_SCAN_DIR may see.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_env(struct outlive_config_builder *builder,
+                                   const char *name,
+                                   size_t len,
+                                   const char *value,
+                                   size_t value_len,
+                                   struct outlive_error *error);
+
+/**
+ * All variables of the process, as they are now, but for those that were set before.
+ *
+ * Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
+
+/**
+ * As php -d name=value: on top of php.ini.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set(struct outlive_config_builder *builder,
+                               const char *name,
+                               size_t len,
+                               const char *value,
+                               size_t value_len,
+                               struct outlive_error *error);
+
+/**
+ * One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
+ * no error then.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
+                                        const char *path,
+                                        size_t len,
+                                        struct outlive_error *error);
+
+/**
+ * Apache's main configuration file, with everything that it includes.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
+ * outlive_config_builder_build.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builder,
+                                           const char *path,
+                                           size_t len,
+                                           struct outlive_error *error);
+
+/**
+ * A pool of a PHP-FPM configuration; `pool` NULL: the first one.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_fpm_pool(struct outlive_config_builder *builder,
+                                         const char *path,
+                                         size_t len,
+                                         const char *pool,
+                                         size_t pool_len,
+                                         struct outlive_error *error);
+
+/**
+ * httpd's -D NAME (value NULL), or Define NAME VALUE before its first line.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_define(struct outlive_config_builder *builder,
+                                  const char *name,
+                                  size_t len,
+                                  const char *value,
+                                  size_t value_len,
+                                  struct outlive_error *error);
+
+/**
+ * Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
+ * outlive_config_builder_build.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_register(struct outlive_config_builder *builder,
+                                    const struct outlive_directive *directive,
+                                    struct outlive_error *error);
+
+/**
+ * Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
+ * whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
+ *
+ * OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
+ * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_build(struct outlive_config_builder *builder,
+                                 struct outlive_config **out,
+                                 struct outlive_error *error);
+
+/**
+ * Another reference to the same configuration, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const struct outlive_config *outlive_config_ref(const struct outlive_config *config);
+
+/**
+ * Gives a reference back; NULL does nothing. Settings that came from it stay.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+void outlive_config_free(const struct outlive_config *config);
+
+/**
+ * Visits everything odd that was met while reading, in the order of reading.
+ *
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_diagnostics(const struct outlive_config *config,
+                               outlive_diagnostic_visitor visit,
+                               void *userdata);
+
+/**
+ * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
+ * theirs. `target` may be NULL: what holds for all.
+ *
+ * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says which and why.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_resolve(const struct outlive_config *config,
+                           const struct outlive_target *target,
+                           const struct outlive_settings **out,
+                           struct outlive_error *error);
+
+/**
+ * An empty container. Freed with outlive_dir_config_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_new(void);
+
+/**
+ * One line of the container. `kind`: OUTLIVE_KIND_VALUE … Within one container the last line for a name wins, whatever its
+ * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
+ *
+ * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
+ * kind, or a name or value that is empty (httpd's "takes two arguments").
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_dir_config_set(struct outlive_dir_config *dir_config,
+                           int kind,
+                           const char *name,
+                           size_t len,
+                           const char *value,
+                           size_t value_len,
+                           const char *origin_file,
+                           uint32_t line,
+                           int from_htaccess,
+                           struct outlive_error *error);
+
+/**
+ * A new container: `base` with `add` on top. Per name the inner value wins, unless the outer one is an admin value and the
+ * inner is not. NULL counts as empty. Both stay as they are and stay the caller's; so does the result. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_merge(const struct outlive_dir_config *base,
+                                                    const struct outlive_dir_config *add);
+
+/**
+ * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
+ * configuration holds for all. *out is a reference that the caller owns.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_resolve_dir(const struct outlive_config *config,
+                               const struct outlive_dir_config *dir_config,
+                               const struct outlive_settings **out,
+                               struct outlive_error *error);
+
+/**
+ * Frees a container; NULL does nothing. Settings that came from it stay.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+void outlive_dir_config_free(struct outlive_dir_config *dir_config);
+
+/**
+ * Another reference to the same settings, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const struct outlive_settings *outlive_settings_ref(const struct outlive_settings *settings);
+
+/**
+ * Gives a reference back; NULL does nothing. Requests that began with the settings keep their own.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+void outlive_settings_free(const struct outlive_settings *settings);
+
+/**
+ * A directive's value as text, as ini_get() gives it. *value lives as long as the settings.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get(const struct outlive_settings *settings,
+                         const char *name,
+                         size_t len,
+                         struct outlive_str *value);
+
+/**
+ * A directive's value as PHP reads an integer: its leading decimal digits, 0 where there are none.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_int(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             int64_t *value);
+
+/**
+ * A directive's value as PHP reads a boolean, 0 or 1: "true", "yes", "on" in any letter case, or a number that is not 0.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_bool(const struct outlive_settings *settings,
+                              const char *name,
+                              size_t len,
+                              int *value);
+
+/**
+ * A directive's value as PHP reads a quantity: "128M" is 134217728.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_quantity(const struct outlive_settings *settings,
+                                  const char *name,
+                                  size_t len,
+                                  int64_t *value);
+
+/**
+ * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
+ * built-in default first.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_explain(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             outlive_origin_visitor visit,
+                             void *userdata);
+
+/**
+ * Visits every directive, sorted by name.
+ *
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_each(const struct outlive_settings *settings,
+                          outlive_setting_visitor visit,
+                          void *userdata);
 
 /**
  * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.

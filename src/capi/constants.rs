@@ -97,6 +97,49 @@ pub const OUTLIVE_ACCESS_SYSTEM: c_int = 4;
 /// Everybody.
 pub const OUTLIVE_ACCESS_ALL: c_int = 7;
 
+/// What became of a value: it is the one in force.
+pub const OUTLIVE_FATE_IN_FORCE: c_int = 0;
+/// A later layer set another one.
+pub const OUTLIVE_FATE_OVERRIDDEN: c_int = 1;
+/// It was never in force.
+pub const OUTLIVE_FATE_REFUSED: c_int = 2;
+
+/// A line of a container: php_value
+pub const OUTLIVE_KIND_VALUE: c_int = 0;
+/// php_flag
+pub const OUTLIVE_KIND_FLAG: c_int = 1;
+/// php_admin_value
+pub const OUTLIVE_KIND_ADMIN_VALUE: c_int = 2;
+/// php_admin_flag
+pub const OUTLIVE_KIND_ADMIN_FLAG: c_int = 3;
+
+/// How ini values are read: constants, operators and ${} are dealt with; every value is text.
+pub const OUTLIVE_INI_NORMAL: c_int = 0;
+/// Values as they stand.
+pub const OUTLIVE_INI_RAW: c_int = 1;
+/// As normal, with booleans, null and numbers typed.
+pub const OUTLIVE_INI_TYPED: c_int = 2;
+
+/// An ini statement: [name]
+pub const OUTLIVE_INI_SECTION: c_int = 0;
+/// key = value
+pub const OUTLIVE_INI_ENTRY: c_int = 1;
+/// key[offset] = value
+pub const OUTLIVE_INI_ARRAY_ENTRY: c_int = 2;
+/// A key without =, which PHP ignores.
+pub const OUTLIVE_INI_BARE: c_int = 3;
+
+/// An ini value's type: text
+pub const OUTLIVE_INI_TEXT: c_int = 0;
+/// true or false
+pub const OUTLIVE_INI_BOOL: c_int = 1;
+/// null
+pub const OUTLIVE_INI_NULL: c_int = 2;
+/// An integer.
+pub const OUTLIVE_INI_INT: c_int = 3;
+/// A decimal number.
+pub const OUTLIVE_INI_FLOAT: c_int = 4;
+
 /// Whether a constant is the number of a Rust value.
 const fn same(constant: c_int, number: i32) -> bool {
     constant == number

@@ -4,10 +4,13 @@
 //! Functions are plain `extern "C"`, with the guard inside: cbindgen does not see through macros.
 #![allow(unsafe_code, non_camel_case_types)]
 
+mod config;
 mod constants;
+mod dir_config;
 mod engine;
 mod error;
 mod host;
+mod ini;
 mod request;
 mod settings;
 mod text;

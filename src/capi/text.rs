@@ -55,3 +55,19 @@ pub(super) unsafe fn optional<'a>(ptr: *const c_char) -> &'a [u8] {
     // SAFETY: not NULL, so NUL-terminated.
     if ptr.is_null() { &[] } else { unsafe { CStr::from_ptr(ptr) }.to_bytes() }
 }
+
+/// A text with a NUL behind it, for as long as a visitor looks.
+pub(super) struct Terminated(Vec<u8>);
+
+impl Terminated {
+    pub fn new(text: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text);
+        bytes.push(0);
+        Self(bytes)
+    }
+
+    pub fn view(&self) -> outlive_str {
+        outlive_str::of_terminated(&self.0[..self.0.len() - 1])
+    }
+}
