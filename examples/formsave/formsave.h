@@ -56,6 +56,8 @@ int http_field(const struct http_request *http, const char *name, char *value, s
 
 /* All of buf, or -1. Never raises SIGPIPE. */
 int http_send(int socket, const void *buf, size_t len);
+/* The status line and headers; the answer ends when the connection is closed. */
+int http_send_head(int socket, int status, const char *type);
 const char *http_reason(int status);
 double seconds_now(void);
 
@@ -120,17 +122,16 @@ void site_free(struct site *site);
 /* ---- handle.c ---- */
 
 struct server {
-    const outlive_config *config;
+    outlive_config *config;
     outlive_engine *engine;
     struct store store;
     struct locker locker;
     struct site site;
-    const char *root; /* what the URLs are below, as far as httpd.conf is concerned */
     uint16_t port;
     int listener;
     int stop[2]; /* a pipe: its writing end is closed when the server stops */
     pthread_mutex_t mutex;
-    unsigned long endings[8]; /* how often shutdown functions were told which ending */
+    unsigned long endings[8]; /* how many requests ended how */
 };
 
 void handle_connection(struct server *server, int socket);
@@ -142,19 +143,25 @@ struct exchange {
     const outlive_settings *settings;
     outlive_request *request;
     sqlite3 *db; /* opened before the request begins, so that on_forced may interrupt it; NULL: none needed */
+    int status;
+    const char *type;
+    int head_sent;
 };
 
+/* What the answer will be; its head goes out before the first byte of output. */
+void reply_begin(struct exchange *exchange, int status, const char *type);
 /* Output through outlive: OUTLIVE_OK, OUTLIVE_STOP or an error. */
-int reply_head(struct exchange *exchange, int status, const char *type);
+int reply_bytes(struct exchange *exchange, const char *bytes, size_t length);
 int reply_text(struct exchange *exchange, const char *text);
 int reply_format(struct exchange *exchange, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))
 #endif
     ;
-/* The same with what HTML, or a JSON string, must not hold escaped. */
+/* The same, with what HTML or a JSON string must not hold escaped. */
 int reply_html(struct exchange *exchange, const char *text);
 int reply_json(struct exchange *exchange, const char *text, size_t length);
+/* A short page that says what is wrong. */
 int reply_error(struct exchange *exchange, int status);
 
 /* ---- save.c ---- */
@@ -166,9 +173,10 @@ const char *ending_name(int ending);
 
 /* ---- pages.c ---- */
 
-/* The page for a path; -1: there is none. */
 int page_show(struct exchange *exchange);
 int page_saved(struct exchange *exchange);
 int page_live(struct exchange *exchange);
+int page_metrics(struct exchange *exchange);
+int page_lock(struct exchange *exchange);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -51,6 +52,16 @@ int http_send(int socket, const void *buf, size_t len)
         len -= (size_t)sent;
     }
     return 0;
+}
+
+int http_send_head(int socket, int status, const char *type)
+{
+    char head[512];
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nCache-Control: no-store\r\n"
+                          "X-Content-Type-Options: nosniff\r\nConnection: close\r\n%s\r\n",
+                          status, http_reason(status), type, status == 405 ? "Allow: GET, POST\r\n" : "");
+    return http_send(socket, head, (size_t)length);
 }
 
 /* Waits until the socket is readable. 1: it is; 0: time is up; -1: the server stops. */

@@ -30,7 +30,7 @@ int save_register(outlive_config_builder *builder, outlive_error *error)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         outlive_directive directive = OUTLIVE_DIRECTIVE_INIT;
         directive.name = names[i];
-        directive.value = "0";
+        directive.default_value = "0";
         directive.access = OUTLIVE_ACCESS_ALL;
         int result = outlive_config_builder_register(builder, &directive, error);
         if (result != OUTLIVE_OK)
@@ -186,9 +186,8 @@ int save_form(struct exchange *exchange)
         return reply_error(exchange, 500);
     }
 
-    result = reply_head(exchange, 200, "text/html; charset=utf-8");
-    if (result == OUTLIVE_OK)
-        result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Saving</title>"
+    reply_begin(exchange, 200, "text/html; charset=utf-8");
+    result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Saving</title>"
                                       "<link rel=\"stylesheet\" href=\"/style.css\"></head><body><main>"
                                       "<h1>Saving your note</h1><ol class=\"steps\">\n");
     if (result != OUTLIVE_OK)
