@@ -51,16 +51,19 @@ fn every_function_states_its_safety() {
         match line.trim_start() {
             "/**" => comment.clear(),
             text if text.starts_with('*') => comment.push_str(text),
-            text if text.contains(" outlive_") || text.contains("*outlive_") => {
-                if line.starts_with(char::is_alphabetic) && line.contains('(') && !line.starts_with("typedef") {
-                    functions += 1;
-                    for word in ["Thread safety:", "Fork safety:", "Signal safety:"] {
-                        assert!(comment.contains(word), "{word} is missing at: {line}");
-                    }
+            _ if is_function(line) => {
+                functions += 1;
+                for word in ["Thread safety:", "Fork safety:", "Signal safety:"] {
+                    assert!(comment.contains(word), "{word} is missing at: {line}");
                 }
             }
             _ => {}
         }
     }
     assert!(functions >= 30, "only {functions} functions were found");
+}
+
+fn is_function(line: &str) -> bool {
+    let named = line.contains(" outlive_") || line.contains("*outlive_");
+    named && line.starts_with(char::is_alphabetic) && line.contains('(') && !line.starts_with("typedef")
 }

@@ -11,7 +11,7 @@ use super::sys;
 use super::word::{FACT_GONE, TAG_BITS};
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::error::Code;
-use crate::request::{Begin, Change, Ending, Events, Output, Stage, Timer, Verdict, effective_limit};
+use crate::request::{Begin, Change, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -312,9 +312,9 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Stage);
         }
         Ok(match owned.machine.finish(&mut Below(self.slot), events) {
-            Ok(true) => Code::Ok,
-            Ok(false) => Code::Already,
-            Err(()) => Code::Stop,
+            Finish::Done => Code::Ok,
+            Finish::Already => Code::Already,
+            Finish::Stop => Code::Stop,
         })
     }
 
