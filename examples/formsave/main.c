@@ -145,7 +145,7 @@ static void serve_until_signal(struct server *server, int workers, const sigset_
     int started = 0, signal_number = 0;
     if (pthread_attr_init(&attributes) != 0)
         return;
-    (void)pthread_attr_setstacksize(&attributes, 256 * 1024);
+    (void)pthread_attr_setstacksize(&attributes, 512 * 1024);
     while (started < workers && pthread_create(&threads[started], &attributes, work, server) == 0)
         started++;
     pthread_attr_destroy(&attributes);

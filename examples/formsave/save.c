@@ -59,37 +59,42 @@ static int is_on(const outlive_settings *settings, const char *name)
     return outlive_settings_get_bool(settings, name, OUTLIVE_NTS, &on) == OUTLIVE_OK && on;
 }
 
-/* Keeps the step that is in force. */
-static int keep_winner(void *userdata, const outlive_origin *step)
+/* Keeps the layer that is in force, as "examples/httpd.conf:31 ignore_user_abort = on". */
+struct decision {
+    const char *name;
+    char *text;
+    size_t size;
+};
+
+static int keep_winner(void *userdata, const outlive_origin *layer)
 {
-    char *text = userdata;
-    if (step->fate != OUTLIVE_FATE_IN_FORCE)
+    struct decision *decision = userdata;
+    char place[PATH_SIZE];
+    if (layer->fate != OUTLIVE_FATE_IN_FORCE)
         return 0;
-    if (step->file.len > 0)
-        snprintf(text, PATH_SIZE, "%.*s:%u", (int)step->file.len, step->file.ptr, (unsigned)step->line);
+    if (layer->file.len > 0)
+        snprintf(place, sizeof place, "%s:%u", layer->file.ptr, (unsigned)layer->line);
     else
-        snprintf(text, PATH_SIZE, "%.*s", (int)step->layer.len, step->layer.ptr);
+        snprintf(place, sizeof place, "%s", layer->layer.ptr);
+    snprintf(decision->text, decision->size, "%s %s = %s", place, decision->name, layer->raw.ptr);
     return 0;
 }
 
-/* Which line of which file decided: "examples/httpd.conf:31 ignore_user_abort = 1". */
+/* Which line of which file decided how the request ends. */
 static void who_decided(const struct save *save, int ending, char *text, size_t size)
 {
     const outlive_settings *settings = save->exchange->settings;
-    const char *name = "ignore_user_abort";
-    char place[PATH_SIZE] = "?";
+    struct decision decision = {"ignore_user_abort", text, size};
     outlive_str value;
     if (outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &value) == OUTLIVE_OK &&
         strcmp(value.ptr, "php") != 0)
-        name = "outlive.disconnect";
+        decision.name = "outlive.disconnect";
     if (ending == OUTLIVE_ENDING_TIME_LIMIT)
-        name = "max_execution_time";
+        decision.name = "max_execution_time";
     else if (save->hold)
-        name = "formsave.hold";
-    if (outlive_settings_get(settings, name, OUTLIVE_NTS, &value) != OUTLIVE_OK)
-        value.ptr = "?";
-    (void)outlive_settings_explain(settings, name, OUTLIVE_NTS, keep_winner, place);
-    snprintf(text, size, "%s %s = %s", place, name, value.ptr);
+        decision.name = "formsave.hold";
+    if (outlive_settings_explain(settings, decision.name, OUTLIVE_NTS, keep_winner, &decision) != OUTLIVE_OK)
+        snprintf(text, size, "%s", decision.name);
 }
 
 /*
