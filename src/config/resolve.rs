@@ -97,6 +97,12 @@ impl Config {
         &self.inner.diagnostics
     }
 
+    /// The php.ini and scan directory files that were read, in order: layer, name and text.
+    pub fn ini_files(&self) -> impl Iterator<Item = (Layer, &Arc<[u8]>, &[u8])> {
+        let sources = self.inner.core.sources.iter();
+        sources.filter_map(|source| Some((source.layer, source.file.as_ref()?, &*source.text)))
+    }
+
     /// httpd's own configuration, where one was loaded.
     pub fn httpd(&self) -> Option<&Configuration> {
         self.inner.httpd.as_ref()
