@@ -1,6 +1,22 @@
 //! The php.ini language: an event scanner that allocates nothing on the usual path.
 #![forbid(unsafe_code)]
 
+mod bytes;
+pub mod constants;
+mod expression;
+mod index;
+mod joined;
+mod lexer;
+pub mod number;
+mod pieces;
+mod quoted;
+mod scan;
+mod token;
+pub mod tree;
+mod typed;
+
+use self::lexer::Dialect;
+use self::scan::Scanner;
 use crate::version::PhpVersion;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -96,9 +112,15 @@ pub struct SyntaxError {
 /// Reads a text and hands each statement, with its line, to `visit`, which may break off. What was visited before a
 /// syntax error stands.
 pub fn scan(
-    _text: &[u8],
-    _options: &Options<'_>,
-    _visit: &mut dyn FnMut(Event<'_>, u32) -> ControlFlow<()>,
+    text: &[u8],
+    options: &Options<'_>,
+    visit: &mut dyn FnMut(Event<'_>, u32) -> ControlFlow<()>,
 ) -> Result<(), SyntaxError> {
-    Ok(())
+    let end = if options.stop_at_nul { memchr::memchr(0, text) } else { None };
+    let dialect = match options.version {
+        PhpVersion::V7_4 | PhpVersion::V8_0 => Dialect::Php74,
+        PhpVersion::V8_1 | PhpVersion::V8_2 => Dialect::Php81,
+        _ => Dialect::Php83,
+    };
+    Scanner::new(&text[..end.unwrap_or(text.len())], options, dialect).run(visit)
 }

@@ -1,0 +1,93 @@
+//! Which byte may stand where: one table, one bit for each kind of run.
+
+/// May be part of a key, before PHP 8.3 (I-011).
+pub(super) const LABEL: u8 = 1;
+/// May be part of a key, from PHP 8.3 on: without `]` and NUL.
+pub(super) const LABEL_8_3: u8 = 2;
+/// Plain in an unquoted value (I-050.9).
+pub(super) const TEXT: u8 = 4;
+/// Part of an identifier, digits included.
+pub(super) const IDENTIFIER: u8 = 8;
+/// May be part of a number token.
+pub(super) const NUMERIC: u8 = 16;
+/// Space or tab.
+pub(super) const BLANK: u8 = 32;
+/// Plain between double quotes.
+pub(super) const QUOTED: u8 = 64;
+/// Plain in a section header or an offset (I-030).
+pub(super) const HEADER: u8 = 128;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = class(index as u8);
+        index += 1;
+    }
+    table
+}
+
+const fn class(byte: u8) -> u8 {
+    let mut bits = LABEL | LABEL_8_3 | TEXT | QUOTED | HEADER;
+    match byte {
+        b'=' | b'&' | b'|' | b'^' | b'~' | b'(' | b')' | b'!' => bits &= !(LABEL | LABEL_8_3 | TEXT),
+        b'\n' | b'\r' => bits = 0,
+        b'\t' => bits = (bits | BLANK) & !(LABEL | LABEL_8_3 | TEXT),
+        b' ' => bits = (bits | BLANK) & !TEXT,
+        b';' => bits = QUOTED,
+        b'$' => bits = 0,
+        b'{' | b'}' | b'[' => bits &= !(LABEL | LABEL_8_3),
+        b']' => bits &= !(LABEL_8_3 | HEADER),
+        b'"' => bits = 0,
+        b'\'' => bits &= !(TEXT | HEADER),
+        b'\\' => bits &= !(QUOTED | HEADER),
+        0 => bits &= !(LABEL_8_3 | TEXT),
+        b'0'..=b'9' => bits |= IDENTIFIER | NUMERIC,
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' => bits |= IDENTIFIER,
+        b'.' | b'-' => bits |= NUMERIC,
+        _ => {}
+    }
+    bits
+}
+
+/// All bits of a byte.
+#[inline(always)]
+pub(super) fn class_of(byte: u8) -> u8 {
+    CLASSES[byte as usize]
+}
+
+/// The first position from `at` on whose byte is not of the kind.
+#[inline(always)]
+pub(super) fn skip(text: &[u8], mut at: usize, kind: u8) -> usize {
+    while at < text.len() && class_of(text[at]) & kind != 0 {
+        at += 1;
+    }
+    at
+}
+
+/// Without blanks (spaces and tabs) at both ends.
+#[inline]
+pub(super) fn trim(text: &[u8], mut start: usize, mut end: usize) -> &[u8] {
+    while start < end && class_of(text[start]) & BLANK != 0 {
+        start += 1;
+    }
+    while end > start && class_of(text[end - 1]) & BLANK != 0 {
+        end -= 1;
+    }
+    &text[start..end]
+}
+
+/// `[A-Za-z_][A-Za-z0-9_]*`
+pub(super) fn is_identifier(text: &[u8]) -> bool {
+    !text.is_empty() && !text[0].is_ascii_digit() && text.iter().all(|byte| class_of(*byte) & IDENTIFIER != 0)
+}
+
+/// `-?digits`, or digits with one point before, among or behind them (I-050.6).
+pub(super) fn is_number(text: &[u8]) -> bool {
+    let (sign, digits) = if text.first() == Some(&b'-') { (true, &text[1..]) } else { (false, text) };
+    let points = digits.iter().filter(|byte| **byte == b'.').count();
+    let plain = digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    plain && digits.len() > points && (points == 0 || (points == 1 && !sign))
+}
