@@ -2,10 +2,10 @@
 
 use crate::args::{RequestArgs, SourceArgs};
 use crate::output::Problem;
+use outlive::PhpVersion;
 use outlive::config::{Builder, Config, FastCgiParam, Outcome};
 use outlive::files::Disk;
 use outlive::target::Target;
-use outlive::PhpVersion;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
@@ -147,6 +147,11 @@ fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
 
 /// What becomes of the request that the options describe.
 pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
+    Ok(with_target(args, |target| config.outcome(target))??)
+}
+
+/// Hands over the target that the options describe.
+pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -> Result<T, Problem> {
     fn bytes(text: &Option<OsString>) -> Option<&[u8]> {
         text.as_deref().map(OsStr::as_bytes)
     }
@@ -165,13 +170,14 @@ pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> 
         client_address: bytes(&args.client),
         headers: &headers,
     };
-    Ok(config.outcome(&target)?)
+    Ok(then(&target))
 }
 
 fn header(text: &OsStr) -> Result<(&[u8], &[u8]), Problem> {
     let bytes = text.as_bytes();
     let colon = bytes.iter().position(|&byte| byte == b':');
-    let colon = colon.ok_or_else(|| Problem::Call(format!("--header {}: this takes 'Name: value'", text.to_string_lossy())))?;
+    let colon =
+        colon.ok_or_else(|| Problem::Call(format!("--header {}: this takes 'Name: value'", text.to_string_lossy())))?;
     Ok((bytes[..colon].trim_ascii(), bytes[colon + 1..].trim_ascii()))
 }
 

@@ -37,7 +37,8 @@ pub fn of(directive: &Directive, settings: &Settings) -> Option<String> {
         return Some(if on { "on" } else { "off" }.to_owned());
     }
     let quantity = matches!(directive.check(), Check::Quantity | Check::Memory | Check::Buffering);
-    let number = if quantity { settings.get_quantity(directive.name())? } else { settings.get_int(directive.name())? };
+    let number =
+        if quantity { settings.get_quantity(directive.name())? } else { settings.get_int(directive.name())? };
     if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {
         // For the input limit zero is a limit of its own: none.
         let nothing = if name == "max_input_time" && number == 0 { "no limit" } else { nothing };

@@ -67,14 +67,7 @@ fn value(core: &Core, line: &Assignment, out: &mut Vec<Diagnostic>) {
     odd(core, directive, &line.value, line.power == Power::Startup, &line.origin(), out);
 }
 
-fn odd(
-    core: &Core,
-    directive: &Directive,
-    value: &Text,
-    at_startup: bool,
-    origin: &Origin,
-    out: &mut Vec<Diagnostic>,
-) {
+fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origin: &Origin, out: &mut Vec<Diagnostic>) {
     let name = String::from_utf8_lossy(&directive.name);
     let text = String::from_utf8_lossy(value.bytes());
     let power = if at_startup { Power::Startup } else { Power::Admin };

@@ -67,7 +67,17 @@ impl<'a> Trail<'a> {
 
     fn step(layer: Layer, origin: Origin, raw: Vec<u8>, value: &[u8], power: Power) -> Step {
         let (access, locks) = (power.access(), power.locks());
-        Step { layer, origin, raw, value: value.to_vec(), access, locks, fate: Fate::Refused, because: None, reason: None }
+        Step {
+            layer,
+            origin,
+            raw,
+            value: value.to_vec(),
+            access,
+            locks,
+            fate: Fate::Refused,
+            because: None,
+            reason: None,
+        }
     }
 
     /// Adds a step that loses without a try.

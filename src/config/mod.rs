@@ -37,7 +37,6 @@ pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, Shut
 pub use resolve::{Config, Outcome};
 pub use sapi::Sapi;
 pub use settings::Settings;
-pub use table::{core_constant, core_constants};
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

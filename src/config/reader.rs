@@ -61,7 +61,7 @@ pub(super) fn constant<'a>(version: PhpVersion, sapi: &'static str, name: &[u8])
     if name == b"PHP_SAPI" {
         return Some(Cow::Borrowed(sapi.as_bytes()));
     }
-    table::core_constant(version, name).map(Cow::Borrowed)
+    ini::constants::get(version, name).map(Cow::Borrowed)
 }
 
 /// The text of a value; scanner modes other than typed know texts only.
