@@ -2,7 +2,39 @@
 //! force for a request, as httpd with mod_php would have it.
 #![forbid(unsafe_code)]
 
+mod access;
+mod apply;
+mod build;
+mod conditions;
+mod data;
+mod defines;
 mod dir_config;
+mod directives;
+mod evaluate;
+mod expr;
+mod glob;
+mod htaccess;
+mod include;
+mod lines;
+mod macros;
+mod mapping;
+mod modules;
+mod override_args;
+mod pattern;
+mod reader;
+mod request;
+mod resolve;
+mod rewrite;
+mod section;
+mod section_args;
+mod server;
+mod translate;
+mod tree;
+mod uri;
+mod vhost;
+mod visit;
+mod walk;
+mod words;
 
 pub use dir_config::{DirConfig, DirValue, ValueKind};
 
@@ -87,6 +119,23 @@ pub struct Run {
     pub server_name: Vec<u8>,
     /// The containers, in merge order: weakest first.
     pub containers: Vec<Container>,
+    /// The status: 200, or that of the error whose page this is.
+    pub status: u16,
+    /// The handler in force, such as `application/x-httpd-php`; none: the file is sent as it is.
+    pub handler: Option<Vec<u8>>,
+    /// What could not be known, and what was assumed instead.
+    pub notes: Vec<String>,
+}
+
+/// A directive that is kept, but not acted on.
+#[derive(Clone, Debug)]
+pub struct KeptDirective<'c> {
+    /// Its name, as written.
+    pub name: &'c [u8],
+    /// Its arguments, as written.
+    pub args: &'c [u8],
+    /// Where.
+    pub origin: Origin,
 }
 
 /// What httpd does with a request.
@@ -107,33 +156,38 @@ pub enum Resolution {
 
 /// A configuration that httpd would start with.
 #[derive(Debug)]
-pub struct Configuration {}
+pub struct Configuration {
+    data: data::Data,
+}
 
 impl Configuration {
     /// Reads the main file and everything it includes. What httpd would refuse to start on is an error with its
     /// meaning, file and line.
-    pub fn load(_files: &dyn Files, _path: &Path, _options: &Options) -> Result<Self> {
-        Ok(Self {})
+    pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
+        Ok(Self { data: data::Data::load(files, path, options)? })
     }
 
-    /// Which containers take part in a request, `.htaccess` files read through `files`.
-    pub fn resolve(&self, _files: &dyn Files, _target: &Target<'_>) -> Result<Resolution> {
-        Ok(Resolution::Run(Run {
-            filename: Vec::new(),
-            path_info: Vec::new(),
-            document_root: Vec::new(),
-            server_name: Vec::new(),
-            containers: Vec::new(),
-        }))
+    /// Which containers take part in a request, `.htaccess` files read through `files`, anew each time.
+    pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
+        resolve::resolve(&self.data, files, target)
     }
 
     /// `PHPINIDir`, where it is set.
     pub fn php_ini_dir(&self) -> Option<(&Path, &Origin)> {
-        None
+        self.data.php_ini_dir.as_ref().map(|(path, origin)| (path.as_path(), origin))
     }
 
     /// What was odd.
     pub fn diagnostics(&self) -> &[Diagnostic] {
-        &[]
+        &self.data.diagnostics
+    }
+
+    /// Directives that are known, or may be, and have no effect on what this crate answers.
+    pub fn kept_directives(&self) -> impl Iterator<Item = KeptDirective<'_>> {
+        let tree = &self.data.tree;
+        self.data.kept.iter().map(|&at| {
+            let node = &tree.nodes[at as usize];
+            KeptDirective { name: tree.name(node), args: tree.args(node), origin: tree.node_origin(node) }
+        })
     }
 }

@@ -1,0 +1,393 @@
+//! What each directive does to the section or server it stands in.
+
+use super::access::{LegacyAccess, Requirement};
+use super::build::{Builder, Kind};
+use super::directives::Act;
+use super::dir_config::ValueKind;
+use super::modules::Directive;
+use super::override_args::{allow_override, options};
+use super::pattern::Pattern;
+use super::rewrite::RewriteConfig;
+use super::section::{AuthMerging, Core, ErrorPage, Matcher, Redirect};
+use super::server::{Alias, UserDirs};
+use super::tree::Node;
+use super::uri::Slashes;
+use super::words::Words;
+use crate::files;
+use std::os::unix::ffi::OsStrExt;
+
+type Done = Result<(), String>;
+
+impl Builder<'_, '_> {
+    pub(super) fn apply(&mut self, node: &Node, directive: &Directive) -> Done {
+        let origin = self.reader.tree.node_origin(node);
+        match directive.act {
+            Act::PhpValue => return self.value(node, ValueKind::Value),
+            Act::PhpFlag => return self.value(node, ValueKind::Flag),
+            Act::PhpAdminValue => return self.value(node, ValueKind::AdminValue),
+            Act::PhpAdminFlag => return self.value(node, ValueKind::AdminFlag),
+            _ => {}
+        }
+        let args = self.reader.tree.args(node).to_vec();
+        let words: Vec<Box<[u8]>> = Words::new(&args).map(|word| word.into_owned().into()).collect();
+        let one = words.first().map(|word| &**word).unwrap_or_default();
+        match directive.act {
+            Act::PhpIniDir => {
+                if self.php_ini_dir.is_some() {
+                    return Err("Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored".into());
+                }
+                self.php_ini_dir = Some((self.reader.absolute(one), origin));
+            }
+            Act::DocumentRoot | Act::ServerName | Act::ServerAlias | Act::AccessFileName | Act::MergeSlashes
+            | Act::AllowEncodedSlashes | Act::UserDir | Act::VirtualDocumentRoot | Act::Alias | Act::ScriptAlias
+            | Act::AliasMatch | Act::ScriptAliasMatch | Act::ProxyPass | Act::ProxyPassMatch => {
+                return self.server_directive(node, directive, &words);
+            }
+            Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
+            Act::Require => {
+                let new = Requirement::parse(&args)?;
+                if let Some(context) = self.stack.last_mut() {
+                    context.requires.push(new);
+                }
+            }
+            Act::Redirect | Act::RedirectMatch | Act::RedirectTemp | Act::RedirectPermanent => {
+                return self.redirect(directive.act, &words, origin);
+            }
+            Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
+                let core = self.core()?;
+                return rewrite(core.rewrite.get_or_insert_default(), directive.act, &args, origin);
+            }
+            Act::SetEnvIf | Act::SetEnvIfNoCase | Act::BrowserMatch => self.env_doubt = true,
+            Act::NameVirtualHost => {
+                self.warn(node, "no-effect", "NameVirtualHost has no effect and will be removed in the next release".into());
+            }
+            Act::Options => {
+                let allowed = self.reader.allowed.map(|_| self.allowed_options());
+                return options(&words, self.core()?, allowed.flatten());
+            }
+            act => return settings(self.core()?, act, words, &args, origin),
+        }
+        Ok(())
+    }
+
+    fn core(&mut self) -> Result<&mut Core, String> {
+        self.section().map(super::section::Section::core_mut).ok_or_else(|| "directive outside of any section".into())
+    }
+
+    fn allowed_options(&self) -> Option<u16> {
+        self.reader.allowed_options
+    }
+
+    fn value(&mut self, node: &Node, kind: ValueKind) -> Done {
+        let origin = self.reader.tree.node_origin(node);
+        let mut words = Words::new(self.reader.tree.args(node));
+        let (name, raw) = (words.word(), words.word());
+        // Borrowed from the tree, so the section is looked up by hand.
+        let section = self.stack.iter_mut().rev().find_map(|context| match &mut context.server {
+            Some(server) => Some(&mut server.section),
+            None => context.section.as_mut(),
+        });
+        if let Some(section) = section {
+            section.values_mut().set(kind, &name, &raw, origin);
+        }
+        Ok(())
+    }
+
+    fn server_directive(&mut self, node: &Node, directive: &Directive, words: &[Box<[u8]>]) -> Done {
+        let one = words.first().map(|word| &**word).unwrap_or_default();
+        if directive.act == Act::DocumentRoot {
+            return self.document_root(node, one);
+        }
+        let in_section = self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some();
+        let two: Option<Box<[u8]>> = words.get(1).cloned();
+        let origin = self.reader.tree.node_origin(node);
+        let target = two.as_deref().map(|path| self.real_path(path, directive.act));
+        let Some(server) = self.server() else { return Ok(()) };
+        match directive.act {
+            Act::ServerName => server_name(server, one),
+            Act::ServerAlias => server.aliases_of_name.extend(words.iter().cloned()),
+            Act::AccessFileName => server.access_names = Some(words.to_vec()),
+            Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
+            Act::AllowEncodedSlashes => {
+                server.encoded_slashes = Some(match &*one.to_ascii_lowercase() {
+                    b"on" => Slashes::Decode,
+                    b"nodecode" => Slashes::Keep,
+                    _ => Slashes::Refuse,
+                });
+            }
+            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), words),
+            Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
+            Act::ProxyPass | Act::ProxyPassMatch => {
+                let exempt = two.as_deref() == Some(b"!");
+                let from = if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
+                if !exempt {
+                    server.proxied.push((from, origin));
+                }
+            }
+            _ => {
+                let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
+                let Some(to) = target else {
+                    if in_section {
+                        let note = "an Alias with one argument";
+                        return self.core().map(|core| core.doubts.push((note, origin)));
+                    }
+                    return Err(format!("{} must have two arguments when used globally", directive.name));
+                };
+                if in_section {
+                    return Err(format!("{} with two arguments is not allowed in a section", directive.name));
+                }
+                let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
+                let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
+                server.aliases.push(Alias { from, to, script });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an alias leads; one with groups is cleaned when they are known.
+    fn real_path(&self, path: &[u8], act: Act) -> Box<[u8]> {
+        if matches!(act, Act::AliasMatch | Act::ScriptAliasMatch) || path.first() == Some(&b'/') {
+            return path.into();
+        }
+        let mut real = self.reader.absolute(path).as_os_str().as_bytes().to_vec();
+        if path.ends_with(b"/") {
+            real.push(b'/');
+        }
+        real.into()
+    }
+
+    fn document_root(&mut self, node: &Node, path: &[u8]) -> Done {
+        let full = self.reader.absolute(path);
+        if !matches!(self.reader.files.kind(&full), Ok(files::Kind::Directory)) {
+            let text = format!("DocumentRoot '{}' is not a directory, or is not readable", full.display());
+            if !self.in_host() {
+                return Err(text);
+            }
+            self.warn(node, "no-document-root", format!("{text}: every request for this host will fail"));
+        }
+        let mut root = full.as_os_str().as_bytes().to_vec();
+        if path.len() > 1 && path.ends_with(b"/") {
+            root.push(b'/');
+        }
+        if let Some(server) = self.server() {
+            server.document_root = Some(root.into());
+        }
+        Ok(())
+    }
+
+    fn overrides(&mut self, node: &Node, act: Act, words: &[Box<[u8]>]) -> Done {
+        if let Some(outer) = self.within(&[Kind::Location, Kind::Files, Kind::If]) {
+            let _ = outer;
+            let name = if act == Act::AllowOverride { "AllowOverride" } else { "AllowOverrideList" };
+            self.warn(node, "no-effect", format!("Useless use of {name}: it works in <Directory> only"));
+        }
+        if act == Act::AllowOverride {
+            let old = self.core()?.allow.unwrap_or_default();
+            let new = allow_override(words, old)?;
+            self.core()?.allow = Some(new);
+            return Ok(());
+        }
+        let mut list = Vec::new();
+        for word in words {
+            if words.len() == 1 && word.eq_ignore_ascii_case(b"none") {
+                break;
+            }
+            if self.reader.registry.find(word).is_some() {
+                list.push(word.clone());
+            } else {
+                let name = String::from_utf8_lossy(word).into_owned();
+                self.warn(node, "unknown-directive", format!("Discarding unrecognized directive `{name}' in AllowOverrideList"));
+            }
+        }
+        self.core()?.allow_list = Some(list);
+        Ok(())
+    }
+
+    fn redirect(&mut self, act: Act, words: &[Box<[u8]>], origin: crate::origin::Origin) -> Done {
+        let in_location = self.within(&[Kind::Location]).is_some();
+        let mut rest = words;
+        let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
+        if matches!(act, Act::Redirect | Act::RedirectMatch) {
+            if let Some(found) = words.first().and_then(|word| redirect_status(word)) {
+                status = found;
+                rest = &words[1..];
+            }
+        }
+        let final_status = !(300..400).contains(&status);
+        let (from, to) = match rest {
+            [to] if in_location && !final_status => (Matcher::Always, to.clone()),
+            [] if in_location && final_status => (Matcher::Always, Box::default()),
+            [from] if final_status => (self.redirect_from(act, from)?, Box::default()),
+            [from, to] => (self.redirect_from(act, from)?, to.clone()),
+            _ => return Err("Redirect to non-URL or with missing arguments".into()),
+        };
+        if !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+            return Err("Redirect to non-URL".into());
+        }
+        self.core()?.redirects.push(Redirect { from, to, status, origin });
+        Ok(())
+    }
+
+    fn redirect_from(&self, act: Act, from: &[u8]) -> Result<Matcher, String> {
+        if act == Act::RedirectMatch { pattern(from) } else { Ok(Matcher::Literal(from.into())) }
+    }
+}
+
+fn pattern(text: &[u8]) -> Result<Matcher, String> {
+    match Pattern::new(text, false) {
+        Ok(pattern) => Ok(Matcher::Regex(pattern)),
+        Err(_) => Err("Regular expression could not be compiled.".into()),
+    }
+}
+
+fn redirect_status(word: &[u8]) -> Option<u16> {
+    match &*word.to_ascii_lowercase() {
+        b"permanent" => Some(301),
+        b"temp" => Some(302),
+        b"seeother" => Some(303),
+        b"gone" => Some(410),
+        digits if digits.len() == 3 => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// `ServerName [scheme://]host[:port]`.
+fn server_name(server: &mut super::server::Server, text: &[u8]) {
+    let (scheme, rest) = match memchr::memmem::find(text, b"://") {
+        Some(at) => (Some(&text[..at]), &text[at + 3..]),
+        None => (None, text),
+    };
+    let (host, port) = match memchr::memrchr(b':', rest).filter(|_| !rest.ends_with(b"]")) {
+        Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok().and_then(|port| port.parse().ok())),
+        None => (rest, None),
+    };
+    server.scheme = scheme.map(Into::into);
+    server.name = Some(host.into());
+    server.port = port.or(server.port);
+}
+
+fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
+    let Some((first, rest)) = words.split_first() else { return Err("UserDir requires an argument.".into()) };
+    let disabled = first.eq_ignore_ascii_case(b"disabled") || first.eq_ignore_ascii_case(b"disable");
+    let enabled = first.eq_ignore_ascii_case(b"enabled") || first.eq_ignore_ascii_case(b"enable");
+    if disabled {
+        if rest.is_empty() {
+            dirs.all_disabled = Some(true);
+        }
+        dirs.disabled.extend(rest.iter().cloned());
+    } else if enabled {
+        if rest.is_empty() {
+            return Err("UserDir \"enable\" keyword requires a list of usernames".into());
+        }
+        dirs.enabled.extend(rest.iter().cloned());
+    } else {
+        dirs.patterns = words.to_vec();
+    }
+    Ok(())
+}
+
+fn rewrite(config: &mut RewriteConfig, act: Act, args: &[u8], origin: crate::origin::Origin) -> Done {
+    let mut words = Words::new(args);
+    match act {
+        Act::RewriteEngine => config.engine = Some(words.word().eq_ignore_ascii_case(b"on")),
+        Act::RewriteBase => config.base = Some(words.word().into_owned().into()),
+        Act::RewriteCond => return config.condition(args),
+        Act::RewriteRule => return config.rule(args, origin),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Directives that any container may hold.
+fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origin: crate::origin::Origin) -> Done {
+    let one = words.first().cloned().unwrap_or_default();
+    let none = one.eq_ignore_ascii_case(b"none");
+    let on = one.eq_ignore_ascii_case(b"on");
+    match act {
+        Act::DirectoryIndex => {
+            if words.len() == 1 && one.eq_ignore_ascii_case(b"disabled") {
+                core.index = Some(Vec::new());
+            } else {
+                core.index.get_or_insert_default().extend(words);
+            }
+        }
+        Act::DirectorySlash => core.index_slash = Some(on),
+        Act::FallbackResource => {
+            core.fallback = Some(((!one.eq_ignore_ascii_case(b"disabled")).then_some(one), origin));
+        }
+        Act::AcceptPathInfo => {
+            core.path_info = Some(match &*one.to_ascii_lowercase() {
+                b"on" => Some(true),
+                b"off" => Some(false),
+                b"default" => None,
+                _ => return Err("AcceptPathInfo must be set to on, off or default".into()),
+            });
+        }
+        Act::SetHandler => core.set_handler = Some((!none).then_some(one)),
+        Act::ForceType => core.force_type = Some((!none).then_some(one)),
+        Act::AddHandler => add(&mut core.handlers, &words),
+        Act::AddType => add(&mut core.types, &words),
+        Act::RemoveHandler => remove(&mut core.handlers, &words),
+        Act::RemoveType => remove(&mut core.types, &words),
+        Act::Action => {
+            let script = words.get(1).cloned().unwrap_or_default();
+            let anyway = words.get(2).is_some_and(|word| word.eq_ignore_ascii_case(b"virtual"));
+            core.actions.push((one.to_ascii_lowercase().into(), script, anyway));
+        }
+        Act::ErrorDocument => return error_page(core, args, origin),
+        Act::AuthMerging => {
+            core.auth_merging = Some(match &*one.to_ascii_lowercase() {
+                b"and" => AuthMerging::And,
+                b"or" => AuthMerging::Or,
+                _ => AuthMerging::Off,
+            });
+        }
+        Act::Order => core.legacy.get_or_insert_default().allow_first = one.to_ascii_lowercase().starts_with(b"allow"),
+        Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
+        Act::SetEnv => core.env.push((one, words.get(1).cloned().unwrap_or_default())),
+        Act::Satisfy if one.eq_ignore_ascii_case(b"any") => core.doubts.push(("Satisfy Any", origin)),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn from(legacy: &mut LegacyAccess, act: Act, words: &[Box<[u8]>]) -> Done {
+    let Some((first, rest)) = words.split_first() else { return Err("allow and deny must be followed by 'from'".into()) };
+    if !first.eq_ignore_ascii_case(b"from") {
+        return Err("allow and deny must be followed by 'from'".into());
+    }
+    let list = if act == Act::Allow { &mut legacy.allow } else { &mut legacy.deny };
+    list.extend(rest.iter().cloned());
+    Ok(())
+}
+
+type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
+
+fn extension(word: &[u8]) -> Box<[u8]> {
+    word.strip_prefix(b".").unwrap_or(word).to_ascii_lowercase().into()
+}
+
+fn add(list: &mut ByExtension, words: &[Box<[u8]>]) {
+    let value = words[0].to_ascii_lowercase();
+    list.extend(words[1..].iter().map(|word| (extension(word), Some(value.clone().into()))));
+}
+
+fn remove(list: &mut ByExtension, words: &[Box<[u8]>]) {
+    list.extend(words.iter().map(|word| (extension(word), None)));
+}
+
+fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Done {
+    let mut words = Words::new(args);
+    let code = words.word();
+    let status = std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
+    let Some(status) = status else { return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code))) };
+    let quoted = matches!(words.rest().first(), Some(b'"'));
+    let what = words.word();
+    let page = match &*what {
+        [b'/', ..] => ErrorPage::Local(what.into_owned().into()),
+        url if !quoted && memchr::memmem::find(url, b"://").is_some() => ErrorPage::Elsewhere(what.into_owned().into()),
+        _ => ErrorPage::Text,
+    };
+    core.error_pages.push((status, (page, origin)));
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! From a URI to a file name (facts ).
+
+use super::evaluate::Facts;
+use super::pattern::substitute;
+use super::resolve::Engine;
+use super::rewrite::Rewritten;
+use super::section::{Matcher, Redirect};
+use super::server::{Alias, UserDirs};
+use super::uri;
+use super::walk::path_of;
+
+/// What became of a URI.
+pub(super) enum Mapped {
+    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>> },
+    Redirect { status: u16, to: Option<Vec<u8>>, because: String },
+    Answer { status: u16, because: String },
+}
+
+/// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
+pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Mapped {
+    let mut path = path.to_vec();
+    let mut query = query.map(<[u8]>::to_vec);
+    let mut handler = None;
+    for (from, origin) in engine.layers(server).flat_map(|server| &server.proxied) {
+        let hit = match from {
+            Matcher::Literal(from) => alias(&path, from).is_some(),
+            other => matches!(other.hits(&path), super::section::Hit::Yes),
+        };
+        if hit {
+            let because = format!("{origin}: the request is passed to another server (ProxyPass)");
+            return Mapped::Answer { status: 502, because };
+        }
+    }
+    match rewrite(engine, server, &path, query.as_deref(), facts) {
+        Rewritten::Unchanged => {}
+        Rewritten::Path { path: new, query: new_query, pass_through, handler: new_handler, .. } => {
+            query = new_query;
+            handler = new_handler;
+            if !pass_through && !new.starts_with(b"/") {
+                return Mapped::Answer { status: 400, because: "a RewriteRule made a path without a leading slash".into() };
+            }
+            if !pass_through {
+                let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
+                return Mapped::File { filename, uri: path, query, handler };
+            }
+            path = new;
+        }
+        Rewritten::Redirect { to, status, origin } => {
+            let because = format!("{origin}: RewriteRule redirects");
+            return Mapped::Redirect { status, to: Some(to), because };
+        }
+        Rewritten::Status(status, origin) => return Mapped::Answer { status, because: format!("{origin}: RewriteRule") },
+        Rewritten::Proxied(origin) => {
+            return Mapped::Answer { status: 502, because: format!("{origin}: RewriteRule passes it to another server") };
+        }
+    }
+    for server in engine.layers(server) {
+        if let Some(core) = &server.section.core {
+            if let Some(found) = redirect(&core.redirects, &path, query.as_deref()) {
+                return found;
+            }
+        }
+    }
+    let filename = user_file(engine, server, &path)
+        .or_else(|| engine.layers(server).find_map(|server| alias_file(engine, &server.aliases, &path)))
+        .or_else(|| virtual_file(engine, server, &path, facts));
+    let filename = filename.unwrap_or_else(|| under_root(engine, server, &path));
+    Mapped::File { filename: tidy(filename), uri: path, query, handler }
+}
+
+/// No double slashes, no dots: what httpd's own path cleaning leaves.
+fn tidy(path: Vec<u8>) -> Vec<u8> {
+    let clean = !path.windows(2).any(|two| two == b"//") && memchr::memmem::find(&path, b"/.").is_none();
+    if clean {
+        return path;
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut segments = path.split(|&b| b == b'/').peekable();
+    out.push(b'/');
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                out.pop();
+                while out.last().is_some_and(|&b| b != b'/') {
+                    out.pop();
+                }
+                if out.is_empty() {
+                    out.push(b'/');
+                }
+            }
+            other => {
+                out.extend_from_slice(other);
+                if !last {
+                    out.push(b'/');
+                }
+            }
+        }
+    }
+    out
+}
+
+fn rewrite(engine: &Engine<'_>, server: usize, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Rewritten {
+    // A host's rules are its own: the main server's are not inherited.
+    let own = engine.host(server).unwrap_or(engine.main());
+    let config = own.section.core.as_ref().and_then(|core| core.rewrite.as_ref());
+    match config {
+        Some(config) if config.engine == Some(true) => config.run(path, query, facts),
+        _ => Rewritten::Unchanged,
+    }
+}
+
+/// Whether a rewritten path begins with something that is on the disk.
+fn on_disk(engine: &Engine<'_>, path: &[u8]) -> bool {
+    let end = memchr::memchr(b'/', path.get(1..).unwrap_or_default()).map_or(path.len(), |at| at + 1);
+    end > 1 && engine.files.kind(path_of(&path[..end])).is_ok()
+}
+
+fn under_root(engine: &Engine<'_>, server: usize, path: &[u8]) -> Vec<u8> {
+    let root = engine.document_root(server);
+    let mut out = root.strip_suffix(b"/").unwrap_or(root).to_vec();
+    out.extend_from_slice(path);
+    tidy(out)
+}
+
+/// What follows a prefix that ends at a slash.
+fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(prefix)?;
+    let fine = prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/';
+    fine.then_some(rest)
+}
+
+fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<Vec<u8>> {
+    aliases.iter().find_map(|one| {
+        let made = match &one.from {
+            Matcher::Literal(from) => [&*one.to, alias(path, from)?].concat(),
+            Matcher::Regex(regex) => substitute(&one.to, &regex.groups(path).ok()??),
+            _ => return None,
+        };
+        Some(if made.starts_with(b"/") { made } else { [engine.root(), b"/".to_vec(), made].concat() })
+    })
+}
+
+/// `Redirect` and `RedirectMatch`.
+pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<Mapped> {
+    list.iter().find_map(|one| {
+        let to = match &one.from {
+            Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
+            Matcher::Regex(regex) => uri::escape(&substitute(&one.to, &regex.groups(path).ok()??)),
+            Matcher::Always => one.to.to_vec(),
+            _ => return None,
+        };
+        let because = format!("{}: Redirect", one.origin);
+        if !(300..400).contains(&one.status) {
+            return Some(Mapped::Answer { status: one.status, because });
+        }
+        let to = match query {
+            Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),
+            _ => to,
+        };
+        Some(Mapped::Redirect { status: one.status, to: Some(to), because })
+    })
+}
+
+/// `/~name/…`.
+fn user_file(engine: &Engine<'_>, server: usize, path: &[u8]) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(b"/~")?;
+    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+    let (name, rest) = (&rest[..end], &rest[end..]);
+    let dirs: &UserDirs = engine.layers(server).find_map(|server| server.user_dirs.as_ref())?;
+    if name.is_empty() || name == b"." || name == b".." {
+        return None;
+    }
+    let listed = |list: &[Box<[u8]>]| list.iter().any(|one| **one == *name);
+    if listed(&dirs.disabled) || (dirs.all_disabled == Some(true) && !listed(&dirs.enabled)) {
+        return None;
+    }
+    let mut made = dirs.patterns.iter().filter_map(|pattern| user_directory(engine, pattern, name));
+    let first = made.next()?;
+    let exists = |dir: &Vec<u8>| engine.files.kind(path_of(dir)).is_ok();
+    let chosen = if exists(&first) { first } else { made.find(exists).unwrap_or(first) };
+    Some([&chosen[..], rest].concat())
+}
+
+fn user_directory(engine: &Engine<'_>, pattern: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    if let Some(star) = memchr::memchr(b'*', pattern).filter(|_| pattern.starts_with(b"/")) {
+        return Some([&pattern[..star], name, &pattern[star + 1..]].concat());
+    }
+    if pattern.starts_with(b"/") {
+        return Some([pattern, b"/", name].concat());
+    }
+    // A relative one is below the user's home, which the system's user table knows.
+    let table = engine.files.read(path_of(b"/etc/passwd")).ok()?;
+    let line = table.split(|&b| b == b'\n').find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":")))?;
+    let home = line.split(|&b| b == b':').nth(5)?;
+    Some([home, b"/", pattern].concat())
+}
+
+/// `VirtualDocumentRoot`: `%0` the whole name, `%N`, `%-N`, `%N+` its parts.
+fn virtual_file(engine: &Engine<'_>, server: usize, path: &[u8], facts: &dyn Facts) -> Option<Vec<u8>> {
+    let pattern = engine.layers(server).find_map(|server| server.virtual_root.as_deref())?;
+    let name = facts.variable(b"SERVER_NAME")?.to_ascii_lowercase();
+    let port = facts.variable(b"SERVER_PORT").unwrap_or_default();
+    let parts: Vec<&[u8]> = name.split(|&b| b == b'.').collect();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < pattern.len() {
+        if pattern[at] != b'%' {
+            out.push(pattern[at]);
+            at += 1;
+            continue;
+        }
+        match pattern.get(at + 1)? {
+            b'%' => out.push(b'%'),
+            b'p' => out.extend_from_slice(&port),
+            _ => {
+                let used = interpolate(&pattern[at + 1..], &name, &parts, &mut out)?;
+                at += used + 1;
+                continue;
+            }
+        }
+        at += 2;
+    }
+    Some([out.strip_suffix(b"/").unwrap_or(&out), path].concat())
+}
+
+/// One `%` part, without the `%`; the answer is its length.
+fn interpolate(text: &[u8], name: &[u8], parts: &[&[u8]], out: &mut Vec<u8>) -> Option<usize> {
+    let back = text.first() == Some(&b'-');
+    let digit = text.get(usize::from(back)).filter(|b| b.is_ascii_digit())?;
+    let number = usize::from(digit - b'0');
+    let mut used = usize::from(back) + 1;
+    let more = text.get(used) == Some(&b'+');
+    used += usize::from(more);
+    let piece: Vec<u8> = match (number, back, more) {
+        (0, ..) => name.to_vec(),
+        (n, false, false) => parts.get(n - 1).map_or(b"_".to_vec(), |part| part.to_vec()),
+        (n, false, true) => parts.get(n - 1..).filter(|p| !p.is_empty()).map_or(b"_".to_vec(), |p| p.join(&b'.')),
+        (n, true, false) => parts.len().checked_sub(n).map_or(b"_".to_vec(), |at| parts[at].to_vec()),
+        (n, true, true) => parts.len().checked_sub(n).map_or(b"_".to_vec(), |at| parts[..=at].join(&b'.')),
+    };
+    // `%2.1` is a letter of a part.
+    if text.get(used) == Some(&b'.') {
+        if let Some(letter) = text.get(used + 1).filter(|b| b.is_ascii_digit() && **b != b'0') {
+            out.push(piece.get(usize::from(letter - b'1')).copied().unwrap_or(b'_'));
+            return Some(used + 2);
+        }
+    }
+    out.extend_from_slice(&piece);
+    Some(used)
+}
+

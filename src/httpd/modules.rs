@@ -1,0 +1,198 @@
+//! Which modules are loaded, and which directives they bring (facts; the table is `modules.txt`).
+
+use super::directives::{Act, Arity, act_of};
+use crate::error::{Code, Error, Result};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+static TABLE: &str = include_str!("modules.txt");
+
+/// Where a directive may stand: the sum of these (see `modules.txt`).
+pub(super) mod place {
+    pub const LIMIT: u16 = 1;
+    pub const OPTIONS: u16 = 2;
+    pub const FILE_INFO: u16 = 4;
+    pub const AUTH_CONFIG: u16 = 8;
+    pub const INDEXES: u16 = 16;
+    /// All that `AllowOverride All` allows.
+    pub const ALL: u16 = 31;
+    pub const SECTION: u16 = 64;
+    pub const SERVER: u16 = 128;
+    pub const ON_READ: u16 = 256;
+}
+
+/// One directive of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Directive {
+    pub name: &'static str,
+    pub place: u16,
+    pub arity: Arity,
+    pub act: Act,
+}
+
+/// FNV-1a: names are short, and the table is ours.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fnv(bytes);
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// The hash of a text, letters' case ignored.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| step(h, b.to_ascii_lowercase()));
+    finish(hash)
+}
+
+pub(super) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One more byte.
+#[inline]
+pub(super) fn step(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// What a hash table sees: FNV's high bits are its good ones.
+#[inline]
+pub(super) fn finish(hash: u64) -> u64 {
+    hash ^ (hash >> 29)
+}
+
+/// A map whose keys are hashes already.
+pub(super) type HashIndex<T> = HashMap<u64, T, BuildHasherDefault<Fnv>>;
+
+#[derive(Clone, Debug)]
+struct Module {
+    identifier: &'static str,
+    source: &'static str,
+    from: u32,
+    to: u32,
+    loaded: bool,
+}
+
+/// The modules of one server.
+#[derive(Clone, Debug)]
+pub(super) struct Registry {
+    modules: Vec<Module>,
+    directives: Vec<Directive>,
+    by_name: HashIndex<u16>,
+    /// Identifiers that the table does not know: their directives cannot be told from misspellings.
+    strangers: Vec<Box<[u8]>>,
+}
+
+impl Registry {
+    /// The modules that are compiled in, and none other.
+    pub fn new() -> Self {
+        let mut new = Self {
+            modules: Vec::with_capacity(140),
+            directives: Vec::with_capacity(800),
+            by_name: HashIndex::with_capacity_and_hasher(512, BuildHasherDefault::default()),
+            strangers: Vec::new(),
+        };
+        for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+            new.table_line(line);
+        }
+        let compiled_in: Vec<usize> = (0..new.modules.len()).filter(|&at| new.modules[at].loaded).collect();
+        for at in compiled_in {
+            new.index(at);
+        }
+        new
+    }
+
+    fn table_line(&mut self, line: &'static str) {
+        let mut words = line.split(' ');
+        let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return };
+        let end = self.directives.len() as u32;
+        if first == "module" || first == "static" {
+            let loaded = first == "static";
+            self.modules.push(Module { identifier: second, source: third, from: end, to: end, loaded });
+            return;
+        }
+        let place = second.parse().unwrap_or(0);
+        self.directives.push(Directive { name: first, place, arity: Arity::of(third), act: act_of(first) });
+        if let Some(module) = self.modules.last_mut() {
+            module.to = end + 1;
+        }
+    }
+
+    fn index(&mut self, at: usize) {
+        self.modules[at].loaded = true;
+        for number in self.modules[at].from..self.modules[at].to {
+            let key = fnv(self.directives[number as usize].name.as_bytes());
+            self.by_name.entry(key).or_insert(number as u16);
+        }
+    }
+
+    /// `LoadModule`. False: not in the table.
+    pub fn load(&mut self, identifier: &[u8]) -> Result<bool> {
+        if let Some(at) = self.modules.iter().position(|module| module.identifier.as_bytes() == identifier) {
+            if !self.modules[at].loaded {
+                self.index(at);
+            }
+            return Ok(true);
+        }
+        if self.strangers.len() >= 10_000 {
+            return Err(Error::new(Code::TooLarge, "More than 10,000 unknown modules: remove LoadModule lines"));
+        }
+        if !self.strangers.iter().any(|known| **known == *identifier) {
+            self.strangers.push(identifier.into());
+        }
+        Ok(false)
+    }
+
+    /// The modules that the table does not know.
+    pub fn strangers(&self) -> &[Box<[u8]>] {
+        &self.strangers
+    }
+
+    /// `<IfModule>`'s question: an identifier or a source file's name, exact case.
+    pub fn is_loaded(&self, name: &[u8]) -> bool {
+        self.modules
+            .iter()
+            .any(|m| m.loaded && (m.identifier.as_bytes() == name || m.source.as_bytes() == name))
+            || self.strangers.iter().any(|known| **known == *name)
+    }
+
+    /// A directive of a loaded module; sections with their `<`. Case is ignored.
+    pub fn find(&self, name: &[u8]) -> Option<u16> {
+        let number = *self.by_name.get(&fnv(name))?;
+        self.directives[usize::from(number)].name.as_bytes().eq_ignore_ascii_case(name).then_some(number)
+    }
+
+    pub fn directive(&self, number: u16) -> &Directive {
+        &self.directives[usize::from(number)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_no_two_names_with_one_hash() {
+        let registry = Registry::new();
+        let mut seen: HashMap<u64, &str> = HashMap::new();
+        for directive in &registry.directives {
+            let name = *seen.entry(fnv(directive.name.as_bytes())).or_insert(directive.name);
+            assert!(name.eq_ignore_ascii_case(directive.name), "{name} {}", directive.name);
+        }
+        assert!(registry.modules.len() > 100 && registry.directives.len() > 700);
+    }
+
+    #[test]
+    fn what_is_loaded_is_known() {
+        let mut registry = Registry::new();
+        assert!(registry.find(b"DOCUMENTROOT").is_some() && registry.find(b"php_value").is_none());
+        assert!(registry.is_loaded(b"http_core.c") && !registry.is_loaded(b"mod_php.c"));
+        assert!(registry.load(b"php_module").unwrap() && !registry.load(b"no_module").unwrap());
+        assert!(registry.find(b"PHP_Value").is_some() && registry.is_loaded(b"mod_php.c"));
+    }
+}

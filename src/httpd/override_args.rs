@@ -1,0 +1,104 @@
+//! `AllowOverride` and `Options` (fact A-082).
+
+use super::modules::place;
+use super::reader::lossy;
+use super::section::{AllowOverride, Core, options as bit};
+
+/// The bits of an option's name; none: there is no such option.
+fn option(name: &[u8]) -> Option<u16> {
+    Some(match &*name.to_ascii_lowercase() {
+        b"indexes" => bit::INDEXES,
+        b"includes" => bit::INCLUDES | bit::INCLUDES_NO_EXEC,
+        b"includesnoexec" => bit::INCLUDES_NO_EXEC,
+        b"followsymlinks" => bit::FOLLOW,
+        b"symlinksifownermatch" => bit::OWNER,
+        b"execcgi" => bit::EXEC,
+        b"multiviews" => bit::MULTI,
+        b"runscripts" => bit::MULTI | bit::EXEC,
+        b"none" => 0,
+        b"all" => bit::ALL,
+        _ => return None,
+    })
+}
+
+pub(super) fn allow_override(words: &[Box<[u8]>], old: AllowOverride) -> Result<AllowOverride, String> {
+    let mut new = AllowOverride { bits: 0, ..old };
+    new.nonfatal_override = false;
+    new.nonfatal_unknown = false;
+    for word in words {
+        let (name, value) = match memchr::memchr(b'=', word) {
+            Some(at) => (&word[..at], Some(&word[at + 1..])),
+            None => (&**word, None),
+        };
+        match (&*name.to_ascii_lowercase(), value) {
+            (b"limit", _) => new.bits |= place::LIMIT,
+            (b"options", value) => {
+                new.bits |= place::OPTIONS;
+                new.options = value.map(allowed_options).transpose()?;
+            }
+            (b"fileinfo", _) => new.bits |= place::FILE_INFO,
+            (b"authconfig", _) => new.bits |= place::AUTH_CONFIG,
+            (b"indexes", _) => new.bits |= place::INDEXES,
+            (b"nonfatal", Some(value)) => match &*value.to_ascii_lowercase() {
+                b"override" => new.nonfatal_override = true,
+                b"unknown" => new.nonfatal_unknown = true,
+                b"all" => (new.nonfatal_override, new.nonfatal_unknown) = (true, true),
+                _ => {}
+            },
+            (b"none", None) => new.bits = 0,
+            (b"all", None) => new.bits = place::ALL,
+            _ => return Err(format!("Illegal override option {}", lossy(word))),
+        }
+    }
+    Ok(new)
+}
+
+fn allowed_options(list: &[u8]) -> Result<u16, String> {
+    list.split(|&b| b == b',').filter(|name| !name.is_empty()).try_fold(0, |bits, name| match option(name) {
+        Some(more) => Ok(bits | more),
+        None => Err(format!("Illegal option {}", lossy(name))),
+    })
+}
+
+/// `Options`; `allowed`: what `AllowOverride Options=` leaves.
+pub(super) fn options(words: &[Box<[u8]>], core: &mut Core, allowed: Option<u16>) -> Result<(), String> {
+    let relative = |word: &&Box<[u8]>| matches!(word.first(), Some(b'+' | b'-'));
+    let signs = words.iter().filter(relative).count();
+    if signs != 0 && signs != words.len() {
+        return Err("Either all Options must start with + or -, or no Option may.".into());
+    }
+    if signs == 0 {
+        core.options = Some(0);
+        (core.options_add, core.options_remove) = (0, 0);
+    }
+    for word in words {
+        let (sign, name) = match word.first() {
+            Some(sign @ (b'+' | b'-')) => (Some(*sign), &word[1..]),
+            _ => (None, &**word),
+        };
+        let Some(bits) = option(name) else { return Err(format!("Illegal option {}", lossy(name))) };
+        if allowed.is_some_and(|allowed| allowed & bits != bits) {
+            return Err(format!("Option {} not allowed here", lossy(name)));
+        }
+        match sign {
+            Some(b'+') => {
+                core.options_add |= bits;
+                core.options_remove &= !bits;
+                core.options = core.options.map(|set| set | bits);
+            }
+            Some(_) => {
+                core.options_remove |= bits;
+                core.options_add &= !bits;
+                core.options = core.options.map(|set| set & !bits);
+            }
+            None => core.options = Some(core.options.unwrap_or(0) | bits),
+        }
+    }
+    Ok(())
+}
+
+/// The options in force below a container.
+pub(super) fn options_below(outer: u16, core: &Core) -> u16 {
+    let base = core.options.unwrap_or(outer);
+    (base | core.options_add) & !core.options_remove
+}

@@ -1,0 +1,153 @@
+//! Regular expressions as PCRE users write them, on bytes, in bounded time.
+
+use super::translate::{Translated, translate};
+use std::fmt;
+
+/// Steps back that one match may take. A pattern that needs more is said to be too costly, not waited for.
+const BACKTRACKS: usize = 200_000;
+/// Longer patterns are refused.
+const MAX_PATTERN: usize = 64 << 10;
+
+/// Why a pattern is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// Not a regular expression: Apache refuses it as well.
+    Syntax,
+    /// PCRE would take it; this engine does not.
+    Unsupported,
+}
+
+/// A compiled expression.
+pub(super) struct Pattern {
+    regex: Box<fancy_regex::Regex>,
+    text: Box<[u8]>,
+}
+
+/// A match that took too many steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooCostly;
+
+impl Pattern {
+    /// Compiles a PCRE pattern. As Apache does, a dot matches line ends too.
+    pub fn new(text: &[u8], any_case: bool) -> Result<Self, Bad> {
+        if text.len() > MAX_PATTERN {
+            return Err(Bad::Unsupported);
+        }
+        let Translated { pattern, beyond } = translate(text);
+        if beyond {
+            return Err(Bad::Unsupported);
+        }
+        let mut builder = fancy_regex::RegexBuilder::new(&pattern);
+        builder
+            .bytes_mode(fancy_regex::BytesMode::Ascii)
+            .unicode_mode(false)
+            .dot_matches_new_line(true)
+            .case_insensitive(any_case)
+            .backtrack_limit(BACKTRACKS)
+            .delegate_size_limit(2 << 20)
+            .delegate_dfa_size_limit(1 << 20)
+            .max_prog_size(100_000);
+        let regex = builder.build().map_err(|error| match error {
+            fancy_regex::Error::ParseError(..) => Bad::Syntax,
+            fancy_regex::Error::CompileError(inner) if is_syntax(&inner) => Bad::Syntax,
+            _ => Bad::Unsupported,
+        })?;
+        Ok(Self { regex: Box::new(regex), text: text.into() })
+    }
+
+    /// Whether it matches anywhere in `subject`.
+    pub fn is_match(&self, subject: &[u8]) -> Result<bool, TooCostly> {
+        self.regex.is_match(subject).map_err(|_| TooCostly)
+    }
+
+    /// The groups of the first match; group 0 is the match.
+    pub fn groups(&self, subject: &[u8]) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
+        let found = self.regex.captures(subject).map_err(|_| TooCostly)?;
+        Ok(found.map(|groups| {
+            (0..groups.len()).map(|at| groups.get(at).map(|group| subject[group.start()..group.end()].to_vec())).collect()
+        }))
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+/// The delegate reports broken syntax and patterns that are too large in one type.
+fn is_syntax(error: &fancy_regex::CompileError) -> bool {
+    let text = error.to_string();
+    !(text.contains("size limit") || text.contains("complex") || text.contains("too big") || text.contains("Unsupported"))
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", String::from_utf8_lossy(&self.text))
+    }
+}
+
+/// `$0` … `$9` (and `&` for the whole match) put into a text; `\` protects.
+pub(super) fn substitute(template: &[u8], groups: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(template.len() + 32);
+    let mut at = 0;
+    while at < template.len() {
+        let byte = template[at];
+        let next = template.get(at + 1).copied();
+        match (byte, next) {
+            (b'$', Some(digit @ b'0'..=b'9')) => {
+                if let Some(Some(group)) = groups.get(usize::from(digit - b'0')) {
+                    out.extend_from_slice(group);
+                }
+                at += 1;
+            }
+            (b'\\', Some(escaped @ (b'$' | b'&'))) => {
+                out.push(escaped);
+                at += 1;
+            }
+            (b'&', _) => out.extend_from_slice(groups.first().and_then(|g| g.as_deref()).unwrap_or_default()),
+            _ => out.push(byte),
+        }
+        at += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(pattern: &str, text: &[u8]) -> bool {
+        Pattern::new(pattern.as_bytes(), false).unwrap().is_match(text).unwrap()
+    }
+
+    #[test]
+    fn what_pcre_users_write_is_taken() {
+        assert!(hit(r"^/(?<y>\d{4})/(?!draft)[^/]++$", b"/2024/post"));
+        assert!(hit(r"(a|b)\1", b"xbb") && !hit(r"(a|b)\1", b"xab"));
+        assert!(hit(r"(?>a+)b", b"aab") && hit(r"(?<=x)y", b"xy") && hit(r"(?i:PHP)$", b"a.php"));
+        assert!(hit(r"\/a\-b\_c\<", b"/a-b_c<") && hit("a{,2}b{x", b"a{,2}b{x") && hit(r"[]a]", b"]"));
+        assert!(hit(r"[[:alpha:]&&[]x", b"[x") && hit(r"\Qa.b\E$", b"a.b") && hit(r"(?P<n>a)(?P=n)", b"aa"));
+        assert!(hit("\\xe9", b"\xe9") && hit("^.$", b"\n") && hit("^.$", b"\xff"));
+        assert!(Pattern::new("é".as_bytes(), false).unwrap().is_match("é".as_bytes()).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for bad in ["[", "(", "a**b(", "*a", ")", "(?<n>", "\\"] {
+            assert_eq!(Pattern::new(bad.as_bytes(), false).err(), Some(Bad::Syntax), "{bad}");
+        }
+        for beyond in ["(?R)", "(?|a|b)", "(*ACCEPT)", r"\X"] {
+            assert_eq!(Pattern::new(beyond.as_bytes(), false).err(), Some(Bad::Unsupported), "{beyond}");
+        }
+    }
+
+    #[test]
+    fn hostile_patterns_end() {
+        let text = vec![b'a'; 5_000];
+        let _ = Pattern::new(br"^(?=(a+)+$)(a|aa)+\1?b$", false).map(|p| p.is_match(&text));
+        let _ = Pattern::new(&b"(".repeat(60_000), false);
+        let _ = Pattern::new(b"((((a{1000}){1000}){1000}){1000})", false);
+        let _ = Pattern::new(&[b"(a".repeat(2_000), b")*".repeat(2_000)].concat(), false);
+        let _ = Pattern::new(&b"a|".repeat(20_000), false).map(|p| p.is_match(&text));
+    }
+}

@@ -1,0 +1,356 @@
+//! mod_rewrite, as far as it decides which file answers: rules, conditions, and the flags that steer them.
+
+use super::evaluate::Facts;
+use super::pattern::{Bad, Pattern};
+use super::words::Words;
+use crate::files::Kind;
+use crate::origin::Origin;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Rounds of one rule set (`[N]`).
+const MAX_ROUNDS: u32 = 100;
+
+/// The rules of one container.
+#[derive(Debug, Default)]
+pub(super) struct RewriteConfig {
+    pub engine: Option<bool>,
+    pub base: Option<Box<[u8]>>,
+    pub rules: Vec<Rule>,
+    pending: Vec<Condition>,
+}
+
+#[derive(Debug)]
+pub(super) struct Rule {
+    conditions: Vec<Condition>,
+    pattern: Pattern,
+    not: bool,
+    to: Box<[u8]>,
+    flags: Flags,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Flags {
+    last: bool,
+    end: bool,
+    pass_through: bool,
+    redirect: Option<u16>,
+    status: Option<u16>,
+    chain: bool,
+    next: bool,
+    skip: u32,
+    append_query: bool,
+    discard_query: bool,
+    proxy: bool,
+    any_case: bool,
+    or_next: bool,
+    handler: Option<Box<[u8]>>,
+}
+
+#[derive(Debug)]
+struct Condition {
+    text: Box<[u8]>,
+    test: Test,
+    not: bool,
+    or_next: bool,
+}
+
+#[derive(Debug)]
+enum Test {
+    Regex(Pattern),
+    Same(Box<[u8]>),
+    Less(Box<[u8]>),
+    Greater(Box<[u8]>),
+    File(u8),
+    /// Something that is not answered here.
+    Beyond,
+}
+
+/// What the rules made of a path.
+#[derive(Debug)]
+pub(super) enum Rewritten {
+    Unchanged,
+    /// A new path (in a server: a URI or a file; in a directory: below it), a new query, and where.
+    Path { path: Vec<u8>, query: Option<Vec<u8>>, pass_through: bool, end: bool, handler: Option<Box<[u8]>>, origin: Origin },
+    Redirect { to: Vec<u8>, status: u16, origin: Origin },
+    Status(u16, Origin),
+    Proxied(Origin),
+}
+
+impl RewriteConfig {
+    pub fn condition(&mut self, args: &[u8]) -> Result<(), String> {
+        let mut words = Words::new(args);
+        let (text, pattern, flags) = (words.word(), words.word(), words.next());
+        if pattern.is_empty() {
+            return Err("RewriteCond: bad argument line".into());
+        }
+        let flags = flags_of(flags.as_deref())?;
+        let (not, pattern) = match pattern.strip_prefix(b"!") {
+            Some(rest) => (true, rest),
+            None => (false, &*pattern),
+        };
+        let test = match pattern {
+            [b'-', letter @ (b'f' | b'd' | b's' | b'l' | b'L' | b'h' | b'F' | b'U' | b'x' | b'e')] => Test::File(*letter),
+            [b'=', rest @ ..] => Test::Same(rest.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).unwrap_or(rest).into()),
+            [b'<', rest @ ..] if !rest.starts_with(b"=") => Test::Less(rest.into()),
+            [b'>', rest @ ..] if !rest.starts_with(b"=") => Test::Greater(rest.into()),
+            [b'-', b'a'..=b'z', b'a'..=b'z', ..] => Test::Beyond,
+            _ if text.eq_ignore_ascii_case(b"expr") => Test::Beyond,
+            regex => match Pattern::new(regex, flags.any_case) {
+                Ok(regex) => Test::Regex(regex),
+                Err(Bad::Syntax) => return Err("RewriteCond: cannot compile regular expression".into()),
+                Err(Bad::Unsupported) => Test::Beyond,
+            },
+        };
+        self.pending.push(Condition { text: text.into_owned().into(), test, not, or_next: flags.or_next });
+        Ok(())
+    }
+
+    pub fn rule(&mut self, args: &[u8], origin: Origin) -> Result<(), String> {
+        let mut words = Words::new(args);
+        let (pattern, to, flags) = (words.word(), words.word(), words.next());
+        if to.is_empty() {
+            return Err("RewriteRule: bad argument line".into());
+        }
+        let flags = flags_of(flags.as_deref())?;
+        let (not, pattern) = match pattern.strip_prefix(b"!") {
+            Some(rest) => (true, rest),
+            None => (false, &*pattern),
+        };
+        let pattern = Pattern::new(pattern, flags.any_case)
+            .map_err(|_| "RewriteRule: cannot compile regular expression".to_owned())?;
+        let conditions = std::mem::take(&mut self.pending);
+        self.rules.push(Rule { conditions, pattern, not, to: to.into_owned().into(), flags, origin });
+        Ok(())
+    }
+
+    /// Runs the rules over a path; `sub`: this is a subrequest.
+    pub fn run(&self, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Rewritten {
+        let mut state = State { path: path.to_vec(), query: query.map(<[u8]>::to_vec), changed: None };
+        let (mut at, mut rounds) = (0, 0);
+        while let Some(rule) = self.rules.get(at) {
+            at += 1;
+            let Some(groups) = rule.applies(&state, facts) else {
+                // A chain whose first rule does not apply is skipped as a whole.
+                while rule.flags.chain && self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
+                    at += 1;
+                }
+                continue;
+            };
+            if let Some(answer) = rule.act(&mut state, &groups, facts) {
+                return answer;
+            }
+            if rule.flags.next && rounds < MAX_ROUNDS {
+                rounds += 1;
+                at = 0;
+                continue;
+            }
+            if rule.flags.last || rule.flags.end || rule.flags.pass_through {
+                let (pass_through, end) = (rule.flags.pass_through, rule.flags.end);
+                return state.finish(pass_through, end, rule.flags.handler.clone());
+            }
+            at += rule.flags.skip as usize;
+        }
+        state.finish(false, false, None)
+    }
+}
+
+struct State {
+    path: Vec<u8>,
+    query: Option<Vec<u8>>,
+    changed: Option<Origin>,
+}
+
+impl State {
+    fn finish(self, pass_through: bool, end: bool, handler: Option<Box<[u8]>>) -> Rewritten {
+        match self.changed {
+            Some(origin) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler, origin },
+            None => Rewritten::Unchanged,
+        }
+    }
+}
+
+type Groups = Vec<Option<Vec<u8>>>;
+
+impl Rule {
+    /// The groups of the rule and of its last condition.
+    fn applies(&self, state: &State, facts: &dyn Facts) -> Option<(Groups, Groups)> {
+        let found = self.pattern.groups(&state.path).ok()?;
+        if found.is_some() == self.not {
+            return None;
+        }
+        let groups = found.unwrap_or_default();
+        let mut last = Vec::new();
+        let mut alternatives = false;
+        for (at, condition) in self.conditions.iter().enumerate() {
+            let chained = at > 0 && self.conditions[at - 1].or_next;
+            if chained && alternatives {
+                continue;
+            }
+            alternatives = condition.holds(&groups, &mut last, state, facts);
+            if !alternatives && !condition.or_next {
+                return None;
+            }
+        }
+        Some((groups, last))
+    }
+
+    fn act(&self, state: &mut State, groups: &(Groups, Groups), facts: &dyn Facts) -> Option<Rewritten> {
+        if let Some(status) = self.flags.status {
+            return Some(Rewritten::Status(status, self.origin.clone()));
+        }
+        if *self.to == *b"-" {
+            if self.flags.handler.is_some() {
+                state.changed = Some(self.origin.clone());
+            }
+            return None;
+        }
+        let made = expand(&self.to, &groups.0, &groups.1, state, facts);
+        let (path, query) = match memchr::memchr(b'?', &made) {
+            Some(at) => (made[..at].to_vec(), Some(made[at + 1..].to_vec())),
+            None => (made, None),
+        };
+        state.query = match (query, state.query.take()) {
+            (Some(new), Some(old)) if self.flags.append_query && !new.is_empty() => Some([&new[..], b"&", &old].concat()),
+            (Some(new), _) => Some(new).filter(|new| !new.is_empty()),
+            (None, _) if self.flags.discard_query => None,
+            (None, old) => old,
+        };
+        state.path = path;
+        state.changed = Some(self.origin.clone());
+        let url = state.path.starts_with(b"http://") || state.path.starts_with(b"https://");
+        if self.flags.proxy {
+            return Some(Rewritten::Proxied(self.origin.clone()));
+        }
+        if url || self.flags.redirect.is_some() {
+            let status = self.flags.redirect.unwrap_or(302);
+            let mut to = state.path.clone();
+            if let Some(query) = &state.query {
+                to.push(b'?');
+                to.extend_from_slice(query);
+            }
+            return Some(Rewritten::Redirect { to, status, origin: self.origin.clone() });
+        }
+        None
+    }
+}
+
+impl Condition {
+    fn holds(&self, groups: &Groups, last: &mut Groups, state: &State, facts: &dyn Facts) -> bool {
+        let text = expand(&self.text, groups, last, state, facts);
+        let path = Path::new(std::ffi::OsStr::from_bytes(&text));
+        let kind = || facts.files().kind(path);
+        let yes = match &self.test {
+            Test::Regex(regex) => match regex.groups(&text) {
+                Ok(Some(found)) => {
+                    *last = found;
+                    true
+                }
+                _ => false,
+            },
+            Test::Same(other) => text == **other,
+            Test::Less(other) => text < other.to_vec(),
+            Test::Greater(other) => text > other.to_vec(),
+            Test::File(b'f' | b'F') => matches!(kind(), Ok(Kind::File)),
+            Test::File(b'd') => matches!(kind(), Ok(Kind::Directory)),
+            Test::File(b's') => facts.files().read(path).is_ok_and(|bytes| !bytes.is_empty()),
+            Test::File(b'l' | b'L' | b'h') => facts.files().is_symlink(path),
+            Test::File(b'e') => kind().is_ok(),
+            Test::File(_) | Test::Beyond => false,
+        };
+        yes != self.not
+    }
+}
+
+/// `$1`, `%1`, `%{NAME}` put in.
+fn expand(text: &[u8], groups: &Groups, last: &Groups, state: &State, facts: &dyn Facts) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 32);
+    let mut at = 0;
+    let group = |list: &Groups, digit: u8| list.get(usize::from(digit - b'0')).cloned().flatten().unwrap_or_default();
+    while at < text.len() {
+        match &text[at..] {
+            [b'\\', next, ..] => {
+                out.push(*next);
+                at += 2;
+            }
+            [b'$', digit @ b'0'..=b'9', ..] => {
+                out.extend(group(groups, *digit));
+                at += 2;
+            }
+            [b'%', digit @ b'0'..=b'9', ..] => {
+                out.extend(group(last, *digit));
+                at += 2;
+            }
+            [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
+                let end = memchr::memchr(b'}', rest).unwrap_or(0);
+                out.extend(variable(&rest[..end], state, facts));
+                at += end + 3;
+            }
+            rest => {
+                out.push(rest[0]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+fn variable(name: &[u8], state: &State, facts: &dyn Facts) -> Vec<u8> {
+    if let Some(header) = name.strip_prefix(b"HTTP:") {
+        return facts.header(header).unwrap_or_default();
+    }
+    if let Some(name) = name.strip_prefix(b"ENV:") {
+        return facts.environment(name).unwrap_or_default();
+    }
+    if name == b"QUERY_STRING" {
+        return state.query.clone().unwrap_or_default();
+    }
+    facts.variable(name).unwrap_or_default()
+}
+
+/// `[flags]`.
+fn flags_of(text: Option<&[u8]>) -> Result<Flags, String> {
+    let mut flags = Flags { or_next: false, ..Flags::default() };
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(flags) };
+    let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]"));
+    let inner = inner.ok_or("RewriteRule: bad flag delimiters")?;
+    for flag in inner.split(|&b| b == b',') {
+        let flag = super::words::trim(flag);
+        let mut parts = flag.splitn(2, |&b| b == b'=');
+        let name = parts.next().unwrap_or_default().to_ascii_uppercase();
+        let value = parts.next();
+        let number = value.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u16>().ok());
+        match &name[..] {
+            b"L" | b"LAST" => flags.last = true,
+            b"END" => flags.end = true,
+            b"PT" | b"PASSTHROUGH" => flags.pass_through = true,
+            b"R" | b"REDIRECT" => match number.or(redirect_word(value)) {
+                Some(status) if !(300..400).contains(&status) => flags.status = Some(status),
+                status => flags.redirect = Some(status.unwrap_or(302)),
+            },
+            b"F" | b"FORBIDDEN" => flags.status = Some(403),
+            b"G" | b"GONE" => flags.status = Some(410),
+            b"C" | b"CHAIN" => flags.chain = true,
+            b"N" | b"NEXT" => flags.next = true,
+            b"S" | b"SKIP" => flags.skip = number.unwrap_or(0).into(),
+            b"QSA" | b"QSAPPEND" => flags.append_query = true,
+            b"QSD" | b"QSDISCARD" => flags.discard_query = true,
+            b"P" | b"PROXY" => flags.proxy = true,
+            b"NC" | b"NOCASE" => flags.any_case = true,
+            b"OR" | b"ORNEXT" => flags.or_next = true,
+            b"H" | b"HANDLER" => flags.handler = value.map(Into::into),
+            _ => {}
+        }
+    }
+    Ok(flags)
+}
+
+fn redirect_word(value: Option<&[u8]>) -> Option<u16> {
+    match &value?.to_ascii_lowercase()[..] {
+        b"permanent" => Some(301),
+        b"temp" => Some(302),
+        b"seeother" => Some(303),
+        _ => None,
+    }
+}

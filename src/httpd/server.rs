@@ -1,0 +1,133 @@
+//! One server: the main one or a virtual host, with indexes over its literal sections.
+
+use super::Layer;
+use super::modules::{FNV_START, HashIndex, finish, step};
+use super::section::{Matcher, Section};
+use super::uri::Slashes;
+use super::vhost::Address;
+use crate::origin::Origin;
+use std::sync::Arc;
+
+/// An `Alias` of any kind.
+#[derive(Debug)]
+pub(super) struct Alias {
+    pub from: Matcher,
+    pub to: Box<[u8]>,
+    /// `ScriptAlias`: its handler is `cgi-script`.
+    pub script: bool,
+}
+
+/// `UserDir`.
+#[derive(Debug, Default)]
+pub(super) struct UserDirs {
+    pub patterns: Vec<Box<[u8]>>,
+    pub enabled: Vec<Box<[u8]>>,
+    pub disabled: Vec<Box<[u8]>>,
+    pub all_disabled: Option<bool>,
+}
+
+/// A server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub section: Section,
+    pub addresses: Vec<Address>,
+    pub name: Option<Box<[u8]>>,
+    pub scheme: Option<Box<[u8]>>,
+    pub port: Option<u16>,
+    pub aliases_of_name: Vec<Box<[u8]>>,
+    pub document_root: Option<Box<[u8]>>,
+    pub access_names: Option<Vec<Box<[u8]>>>,
+    pub aliases: Vec<Alias>,
+    pub user_dirs: Option<UserDirs>,
+    pub virtual_root: Option<Box<[u8]>>,
+    pub merge_slashes: Option<bool>,
+    pub encoded_slashes: Option<Slashes>,
+    /// Patterns of URLs that are passed on to another server.
+    pub proxied: Vec<(Matcher, Origin)>,
+    pub dirs: Vec<Arc<Section>>,
+    pub locations: Vec<Arc<Section>>,
+    pub dir_index: Index,
+    pub location_index: Index,
+    pub file_index: Index,
+}
+
+/// Literal sections by hash, the others in order.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    literal: HashIndex<Vec<u32>>,
+    pub wild: Vec<u32>,
+    pub regex: Vec<u32>,
+    /// Bit n: there is a literal path of n components (63: of more).
+    pub depths: u64,
+}
+
+impl Index {
+    fn new(sections: &[Arc<Section>]) -> Self {
+        let mut new = Self::default();
+        for (at, section) in sections.iter().enumerate() {
+            match &section.matcher {
+                Matcher::Literal(path) => {
+                    new.literal.entry(hash(path)).or_default().push(at as u32);
+                    new.depths |= 1 << section.depth.min(63);
+                }
+                Matcher::Wild(_) => new.wild.push(at as u32),
+                _ => new.regex.push(at as u32),
+            }
+        }
+        new
+    }
+
+    pub fn has_literals(&self) -> bool {
+        !self.literal.is_empty()
+    }
+
+    /// The literal sections whose text is `path`, whose hash is known.
+    pub fn find<'i>(&'i self, hash: u64, path: &'i [u8], sections: &'i [Arc<Section>]) -> impl Iterator<Item = u32> + 'i {
+        let list = self.literal.get(&hash).map(Vec::as_slice).unwrap_or_default();
+        list.iter().copied().filter(
+            move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path),
+        )
+    }
+}
+
+/// The hash that the indexes use; case counts.
+pub(super) fn hash(text: &[u8]) -> u64 {
+    finish(text.iter().fold(FNV_START, |h, &b| step(h, b)))
+}
+
+impl Server {
+    pub fn new(layer: Layer, origin: Origin) -> Self {
+        Self {
+            section: Section::new(layer, Matcher::Always, origin),
+            addresses: Vec::new(),
+            name: None,
+            scheme: None,
+            port: None,
+            aliases_of_name: Vec::new(),
+            document_root: None,
+            access_names: None,
+            aliases: Vec::new(),
+            user_dirs: None,
+            virtual_root: None,
+            merge_slashes: None,
+            encoded_slashes: None,
+            proxied: Vec::new(),
+            dirs: Vec::new(),
+            locations: Vec::new(),
+            dir_index: Index::default(),
+            location_index: Index::default(),
+            file_index: Index::default(),
+        }
+    }
+
+    /// Builds the indexes, once everything has been read.
+    pub fn finish(&mut self) {
+        self.dir_index = Index::new(&self.dirs);
+        let dirs = &self.dirs;
+        // Both lists are stable: among equals the order of the file stays.
+        self.dir_index.wild.sort_by_key(|&at| dirs[at as usize].depth);
+        self.dir_index.regex.sort_by_key(|&at| dirs[at as usize].depth);
+        self.location_index = Index::new(&self.locations);
+        self.file_index = Index::new(&self.section.files);
+    }
+}

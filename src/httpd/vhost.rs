@@ -1,0 +1,132 @@
+//! Which server answers (facts ).
+
+use super::glob::{self, Rules};
+use super::modules::HashIndex;
+use super::server::{Server, hash};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An address of `<VirtualHost>`; no IP: any; port 0: any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address {
+    pub ip: Option<IpAddr>,
+    pub port: u16,
+}
+
+/// What an address text says.
+pub(super) enum Parsed {
+    Address(Address),
+    /// A name that would have to be looked up.
+    Name(String),
+    Wrong,
+}
+
+/// One `addr[:port]`.
+pub(super) fn parse(text: &[u8]) -> Parsed {
+    let Ok(text) = std::str::from_utf8(text) else { return Parsed::Wrong };
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, "")) => (host, ""),
+            Some((host, port)) if port.starts_with(':') => (host, &port[1..]),
+            _ => return Parsed::Wrong,
+        },
+        None => text.rsplit_once(':').unwrap_or((text, "")),
+    };
+    let port = match port {
+        "" | "*" => 0,
+        digits => match digits.parse::<u16>() {
+            Ok(port) if port > 0 => port,
+            _ => return Parsed::Wrong,
+        },
+    };
+    if host == "*" || host == "_default_" {
+        return Parsed::Address(Address { ip: None, port });
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        return Parsed::Address(Address { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port });
+    }
+    match host.parse() {
+        Ok(ip) => Parsed::Address(Address { ip: Some(ip), port }),
+        Err(_) if host.is_empty() => Parsed::Wrong,
+        Err(_) => Parsed::Name(host.to_owned()),
+    }
+}
+
+/// The virtual hosts of one address.
+#[derive(Debug, Default)]
+struct Set {
+    /// In the order of the file.
+    hosts: Vec<u32>,
+    /// A name's first place in `hosts`.
+    names: HashIndex<Vec<u32>>,
+    /// Wildcard names, with their place in `hosts`.
+    wild: Vec<(u32, Box<[u8]>)>,
+}
+
+/// All virtual hosts, by address.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    sets: HashMap<Address, Set>,
+    /// Whether any has an IP of its own: otherwise the address need not be known.
+    pub by_ip: bool,
+}
+
+impl Hosts {
+    pub fn new(servers: &[Server]) -> Self {
+        let mut new = Self::default();
+        for (number, server) in servers.iter().enumerate().skip(1) {
+            for address in &server.addresses {
+                new.by_ip |= address.ip.is_some();
+                new.sets.entry(*address).or_default().add(number as u32, server);
+            }
+        }
+        new
+    }
+
+    /// The server for an address and a lower-case name; 0: the main one.
+    pub fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, servers: &[Server]) -> u32 {
+        let own = [Address { ip, port }, Address { ip, port: 0 }];
+        let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
+        let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
+        let set = own.chain(&any).find_map(|address| self.sets.get(address));
+        let Some(set) = set else { return 0 };
+        let named = name.and_then(|name| set.find(name, servers));
+        named.or_else(|| set.hosts.first().copied()).unwrap_or(0)
+    }
+}
+
+impl Set {
+    fn add(&mut self, number: u32, server: &Server) {
+        if self.hosts.last() == Some(&number) {
+            return;
+        }
+        let place = self.hosts.len() as u32;
+        self.hosts.push(number);
+        for name in server.name.iter().chain(&server.aliases_of_name) {
+            let name = name.to_ascii_lowercase();
+            if server.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&name)) || !has_wildcard(&name) {
+                self.names.entry(hash(&name)).or_default().push(place);
+            } else {
+                self.wild.push((place, name.into()));
+            }
+        }
+    }
+
+    /// The first host of the file that has the name, wildcards and plain names alike.
+    fn find(&self, name: &[u8], servers: &[Server]) -> Option<u32> {
+        let places = self.names.get(&hash(name)).map(Vec::as_slice).unwrap_or_default();
+        let has = |place: &&u32| {
+            let server = &servers[self.hosts[**place as usize] as usize];
+            server.name.iter().chain(&server.aliases_of_name).any(|own| own.eq_ignore_ascii_case(name))
+        };
+        let exact = places.iter().find(has).copied();
+        let before = |place: u32| exact.is_none_or(|exact| place < exact);
+        let wild = self.wild.iter().take_while(|(place, _)| before(*place));
+        let wild = wild.filter(|(_, pattern)| glob::matches(pattern, name, Rules::default())).map(|(place, _)| *place).next();
+        wild.or(exact).map(|place| self.hosts[place as usize])
+    }
+}
+
+fn has_wildcard(name: &[u8]) -> bool {
+    memchr::memchr2(b'*', b'?', name).is_some()
+}

@@ -1,0 +1,472 @@
+//! One pass over a URI: mapping, sections, access, and who answers (facts ).
+
+use super::evaluate::{Facts, Truth};
+use super::mapping::{self, Mapped};
+use super::request::Asked;
+use super::resolve::{self, Engine};
+use super::rewrite::Rewritten;
+use super::section::{AuthMerging, Core, ErrorPage, options};
+use super::walk::{self, Denied, Found, Walked};
+use super::{Layer, Run, uri};
+use crate::files::Files;
+
+/// Subrequests inside subrequests.
+const MAX_DEPTH: u32 = 10;
+
+/// A URI that is being answered.
+#[derive(Clone)]
+pub(super) struct Visit<'c, 't> {
+    pub engine: Engine<'c>,
+    pub asked: &'t Asked<'t>,
+    pub uri: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    pub filename: Vec<u8>,
+    pub path_info: Vec<u8>,
+    /// The file that the caller knows.
+    pub given: Option<Vec<u8>>,
+    method: Option<&'static [u8]>,
+    depth: u32,
+    /// Per-directory rewriting is over (`[END]`).
+    ended: bool,
+    handler: Option<Box<[u8]>>,
+}
+
+/// What came of a pass.
+pub(super) enum Outcome<'c, 't> {
+    Run { run: Run, walked: Walked<'c> },
+    /// Another URI answers.
+    Again { next: Visit<'c, 't>, walked: Option<Walked<'c>> },
+    Answer { status: u16, because: String, location: Option<Vec<u8>>, page: Option<Box<[u8]>>, walked: Option<Walked<'c>> },
+}
+
+impl<'c, 't> Outcome<'c, 't> {
+    /// An error before any section was looked at.
+    pub fn server_error(visit: &Visit<'c, 't>, status: u16, because: &str) -> Self {
+        let sections = visit.engine.layers(visit.asked.server).filter_map(|server| server.section.core.as_deref());
+        let page = error_page(sections, status);
+        Outcome::Answer { status, because: because.into(), location: None, page, walked: None }
+    }
+}
+
+fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<Box<[u8]>> {
+    let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
+    match cores.find(|(own, _)| *own == status)? {
+        (_, (ErrorPage::Local(path), _)) => Some(path.clone()),
+        _ => None,
+    }
+}
+
+impl<'c, 't> Visit<'c, 't> {
+    pub fn new(engine: Engine<'c>, asked: &'t Asked<'t>, uri: Vec<u8>, query: Option<Vec<u8>>) -> Self {
+        Self {
+            engine,
+            asked,
+            uri,
+            query,
+            filename: Vec::new(),
+            path_info: Vec::new(),
+            given: None,
+            method: None,
+            depth: 0,
+            ended: false,
+            handler: None,
+        }
+    }
+
+    /// A visit to another URI of this server; none: its path is broken.
+    fn other(&self, target: &[u8]) -> Option<Self> {
+        let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
+        let mut next = Self::new(self.engine, self.asked, parsed.path, parsed.query);
+        next.depth = self.depth;
+        next.ended = self.ended;
+        Some(next)
+    }
+
+    /// A visit to an error page.
+    pub fn page(&self, target: Box<[u8]>) -> Self {
+        let mut next = self.other(&target).unwrap_or_else(|| Self::new(self.engine, self.asked, b"/".to_vec(), None));
+        next.method = Some(b"GET");
+        next
+    }
+
+    pub fn run(&mut self, before: Option<&Walked<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+        let server = self.asked.server;
+        let known = self.given.is_some();
+        if let Some(given) = self.given.take() {
+            self.filename = given;
+        } else {
+            match mapping::map(&self.engine, server, &self.uri, self.query.as_deref(), self) {
+                Mapped::File { filename, uri, query, handler } => {
+                    (self.filename, self.uri, self.query, self.handler) = (filename, uri, query, handler);
+                }
+                Mapped::Redirect { status, to, because } => return self.redirected(status, to, because),
+                Mapped::Answer { status, because } => return Outcome::server_error(self, status, &because),
+            }
+        }
+        let filename = std::mem::take(&mut self.filename);
+        let walked = walk::directories(&self.engine, server, &filename, known, before, notes);
+        let bare = match walked {
+            Ok(walked) => walked,
+            Err(denied) => return self.denied(denied),
+        };
+        let mut walked = bare.clone();
+        (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
+        walk::files(&mut walked, notes);
+        walked.sections.extend(walk::locations(&self.engine, server, &self.uri, notes));
+        let mut sections = std::mem::take(&mut walked.sections);
+        walk::conditions(&mut sections, self, notes);
+        walked.sections = sections;
+        if known {
+            return Outcome::Run { run: self.made(&walked), walked: bare };
+        }
+        if let Some(answer) = self.refused(&walked, &bare, notes) {
+            return answer;
+        }
+        self.fixups(walked, bare, notes)
+    }
+
+    fn made(&self, walked: &Walked<'c>) -> Run {
+        let mut run = resolve::run(&self.engine, self.asked.server, self.asked, walked);
+        run.handler = self.handler(walked);
+        run
+    }
+
+    fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
+        let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
+        Outcome::Answer { status, because, location, page: None, walked: None }
+    }
+
+    fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        let authority = self.asked.authority(&self.engine, self.depth > 0);
+        [self.asked.scheme, b"://", &authority, path].concat()
+    }
+
+    fn denied(&self, denied: Denied) -> Outcome<'c, 't> {
+        Outcome::server_error(self, denied.status, &denied.because)
+    }
+
+    fn answer(&self, status: u16, because: String, walked: &Walked<'c>, bare: Walked<'c>) -> Outcome<'c, 't> {
+        let cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let page = error_page(cores, status);
+        Outcome::Answer { status, because, location: None, page, walked: Some(bare) }
+    }
+
+    /// `Require`, `Allow` and `Deny`.
+    fn refused(&self, walked: &Walked<'c>, bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+        let mut verdict: Option<(Truth, String)> = None;
+        for section in &walked.sections {
+            let section = section.get();
+            let Some(core) = &section.core else { continue };
+            let Some(requires) = &core.requires else { continue };
+            let own = requires.check(self);
+            let place = section.origin.to_string();
+            let merged = match (core.auth_merging, verdict.take()) {
+                (Some(AuthMerging::And), Some((Truth::No, outer))) => (Truth::No, outer),
+                (Some(AuthMerging::Or), Some((Truth::Yes, outer))) => (Truth::Yes, outer),
+                _ => (own, place),
+            };
+            verdict = Some(merged);
+        }
+        let legacy = walked.sections.iter().rev().find_map(|section| {
+            let section = section.get();
+            let legacy = section.core.as_ref()?.legacy.as_ref()?;
+            Some((legacy.check(self), section.origin.to_string()))
+        });
+        for (truth, place) in verdict.into_iter().chain(legacy) {
+            match truth {
+                Truth::Yes => {}
+                Truth::No => {
+                    let because = format!("{place}: access is denied (Require, or Order, Allow and Deny)");
+                    return Some(self.answer(403, because, walked, bare.clone()));
+                }
+                Truth::Unknown(why) => notes.push(format!("{place}: access depends on {why}; taken as granted")),
+            }
+        }
+        None
+    }
+
+    fn fixups(&mut self, walked: Walked<'c>, bare: Walked<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+        if let Some(outcome) = self.rewrite(&walked, &bare) {
+            return outcome;
+        }
+        for section in walked.sections.iter().rev() {
+            // A server's own redirects were looked at before mapping.
+            let section = section.get();
+            let Some(core) = section.core.as_ref().filter(|_| !matches!(section.layer, Layer::Server | Layer::VirtualHost)) else {
+                continue;
+            };
+            match mapping::redirect(&core.redirects, &self.uri, self.query.as_deref()) {
+                Some(Mapped::Redirect { status, to, because }) => return self.redirected(status, to, because),
+                Some(Mapped::Answer { status, because }) => return self.answer(status, because, &walked, bare),
+                _ => {}
+            }
+        }
+        match walked.found {
+            Found::Directory => self.directory(walked, bare, notes),
+            found => self.file(walked, bare, found),
+        }
+    }
+
+    /// The rules of the innermost container that has any.
+    fn rewrite(&mut self, walked: &Walked<'c>, bare: &Walked<'c>) -> Option<Outcome<'c, 't>> {
+        let last = walked.sections.iter().rev().find_map(|section| {
+            let section = section.get();
+            let below = !matches!(section.layer, Layer::Server | Layer::VirtualHost);
+            let config = section.core.as_ref()?.rewrite.as_ref()?;
+            below.then_some((config, section))
+        });
+        let (config, section) = last.filter(|(config, _)| config.engine == Some(true) && !self.ended)?;
+        let directory = directory_of(section, &walked.filename)?;
+        let full = [&walked.filename[..], &walked.path_info].concat();
+        let below = full.strip_prefix(&directory[..])?.to_vec();
+        match config.run(&below, self.query.as_deref(), self) {
+            Rewritten::Unchanged => None,
+            Rewritten::Status(status, origin) => {
+                Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
+            }
+            Rewritten::Proxied(origin) => {
+                Some(self.answer(502, format!("{origin}: RewriteRule passes it to another server"), walked, bare.clone()))
+            }
+            Rewritten::Redirect { to, status, origin } => {
+                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() { to } else { self.uri_of(&directory, config.base.as_deref(), &to) };
+                Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
+            }
+            Rewritten::Path { path, query, end, handler, .. } => {
+                if path == below && query == self.query {
+                    self.handler = handler.or(self.handler.take());
+                    return None;
+                }
+                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
+                if uri == self.uri && query == self.query {
+                    return None;
+                }
+                let mut next = self.clone();
+                (next.uri, next.query, next.ended) = (uri, query, end);
+                (next.filename, next.path_info) = (Vec::new(), Vec::new());
+                Some(Outcome::Again { next, walked: Some(bare.clone()) })
+            }
+        }
+    }
+
+    /// A path below a directory as a URI: by `RewriteBase`, or by taking the document root off.
+    fn uri_of(&self, directory: &[u8], base: Option<&[u8]>, path: &[u8]) -> Vec<u8> {
+        if let Some(base) = base {
+            let base = base.strip_suffix(b"/").unwrap_or(base);
+            return [base, b"/", path].concat();
+        }
+        let root = self.engine.document_root(self.asked.server);
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let full = [directory, path].concat();
+        full.strip_prefix(root).map_or(full.clone(), <[u8]>::to_vec)
+    }
+
+    /// A directory: the slash, the index files, the fallback.
+    fn directory(&self, walked: Walked<'c>, bare: Walked<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
+        let slash = cores().find_map(|core| core.index_slash).unwrap_or(true);
+        if !self.uri.ends_with(b"/") {
+            if !has_dir || !slash {
+                return self.answer(404, "the URI of a directory has no slash at its end".into(), &walked, bare);
+            }
+            let mut to = uri::escape(&self.uri);
+            to.push(b'/');
+            if let Some(query) = &self.query {
+                to = [&to[..], b"?", query].concat();
+            }
+            return self.redirected(301, Some(to), "the directory's URI gets a slash (DirectorySlash)".into());
+        }
+        let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
+        let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
+        let mut worst: Option<(u16, String, Option<Vec<u8>>)> = None;
+        for name in names.iter().filter(|_| has_dir) {
+            let target = if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
+            match self.sub(&target, &bare, notes) {
+                Some(Outcome::Answer { status, because, location, .. }) if status != 404 => {
+                    if (300..400).contains(&status) {
+                        return Outcome::Answer { status, because, location, page: None, walked: None };
+                    }
+                    worst = Some((status, because, location));
+                }
+                Some(Outcome::Run { run, walked }) => return Outcome::Run { run, walked },
+                Some(Outcome::Again { next, walked }) => return Outcome::Again { next, walked },
+                _ => {}
+            }
+        }
+        if let Some((status, because, _)) = worst {
+            return self.answer(status, because, &walked, bare);
+        }
+        if let Some(outcome) = self.fallback(&walked, &bare, notes) {
+            return outcome;
+        }
+        if self.engine.data.registry.is_loaded(b"mod_autoindex.c") {
+            if walked.options & options::INDEXES != 0 {
+                return self.answer(200, "mod_autoindex lists the directory; no program runs".into(), &walked, bare);
+            }
+            return self.answer(403, "the directory has no index file, and Options does not allow Indexes".into(), &walked, bare);
+        }
+        self.answer(404, "the directory has no index file".into(), &walked, bare)
+    }
+
+    /// A subrequest, followed through its own internal redirects.
+    fn sub(&self, target: &[u8], bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+        let mut next = self.other(target)?;
+        next.depth = self.depth + 1;
+        if next.depth > MAX_DEPTH {
+            let because = format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
+            return Some(Outcome::Answer { status: 500, because, location: None, page: None, walked: None });
+        }
+        if next.query.is_none() {
+            next.query.clone_from(&self.query);
+        }
+        Some(next.run(Some(bare), notes))
+    }
+
+    fn fallback(&self, walked: &Walked<'c>, bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+        let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let (target, _) = cores.find_map(|core| core.fallback.as_ref())?;
+        let target = target.as_ref()?;
+        if !self.engine.data.registry.is_loaded(b"mod_dir.c") || **target == *self.uri {
+            return None;
+        }
+        match self.sub(target, bare, notes)? {
+            Outcome::Answer { status: 404, .. } => None,
+            other => Some(other),
+        }
+    }
+
+    /// The handler in force, with `SetHandler` before extensions.
+    fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        if let Some(handler) = &self.handler {
+            return Some(handler.to_vec());
+        }
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
+            return Some(handler.to_vec());
+        }
+        if let Some(handler) = by_extension(&walked.filename, || cores().map(|core| &core.handlers)) {
+            return Some(handler.to_vec());
+        }
+        if let Some(Some(kind)) = cores().find_map(|core| core.force_type.as_ref()) {
+            return Some(kind.to_vec());
+        }
+        by_extension(&walked.filename, || cores().map(|core| &core.types)).map(|kind| kind.to_vec())
+    }
+
+    fn file(&self, walked: Walked<'c>, bare: Walked<'c>, found: Found) -> Outcome<'c, 't> {
+        let mut notes = Vec::new();
+        if found == Found::Missing {
+            if let Some(outcome) = self.fallback(&walked, &bare, &mut notes) {
+                return outcome;
+            }
+        }
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let handler = self.handler(&walked);
+        if let Some(handler) = &handler {
+            let actions = cores().flat_map(|core| core.actions.iter().rev());
+            let action = actions.into_iter().find(|(name, ..)| **name == **handler);
+            if let Some((_, script, anyway)) = action.filter(|(.., anyway)| found == Found::File || *anyway) {
+                let _ = anyway;
+                let target = [&script[..], &uri::escape(&self.uri)].concat();
+                if let Some(mut next) = self.other(&target) {
+                    next.query.clone_from(&self.query);
+                    return Outcome::Again { next, walked: Some(bare) };
+                }
+            }
+        }
+        if found == Found::Missing {
+            return self.answer(404, format!("{} does not exist", String::from_utf8_lossy(&walked.filename)), &walked, bare);
+        }
+        let accept = cores().find_map(|core| core.path_info).flatten();
+        let program = handler.is_some() && handler.as_deref() != Some(b"default-handler");
+        if !walked.path_info.is_empty() && !accept.unwrap_or(program) {
+            return self.answer(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)".into(), &walked, bare);
+        }
+        Outcome::Run { run: self.made(&walked), walked: bare }
+    }
+}
+
+/// The directory that a container's rewrite rules are relative to.
+fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Vec<u8>> {
+    use super::section::Matcher;
+    if section.layer == Layer::Htaccess {
+        let file = section.origin.file.as_deref()?;
+        return Some(file[..=memchr::memrchr(b'/', file)?].to_vec());
+    }
+    match &section.matcher {
+        Matcher::Literal(path) if section.layer == Layer::Directory => Some(path.to_vec()),
+        _ => Some(filename[..=memchr::memrchr(b'/', filename)?].to_vec()),
+    }
+}
+
+type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
+
+/// The last extension of a file name that has a meaning.
+fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(filename: &[u8], inner_first: impl Fn() -> I) -> Option<&'a [u8]> {
+    let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
+    extensions.reverse();
+    extensions.iter().find_map(|extension| {
+        let mut all = inner_first().flat_map(|list| list.iter().rev());
+        all.find(|(own, _)| **own == **extension)?.1.as_deref()
+    })
+}
+
+impl Facts for Visit<'_, '_> {
+    fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let asked = self.asked;
+        let header = |name: &[u8]| Some(asked.header(name).unwrap_or_default().to_vec());
+        let engine = &self.engine;
+        let text: Vec<u8> = match name {
+            b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
+            b"REQUEST_SCHEME" => asked.scheme.to_vec(),
+            b"REQUEST_URI" | b"DOCUMENT_URI" => self.uri.clone(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.filename.is_empty() => self.uri.clone(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
+            b"PATH_INFO" => self.path_info.clone(),
+            b"QUERY_STRING" => self.query.clone().unwrap_or_default(),
+            b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
+                asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
+            }
+            b"CONTEXT_PREFIX" | b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
+            b"SERVER_NAME" => {
+                let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
+                asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
+            }
+            b"SERVER_PORT" => asked.host_port.unwrap_or(asked.port).to_string().into_bytes(),
+            b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
+            b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
+            b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
+            b"SERVER_ADDR" => asked.address?.to_vec(),
+            b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
+            b"HTTPS" => b"off".to_vec(),
+            b"IS_SUBREQ" => if self.depth > 0 { b"true".to_vec() } else { b"false".to_vec() },
+            b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
+            b"HTTP_ACCEPT" => return header(b"Accept"),
+            b"HTTP_COOKIE" => return header(b"Cookie"),
+            b"HTTP_FORWARDED" => return header(b"Forwarded"),
+            b"HTTP_PROXY_CONNECTION" => return header(b"Proxy-Connection"),
+            b"HTTP_REFERER" => return header(b"Referer"),
+            b"HTTP_USER_AGENT" => return header(b"User-Agent"),
+            b"CONTENT_TYPE" => return header(b"Content-Type"),
+            _ => return None,
+        };
+        Some(text)
+    }
+
+    fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
+        Some(self.asked.header(name).unwrap_or_default().to_vec())
+    }
+
+    fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if self.engine.data.env_doubt {
+            return None;
+        }
+        let found = self.engine.data.env.iter().find(|(own, _)| own == name);
+        Some(found.map(|(_, value)| value.clone()).unwrap_or_default())
+    }
+
+    fn files(&self) -> &dyn Files {
+        self.engine.files
+    }
+}

@@ -1,0 +1,125 @@
+//! Words of a line (fact A-005).
+
+use std::borrow::Cow;
+
+/// Apache's white space: space, TAB, LF, VT, FF, CR.
+#[inline]
+pub(super) fn is_space(byte: u8) -> bool {
+    byte == b' ' || (9..=13).contains(&byte)
+}
+
+/// The text without white space around it.
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_space(*first) {
+            break;
+        }
+        text = rest;
+    }
+    while let [rest @ .., last] = text {
+        if !is_space(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// The next word, and what follows it and its blanks.
+pub(super) fn next_word(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    let text = trim_start(text);
+    let Some(&first) = text.first() else { return (Cow::Borrowed(b""), b"") };
+    if first == b'"' || first == b'\'' {
+        return quoted(first, &text[1..]);
+    }
+    let end = text.iter().position(|&b| is_space(b)).unwrap_or(text.len());
+    (unescape(&text[..end], None), trim_start(&text[end..]))
+}
+
+fn quoted(quote: u8, text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    let mut at = 0;
+    while at < text.len() && text[at] != quote {
+        // A backslash protects a backslash and this quote, nothing else.
+        let escaped = text[at] == b'\\' && matches!(text.get(at + 1), Some(&next) if next == quote || next == b'\\');
+        at += if escaped { 2 } else { 1 };
+    }
+    let rest = text.get(at + 1..).unwrap_or_default();
+    (unescape(&text[..at.min(text.len())], Some(quote)), trim_start(rest))
+}
+
+fn unescape(word: &[u8], quote: Option<u8>) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', word).is_none() {
+        return Cow::Borrowed(word);
+    }
+    let mut out = Vec::with_capacity(word.len());
+    let mut at = 0;
+    while at < word.len() {
+        if word[at] == b'\\' && matches!(word.get(at + 1), Some(&next) if next == b'\\' || Some(next) == quote) {
+            at += 1;
+        }
+        out.push(word[at]);
+        at += 1;
+    }
+    Cow::Owned(out)
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_space(*first) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// All words of a text.
+pub(super) struct Words<'a>(&'a [u8]);
+
+impl<'a> Words<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self(trim_start(text))
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The next word, or an empty one.
+    pub fn word(&mut self) -> Cow<'a, [u8]> {
+        self.next().unwrap_or_default()
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Cow<'a, [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (word, rest) = next_word(self.0);
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        Words::new(text.as_bytes()).map(|word| String::from_utf8(word.into_owned()).unwrap()).collect()
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_apaches() {
+        assert_eq!(words(r#" a "b c" 'd "e' "#), ["a", "b c", "d \"e"]);
+        assert_eq!(words(r#""a"b "a""b""#), ["a", "b", "a", "b"]);
+        assert_eq!(words(r#""a\"b" "a\nb" a\\b a\b \"a"#), ["a\"b", "a\\nb", "a\\b", "a\\b", "\\\"a"]);
+        assert_eq!(words(r#""un term"#), ["un term"]);
+        assert_eq!(words(r#""a\"#), ["a\\"]);
+        assert_eq!(words(r#""a\""#), ["a\""]);
+    }
+}
