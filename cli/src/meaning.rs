@@ -36,7 +36,7 @@ pub fn of(directive: &Directive, settings: &Settings) -> Option<String> {
         let on = settings.get_bool(directive.name())?;
         return Some(if on { "on" } else { "off" }.to_owned());
     }
-    let quantity = matches!(directive.check(), Check::Quantity | Check::Memory | Check::Buffering);
+    let quantity = matches!(directive.check(), Check::Quantity | Check::Count | Check::Memory | Check::Buffering);
     let number =
         if quantity { settings.get_quantity(directive.name())? } else { settings.get_int(directive.name())? };
     if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {

@@ -1,6 +1,5 @@
 //! What is worth saying about a configuration as it was read.
 
-use super::check::Check;
 use super::contribution::Contribution;
 use super::core::{Assignment, Core, Source};
 use super::directive::Directive;
@@ -74,11 +73,11 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
     let (severity, code, message) = match Slot::new(directive).apply(directive, power, value, core.version) {
         Err(Refusal::Value(why)) => {
             // PHP's own refusals are its habit; ours are about a decision that somebody wanted to write down.
-            let own = matches!(directive.check, Check::Words(_) | Check::Whole { .. } | Check::Host(_));
+            let own = matches!(directive.extension, "outlive" | "host");
             let severity = if own { Severity::Error } else { Severity::Warning };
             (severity, "refused-value", format!("`{name}` does not take `{text}`: {why}; this line does nothing"))
         }
-        _ => match directive.check.warning(value.bytes()) {
+        _ => match directive.check.warning(value.bytes(), core.version) {
             Some(warning) => {
                 (Severity::Warning, "malformed-quantity", format!("Invalid \"{name}\" setting. {warning}"))
             }

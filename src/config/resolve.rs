@@ -212,7 +212,7 @@ impl Config {
         let inner = &*self.inner;
         let name = inner.base.get(b"user_ini.filename").filter(|name| !name.is_empty())?;
         let dir = user_ini::directory(filename)?;
-        let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl).0);
+        let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl, inner.core.version).0);
         let now = now.filter(|_| ttl >= 0);
         if let Some(now) = now
             && let Ok(cache) = inner.user_inis.try_lock()

@@ -96,7 +96,7 @@ impl Settings {
 
     /// The value as a quantity (I-100): `128M` is 134217728.
     pub fn get_quantity(&self, name: &[u8]) -> Option<i64> {
-        self.get(name).map(|value| number::quantity(value).0)
+        self.get(name).map(|value| number::quantity(value, self.core.version).0)
     }
 
     /// Every directive with what stands for it, sorted by name.

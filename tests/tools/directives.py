@@ -44,13 +44,19 @@ user_ini.cache_ttl xmlrpc_error_number zend.max_allowed_stack_size zend.reserved
 zlib.output_compression_level
 """.split()
 
+# Quantities that a native 8.2 refuses when they are negative.
+COUNT = "fiber.stack_size max_input_nesting_level max_input_vars session.cookie_lifetime".split()
+
 KIND = {
     "memory_limit": "memory", "max_memory_limit": "memory", "zend.assertions": "assertions",
     "output_buffering": "buffering", "zlib.output_compression": "switch", "display_errors": "display",
     "precision": "precision", "serialize_precision": "precision",
     "arg_separator.input": "filled", "arg_separator.output": "filled", "include_path": "filled",
-    "session.name": "name",
+    "variables_order": "filled", "session.name": "name", "session.sid_length": "sid_length",
+    "session.sid_bits_per_character": "sid_bits", "syslog.filter": "syslog_filter",
+    "zend.exception_string_param_max_len": "natural",
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
+    **dict.fromkeys(COUNT, "count"),
 }
 
 # Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
