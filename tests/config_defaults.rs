@@ -1,6 +1,6 @@
-//! The data files hold what real PHP answered, and a configuration without files is PHP's defaults.
+//! The data file holds what real PHP answered, and a configuration without files is PHP's defaults.
 
-use outlive::config::{Access, Builder, Directive, core_constant};
+use outlive::config::{Access, Builder, Directive};
 use outlive::files::Memory;
 use outlive::target::Target;
 use outlive::{Code, PhpVersion};
@@ -39,23 +39,6 @@ fn names_access_and_defaults_are_those_of_seven_versions() {
         }
     }
     assert_eq!(compared, 1730);
-}
-
-#[test]
-fn constants_are_those_of_the_native_build_and_of_each_version() {
-    let native: Value = serde_json::from_str(include_str!("conformance/ini/constants.json")).unwrap();
-    for (name, want) in native["constants"].as_object().unwrap() {
-        assert_eq!(core_constant(PhpVersion::V8_2, name.as_bytes()), Some(want.as_str().unwrap().as_bytes()), "{name}");
-    }
-    for (version, data) in recorded()["versions"].as_object().unwrap() {
-        let version = PhpVersion::from_text(version).unwrap();
-        for (name, want) in data["core_constants"].as_object().unwrap() {
-            let got = core_constant(version, name.as_bytes()).unwrap_or_else(|| panic!("{version}: no {name}"));
-            if name.starts_with("E_") {
-                assert_eq!(got, want.to_string().as_bytes(), "{version} {name}");
-            }
-        }
-    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod ini_support;
 use ini_support::{
     Bytes, MODES, Tables, answer, entries_json, from_base64, from_latin1, message, read_json, value_json,
 };
-use outlive::ini::{Event, Lookup, Mode, Options, scan, tree};
+use outlive::ini::number::quantity;
+use outlive::ini::{Event, Lookup, Mode, Options, constants, scan, tree};
 use outlive::version::PhpVersion;
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
@@ -36,7 +37,7 @@ fn fixture(recording: &Json) -> Tables {
     })
     .expect("directives");
     tables.variables.insert(b"max_execution_time".to_vec(), b"0".to_vec());
-    constants(&mut tables, PhpVersion::V8_2);
+    add_constants(&mut tables, PhpVersion::V8_2);
     // Recorded with precision=17.
     tables.constants.insert(b"M_PI".to_vec(), b"3.1415926535897931".to_vec());
     for (name, value) in fixture["user_constants"].as_object().expect("constants") {
@@ -47,8 +48,8 @@ fn fixture(recording: &Json) -> Tables {
 }
 
 /// The core constants, and those of extensions that the recorded texts use.
-fn constants(tables: &mut Tables, version: PhpVersion) {
-    for (name, value) in outlive::ini::constants::all(version) {
+fn add_constants(tables: &mut Tables, version: PhpVersion) {
+    for (name, value) in constants::all(version) {
         tables.constants.insert(name.to_vec(), value.to_vec());
     }
     let extensions = [
@@ -207,7 +208,7 @@ fn replay_as_php_ini(name: &str, at_least: usize) {
         tables.variables.insert(name.clone().into_bytes(), value.as_str().expect("text").as_bytes().to_vec());
     }
     tables.constants.clear();
-    for (name, value) in outlive::ini::constants::all(PhpVersion::V8_2) {
+    for (name, value) in constants::all(PhpVersion::V8_2) {
         tables.constants.insert(name.to_vec(), value.to_vec());
     }
     let mut failures = Failures::new();
@@ -250,7 +251,7 @@ fn oracle_tables(version: PhpVersion) -> Tables {
     for (name, value) in [("FOO", "foo val"), ("BAR", "7"), ("EMPTY", ""), ("memory_limit", "256M")] {
         tables.variables.insert(name.as_bytes().to_vec(), value.as_bytes().to_vec());
     }
-    constants(&mut tables, version);
+    add_constants(&mut tables, version);
     tables
 }
 
@@ -281,4 +282,55 @@ fn replay_versions(name: &str, at_least: usize) {
 #[test]
 fn seven_versions_read_as_they_do() {
     replay_versions("php/ini-versions.json", 2999 * 7 * 3);
+}
+
+#[test]
+fn quantities_convert_as_php_converts_them() {
+    let recording = read_json("ini/quantities.json");
+    let mut failures = Failures::new();
+    for case in recording["cases"].as_array().expect("cases") {
+        let text = from_base64(case["in_b64"].as_str().expect("input"));
+        for version in [PhpVersion::V8_2, PhpVersion::V8_3, PhpVersion::V8_4, PhpVersion::V8_5] {
+            let ours = quantity(&text, version);
+            let warnings: Vec<Json> =
+                ours.warning.iter().map(|warning| json!([2, String::from_utf8_lossy(warning)])).collect();
+            let ours = json!({ "value": ours.value, "warnings": warnings });
+            let php = json!({ "value": case["value"], "warnings": case["warnings"] });
+            failures.compare(&version, &text, &ours, &php);
+        }
+    }
+    failures.report(700);
+}
+
+/// The table against the recordings. What a build or a platform decides (paths, the SAPI, float limits before
+/// `precision` is set) is recorded natively for 8.2 only.
+#[test]
+fn the_constants_are_the_recorded_ones() {
+    let native = read_json("ini/constants.json");
+    let versions = read_json("php/directives.json");
+    for (name, text) in native["constants"].as_object().expect("constants") {
+        let ours = match name.as_str() {
+            "TRUE" => Some(&b"1"[..]), // known in any letter case, so not in the table
+            "FALSE" | "NULL" => Some(&b""[..]),
+            _ => constants::get(PhpVersion::V8_2, name.as_bytes()),
+        };
+        assert_eq!(ours, Some(text.as_str().expect("text").as_bytes()), "{name}");
+    }
+    assert_eq!(constants::all(PhpVersion::V8_2).count() + 3, native["constants"].as_object().expect("map").len());
+    for version in PhpVersion::ALL {
+        let recorded = versions["versions"][version.to_string()]["core_constants"].as_object().expect("constants");
+        for (name, value) in recorded {
+            let ours = constants::get(version, name.as_bytes());
+            let of_build = ["DIR", "PREFIX", "SAPI", "PATH", "OS_FAMILY", "FLOAT", "_DATE", "PHP_INT_M"];
+            if version == PhpVersion::V8_2 || of_build.iter().any(|part| name.contains(part)) {
+                continue;
+            }
+            let text = match value {
+                Json::Bool(value) => if *value { "1" } else { "" }.to_string(),
+                Json::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(ours, Some(text.as_bytes()), "{version} {name}");
+        }
+    }
 }

@@ -1,2 +1,48 @@
-//! The `outlive` command.
-fn main() {}
+//! The `outlive` command: which value of a PHP directive is in force, and because of which line.
+
+mod args;
+mod check;
+mod dump;
+mod explain;
+mod get;
+mod ini;
+mod json;
+mod load;
+mod meaning;
+mod output;
+mod plain;
+mod suggest;
+mod text;
+
+use args::{Cli, Command, IniCommand};
+use clap::{CommandFactory, Parser};
+use output::Answer;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(answer) => answer.show(),
+        Err(problem) => output::complain(&problem),
+    }
+}
+
+fn run(cli: Cli) -> Result<Answer, output::Problem> {
+    match cli.command {
+        Command::Get(args) => get::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Dump(args) => dump::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);
+            Ok(Answer::raw(text))
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+            Ok(Answer::raw(text))
+        }
+    }
+}

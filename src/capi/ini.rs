@@ -51,7 +51,7 @@ pub struct outlive_ini_event {
     pub size: usize,
     /// OUTLIVE_INI_SECTION, OUTLIVE_INI_ENTRY, OUTLIVE_INI_ARRAY_ENTRY or OUTLIVE_INI_BARE.
     pub kind: c_int,
-    /// The line, counted as PHP counts it.
+    /// The line of the text, counted from 1.
     pub line: u32,
     /// The key, or the section's name.
     pub key: outlive_str,

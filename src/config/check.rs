@@ -24,6 +24,10 @@ pub enum Check {
     Quantity,
     /// Anything but nothing (I-183).
     Filled,
+    /// A quantity that must not be negative.
+    Count,
+    /// A number that must not be negative.
+    Natural,
     /// `precision`: a number of -1 or more.
     Precision,
     /// `session.name`: neither empty nor a number.
@@ -75,6 +79,11 @@ impl Check {
             "bool" => Self::Bool,
             "int" => Self::Int,
             "quantity" => Self::Quantity,
+            "count" => Self::Count,
+            "natural" => Self::Natural,
+            "sid_length" => Self::Whole { min: 22, max: 256, or_empty: false },
+            "sid_bits" => Self::Whole { min: 4, max: 6, or_empty: false },
+            "syslog_filter" => Self::Words(&["all", "no-ctrl", "ascii", "raw"]),
             "filled" => Self::Filled,
             "precision" => Self::Precision,
             "name" => Self::Name,
@@ -94,6 +103,8 @@ impl Check {
             Self::Bool => "bool",
             Self::Int => "int",
             Self::Quantity => "quantity",
+            Self::Count => "count",
+            Self::Natural => "natural",
             Self::Filled => "filled",
             Self::Precision => "precision",
             Self::Name => "name",
@@ -112,10 +123,12 @@ impl Check {
     pub(crate) fn accepts(&self, value: &[u8], moment: Moment<'_>, version: PhpVersion) -> Result<(), String> {
         let fine = match self {
             Self::Filled if value.is_empty() => return Err("it must not be empty".into()),
+            Self::Count if number::quantity(value, version).0 < 0 => return Err("it must not be negative".into()),
+            Self::Natural if number::integer(value) < 0 => return Err("it must not be negative".into()),
             Self::Precision if number::integer(value) < -1 => return Err("it must be -1 or more".into()),
             Self::Name if value.is_empty() || is_number(value) => return Err("it must not be empty or a number".into()),
             Self::Memory => return memory(value, version),
-            Self::Assertions => return assertions(value, moment),
+            Self::Assertions => return assertions(value, moment, version),
             Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
             Self::Whole { min, max, or_empty } => {
                 (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
@@ -136,11 +149,13 @@ impl Check {
     }
 
     /// PHP's warning about a value that is taken nevertheless, without a leading directive name.
-    pub(crate) fn warning(&self, value: &[u8]) -> Option<String> {
+    pub(crate) fn warning(&self, value: &[u8], version: PhpVersion) -> Option<String> {
         match self {
-            Self::Quantity | Self::Memory | Self::Assertions | Self::Buffering => number::quantity(value).1,
+            Self::Quantity | Self::Count | Self::Memory | Self::Assertions | Self::Buffering => {
+                number::quantity(value, version).1
+            }
             Self::Switch if is_switch(value) => None,
-            Self::Switch => number::quantity(value).1,
+            Self::Switch => number::quantity(value, version).1,
             _ => None,
         }
     }
@@ -160,15 +175,15 @@ pub(crate) fn whole(value: &[u8]) -> Option<i64> {
 }
 
 fn memory(value: &[u8], version: PhpVersion) -> Result<(), String> {
-    let (bytes, _) = number::quantity(value);
+    let (bytes, _) = number::quantity(value, version);
     // Before 8.2 every negative number was a very large one.
     let enough = bytes == -1 || bytes >= MEMORY_AT_REST || (bytes < 0 && version < PhpVersion::V8_2);
     if enough { Ok(()) } else { Err(format!("{bytes} bytes are less than a request at rest uses ({MEMORY_AT_REST})")) }
 }
 
-fn assertions(value: &[u8], moment: Moment<'_>) -> Result<(), String> {
+fn assertions(value: &[u8], moment: Moment<'_>, version: PhpVersion) -> Result<(), String> {
     let Moment::Later(current) = moment else { return Ok(()) };
-    let (new, old) = (number::quantity(value).0, number::quantity(current).0);
+    let (new, old) = (number::quantity(value, version).0, number::quantity(current, version).0);
     let crosses = new != old && (new < 0 || old < 0);
     if crosses { Err("assertions are taken in or left out at start-up only".into()) } else { Ok(()) }
 }

@@ -37,6 +37,8 @@ impl Contribution {
         match self {
             Self::Section(at) => assignments(&core.sections[*at].assignments, visit),
             Self::UserIni(user) => assignments(&user.assignments, visit),
+            // Kept all the same, so that `explain` can tell that they have no effect.
+            Self::Containers(_) if !core.sapi.has_containers() => {}
             Self::Containers(containers) => values(&merged(containers), core, visit),
             Self::Server(server) => values(server, core, visit),
         }

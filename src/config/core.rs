@@ -94,6 +94,8 @@ pub(super) struct Core {
     /// Pool lines that lost against an earlier one of the same name (I-151).
     pub(super) doubled: Vec<Assignment>,
     pub(super) sections: Vec<Section>,
+    /// Every php.ini text, in order.
+    pub(super) sources: Vec<Arc<Source>>,
     pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
     pub(super) env: HashMap<Box<[u8]>, Box<[u8]>>,
 }

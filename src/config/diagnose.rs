@@ -1,11 +1,14 @@
 //! What is worth saying about a configuration as it was read.
 
-use super::check::Check;
+use super::contribution::Contribution;
 use super::core::{Assignment, Core, Source};
-use super::reader::unknown;
+use super::directive::Directive;
+use super::reader::{unknown, unknown_at};
 use super::slot::{Power, Refusal, Slot};
+use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Error;
+use crate::httpd::DirConfig;
 use crate::origin::Origin;
 use std::path::Path;
 
@@ -33,29 +36,55 @@ fn place(origin: &Origin) -> (Option<&[u8]>, u32) {
     (origin.file.as_deref(), origin.line)
 }
 
-/// What is odd about one value, whatever else stands for the directive.
-pub(super) fn value(core: &Core, assignment: &Assignment, out: &mut Vec<Diagnostic>) {
-    let directive = &core.directives[assignment.directive as usize];
-    let name = String::from_utf8_lossy(&directive.name);
-    let text = String::from_utf8_lossy(assignment.value.bytes());
-    let mut slot = Slot::new(directive);
-    let power = if assignment.power == Power::PerDir { Power::Admin } else { assignment.power };
-    if let Err(Refusal::Value(why)) = slot.apply(directive, power, &assignment.value, core.version) {
-        let own = matches!(directive.check, Check::Words(_) | Check::Whole { .. } | Check::Host(_));
-        out.push(Diagnostic {
-            severity: if own { Severity::Error } else { Severity::Warning },
-            code: "refused-value",
-            origin: assignment.origin(),
-            message: format!("`{name}` does not take `{text}`: {why}; this line does nothing"),
-        });
-    } else if let Some(warning) = directive.check.warning(assignment.value.bytes()) {
-        out.push(Diagnostic {
-            severity: Severity::Warning,
-            code: "malformed-quantity",
-            origin: assignment.origin(),
-            message: format!("Invalid \"{name}\" setting. {warning}"),
-        });
+/// The same for what one request adds.
+pub(super) fn contribution(core: &Core, contribution: &Contribution, out: &mut Vec<Diagnostic>) {
+    match contribution {
+        Contribution::Section(_) => {}
+        Contribution::UserIni(user) => {
+            out.extend_from_slice(&user.diagnostics);
+            user.assignments.iter().for_each(|assignment| value(core, assignment, out));
+        }
+        Contribution::Containers(containers) => {
+            containers.iter().for_each(|container| dir_values(core, &container.values, out));
+        }
+        Contribution::Server(values) => dir_values(core, values, out),
     }
+}
+
+fn dir_values(core: &Core, values: &DirConfig, out: &mut Vec<Diagnostic>) {
+    for line in values.iter() {
+        match core.find(&line.name) {
+            Some(at) => odd(core, &core.directives[at], &Text::new(&line.value), false, &line.origin, out),
+            None => out.push(unknown_at(&line.name, core.version, line.origin.clone())),
+        }
+    }
+}
+
+/// What is odd about one value, whatever else stands for the directive.
+fn value(core: &Core, line: &Assignment, out: &mut Vec<Diagnostic>) {
+    let directive = &core.directives[line.directive as usize];
+    odd(core, directive, &line.value, line.power == Power::Startup, &line.origin(), out);
+}
+
+fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origin: &Origin, out: &mut Vec<Diagnostic>) {
+    let name = String::from_utf8_lossy(&directive.name);
+    let text = String::from_utf8_lossy(value.bytes());
+    let power = if at_startup { Power::Startup } else { Power::Admin };
+    let (severity, code, message) = match Slot::new(directive).apply(directive, power, value, core.version) {
+        Err(Refusal::Value(why)) => {
+            // PHP's own refusals are its habit; ours are about a decision that somebody wanted to write down.
+            let own = matches!(directive.extension, "outlive" | "host");
+            let severity = if own { Severity::Error } else { Severity::Warning };
+            (severity, "refused-value", format!("`{name}` does not take `{text}`: {why}; this line does nothing"))
+        }
+        _ => match directive.check.warning(value.bytes(), core.version) {
+            Some(warning) => {
+                (Severity::Warning, "malformed-quantity", format!("Invalid \"{name}\" setting. {warning}"))
+            }
+            None => return,
+        },
+    };
+    out.push(Diagnostic { severity, code, origin: origin.clone(), message });
 }
 
 /// A file that is there and cannot be read.

@@ -3,7 +3,7 @@
 use super::Access;
 use super::contribution::{self, Contribution};
 use super::core::{Assignment, Core};
-use super::layer::{Explanation, Fate, Layer, Step};
+use super::layer::{Explanation, Fate, Layer, Reason, Step};
 use super::settings::Settings;
 use super::slot::{Power, Refusal, Slot};
 use super::text::Text;
@@ -55,6 +55,7 @@ impl<'a> Trail<'a> {
             locks: false,
             fate: Fate::InForce,
             because: None,
+            reason: None,
         };
         Self { core, at, slot, steps: vec![first], winner: 0, lock: None }
     }
@@ -66,12 +67,23 @@ impl<'a> Trail<'a> {
 
     fn step(layer: Layer, origin: Origin, raw: Vec<u8>, value: &[u8], power: Power) -> Step {
         let (access, locks) = (power.access(), power.locks());
-        Step { layer, origin, raw, value: value.to_vec(), access, locks, fate: Fate::Refused, because: None }
+        Step {
+            layer,
+            origin,
+            raw,
+            value: value.to_vec(),
+            access,
+            locks,
+            fate: Fate::Refused,
+            because: None,
+            reason: None,
+        }
     }
 
     /// Adds a step that loses without a try.
-    fn lost(&mut self, mut step: Step, fate: Fate, because: String) {
-        step.fate = fate;
+    fn lost(&mut self, mut step: Step, reason: Reason, because: String) {
+        step.fate = if reason == Reason::Later { Fate::Overridden } else { Fate::Refused };
+        step.reason = Some(reason);
         step.because = Some(because);
         self.steps.push(step);
     }
@@ -90,14 +102,22 @@ impl<'a> Trail<'a> {
                 let old = &mut self.steps[self.winner];
                 old.fate = Fate::Overridden;
                 old.because = Some(because);
+                old.reason = Some(Reason::Later);
                 self.winner = new;
             }
-            Err(refusal) => step.because = Some(self.reason(&refusal)),
+            Err(refusal) => {
+                step.because = Some(self.because(&refusal));
+                step.reason = Some(match refusal {
+                    Refusal::Value(_) => Reason::Value,
+                    Refusal::Level => Reason::Level,
+                    Refusal::Locked => Reason::Locked,
+                });
+            }
         }
         self.steps.push(step);
     }
 
-    fn reason(&self, refusal: &Refusal) -> String {
+    fn because(&self, refusal: &Refusal) -> String {
         match refusal {
             Refusal::Value(why) => format!("the directive does not take this value: {why}"),
             Refusal::Level => {
@@ -126,7 +146,7 @@ impl<'a> Trail<'a> {
             if place == winner as usize {
                 self.apply(Self::assignment(line), Power::Startup, &line.value);
             } else {
-                self.lost(Self::assignment(line), Fate::Overridden, format!("{} comes later", Self::place(&last)));
+                self.lost(Self::assignment(line), Reason::Later, format!("{} comes later", Self::place(&last)));
             }
         }
     }
@@ -137,14 +157,14 @@ impl<'a> Trail<'a> {
         let mine = move |line: &&Assignment| line.directive as usize == at;
         for line in core.doubled.iter().filter(mine) {
             let why = "an earlier line of the pool sets it already, and FPM takes the first".to_owned();
-            self.lost(Self::assignment(line), Fate::Refused, why);
+            self.lost(Self::assignment(line), Reason::Earlier, why);
         }
         for line in core.global.iter().filter(mine) {
             if core.sapi.has_pool() {
                 self.apply(Self::assignment(line), line.power, &line.value);
             } else {
                 let why = format!("{} does not know this layer", core.sapi.name());
-                self.lost(Self::assignment(line), Fate::Refused, why);
+                self.lost(Self::assignment(line), Reason::Sapi, why);
             }
         }
     }
@@ -185,17 +205,17 @@ impl<'a> Trail<'a> {
             if !self.core.sapi.has_containers() {
                 let why =
                     format!("php_value and its like belong to mod_php; {} does not see them", self.core.sapi.name());
-                self.lost(dir_step(layer, value), Fate::Refused, why);
+                self.lost(dir_step(layer, value), Reason::Sapi, why);
                 continue;
             }
             match best {
                 Some((_, old)) if old.kind.is_admin() && !value.kind.is_admin() => {
-                    self.lost(dir_step(layer, value), Fate::Refused, format!("locked by {}", old.origin));
+                    self.lost(dir_step(layer, value), Reason::Locked, format!("locked by {}", old.origin));
                 }
                 Some((old_layer, old)) => {
                     let why =
                         if old.kind.is_admin() || !value.kind.is_admin() { "comes later" } else { "is an admin value" };
-                    self.lost(dir_step(old_layer, old), Fate::Overridden, format!("{} {why}", value.origin));
+                    self.lost(dir_step(old_layer, old), Reason::Later, format!("{} {why}", value.origin));
                     best = Some((layer, value));
                 }
                 None => best = Some((layer, value)),

@@ -108,6 +108,25 @@ pub struct Step {
     pub fate: Fate,
     /// Why, where it is not in force.
     pub because: Option<String>,
+    /// The same for programs.
+    pub reason: Option<Reason>,
+}
+
+/// Why a value is not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A later layer, or a later line of the same one, set another value.
+    Later,
+    /// An earlier line of the same FPM pool counts (I-151).
+    Earlier,
+    /// An admin value has locked the directive.
+    Locked,
+    /// The directive cannot be set at that level.
+    Level,
+    /// The directive does not take the value.
+    Value,
+    /// The SAPI does not know the layer.
+    Sapi,
 }
 
 /// Why a value is in force.

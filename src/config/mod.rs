@@ -32,12 +32,11 @@ mod user_ini;
 pub use builder::{Builder, FastCgiParam, SharedFiles};
 pub use check::{Check, HostCheck};
 pub use directive::Directive;
-pub use layer::{Explanation, Fate, Layer, Step};
+pub use layer::{Explanation, Fate, Layer, Reason, Step};
 pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, ShutdownMode};
 pub use resolve::{Config, Outcome};
 pub use sapi::Sapi;
 pub use settings::Settings;
-pub use table::{core_constant, core_constants};
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -222,6 +222,7 @@ pub(super) fn of(settings: &Settings) -> Policy {
         hard_timeout: quantity("hard_timeout"),
         output_buffering: buffering(quantity("output_buffering")),
         implicit_flush: flag("implicit_flush"),
+        disconnect_locked: locked("outlive.disconnect"),
         disconnect: match () {
             () if is("outlive.disconnect", "finish") => Disconnect::Finish,
             () if is("outlive.disconnect", "stop") => Disconnect::Stop,

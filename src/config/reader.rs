@@ -8,6 +8,7 @@ use super::table;
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ini::{self, Event, Value};
+use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) startup: Vec<Assignment>,
     pub(super) winners: Vec<Option<u32>>,
     pub(super) sections: Vec<Section>,
+    pub(super) sources: Vec<Arc<Source>>,
     pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
@@ -59,7 +61,7 @@ pub(super) fn constant<'a>(version: PhpVersion, sapi: &'static str, name: &[u8])
     if name == b"PHP_SAPI" {
         return Some(Cow::Borrowed(sapi.as_bytes()));
     }
-    table::core_constant(version, name).map(Cow::Borrowed)
+    ini::constants::get(version, name).map(Cow::Borrowed)
 }
 
 /// The text of a value; scanner modes other than typed know texts only.
@@ -81,6 +83,7 @@ impl Reader<'_> {
     /// Reads one text. Each begins outside of any section (I-116).
     pub(super) fn read(&self, source: &Arc<Source>) {
         let options = ini::Options { mode: ini::Mode::Normal, version: self.version, stop_at_nul: false, lookup: self };
+        self.state.borrow_mut().sources.push(Arc::clone(source));
         let mut section = None;
         let result = ini::scan(&source.text, &options, &mut |event, line| {
             self.event(event, line, source, &mut section);
@@ -192,6 +195,11 @@ fn special(name: &[u8]) -> Option<(Layer, Vec<u8>)> {
 
 /// A name that is no directive.
 pub(super) fn unknown(key: &[u8], version: PhpVersion, source: &Source, line: u32) -> Diagnostic {
+    unknown_at(key, version, source.origin(line))
+}
+
+/// The same at any place.
+pub(super) fn unknown_at(key: &[u8], version: PhpVersion, origin: Origin) -> Diagnostic {
     let name = String::from_utf8_lossy(key);
     let versions: Vec<String> = table::versions_with(key).iter().map(ToString::to_string).collect();
     let message = if versions.is_empty() {
@@ -201,7 +209,7 @@ pub(super) fn unknown(key: &[u8], version: PhpVersion, source: &Source, line: u3
     } else {
         format!("PHP {version} has no directive `{name}` (PHP {} has); this line does nothing", versions.join(", "))
     };
-    Diagnostic { severity: Severity::Note, code: "unknown-directive", origin: source.origin(line), message }
+    Diagnostic { severity: Severity::Note, code: "unknown-directive", origin, message }
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ impl Config {
         &self.inner.diagnostics
     }
 
+    /// The php.ini and scan directory files that were read, in order: layer, name and text.
+    pub fn ini_files(&self) -> impl Iterator<Item = (Layer, &Arc<[u8]>, &[u8])> {
+        let sources = self.inner.core.sources.iter();
+        sources.filter_map(|source| Some((source.layer, source.file.as_ref()?, &*source.text)))
+    }
+
     /// httpd's own configuration, where one was loaded.
     pub fn httpd(&self) -> Option<&Configuration> {
         self.inner.httpd.as_ref()
@@ -206,7 +212,7 @@ impl Config {
         let inner = &*self.inner;
         let name = inner.base.get(b"user_ini.filename").filter(|name| !name.is_empty())?;
         let dir = user_ini::directory(filename)?;
-        let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl).0);
+        let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl, inner.core.version).0);
         let now = now.filter(|_| ttl >= 0);
         if let Some(now) = now
             && let Ok(cache) = inner.user_inis.try_lock()

@@ -7,7 +7,8 @@ use super::directive::Directive;
 use super::number;
 use super::policy::{self, Policy};
 use super::slot::Slot;
-use super::{Access, Entry};
+use super::{Access, Entry, diagnose};
+use crate::diagnostic::Diagnostic;
 use std::fmt;
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ impl Settings {
 
     /// The value as a quantity (I-100): `128M` is 134217728.
     pub fn get_quantity(&self, name: &[u8]) -> Option<i64> {
-        self.get(name).map(|value| number::quantity(value).0)
+        self.get(name).map(|value| number::quantity(value, self.core.version).0)
     }
 
     /// Every directive with what stands for it, sorted by name.
@@ -106,6 +107,15 @@ impl Settings {
     /// What is known of a directive, whatever its value.
     pub fn directive(&self, name: &[u8]) -> Option<&Directive> {
         self.core.find(name).map(|at| &self.core.directives[at])
+    }
+
+    /// What is odd about the layers that only this request has: `.htaccess` and other containers, `.user.ini`.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut out = Vec::new();
+        for contribution in &self.contributions {
+            diagnose::contribution(&self.core, contribution, &mut out);
+        }
+        out
     }
 
     /// Whether the directive would take this value at run time (PHP's own checks). Whether it may be changed at all is

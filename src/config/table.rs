@@ -1,4 +1,4 @@
-//! PHP's own directives and constants, version by version: data that `tests/tools/directives.py` wrote.
+//! PHP's own directives, version by version: data that `tests/tools/directives.py` wrote.
 
 use super::Access;
 use super::check::Check;
@@ -9,7 +9,6 @@ use once_cell::race::OnceBox;
 use std::borrow::Cow;
 
 static DIRECTIVES: &str = include_str!("directives.tsv");
-static CONSTANTS: &str = include_str!("constants.tsv");
 
 /// One line of the data, read once per process.
 struct Row {
@@ -82,52 +81,13 @@ pub(super) fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
     there.map(|(version, _)| version).collect()
 }
 
-type ConstantRow = (&'static str, [Option<Cow<'static, str>>; PhpVersion::ALL.len()]);
-
-fn constant_rows() -> &'static [ConstantRow] {
-    static ROWS: OnceBox<Vec<ConstantRow>> = OnceBox::new();
-    ROWS.get_or_init(|| {
-        let read = |line: &'static str| {
-            let mut fields = line.split('\t');
-            let name = fields.next().unwrap_or_default();
-            let cells = cells(fields, |field| {
-                let text = &field[1..];
-                Some(if text.contains('\\') {
-                    text.replace("\\n", "\n").replace("\\\\", "\\").into()
-                } else {
-                    text.into()
-                })
-            });
-            (name, cells)
-        };
-        Box::new(lines(CONSTANTS).map(read).collect())
-    })
-}
-
-/// The text of a core constant, as it is known while php.ini is read (fact I-061).
-pub fn core_constant(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
-    let rows = constant_rows();
-    let at = rows.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok()?;
-    rows[at].1[column(version)].as_deref().map(str::as_bytes)
-}
-
-/// All core constants of a version with their texts, sorted by name.
-pub fn core_constants(version: PhpVersion) -> impl Iterator<Item = (&'static str, &'static str)> {
-    constant_rows().iter().filter_map(move |(name, cells)| Some((*name, cells[column(version)].as_deref()?)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_sorted_and_constants_are_found() {
+    fn names_are_sorted_and_found() {
         assert!(rows().windows(2).all(|pair| pair[0].name < pair[1].name));
-        assert!(constant_rows().windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert_eq!(core_constant(PhpVersion::V8_2, b"E_ALL"), Some(&b"32767"[..]));
-        assert_eq!(core_constant(PhpVersion::V8_4, b"E_ALL"), Some(&b"30719"[..]));
-        assert_eq!(core_constant(PhpVersion::V8_0, b"PHP_MINOR_VERSION"), Some(&b"0"[..]));
-        assert_eq!(core_constant(PhpVersion::V8_2, b"M_PI"), None);
         assert_eq!(versions_with(b"track_errors"), [PhpVersion::V7_4]);
     }
 }

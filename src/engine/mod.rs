@@ -186,7 +186,7 @@ impl<H: Host> Engine<H> {
         self.shared.wake();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+        if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
             let _ = thread.join();
         }
     }

@@ -47,7 +47,9 @@ impl Requirement {
             b"env" => Self::Env(list),
             b"expr" => {
                 let text = if list.len() == 1 { &list[0] } else { rest };
-                Self::Expr(expr::parse(text).map_err(|error| format!("Cannot parse expression in require line: {error}"))?)
+                Self::Expr(
+                    expr::parse(text).map_err(|error| format!("Cannot parse expression in require line: {error}"))?,
+                )
             }
             _ => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
         };

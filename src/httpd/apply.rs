@@ -2,8 +2,8 @@
 
 use super::access::{LegacyAccess, Requirement};
 use super::build::{Builder, Kind};
-use super::directives::Act;
 use super::dir_config::ValueKind;
+use super::directives::Act;
 use super::modules::Directive;
 use super::override_args::{allow_override, options};
 use super::pattern::Pattern;
@@ -34,13 +34,27 @@ impl Builder<'_, '_> {
         match directive.act {
             Act::PhpIniDir => {
                 if self.php_ini_dir.is_some() {
-                    return Err("Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored".into());
+                    return Err(
+                        "Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored"
+                            .into(),
+                    );
                 }
                 self.php_ini_dir = Some((self.reader.absolute(one), origin));
             }
-            Act::DocumentRoot | Act::ServerName | Act::ServerAlias | Act::AccessFileName | Act::MergeSlashes
-            | Act::AllowEncodedSlashes | Act::UserDir | Act::VirtualDocumentRoot | Act::Alias | Act::ScriptAlias
-            | Act::AliasMatch | Act::ScriptAliasMatch | Act::ProxyPass | Act::ProxyPassMatch => {
+            Act::DocumentRoot
+            | Act::ServerName
+            | Act::ServerAlias
+            | Act::AccessFileName
+            | Act::MergeSlashes
+            | Act::AllowEncodedSlashes
+            | Act::UserDir
+            | Act::VirtualDocumentRoot
+            | Act::Alias
+            | Act::ScriptAlias
+            | Act::AliasMatch
+            | Act::ScriptAliasMatch
+            | Act::ProxyPass
+            | Act::ProxyPassMatch => {
                 return self.server_directive(node, directive, &words);
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
@@ -59,7 +73,11 @@ impl Builder<'_, '_> {
             }
             Act::SetEnvIf | Act::SetEnvIfNoCase | Act::BrowserMatch => self.env_doubt = true,
             Act::NameVirtualHost => {
-                self.warn(node, "no-effect", "NameVirtualHost has no effect and will be removed in the next release".into());
+                self.warn(
+                    node,
+                    "no-effect",
+                    "NameVirtualHost has no effect and will be removed in the next release".into(),
+                );
             }
             Act::Options => {
                 let allowed = self.reader.allowed.map(|_| self.allowed_options());
@@ -119,7 +137,8 @@ impl Builder<'_, '_> {
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
                 let exempt = two.as_deref() == Some(b"!");
-                let from = if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
+                let from =
+                    if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
                 if !exempt {
                     server.proxied.push((from, origin));
                 }
@@ -196,7 +215,11 @@ impl Builder<'_, '_> {
                 list.push(word.clone());
             } else {
                 let name = String::from_utf8_lossy(word).into_owned();
-                self.warn(node, "unknown-directive", format!("Discarding unrecognized directive `{name}' in AllowOverrideList"));
+                self.warn(
+                    node,
+                    "unknown-directive",
+                    format!("Discarding unrecognized directive `{name}' in AllowOverrideList"),
+                );
             }
         }
         self.core()?.allow_list = Some(list);
@@ -352,7 +375,9 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
 }
 
 fn from(legacy: &mut LegacyAccess, act: Act, words: &[Box<[u8]>]) -> Done {
-    let Some((first, rest)) = words.split_first() else { return Err("allow and deny must be followed by 'from'".into()) };
+    let Some((first, rest)) = words.split_first() else {
+        return Err("allow and deny must be followed by 'from'".into());
+    };
     if !first.eq_ignore_ascii_case(b"from") {
         return Err("allow and deny must be followed by 'from'".into());
     }
@@ -379,8 +404,11 @@ fn remove(list: &mut ByExtension, words: &[Box<[u8]>]) {
 fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Done {
     let mut words = Words::new(args);
     let code = words.word();
-    let status = std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
-    let Some(status) = status else { return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code))) };
+    let status =
+        std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
+    let Some(status) = status else {
+        return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code)));
+    };
     let quoted = matches!(words.rest().first(), Some(b'"'));
     let what = words.word();
     let page = match &*what {

@@ -226,7 +226,13 @@ impl Builder<'_, '_> {
         }
     }
 
-    pub fn push_context(&mut self, kind: Kind, act: Act, node: &Node, section: Option<Section>) -> std::result::Result<(), String> {
+    pub fn push_context(
+        &mut self,
+        kind: Kind,
+        act: Act,
+        node: &Node,
+        section: Option<Section>,
+    ) -> std::result::Result<(), String> {
         if self.stack.len() > MAX_NESTING {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
@@ -321,7 +327,9 @@ impl Builder<'_, '_> {
                     server.addresses.push(address);
                 }
                 super::vhost::Parsed::Name(name) => {
-                    let text = format!("Could not resolve host name {name} -- ignoring! Names are not looked up: write the address");
+                    let text = format!(
+                        "Could not resolve host name {name} -- ignoring! Names are not looked up: write the address"
+                    );
                     self.warn(node, "unresolved-name", text);
                 }
                 super::vhost::Parsed::Wrong => return Err("The address or port is invalid".into()),
@@ -400,4 +408,3 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
     all.iter_mut().for_each(Server::finish);
     all
 }
-

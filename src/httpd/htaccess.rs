@@ -1,12 +1,12 @@
 //! `.htaccess`: read for every request, as httpd does (facts ).
 
+use super::Layer;
 use super::build;
 use super::lines;
 use super::reader::{Allowed, Reader};
 use super::resolve::Engine;
 use super::section::{AllowOverride, Matcher, Section, options};
 use super::walk::{Denied, path_of};
-use super::Layer;
 use crate::origin::Origin;
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -37,7 +37,10 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
             query = new_query;
             handler = new_handler;
             if !pass_through && !new.starts_with(b"/") {
-                return Mapped::Answer { status: 400, because: "a RewriteRule made a path without a leading slash".into() };
+                return Mapped::Answer {
+                    status: 400,
+                    because: "a RewriteRule made a path without a leading slash".into(),
+                };
             }
             if !pass_through {
                 let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
@@ -49,9 +52,14 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
             let because = format!("{origin}: RewriteRule redirects");
             return Mapped::Redirect { status, to: Some(to), because };
         }
-        Rewritten::Status(status, origin) => return Mapped::Answer { status, because: format!("{origin}: RewriteRule") },
+        Rewritten::Status(status, origin) => {
+            return Mapped::Answer { status, because: format!("{origin}: RewriteRule") };
+        }
         Rewritten::Proxied(origin) => {
-            return Mapped::Answer { status: 502, because: format!("{origin}: RewriteRule passes it to another server") };
+            return Mapped::Answer {
+                status: 502,
+                because: format!("{origin}: RewriteRule passes it to another server"),
+            };
         }
     }
     for server in engine.layers(server) {
@@ -192,7 +200,8 @@ fn user_directory(engine: &Engine<'_>, pattern: &[u8], name: &[u8]) -> Option<Ve
     }
     // A relative one is below the user's home, which the system's user table knows.
     let table = engine.files.read(path_of(b"/etc/passwd")).ok()?;
-    let line = table.split(|&b| b == b'\n').find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":")))?;
+    let line =
+        table.split(|&b| b == b'\n').find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":")))?;
     let home = line.split(|&b| b == b':').nth(5)?;
     Some([home, b"/", pattern].concat())
 }
@@ -250,4 +259,3 @@ fn interpolate(text: &[u8], name: &[u8], parts: &[&[u8]], out: &mut Vec<u8>) -> 
     out.extend_from_slice(&piece);
     Some(used)
 }
-

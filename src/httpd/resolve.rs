@@ -134,4 +134,3 @@ pub(super) fn run(engine: &Engine<'_>, server: usize, asked: &Asked<'_>, walked:
         notes: Vec::new(),
     }
 }
-

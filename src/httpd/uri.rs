@@ -48,7 +48,8 @@ pub(super) enum Slashes {
 type Split<'a> = (Option<Vec<u8>>, &'a [u8]);
 
 fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
-    let scheme = memchr::memmem::find(target, b"://").filter(|&at| at > 0 && target[..at].iter().all(u8::is_ascii_alphanumeric));
+    let scheme =
+        memchr::memmem::find(target, b"://").filter(|&at| at > 0 && target[..at].iter().all(u8::is_ascii_alphanumeric));
     let Some(scheme) = scheme else { return Ok((None, target)) };
     let rest = &target[scheme + 3..];
     let end = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());

@@ -33,10 +33,22 @@ pub(super) struct Visit<'c, 't> {
 
 /// What came of a pass.
 pub(super) enum Outcome<'c, 't> {
-    Run { run: Run, walked: Walked<'c> },
+    Run {
+        run: Run,
+        walked: Walked<'c>,
+    },
     /// Another URI answers.
-    Again { next: Visit<'c, 't>, walked: Option<Walked<'c>> },
-    Answer { status: u16, because: String, location: Option<Vec<u8>>, page: Option<Box<[u8]>>, walked: Option<Walked<'c>> },
+    Again {
+        next: Visit<'c, 't>,
+        walked: Option<Walked<'c>>,
+    },
+    Answer {
+        status: u16,
+        because: String,
+        location: Option<Vec<u8>>,
+        page: Option<Box<[u8]>>,
+        walked: Option<Walked<'c>>,
+    },
 }
 
 impl<'c, 't> Outcome<'c, 't> {
@@ -192,7 +204,9 @@ impl<'c, 't> Visit<'c, 't> {
         for section in walked.sections.iter().rev() {
             // A server's own redirects were looked at before mapping.
             let section = section.get();
-            let Some(core) = section.core.as_ref().filter(|_| !matches!(section.layer, Layer::Server | Layer::VirtualHost)) else {
+            let Some(core) =
+                section.core.as_ref().filter(|_| !matches!(section.layer, Layer::Server | Layer::VirtualHost))
+            else {
                 continue;
             };
             match mapping::redirect(&core.redirects, &self.uri, self.query.as_deref()) {
@@ -224,11 +238,18 @@ impl<'c, 't> Visit<'c, 't> {
             Rewritten::Status(status, origin) => {
                 Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
             }
-            Rewritten::Proxied(origin) => {
-                Some(self.answer(502, format!("{origin}: RewriteRule passes it to another server"), walked, bare.clone()))
-            }
+            Rewritten::Proxied(origin) => Some(self.answer(
+                502,
+                format!("{origin}: RewriteRule passes it to another server"),
+                walked,
+                bare.clone(),
+            )),
             Rewritten::Redirect { to, status, origin } => {
-                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() { to } else { self.uri_of(&directory, config.base.as_deref(), &to) };
+                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() {
+                    to
+                } else {
+                    self.uri_of(&directory, config.base.as_deref(), &to)
+                };
                 Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
             }
             Rewritten::Path { path, query, end, handler, .. } => {
@@ -236,7 +257,8 @@ impl<'c, 't> Visit<'c, 't> {
                     self.handler = handler.or(self.handler.take());
                     return None;
                 }
-                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
+                let uri =
+                    if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
                 if uri == self.uri && query == self.query {
                     return None;
                 }
@@ -280,7 +302,8 @@ impl<'c, 't> Visit<'c, 't> {
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
         let mut worst: Option<(u16, String, Option<Vec<u8>>)> = None;
         for name in names.iter().filter(|_| has_dir) {
-            let target = if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
+            let target =
+                if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
             match self.sub(&target, &bare, notes) {
                 Some(Outcome::Answer { status, because, location, .. }) if status != 404 => {
                     if (300..400).contains(&status) {
@@ -303,7 +326,12 @@ impl<'c, 't> Visit<'c, 't> {
             if walked.options & options::INDEXES != 0 {
                 return self.answer(200, "mod_autoindex lists the directory; no program runs".into(), &walked, bare);
             }
-            return self.answer(403, "the directory has no index file, and Options does not allow Indexes".into(), &walked, bare);
+            return self.answer(
+                403,
+                "the directory has no index file, and Options does not allow Indexes".into(),
+                &walked,
+                bare,
+            );
         }
         self.answer(404, "the directory has no index file".into(), &walked, bare)
     }
@@ -313,7 +341,8 @@ impl<'c, 't> Visit<'c, 't> {
         let mut next = self.other(target)?;
         next.depth = self.depth + 1;
         if next.depth > MAX_DEPTH {
-            let because = format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
+            let because =
+                format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
             return Some(Outcome::Answer { status: 500, because, location: None, page: None, walked: None });
         }
         if next.query.is_none() {
@@ -375,12 +404,22 @@ impl<'c, 't> Visit<'c, 't> {
             }
         }
         if found == Found::Missing {
-            return self.answer(404, format!("{} does not exist", String::from_utf8_lossy(&walked.filename)), &walked, bare);
+            return self.answer(
+                404,
+                format!("{} does not exist", String::from_utf8_lossy(&walked.filename)),
+                &walked,
+                bare,
+            );
         }
         let accept = cores().find_map(|core| core.path_info).flatten();
         let program = handler.is_some() && handler.as_deref() != Some(b"default-handler");
         if !walked.path_info.is_empty() && !accept.unwrap_or(program) {
-            return self.answer(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)".into(), &walked, bare);
+            return self.answer(
+                404,
+                "the URI goes on behind a file that takes no path (AcceptPathInfo)".into(),
+                &walked,
+                bare,
+            );
         }
         Outcome::Run { run: self.made(&walked), walked: bare }
     }
@@ -402,7 +441,10 @@ fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Ve
 type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
 
 /// The last extension of a file name that has a meaning.
-fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(filename: &[u8], inner_first: impl Fn() -> I) -> Option<&'a [u8]> {
+fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(
+    filename: &[u8],
+    inner_first: impl Fn() -> I,
+) -> Option<&'a [u8]> {
     let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
     extensions.reverse();
@@ -440,7 +482,13 @@ impl Facts for Visit<'_, '_> {
             b"SERVER_ADDR" => asked.address?.to_vec(),
             b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
             b"HTTPS" => b"off".to_vec(),
-            b"IS_SUBREQ" => if self.depth > 0 { b"true".to_vec() } else { b"false".to_vec() },
+            b"IS_SUBREQ" => {
+                if self.depth > 0 {
+                    b"true".to_vec()
+                } else {
+                    b"false".to_vec()
+                }
+            }
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
             b"HTTP_COOKIE" => return header(b"Cookie"),

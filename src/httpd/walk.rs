@@ -95,8 +95,15 @@ pub(super) fn directories<'c>(
         return Ok(same);
     }
     let servers = [Some(engine.main()), engine.host(server)];
-    let mut walk =
-        Walk { engine, servers, sections: Vec::with_capacity(8), options: options::FOLLOW, allow: None, allow_list: None, wild: [0, 0] };
+    let mut walk = Walk {
+        engine,
+        servers,
+        sections: Vec::with_capacity(8),
+        options: options::FOLLOW,
+        allow: None,
+        allow_list: None,
+        wild: [0, 0],
+    };
     for server in servers.into_iter().flatten() {
         walk.add(Ref::Conf(&server.section));
     }
@@ -152,7 +159,8 @@ impl<'c> Walk<'_, 'c> {
                 state = step(state, byte);
             }
             state = step(state, b'/');
-            let trusted = initial != Found::Missing && self.options & (options::FOLLOW | options::OWNER) == options::FOLLOW;
+            let trusted =
+                initial != Found::Missing && self.options & (options::FOLLOW | options::OWNER) == options::FOLLOW;
             if !trusted && !known {
                 let kind = self.look(&filename[..next], notes)?;
                 if kind != Found::Directory {
@@ -253,7 +261,10 @@ impl<'c> Walk<'_, 'c> {
         };
         if files.is_symlink(path) {
             if self.options & options::OWNER != 0 && self.options & options::FOLLOW == 0 {
-                notes.push(format!("{} is a link: SymLinksIfOwnerMatch asks for owners, which are not compared", path.display()));
+                notes.push(format!(
+                    "{} is a link: SymLinksIfOwnerMatch asks for owners, which are not compared",
+                    path.display()
+                ));
             } else if self.options & options::FOLLOW == 0 {
                 return Err(link_denied(path));
             }
@@ -261,13 +272,18 @@ impl<'c> Walk<'_, 'c> {
         match kind {
             Kind::File => Ok(Found::File),
             Kind::Directory => Ok(Found::Directory),
-            Kind::Other => Err(Denied { status: 403, because: format!("{} is not a file or directory", path.display()) }),
+            Kind::Other => {
+                Err(Denied { status: 403, because: format!("{} is not a file or directory", path.display()) })
+            }
         }
     }
 }
 
 fn link_denied(path: &Path) -> Denied {
-    Denied { status: 403, because: format!("{} is a symbolic link, and Options does not allow FollowSymLinks", path.display()) }
+    Denied {
+        status: 403,
+        because: format!("{} is a symbolic link, and Options does not allow FollowSymLinks", path.display()),
+    }
 }
 
 fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {

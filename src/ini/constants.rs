@@ -2,18 +2,35 @@
 
 use crate::version::PhpVersion;
 
-/// Name and text of each constant that a version knows.
+/// One line each: name, first and last version, text, with a tab between. Names of all versions stand together.
+const TABLE: &str = include_str!("constants.tsv");
+
+/// How many slots the index has: a power of two, several times the lines.
+const SLOTS: usize = 1024;
+
+/// Where each line of the table begins, plus one, by the hash of its name; 0: a free slot.
+static INDEX: [u16; SLOTS] = index();
+
+/// Name and text of each constant that a version knows. `TRUE`, `FALSE` and `NULL` are not among them: they are known
+/// in any letter case, and need no looking up.
 pub fn all(version: PhpVersion) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
-    rows().filter(move |row| row.since <= version && version <= row.until).map(|row| (row.name, row.text))
+    TABLE.lines().filter_map(row).filter(move |row| row.is_known_to(version)).map(|row| (row.name, row.text))
 }
 
 /// The text of a constant; `None`: the version has no such constant.
 pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
-    // The names begin with a capital and are not short; most words in a value are neither.
-    if name.len() < 4 || !name[0].is_ascii_uppercase() {
-        return None;
+    let mut slot = hash(name, 0, name.len());
+    loop {
+        let start = usize::from(INDEX[slot]).checked_sub(1)?;
+        let line = &TABLE.as_bytes()[start..];
+        if line.starts_with(name) && line.get(name.len()) == Some(&b'\t') {
+            let row = TABLE.get(start..)?.lines().next().and_then(row)?;
+            if row.is_known_to(version) {
+                return Some(row.text);
+            }
+        }
+        slot = (slot + 1) % SLOTS;
     }
-    all(version).find(|(known, _)| *known == name).map(|(_, text)| text)
 }
 
 struct Row {
@@ -23,17 +40,50 @@ struct Row {
     text: &'static [u8],
 }
 
-/// One line each: name, first and last version, text, with a tab between.
-const TABLE: &str = include_str!("constants.tsv");
+impl Row {
+    fn is_known_to(&self, version: PhpVersion) -> bool {
+        self.since <= version && version <= self.until
+    }
+}
 
-fn rows() -> impl Iterator<Item = Row> {
-    TABLE.lines().filter_map(|line| {
-        let mut fields = line.split('\t');
-        let name = fields.next()?.as_bytes();
-        let since = PhpVersion::from_text(fields.next()?)?;
-        let until = PhpVersion::from_text(fields.next()?)?;
-        let text = fields.next()?;
-        let text = if text == "\\n" { "\n" } else { text };
-        Some(Row { name, since, until, text: text.as_bytes() })
-    })
+fn row(line: &'static str) -> Option<Row> {
+    let mut fields = line.split('\t');
+    let name = fields.next()?.as_bytes();
+    let since = PhpVersion::from_text(fields.next()?)?;
+    let until = PhpVersion::from_text(fields.next()?)?;
+    let text = fields.next()?;
+    let text = if text == "\\n" { "\n" } else { text };
+    Some(Row { name, since, until, text: text.as_bytes() })
+}
+
+/// A slot for a name: good enough to tell its length, its ends and its middle apart.
+const fn hash(text: &[u8], start: usize, end: usize) -> usize {
+    let len = end - start;
+    if len == 0 {
+        return 0;
+    }
+    let (first, middle, last) = (text[start] as usize, text[start + len / 2] as usize, text[end - 1] as usize);
+    (len.wrapping_mul(0x2F5) ^ first.wrapping_mul(0x1D) ^ middle.wrapping_mul(0x65) ^ last.wrapping_mul(0xFB)) % SLOTS
+}
+
+const fn index() -> [u16; SLOTS] {
+    let text = TABLE.as_bytes();
+    let mut index = [0; SLOTS];
+    let mut start = 0;
+    while start < text.len() {
+        let mut end = start;
+        while text[end] != b'\t' {
+            end += 1;
+        }
+        let mut slot = hash(text, start, end);
+        while index[slot] != 0 {
+            slot = (slot + 1) % SLOTS;
+        }
+        index[slot] = start as u16 + 1;
+        while text[end] != b'\n' {
+            end += 1;
+        }
+        start = end + 1;
+    }
+    index
 }

@@ -9,6 +9,7 @@ mod joined;
 mod lexer;
 pub mod number;
 mod pieces;
+mod quantity;
 mod quoted;
 mod scan;
 mod token;

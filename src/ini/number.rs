@@ -1,9 +1,9 @@
-//! How PHP reads the text of a value as an integer, a boolean or a quantity.
+//! How PHP reads the text of a value as an integer or a boolean. Quantities have a file of their own.
 
-use crate::version::PhpVersion;
+pub use super::quantity::{Quantity, quantity};
 
 /// White space for C's `isspace` in the C locale.
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | 9..=13)
 }
 
@@ -31,13 +31,4 @@ pub fn int_prefix(text: &[u8]) -> i64 {
 pub fn boolean(text: &[u8]) -> bool {
     let word = |word: &[u8]| text.eq_ignore_ascii_case(word);
     word(b"true") || word(b"yes") || word(b"on") || int_prefix(text) as i32 != 0
-}
-
-/// A number with an optional multiplier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quantity {
-    /// The number, in the unit of whoever asks: bytes for `memory_limit`, seconds for `max_input_time`.
-    pub value: i64,
-    /// PHP's warning, `Invalid quantity …`; a directive's name goes before it (I-102).
-    pub warning: Option<String>,
 }

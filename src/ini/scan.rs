@@ -270,7 +270,9 @@ impl<'t, 'o> Scanner<'t, 'o> {
         if one && (kinds & NUMERIC == 0 || !super::bytes::is_number(value)) {
             return Some((Value::Text(value), at));
         }
-        one.then(|| (typed::number(value, text.get(end)).unwrap_or(Value::Text(value)), at))
+        // From 8.3 on, PHP looks at a copy of the number, with nothing behind it.
+        let next = if self.lexer.dialect == Dialect::Php83 { None } else { text.get(end) };
+        one.then(|| (typed::number(value, next).unwrap_or(Value::Text(value)), at))
     }
 
     fn word_value(&self, word: Word) -> Value<'t> {

@@ -99,6 +99,7 @@ pub fn value_json(value: Value<'_>, form: Bytes) -> Json {
         Value::Bool(value) => json!(value),
         Value::Null => Json::Null,
         Value::Int(value) => json!(value),
+        Value::Float(value) if value.is_infinite() => json!({ "inf": 1 }),
         Value::Float(value) => match form {
             Bytes::Latin1 => json!(value),
             Bytes::Base64 => json!({ "f": value }),

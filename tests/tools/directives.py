@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes src/config/directives.tsv and src/config/constants.tsv from the recorded answers of real PHP.
+"""Writes src/config/directives.tsv from the recorded answers of real PHP.
 
     python3 tests/tools/directives.py
 
-Access levels, defaults and presence come from tests/conformance/php/directives.json; tests/config_directives.rs holds
-the written files against it. The kind of check is not in that file: it is written down here, as phpinfo() shows it
+Access levels, defaults and presence come from tests/conformance/php/directives.json; tests/config_defaults.rs holds
+the written file against it. The kind of check is not in that file: it is written down here, as phpinfo() shows it
 (On and Off: a boolean) and as facts I-100 ... I-183 have it.
 """
 import json
@@ -44,13 +44,19 @@ user_ini.cache_ttl xmlrpc_error_number zend.max_allowed_stack_size zend.reserved
 zlib.output_compression_level
 """.split()
 
+# Quantities that a native 8.2 refuses when they are negative.
+COUNT = "fiber.stack_size max_input_nesting_level max_input_vars session.cookie_lifetime".split()
+
 KIND = {
     "memory_limit": "memory", "max_memory_limit": "memory", "zend.assertions": "assertions",
     "output_buffering": "buffering", "zlib.output_compression": "switch", "display_errors": "display",
     "precision": "precision", "serialize_precision": "precision",
     "arg_separator.input": "filled", "arg_separator.output": "filled", "include_path": "filled",
-    "session.name": "name",
+    "variables_order": "filled", "session.name": "name", "session.sid_length": "sid_length",
+    "session.sid_bits_per_character": "sid_bits", "syslog.filter": "syslog_filter",
+    "zend.exception_string_param_max_len": "natural",
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
+    **dict.fromkeys(COUNT, "count"),
 }
 
 # Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
@@ -106,34 +112,4 @@ def directives():
     write(OUT / "directives.tsv", header, [rows[name] for name in sorted(rows, key=str.encode)])
 
 
-def constant(value):
-    if value is True:
-        return "=1"
-    if value is False or value is None:
-        return "="
-    if isinstance(value, (int, float)) and abs(value) > 2**53:  # JSON numbers of that size have lost their last digits
-        return "=9223372036854775807" if value > 0 else "=-9223372036854775808"
-    return "=" + str(value).replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def constants():
-    versions = json.loads((DATA / "php/directives.json").read_text())["versions"]
-    native = json.loads((DATA / "ini/constants.json").read_text())["constants"]
-    tables = {}
-    for version, data in versions.items():
-        # Paths and the like differ from build to build: the native 8.2 build is the model for all of them.
-        own = {n: v for n, v in data["core_constants"].items() if n.startswith(("E_", "PHP_V", "PHP_M", "PHP_R"))
-               and n not in ("PHP_MANDIR", "PHP_MAXPATHLEN")}
-        added = {n: v for n, v in data["core_constants"].items() if n not in native}
-        gone = {n for n in native if n.startswith(("E_", "PHP_OUTPUT_HANDLER_", "UPLOAD_ERR_"))
-                and n not in data["core_constants"]}
-        tables[version] = {n: v for n, v in {**native, **added, **own}.items() if n not in gone}
-    tables["8.2"] = native
-    names = sorted({n for t in tables.values() for n in t})
-    rows = [(n, [constant(t[n]) if n in t else "-" for t in tables.values()]) for n in names]
-    header = "# Written by tests/tools/directives.py: the constants known while php.ini is read, for 7.4 ... 8.5.\n"
-    write(OUT / "constants.tsv", header, rows)
-
-
 directives()
-constants()

@@ -1,0 +1,255 @@
+//! What the command takes. The texts here are its help, its manual page and its completions.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Why is this PHP setting in force?
+///
+/// outlive reads php.ini, httpd.conf, .htaccess, .user.ini and FPM pool files as PHP and Apache do, and says which
+/// value of a directive is in force for a request, which line put it there, and why every other line lost. Neither PHP
+/// nor Apache needs to be installed.
+#[derive(Debug, Parser)]
+#[command(name = "outlive", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  outlive get max_execution_time --php-ini /etc/php/8.2/fpm/php.ini
+  outlive explain memory_limit --httpd-conf /etc/apache2/apache2.conf --url http://example.org/shop/
+  outlive explain memory_limit --fpm-pool /etc/php/8.2/fpm/pool.d/www.conf --file /srv/www/index.php
+  outlive check --php-ini php.ini
+
+Exit status: 0 fine; 1 the answer is no, or problems were found; 2 the call or a file could not be used.";
+
+/// The commands
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the values in force
+    Get(NamesArgs),
+    /// Tell why a value is in force: every line that had a say, weakest first
+    Explain(NamesArgs),
+    /// Print every directive with its value and where it comes from
+    Dump(DumpArgs),
+    /// Find what PHP or Apache would silently read differently from what was meant
+    Check(CheckArgs),
+    /// Read ini texts as PHP does
+    Ini {
+        /// What to do with them
+        #[command(subcommand)]
+        command: IniCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// The commands for ini texts
+#[derive(Debug, Subcommand)]
+pub enum IniCommand {
+    /// Print what PHP's parse_ini_file says of each file, as one line of JSON per file
+    Parse(ParseArgs),
+}
+
+/// `get` and `explain`
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// The directives
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<OsString>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `dump`
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    /// Only those that differ from the built-in default
+    #[arg(long)]
+    pub changed: bool,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// As --format json
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// How `dump` prints
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for people
+    Table,
+    /// A php.ini that sets the same values
+    Ini,
+    /// JSON
+    Json,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Also say where plain-INI tools read the files differently from PHP
+    #[arg(long)]
+    pub portable: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `ini parse`
+#[derive(Debug, Args)]
+pub struct ParseArgs {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The scanner mode
+    #[arg(long, value_enum, default_value_t = Mode::Normal)]
+    pub mode: Mode,
+    /// The PHP version that is the model
+    #[arg(long, value_name = "V", default_value = "8.2")]
+    pub php_version: String,
+    /// A variable that ${NAME} finds
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+    /// Let ${NAME} see this process's environment
+    #[arg(long)]
+    pub process_env: bool,
+    /// A constant besides the core ones
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub constant: Vec<OsString>,
+    /// A configuration entry, which ${NAME} finds first
+    #[arg(short = 'd', value_name = "NAME=VALUE")]
+    pub define: Vec<OsString>,
+}
+
+/// Scanner modes
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Constants, operators, ${}; every value is text
+    Normal,
+    /// Values as they stand
+    Raw,
+    /// As normal, with booleans, null and numbers typed
+    Typed,
+}
+
+/// Where to read from
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Where to read from")]
+pub struct SourceArgs {
+    /// One php.ini
+    #[arg(long, value_name = "FILE", conflicts_with = "php_ini_search")]
+    pub php_ini: Option<PathBuf>,
+    /// Look for php.ini as PHP does: PHPRC, then --php-ini-path; scan directories too
+    #[arg(long)]
+    pub php_ini_search: bool,
+    /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
+    #[arg(long, value_name = "DIR", requires = "php_ini_search")]
+    pub php_ini_path: Option<PathBuf>,
+    /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
+    #[arg(long, value_name = "DIRS")]
+    pub scan_dir: Option<OsString>,
+    /// Apache's main configuration file
+    #[arg(long, value_name = "FILE")]
+    pub httpd_conf: Option<PathBuf>,
+    /// What Apache's relative paths start from (httpd -d)
+    #[arg(long, value_name = "DIR", requires = "httpd_conf")]
+    pub server_root: Option<PathBuf>,
+    /// Define a name for <IfDefine> and ${NAME} (httpd -D)
+    #[arg(short = 'D', value_name = "NAME[=VALUE]")]
+    pub define: Vec<OsString>,
+    /// Apache's version, for <IfVersion>
+    #[arg(long, value_name = "V", requires = "httpd_conf")]
+    pub httpd_version: Option<String>,
+    /// A directive before Apache's main file (httpd -C)
+    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    pub httpd_before: Vec<OsString>,
+    /// A directive after Apache's main file (httpd -c)
+    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    pub httpd_after: Vec<OsString>,
+    /// An FPM pool file, or php-fpm.conf
+    #[arg(long, value_name = "FILE")]
+    pub fpm_pool: Option<PathBuf>,
+    /// The pool in it; the first one if not given
+    #[arg(long, value_name = "NAME", requires = "fpm_pool")]
+    pub pool: Option<OsString>,
+    /// Set a directive as php -d does
+    #[arg(short = 'd', value_name = "NAME[=VALUE]")]
+    pub set: Vec<OsString>,
+    /// What the web server hands to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
+    #[arg(long, value_name = "PARAM=TEXT")]
+    pub fastcgi_param: Vec<OsString>,
+    /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, what the files suggest
+    #[arg(long, value_name = "NAME")]
+    pub sapi: Option<OsString>,
+    /// The PHP version that is the model: 7.4 to 8.5
+    #[arg(long, value_name = "V", default_value = "8.2")]
+    pub php_version: String,
+    /// A variable that ${NAME} finds
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+    /// Let ${NAME}, PHPRC and PHP_INI_SCAN_DIR come from this process's environment
+    #[arg(long)]
+    pub process_env: bool,
+}
+
+/// Which request
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Which request")]
+pub struct RequestArgs {
+    /// Scheme, host, port and path at once
+    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "uri"])]
+    pub url: Option<OsString>,
+    /// The host that is asked for
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<OsString>,
+    /// The local port
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// The local address
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<OsString>,
+    /// Path and query
+    #[arg(long, value_name = "PATH")]
+    pub uri: Option<OsString>,
+    /// The method
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<OsString>,
+    /// The protocol
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<OsString>,
+    /// The file served, where it does not follow from DocumentRoot or Alias
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<OsString>,
+    /// The document root, for .user.ini
+    #[arg(long, value_name = "DIR")]
+    pub document_root: Option<OsString>,
+    /// The client's address
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<OsString>,
+    /// A request header
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<OsString>,
+}

@@ -1,0 +1,110 @@
+//! What the texts say and PHP does not hear.
+
+use super::{note, place, warning};
+use outlive::PhpVersion;
+use outlive::config::{Config, Sapi};
+use outlive::diagnostic::Diagnostic;
+use outlive::files::{Disk, Files, Kind};
+use outlive::ini::{self, Event};
+use outlive::origin::Origin;
+use outlive::target::Target;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Names do not matter here, so none are known.
+struct Nothing(PhpVersion);
+
+impl ini::Lookup for Nothing {
+    fn variable(&self, _name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        ini::constants::get(self.0, name).map(Cow::Borrowed)
+    }
+}
+
+/// Every statement of a text, with its line, as far as PHP reads it.
+pub fn statements(version: PhpVersion, text: &[u8], visit: &mut dyn FnMut(Event<'_>, u32)) {
+    let lookup = Nothing(version);
+    let options = ini::Options { mode: ini::Mode::Normal, version, stop_at_nul: false, lookup: &lookup };
+    // Syntax errors are among the configuration's own diagnostics.
+    let _ = ini::scan(text, &options, &mut |event, line| {
+        visit(event, line);
+        ControlFlow::Continue(())
+    });
+}
+
+/// Looks at every php.ini text.
+pub fn check(config: &Config, found: &mut Vec<Diagnostic>) {
+    for (_, file, text) in config.ini_files() {
+        let mut special: Option<String> = None;
+        statements(config.php_version(), text, &mut |event, line| match event {
+            Event::Section { name } => section(config, name, &mut special, place(file, line), found),
+            Event::Bare { key } => bare(key, file, line, found),
+            _ => {}
+        });
+    }
+}
+
+/// `[PATH=]` and `[HOST=]` count under CGI and FPM only, and last to the end of the file.
+fn section(config: &Config, name: &[u8], special: &mut Option<String>, origin: Origin, found: &mut Vec<Diagnostic>) {
+    let shown = crate::text::shown(name);
+    let is_special =
+        name.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"PATH") || word.eq_ignore_ascii_case(b"HOST"));
+    if is_special {
+        if matches!(config.sapi(), Sapi::Apache | Sapi::Cli | Sapi::CliServer) {
+            let sapi = config.sapi().name();
+            let message = format!("[{shown}] and what follows it have no effect: {sapi} does not use such sections");
+            found.push(warning("dead-section", origin, message));
+        }
+        *special = Some(shown);
+    } else if let Some(open) = special {
+        let message = format!(
+            "[{shown}] does not end [{open}]: what follows still belongs to it; move [{open}] to the end of the file"
+        );
+        found.push(warning("section-goes-on", origin, message));
+    }
+}
+
+/// A line without `=` does nothing.
+fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
+    let shown = crate::text::shown(key);
+    let first = key.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
+    if is(&["php_value", "php_flag", "php_admin_value", "php_admin_flag"]) {
+        let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
+        found.push(warning("apache-syntax", place(file, line), message));
+    } else if !key.is_empty() && !key.starts_with(b"#") {
+        let message = format!("`{shown}` has no `=`, so PHP passes over it; write {shown} = VALUE, or take it out");
+        found.push(note("no-value", place(file, line), message));
+    }
+}
+
+/// A `.user.ini` beside the program, where the SAPI does not read any.
+pub fn user_ini_unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>) {
+    if !matches!(config.sapi(), Sapi::Apache | Sapi::CliServer | Sapi::Cli) {
+        return;
+    }
+    let mapped = config.httpd().and_then(|httpd| match httpd.resolve(&Disk, target) {
+        Ok(outlive::httpd::Resolution::Run(run)) => Some(run.filename),
+        _ => None,
+    });
+    let Some(file) = target.filename.map(<[u8]>::to_vec).or(mapped) else { return };
+    let base = config.base();
+    let name = base.get(b"user_ini.filename").filter(|name| !name.is_empty()).unwrap_or(b".user.ini");
+    for dir in Path::new(OsStr::from_bytes(&file)).ancestors().skip(1) {
+        let path = dir.join(OsStr::from_bytes(name));
+        if Disk.kind(&path).is_ok_and(|kind| kind == Kind::File) {
+            let origin = Origin { file: Some(path.as_os_str().as_bytes().into()), line: 0 };
+            let sapi = config.sapi().name();
+            let message =
+                format!("this file has no effect: {sapi} does not read it, only CGI and FPM do; use .htaccess");
+            found.push(warning("wrong-sapi", origin, message));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `outlive dump`
+
+use crate::args::{DumpArgs, Format};
+use crate::output::{Answer, DIM, Problem, STRONG, width};
+use crate::{get, json, load, text};
+use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
+use std::fmt::Write;
+
+/// One line of the dump.
+struct Row<'a> {
+    directive: &'a Directive,
+    entry: Entry<'a>,
+    winner: Step,
+}
+
+/// Prints every directive.
+pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
+    let config = load::config(&args.source)?;
+    let format = if args.json { Format::Json } else { args.format };
+    let settings = match load::outcome(&config, &args.request)? {
+        Outcome::Run(settings) => settings,
+        answer => return Ok(get::answered(&answer, format == Format::Json)),
+    };
+    let rows = rows(&settings, args.changed);
+    Ok(match format {
+        Format::Json => Answer::raw(as_json(&rows)),
+        Format::Ini => Answer::raw(as_ini(&rows)),
+        Format::Table => Answer::text(as_table(&rows)),
+    })
+}
+
+fn rows(settings: &Settings, changed: bool) -> Vec<Row<'_>> {
+    let all = settings.each().filter(|(directive, entry)| {
+        !changed || entry.value != directive.default().unwrap_or_default() || entry.locked
+    });
+    let rows = all.filter_map(|(directive, entry)| {
+        let trail = settings.explain(directive.name())?.trail;
+        let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
+        Some(Row { directive, entry, winner })
+    });
+    rows.collect()
+}
+
+fn as_json(rows: &[Row<'_>]) -> String {
+    let mut out = String::new();
+    let mut object = json::Object::new(&mut out);
+    for row in rows {
+        let mut inner = json::Object::new(object.key(row.directive.name()));
+        inner.text("value", row.entry.value);
+        inner.text("global", row.entry.global);
+        inner.plain("access", row.entry.access.0);
+        inner.plain("locked", row.entry.locked);
+        inner.text("layer", row.winner.layer.name().as_bytes());
+        inner.maybe("file", row.winner.origin.file.as_deref());
+        inner.plain("line", json::line(row.winner.origin.line));
+        inner.end();
+    }
+    object.end();
+    out.push('\n');
+    out
+}
+
+/// A php.ini that PHP reads back to the same values.
+fn as_ini(rows: &[Row<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for row in rows {
+        if row.winner.layer != Layer::BuiltIn {
+            out.extend_from_slice(format!("; {}\n", place(&row.winner)).as_bytes());
+        }
+        out.extend_from_slice(row.directive.name());
+        out.extend_from_slice(b" = \"");
+        for &byte in row.entry.value {
+            if matches!(byte, b'"' | b'\\' | b'$') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        out.extend_from_slice(b"\"\n");
+    }
+    out
+}
+
+fn place(step: &Step) -> String {
+    if step.origin.file.is_some() {
+        format!("{}, {}", step.layer.name(), step.origin)
+    } else {
+        step.layer.name().to_owned()
+    }
+}
+
+fn as_table(rows: &[Row<'_>]) -> String {
+    let mut out = String::new();
+    let longest = |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.max().unwrap_or(0).clamp(5, most);
+    let name = longest(&mut rows.iter().map(|row| row.directive.name().len()), width() / 2);
+    let value = longest(&mut rows.iter().map(|row| row.entry.value.len()), width() / 3);
+    let _ = writeln!(out, "{STRONG}{:name$}  {:value$}  ORIGIN{STRONG:#}", "NAME", "VALUE");
+    for row in rows {
+        let shown = text::shown(row.entry.value);
+        let lock = if row.entry.locked { " (locked)" } else { "" };
+        let shown_name = text::shown(row.directive.name());
+        let _ = writeln!(out, "{shown_name:name$}  {shown:value$}  {DIM}{}{lock}{DIM:#}", place(&row.winner));
+    }
+    out
+}

@@ -1,0 +1,113 @@
+//! `outlive explain`
+
+use crate::args::NamesArgs;
+use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
+use crate::{get, json, load, meaning, suggest, text};
+use outlive::config::{Access, Explanation, Fate, Outcome, Settings, Step};
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+/// Tells why values are in force.
+pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
+    let config = load::config(&args.source)?;
+    let settings = match load::outcome(&config, &args.request)? {
+        Outcome::Run(settings) => settings,
+        answer => return Ok(get::answered(&answer, args.json)),
+    };
+    let mut status = 0;
+    let mut found = Vec::new();
+    for name in &args.names {
+        match settings.explain(name.as_bytes()) {
+            Some(explanation) => found.push(explanation),
+            None => {
+                status = 1;
+                let hint = suggest::did_you_mean(&config, name.as_bytes());
+                note(&format!("no such directive: {}{hint}", name.to_string_lossy()));
+            }
+        }
+    }
+    let mut out = String::new();
+    if args.json {
+        json::list(&mut out, &found, write_json);
+        out.push('\n');
+        return Ok(Answer::raw(out).with_status(status));
+    }
+    for (place, explanation) in found.iter().enumerate() {
+        if place > 0 {
+            out.push('\n');
+        }
+        story(&mut out, explanation, &settings);
+    }
+    Ok(Answer::text(out).with_status(status))
+}
+
+fn write_json(out: &mut String, explanation: &Explanation) {
+    let mut object = json::Object::new(out);
+    object.text("name", &explanation.name);
+    object.text("value", &explanation.value);
+    object.plain("access", explanation.access.0);
+    object.plain("locked", explanation.locked);
+    json::list(object.key(b"trail"), &explanation.trail, |out, step| {
+        let mut object = json::Object::new(out);
+        object.text("layer", step.layer.name().as_bytes());
+        object.maybe("file", step.origin.file.as_deref());
+        object.plain("line", json::line(step.origin.line));
+        object.text("raw", &step.raw);
+        object.text("value", &step.value);
+        object.text("fate", step.fate.words().as_bytes());
+        object.maybe("because", step.because.as_deref().map(str::as_bytes));
+        object.end();
+    });
+    object.end();
+}
+
+/// The value, what it means, who may change it; then every line, weakest first.
+fn story(out: &mut String, explanation: &Explanation, settings: &Settings) {
+    let name = text::shown(&explanation.name);
+    let meaning = settings.directive(&explanation.name).and_then(|directive| meaning::of(directive, settings));
+    let meaning = meaning.map_or_else(String::new, |meaning| format!("  {DIM}({meaning}){DIM:#}"));
+    let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{}{STRONG:#}{meaning}", text::value(&explanation.value));
+    let _ = writeln!(out, "  {DIM}{}{DIM:#}", who(explanation));
+    let layer_width = explanation.trail.iter().map(|step| step.layer.name().len()).max().unwrap_or_default();
+    for step in &explanation.trail {
+        line(out, step, layer_width);
+    }
+}
+
+/// Who may change the directive now.
+fn who(explanation: &Explanation) -> String {
+    let access = explanation.access;
+    if explanation.locked {
+        let lock = explanation.trail.iter().rfind(|step| step.locks);
+        let place = lock.map_or_else(String::new, |step| format!(" by {}", place(step)));
+        return format!("locked{place}: neither .htaccess, .user.ini nor the program can change it");
+    }
+    match (access.allows(Access::PERDIR), access.allows(Access::USER)) {
+        (true, true) => "can be changed everywhere, also by the program".to_owned(),
+        (true, false) => "can be changed in files, not by the program".to_owned(),
+        (false, true) => "can be changed in php.ini and by the program".to_owned(),
+        (false, false) => "can be changed in php.ini and by admin values only".to_owned(),
+    }
+}
+
+fn place(step: &Step) -> String {
+    if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() }
+}
+
+fn line(out: &mut String, step: &Step, width: usize) {
+    let (mark, style) = match step.fate {
+        Fate::InForce => ('>', GOOD),
+        Fate::Overridden => (' ', DIM),
+        Fate::Refused => ('x', BAD),
+    };
+    let written = if step.raw == step.value {
+        text::value(&step.value)
+    } else {
+        format!("{}  {DIM}written {}{DIM:#}", text::value(&step.value), text::shown(&step.raw))
+    };
+    let lock = if step.locks && step.fate != Fate::Refused { ", locks" } else { "" };
+    let _ = writeln!(out, "{style}{mark}{style:#} {:width$}  {written}", step.layer.name());
+    let origin = if step.origin.file.is_some() { format!("{}: ", step.origin) } else { String::new() };
+    let because = step.because.as_deref().map_or_else(String::new, |because| format!(": {because}"));
+    let _ = writeln!(out, "  {:width$}  {origin}{style}{}{lock}{style:#}{because}", "", step.fate.words());
+}

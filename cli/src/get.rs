@@ -1,0 +1,65 @@
+//! `outlive get`
+
+use crate::args::NamesArgs;
+use crate::output::{Answer, Problem, note};
+use crate::{json, load, suggest};
+use outlive::config::Outcome;
+use std::os::unix::ffi::OsStrExt;
+
+/// Prints the values in force.
+pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
+    let config = load::config(&args.source)?;
+    let settings = match load::outcome(&config, &args.request)? {
+        Outcome::Run(settings) => settings,
+        answer => return Ok(answered(&answer, args.json)),
+    };
+    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), settings.get(name.as_bytes()))).collect();
+    let mut status = 0;
+    for (name, _) in found.iter().filter(|(_, value)| value.is_none()) {
+        status = 1;
+        let hint = suggest::did_you_mean(&config, name);
+        note(&format!("no such directive: {}{hint}", String::from_utf8_lossy(name)));
+    }
+    if args.json {
+        let mut out = String::new();
+        let mut object = json::Object::new(&mut out);
+        for (name, value) in found {
+            json::maybe(object.key(name), value);
+        }
+        object.end();
+        out.push('\n');
+        return Ok(Answer::raw(out).with_status(status));
+    }
+    let mut out = Vec::new();
+    let alone = found.len() == 1;
+    for (name, value) in found {
+        let Some(value) = value else { continue };
+        if !alone {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b" = ");
+        }
+        out.extend_from_slice(value);
+        out.push(b'\n');
+    }
+    Ok(Answer::raw(out).with_status(status))
+}
+
+/// The server answers by itself: no program runs, and no value is in force.
+pub fn answered(outcome: &Outcome, as_json: bool) -> Answer {
+    let Outcome::Answer { status, because, location } = outcome else { return Answer::text("") };
+    if !as_json {
+        let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", String::from_utf8_lossy(to)));
+        note(&format!("no program runs for this request: the server answers {status}{to}: {because}"));
+        return Answer::text("").with_status(1);
+    }
+    let mut out = String::new();
+    let mut object = json::Object::new(&mut out);
+    object.plain("status", status);
+    object.text("because", because.as_bytes());
+    if let Some(location) = location {
+        object.text("location", location);
+    }
+    object.end();
+    out.push('\n');
+    Answer::raw(out).with_status(1)
+}

@@ -1,0 +1,199 @@
+//! From options to a configuration and a target.
+
+use crate::args::{RequestArgs, SourceArgs};
+use crate::output::Problem;
+use outlive::PhpVersion;
+use outlive::config::{Builder, Config, FastCgiParam, Outcome};
+use outlive::files::Disk;
+use outlive::target::Target;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
+
+/// `NAME=VALUE`, or `NAME` alone.
+pub fn pair(text: &OsStr) -> (&[u8], Option<&[u8]>) {
+    let bytes = text.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(at) => (&bytes[..at], Some(&bytes[at + 1..])),
+        None => (bytes, None),
+    }
+}
+
+/// `NAME=VALUE` and nothing less.
+pub fn full_pair<'a>(option: &str, text: &'a OsStr) -> Result<(&'a [u8], &'a [u8]), Problem> {
+    match pair(text) {
+        (name, Some(value)) if !name.is_empty() => Ok((name, value)),
+        _ => Err(Problem::Call(format!("{option} {}: this takes NAME=VALUE", text.to_string_lossy()))),
+    }
+}
+
+/// The PHP version.
+pub fn version(text: &str) -> Result<PhpVersion, Problem> {
+    PhpVersion::from_text(text).ok_or_else(|| {
+        let known: Vec<_> = PhpVersion::ALL.iter().map(ToString::to_string).collect();
+        Problem::Call(format!("--php-version {text}: known are {}", known.join(", ")))
+    })
+}
+
+/// This process's environment.
+pub fn process_env() -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()))
+}
+
+/// Reads what the options name.
+pub fn config(args: &SourceArgs) -> Result<Config, Problem> {
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.set_php_version(version(&args.php_version)?);
+    if let Some(sapi) = &args.sapi {
+        builder.set_sapi(sapi.as_bytes())?;
+    }
+    for text in &args.env {
+        let (name, value) = full_pair("--env", text)?;
+        builder.set_env(name, value);
+    }
+    if args.process_env {
+        builder.use_env(process_env());
+    }
+    php_ini(args, &mut builder)?;
+    httpd(args, &mut builder)?;
+    if let Some(path) = &args.fpm_pool {
+        builder.load_fpm_pool(path, args.pool.as_deref().map(OsStr::as_bytes))?;
+    }
+    for text in &args.set {
+        let (name, value) = pair(text);
+        builder.set(name, value)?;
+    }
+    for text in &args.fastcgi_param {
+        let (name, value) = full_pair("--fastcgi-param", text)?;
+        let param = match name {
+            b"PHP_VALUE" => FastCgiParam::Value,
+            b"PHP_ADMIN_VALUE" => FastCgiParam::AdminValue,
+            _ => return Err(Problem::Call("--fastcgi-param takes PHP_VALUE=… or PHP_ADMIN_VALUE=…".into())),
+        };
+        builder.fastcgi_param(param, value);
+    }
+    Ok(builder.build()?)
+}
+
+fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
+    if let Some(path) = &args.php_ini {
+        builder.load_php_ini(path)?;
+    }
+    if args.php_ini_search {
+        builder.search_php_ini();
+        let scan = args.php_ini_path.as_ref().map(|path| path.join("conf.d"));
+        builder.set_compiled_in(args.php_ini_path.as_deref(), scan.as_deref());
+    }
+    if let Some(dirs) = &args.scan_dir {
+        builder.set_scan_dirs(dirs.as_bytes());
+    }
+    Ok(())
+}
+
+fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
+    let Some(path) = &args.httpd_conf else { return Ok(()) };
+    builder.load_httpd_conf(path)?;
+    for text in &args.define {
+        let (name, value) = pair(text);
+        builder.define(name, value);
+    }
+    let options = builder.httpd_options();
+    options.server_root.clone_from(&args.server_root);
+    let bytes = |list: &[OsString]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
+    options.before = bytes(&args.httpd_before);
+    options.after = bytes(&args.httpd_after);
+    if let Some(version) = &args.httpd_version {
+        let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
+        options.version = match parts.as_deref() {
+            Some([major, minor, patch]) => (*major, *minor, *patch),
+            Some([major, minor]) => (*major, *minor, 0),
+            _ => return Err(Problem::Call(format!("--httpd-version {version}: this takes a version such as 2.4.62"))),
+        };
+    }
+    Ok(())
+}
+
+/// The parts of a URL.
+struct Url<'a> {
+    scheme: &'a [u8],
+    host: &'a [u8],
+    port: u16,
+    uri: &'a [u8],
+}
+
+fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
+    let bad = || Problem::Call(format!("--url {}: this takes http://HOST[:PORT]/PATH", text.to_string_lossy()));
+    let bytes = text.as_bytes();
+    let (scheme, rest) = match (bytes.strip_prefix(b"http://"), bytes.strip_prefix(b"https://")) {
+        (Some(rest), _) => (&b"http"[..], rest),
+        (_, Some(rest)) => (&b"https"[..], rest),
+        _ => return Err(bad()),
+    };
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, uri) = rest.split_at(end);
+    let colon = authority.iter().rposition(|&byte| byte == b':').filter(|&at| !authority[at..].contains(&b']'));
+    let (host, port) = match colon {
+        None => (authority, 0),
+        Some(at) => {
+            let port = std::str::from_utf8(&authority[at + 1..]).ok().and_then(|port| port.parse().ok());
+            (&authority[..at], port.ok_or_else(bad)?)
+        }
+    };
+    if host.is_empty() {
+        return Err(bad());
+    }
+    Ok(Url { scheme, host, port, uri: if uri.is_empty() { b"/" } else { uri } })
+}
+
+/// What becomes of the request that the options describe.
+pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
+    Ok(with_target(args, |target| config.outcome(target))??)
+}
+
+/// Hands over the target that the options describe.
+pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -> Result<T, Problem> {
+    fn bytes(text: &Option<OsString>) -> Option<&[u8]> {
+        text.as_deref().map(OsStr::as_bytes)
+    }
+    let url = args.url.as_deref().map(url).transpose()?;
+    let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
+    let target = Target {
+        server_name: bytes(&args.host).or(url.as_ref().map(|url| url.host)),
+        server_address: bytes(&args.address),
+        port: args.port.or(url.as_ref().map(|url| url.port)).unwrap_or_default(),
+        scheme: url.as_ref().map(|url| url.scheme),
+        method: bytes(&args.method),
+        protocol: bytes(&args.protocol),
+        uri: bytes(&args.uri).or(url.as_ref().map(|url| url.uri)),
+        filename: bytes(&args.file),
+        document_root: bytes(&args.document_root),
+        client_address: bytes(&args.client),
+        headers: &headers,
+    };
+    Ok(then(&target))
+}
+
+fn header(text: &OsStr) -> Result<(&[u8], &[u8]), Problem> {
+    let bytes = text.as_bytes();
+    let colon = bytes.iter().position(|&byte| byte == b':');
+    let colon =
+        colon.ok_or_else(|| Problem::Call(format!("--header {}: this takes 'Name: value'", text.to_string_lossy())))?;
+    Ok((bytes[..colon].trim_ascii(), bytes[colon + 1..].trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_come_apart() {
+        let of = |text: &'static str| url(OsStr::new(text)).ok().map(|url| (url.scheme, url.host, url.port, url.uri));
+        assert_eq!(of("http://a.b"), Some((&b"http"[..], &b"a.b"[..], 0, &b"/"[..])));
+        assert_eq!(of("https://a:8443/x?y"), Some((&b"https"[..], &b"a"[..], 8443, &b"/x?y"[..])));
+        assert_eq!(of("http://[::1]:80/"), Some((&b"http"[..], &b"[::1]"[..], 80, &b"/"[..])));
+        assert_eq!(of("http://[::1]/"), Some((&b"http"[..], &b"[::1]"[..], 0, &b"/"[..])));
+        assert_eq!(of("ftp://a/"), None);
+        assert_eq!(of("http:///x"), None);
+        assert_eq!(of("http://a:x/"), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What a value means, with its unit.
+
+use outlive::config::{Check, Directive, Settings};
+
+/// Directives whose number counts seconds, and what zero or less means to them.
+const SECONDS: [(&str, &str); 11] = [
+    ("max_execution_time", "no limit"),
+    ("max_input_time", "covered by max_execution_time"),
+    ("hard_timeout", "no second budget"),
+    ("default_socket_timeout", "no waiting"),
+    ("session.gc_maxlifetime", "at once"),
+    ("session.cookie_lifetime", "until the browser is closed"),
+    ("user_ini.cache_ttl", "read anew each second"),
+    ("realpath_cache_ttl", "no cache"),
+    ("outlive.max_detached_time", "no cap"),
+    ("outlive.shutdown_time", "what is left of max_execution_time, as PHP"),
+    ("opcache.revalidate_freq", "checked at each request"),
+];
+
+/// Directives whose quantity counts bytes.
+const BYTES: [&str; 7] = [
+    "memory_limit",
+    "max_memory_limit",
+    "post_max_size",
+    "upload_max_filesize",
+    "realpath_cache_size",
+    "output_buffering",
+    "fiber.stack_size",
+];
+
+/// The value's meaning for people; nothing where the text says it all.
+pub fn of(directive: &Directive, settings: &Settings) -> Option<String> {
+    let name = std::str::from_utf8(directive.name()).ok()?;
+    let value = settings.get(directive.name())?;
+    if matches!(directive.check(), Check::Bool) {
+        let on = settings.get_bool(directive.name())?;
+        return Some(if on { "on" } else { "off" }.to_owned());
+    }
+    let quantity = matches!(directive.check(), Check::Quantity | Check::Count | Check::Memory | Check::Buffering);
+    let number =
+        if quantity { settings.get_quantity(directive.name())? } else { settings.get_int(directive.name())? };
+    if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {
+        // For the input limit zero is a limit of its own: none.
+        let nothing = if name == "max_input_time" && number == 0 { "no limit" } else { nothing };
+        return Some(if number > 0 { count(number, "second") } else { (*nothing).to_owned() });
+    }
+    if !BYTES.contains(&name) || value.is_empty() {
+        return None;
+    }
+    Some(match (name, number) {
+        ("memory_limit" | "max_memory_limit", -1) => "no limit".to_owned(),
+        ("output_buffering", 0) => "off".to_owned(),
+        ("output_buffering", number) if number < 2 => "on, without a limit".to_owned(),
+        ("post_max_size", 0) => "no limit".to_owned(),
+        (_, number) => bytes(number),
+    })
+}
+
+fn count(number: i64, unit: &str) -> String {
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+/// 134217728 is 128 MiB.
+fn bytes(number: i64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let exact = units.into_iter().find(|(power, _)| number != 0 && number % (1 << power) == 0);
+    match exact {
+        Some((power, unit)) => format!("{} {unit}", number >> power),
+        None => count(number, "byte"),
+    }
+}

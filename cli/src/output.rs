@@ -1,0 +1,97 @@
+//! Answers on standard output, messages on standard error, and the exit status that goes with them.
+
+use anstyle::{AnsiColor, Style};
+use outlive::Error;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+/// Headings and names.
+pub const STRONG: Style = Style::new().bold();
+/// What is in force.
+pub const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+/// What was refused.
+pub const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+/// Warnings.
+pub const ODD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+/// What matters less.
+pub const DIM: Style = Style::new().dimmed();
+
+/// The whole answer, made before anything is written.
+pub struct Answer {
+    text: Vec<u8>,
+    status: u8,
+    raw: bool,
+}
+
+/// Why there is none.
+pub enum Problem {
+    /// The library's error: a file, a place and what to do.
+    Library(Error),
+    /// The call itself.
+    Call(String),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Problem::Library(error)
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Problem::Call(error.to_string())
+    }
+}
+
+impl Answer {
+    /// Text for people; styles are taken out where standard output is no terminal.
+    pub fn text(text: impl Into<Vec<u8>>) -> Self {
+        Self { text: text.into(), status: 0, raw: false }
+    }
+
+    /// Bytes that go out as they are.
+    pub fn raw(text: impl Into<Vec<u8>>) -> Self {
+        Self { text: text.into(), status: 0, raw: true }
+    }
+
+    /// The same, with an exit status.
+    #[must_use]
+    pub fn with_status(mut self, status: u8) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Writes it. A reader that has gone, such as `head`, is no error.
+    pub fn show(self) -> ExitCode {
+        let result = if self.raw {
+            let mut out = io::stdout().lock();
+            out.write_all(&self.text).and_then(|()| out.flush())
+        } else {
+            let mut out = anstream::stdout().lock();
+            out.write_all(&self.text).and_then(|()| out.flush())
+        };
+        match result {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => complain(&error.into()),
+            _ => ExitCode::from(self.status),
+        }
+    }
+}
+
+/// Says what went wrong; the exit status is 2.
+pub fn complain(problem: &Problem) -> ExitCode {
+    match problem {
+        Problem::Library(error) => note(&format!("{BAD}error:{BAD:#} {error}")),
+        Problem::Call(text) => note(&format!("{BAD}error:{BAD:#} {text}")),
+    }
+    ExitCode::from(2)
+}
+
+/// A line on standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// How many columns text may take.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0).clamp(40, 160))
+}

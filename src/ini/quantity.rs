@@ -1,0 +1,191 @@
+//! Quantities: `128M`, `0x1F`, ` 2 K` (I-100, I-101).
+
+use super::number::is_space;
+use crate::version::PhpVersion;
+
+/// A number with an optional multiplier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quantity {
+    /// The number, in the unit of whoever asks: bytes for `memory_limit`, seconds for `max_input_time`.
+    pub value: i64,
+    /// PHP's warning, `Invalid quantity …`; a directive's name goes before it (I-102). Bytes: of an invalid prefix,
+    /// PHP shows the second byte as it is.
+    pub warning: Option<Vec<u8>>,
+}
+
+/// A value as a directive for quantities takes it (I-100, I-101). PHP 8.2 and later warn of what they do not
+/// understand; before, whatever C's `strtol` leaves over is passed by in silence, and only the very last character
+/// can be a multiplier.
+pub fn quantity(text: &[u8], version: PhpVersion) -> Quantity {
+    if version < PhpVersion::V8_2 {
+        return Quantity { value: silent(text), warning: None };
+    }
+    let (value, warning) = match read(text) {
+        Ok(value) => (value, None),
+        Err((value, warning)) => (value, Some(warning)),
+    };
+    Quantity { value, warning }
+}
+
+fn warning(what: &str) -> Vec<u8> {
+    format!("Invalid {what} for backwards compatibility").into_bytes()
+}
+
+/// PHP puts the byte into its message as it is; at a NUL, the message ends.
+fn invalid_prefix(byte: u8) -> Vec<u8> {
+    let mut message = b"Invalid prefix \"0".to_vec();
+    if byte != 0 {
+        message.push(byte);
+        message.extend_from_slice(b"\", interpreting as \"0\" for backwards compatibility");
+    }
+    message
+}
+
+fn factor(byte: u8) -> Option<i64> {
+    match byte {
+        b'k' | b'K' => Some(1 << 10),
+        b'm' | b'M' => Some(1 << 20),
+        b'g' | b'G' => Some(1 << 30),
+        _ => None,
+    }
+}
+
+/// The value, or the value and what is wrong.
+fn read(text: &[u8]) -> Result<i64, (i64, Vec<u8>)> {
+    let shown = escaped(text);
+    let none = |reason: &str| Err((0, warning(&format!("quantity \"{shown}\": {reason}, interpreting as \"0\""))));
+    let Some(start) = text.iter().position(|byte| !is_space(*byte)) else { return Ok(0) };
+    let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(start, |last| last + 1);
+    let negative = text[start] == b'-';
+    let mut at = start + usize::from(negative || text[start] == b'+');
+    if !text[at..end].first().is_some_and(u8::is_ascii_digit) {
+        return none("no valid leading digits");
+    }
+    let mut base: i32 = 10;
+    if text[at] == b'0' && at + 1 < end {
+        base = match text[at + 1] {
+            b'0'..=b'9' | b'k' | b'K' | b'm' | b'M' | b'g' | b'G' => 8,
+            b'x' | b'X' => 16,
+            b'o' | b'O' => -8,
+            b'b' | b'B' => 2,
+            other => return Err((0, invalid_prefix(other))),
+        };
+        if !matches!(base, 8 | 10) {
+            at += 2;
+            let rest = &text[at..end];
+            if bare_prefix(rest) {
+                if is_zero(rest) {
+                    return Ok(0);
+                }
+                return none("no digits after base prefix");
+            }
+        }
+    }
+    let (magnitude, fits, len) = digits(&text[at..end], base.unsigned_abs());
+    if len == 0 {
+        return none("no valid leading digits");
+    }
+    let limit = 1_u64 << 63;
+    let overflow = !fits || if negative { magnitude > limit } else { magnitude >= limit };
+    let value = if negative && !overflow { magnitude.wrapping_neg() } else { magnitude } as i64;
+    multiplied(text, end, skip_space(text, at + len, end), value, overflow)
+}
+
+fn skip_space(text: &[u8], mut at: usize, end: usize) -> usize {
+    while at < end && is_space(text[at]) {
+        at += 1;
+    }
+    at
+}
+
+/// Applies the multiplier, which is the last character; `at` is where the digits and blanks behind them end.
+fn multiplied(text: &[u8], end: usize, at: usize, value: i64, overflow: bool) -> Result<i64, (i64, Vec<u8>)> {
+    let shown = escaped(text);
+    let range = || warning(&format!("quantity \"{shown}\": value is out of range, using overflow result"));
+    if at == end {
+        return if overflow { Err((value, range())) } else { Ok(value) };
+    }
+    let taken = escaped(&text[..at]);
+    let last = text[end - 1];
+    let name = escaped(&[last]);
+    let Some(factor) = factor(last) else {
+        let reason = format!("unknown multiplier \"{name}\", interpreting as \"{taken}\"");
+        return Err((value, warning(&format!("quantity \"{shown}\": {reason}"))));
+    };
+    let overflow = overflow || value.checked_mul(factor).is_none();
+    let value = value.wrapping_mul(factor);
+    if at != end - 1 {
+        return Err((value, warning(&format!("quantity \"{shown}\", interpreting as \"{taken}{name}\""))));
+    }
+    if overflow { Err((value, range())) } else { Ok(value) }
+}
+
+/// Whether behind a prefix comes what C's `strtoul` would step over: white space, a sign, another prefix.
+fn bare_prefix(rest: &[u8]) -> bool {
+    match rest {
+        [] | [b'+' | b'-', ..] => true,
+        [b'0', b'x' | b'X' | b'o' | b'O' | b'b' | b'B', ..] => true,
+        [first, ..] => is_space(*first),
+    }
+}
+
+/// The one thing that PHP lets pass behind a bare prefix: what `strtoul` reads as a single 0.
+fn is_zero(rest: &[u8]) -> bool {
+    let signed = &rest[skip_space(rest, 0, rest.len())..];
+    matches!(signed, [b'0'] | [b'+' | b'-', b'0'])
+}
+
+/// The digits that a text begins with: their value, whether it fits, and how many they are.
+fn digits(text: &[u8], base: u32) -> (u64, bool, usize) {
+    let mut value: u64 = 0;
+    let mut fits = true;
+    let mut len = 0;
+    for digit in text.iter().map_while(|byte| char::from(*byte).to_digit(base)) {
+        len += 1;
+        let next = value.checked_mul(u64::from(base)).and_then(|value| value.checked_add(u64::from(digit)));
+        fits &= next.is_some();
+        value = if fits { next.unwrap_or(u64::MAX) } else { u64::MAX };
+    }
+    (value, fits, len)
+}
+
+/// As before 8.2: C's `strtol` with base 0, and a multiplier in the last byte.
+fn silent(text: &[u8]) -> i64 {
+    let start = text.iter().position(|byte| !is_space(*byte)).unwrap_or(text.len());
+    let negative = text.get(start) == Some(&b'-');
+    let signed = negative || text.get(start) == Some(&b'+');
+    let rest = &text[start + usize::from(signed)..];
+    let (magnitude, fits, _) = match rest {
+        [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit() => digits(&rest[2..], 16),
+        [b'0', ..] => digits(rest, 8),
+        _ => digits(rest, 10),
+    };
+    let limit = 1_u64 << 63;
+    let value = match (negative, fits && magnitude <= limit) {
+        (true, true) => magnitude.wrapping_neg() as i64,
+        (true, false) => i64::MIN,
+        (false, true) => i64::try_from(magnitude).unwrap_or(i64::MAX),
+        (false, false) => i64::MAX,
+    };
+    let factor = text.last().and_then(|last| factor(*last));
+    value.wrapping_mul(factor.unwrap_or(1))
+}
+
+/// A text in a message: what does not print is shown as an escape.
+fn escaped(text: &[u8]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'\n' => shown.push_str("\\n"),
+            b'\r' => shown.push_str("\\r"),
+            b'\t' => shown.push_str("\\t"),
+            0x0C => shown.push_str("\\f"),
+            0x0B => shown.push_str("\\v"),
+            0x1B => shown.push_str("\\e"),
+            b'\\' => shown.push_str("\\\\"),
+            b' '..=b'~' => shown.push(char::from(*byte)),
+            _ => shown.push_str(&format!("\\x{byte:02X}")),
+        }
+    }
+    shown
+}
