@@ -498,7 +498,7 @@ typedef struct outlive_ini_event {
      */
     int kind;
     /**
-     * The line, counted as PHP counts it.
+     * The line of the text, counted from 1.
      */
     uint32_t line;
     /**

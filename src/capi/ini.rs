@@ -91,7 +91,7 @@ impl Lookup for Lookups {
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self.0.constant {
-            None => crate::config::core_constant(self.1, name).map(Cow::Borrowed),
+            None => ini::constants::get(self.1, name).map(Cow::Borrowed),
             function => self.ask(function, name),
         }
     }

@@ -229,7 +229,6 @@ pub(super) fn of(settings: &Settings) -> Policy {
             () if is("outlive.disconnect", "auto") => Disconnect::Auto,
             () => Disconnect::Php,
         },
-        disconnect_locked: locked("outlive.disconnect"),
         detect: if is("outlive.detect", "watch") { Detect::Watch } else { Detect::Write },
         half_close: if is("outlive.half_close", "open") { HalfClose::Open } else { HalfClose::Gone },
         clock: if is("outlive.clock", "wall") { Clock::Wall } else { Clock::Cpu },
