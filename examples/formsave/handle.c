@@ -111,17 +111,18 @@ int is_forced(struct exchange *exchange)
 }
 
 /* From the engine's thread: the request was told to stop, and does not come to a safe point, or is in a hold. Ends what
- * it is doing in SQLite; the loop around that looks at is_forced. */
+ * it is doing in SQLite; what is around that looks at is_forced. One step for both: who sees the flag is past the interrupt,
+ * so that it never hits the shutdown functions instead. */
 static void force(void *userdata, int ending)
 {
     struct exchange *exchange = userdata;
     pthread_mutex_lock(&exchange->server->mutex);
     exchange->forced = 1;
+    if (exchange->db != NULL)
+        sqlite3_interrupt(exchange->db);
     pthread_mutex_unlock(&exchange->server->mutex);
     fprintf(stderr, "formsave: %s %s is forced to end: %s\n", exchange->http->method, exchange->http->path,
             ending_name(ending));
-    if (exchange->db != NULL)
-        sqlite3_interrupt(exchange->db);
 }
 
 static int count_ending(outlive_request *request, int ending, void *userdata)

@@ -90,7 +90,7 @@ static void who_decided(const struct save *save, int ending, char *text, size_t 
         snprintf(text, size, "nobody had to: the client stayed");
         return;
     }
-    if (ending == OUTLIVE_ENDING_SHUTDOWN || ending == OUTLIVE_ENDING_HOST_ERROR) {
+    if (ending == OUTLIVE_ENDING_SHUTDOWN || ending == OUTLIVE_ENDING_FORCED || ending == OUTLIVE_ENDING_HOST_ERROR) {
         snprintf(text, size, "the server, not the configuration");
         return;
     }

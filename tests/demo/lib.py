@@ -33,10 +33,9 @@ class Server:
 
     def __init__(self, *options, wrapper=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="formsave-"))
-        ini = "php.ini.example" if (ROOT / "php.ini.example").exists() else "examples/php.ini"
         self.errors = open(self.directory / "errors", "w+b")
         self.process = subprocess.Popen(
-            [*wrapper, BUILD / "formsave", "-i", ini, "-c", "examples/httpd.conf", "-s", "examples/site",
+            [*wrapper, BUILD / "formsave", "-i", "php.ini.example", "-c", "examples/httpd.conf", "-s", "examples/site",
              "-d", self.directory, "-p", "0", *options],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=self.errors)
         line = self.process.stdout.readline().decode()

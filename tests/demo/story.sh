@@ -5,8 +5,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${1:-${CARGO_TARGET_DIR:-target}/release/demo}
-ini=examples/php.ini
-test -f php.ini.example && ini=php.ini.example
+ini=php.ini.example
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 failed=0
@@ -30,8 +29,8 @@ expect() {
     test -n "$place" || { fail "no file and line: $line"; return; }
     sed -n "${place##*:}p" "${place%:*}" | grep -qF "$directive" || fail "$place says nothing of $directive"
 }
-expect 'as PHP:'                 'A B - -' ABORTED    'ignore_user_abort = Off'
-expect 'ignore_user_abort off:'  'A B - -' ABORTED    'ignore_user_abort = Off'
+expect 'as PHP:'                 'A B - -' ABORTED    'ignore_user_abort = 0'
+expect 'ignore_user_abort off:'  'A B - -' ABORTED    'ignore_user_abort = 0'
 expect 'ignore_user_abort on:'   'A B C D' COMPLETED  'ignore_user_abort = on'
 expect 'on, locked for a'        'A B C D' COMPLETED  'ignore_user_abort = on'
 expect 'GET stops'               'A B - -' ABORTED    'outlive.disconnect = auto'
