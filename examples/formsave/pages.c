@@ -104,25 +104,30 @@ static void put_text(struct list *list, const char *name, const char *text)
         put(list, "\"");
 }
 
-static void put_number(struct list *list, const char *name, double number)
+static void put_seconds(struct list *list, const char *name, double seconds)
 {
     if (list->result == OUTLIVE_OK)
-        list->result = reply_format(list->exchange, ",\"%s\":%.3f", name, number);
+        list->result = reply_format(list->exchange, ",\"%s\":%.3f", name, seconds);
 }
 
-/* "{", and the row's number, so that all that follows may begin with a comma. */
-static void put_row(struct list *list)
+static void put_number(struct list *list, const char *name, long long number)
 {
-    list->rows++;
     if (list->result == OUTLIVE_OK)
-        list->result = reply_format(list->exchange, "%s{\"row\":%d", list->rows == 1 ? "" : ",\n", list->rows);
+        list->result = reply_format(list->exchange, ",\"%s\":%lld", name, number);
+}
+
+/* Begins a row with its first number, so that all that follows begins with a comma. */
+static void put_row(struct list *list, const char *name, long long number)
+{
+    const char *between = list->rows++ == 0 ? "" : ",\n";
+    if (list->result == OUTLIVE_OK)
+        list->result = reply_format(list->exchange, "%s{\"%s\":%lld", between, name, number);
 }
 
 static void put_journal(void *userdata, const struct journal_row *row)
 {
     struct list *list = userdata;
-    put_row(list);
-    put_number(list, "id", (double)row->id);
+    put_row(list, "id", row->id);
     put_text(list, "path", row->path);
     put_text(list, "method", row->method);
     put_text(list, "note", row->note);
@@ -130,7 +135,7 @@ static void put_journal(void *userdata, const struct journal_row *row)
     put_text(list, "written", row->written);
     put_text(list, "ending", row->ending);
     put_text(list, "decided", row->decided);
-    put_number(list, "seconds", row->seconds);
+    put_seconds(list, "seconds", row->seconds);
     put(list, "}");
 }
 
@@ -152,17 +157,16 @@ static int put_request(void *userdata, const outlive_request_row *row)
     struct list *list = userdata;
     if (strcmp(row->label.ptr, "/live.json") == 0)
         return 0; /* who only looks is not shown */
-    put_row(list);
+    put_row(list, "thread", row->thread);
     put_text(list, "method", row->method.ptr);
     put_text(list, "path", row->label.ptr);
     put_text(list, "stage", row->stage >= 0 && row->stage < 4 ? stages[row->stage] : "?");
-    put_number(list, "age", (double)row->age / 1000);
-    put_number(list, "gone", row->gone < 0 ? -1 : (double)row->gone / 1000);
+    put_seconds(list, "age", (double)row->age / 1000);
+    put_seconds(list, "gone", row->gone < 0 ? -1 : (double)row->gone / 1000);
     put_number(list, "held", row->held);
     put_number(list, "ignores_abort", row->ignores_abort);
     put_number(list, "watched", row->watched);
     put_number(list, "time_limit", row->time_limit);
-    put_number(list, "thread", row->thread);
     put(list, "}");
     return list->result == OUTLIVE_OK ? 0 : 1;
 }
@@ -176,14 +180,16 @@ int page_live(struct exchange *exchange)
     int result = outlive_engine_requests(server->engine, put_request, &list);
     if (result != OUTLIVE_OK && result != OUTLIVE_ERROR_CANCELLED)
         fprintf(stderr, "formsave: the requests in flight: %s\n", outlive_result_text(result).ptr);
-    put(&list, "],\"endings\":[{\"row\":0");
     pthread_mutex_lock(&server->mutex);
     unsigned long endings[8];
     memcpy(endings, server->endings, sizeof endings);
     pthread_mutex_unlock(&server->mutex);
-    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
-        put_number(&list, ending_name(ending), (double)endings[ending]);
-    put(&list, "}]}\n");
+    put(&list, "],\"endings\":");
+    list.rows = 0;
+    put_row(&list, ending_name(OUTLIVE_ENDING_COMPLETED), (long long)endings[OUTLIVE_ENDING_COMPLETED]);
+    for (int ending = OUTLIVE_ENDING_FINISHED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
+        put_number(&list, ending_name(ending), (long long)endings[ending]);
+    put(&list, "}}\n");
     return list.result;
 }
 

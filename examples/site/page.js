@@ -65,7 +65,7 @@ function showSaved(answer) {
     tables(saved),
     ending(saved.ending),
     number(saved.ending === null ? '…' : saved.seconds.toFixed(1)),
-    element('code', saved.decided ?? ''),
+    { place: 'decided', content: element('code', (saved.decided ?? '').replace(/^(\S+:\d+) /, '$1\n')) },
   )), 'Nothing yet.');
 }
 
@@ -78,7 +78,7 @@ function showLive(answer) {
   showLock(answer.locked);
   $('count').textContent = answer.requests.length;
   $('gone').textContent = answer.requests.filter(request => request.gone >= 0).length;
-  for (const name of ['COMPLETED', 'ABORTED', 'TIME_LIMIT']) $(name).textContent = answer.endings[0][name].toFixed(0);
+  for (const name of ['COMPLETED', 'ABORTED', 'TIME_LIMIT']) $(name).textContent = answer.endings[name];
   answer.requests.sort((one, other) => other.age - one.age);
   show($('live'), answer.requests.map(request => row(
     { place: 'request', content: element('code', `${request.method} ${request.path}`) },
@@ -86,8 +86,8 @@ function showLive(answer) {
     request.stage,
     request.ignores_abort ? 'it finishes' : request.held ? 'it stops when the hold ends' : 'it stops',
     number(`${request.age.toFixed(1)} s`),
-    number(request.time_limit ? `${request.time_limit.toFixed(0)} s` : 'none'),
-    number(request.thread.toFixed(0)),
+    number(request.time_limit ? `${request.time_limit} s` : 'none'),
+    number(request.thread),
   )), 'Nothing is in flight.');
 }
 
