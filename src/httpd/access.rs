@@ -5,6 +5,13 @@ use super::expr::{self, Expr};
 use super::reader::lossy;
 use super::words::Words;
 
+/// What stock modules answer from users, groups and names.
+const PROVIDERS: &[&[u8]] = &[
+    b"host", b"forward-dns", b"user", b"valid-user", b"group", b"file-group", b"file-owner", b"dbm-group", b"dbm-file-group",
+    b"dbd-group", b"dbd-login", b"dbd-logout", b"ldap-user", b"ldap-group", b"ldap-dn", b"ldap-attribute", b"ldap-filter",
+    b"ldap-search", b"ssl", b"ssl-verify-client", b"fcgi", b"shib-session", b"claim",
+];
+
 /// What must hold.
 #[derive(Debug)]
 pub(super) enum Requirement {
@@ -49,6 +56,7 @@ impl Requirement {
                 let text = if list.len() == 1 { &list[0] } else { rest };
                 Self::Expr(expr::parse(text).map_err(|error| format!("Cannot parse expression in require line: {error}"))?)
             }
+            name if !PROVIDERS.contains(&name) => return Err(format!("Unknown Authz provider: {}", lossy(&kind))),
             _ => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
         };
         Ok(if not { Self::Not(Box::new(leaf)) } else { leaf })

@@ -204,7 +204,7 @@ impl Builder<'_, '_> {
     }
 
     fn redirect(&mut self, act: Act, words: &[Box<[u8]>], origin: crate::origin::Origin) -> Done {
-        let in_location = self.within(&[Kind::Location]).is_some();
+        let in_location = self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
         let mut rest = words;
         let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
         if matches!(act, Act::Redirect | Act::RedirectMatch) {
@@ -221,7 +221,8 @@ impl Builder<'_, '_> {
             [from, to] => (self.redirect_from(act, from)?, to.clone()),
             _ => return Err("Redirect to non-URL or with missing arguments".into()),
         };
-        if !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+        let plain = !matches!(from, Matcher::Always);
+        if plain && !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
             return Err("Redirect to non-URL".into());
         }
         self.core()?.redirects.push(Redirect { from, to, status, origin });
@@ -253,17 +254,14 @@ fn redirect_status(word: &[u8]) -> Option<u16> {
 
 /// `ServerName [scheme://]host[:port]`.
 fn server_name(server: &mut super::server::Server, text: &[u8]) {
-    let (scheme, rest) = match memchr::memmem::find(text, b"://") {
-        Some(at) => (Some(&text[..at]), &text[at + 3..]),
-        None => (None, text),
-    };
+    let rest = memchr::memmem::find(text, b"://").map_or(text, |at| &text[at + 3..]);
     let (host, port) = match memchr::memrchr(b':', rest).filter(|_| !rest.ends_with(b"]")) {
         Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok().and_then(|port| port.parse().ok())),
         None => (rest, None),
     };
-    server.scheme = scheme.map(Into::into);
     server.name = Some(host.into());
-    server.port = port.or(server.port);
+    // A name without a port takes the address's port away.
+    server.port = port;
 }
 
 fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {

@@ -396,6 +396,8 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
             all.push(*main);
         }
     }
+    let main = all.first().and_then(|main| main.name.clone());
+    hosts.iter_mut().for_each(|host| host.derive_name(main.as_deref()));
     all.append(&mut hosts);
     all.iter_mut().for_each(Server::finish);
     all

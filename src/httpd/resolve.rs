@@ -3,7 +3,7 @@
 use super::data::Data;
 
 use super::request::Asked;
-use super::section::Section;
+use super::section::{ErrorPage, Section};
 use super::server::Server;
 use super::visit::{Outcome, Visit};
 use super::walk::{Found, Walked, path_of};
@@ -101,7 +101,14 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 if let Some((status, because, location)) = failed {
                     return Ok(Resolution::Answer { status, because, location });
                 }
-                let Some(page) = page else { return Ok(Resolution::Answer { status, because, location }) };
+                let page = match page {
+                    Some(ErrorPage::Local(page)) => page,
+                    Some(ErrorPage::Elsewhere(url)) => {
+                        let because = format!("{because}; ErrorDocument {status} redirects");
+                        return Ok(Resolution::Answer { status: 302, because, location: Some(url.into()) });
+                    }
+                    _ => return Ok(Resolution::Answer { status, because, location }),
+                };
                 failed = Some((status, because, location));
                 visit = visit.page(page);
                 before = walked;

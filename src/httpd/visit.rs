@@ -36,7 +36,7 @@ pub(super) enum Outcome<'c, 't> {
     Run { run: Run, walked: Walked<'c> },
     /// Another URI answers.
     Again { next: Visit<'c, 't>, walked: Option<Walked<'c>> },
-    Answer { status: u16, because: String, location: Option<Vec<u8>>, page: Option<Box<[u8]>>, walked: Option<Walked<'c>> },
+    Answer { status: u16, because: String, location: Option<Vec<u8>>, page: Option<ErrorPage>, walked: Option<Walked<'c>> },
 }
 
 impl<'c, 't> Outcome<'c, 't> {
@@ -48,11 +48,11 @@ impl<'c, 't> Outcome<'c, 't> {
     }
 }
 
-fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<Box<[u8]>> {
+fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
     let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
     match cores.find(|(own, _)| *own == status)? {
-        (_, (ErrorPage::Local(path), _)) => Some(path.clone()),
-        _ => None,
+        (_, (ErrorPage::Text, _)) => None,
+        (_, (page, _)) => Some(page.clone()),
     }
 }
 
@@ -296,8 +296,8 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some((status, because, _)) = worst {
             return self.answer(status, because, &walked, bare);
         }
-        if let Some(outcome) = self.fallback(&walked, &bare, notes) {
-            return outcome;
+        if self.handler(&walked).is_some_and(|handler| handler.ends_with(b"x-httpd-php")) {
+            return self.answer(403, "a directory cannot be run as a script".into(), &walked, bare);
         }
         if self.engine.data.registry.is_loaded(b"mod_autoindex.c") {
             if walked.options & options::INDEXES != 0 {
@@ -305,7 +305,10 @@ impl<'c, 't> Visit<'c, 't> {
             }
             return self.answer(403, "the directory has no index file, and Options does not allow Indexes".into(), &walked, bare);
         }
-        self.answer(404, "the directory has no index file".into(), &walked, bare)
+        match self.method_answer() {
+            Some((status, because)) => self.answer(status, because.into(), &walked, bare),
+            None => self.answer(404, "the directory has no index file".into(), &walked, bare),
+        }
     }
 
     /// A subrequest, followed through its own internal redirects.
@@ -335,8 +338,17 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
-    /// The handler in force, with `SetHandler` before extensions.
+    /// The handler in force, or else the media type that some directive gives.
     fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        self.set_handler(walked).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+            Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
+            None => by_extension(&walked.filename, || cores().map(|core| &core.types)).map(<[u8]>::to_vec),
+        })
+    }
+
+    /// The handler, with `SetHandler` before extensions.
+    fn set_handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         if let Some(handler) = &self.handler {
             return Some(handler.to_vec());
         }
@@ -344,18 +356,26 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
             return Some(handler.to_vec());
         }
-        if let Some(handler) = by_extension(&walked.filename, || cores().map(|core| &core.handlers)) {
-            return Some(handler.to_vec());
+        by_extension(&walked.filename, || cores().map(|core| &core.handlers)).map(<[u8]>::to_vec)
+    }
+
+    /// What httpd says to methods that a plain file does not take.
+    fn method_answer(&self) -> Option<(u16, &'static str)> {
+        const KNOWN: &[&[u8]] = &[
+            b"PUT", b"DELETE", b"CONNECT", b"PATCH", b"PROPFIND", b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK",
+        ];
+        match self.method.unwrap_or(self.asked.method) {
+            b"GET" | b"HEAD" | b"POST" => None,
+            b"OPTIONS" => Some((200, "httpd answers OPTIONS by itself")),
+            b"TRACE" => Some((200, "httpd answers TRACE by itself")),
+            known if KNOWN.contains(&known) => Some((405, "the method is not allowed on a plain file")),
+            _ => Some((501, "the method is not known")),
         }
-        if let Some(Some(kind)) = cores().find_map(|core| core.force_type.as_ref()) {
-            return Some(kind.to_vec());
-        }
-        by_extension(&walked.filename, || cores().map(|core| &core.types)).map(|kind| kind.to_vec())
     }
 
     fn file(&self, walked: Walked<'c>, bare: Walked<'c>, found: Found) -> Outcome<'c, 't> {
         let mut notes = Vec::new();
-        if found == Found::Missing {
+        if found == Found::Missing && self.set_handler(&walked).is_none() {
             if let Some(outcome) = self.fallback(&walked, &bare, &mut notes) {
                 return outcome;
             }
@@ -372,6 +392,11 @@ impl<'c, 't> Visit<'c, 't> {
                     next.query.clone_from(&self.query);
                     return Outcome::Again { next, walked: Some(bare) };
                 }
+            }
+        }
+        if handler.as_deref().is_none_or(|handler| handler == b"default-handler") {
+            if let Some((status, because)) = self.method_answer() {
+                return self.answer(status, because.into(), &walked, bare);
             }
         }
         if found == Found::Missing {
@@ -407,8 +432,12 @@ fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(filename: &[u8], inner_
     let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
     extensions.reverse();
     extensions.iter().find_map(|extension| {
-        let mut all = inner_first().flat_map(|list| list.iter().rev());
-        all.find(|(own, _)| **own == **extension)?.1.as_deref()
+        // In one container an addition beats a removal, which only takes away what is inherited.
+        let found = inner_first().find_map(|list| {
+            let own = || list.iter().rev().filter(|(own, _)| **own == **extension);
+            own().find(|(_, value)| value.is_some()).or_else(|| own().next())
+        });
+        found?.1.as_deref()
     })
 }
 
@@ -433,7 +462,8 @@ impl Facts for Visit<'_, '_> {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
                 asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
             }
-            b"SERVER_PORT" => asked.host_port.unwrap_or(asked.port).to_string().into_bytes(),
+            b"SERVER_PORT" => asked.shown_port(engine, self.depth > 0).to_string().into_bytes(),
+            b"REQUEST_STATUS" if self.method.is_none() => b"200".to_vec(),
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),

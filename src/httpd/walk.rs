@@ -225,7 +225,7 @@ impl<'c> Walk<'_, 'c> {
 
     fn htaccess(&mut self, server: usize, directory: &[u8], notes: &mut Vec<String>) -> Result<(), Denied> {
         let closed = self.allow.is_some_and(|allow| allow.bits == 0);
-        if closed && self.allow_list.is_none() {
+        if closed && self.allow_list.as_ref().is_none_or(Vec::is_empty) {
             return Ok(());
         }
         let allow = self.allow.unwrap_or_default();
