@@ -2,8 +2,8 @@
 
 use super::access::{LegacyAccess, Requirement};
 use super::build::{Builder, Kind};
-use super::directives::Act;
 use super::dir_config::ValueKind;
+use super::directives::Act;
 use super::modules::Directive;
 use super::override_args::{allow_override, options};
 use super::pattern::Pattern;
@@ -34,13 +34,27 @@ impl Builder<'_, '_> {
         match directive.act {
             Act::PhpIniDir => {
                 if self.php_ini_dir.is_some() {
-                    return Err("Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored".into());
+                    return Err(
+                        "Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored"
+                            .into(),
+                    );
                 }
                 self.php_ini_dir = Some((self.reader.absolute(one), origin));
             }
-            Act::DocumentRoot | Act::ServerName | Act::ServerAlias | Act::AccessFileName | Act::MergeSlashes
-            | Act::AllowEncodedSlashes | Act::UserDir | Act::VirtualDocumentRoot | Act::Alias | Act::ScriptAlias
-            | Act::AliasMatch | Act::ScriptAliasMatch | Act::ProxyPass | Act::ProxyPassMatch => {
+            Act::DocumentRoot
+            | Act::ServerName
+            | Act::ServerAlias
+            | Act::AccessFileName
+            | Act::MergeSlashes
+            | Act::AllowEncodedSlashes
+            | Act::UserDir
+            | Act::VirtualDocumentRoot
+            | Act::Alias
+            | Act::ScriptAlias
+            | Act::AliasMatch
+            | Act::ScriptAliasMatch
+            | Act::ProxyPass
+            | Act::ProxyPassMatch => {
                 return self.server_directive(node, directive, &words);
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
@@ -59,7 +73,11 @@ impl Builder<'_, '_> {
             }
             Act::SetEnvIf | Act::SetEnvIfNoCase | Act::BrowserMatch => self.env_doubt = true,
             Act::NameVirtualHost => {
-                self.warn(node, "no-effect", "NameVirtualHost has no effect and will be removed in the next release".into());
+                self.warn(
+                    node,
+                    "no-effect",
+                    "NameVirtualHost has no effect and will be removed in the next release".into(),
+                );
             }
             Act::Options => {
                 let allowed = self.reader.allowed.map(|_| self.allowed_options());
@@ -119,13 +137,13 @@ impl Builder<'_, '_> {
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
                 let exempt = two.as_deref() == Some(b"!");
-                let from = if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
+                let from =
+                    if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
                 if !exempt {
                     server.proxied.push((from, origin));
                 }
             }
             _ => {
-                let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
                 let Some(to) = target else {
                     if in_section {
                         let note = "an Alias with one argument";
@@ -138,7 +156,7 @@ impl Builder<'_, '_> {
                 }
                 let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
                 let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
-                server.aliases.push(Alias { from, to, script });
+                server.aliases.push(Alias { from, to });
             }
         }
         Ok(())
@@ -196,7 +214,11 @@ impl Builder<'_, '_> {
                 list.push(word.clone());
             } else {
                 let name = String::from_utf8_lossy(word).into_owned();
-                self.warn(node, "unknown-directive", format!("Discarding unrecognized directive `{name}' in AllowOverrideList"));
+                self.warn(
+                    node,
+                    "unknown-directive",
+                    format!("Discarding unrecognized directive `{name}' in AllowOverrideList"),
+                );
             }
         }
         self.core()?.allow_list = Some(list);
@@ -204,7 +226,8 @@ impl Builder<'_, '_> {
     }
 
     fn redirect(&mut self, act: Act, words: &[Box<[u8]>], origin: crate::origin::Origin) -> Done {
-        let in_location = self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
+        let in_location =
+            self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
         let mut rest = words;
         let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
         if matches!(act, Act::Redirect | Act::RedirectMatch) {
@@ -275,7 +298,7 @@ fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
         dirs.disabled.extend(rest.iter().cloned());
     } else if enabled {
         if rest.is_empty() {
-            return Err("UserDir \"enable\" keyword requires a list of usernames".into());
+            dirs.all_disabled = Some(false);
         }
         dirs.enabled.extend(rest.iter().cloned());
     } else {
@@ -340,7 +363,13 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
                 _ => AuthMerging::Off,
             });
         }
-        Act::Order => core.legacy.get_or_insert_default().allow_first = one.to_ascii_lowercase().starts_with(b"allow"),
+        Act::Order => {
+            core.legacy.get_or_insert_default().allow_first = match &*one.to_ascii_lowercase() {
+                b"allow,deny" | b"mutual-failure" => true,
+                b"deny,allow" => false,
+                _ => return Err("unknown order".into()),
+            };
+        }
         Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
         Act::SetEnv => core.env.push((one, words.get(1).cloned().unwrap_or_default())),
         Act::Satisfy if one.eq_ignore_ascii_case(b"any") => core.doubts.push(("Satisfy Any", origin)),
@@ -350,7 +379,9 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
 }
 
 fn from(legacy: &mut LegacyAccess, act: Act, words: &[Box<[u8]>]) -> Done {
-    let Some((first, rest)) = words.split_first() else { return Err("allow and deny must be followed by 'from'".into()) };
+    let Some((first, rest)) = words.split_first() else {
+        return Err("allow and deny must be followed by 'from'".into());
+    };
     if !first.eq_ignore_ascii_case(b"from") {
         return Err("allow and deny must be followed by 'from'".into());
     }
@@ -377,8 +408,11 @@ fn remove(list: &mut ByExtension, words: &[Box<[u8]>]) {
 fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Done {
     let mut words = Words::new(args);
     let code = words.word();
-    let status = std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
-    let Some(status) = status else { return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code))) };
+    let status =
+        std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
+    let Some(status) = status else {
+        return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code)));
+    };
     let quoted = matches!(words.rest().first(), Some(b'"'));
     let what = words.word();
     let page = match &*what {

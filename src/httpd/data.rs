@@ -55,7 +55,8 @@ impl Data {
         let mut builder = build::server(&mut reader);
         builder.run()?;
         let servers = build::finish_server(&mut builder);
-        let (php_ini_dir, kept, env_doubt) = (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), builder.env_doubt);
+        let (php_ini_dir, kept, env_doubt) =
+            (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), builder.env_doubt);
         let default_document_root = reader.root.join("htdocs").as_os_str().as_bytes().into();
         Ok(Self {
             hosts: Hosts::new(&servers),

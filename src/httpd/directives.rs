@@ -133,7 +133,9 @@ fn tail(name: &str) -> &'static str {
         "PHPINIDir" => ", Directory containing the php.ini file",
         "Define" => ", Define a variable, optionally to a value.  Same as passing -D to the command line.",
         "UnDefine" => ", Undefine the existence of a variable. Undo a Define.",
-        "Include" => ", Name(s) of the config file(s) to be included; fails if the wildcard does not match at least one file",
+        "Include" => {
+            ", Name(s) of the config file(s) to be included; fails if the wildcard does not match at least one file"
+        }
         _ => "",
     }
 }

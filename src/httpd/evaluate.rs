@@ -73,12 +73,24 @@ impl Evaluation<'_> {
             Expr::And(left, right) => match self.truth(left) {
                 Truth::No => Truth::No,
                 Truth::Yes => self.truth(right),
-                unknown => if self.truth(right) == Truth::No { Truth::No } else { unknown },
+                unknown => {
+                    if self.truth(right) == Truth::No {
+                        Truth::No
+                    } else {
+                        unknown
+                    }
+                }
             },
             Expr::Or(left, right) => match self.truth(left) {
                 Truth::Yes => Truth::Yes,
                 Truth::No => self.truth(right),
-                unknown => if self.truth(right) == Truth::Yes { Truth::Yes } else { unknown },
+                unknown => {
+                    if self.truth(right) == Truth::Yes {
+                        Truth::Yes
+                    } else {
+                        unknown
+                    }
+                }
             },
             Expr::Compare(left, op, right) => self.compare(left, *op, right),
             Expr::Matches { word, regex, not } => match self.value(word) {
@@ -119,9 +131,8 @@ impl Evaluation<'_> {
         match (left, right) {
             (Value::Text(left), Value::Text(right)) => compare_texts(&left, op, &right),
             (Value::Between(low, high, why), Value::Text(right)) => between(low, high, op, number(&right), why),
-            (Value::Unknown(why) | Value::Between(_, _, why), _) | (_, Value::Unknown(why) | Value::Between(_, _, why)) => {
-                Truth::Unknown(why)
-            }
+            (Value::Unknown(why) | Value::Between(_, _, why), _)
+            | (_, Value::Unknown(why) | Value::Between(_, _, why)) => Truth::Unknown(why),
         }
     }
 

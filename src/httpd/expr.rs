@@ -14,7 +14,11 @@ pub(super) enum Expr {
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Compare(Word, Op, Word),
-    Matches { word: Word, regex: Pattern, not: bool },
+    Matches {
+        word: Word,
+        regex: Pattern,
+        not: bool,
+    },
     /// A pattern that only PCRE takes.
     Beyond(Box<[u8]>),
     In(Word, Vec<Word>),
@@ -56,20 +60,84 @@ pub(super) enum Piece {
 
 /// The variables that exist; what begins with `TIME` or `SSL_` as well.
 const VARIABLES: &[&str] = &[
-    "HTTP_ACCEPT", "HTTP_COOKIE", "HTTP_FORWARDED", "HTTP_HOST", "HTTP_PROXY_CONNECTION", "HTTP_REFERER",
-    "HTTP_USER_AGENT", "REQUEST_METHOD", "REQUEST_SCHEME", "REQUEST_URI", "DOCUMENT_URI", "REQUEST_FILENAME",
-    "SCRIPT_FILENAME", "LAST_MODIFIED", "SCRIPT_USER", "SCRIPT_GROUP", "PATH_INFO", "QUERY_STRING", "IS_SUBREQ",
-    "THE_REQUEST", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "REMOTE_USER", "REMOTE_IDENT", "SERVER_NAME",
-    "SERVER_PORT", "SERVER_ADMIN", "SERVER_PROTOCOL", "SERVER_PROTOCOL_VERSION", "SERVER_PROTOCOL_VERSION_MAJOR",
-    "SERVER_PROTOCOL_VERSION_MINOR", "DOCUMENT_ROOT", "AUTH_TYPE", "CONTENT_TYPE", "HANDLER", "HTTP2", "HTTPS",
-    "IPV6", "REQUEST_STATUS", "REQUEST_LOG_ID", "CONN_LOG_ID", "CONN_REMOTE_ADDR", "CONTEXT_PREFIX",
-    "CONTEXT_DOCUMENT_ROOT", "SERVER_SOFTWARE", "API_VERSION", "TIME", "TIME_YEAR", "TIME_MON", "TIME_DAY",
-    "TIME_HOUR", "TIME_MIN", "TIME_SEC", "TIME_WDAY",
+    "HTTP_ACCEPT",
+    "HTTP_COOKIE",
+    "HTTP_FORWARDED",
+    "HTTP_HOST",
+    "HTTP_PROXY_CONNECTION",
+    "HTTP_REFERER",
+    "HTTP_USER_AGENT",
+    "REQUEST_METHOD",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
+    "DOCUMENT_URI",
+    "REQUEST_FILENAME",
+    "SCRIPT_FILENAME",
+    "LAST_MODIFIED",
+    "SCRIPT_USER",
+    "SCRIPT_GROUP",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "IS_SUBREQ",
+    "THE_REQUEST",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REMOTE_HOST",
+    "REMOTE_USER",
+    "REMOTE_IDENT",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_ADMIN",
+    "SERVER_PROTOCOL",
+    "SERVER_PROTOCOL_VERSION",
+    "SERVER_PROTOCOL_VERSION_MAJOR",
+    "SERVER_PROTOCOL_VERSION_MINOR",
+    "DOCUMENT_ROOT",
+    "AUTH_TYPE",
+    "CONTENT_TYPE",
+    "HANDLER",
+    "HTTP2",
+    "HTTPS",
+    "IPV6",
+    "REQUEST_STATUS",
+    "REQUEST_LOG_ID",
+    "CONN_LOG_ID",
+    "CONN_REMOTE_ADDR",
+    "CONTEXT_PREFIX",
+    "CONTEXT_DOCUMENT_ROOT",
+    "SERVER_SOFTWARE",
+    "API_VERSION",
+    "TIME",
+    "TIME_YEAR",
+    "TIME_MON",
+    "TIME_DAY",
+    "TIME_HOUR",
+    "TIME_MIN",
+    "TIME_SEC",
+    "TIME_WDAY",
 ];
 
 const FUNCTIONS: &[&str] = &[
-    "osenv", "env", "resp", "req", "http", "note", "reqenv", "req_novary", "tolower", "toupper", "escape", "unescape",
-    "base64", "unbase64", "md5", "sha1", "ldap", "file", "filesize", "filemod",
+    "osenv",
+    "env",
+    "resp",
+    "req",
+    "http",
+    "note",
+    "reqenv",
+    "req_novary",
+    "tolower",
+    "toupper",
+    "escape",
+    "unescape",
+    "base64",
+    "unbase64",
+    "md5",
+    "sha1",
+    "ldap",
+    "file",
+    "filesize",
+    "filemod",
 ];
 
 struct Parser<'a> {
@@ -174,7 +242,13 @@ impl<'a> Parser<'a> {
         if self.eat_name(b"false") {
             return Ok(Expr::Const(false));
         }
-        if let [b'-', op @ (b'n' | b'z' | b'T' | b'e' | b'f' | b'd' | b's' | b'L' | b'h' | b'x' | b'F' | b'U' | b'A' | b'R'), next, ..] = self.rest() {
+        if let [
+            b'-',
+            op @ (b'n' | b'z' | b'T' | b'e' | b'f' | b'd' | b's' | b'L' | b'h' | b'x' | b'F' | b'U' | b'A' | b'R'),
+            next,
+            ..,
+        ] = self.rest()
+        {
             if !next.is_ascii_alphanumeric() {
                 self.at += 2;
                 return Ok(Expr::Unary(*op, self.word()?));
@@ -195,14 +269,31 @@ impl<'a> Parser<'a> {
             return self.list(left);
         }
         const OPERATORS: &[(&[u8], Op)] = &[
-            (b"==", Op::Eq), (b"!=", Op::Ne), (b"<=", Op::Le), (b">=", Op::Ge), (b"<", Op::Lt), (b">", Op::Gt),
+            (b"==", Op::Eq),
+            (b"!=", Op::Ne),
+            (b"<=", Op::Le),
+            (b">=", Op::Ge),
+            (b"<", Op::Lt),
+            (b">", Op::Gt),
             (b"=", Op::Eq),
         ];
         const NAMED: &[(&[u8], Op)] = &[
-            (b"-eq", Op::IntEq), (b"-ne", Op::IntNe), (b"-lt", Op::IntLt), (b"-le", Op::IntLe), (b"-gt", Op::IntGt),
-            (b"-ge", Op::IntGe), (b"eq", Op::IntEq), (b"ne", Op::IntNe), (b"lt", Op::IntLt), (b"le", Op::IntLe),
-            (b"gt", Op::IntGt), (b"ge", Op::IntGe), (b"-strmatch", Op::StrMatch),
-            (b"-strcmatch", Op::StrCaseMatch), (b"-fnmatch", Op::FnMatch), (b"-ipmatch", Op::IpMatch),
+            (b"-eq", Op::IntEq),
+            (b"-ne", Op::IntNe),
+            (b"-lt", Op::IntLt),
+            (b"-le", Op::IntLe),
+            (b"-gt", Op::IntGt),
+            (b"-ge", Op::IntGe),
+            (b"eq", Op::IntEq),
+            (b"ne", Op::IntNe),
+            (b"lt", Op::IntLt),
+            (b"le", Op::IntLe),
+            (b"gt", Op::IntGt),
+            (b"ge", Op::IntGe),
+            (b"-strmatch", Op::StrMatch),
+            (b"-strcmatch", Op::StrCaseMatch),
+            (b"-fnmatch", Op::FnMatch),
+            (b"-ipmatch", Op::IpMatch),
         ];
         let op = OPERATORS.iter().find(|(text, _)| self.eat(text));
         match op.or_else(|| NAMED.iter().find(|(text, _)| self.eat_name(text))) {

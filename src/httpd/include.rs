@@ -73,7 +73,10 @@ impl List<'_> {
             match self.files.kind(&path) {
                 Ok(Kind::Directory) => {
                     if depth >= MAX_NESTING {
-                        let text = format!("Directory {} exceeds the maximum include directory nesting level of {MAX_NESTING}", path.display());
+                        let text = format!(
+                            "Directory {} exceeds the maximum include directory nesting level of {MAX_NESTING}",
+                            path.display()
+                        );
                         return Err(Error::new(Code::TooLarge, text));
                     }
                     let names = self.names(&path)?;

@@ -131,7 +131,8 @@ impl Macros {
     pub fn insert(&mut self, new: Macro, mut warn: impl FnMut(String, Origin)) {
         if let Some(old) = self.by_name.get(&new.name) {
             let (first, second) = (on_line(&old.origin), on_line(&new.origin));
-            let text = format!("macro '{}' multiply defined: defined on {first}, redefined on {second}", lossy(&new.name));
+            let text =
+                format!("macro '{}' multiply defined: defined on {first}, redefined on {second}", lossy(&new.name));
             warn(text, new.origin.clone());
         }
         if new.lines.is_empty() {

@@ -155,9 +155,7 @@ impl Registry {
 
     /// `<IfModule>`'s question: an identifier or a source file's name, exact case.
     pub fn is_loaded(&self, name: &[u8]) -> bool {
-        self.modules
-            .iter()
-            .any(|m| m.loaded && (m.identifier.as_bytes() == name || m.source.as_bytes() == name))
+        self.modules.iter().any(|m| m.loaded && (m.identifier.as_bytes() == name || m.source.as_bytes() == name))
             || self.strangers.iter().any(|known| **known == *name)
     }
 

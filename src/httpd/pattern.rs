@@ -64,20 +64,20 @@ impl Pattern {
     pub fn groups(&self, subject: &[u8]) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
         let found = self.regex.captures(subject).map_err(|_| TooCostly)?;
         Ok(found.map(|groups| {
-            (0..groups.len()).map(|at| groups.get(at).map(|group| subject[group.start()..group.end()].to_vec())).collect()
+            (0..groups.len())
+                .map(|at| groups.get(at).map(|group| subject[group.start()..group.end()].to_vec()))
+                .collect()
         }))
-    }
-
-    /// As it was written.
-    pub fn text(&self) -> &[u8] {
-        &self.text
     }
 }
 
 /// The delegate reports broken syntax and patterns that are too large in one type.
 fn is_syntax(error: &fancy_regex::CompileError) -> bool {
     let text = error.to_string();
-    !(text.contains("size limit") || text.contains("complex") || text.contains("too big") || text.contains("Unsupported"))
+    !(text.contains("size limit")
+        || text.contains("complex")
+        || text.contains("too big")
+        || text.contains("Unsupported"))
 }
 
 impl fmt::Debug for Pattern {

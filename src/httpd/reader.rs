@@ -34,7 +34,8 @@ pub(super) struct Allowed<'a> {
 
 impl Allowed<'_> {
     pub fn has(&self, place: u16, name: &str) -> bool {
-        self.bits & place != 0 || self.list.is_some_and(|list| list.iter().any(|n| n.eq_ignore_ascii_case(name.as_bytes())))
+        self.bits & place != 0
+            || self.list.is_some_and(|list| list.iter().any(|n| n.eq_ignore_ascii_case(name.as_bytes())))
     }
 }
 
@@ -87,7 +88,14 @@ enum Step {
 
 impl<'f> Reader<'f> {
     pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options) -> Self {
-        Self::again(files, root, options.version, Arc::new(Registry::new()), Arc::new(Defines::new(options)), Arc::default())
+        Self::again(
+            files,
+            root,
+            options.version,
+            Arc::new(Registry::new()),
+            Arc::new(Defines::new(options)),
+            Arc::default(),
+        )
     }
 
     /// A reader that knows what another one learnt.
@@ -140,7 +148,8 @@ impl<'f> Reader<'f> {
                     stack.push(frame);
                     stack.push(*inner);
                     if stack.len() > 2 * MAX_DEPTH {
-                        let text = format!("Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion.");
+                        let text =
+                            format!("Exceeded maximum include depth of {MAX_DEPTH}, There appears to be a recursion.");
                         return Err(Error::new(Code::TooLarge, text).at(self.last_origin(&stack)));
                     }
                 }
@@ -174,7 +183,12 @@ impl<'f> Reader<'f> {
         while let Some(line) = frame.lines.next_line(&text) {
             self.lines_read += 1;
             if self.lines_read > MAX_LINES {
-                return Err(self.error(frame, frame.lines.number, "More than 20 million lines: check macros and includes", Code::TooLarge));
+                return Err(self.error(
+                    frame,
+                    frame.lines.number,
+                    "More than 20 million lines: check macros and includes",
+                    Code::TooLarge,
+                ));
             }
             if let Step::Enter(inner) = self.line(frame, &line, stack)? {
                 return Ok(Step::Enter(inner));
@@ -254,7 +268,8 @@ impl<'f> Reader<'f> {
             }
         }
         let node = Node::new(number, frame.source, frame.lines.number, frame.section());
-        let at = self.tree.push(name, args, node).map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
+        let at =
+            self.tree.push(name, args, node).map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
         if name[0] == b'<' {
             frame.open.push(Open::Section(at));
         } else {
@@ -269,9 +284,7 @@ impl<'f> Reader<'f> {
             let parent = self.tree.nodes.get(frame.section() as usize).map(|node| self.tree.name(node));
             return Err(self.refused(frame, not_allowed(name, parent)));
         }
-        if name.starts_with('<') {
-            frame.start_soak(name);
-        }
+        // Only the line is skipped; the end of a container then has nothing to end.
         Ok(Step::Next)
     }
 
@@ -293,7 +306,9 @@ impl<'f> Reader<'f> {
                 frame.body = Some(body);
             }
             Act::Use => return self.use_macro(frame, args, stack),
-            Act::UndefMacro => Arc::make_mut(&mut self.macros).remove(&next_word(args).0).map_err(|text| self.refused(frame, text))?,
+            Act::UndefMacro => {
+                Arc::make_mut(&mut self.macros).remove(&next_word(args).0).map_err(|text| self.refused(frame, text))?
+            }
             Act::IfModule | Act::IfDefine | Act::IfVersion | Act::IfFile | Act::IfDirective | Act::IfSection => {
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),

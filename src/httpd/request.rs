@@ -12,7 +12,6 @@ pub(super) struct Asked<'t> {
     /// The host's name, checked and in lower case; none: there was none.
     pub host: Option<Vec<u8>>,
     pub host_port: Option<u16>,
-    pub port: u16,
     pub scheme: &'t [u8],
     pub method: &'t [u8],
     pub protocol: &'t [u8],
@@ -46,7 +45,6 @@ impl<'t> Asked<'t> {
             server,
             host,
             host_port,
-            port,
             scheme,
             method: target.method.unwrap_or(b"GET"),
             protocol,
@@ -66,6 +64,8 @@ impl<'t> Asked<'t> {
     pub fn authority(&self, engine: &Engine<'_>, sub: bool) -> Vec<u8> {
         let server = engine.layers(self.server).find_map(|server| server.name.as_deref());
         let host = self.host.as_deref().or(server).unwrap_or(b"localhost");
+        let bracketed = [b"[", host, b"]"].concat();
+        let host = if memchr::memchr(b':', host).is_some() { &bracketed } else { host };
         match self.shown_port(engine, sub) {
             port if port == self.default_port() => host.to_vec(),
             port => [host, format!(":{port}").as_bytes()].concat(),

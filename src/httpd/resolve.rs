@@ -71,7 +71,8 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     let server = asked.server;
     let own = |find: fn(&Server) -> Option<bool>| engine.layers(server).find_map(find);
     let merge = own(|server| server.merge_slashes).unwrap_or(true);
-    let encoded = engine.layers(server).find_map(|server| server.encoded_slashes).unwrap_or_default();
+    // Not inherited from the main server.
+    let encoded = engine.host(server).unwrap_or(engine.main()).encoded_slashes.unwrap_or_default();
     let parsed = uri::parse(target.uri.unwrap_or(b"/"), merge, encoded);
     let (path, query, early) = match parsed {
         Ok(parsed) => (parsed.path, parsed.query, None),
@@ -141,4 +142,3 @@ pub(super) fn run(engine: &Engine<'_>, server: usize, asked: &Asked<'_>, walked:
         notes: Vec::new(),
     }
 }
-

@@ -72,8 +72,18 @@ enum Test {
 pub(super) enum Rewritten {
     Unchanged,
     /// A new path (in a server: a URI or a file; in a directory: below it), a new query, and where.
-    Path { path: Vec<u8>, query: Option<Vec<u8>>, pass_through: bool, end: bool, handler: Option<Box<[u8]>>, origin: Origin },
-    Redirect { to: Vec<u8>, status: u16, origin: Origin },
+    Path {
+        path: Vec<u8>,
+        query: Option<Vec<u8>>,
+        pass_through: bool,
+        end: bool,
+        handler: Option<Box<[u8]>>,
+    },
+    Redirect {
+        to: Vec<u8>,
+        status: u16,
+        origin: Origin,
+    },
     Status(u16, Origin),
     Proxied(Origin),
 }
@@ -91,8 +101,12 @@ impl RewriteConfig {
             None => (false, &*pattern),
         };
         let test = match pattern {
-            [b'-', letter @ (b'f' | b'd' | b's' | b'l' | b'L' | b'h' | b'F' | b'U' | b'x' | b'e')] => Test::File(*letter),
-            [b'=', rest @ ..] => Test::Same(rest.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).unwrap_or(rest).into()),
+            [b'-', letter @ (b'f' | b'd' | b's' | b'l' | b'L' | b'h' | b'F' | b'U' | b'x' | b'e')] => {
+                Test::File(*letter)
+            }
+            [b'=', rest @ ..] => {
+                Test::Same(rest.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).unwrap_or(rest).into())
+            }
             [b'<', rest @ ..] if !rest.starts_with(b"=") => Test::Less(rest.into()),
             [b'>', rest @ ..] if !rest.starts_with(b"=") => Test::Greater(rest.into()),
             [b'-', b'a'..=b'z', b'a'..=b'z', ..] => Test::Beyond,
@@ -165,7 +179,7 @@ struct State {
 impl State {
     fn finish(self, pass_through: bool, end: bool, handler: Option<Box<[u8]>>) -> Rewritten {
         match self.changed {
-            Some(origin) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler, origin },
+            Some(_) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler },
             None => Rewritten::Unchanged,
         }
     }
@@ -212,7 +226,9 @@ impl Rule {
             None => (made, None),
         };
         state.query = match (query, state.query.take()) {
-            (Some(new), Some(old)) if self.flags.append_query && !new.is_empty() => Some([&new[..], b"&", &old].concat()),
+            (Some(new), Some(old)) if self.flags.append_query && !new.is_empty() => {
+                Some([&new[..], b"&", &old].concat())
+            }
             (Some(new), _) => Some(new).filter(|new| !new.is_empty()),
             (None, _) if self.flags.discard_query => None,
             (None, old) => old,

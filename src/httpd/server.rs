@@ -13,8 +13,6 @@ use std::sync::Arc;
 pub(super) struct Alias {
     pub from: Matcher,
     pub to: Box<[u8]>,
-    /// `ScriptAlias`: its handler is `cgi-script`.
-    pub script: bool,
 }
 
 /// `UserDir`.
@@ -83,11 +81,16 @@ impl Index {
     }
 
     /// The literal sections whose text is `path`, whose hash is known.
-    pub fn find<'i>(&'i self, hash: u64, path: &'i [u8], sections: &'i [Arc<Section>]) -> impl Iterator<Item = u32> + 'i {
+    pub fn find<'i>(
+        &'i self,
+        hash: u64,
+        path: &'i [u8],
+        sections: &'i [Arc<Section>],
+    ) -> impl Iterator<Item = u32> + 'i {
         let list = self.literal.get(&hash).map(Vec::as_slice).unwrap_or_default();
-        list.iter().copied().filter(
-            move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path),
-        )
+        list.iter()
+            .copied()
+            .filter(move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path))
     }
 }
 

@@ -32,7 +32,11 @@ pub(super) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
         return Ok(Target { host, path: path.to_vec(), query });
     }
     let cleaned = clean(&decode_unreserved(path), merge).ok_or((400, "the path leads above the root"))?;
-    let path = decode(&cleaned, encoded)?;
+    let mut path = decode(&cleaned, encoded)?;
+    if encoded == Slashes::Decode {
+        // What was decoded may have made new double slashes and dots.
+        path = clean(&path, merge).ok_or((400, "the path leads above the root"))?;
+    }
     Ok(Target { host, path, query })
 }
 
@@ -48,7 +52,8 @@ pub(super) enum Slashes {
 type Split<'a> = (Option<Vec<u8>>, &'a [u8]);
 
 fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
-    let scheme = memchr::memmem::find(target, b"://").filter(|&at| at > 0 && target[..at].iter().all(u8::is_ascii_alphanumeric));
+    let scheme =
+        memchr::memmem::find(target, b"://").filter(|&at| at > 0 && target[..at].iter().all(u8::is_ascii_alphanumeric));
     let Some(scheme) = scheme else { return Ok((None, target)) };
     let rest = &target[scheme + 3..];
     let end = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());

@@ -122,7 +122,8 @@ impl Set {
         let exact = places.iter().find(has).copied();
         let before = |place: u32| exact.is_none_or(|exact| place < exact);
         let wild = self.wild.iter().take_while(|(place, _)| before(*place));
-        let wild = wild.filter(|(_, pattern)| glob::matches(pattern, name, Rules::default())).map(|(place, _)| *place).next();
+        let wild =
+            wild.filter(|(_, pattern)| glob::matches(pattern, name, Rules::default())).map(|(place, _)| *place).next();
         wild.or(exact).map(|place| self.hosts[place as usize])
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Visit<'c, 't> {
     /// The file that the caller knows.
     pub given: Option<Vec<u8>>,
     method: Option<&'static [u8]>,
+    /// What an error page is shown for.
+    failed: bool,
+    /// The part of the URI that an alias stands for.
+    prefix: Vec<u8>,
     depth: u32,
     /// Per-directory rewriting is over (`[END]`).
     ended: bool,
@@ -33,10 +37,22 @@ pub(super) struct Visit<'c, 't> {
 
 /// What came of a pass.
 pub(super) enum Outcome<'c, 't> {
-    Run { run: Run, walked: Walked<'c> },
+    Run {
+        run: Run,
+        walked: Walked<'c>,
+    },
     /// Another URI answers.
-    Again { next: Visit<'c, 't>, walked: Option<Walked<'c>> },
-    Answer { status: u16, because: String, location: Option<Vec<u8>>, page: Option<ErrorPage>, walked: Option<Walked<'c>> },
+    Again {
+        next: Visit<'c, 't>,
+        walked: Option<Walked<'c>>,
+    },
+    Answer {
+        status: u16,
+        because: String,
+        location: Option<Vec<u8>>,
+        page: Option<ErrorPage>,
+        walked: Option<Walked<'c>>,
+    },
 }
 
 impl<'c, 't> Outcome<'c, 't> {
@@ -67,6 +83,8 @@ impl<'c, 't> Visit<'c, 't> {
             path_info: Vec::new(),
             given: None,
             method: None,
+            failed: false,
+            prefix: Vec::new(),
             depth: 0,
             ended: false,
             handler: None,
@@ -86,6 +104,7 @@ impl<'c, 't> Visit<'c, 't> {
     pub fn page(&self, target: Box<[u8]>) -> Self {
         let mut next = self.other(&target).unwrap_or_else(|| Self::new(self.engine, self.asked, b"/".to_vec(), None));
         next.method = Some(b"GET");
+        next.failed = true;
         next
     }
 
@@ -96,8 +115,9 @@ impl<'c, 't> Visit<'c, 't> {
             self.filename = given;
         } else {
             match mapping::map(&self.engine, server, &self.uri, self.query.as_deref(), self) {
-                Mapped::File { filename, uri, query, handler } => {
+                Mapped::File { filename, uri, query, handler, prefix } => {
                     (self.filename, self.uri, self.query, self.handler) = (filename, uri, query, handler);
+                    self.prefix = prefix;
                 }
                 Mapped::Redirect { status, to, because } => return self.redirected(status, to, because),
                 Mapped::Answer { status, because } => return Outcome::server_error(self, status, &because),
@@ -105,7 +125,7 @@ impl<'c, 't> Visit<'c, 't> {
         }
         let filename = std::mem::take(&mut self.filename);
         let walked = walk::directories(&self.engine, server, &filename, known, before, notes);
-        let bare = match walked {
+        let mut bare = match walked {
             Ok(walked) => walked,
             Err(denied) => return self.denied(denied),
         };
@@ -113,9 +133,8 @@ impl<'c, 't> Visit<'c, 't> {
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         walk::files(&mut walked, notes);
         walked.sections.extend(walk::locations(&self.engine, server, &self.uri, notes));
-        let mut sections = std::mem::take(&mut walked.sections);
-        walk::conditions(&mut sections, self, notes);
-        walked.sections = sections;
+        walk::conditions(&mut walked, before, self, notes);
+        bare.conditions.clone_from(&walked.conditions);
         if known {
             return Outcome::Run { run: self.made(&walked), walked: bare };
         }
@@ -192,7 +211,9 @@ impl<'c, 't> Visit<'c, 't> {
         for section in walked.sections.iter().rev() {
             // A server's own redirects were looked at before mapping.
             let section = section.get();
-            let Some(core) = section.core.as_ref().filter(|_| !matches!(section.layer, Layer::Server | Layer::VirtualHost)) else {
+            let Some(core) =
+                section.core.as_ref().filter(|_| !matches!(section.layer, Layer::Server | Layer::VirtualHost))
+            else {
                 continue;
             };
             match mapping::redirect(&core.redirects, &self.uri, self.query.as_deref()) {
@@ -216,6 +237,11 @@ impl<'c, 't> Visit<'c, 't> {
             below.then_some((config, section))
         });
         let (config, section) = last.filter(|(config, _)| config.engine == Some(true) && !self.ended)?;
+        if walked.options & (options::FOLLOW | options::OWNER) == 0 {
+            let because =
+                format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
+            return Some(self.answer(403, because, walked, bare.clone()));
+        }
         let directory = directory_of(section, &walked.filename)?;
         let full = [&walked.filename[..], &walked.path_info].concat();
         let below = full.strip_prefix(&directory[..])?.to_vec();
@@ -224,11 +250,18 @@ impl<'c, 't> Visit<'c, 't> {
             Rewritten::Status(status, origin) => {
                 Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
             }
-            Rewritten::Proxied(origin) => {
-                Some(self.answer(502, format!("{origin}: RewriteRule passes it to another server"), walked, bare.clone()))
-            }
+            Rewritten::Proxied(origin) => Some(self.answer(
+                502,
+                format!("{origin}: RewriteRule passes it to another server"),
+                walked,
+                bare.clone(),
+            )),
             Rewritten::Redirect { to, status, origin } => {
-                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() { to } else { self.uri_of(&directory, config.base.as_deref(), &to) };
+                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() {
+                    to
+                } else {
+                    self.uri_of(&directory, config.base.as_deref(), &to)
+                };
                 Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
             }
             Rewritten::Path { path, query, end, handler, .. } => {
@@ -236,7 +269,8 @@ impl<'c, 't> Visit<'c, 't> {
                     self.handler = handler.or(self.handler.take());
                     return None;
                 }
-                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
+                let uri =
+                    if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
                 if uri == self.uri && query == self.query {
                     return None;
                 }
@@ -280,7 +314,8 @@ impl<'c, 't> Visit<'c, 't> {
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
         let mut worst: Option<(u16, String, Option<Vec<u8>>)> = None;
         for name in names.iter().filter(|_| has_dir) {
-            let target = if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
+            let target =
+                if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
             match self.sub(&target, &bare, notes) {
                 Some(Outcome::Answer { status, because, location, .. }) if status != 404 => {
                     if (300..400).contains(&status) {
@@ -303,7 +338,12 @@ impl<'c, 't> Visit<'c, 't> {
             if walked.options & options::INDEXES != 0 {
                 return self.answer(200, "mod_autoindex lists the directory; no program runs".into(), &walked, bare);
             }
-            return self.answer(403, "the directory has no index file, and Options does not allow Indexes".into(), &walked, bare);
+            return self.answer(
+                403,
+                "the directory has no index file, and Options does not allow Indexes".into(),
+                &walked,
+                bare,
+            );
         }
         match self.method_answer() {
             Some((status, because)) => self.answer(status, because.into(), &walked, bare),
@@ -315,8 +355,11 @@ impl<'c, 't> Visit<'c, 't> {
     fn sub(&self, target: &[u8], bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
         let mut next = self.other(target)?;
         next.depth = self.depth + 1;
+        next.method = Some(b"GET");
+        next.failed = self.failed;
         if next.depth > MAX_DEPTH {
-            let because = format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
+            let because =
+                format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
             return Some(Outcome::Answer { status: 500, because, location: None, page: None, walked: None });
         }
         if next.query.is_none() {
@@ -362,7 +405,17 @@ impl<'c, 't> Visit<'c, 't> {
     /// What httpd says to methods that a plain file does not take.
     fn method_answer(&self) -> Option<(u16, &'static str)> {
         const KNOWN: &[&[u8]] = &[
-            b"PUT", b"DELETE", b"CONNECT", b"PATCH", b"PROPFIND", b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK",
+            b"PUT",
+            b"DELETE",
+            b"CONNECT",
+            b"PATCH",
+            b"PROPFIND",
+            b"PROPPATCH",
+            b"MKCOL",
+            b"COPY",
+            b"MOVE",
+            b"LOCK",
+            b"UNLOCK",
         ];
         match self.method.unwrap_or(self.asked.method) {
             b"GET" | b"HEAD" | b"POST" => None,
@@ -400,12 +453,22 @@ impl<'c, 't> Visit<'c, 't> {
             }
         }
         if found == Found::Missing {
-            return self.answer(404, format!("{} does not exist", String::from_utf8_lossy(&walked.filename)), &walked, bare);
+            return self.answer(
+                404,
+                format!("{} does not exist", String::from_utf8_lossy(&walked.filename)),
+                &walked,
+                bare,
+            );
         }
         let accept = cores().find_map(|core| core.path_info).flatten();
         let program = handler.is_some() && handler.as_deref() != Some(b"default-handler");
         if !walked.path_info.is_empty() && !accept.unwrap_or(program) {
-            return self.answer(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)".into(), &walked, bare);
+            return self.answer(
+                404,
+                "the URI goes on behind a file that takes no path (AcceptPathInfo)".into(),
+                &walked,
+                bare,
+            );
         }
         Outcome::Run { run: self.made(&walked), walked: bare }
     }
@@ -427,7 +490,10 @@ fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Ve
 type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
 
 /// The last extension of a file name that has a meaning.
-fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(filename: &[u8], inner_first: impl Fn() -> I) -> Option<&'a [u8]> {
+fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(
+    filename: &[u8],
+    inner_first: impl Fn() -> I,
+) -> Option<&'a [u8]> {
     let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
     extensions.reverse();
@@ -457,20 +523,27 @@ impl Facts for Visit<'_, '_> {
             b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
                 asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
             }
-            b"CONTEXT_PREFIX" | b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
+            b"CONTEXT_PREFIX" => self.prefix.clone(),
+            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
             b"SERVER_NAME" => {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
                 asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
             }
             b"SERVER_PORT" => asked.shown_port(engine, self.depth > 0).to_string().into_bytes(),
-            b"REQUEST_STATUS" if self.method.is_none() => b"200".to_vec(),
+            b"REQUEST_STATUS" if !self.failed => b"200".to_vec(),
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
             b"SERVER_ADDR" => asked.address?.to_vec(),
             b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
             b"HTTPS" => b"off".to_vec(),
-            b"IS_SUBREQ" => if self.depth > 0 { b"true".to_vec() } else { b"false".to_vec() },
+            b"IS_SUBREQ" => {
+                if self.depth > 0 {
+                    b"true".to_vec()
+                } else {
+                    b"false".to_vec()
+                }
+            }
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
             b"HTTP_COOKIE" => return header(b"Cookie"),

@@ -44,7 +44,10 @@ fn text(value: &Value) -> String {
 /// Placeholders, then bytes: data files hold Latin-1 where a text is not UTF-8.
 fn put(text: &str, root: &Path) -> Vec<u8> {
     let root = root.to_str().expect("UTF-8");
-    text.replace("@ROOT@", root).replace("@PORT2@", &PORT2.to_string()).replace("@PORT@", &PORT.to_string()).into_bytes()
+    text.replace("@ROOT@", root)
+        .replace("@PORT2@", &PORT2.to_string())
+        .replace("@PORT@", &PORT.to_string())
+        .into_bytes()
 }
 
 fn put_text(text: &str, root: &Path) -> String {
@@ -89,7 +92,8 @@ impl Layout {
 
     fn options(&self, root: &Path, preamble: &Value) -> Options {
         let dropped = self.strings("drop_modules");
-        let mut before: Vec<String> = preamble["directives_in_order"].as_array().into_iter().flatten().map(text).collect();
+        let mut before: Vec<String> =
+            preamble["directives_in_order"].as_array().into_iter().flatten().map(text).collect();
         before.retain(|line| !dropped.iter().any(|module| line.starts_with(&format!("LoadModule {module} "))));
         before.retain(|line| !line.starts_with("PHPINIDir"));
         if self.case["no_phpinidir"] != Value::Bool(true) {
@@ -104,7 +108,12 @@ impl Layout {
             defines: self.strings("defines").into_iter().map(|name| (name.into_bytes(), None)).collect(),
             before: before.iter().map(|line| put(line, root)).collect(),
             after: self.strings("after").iter().map(|line| put(line, root)).collect(),
-            env: env.as_object().into_iter().flatten().map(|(k, v)| (k.clone().into_bytes(), text(v).into_bytes())).collect(),
+            env: env
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(k, v)| (k.clone().into_bytes(), text(v).into_bytes()))
+                .collect(),
             ..Options::default()
         }
     }
@@ -147,15 +156,19 @@ pub fn compare(layout: &Layout, root: &Path, preamble: &Value) -> Compared {
 
 /// The text and the line that matter: the end of Apache's last message, and the innermost file and line it names.
 fn message_differs(layout: &Layout, root: &Path, error: &outlive::Error) -> Option<String> {
-    let messages: Vec<String> =
-        layout.expected["config_messages"].as_array()?.iter().map(|m| put_text(&text(m), root).replace("\\n", "\n")).collect();
+    let messages: Vec<String> = layout.expected["config_messages"]
+        .as_array()?
+        .iter()
+        .map(|m| put_text(&text(m), root).replace("\\n", "\n"))
+        .collect();
     let all = messages.join("\n");
     // Recorded messages were cut at a fixed length; endless includes are longer than that.
     if all.matches("Syntax error on line").count() > 50 {
         let fine = error.code == outlive::Code::TooLarge;
         return (!fine).then(|| format!("endless include: {error}"));
     }
-    let own = error.message.split(" (read from").next().unwrap_or_default().split(" (in macro").next().unwrap_or_default();
+    let own =
+        error.message.split(" (read from").next().unwrap_or_default().split(" (in macro").next().unwrap_or_default();
     let own = own.split(". No LoadModule").next().unwrap_or_default();
     let exact = ["Cannot parse condition clause"].iter().all(|start| !own.starts_with(start));
     let wanted = if exact { own } else { "Cannot parse condition clause" };
@@ -198,7 +211,8 @@ fn question(request: &Value, root: &Path) -> Question {
         }
     };
     let word = |key: &str, default: &str| request[key].as_str().unwrap_or(default).to_owned();
-    let headers = request["headers"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), put_text(&text(v), root)));
+    let headers =
+        request["headers"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), put_text(&text(v), root)));
     Question {
         url: put_text(&url, root),
         host,
@@ -230,7 +244,14 @@ fn ask(configuration: &Configuration, question: &Question) -> outlive::Result<Re
     )
 }
 
-fn request(layout: &Layout, root: &Path, preamble: &Value, configuration: &Configuration, answer: &Value, result: &mut Compared) {
+fn request(
+    layout: &Layout,
+    root: &Path,
+    preamble: &Value,
+    configuration: &Configuration,
+    answer: &Value,
+    result: &mut Compared,
+) {
     let question = question(&answer["request"], root);
     let shown = &question.url;
     let mut wrong = |text: String| result.wrong.push(format!("{shown} ({}): {text}", answer["request"]));
@@ -263,11 +284,17 @@ fn request(layout: &Layout, root: &Path, preamble: &Value, configuration: &Confi
         return;
     };
     if answer["php"].is_null() || run.status != status {
-        wrong(format!("runs {} with {}, Apache {status}: {answer}", String::from_utf8_lossy(&run.filename), run.status));
+        wrong(format!(
+            "runs {} with {}, Apache {status}: {answer}",
+            String::from_utf8_lossy(&run.filename),
+            run.status
+        ));
         return;
     }
     let server = &answer["php"]["server"];
-    for (key, own) in [("SCRIPT_FILENAME", &run.filename), ("DOCUMENT_ROOT", &run.document_root), ("PATH_INFO", &run.path_info)] {
+    for (key, own) in
+        [("SCRIPT_FILENAME", &run.filename), ("DOCUMENT_ROOT", &run.document_root), ("PATH_INFO", &run.path_info)]
+    {
         let own = String::from_utf8_lossy(own).into_owned();
         let wanted = put_text(server[key].as_str().unwrap_or_default(), root);
         if own != wanted {
@@ -300,14 +327,28 @@ fn merged(run: &Run, outer: Option<&DirConfig>) -> DirConfig {
 
 /// What runs in the end: the file itself, or what it includes through the server (SSI; PHP's `virtual()`, whose values
 /// stay on top of the outer ones: A-079).
-fn nested(configuration: &Configuration, question: &Question, run: Run, base: DirConfig, php: bool) -> Option<(Run, DirConfig)> {
-    let content = fs::read_to_string(PathBuf::from(String::from_utf8_lossy(&run.filename).into_owned())).unwrap_or_default();
+fn nested(
+    configuration: &Configuration,
+    question: &Question,
+    run: Run,
+    base: DirConfig,
+    php: bool,
+) -> Option<(Run, DirConfig)> {
+    let content =
+        fs::read_to_string(PathBuf::from(String::from_utf8_lossy(&run.filename).into_owned())).unwrap_or_default();
     let (start, end) = if php { ("virtual(\"", '"') } else { ("#include virtual=\"", '"') };
     let inner = content.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(uri, _)| uri.to_owned());
     // A file without a program in it shows nothing, whoever sends it.
     let php = php && content.contains("<?php");
     let Some(url) = inner else { return php.then_some((run, base)) };
-    let question = Question { url, host: question.host.clone(), headers: Vec::new(), method: "GET".into(), protocol: question.protocol.clone(), ..*question };
+    let question = Question {
+        url,
+        host: question.host.clone(),
+        headers: Vec::new(),
+        method: "GET".into(),
+        protocol: question.protocol.clone(),
+        ..*question
+    };
     match ask(configuration, &question).ok()? {
         Resolution::Run(inner) => {
             let values = merged(&inner, php.then_some(&base));
@@ -341,7 +382,12 @@ fn values(
         let wanted = recorded.get(key).unwrap_or(default);
         let set = base.iter().find(|value| *value.name == *key.as_bytes());
         let Some(set) = set.filter(|set| !rejects(key, &set.value)) else {
-            if !has_ini && !prepends && recorded.contains_key(key) && !default.is_null() && wanted["get"] != default["get"] {
+            if !has_ini
+                && !prepends
+                && recorded.contains_key(key)
+                && !default.is_null()
+                && wanted["get"] != default["get"]
+            {
                 wrong(format!("{key} is not set, Apache has {}", wanted["get"]));
             }
             count += 1;
@@ -360,7 +406,11 @@ fn values(
         let latin: String = set.value.iter().map(|&b| char::from(b)).collect();
         let want = wanted["get"].as_str().map(|want| put_text(want, root));
         let replaced = own.contains('\u{fffd}');
-        if want.as_deref() != Some(&own) && want.as_deref() != Some(&latin) && !replaced && !(prepends && key == "user_agent") {
+        if want.as_deref() != Some(&own)
+            && want.as_deref() != Some(&latin)
+            && !replaced
+            && !(prepends && key == "user_agent")
+        {
             wrong(format!("{key} is {own:?} ({}), Apache has {want:?}; containers {:?}", set.origin, shown(run)));
         }
         if admin && wanted["access"] != 4 {
