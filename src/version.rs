@@ -5,7 +5,7 @@ use std::fmt;
 /// A PHP version, as `PHP_VERSION_ID` writes it: 8.2 is 80200.
 ///
 /// Versions 7.4 to 8.5 are known. Ini texts have four dialects among them (7.4 = 8.0; 8.1 = 8.2; 8.3; 8.4 = 8.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PhpVersion {
     /// PHP 7.4
@@ -15,6 +15,7 @@ pub enum PhpVersion {
     /// PHP 8.1
     V8_1,
     /// PHP 8.2, the default
+    #[default]
     V8_2,
     /// PHP 8.3
     V8_3,
@@ -56,12 +57,6 @@ impl PhpVersion {
             Self::V8_4 => 80_400,
             Self::V8_5 => 80_500,
         }
-    }
-}
-
-impl Default for PhpVersion {
-    fn default() -> Self {
-        Self::V8_2
     }
 }
 

@@ -1,2 +1,54 @@
-//! The C ABI.
-#![allow(unsafe_code)]
+//! The C ABI: handles, error records, a guard against panics. Nothing here decides anything.
+//!
+//! `include/outlive.h` is generated from this module by cbindgen, so what C programmers read is written here, in C's words.
+//! Functions are plain `extern "C"`, with the guard inside: cbindgen does not see through macros.
+#![allow(unsafe_code, non_camel_case_types)]
+
+mod config;
+mod constants;
+mod dir_config;
+mod engine;
+mod error;
+mod host;
+mod ini;
+mod request;
+mod settings;
+mod text;
+
+use crate::error::Code;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a call; a panic becomes `OUTLIVE_ERROR_PANIC` and never reaches the host.
+fn guard(call: impl FnOnce() -> c_int) -> c_int {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Code::Panic.number())
+}
+
+/// The number of an answer.
+fn number(answer: Result<Code, Code>) -> c_int {
+    match answer {
+        Ok(code) | Err(code) => code.number(),
+    }
+}
+
+/// A struct that a caller filled, whatever version of the header it was compiled with: fields that it does not know are
+/// as in `default`; fields that we do not know must be 0. `None`: its size makes no sense, or it asks for something unknown.
+///
+/// # Safety
+/// `caller` is valid for reading a size_t, and for as many bytes as that says.
+unsafe fn sized_struct<T: Copy>(caller: *const std::ffi::c_void, mut default: T) -> Option<T> {
+    let known = size_of::<T>();
+    // SAFETY: every such struct begins with its size.
+    let size = unsafe { caller.cast::<usize>().read_unaligned() };
+    if size < size_of::<usize>() || size > 4096 {
+        return None;
+    }
+    let bytes = caller.cast::<u8>();
+    // SAFETY: the caller's struct has `size` bytes.
+    if (known..size).any(|at| unsafe { bytes.add(at).read() } != 0) {
+        return None;
+    }
+    // SAFETY: both are valid for the smaller of the two sizes, and all our structs are plain C data.
+    unsafe { std::ptr::copy_nonoverlapping(bytes, (&raw mut default).cast::<u8>(), size.min(known)) };
+    Some(default)
+}

@@ -11,7 +11,7 @@ use super::sys;
 use super::word::{FACT_GONE, TAG_BITS};
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::error::Code;
-use crate::request::{Begin, Change, Ending, Events, Output, Stage, Timer, Verdict, effective_limit};
+use crate::request::{Begin, Change, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -150,6 +150,10 @@ impl<H: Host> Drop for Inside<'_, H> {
 }
 
 impl<H: Host> Slot<H> {
+    pub(crate) fn host(&self) -> &H {
+        &self.host
+    }
+
     fn start_limit(&self, seconds: u32) {
         let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
         let now = self.shared.now();
@@ -243,7 +247,9 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(inside)
     }
 
-    fn is_quiet(&self) -> bool {
+    /// Whether nothing waits for the owner: what a check asks first.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
         self.slot.word.is_quiet(self.tag) && !self.shared().fork.is_child()
     }
 
@@ -306,9 +312,9 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Stage);
         }
         Ok(match owned.machine.finish(&mut Below(self.slot), events) {
-            Ok(true) => Code::Ok,
-            Ok(false) => Code::Already,
-            Err(()) => Code::Stop,
+            Finish::Done => Code::Ok,
+            Finish::Already => Code::Already,
+            Finish::Stop => Code::Stop,
         })
     }
 
@@ -373,14 +379,15 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(Code::Ok)
     }
 
-    /// Registers a shutdown function; it runs at every ending, once, in order.
-    pub fn register(&self, function: H::Function) -> Answer {
-        let mut inside = self.enter()?;
-        match inside.owned.machine.stage() {
-            Stage::FinalFlush | Stage::Ended => return Err(Code::Stage),
-            _ => {}
+    /// Registers a shutdown function; it runs at every ending, once, in order. Refused, it comes back.
+    pub fn register(&self, function: H::Function) -> Result<Code, (Code, H::Function)> {
+        let mut inside = match self.enter() {
+            Ok(inside) => inside,
+            Err(code) => return Err((code, function)),
+        };
+        if inside.owned.machine.register().is_none() {
+            return Err((Code::Stage, function));
         }
-        inside.owned.machine.register().ok_or(Code::Full)?;
         inside.owned.functions.push(Some(function));
         Ok(Code::Ok)
     }

@@ -176,18 +176,24 @@ impl<H: Host> Engine<H> {
     }
 }
 
-impl<H: Host> Drop for Engine<H> {
-    /// Ends the thread. In a forked child there is none to end.
-    fn drop(&mut self) {
+impl<H: Host> Engine<H> {
+    /// Ends the thread; time limits do not run any more. In a forked child there is none to end.
+    pub fn close(&mut self) {
         if self.shared.fork.is_child() {
             return;
         }
         self.shared.closing.store(true, SeqCst);
         self.shared.wake();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // A callback of the engine's own thread may be what drops the engine; it cannot wait for itself.
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+        // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
+        if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
             let _ = thread.join();
         }
+    }
+}
+
+impl<H: Host> Drop for Engine<H> {
+    fn drop(&mut self) {
+        self.close();
     }
 }

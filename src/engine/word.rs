@@ -74,7 +74,7 @@ impl Word {
     /// The owner: the next generation, without events or facts; live if `live`. What stood there before.
     pub fn turn(&self, live: bool) -> Seen {
         let generation = self.load().generation();
-        let next = generation + 1 & GENERATION_BITS;
+        let next = (generation + 1) & GENERATION_BITS;
         debug_assert_eq!(next & 1 == 1, live);
         Seen(self.0.swap(next << GENERATION_SHIFT, Ordering::SeqCst))
     }

@@ -2,7 +2,7 @@
 
 use super::limit::{Timer, effective_limit};
 use super::output::{Buffer, Output};
-use super::words::{Begin, Ending, Events, Stage, Verdict, status};
+use super::words::{Begin, Ending, Events, Finish, Stage, Verdict, status};
 use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
 
 /// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).
@@ -171,24 +171,23 @@ impl Machine {
         }
     }
 
-    /// `fastcgi_finish_request()`: the response is complete, the work goes on (C-190). `Ok(false)`: it was
-    /// complete before; `Err`: a stop was delivered instead.
-    pub fn finish(&mut self, output: &mut impl Output, events: &mut Events) -> Result<bool, ()> {
+    /// `fastcgi_finish_request()`: the response is complete, the work goes on (C-190).
+    pub fn finish(&mut self, output: &mut impl Output, events: &mut Events) -> Finish {
         if self.check(events) == Verdict::Stop {
-            return Err(());
+            return Finish::Stop;
         }
         if self.is_finished() {
-            return Ok(false);
+            return Finish::Already;
         }
         if self.hand_down_buffer(output) == Verdict::Stop {
-            return Err(());
+            return Finish::Stop;
         }
         self.buffer.turn_off();
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
         self.way = Way::Finished { late: 0 };
         self.finished_early = true;
-        Ok(true)
+        Finish::Done
     }
 
     /// Begins a section in which no stop is delivered; nestable. False: nested too deeply.
@@ -285,7 +284,10 @@ impl Machine {
     /// The last stage: what is still buffered goes out, after the shutdown functions (C-011, C-121).
     pub fn end_output(&mut self, output: &mut impl Output) {
         self.enter(Stage::FinalFlush);
-        if self.way == Way::Open && self.hand_down_buffer(output) == Verdict::Go && self.way == Way::Open {
+        if self.way == Way::Open {
+            let _ = self.hand_down_buffer(output);
+        }
+        if self.way == Way::Open {
             let _ = self.asked(output.flush());
         }
         self.stage = Stage::Ended;

@@ -21,4 +21,4 @@ pub use limit::{Timer, effective_limit};
 pub use machine::Machine;
 pub use output::Output;
 pub use run_time::{Change, RunTime};
-pub use words::{Begin, Ending, Events, Stage, Verdict, status};
+pub use words::{Begin, Ending, Events, Finish, Stage, Verdict, status};

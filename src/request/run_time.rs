@@ -3,6 +3,7 @@
 
 use crate::config::{Access, AfterFinish, Disconnect, Settings, ShutdownMode};
 use crate::error::Code;
+use crate::ini::number;
 
 /// What a changed directive means to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ impl Change {
     /// What `name = value` changes.
     pub fn of(name: &[u8], value: &[u8]) -> Self {
         match name {
-            b"ignore_user_abort" => Self::IgnoreUserAbort(number::to_bool(value)),
-            b"max_execution_time" => Self::TimeLimit(number::to_int(value)),
+            b"ignore_user_abort" => Self::IgnoreUserAbort(number::boolean(value)),
+            b"max_execution_time" => Self::TimeLimit(number::int_prefix(value)),
             b"outlive.disconnect" => Disconnect::from_text(value).map_or(Self::None, Self::Disconnect),
             b"outlive.after_finish" => AfterFinish::from_text(value).map_or(Self::None, Self::AfterFinish),
             b"outlive.shutdown" => ShutdownMode::from_text(value).map_or(Self::None, Self::Shutdown),
@@ -122,21 +123,4 @@ impl RunTime {
 
 fn without_nul(text: &[u8]) -> &[u8] {
     text.strip_suffix(&[0]).unwrap_or(text)
-}
-
-/// Until ini::number is there.
-mod number {
-    pub fn to_int(text: &[u8]) -> i64 {
-        let text = std::str::from_utf8(text).unwrap_or("").trim_start();
-        let (sign, digits) = match text.as_bytes().first() {
-            Some(b'-') => (-1, &text[1..]),
-            Some(b'+') => (1, &text[1..]),
-            _ => (1, text),
-        };
-        let end = digits.bytes().take_while(u8::is_ascii_digit).count();
-        sign * digits[..end].parse::<i64>().unwrap_or(if end > 0 { i64::MAX } else { 0 })
-    }
-    pub fn to_bool(text: &[u8]) -> bool {
-        [&b"true"[..], b"yes", b"on"].iter().any(|word| text.eq_ignore_ascii_case(word)) || to_int(text) as i32 != 0
-    }
 }

@@ -20,6 +20,18 @@ pub enum Verdict {
     Stop,
 }
 
+/// What finishing early came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Finish {
+    /// The response is complete.
+    Done,
+    /// It was complete before.
+    Already,
+    /// The request should end now instead.
+    Stop,
+}
+
 /// Where a request is on its way. A stop ends its own stage; later stages still run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]

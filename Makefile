@@ -1,0 +1,67 @@
+# The few commands that people need: demo, test, install, bench. `make help` lists them.
+
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+DESTDIR ?=
+CARGO   ?= cargo
+CC      ?= cc
+CXX     ?= c++
+PYTHON  ?= python3
+INSTALL ?= install
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI     := $(shell echo $(VERSION) | sed -E 's/^0\.([0-9]+)\..*/0.\1/; t; s/\..*//')
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+# What the static library needs beside itself: `cargo rustc --crate-type staticlib -- --print native-static-libs`.
+PRIVATE := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+.PHONY: help
+help:
+	@echo 'make demo           the story: a form is saved though the browser has gone (SERVE=1 keeps the server up)'
+	@echo 'make test           every test; installs what it needs where it may'
+	@echo 'make bench          timings beside their gates'
+	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
+	@echo 'make lib            the shared and the static library, in $(RELEASE)'
+	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make header         write include/outlive.h anew from src/capi'
+
+.PHONY: lib
+lib:
+	$(CARGO) build --release --locked -p outlive
+	@ln -sf liboutlive.so $(RELEASE)/liboutlive.so.$(ABI)
+
+.PHONY: header
+header:
+	BLESS=1 $(CARGO) test --locked --test header -q
+
+.PHONY: test
+test:
+	tests/run
+
+.PHONY: bench
+bench: lib
+	benches/run
+
+.PHONY: differential
+differential:
+	tests/differential/run
+
+.PHONY: install
+install: lib
+	$(CARGO) build --release --locked -p outlive-cli
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -m 755 $(RELEASE)/liboutlive.so '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(VERSION)'
+	ln -sf liboutlive.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(ABI)'
+	ln -sf liboutlive.so.$(ABI) '$(DESTDIR)$(LIBDIR)/liboutlive.so'
+	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
+	$(INSTALL) -m 644 include/outlive.h '$(DESTDIR)$(PREFIX)/include/'
+	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
+		outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
+
+.PHONY: clean
+clean:
+	$(CARGO) clean
+
+-include examples/demo.mk

@@ -1,0 +1,1592 @@
+/*
+ * outlive: PHP's connection handling for any server.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ * Generated from src/capi by cbindgen; change it there. `make header` writes it anew, a test fails when it is stale.
+ *
+ * Conventions
+ *  - Results are int: OUTLIVE_OK 0; positive where there is more than one good outcome; negative errors. Their numbers never
+ *    change meaning. outlive_result_name and outlive_result_text say what a number is.
+ *  - Outputs go through pointers and are written only on success. An outlive_error record is the caller's and may be NULL.
+ *  - Text in is a pointer and a length in bytes, OUTLIVE_NTS for NUL-terminated; it is copied. Text out is a view
+ *    (outlive_str), NUL-terminated too; how long it lives stands at the function.
+ *  - A pointer to const: calls may run at the same time. Otherwise the caller takes care, unless "Thread safety" says more.
+ *  - Handles end with _free (or _end); free of NULL does nothing.
+ *  - Callbacks must not throw or longjmp. A panic of the library never crosses the boundary: OUTLIVE_ERROR_PANIC.
+ *
+ * The smallest useful embedding is four calls: outlive_request_begin, outlive_request_check (or _client_gone),
+ * outlive_request_register_shutdown_function, outlive_request_end.
+ */
+
+#ifndef OUTLIVE_H
+#define OUTLIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define OUTLIVE_VERSION_MAJOR 0
+#define OUTLIVE_VERSION_MINOR 1
+#define OUTLIVE_VERSION_PATCH 0
+/** The header's version as text, to be compared with outlive_version(). */
+#define OUTLIVE_VERSION "0.1.0"
+/** The header's version as one number: MAJOR * 10000 + MINOR * 100 + PATCH. */
+#define OUTLIVE_VERSION_NUMBER (OUTLIVE_VERSION_MAJOR * 10000 + OUTLIVE_VERSION_MINOR * 100 + OUTLIVE_VERSION_PATCH)
+
+/** A length that says: the text ends at its first NUL. */
+#define OUTLIVE_NTS ((size_t)-1)
+
+/** Initialisers of structs that callers fill; what is not named is 0. */
+#define OUTLIVE_INI_OPTIONS_INIT \
+    {sizeof(outlive_ini_options), OUTLIVE_INI_NORMAL, 0, NULL, 0, NULL, NULL, NULL}
+#define OUTLIVE_DIRECTIVE_INIT \
+    {sizeof(outlive_directive), NULL, OUTLIVE_ACCESS_ALL, NULL, NULL, NULL, NULL}
+#define OUTLIVE_TARGET_INIT \
+    {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0}
+#define OUTLIVE_REQUEST_OPTIONS_INIT \
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL}
+
+#if defined(__GNUC__) || defined(__clang__)
+#define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
+#else
+#define OUTLIVE_LOAD_RELAXED_(flags) (*(const volatile uint32_t *)(flags))
+#endif
+/**
+ * A safe point for a fraction of a nanosecond: outlive_request_check, called only when something waits. `flags` is what
+ * outlive_request_flags gave for this request.
+ */
+#define OUTLIVE_CHECK(request, flags) \
+    (OUTLIVE_LOAD_RELAXED_(flags) == 0 ? OUTLIVE_OK : outlive_request_check(request))
+
+/**
+ * Done.
+ */
+#define OUTLIVE_OK 0
+
+/**
+ * The request should end now.
+ */
+#define OUTLIVE_STOP 1
+
+/**
+ * What was asked for had been done before (`finish`).
+ */
+#define OUTLIVE_ALREADY 2
+
+/**
+ * An argument is NULL, too long, or not one of the values it may have.
+ */
+#define OUTLIVE_ERROR_ARGUMENT -1
+
+/**
+ * No directive, pool or function of that name.
+ */
+#define OUTLIVE_ERROR_NOT_FOUND -2
+
+/**
+ * A file could not be read.
+ */
+#define OUTLIVE_ERROR_IO -3
+
+/**
+ * A text or file is larger than what is accepted, or nested too deeply.
+ */
+#define OUTLIVE_ERROR_TOO_LARGE -4
+
+/**
+ * A text breaks the rules of its language.
+ */
+#define OUTLIVE_ERROR_SYNTAX -5
+
+/**
+ * Apache, or FPM, would refuse to start with this configuration.
+ */
+#define OUTLIVE_ERROR_REFUSED -6
+
+/**
+ * The server itself would answer this request (an error status or a redirect); no settings are in force.
+ */
+#define OUTLIVE_ERROR_NOT_SERVED -7
+
+/**
+ * An admin layer has locked the directive.
+ */
+#define OUTLIVE_ERROR_LOCKED -8
+
+/**
+ * The directive cannot be changed from here.
+ */
+#define OUTLIVE_ERROR_ACCESS -9
+
+/**
+ * The directive does not take this value.
+ */
+#define OUTLIVE_ERROR_VALUE -10
+
+/**
+ * The call does not fit the stage that the request is in.
+ */
+#define OUTLIVE_ERROR_STAGE -11
+
+/**
+ * The request has ended; the handle names nothing any more.
+ */
+#define OUTLIVE_ERROR_ENDED -12
+
+/**
+ * Another thread is inside a call on this request, or a callback called back where it may not.
+ */
+#define OUTLIVE_ERROR_BUSY -13
+
+/**
+ * The engine was made in the parent of this process.
+ */
+#define OUTLIVE_ERROR_FORKED -14
+
+/**
+ * The engine takes no new requests.
+ */
+#define OUTLIVE_ERROR_DRAINING -15
+
+/**
+ * More requests, or registered functions, than can be held.
+ */
+#define OUTLIVE_ERROR_FULL -16
+
+/**
+ * The system refused a thread, a descriptor or memory.
+ */
+#define OUTLIVE_ERROR_SYSTEM -17
+
+/**
+ * Time ran out before the work was done (`drain`).
+ */
+#define OUTLIVE_ERROR_TIMEOUT -18
+
+/**
+ * A defect in outlive; the call did nothing that can be relied on.
+ */
+#define OUTLIVE_ERROR_PANIC -19
+
+/**
+ * A callback asked to stop.
+ */
+#define OUTLIVE_ERROR_CANCELLED -20
+
+/**
+ * This build or system cannot do that.
+ */
+#define OUTLIVE_ERROR_UNSUPPORTED -21
+
+/**
+ * Nothing has ended the request yet.
+ */
+#define OUTLIVE_ENDING_NONE 0
+
+/**
+ * It ran to its end.
+ */
+#define OUTLIVE_ENDING_COMPLETED 1
+
+/**
+ * It ran to its end after it had finished its response early.
+ */
+#define OUTLIVE_ENDING_FINISHED 2
+
+/**
+ * The client went, or a cap on detached requests was reached.
+ */
+#define OUTLIVE_ENDING_ABORTED 3
+
+/**
+ * The time limit.
+ */
+#define OUTLIVE_ENDING_TIME_LIMIT 4
+
+/**
+ * The forced stage.
+ */
+#define OUTLIVE_ENDING_FORCED 5
+
+/**
+ * The engine drained.
+ */
+#define OUTLIVE_ENDING_SHUTDOWN 6
+
+/**
+ * The host said that it failed.
+ */
+#define OUTLIVE_ENDING_HOST_ERROR 7
+
+/**
+ * connection_status: the client is there, time is left.
+ */
+#define OUTLIVE_CONNECTION_NORMAL 0
+
+/**
+ * The client has gone, and that was noticed.
+ */
+#define OUTLIVE_CONNECTION_ABORTED 1
+
+/**
+ * The time limit was exceeded.
+ */
+#define OUTLIVE_CONNECTION_TIMEOUT 2
+
+/**
+ * A request's stage: it is being read.
+ */
+#define OUTLIVE_STAGE_INPUT 0
+
+/**
+ * The program runs.
+ */
+#define OUTLIVE_STAGE_RUNNING 1
+
+/**
+ * The shutdown functions run.
+ */
+#define OUTLIVE_STAGE_SHUTDOWN 2
+
+/**
+ * What was still buffered goes out.
+ */
+#define OUTLIVE_STAGE_FINAL_FLUSH 3
+
+/**
+ * Who may change a directive: a running program.
+ */
+#define OUTLIVE_ACCESS_USER 1
+
+/**
+ * .htaccess, .user.ini, php_value.
+ */
+#define OUTLIVE_ACCESS_PERDIR 2
+
+/**
+ * php.ini, and admin layers.
+ */
+#define OUTLIVE_ACCESS_SYSTEM 4
+
+/**
+ * Everybody.
+ */
+#define OUTLIVE_ACCESS_ALL 7
+
+/**
+ * What became of a value: it is the one in force.
+ */
+#define OUTLIVE_FATE_IN_FORCE 0
+
+/**
+ * A later layer set another one.
+ */
+#define OUTLIVE_FATE_OVERRIDDEN 1
+
+/**
+ * It was never in force.
+ */
+#define OUTLIVE_FATE_REFUSED 2
+
+/**
+ * A line of a container: php_value
+ */
+#define OUTLIVE_KIND_VALUE 0
+
+/**
+ * php_flag
+ */
+#define OUTLIVE_KIND_FLAG 1
+
+/**
+ * php_admin_value
+ */
+#define OUTLIVE_KIND_ADMIN_VALUE 2
+
+/**
+ * php_admin_flag
+ */
+#define OUTLIVE_KIND_ADMIN_FLAG 3
+
+/**
+ * How ini values are read: constants, operators and ${} are dealt with; every value is text.
+ */
+#define OUTLIVE_INI_NORMAL 0
+
+/**
+ * Values as they stand.
+ */
+#define OUTLIVE_INI_RAW 1
+
+/**
+ * As normal, with booleans, null and numbers typed.
+ */
+#define OUTLIVE_INI_TYPED 2
+
+/**
+ * An ini statement: [name]
+ */
+#define OUTLIVE_INI_SECTION 0
+
+/**
+ * key = value
+ */
+#define OUTLIVE_INI_ENTRY 1
+
+/**
+ * key[offset] = value
+ */
+#define OUTLIVE_INI_ARRAY_ENTRY 2
+
+/**
+ * A key without =, which PHP ignores.
+ */
+#define OUTLIVE_INI_BARE 3
+
+/**
+ * An ini value's type: text
+ */
+#define OUTLIVE_INI_TEXT 0
+
+/**
+ * true or false
+ */
+#define OUTLIVE_INI_BOOL 1
+
+/**
+ * null
+ */
+#define OUTLIVE_INI_NULL 2
+
+/**
+ * An integer.
+ */
+#define OUTLIVE_INI_INT 3
+
+/**
+ * A decimal number.
+ */
+#define OUTLIVE_INI_FLOAT 4
+
+/**
+ * Bytes of outlive_error.file, the NUL included.
+ */
+#define OUTLIVE_ERROR_FILE_SIZE 1024
+
+/**
+ * Bytes of outlive_error.message, the NUL included.
+ */
+#define OUTLIVE_ERROR_MESSAGE_SIZE 1024
+
+/**
+ * A configuration: immutable, shared by all threads, counted. To reload, build another and resolve new requests against
+ * it; requests in flight keep their settings.
+ */
+typedef struct outlive_config outlive_config;
+
+/**
+ * Collects files, definitions and options, and makes a configuration of them. One thread at a time. Nothing is read from
+ * the process's environment, and no file is read, unless it is asked for.
+ */
+typedef struct outlive_config_builder outlive_config_builder;
+
+/**
+ * The php_value, php_flag, php_admin_value and php_admin_flag of one container (a directory section, a location, a virtual
+ * host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook.
+ * Pure data: no global state, nothing but memory.
+ */
+typedef struct outlive_dir_config outlive_dir_config;
+
+/**
+ * Keeps many requests at once: their time limits, their watched sockets, the table of what is in flight. One per process
+ * is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free; it
+ * installs no signal handlers and uses no timers of the process.
+ *
+ * After fork the child cannot use its parent's engine: every call on it, or on its requests, answers
+ * OUTLIVE_ERROR_FORKED at once. Prefork servers make an engine in each child.
+ */
+typedef struct outlive_engine outlive_engine;
+
+/**
+ * One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
+ * OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
+ *
+ * One thread at a time works on a request; which one may change. A call that comes while another has not
+ * returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone and outlive_request_is_gone may come from
+ * any thread at any time before the end.
+ */
+typedef struct outlive_request outlive_request;
+
+/**
+ * The values in force for one target: immutable, shared by all threads, counted. The caller of outlive_config_resolve owns
+ * one reference; outlive_settings_ref makes another, outlive_settings_free gives one back.
+ */
+typedef struct outlive_settings outlive_settings;
+
+/**
+ * A view of text that belongs to the library. Also NUL-terminated (the NUL is not counted), though the text may hold
+ * NULs of its own. How long it lives stands at the function that gives it.
+ */
+typedef struct outlive_str {
+    /**
+     * The first byte; never NULL.
+     */
+    const char *ptr;
+    /**
+     * Bytes, without the NUL behind them.
+     */
+    size_t len;
+} outlive_str;
+
+/**
+ * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
+ * the library's) is its text. Must not throw or longjmp.
+ */
+typedef int (*outlive_ini_lookup)(void *userdata,
+                                  const char *name,
+                                  size_t len,
+                                  struct outlive_str *value);
+
+/**
+ * How an ini text is read. OUTLIVE_INI_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ */
+typedef struct outlive_ini_options {
+    /**
+     * sizeof(outlive_ini_options)
+     */
+    size_t size;
+    /**
+     * OUTLIVE_INI_NORMAL, OUTLIVE_INI_RAW or OUTLIVE_INI_TYPED.
+     */
+    int mode;
+    /**
+     * As PHP_VERSION_ID; 0: 80200.
+     */
+    uint32_t php_version;
+    /**
+     * The file's name for messages, NUL-terminated; NULL: none.
+     */
+    const char *file;
+    /**
+     * Not 0: the text ends at its first NUL, as for parse_ini_string.
+     */
+    int stop_at_nul;
+    /**
+     * ${NAME}; NULL: there are no variables.
+     */
+    outlive_ini_lookup variable;
+    /**
+     * Constants; NULL: the core constants of that PHP version.
+     */
+    outlive_ini_lookup constant;
+    /**
+     * Handed to both.
+     */
+    void *lookup_userdata;
+} outlive_ini_options;
+
+/**
+ * One statement of an ini text. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_ini_event {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * OUTLIVE_INI_SECTION, OUTLIVE_INI_ENTRY, OUTLIVE_INI_ARRAY_ENTRY or OUTLIVE_INI_BARE.
+     */
+    int kind;
+    /**
+     * The line of the text, counted from 1.
+     */
+    uint32_t line;
+    /**
+     * The key, or the section's name.
+     */
+    struct outlive_str key;
+    /**
+     * The offset of an array entry; empty: append.
+     */
+    struct outlive_str offset;
+    /**
+     * OUTLIVE_INI_TEXT, or in typed mode OUTLIVE_INI_BOOL, OUTLIVE_INI_NULL, OUTLIVE_INI_INT, OUTLIVE_INI_FLOAT.
+     */
+    int value_type;
+    /**
+     * The value, where it is text.
+     */
+    struct outlive_str text;
+    /**
+     * The value, where it is an integer, or a boolean (0, 1).
+     */
+    int64_t integer;
+    /**
+     * The value, where it is a decimal number.
+     */
+    double real;
+} outlive_ini_event;
+
+/**
+ * Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_ini_visitor)(void *userdata, const struct outlive_ini_event *event);
+
+/**
+ * What went wrong, where, and what to do about it. Owned by the caller, who may pass NULL instead wherever one is asked
+ * for. Written only when a call fails; a text that is too long is cut.
+ */
+typedef struct outlive_error {
+    /**
+     * The negative result code that the call returned.
+     */
+    int code;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * Column, counted from 1; 0: none.
+     */
+    uint32_t column;
+    /**
+     * The file, NUL-terminated; empty: none.
+     */
+    char file[OUTLIVE_ERROR_FILE_SIZE];
+    /**
+     * For people, NUL-terminated.
+     */
+    char message[OUTLIVE_ERROR_MESSAGE_SIZE];
+} outlive_error;
+
+/**
+ * Says whether a directive takes a value: not 0, yes.
+ */
+typedef int (*outlive_check_function)(void *userdata, const char *value, size_t len);
+
+/**
+ * Frees userdata. Must not throw or longjmp.
+ */
+typedef void (*outlive_destroy_function)(void *userdata);
+
+/**
+ * A directive of the host's own. OUTLIVE_DIRECTIVE_INIT sets the size, access to OUTLIVE_ACCESS_ALL, and the rest to 0. May
+ * grow at its end.
+ */
+typedef struct outlive_directive {
+    /**
+     * sizeof(outlive_directive)
+     */
+    size_t size;
+    /**
+     * Its name, NUL-terminated; copied.
+     */
+    const char *name;
+    /**
+     * Who may change it: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Its default, NUL-terminated; copied. NULL: none, which reads as empty.
+     */
+    const char *default_value;
+    /**
+     * Says whether it takes a value: not 0, yes. NULL: it takes anything. Any thread may call it, several at once; it
+     * must not throw, longjmp, or call the library.
+     */
+    outlive_check_function check;
+    /**
+     * Handed to check.
+     */
+    void *userdata;
+    /**
+     * Gets userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the caller's.
+     */
+    outlive_destroy_function destroy;
+} outlive_directive;
+
+/**
+ * Something odd that was met while reading configuration. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_diagnostic {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The file; empty: none.
+     */
+    struct outlive_str file;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * 0 note, 1 warning, 2 error.
+     */
+    int severity;
+    /**
+     * A short stable word for programs.
+     */
+    struct outlive_str code;
+    /**
+     * For people: what it is and what to do.
+     */
+    struct outlive_str text;
+} outlive_diagnostic;
+
+/**
+ * Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_diagnostic_visitor)(void *userdata,
+                                          const struct outlive_diagnostic *diagnostic);
+
+/**
+ * A request header of a target; both NUL-terminated.
+ */
+typedef struct outlive_header {
+    /**
+     * Its name, in any letter case.
+     */
+    const char *name;
+    /**
+     * Its value.
+     */
+    const char *value;
+} outlive_header;
+
+/**
+ * What a request asks for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is optional; texts are
+ * NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
+ */
+typedef struct outlive_target {
+    /**
+     * sizeof(outlive_target)
+     */
+    size_t size;
+    /**
+     * The host that was asked for (the Host header, or the URL's), with or without a port.
+     */
+    const char *server_name;
+    /**
+     * The local address that was connected to.
+     */
+    const char *server_address;
+    /**
+     * The local port that was connected to; 0: the scheme's own.
+     */
+    int port;
+    /**
+     * "http" (as NULL) or "https".
+     */
+    const char *scheme;
+    /**
+     * The method; NULL: GET.
+     */
+    const char *method;
+    /**
+     * The request target as it came: path and query, still encoded; NULL: "/".
+     */
+    const char *uri;
+    /**
+     * The file served, where the host knows it; NULL: derived from the httpd configuration.
+     */
+    const char *filename;
+    /**
+     * The document root, where the host knows it.
+     */
+    const char *document_root;
+    /**
+     * "HTTP/1.1" (as NULL), "HTTP/1.0" …
+     */
+    const char *protocol;
+    /**
+     * The client's address.
+     */
+    const char *client_address;
+    /**
+     * Request headers that <If> may ask for; NULL: none.
+     */
+    const struct outlive_header *headers;
+    /**
+     * How many.
+     */
+    size_t header_count;
+} outlive_target;
+
+/**
+ * One layer that had something to say about a directive. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_origin {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The layer: "built-in default", "php.ini" …
+     */
+    struct outlive_str layer;
+    /**
+     * The file; empty: none.
+     */
+    struct outlive_str file;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * The value as it was written.
+     */
+    struct outlive_str raw;
+    /**
+     * The value as PHP would store it.
+     */
+    struct outlive_str value;
+    /**
+     * The level with which the layer sets it: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Not 0: it locks the directive.
+     */
+    int locks;
+    /**
+     * OUTLIVE_FATE_IN_FORCE, OUTLIVE_FATE_OVERRIDDEN or OUTLIVE_FATE_REFUSED.
+     */
+    int fate;
+    /**
+     * Why it is not in force; empty where it is.
+     */
+    struct outlive_str because;
+} outlive_origin;
+
+/**
+ * Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_origin_visitor)(void *userdata, const struct outlive_origin *origin);
+
+/**
+ * One directive, as outlive_settings_each shows it. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_setting {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * Its name.
+     */
+    struct outlive_str name;
+    /**
+     * The value in force.
+     */
+    struct outlive_str value;
+    /**
+     * The value that ini_restore() goes back to.
+     */
+    struct outlive_str global_value;
+    /**
+     * Who may change it now: OUTLIVE_ACCESS_… bits.
+     */
+    int access;
+    /**
+     * Not 0: an admin layer has locked it.
+     */
+    int locked;
+} outlive_setting;
+
+/**
+ * Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+ */
+typedef int (*outlive_setting_visitor)(void *userdata, const struct outlive_setting *setting);
+
+/**
+ * How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ */
+typedef struct outlive_engine_options {
+    /**
+     * sizeof(outlive_engine_options)
+     */
+    size_t size;
+    /**
+     * Requests that may be in flight at once, at most 4,194,304; 0: as many.
+     */
+    uint32_t max_requests;
+} outlive_engine_options;
+
+/**
+ * One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
+ */
+typedef struct outlive_request_row {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The host's label, cut to 96 bytes.
+     */
+    struct outlive_str label;
+    /**
+     * The method, cut to 8 bytes; empty: unknown.
+     */
+    struct outlive_str method;
+    /**
+     * Milliseconds since it began.
+     */
+    int64_t age;
+    /**
+     * Milliseconds since the client went; -1: it is there, as far as anybody knows.
+     */
+    int64_t gone;
+    /**
+     * One of OUTLIVE_STAGE_INPUT …
+     */
+    int stage;
+    /**
+     * As outlive_request_connection_status.
+     */
+    int connection_status;
+    /**
+     * Not 0: a hold is open.
+     */
+    int held;
+    /**
+     * Not 0: an abort would be ignored now.
+     */
+    int ignores_abort;
+    /**
+     * Not 0: the response was finished early.
+     */
+    int finished;
+    /**
+     * Not 0: the socket is watched.
+     */
+    int watched;
+    /**
+     * The time limit in force, seconds; 0: none.
+     */
+    uint32_t time_limit;
+    /**
+     * The thread that works on it, as the kernel numbers it.
+     */
+    uint32_t thread;
+    /**
+     * Bytes handed to the host's write function.
+     */
+    uint64_t written;
+} outlive_request_row;
+
+/**
+ * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
+ * outlive_engine_free. Must not throw or longjmp.
+ */
+typedef int (*outlive_request_visitor)(void *userdata, const struct outlive_request_row *row);
+
+/**
+ * Writes all of buf, or it counts as failed. 0: written. Anything else: the client has gone.
+ * May call outlive_request_client_gone and outlive_request_is_gone; any other call on the request is answered with
+ * OUTLIVE_ERROR_BUSY. Must not throw or longjmp.
+ */
+typedef int (*outlive_write_function)(void *userdata, const void *buf, size_t len);
+
+/**
+ * Pushes out what the host still holds. 0: flushed. Anything else: the client has gone.
+ * May call what outlive_write_function may. Must not throw or longjmp.
+ */
+typedef int (*outlive_flush_function)(void *userdata);
+
+/**
+ * Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
+ * thread, never after the request's end has returned. May call outlive_request_client_gone and
+ * outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
+ */
+typedef void (*outlive_notice_function)(void *userdata, int ending);
+
+/**
+ * What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
+ * May grow at its end.
+ */
+typedef struct outlive_request_options {
+    /**
+     * sizeof(outlive_request_options)
+     */
+    size_t size;
+    /**
+     * For people: shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+     */
+    const char *label;
+    /**
+     * "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
+     */
+    const char *method;
+    /**
+     * A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end.
+     */
+    int socket;
+    /**
+     * Not 0: begins in the input stage; outlive_request_run ends that.
+     */
+    int reading_input;
+    /**
+     * Where output goes; NULL: nowhere, and it never fails.
+     */
+    outlive_write_function write;
+    /**
+     * Pushes out what the host holds; NULL: nothing to push, and it never fails.
+     */
+    outlive_flush_function flush;
+    /**
+     * A stop is due at the next safe point; may be NULL.
+     */
+    outlive_notice_function on_stop;
+    /**
+     * The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL.
+     */
+    outlive_notice_function on_forced;
+    /**
+     * Handed to all four. Stays the host's.
+     */
+    void *userdata;
+} outlive_request_options;
+
+/**
+ * A shutdown function: registered code that runs when the request ends, once, in the order of registration. `ending`
+ * says why it ends. OUTLIVE_OK: the next one runs; OUTLIVE_STOP: the pass ends here, as PHP's exit does it. May call
+ * everything but outlive_request_end. Must not throw or longjmp.
+ */
+typedef int (*outlive_shutdown_function)(struct outlive_request *request, int ending, void *userdata);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a result code, such as "OUTLIVE_ERROR_LOCKED"; "OUTLIVE_UNKNOWN" for a number that is none.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+struct outlive_str outlive_result_name(int code);
+
+/**
+ * What a result code means, one phrase for people.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+struct outlive_str outlive_result_text(int code);
+
+/**
+ * The library's version, "MAJOR.MINOR.PATCH", to be compared with OUTLIVE_VERSION of the header.
+ *
+ * The text is static and NUL-terminated.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const char *outlive_version(void);
+
+/**
+ * Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
+ * `options` may be NULL.
+ *
+ * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_ini_parse(const char *text,
+                      size_t len,
+                      const struct outlive_ini_options *options,
+                      outlive_ini_visitor visit,
+                      void *userdata,
+                      struct outlive_error *error);
+
+/**
+ * A builder with nothing loaded: PHP's defaults. Freed with outlive_config_builder_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_config_builder *outlive_config_builder_new(void);
+
+/**
+ * Frees a builder, built or not; NULL does nothing.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+void outlive_config_builder_free(struct outlive_config_builder *builder);
+
+/**
+ * The PHP that is the model, as PHP_VERSION_ID: 70400 to 80500; 80200 if never called.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: not a version that is known.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_php_version(struct outlive_config_builder *builder,
+                                           uint32_t version,
+                                           struct outlive_error *error);
+
+/**
+ * The SAPI that is the model: "apache2handler", "fpm-fcgi", "cgi-fcgi", "cli-server", "cli". If never called: a web server
+ * without a SAPI's own overrides.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_sapi(struct outlive_config_builder *builder,
+                                    const char *name,
+                                    size_t len,
+                                    struct outlive_error *error);
+
+/**
+ * One variable that ${NAME}, PHPRC and PHP_INI_SCAN_DIR may see.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_env(struct outlive_config_builder *builder,
+                                   const char *name,
+                                   size_t len,
+                                   const char *value,
+                                   size_t value_len,
+                                   struct outlive_error *error);
+
+/**
+ * All variables of the process, as they are now, but for those that were set before.
+ *
+ * Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
+
+/**
+ * As php -d name=value: on top of php.ini.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set(struct outlive_config_builder *builder,
+                               const char *name,
+                               size_t len,
+                               const char *value,
+                               size_t value_len,
+                               struct outlive_error *error);
+
+/**
+ * One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
+ * no error then.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
+                                        const char *path,
+                                        size_t len,
+                                        struct outlive_error *error);
+
+/**
+ * Apache's main configuration file, with everything that it includes.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
+ * outlive_config_builder_build.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builder,
+                                           const char *path,
+                                           size_t len,
+                                           struct outlive_error *error);
+
+/**
+ * A pool of a PHP-FPM configuration; `pool` NULL: the first one.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_load_fpm_pool(struct outlive_config_builder *builder,
+                                         const char *path,
+                                         size_t len,
+                                         const char *pool,
+                                         size_t pool_len,
+                                         struct outlive_error *error);
+
+/**
+ * httpd's -D NAME (value NULL), or Define NAME VALUE before its first line.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_define(struct outlive_config_builder *builder,
+                                  const char *name,
+                                  size_t len,
+                                  const char *value,
+                                  size_t value_len,
+                                  struct outlive_error *error);
+
+/**
+ * Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
+ * outlive_config_builder_build.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_register(struct outlive_config_builder *builder,
+                                    const struct outlive_directive *directive,
+                                    struct outlive_error *error);
+
+/**
+ * Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
+ * whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
+ *
+ * OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
+ * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_build(struct outlive_config_builder *builder,
+                                 struct outlive_config **out,
+                                 struct outlive_error *error);
+
+/**
+ * Another reference to the same configuration, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const struct outlive_config *outlive_config_ref(const struct outlive_config *config);
+
+/**
+ * Gives a reference back; NULL does nothing. Settings that came from it stay.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+void outlive_config_free(const struct outlive_config *config);
+
+/**
+ * Visits everything odd that was met while reading, in the order of reading.
+ *
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_diagnostics(const struct outlive_config *config,
+                               outlive_diagnostic_visitor visit,
+                               void *userdata);
+
+/**
+ * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
+ * theirs. `target` may be NULL: what holds for all.
+ *
+ * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says which and why.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_resolve(const struct outlive_config *config,
+                           const struct outlive_target *target,
+                           const struct outlive_settings **out,
+                           struct outlive_error *error);
+
+/**
+ * An empty container. Freed with outlive_dir_config_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_new(void);
+
+/**
+ * One line of the container. `kind`: OUTLIVE_KIND_VALUE … Within one container the last line for a name wins, whatever its
+ * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
+ *
+ * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
+ * kind, or a name or value that is empty (httpd's "takes two arguments").
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_dir_config_set(struct outlive_dir_config *dir_config,
+                           int kind,
+                           const char *name,
+                           size_t len,
+                           const char *value,
+                           size_t value_len,
+                           const char *origin_file,
+                           uint32_t line,
+                           int from_htaccess,
+                           struct outlive_error *error);
+
+/**
+ * A new container: `base` with `add` on top. Per name the inner value wins, unless the outer one is an admin value and the
+ * inner is not. NULL counts as empty. Both stay as they are and stay the caller's; so does the result. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_merge(const struct outlive_dir_config *base,
+                                                    const struct outlive_dir_config *add);
+
+/**
+ * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
+ * configuration holds for all. *out is a reference that the caller owns.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_resolve_dir(const struct outlive_config *config,
+                               const struct outlive_dir_config *dir_config,
+                               const struct outlive_settings **out,
+                               struct outlive_error *error);
+
+/**
+ * Frees a container; NULL does nothing. Settings that came from it stay.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+void outlive_dir_config_free(struct outlive_dir_config *dir_config);
+
+/**
+ * Another reference to the same settings, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const struct outlive_settings *outlive_settings_ref(const struct outlive_settings *settings);
+
+/**
+ * Gives a reference back; NULL does nothing. Requests that began with the settings keep their own.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+void outlive_settings_free(const struct outlive_settings *settings);
+
+/**
+ * A directive's value as text, as ini_get() gives it. *value lives as long as the settings.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get(const struct outlive_settings *settings,
+                         const char *name,
+                         size_t len,
+                         struct outlive_str *value);
+
+/**
+ * A directive's value as PHP reads an integer: its leading decimal digits, 0 where there are none.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_int(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             int64_t *value);
+
+/**
+ * A directive's value as PHP reads a boolean, 0 or 1: "true", "yes", "on" in any letter case, or a number that is not 0.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_bool(const struct outlive_settings *settings,
+                              const char *name,
+                              size_t len,
+                              int *value);
+
+/**
+ * A directive's value as PHP reads a quantity: "128M" is 134217728.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_get_quantity(const struct outlive_settings *settings,
+                                  const char *name,
+                                  size_t len,
+                                  int64_t *value);
+
+/**
+ * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
+ * built-in default first.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_explain(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             outlive_origin_visitor visit,
+                             void *userdata);
+
+/**
+ * Visits every directive, sorted by name.
+ *
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_settings_each(const struct outlive_settings *settings,
+                          outlive_setting_visitor visit,
+                          void *userdata);
+
+/**
+ * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+ * Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
+ */
+int outlive_engine_new(const struct outlive_engine_options *options,
+                       struct outlive_engine **out,
+                       struct outlive_error *error);
+
+/**
+ * Takes no new requests (outlive_request_begin answers OUTLIVE_ERROR_DRAINING), waits up to `milliseconds` for those in
+ * flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
+ * more, and forces what still runs (on_forced). Negative: waits without limit.
+ *
+ * OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_engine_drain(struct outlive_engine *engine,
+                         int64_t milliseconds);
+
+/**
+ * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
+ * different moments.
+ *
+ * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_engine_requests(const struct outlive_engine *engine,
+                            outlive_request_visitor visit,
+                            void *userdata);
+
+/**
+ * The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
+ * stops, time in shutdown functions. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the
+ * whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+ *
+ * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_engine_metrics(const struct outlive_engine *engine,
+                           char *buf,
+                           size_t len,
+                           size_t *needed);
+
+/**
+ * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
+ * memory stays, so that late calls on them are still answered; their time limits do not run any more.
+ *
+ * Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
+ */
+void outlive_engine_free(struct outlive_engine *engine);
+
+/**
+ * Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
+ * keeps its own reference. `options` may be NULL: no output, no watching.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+ * as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
+ * made. Cost: tens of nanoseconds, no system call (but for a watched socket).
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_begin(struct outlive_engine *engine,
+                          const struct outlive_settings *settings,
+                          const struct outlive_request_options *options,
+                          struct outlive_request **out,
+                          struct outlive_error *error);
+
+/**
+ * The input has been read: the running stage begins, and with it max_execution_time.
+ *
+ * OUTLIVE_ERROR_STAGE: it was not in the input stage.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_run(struct outlive_request *request);
+
+/**
+ * Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
+ * turns out to have gone. `buf` may be NULL if len is 0.
+ *
+ * OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
+ * request should end now.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_write(struct outlive_request *request,
+                          const void *buf,
+                          size_t len);
+
+/**
+ * PHP's flush(): asks the host's flush function; the machine's own buffer (output_buffering) keeps what it has. A safe
+ * point, as outlive_request_write.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_flush(struct outlive_request *request);
+
+/**
+ * A safe point: OUTLIVE_OK go on, OUTLIVE_STOP end now. Nanoseconds: no lock, no clock, no system call. Once it has said
+ * stop, it says so again until the stage ends.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_check(struct outlive_request *request);
+
+/**
+ * Tells that the host saw the client go. Once the response is finished, it does nothing: a client may leave then.
+ *
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+ * Signal safety: yes.
+ */
+int outlive_request_client_gone(struct outlive_request *request);
+
+/**
+ * 1: the client has gone, as far as anybody knows; 0: it has not.
+ *
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+ * Signal safety: yes.
+ */
+int outlive_request_is_gone(const struct outlive_request *request);
+
+/**
+ * PHP's connection_status(): OUTLIVE_CONNECTION_NORMAL 0, _ABORTED 1, _TIMEOUT 2, or both (3). Does not look at the
+ * socket; only output, the watcher and the host make a client gone.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_connection_status(const struct outlive_request *request);
+
+/**
+ * PHP's ignore_user_abort(): 1 on, 0 off, -1 only asks. Returns the setting before, 0 or 1. Where an admin layer has
+ * locked it, it returns the setting and changes nothing.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_ignore_user_abort(struct outlive_request *request,
+                                      int enable);
+
+/**
+ * PHP's set_time_limit(): a full number of seconds from now; 0 or less, or more than 999,999,999: none. The limit fires
+ * within 20 milliseconds of the time, never early.
+ *
+ * OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running one is untouched. OUTLIVE_ERROR_STAGE: the input is
+ * still being read.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_set_time_limit(struct outlive_request *request,
+                                   int64_t seconds);
+
+/**
+ * Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;
+ * also when one of those registers it. `destroy` (may be NULL) gets the userdata when the request has ended, whether the
+ * function ran or was skipped; if registering fails, the userdata stays the caller's.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: function is NULL. OUTLIVE_ERROR_STAGE: too late.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_register_shutdown_function(struct outlive_request *request,
+                                               outlive_shutdown_function function,
+                                               void *userdata,
+                                               outlive_destroy_function destroy);
+
+/**
+ * Begins a section in which no stop is delivered; nestable. Events still happen in it, and clocks go on; only the stop
+ * waits for the last outlive_request_release.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_hold(struct outlive_request *request);
+
+/**
+ * Ends the section. The last release is a safe point: OUTLIVE_STOP if a stop waited.
+ *
+ * OUTLIVE_ERROR_STAGE: nothing was held.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_release(struct outlive_request *request);
+
+/**
+ * For event loops: the calling thread stops working on the request. CPU time is not charged until outlive_request_resume.
+ * About half a microsecond.
+ *
+ * OUTLIVE_ERROR_STAGE: it is suspended already.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_suspend(struct outlive_request *request);
+
+/**
+ * For event loops: the calling thread goes on with a suspended request; its CPU time is charged from now on.
+ *
+ * OUTLIVE_ERROR_STAGE: it is not suspended.
+ * Thread safety: any one thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_resume(struct outlive_request *request);
+
+/**
+ * As fastcgi_finish_request(): what is buffered goes out, the response is complete, the work goes on. Later output is
+ * dropped (outlive.after_finish = discard) or is an abort, as in PHP-FPM (abort). A safe point.
+ *
+ * OUTLIVE_OK: done; the host closes the response now. OUTLIVE_ALREADY: it was complete before. OUTLIVE_STOP: the request
+ * should end now instead.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_finish(struct outlive_request *request);
+
+/**
+ * A directive as it is in force in this request now, as ini_get() gives it. *value lives until the next change of a
+ * directive in this request, or its end.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_ini_get(const struct outlive_request *request,
+                            const char *name,
+                            size_t len,
+                            struct outlive_str *value);
+
+/**
+ * As ini_set(). `previous` may be NULL; it is the value before, and lives until the next change of a directive in this
+ * request, or its end.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
+ * running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_ini_set(struct outlive_request *request,
+                            const char *name,
+                            size_t len,
+                            const char *value,
+                            size_t value_len,
+                            struct outlive_str *previous);
+
+/**
+ * As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_ini_restore(struct outlive_request *request,
+                                const char *name,
+                                size_t len);
+
+/**
+ * Why the request ends: one of OUTLIVE_ENDING_…, OUTLIVE_ENDING_NONE while nothing has ended it. The first cause wins.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_ending(const struct outlive_request *request);
+
+/**
+ * The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
+ * ends the pass. `ending` is what the shutdown functions are told, unless something else was first.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_exit(struct outlive_request *request,
+                         int ending);
+
+/**
+ * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
+ * from here on. A failure changes nothing: the request is still there.
+ *
+ * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. OUTLIVE_ERROR_STAGE: it is ending already (a
+ * shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_end(struct outlive_request *request,
+                        struct outlive_error *error);
+
+/**
+ * The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
+ * while it is 0, outlive_request_check would say OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL. Belongs to
+ * the request: not to be read after its end, nor in a forked child.
+ *
+ * Thread safety: any thread. Fork safety: no. Signal safety: yes.
+ */
+const uint32_t *outlive_request_flags(const struct outlive_request *request);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* OUTLIVE_H */

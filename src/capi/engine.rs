@@ -1,0 +1,247 @@
+//! `outlive_engine`
+
+use super::error::{outlive_error, report, report_code};
+use super::host::CHost;
+use super::text::outlive_str;
+use super::{guard, number};
+use crate::engine::{Engine, EngineOptions, Row, Watching};
+use crate::error::Code;
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::time::Duration;
+
+/// Keeps many requests at once: their time limits, their watched sockets, the table of what is in flight. One per process
+/// is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free; it
+/// installs no signal handlers and uses no timers of the process.
+///
+/// After fork the child cannot use its parent's engine: every call on it, or on its requests, answers
+/// OUTLIVE_ERROR_FORKED at once. Prefork servers make an engine in each child.
+pub struct outlive_engine {
+    pub(super) engine: Engine<CHost>,
+}
+
+/// How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct outlive_engine_options {
+    /// sizeof(outlive_engine_options)
+    pub size: usize,
+    /// Requests that may be in flight at once, at most 4,194,304; 0: as many.
+    pub max_requests: u32,
+}
+
+/// One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
+#[repr(C)]
+pub struct outlive_request_row {
+    /// Bytes that the library wrote.
+    pub size: usize,
+    /// The host's label, cut to 96 bytes.
+    pub label: outlive_str,
+    /// The method, cut to 8 bytes; empty: unknown.
+    pub method: outlive_str,
+    /// Milliseconds since it began.
+    pub age: i64,
+    /// Milliseconds since the client went; -1: it is there, as far as anybody knows.
+    pub gone: i64,
+    /// One of OUTLIVE_STAGE_INPUT …
+    pub stage: c_int,
+    /// As outlive_request_connection_status.
+    pub connection_status: c_int,
+    /// Not 0: a hold is open.
+    pub held: c_int,
+    /// Not 0: an abort would be ignored now.
+    pub ignores_abort: c_int,
+    /// Not 0: the response was finished early.
+    pub finished: c_int,
+    /// Not 0: the socket is watched.
+    pub watched: c_int,
+    /// The time limit in force, seconds; 0: none.
+    pub time_limit: u32,
+    /// The thread that works on it, as the kernel numbers it.
+    pub thread: u32,
+    /// Bytes handed to the host's write function.
+    pub written: u64,
+}
+
+/// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
+/// outlive_engine_free. Must not throw or longjmp.
+pub type outlive_request_visitor =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_request_row) -> c_int>;
+
+/// Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
+///
+/// OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+/// Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_new(
+    options: *const outlive_engine_options,
+    out: *mut *mut outlive_engine,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or valid.
+        unsafe {
+            if out.is_null() {
+                return report_code(error, Code::Argument, "outlive_engine_new: out is NULL");
+            }
+            let options = match engine_options(options) {
+                Ok(options) => options,
+                Err(message) => return report_code(error, Code::Argument, message),
+            };
+            match Engine::new(options) {
+                Ok(engine) => {
+                    *out = Box::into_raw(Box::new(outlive_engine { engine }));
+                    Code::Ok.number()
+                }
+                Err(failure) => report(error, &failure),
+            }
+        }
+    })
+}
+
+/// # Safety
+/// `options` is NULL or valid for the size that it names.
+unsafe fn engine_options(options: *const outlive_engine_options) -> Result<EngineOptions, &'static str> {
+    if options.is_null() {
+        return Ok(EngineOptions::default());
+    }
+    let default = outlive_engine_options { size: 0, max_requests: 0 };
+    // SAFETY: passed on.
+    let options = unsafe { super::sized_struct(options.cast(), default) }
+        .ok_or("outlive_engine_options: size is wrong; use OUTLIVE_ENGINE_OPTIONS_INIT")?;
+    let mut made = EngineOptions::default();
+    if options.max_requests != 0 {
+        made.most_requests = options.max_requests;
+    }
+    Ok(made)
+}
+
+/// Takes no new requests (outlive_request_begin answers OUTLIVE_ERROR_DRAINING), waits up to `milliseconds` for those in
+/// flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
+/// more, and forces what still runs (on_forced). Negative: waits without limit.
+///
+/// OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milliseconds: i64) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        let time = u64::try_from(milliseconds).map_or(Duration::MAX, Duration::from_millis);
+        number(engine.engine.drain(time))
+    })
+}
+
+/// Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
+/// different moments.
+///
+/// OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_requests(
+    engine: *const outlive_engine,
+    visit: outlive_request_visitor,
+    userdata: *mut c_void,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let (Some(engine), Some(visit)) = (unsafe { engine.as_ref() }, visit) else {
+            return Code::Argument.number();
+        };
+        if engine.engine.is_forked() {
+            return Code::Forked.number();
+        }
+        for mut row in engine.engine.requests() {
+            row.label.push(0);
+            row.method.push(0);
+            // SAFETY: the host's function with the host's userdata; the row lives through the call.
+            if unsafe { visit(userdata, &row_for_c(&row)) } != 0 {
+                return Code::Cancelled.number();
+            }
+        }
+        Code::Ok.number()
+    })
+}
+
+/// Label and method have a NUL at their end.
+fn row_for_c(row: &Row) -> outlive_request_row {
+    let text = |text: &[u8]| outlive_str::of_terminated(&text[..text.len() - 1]);
+    let milliseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+    outlive_request_row {
+        size: size_of::<outlive_request_row>(),
+        label: text(&row.label),
+        method: text(&row.method),
+        age: milliseconds(row.age_ms),
+        gone: row.gone_ms.map_or(-1, milliseconds),
+        stage: row.stage as c_int,
+        connection_status: row.status.into(),
+        held: row.held.into(),
+        ignores_abort: row.ignores_abort.into(),
+        finished: row.finished.into(),
+        watched: (row.watching == Watching::Socket).into(),
+        time_limit: row.time_limit,
+        thread: row.thread,
+        written: row.written,
+    }
+}
+
+/// The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
+/// stops, time in shutdown functions. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the
+/// whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+///
+/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_metrics(
+    engine: *const outlive_engine,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        if buf.is_null() && len > 0 {
+            return Code::Argument.number();
+        }
+        if engine.engine.is_forked() {
+            return Code::Forked.number();
+        }
+        let text = engine.engine.metrics();
+        let whole = text.len() + 1;
+        // SAFETY: the caller's pointers: NULL, or valid for what they are said to be; at most `len` bytes are written.
+        unsafe {
+            if !needed.is_null() {
+                *needed = whole;
+            }
+            if len > 0 {
+                let fits = text.len().min(len - 1);
+                ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, fits);
+                buf.add(fits).write(0);
+            }
+        }
+        if len == 0 && buf.is_null() || whole <= len { Code::Ok.number() } else { Code::TooLarge.number() }
+    })
+}
+
+/// Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
+/// memory stays, so that late calls on them are still answered; their time limits do not run any more.
+///
+/// Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_free(engine: *mut outlive_engine) {
+    if engine.is_null() {
+        return;
+    }
+    guard(|| {
+        // SAFETY: made by outlive_engine_new and not freed before.
+        let mut engine = ManuallyDrop::new(unsafe { Box::from_raw(engine) });
+        engine.engine.close();
+        if engine.engine.is_idle() {
+            // SAFETY: not used again.
+            unsafe { ManuallyDrop::drop(&mut engine) };
+        }
+        Code::Ok.number()
+    });
+}

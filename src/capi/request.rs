@@ -1,0 +1,490 @@
+//! `outlive_request`
+
+use super::constants::OUTLIVE_ENDING_NONE;
+use super::engine::outlive_engine;
+use super::error::{outlive_error, report_code};
+use super::host::{
+    CHost, Callbacks, Function, outlive_destroy_function, outlive_flush_function, outlive_notice_function,
+    outlive_shutdown_function, outlive_write_function,
+};
+use super::settings::outlive_settings;
+use super::text::{bytes, optional, outlive_str};
+use super::{guard, number, sized_struct};
+use crate::engine::{Handle, Options, Slot, TAG_BITS};
+use crate::error::Code;
+use crate::request::Ending;
+use std::ffi::{c_char, c_int, c_void};
+
+/// One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
+/// OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
+///
+/// One thread at a time works on a request; which one may change. A call that comes while another has not
+/// returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone and outlive_request_is_gone may come from
+/// any thread at any time before the end.
+pub struct outlive_request {
+    _private: [u8; 0],
+}
+
+/// What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
+/// May grow at its end.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct outlive_request_options {
+    /// sizeof(outlive_request_options)
+    pub size: usize,
+    /// For people: shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+    pub label: *const c_char,
+    /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
+    pub method: *const c_char,
+    /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end.
+    pub socket: c_int,
+    /// Not 0: begins in the input stage; outlive_request_run ends that.
+    pub reading_input: c_int,
+    /// Where output goes; NULL: nowhere, and it never fails.
+    pub write: outlive_write_function,
+    /// Pushes out what the host holds; NULL: nothing to push, and it never fails.
+    pub flush: outlive_flush_function,
+    /// A stop is due at the next safe point; may be NULL.
+    pub on_stop: outlive_notice_function,
+    /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL.
+    pub on_forced: outlive_notice_function,
+    /// Handed to all four. Stays the host's.
+    pub userdata: *mut c_void,
+}
+
+/// # Safety
+/// `request` is NULL or came from outlive_request_begin of an engine that has not been freed.
+#[inline]
+unsafe fn handle<'e>(request: *const outlive_request) -> Option<Handle<'e, CHost>> {
+    let tag = request.addr() as u64 & TAG_BITS;
+    let slot = request.map_addr(|address| address & !(TAG_BITS as usize)).cast::<Slot<CHost>>();
+    // SAFETY: without its tag it is the address of a slot, which lives as long as its engine.
+    unsafe { slot.as_ref() }.map(|slot| Handle { slot, tag })
+}
+
+fn pointer(handle: Handle<'_, CHost>) -> *mut outlive_request {
+    let slot: *const Slot<CHost> = handle.slot;
+    slot.map_addr(|address| address | handle.tag as usize).cast::<outlive_request>().cast_mut()
+}
+
+/// Calls with the request's handle, guarded; NULL is OUTLIVE_ERROR_ARGUMENT.
+///
+/// # Safety
+/// As for [`handle`].
+unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e, CHost>) -> c_int) -> c_int {
+    // SAFETY: passed on.
+    let Some(handle) = (unsafe { handle(request) }) else { return Code::Argument.number() };
+    guard(|| call(handle))
+}
+
+/// Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
+/// keeps its own reference. `options` may be NULL: no output, no watching.
+///
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+/// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
+/// made. Cost: tens of nanoseconds, no system call (but for a watched socket).
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_begin(
+    engine: *mut outlive_engine,
+    settings: *const outlive_settings,
+    options: *const outlive_request_options,
+    out: *mut *mut outlive_request,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL, or what the header says.
+        let (engine, settings) = unsafe { (engine.as_ref(), outlive_settings::borrow(settings)) };
+        let (Some(engine), Some(settings), false) = (engine, settings, out.is_null()) else {
+            // SAFETY: NULL or the caller's record.
+            return unsafe { report_code(error, Code::Argument, "outlive_request_begin: an argument is NULL") };
+        };
+        // SAFETY: NULL, or valid for the size that it names.
+        let Some(options) = (unsafe { request_options(options) }) else {
+            let message = "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT";
+            // SAFETY: NULL or the caller's record.
+            return unsafe { report_code(error, Code::Argument, message) };
+        };
+        let callbacks = Callbacks {
+            write: options.write,
+            flush: options.flush,
+            on_stop: options.on_stop,
+            on_forced: options.on_forced,
+            userdata: options.userdata,
+            engine: &raw const engine.engine,
+        };
+        // SAFETY: NULL or NUL-terminated.
+        let (label, method) = unsafe { (optional(options.label), optional(options.method)) };
+        let options = Options {
+            label,
+            method,
+            socket: Some(options.socket).filter(|&socket| socket >= 0),
+            reading_input: options.reading_input != 0,
+            callbacks,
+        };
+        match engine.engine.try_begin(&settings, options) {
+            Ok(handle) => {
+                // SAFETY: not NULL, so valid.
+                unsafe { *out = pointer(handle) };
+                Code::Ok.number()
+            }
+            // SAFETY: NULL or the caller's record.
+            Err(code) => unsafe { report_code(error, code, "") },
+        }
+    })
+}
+
+/// # Safety
+/// `options` is NULL or valid for the size that it names.
+unsafe fn request_options(options: *const outlive_request_options) -> Option<outlive_request_options> {
+    let default = outlive_request_options {
+        size: size_of::<outlive_request_options>(),
+        label: std::ptr::null(),
+        method: std::ptr::null(),
+        socket: -1,
+        reading_input: 0,
+        write: None,
+        flush: None,
+        on_stop: None,
+        on_forced: None,
+        userdata: std::ptr::null_mut(),
+    };
+    // SAFETY: passed on.
+    if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }
+}
+
+/// The input has been read: the running stage begins, and with it max_execution_time.
+///
+/// OUTLIVE_ERROR_STAGE: it was not in the input stage.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_run(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.run())) }
+}
+
+/// Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
+/// turns out to have gone. `buf` may be NULL if len is 0.
+///
+/// OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
+/// request should end now.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_write(request: *mut outlive_request, buf: *const c_void, len: usize) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| match bytes(buf.cast(), len) {
+            Ok(bytes) => number(handle.write(bytes)),
+            Err(code) => code.number(),
+        })
+    }
+}
+
+/// PHP's flush(): asks the host's flush function; the machine's own buffer (output_buffering) keeps what it has. A safe
+/// point, as outlive_request_write.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_flush(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.flush())) }
+}
+
+/// A safe point: OUTLIVE_OK go on, OUTLIVE_STOP end now. Nanoseconds: no lock, no clock, no system call. Once it has said
+/// stop, it says so again until the stage ends.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_check(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    match unsafe { handle(request) } {
+        Some(handle) if handle.is_quiet() => Code::Ok.number(),
+        Some(handle) => guard(|| number(handle.check())),
+        None => Code::Argument.number(),
+    }
+}
+
+/// Tells that the host saw the client go. Once the response is finished, it does nothing: a client may leave then.
+///
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+/// Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_client_gone(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.client_gone())) }
+}
+
+/// 1: the client has gone, as far as anybody knows; 0: it has not.
+///
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+/// Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_is_gone(request: *const outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| handle.is_gone().map_or_else(Code::number, c_int::from)) }
+}
+
+/// PHP's connection_status(): OUTLIVE_CONNECTION_NORMAL 0, _ABORTED 1, _TIMEOUT 2, or both (3). Does not look at the
+/// socket; only output, the watcher and the host make a client gone.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_connection_status(request: *const outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| handle.connection_status().map_or_else(Code::number, c_int::from)) }
+}
+
+/// PHP's ignore_user_abort(): 1 on, 0 off, -1 only asks. Returns the setting before, 0 or 1. Where an admin layer has
+/// locked it, it returns the setting and changes nothing.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_ignore_user_abort(request: *mut outlive_request, enable: c_int) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| {
+            let enable = (enable >= 0).then_some(enable != 0);
+            handle.ignore_user_abort(enable).map_or_else(Code::number, c_int::from)
+        })
+    }
+}
+
+/// PHP's set_time_limit(): a full number of seconds from now; 0 or less, or more than 999,999,999: none. The limit fires
+/// within 20 milliseconds of the time, never early.
+///
+/// OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running one is untouched. OUTLIVE_ERROR_STAGE: the input is
+/// still being read.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_request, seconds: i64) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.set_time_limit(seconds))) }
+}
+
+/// Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;
+/// also when one of those registers it. `destroy` (may be NULL) gets the userdata when the request has ended, whether the
+/// function ran or was skipped; if registering fails, the userdata stays the caller's.
+///
+/// OUTLIVE_ERROR_ARGUMENT: function is NULL. OUTLIVE_ERROR_STAGE: too late.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_register_shutdown_function(
+    request: *mut outlive_request,
+    function: outlive_shutdown_function,
+    userdata: *mut c_void,
+    destroy: outlive_destroy_function,
+) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| {
+            let Some(call) = function else { return Code::Argument.number() };
+            match handle.register(Function { call, userdata, destroy }) {
+                Ok(code) => code.number(),
+                Err((code, function)) => {
+                    std::mem::forget(function); // its userdata stays the caller's
+                    code.number()
+                }
+            }
+        })
+    }
+}
+
+/// Begins a section in which no stop is delivered; nestable. Events still happen in it, and clocks go on; only the stop
+/// waits for the last outlive_request_release.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_hold(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.hold())) }
+}
+
+/// Ends the section. The last release is a safe point: OUTLIVE_STOP if a stop waited.
+///
+/// OUTLIVE_ERROR_STAGE: nothing was held.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_release(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.release())) }
+}
+
+/// For event loops: the calling thread stops working on the request. CPU time is not charged until outlive_request_resume.
+/// About half a microsecond.
+///
+/// OUTLIVE_ERROR_STAGE: it is suspended already.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_suspend(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.suspend())) }
+}
+
+/// For event loops: the calling thread goes on with a suspended request; its CPU time is charged from now on.
+///
+/// OUTLIVE_ERROR_STAGE: it is not suspended.
+/// Thread safety: any one thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_resume(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.resume())) }
+}
+
+/// As fastcgi_finish_request(): what is buffered goes out, the response is complete, the work goes on. Later output is
+/// dropped (outlive.after_finish = discard) or is an abort, as in PHP-FPM (abort). A safe point.
+///
+/// OUTLIVE_OK: done; the host closes the response now. OUTLIVE_ALREADY: it was complete before. OUTLIVE_STOP: the request
+/// should end now instead.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_finish(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.finish())) }
+}
+
+/// A directive as it is in force in this request now, as ini_get() gives it. *value lives until the next change of a
+/// directive in this request, or its end.
+///
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_ini_get(
+    request: *const outlive_request,
+    name: *const c_char,
+    len: usize,
+    value: *mut outlive_str,
+) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| match bytes(name, len) {
+            Ok(name) if !value.is_null() => match handle.ini_get(name, outlive_str::of_terminated) {
+                Ok(text) => {
+                    *value = text;
+                    Code::Ok.number()
+                }
+                Err(code) => code.number(),
+            },
+            _ => Code::Argument.number(),
+        })
+    }
+}
+
+/// As ini_set(). `previous` may be NULL; it is the value before, and lives until the next change of a directive in this
+/// request, or its end.
+///
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
+/// running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_ini_set(
+    request: *mut outlive_request,
+    name: *const c_char,
+    len: usize,
+    value: *const c_char,
+    value_len: usize,
+    previous: *mut outlive_str,
+) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| {
+            let (Ok(name), Ok(value)) = (bytes(name, len), bytes(value, value_len)) else {
+                return Code::Argument.number();
+            };
+            let mut before = None;
+            let answer = handle.ini_set(name, value, |text| before = Some(outlive_str::of_terminated(text)));
+            if let (Some(before), false) = (before, previous.is_null()) {
+                *previous = before;
+            }
+            number(answer)
+        })
+    }
+}
+
+/// As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
+///
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_ini_restore(
+    request: *mut outlive_request,
+    name: *const c_char,
+    len: usize,
+) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| match bytes(name, len) {
+            Ok(name) => number(handle.ini_restore(name)),
+            Err(code) => code.number(),
+        })
+    }
+}
+
+/// Why the request ends: one of OUTLIVE_ENDING_…, OUTLIVE_ENDING_NONE while nothing has ended it. The first cause wins.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_ending(request: *const outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| match handle.ending() {
+            Ok(ending) => ending.map_or(OUTLIVE_ENDING_NONE, |ending| ending as c_int),
+            Err(code) => code.number(),
+        })
+    }
+}
+
+/// The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
+/// ends the pass. `ending` is what the shutdown functions are told, unless something else was first.
+///
+/// OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, ending: c_int) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| match Ending::from_number(ending) {
+            Some(ending) => number(handle.exit(ending)),
+            None => Code::Argument.number(),
+        })
+    }
+}
+
+/// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
+/// from here on. A failure changes nothing: the request is still there.
+///
+/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. OUTLIVE_ERROR_STAGE: it is ending already (a
+/// shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, error: *mut outlive_error) -> c_int {
+    guard(|| {
+        // SAFETY: the header's contract.
+        unsafe {
+            let Some(handle) = handle(request) else {
+                return report_code(error, Code::Argument, "outlive_request_end: request is NULL");
+            };
+            let call = |function: &mut Function, ending: Ending| {
+                (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number()
+            };
+            // The engine lives as long as its slots.
+            let Some(engine) = handle.slot.host().engine().as_ref() else {
+                return report_code(error, Code::Ended, "");
+            };
+            match engine.end(handle, call) {
+                Ok(_) => Code::Ok.number(),
+                Err(code) => report_code(error, code, ""),
+            }
+        }
+    })
+}
+
+/// The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
+/// while it is 0, outlive_request_check would say OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL. Belongs to
+/// the request: not to be read after its end, nor in a forked child.
+///
+/// Thread safety: any thread. Fork safety: no. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_flags(request: *const outlive_request) -> *const u32 {
+    // SAFETY: the header's contract.
+    unsafe { handle(request) }.map_or(std::ptr::null(), |handle| handle.flags())
+}

@@ -1,0 +1,314 @@
+/* Time limits, the forced stage, the watcher, drain: the parts with clocks. Bounds are wide: a test is no timing. */
+#include "test.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static outlive_engine *engine;
+
+static outlive_request *begin_told(const outlive_settings *settings, host *host, int socket, int reading_input) {
+    outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
+    outlive_request *request = NULL;
+    options.method = "POST";
+    options.write = host_write;
+    options.flush = host_flush;
+    options.on_stop = host_on_stop;
+    options.on_forced = host_on_forced;
+    options.userdata = host;
+    options.socket = socket;
+    options.reading_input = reading_input;
+    EQUAL(outlive_request_begin(engine, settings, &options, &request, NULL), OUTLIVE_OK);
+    return request;
+}
+
+/* Works until told to stop, or for so many milliseconds; how long it was. */
+static int64_t work(outlive_request *request, int64_t most, int sleeping, int *answer) {
+    int64_t began = now_ms();
+    while ((*answer = outlive_request_check(request)) == OUTLIVE_OK && now_ms() - began < most) {
+        if (sleeping) {
+            sleep_ms(5);
+        }
+    }
+    return now_ms() - began;
+}
+
+static int told;
+static int remember(outlive_request *request, int ending, void *userdata) {
+    int64_t *spun = userdata;
+    told = ending;
+    int answer;
+    if (spun != NULL) {
+        *spun = work(request, 5000, 0, &answer);
+    }
+    return OUTLIVE_OK;
+}
+
+static void elapsed_time(void) {
+    const outlive_settings *settings = settings_of("outlive.clock=wall\nmax_execution_time=1\nhard_timeout=1");
+    host host = {0};
+    int answer;
+    outlive_request *request = begin_told(settings, &host, -1, 0);
+    int64_t time = work(request, 5000, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    CHECK(time >= 1000 && time < 2500);
+    EQUAL(outlive_request_connection_status(request), OUTLIVE_CONNECTION_TIMEOUT);
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_TIME_LIMIT);
+    sleep_ms(50);
+    EQUAL(host.stops, 1);
+    EQUAL(host.last_stop, OUTLIVE_ENDING_TIME_LIMIT);
+    /* shutdown functions get a budget of hard_timeout seconds of their own (C-154) */
+    int64_t spun = -1;
+    outlive_request_register_shutdown_function(request, remember, &spun, NULL);
+    told = -1;
+    outlive_request_register_shutdown_function(request, remember, NULL, NULL);
+    outlive_request_end(request, NULL);
+    CHECK(spun > 500 && spun < 2500);
+    EQUAL(told, OUTLIVE_ENDING_TIME_LIMIT);
+
+    /* a restart gives the full time again (C-144); 0 stops it */
+    request = begin_told(settings, &host, -1, 0);
+    work(request, 600, 1, &answer);
+    EQUAL(outlive_request_set_time_limit(request, 1), OUTLIVE_OK);
+    time = work(request, 600, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    EQUAL(outlive_request_set_time_limit(request, 0), OUTLIVE_OK);
+    work(request, 1200, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    outlive_request_end(request, NULL);
+    outlive_settings_free(settings);
+}
+
+static void cpu_time(void) {
+    const outlive_settings *settings = settings_of("max_execution_time=1");
+    host host = {0};
+    int answer;
+    outlive_request *request = begin_told(settings, &host, -1, 0);
+    work(request, 1500, 1, &answer); /* sleeping is not counted (C-140) */
+    EQUAL(answer, OUTLIVE_OK);
+    int64_t time = work(request, 20000, 0, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    CHECK(time >= 850);
+    outlive_request_end(request, NULL);
+
+    /* time between suspend and resume is nobody's */
+    request = begin_told(settings, &host, -1, 0);
+    work(request, 600, 0, &answer);
+    outlive_request_suspend(request);
+    int64_t began = now_ms();
+    while (now_ms() - began < 1500) {
+    }
+    EQUAL(outlive_request_check(request), OUTLIVE_OK);
+    outlive_request_resume(request);
+    work(request, 100, 0, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    work(request, 20000, 0, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    outlive_request_end(request, NULL);
+    outlive_settings_free(settings);
+}
+
+static void held_and_forced(void) {
+    const outlive_settings *settings = settings_of("outlive.clock=wall\nmax_execution_time=1\nhard_timeout=1");
+    host host = {0};
+    int answer;
+    outlive_request *request = begin_told(settings, &host, -1, 0);
+    EQUAL(outlive_request_hold(request), OUTLIVE_OK);
+    work(request, 1500, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    EQUAL(outlive_request_connection_status(request), OUTLIVE_CONNECTION_TIMEOUT);
+    EQUAL(host.forced, 0);
+    work(request, 1000, 1, &answer); /* a hold stops no clock */
+    EQUAL(host.forced, 1);
+    work(request, 1500, 1, &answer);
+    EQUAL(host.forced, 1); /* once */
+    EQUAL(outlive_request_release(request), OUTLIVE_STOP);
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_FORCED);
+    outlive_request_end(request, NULL);
+    outlive_settings_free(settings);
+}
+
+static void input_time(void) {
+    /* exceeding it leaves a mark and nothing else (C-165) */
+    const outlive_settings *settings = settings_of("outlive.clock=wall\nmax_input_time=1\nmax_execution_time=1\nhard_timeout=5");
+    host host = {0};
+    int answer;
+    outlive_request *request = begin_told(settings, &host, -1, 1);
+    work(request, 1300, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    EQUAL(outlive_request_run(request), OUTLIVE_OK);
+    EQUAL(outlive_request_connection_status(request), OUTLIVE_CONNECTION_TIMEOUT);
+    EQUAL(outlive_request_check(request), OUTLIVE_OK);
+    int64_t time = work(request, 5000, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    CHECK(time >= 990);
+    outlive_request_end(request, NULL);
+    outlive_settings_free(settings);
+}
+
+static int gone_within(outlive_request *request, int milliseconds) {
+    for (int i = 0; i < milliseconds / 5; i++) {
+        if (outlive_request_is_gone(request) == 1) {
+            return 1;
+        }
+        sleep_ms(5);
+    }
+    return outlive_request_is_gone(request);
+}
+
+static void watching(void) {
+    const outlive_settings *watch = settings_of("outlive.detect=watch");
+    const outlive_settings *open = settings_of("outlive.detect=watch\noutlive.half_close=open");
+    const outlive_settings *plain = settings_of("");
+    int pair[2];
+    host host = {0};
+    outlive_request *request;
+
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    request = begin_told(watch, &host, pair[0], 0);
+    EQUAL(outlive_request_is_gone(request), 0);
+    close(pair[1]);
+    CHECK(gone_within(request, 2000));
+    sleep_ms(50);
+    EQUAL(host.stops, 1);
+    EQUAL(host.last_stop, OUTLIVE_ENDING_ABORTED);
+    EQUAL(outlive_request_check(request), OUTLIVE_STOP);
+    outlive_request_end(request, NULL);
+    close(pair[0]);
+
+    /* the end of the sending side alone: as configured */
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    request = begin_told(watch, &host, pair[0], 0);
+    shutdown(pair[1], SHUT_WR);
+    CHECK(gone_within(request, 2000));
+    outlive_request_end(request, NULL);
+    request = begin_told(open, &host, pair[0], 0);
+    EQUAL(gone_within(request, 100), 0);
+    close(pair[1]);
+    CHECK(gone_within(request, 2000));
+    outlive_request_end(request, NULL);
+    close(pair[0]);
+
+    /* without the directive nobody looks (C-004); what cannot be watched is not */
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    request = begin_told(plain, &host, pair[0], 0);
+    close(pair[1]);
+    EQUAL(gone_within(request, 100), 0);
+    outlive_request_end(request, NULL);
+    close(pair[0]);
+    FILE *file = tmpfile();
+    request = begin_told(watch, &host, fileno(file), 0);
+    EQUAL(gone_within(request, 50), 0);
+    outlive_request_end(request, NULL);
+    fclose(file);
+    request = begin_told(watch, &host, 9999, 0);
+    EQUAL(outlive_request_check(request), OUTLIVE_OK);
+    outlive_request_end(request, NULL);
+
+    outlive_settings_free(watch);
+    outlive_settings_free(open);
+    outlive_settings_free(plain);
+}
+
+static void detached_caps(void) {
+    const outlive_settings *count = settings_of("ignore_user_abort=1\noutlive.max_detached=1");
+    const outlive_settings *time = settings_of("ignore_user_abort=1\noutlive.max_detached_time=1");
+    host host = {0};
+    int answer;
+    outlive_request *one = begin_told(count, &host, -1, 0), *two = begin_told(count, &host, -1, 0);
+    outlive_request_client_gone(one);
+    EQUAL(outlive_request_check(one), OUTLIVE_OK);
+    outlive_request_client_gone(two);
+    EQUAL(outlive_request_check(one), OUTLIVE_OK);
+    EQUAL(outlive_request_check(two), OUTLIVE_STOP);
+    EQUAL(outlive_request_ending(two), OUTLIVE_ENDING_ABORTED);
+    outlive_request_end(one, NULL);
+    outlive_request_end(two, NULL);
+    one = begin_told(count, &host, -1, 0); /* there is room again */
+    outlive_request_client_gone(one);
+    EQUAL(outlive_request_check(one), OUTLIVE_OK);
+    outlive_request_end(one, NULL);
+
+    one = begin_told(time, &host, -1, 0);
+    outlive_request_client_gone(one);
+    int64_t spent = work(one, 5000, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    CHECK(spent >= 950 && spent < 2500);
+    outlive_request_end(one, NULL);
+    outlive_settings_free(count);
+    outlive_settings_free(time);
+}
+
+static int rows, gone_rows;
+static int count_rows(void *userdata, const outlive_request_row *row) {
+    (void)userdata;
+    rows++;
+    gone_rows += row->gone >= 0;
+    TEXT(row->method, "POST");
+    CHECK(row->size == sizeof *row && row->age >= 0 && row->thread != 0);
+    return 0;
+}
+
+static void live_table(void) {
+    const outlive_settings *settings = settings_of("ignore_user_abort=1");
+    host host = {0};
+    outlive_request *one = begin_told(settings, &host, -1, 0), *two = begin_told(settings, &host, -1, 0);
+    char text[8192], tiny[10];
+    size_t needed = 0;
+    outlive_request_client_gone(two);
+    rows = gone_rows = 0;
+    EQUAL(outlive_engine_requests(engine, count_rows, NULL), OUTLIVE_OK);
+    EQUAL(rows, 2);
+    EQUAL(gone_rows, 1);
+    EQUAL(outlive_engine_metrics(engine, NULL, 0, &needed), OUTLIVE_OK);
+    CHECK(needed > 100 && needed < sizeof text);
+    EQUAL(outlive_engine_metrics(engine, tiny, sizeof tiny, &needed), OUTLIVE_ERROR_TOO_LARGE);
+    EQUAL(strlen(tiny), sizeof tiny - 1);
+    EQUAL(outlive_engine_metrics(engine, text, sizeof text, &needed), OUTLIVE_OK);
+    CHECK(strstr(text, "outlive_requests_in_flight 2\n") != NULL);
+    CHECK(strstr(text, "outlive_requests_detached 1\n") != NULL);
+    outlive_request_end(one, NULL);
+    outlive_request_end(two, NULL);
+    outlive_settings_free(settings);
+}
+
+static void *stubborn(void *argument) {
+    outlive_request *request = argument;
+    while (outlive_request_check(request) == OUTLIVE_OK) {
+        sleep_ms(5);
+    }
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_SHUTDOWN);
+    outlive_request_end(request, NULL);
+    return NULL;
+}
+
+static void draining(void) {
+    const outlive_settings *settings = settings_of("");
+    host host = {0};
+    outlive_request *request = begin_told(settings, &host, -1, 0), *other = NULL;
+    outlive_error error;
+    pthread_t thread;
+    pthread_create(&thread, NULL, stubborn, request);
+    EQUAL(outlive_engine_drain(engine, 100), OUTLIVE_OK);
+    pthread_join(thread, NULL);
+    EQUAL(host.stops, 1);
+    EQUAL(outlive_request_begin(engine, settings, NULL, &other, &error), OUTLIVE_ERROR_DRAINING);
+    CHECK(strlen(error.message) > 0);
+    outlive_settings_free(settings);
+}
+
+int main(void) {
+    if (outlive_engine_new(NULL, &engine, NULL) != OUTLIVE_OK) {
+        return 1;
+    }
+    elapsed_time();
+    cpu_time();
+    held_and_forced();
+    input_time();
+    watching();
+    detached_caps();
+    live_table();
+    draining();
+    outlive_engine_free(engine);
+    return finished("time");
+}
