@@ -10,7 +10,7 @@ PORT    ?= 8000
 DEMO        := $(RELEASE)/demo
 DEMO_CFLAGS := -std=c99 -Wall -Wextra -Wpedantic -Werror -pthread -Iinclude -I$(RELEASE)/include
 DEMO_LIBS   := $(RELEASE)/libformsave_sqlite.a -ldl -lm
-PHP_INI     := $(firstword $(wildcard php.ini.example) examples/php.ini)
+PHP_INI     := php.ini.example
 
 # Cargo and the compiler decide themselves what is new; the C files take two seconds.
 .PHONY: demo-build

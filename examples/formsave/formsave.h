@@ -146,7 +146,11 @@ struct exchange {
     int status;
     const char *type;
     int head_sent;
+    int forced; /* under the server's mutex */
 };
+
+/* Not 0: the forced stage has come; whatever waits should not. */
+int is_forced(struct exchange *exchange);
 
 /* What the answer will be; its head goes out before the first byte of output. */
 void reply_begin(struct exchange *exchange, int status, const char *type);

@@ -102,14 +102,27 @@ static int write_to_client(void *userdata, const void *buf, size_t len)
     return send_head(exchange) != 0 || http_send(exchange->http->socket, buf, len) != 0;
 }
 
-/* From the engine's thread: the request was told to stop, and does not come to a safe point. Wakes it. */
+int is_forced(struct exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->server->mutex);
+    int forced = exchange->forced;
+    pthread_mutex_unlock(&exchange->server->mutex);
+    return forced;
+}
+
+/* From the engine's thread: the request was told to stop, and does not come to a safe point, or is in a hold. Ends what
+ * it is doing in SQLite; what is around that looks at is_forced. One step for both: who sees the flag is past the interrupt,
+ * so that it never hits the shutdown functions instead. */
 static void force(void *userdata, int ending)
 {
     struct exchange *exchange = userdata;
-    fprintf(stderr, "formsave: %s %s is forced to end: %s\n", exchange->http->method, exchange->http->path,
-            ending_name(ending));
+    pthread_mutex_lock(&exchange->server->mutex);
+    exchange->forced = 1;
     if (exchange->db != NULL)
         sqlite3_interrupt(exchange->db);
+    pthread_mutex_unlock(&exchange->server->mutex);
+    fprintf(stderr, "formsave: %s %s is forced to end: %s\n", exchange->http->method, exchange->http->path,
+            ending_name(ending));
 }
 
 static int count_ending(outlive_request *request, int ending, void *userdata)

@@ -225,8 +225,9 @@ int http_read_body(struct http_request *http, outlive_request *request)
         ssize_t got =
             ready < 0 ? -1 : recv(http->socket, http->body + http->body_used, http->content_length - http->body_used, 0);
         if (got <= 0) {
-            /* Half a form is no form. The library is told, so that the ending is the right one. */
+            /* Half a form is no form: this request ends here, also where an abort would be ignored. */
             (void)outlive_request_client_gone(request);
+            (void)outlive_request_exit(request, OUTLIVE_ENDING_ABORTED);
             return -1;
         }
         http->body_used += (size_t)got;

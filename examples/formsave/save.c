@@ -86,6 +86,14 @@ static void who_decided(const struct save *save, int ending, char *text, size_t 
     const outlive_settings *settings = save->exchange->settings;
     struct decision decision = {"ignore_user_abort", text, size};
     outlive_str value;
+    if (ending == OUTLIVE_ENDING_COMPLETED && !outlive_request_is_gone(save->exchange->request)) {
+        snprintf(text, size, "nobody had to: the client stayed");
+        return;
+    }
+    if (ending == OUTLIVE_ENDING_SHUTDOWN || ending == OUTLIVE_ENDING_FORCED || ending == OUTLIVE_ENDING_HOST_ERROR) {
+        snprintf(text, size, "the server, not the configuration");
+        return;
+    }
     if (outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &value) == OUTLIVE_OK &&
         strcmp(value.ptr, "php") != 0)
         decision.name = "outlive.disconnect";
@@ -134,7 +142,7 @@ static int while_locked(void *userdata, int tries)
         save->last_sign = seconds_now();
         result = reply_text(save->exchange, " .");
     }
-    if (result != OUTLIVE_OK)
+    if (result != OUTLIVE_OK || is_forced(save->exchange))
         return 0;
     (void)tries;
     nanosleep(&nap, NULL);
@@ -147,11 +155,13 @@ static int write_tables(struct save *save)
     struct exchange *exchange = save->exchange;
     for (const char *table = "abcd"; *table != '\0'; table++) {
         int result = outlive_request_check(exchange->request);
+        if (result == OUTLIVE_OK && is_forced(exchange))
+            result = OUTLIVE_STOP; /* even inside the hold: the operator cannot wait any longer */
         if (result != OUTLIVE_OK)
             return result;
         int sqlite = store_write(exchange->db, *table, save->id, save->note);
         if (sqlite == SQLITE_BUSY || sqlite == SQLITE_INTERRUPT)
-            return OUTLIVE_STOP; /* while_locked was told to stop, or on_forced interrupted it */
+            return OUTLIVE_STOP; /* while_locked was told to stop, or the forced stage has come */
         if (sqlite != SQLITE_OK) {
             fprintf(stderr, "formsave: table %c: %s\n", *table - 'a' + 'A', sqlite3_errmsg(exchange->db));
             return outlive_request_exit(exchange->request, OUTLIVE_ENDING_HOST_ERROR) == OUTLIVE_OK ? OUTLIVE_STOP
@@ -192,7 +202,8 @@ int save_form(struct exchange *exchange)
     }
 
     reply_begin(exchange, 200, "text/html; charset=utf-8");
-    result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Saving</title>"
+    result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+                                      "<meta name=\"viewport\" content=\"width=device-width\"><title>Saving</title>"
                                       "<link rel=\"stylesheet\" href=\"/style.css\"></head><body><main>"
                                       "<h1>Saving your note</h1><ol class=\"steps\">\n");
     if (result != OUTLIVE_OK)

@@ -61,7 +61,7 @@ function showSaved(answer) {
   show($('saved'), answer.saved.map(saved => row(
     saved.begun,
     { place: 'note', content: saved.note },
-    element('code', `${saved.method} ${saved.path}`),
+    { place: 'request', content: element('code', `${saved.method} ${saved.path}`) },
     tables(saved),
     ending(saved.ending),
     number(saved.ending === null ? '…' : saved.seconds.toFixed(1)),
@@ -81,7 +81,7 @@ function showLive(answer) {
   for (const name of ['COMPLETED', 'ABORTED', 'TIME_LIMIT']) $(name).textContent = answer.endings[0][name].toFixed(0);
   answer.requests.sort((one, other) => other.age - one.age);
   show($('live'), answer.requests.map(request => row(
-    element('code', `${request.method} ${request.path}`),
+    { place: 'request', content: element('code', `${request.method} ${request.path}`) },
     client(request),
     request.stage,
     request.ignores_abort ? 'it finishes' : request.held ? 'it stops when the hold ends' : 'it stops',

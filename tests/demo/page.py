@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""The pages in a real browser: lock C, save, close the tab while it waits, and look into the databases.
+
+Needs chromium and chromedriver; Python's standard library otherwise.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+from lib import Server, wait_for
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the WebDriver standard gives to references
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+class Browser:
+    """WebDriver over HTTP, as much of it as is needed."""
+
+    def __init__(self, profile):
+        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        port = None
+        while port is None:
+            line = self.driver.stdout.readline().decode()
+            if not line:
+                raise AssertionError("chromedriver did not start")
+            found = re.search(r"successfully on port (\d+)", line)
+            port = found and found[1]
+        self.base = f"http://127.0.0.1:{port}"
+        options = {"args": [*FLAGS, f"--user-data-dir={profile}"]}
+        if shutil.which("chromium"):
+            options["binary"] = shutil.which("chromium")
+        # A tab that still loads must not hold up the next command: it is loading for as long as C is locked.
+        wanted = {"pageLoadStrategy": "none", "goog:chromeOptions": options}
+        answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
+        self.session = f"/session/{answer['sessionId']}"
+
+    def call(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {json.load(error)['value']['message']}") from None
+
+    def do(self, method, path, body=None):
+        return self.call(method, self.session + path, body)
+
+    def go(self, url):
+        self.do("POST", "/url", {"url": url})
+        wait_for(f"{url} is loaded", lambda: self.script("return document.readyState === 'complete'")
+                 and self.do("GET", "/url").startswith(url))
+
+    def script(self, text):
+        return self.do("POST", "/execute/sync", {"script": text, "args": []})
+
+    def find(self, selector):
+        return "/element/" + self.do("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
+
+    def click(self, selector):
+        self.do("POST", self.find(selector) + "/click", {})
+
+    def type(self, selector, text):
+        self.do("POST", self.find(selector) + "/clear", {})
+        self.do("POST", self.find(selector) + "/value", {"text": text})
+
+    def text(self, selector):
+        return self.script(f"return document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+
+    def windows(self):
+        return self.do("GET", "/window/handles")
+
+    def switch(self, window):
+        self.do("POST", "/window", {"handle": window})
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.do("DELETE", "")
+        self.driver.terminate()
+        try:
+            self.driver.wait(10)
+        except subprocess.TimeoutExpired:
+            self.driver.kill()
+            self.driver.wait()
+        self.driver.stdout.close()
+
+
+def submit_and_leave(browser, server, policy, note):
+    """Locks C, saves in a new tab, and closes that while it waits. The first tab is in front afterwards."""
+    first = browser.windows()[0]
+    browser.switch(first)
+    browser.go(server.url + "/")
+    browser.type("#seconds", "60")
+    browser.click("#lock button[type=submit]")
+    wait_for("the page says that C is locked", lambda: "locked" in browser.text("#locked"))
+    browser.type("#note", note)
+    browser.click(f"input[value='{policy}']")
+    browser.click("#save button[type=submit]")
+    tab = wait_for("the new tab", lambda: [window for window in browser.windows() if window != first])[0]
+    wait_for("A and B are written", lambda: server.written(note) == "AB")
+    browser.switch(tab)
+    wait_for("the tab shows how far it is", lambda: "Table B is written" in browser.text("body"))
+    assert server.ending(note) is None, f"{note}: it has ended though C is locked: {server.ending(note)}"
+    browser.do("DELETE", "/window")
+    browser.switch(first)
+
+
+def unlock(browser, server):
+    browser.go(server.url + "/")
+    browser.click("#unlock")
+    wait_for("the page says that C is free", lambda: "free" in browser.text("#locked"))
+
+
+def row_of(browser, note):
+    """The row of the list on the page, as text in one line."""
+    rows = browser.script("return [...document.querySelectorAll('#saved tr')].map(row => row.innerText)")
+    found = [re.sub(r"\s+", " ", row) for row in rows if note in row]
+    return found[0] if found else ""
+
+
+def finishes(browser, server):
+    note = "finish: the milk <b>&</b> \"bread\""
+    submit_and_leave(browser, server, "post /save/finish", note)
+    browser.go(server.url + "/live")
+    live = lambda: re.sub(r"\s+", " ", browser.text("#live"))
+    wait_for("/live shows the request as gone", lambda: re.search(r"POST /save/finish gone for [\d.]+ s", live()))
+    assert browser.text("#gone") == "1", f"/live counts {browser.text('#gone')} detached requests, not 1"
+    assert "it finishes" in live(), live()
+    # It keeps working: two looks later it is still there, older.
+    age = re.search(r"gone for ([\d.]+)", live())[1]
+    wait_for("the row's time goes on", lambda: float(re.search(r"gone for ([\d.]+)|$", live())[1] or 0) > float(age))
+    assert server.written(note) == "AB", f"C is locked, but {server.written(note)} are written"
+    unlock(browser, server)
+    wait_for("it has ended", lambda: server.ending(note))
+    assert server.written(note) == "ABCD", f"only {server.written(note)} are written"
+    assert server.ending(note) == "COMPLETED", server.ending(note)
+    wait_for("the list shows it", lambda: "COMPLETED" in row_of(browser, note))
+    assert "examples/httpd.conf:" in row_of(browser, note), row_of(browser, note)
+    browser.go(server.url + "/live")
+    wait_for("/live is empty", lambda: browser.text("#gone") == "0" and "Nothing is in flight" in browser.text("#live"))
+
+
+def stops(browser, server):
+    note = "stop: the milk"
+    submit_and_leave(browser, server, "post /save/stop", note)
+    wait_for("it has ended, while C is still locked", lambda: server.ending(note))
+    assert server.live()["locked"] > 0, "C is not locked any more: the test proves nothing"
+    assert server.ending(note) == "ABORTED", server.ending(note)
+    unlock(browser, server)
+    time.sleep(0.5)
+    assert server.written(note) == "AB", f"{server.written(note)} are written: C and D should not be"
+    wait_for("the list shows it", lambda: "ABORTED" in row_of(browser, note))
+
+
+def asks(browser, server):
+    """The method decides: the same URL, by GET."""
+    note = "auto: only asking"
+    submit_and_leave(browser, server, "get /save/auto", note)
+    wait_for("it has ended, while C is still locked", lambda: server.ending(note))
+    assert (server.ending(note), server.written(note)) == ("ABORTED", "AB"), (server.ending(note), server.written(note))
+    unlock(browser, server)
+
+
+def main():
+    for program in ("chromium", "chromedriver"):
+        if not shutil.which(program):
+            sys.exit(f"page.py: {program} is not installed (Debian: apt-get install chromium chromium-driver)")
+    with tempfile.TemporaryDirectory(prefix="formsave-browser-", ignore_cleanup_errors=True) as profile, Server() as server:
+        browser = Browser(profile)
+        try:
+            for scene in (finishes, stops, asks):
+                scene(browser, server)
+                print(f"page.py: {scene.__name__}: ok", flush=True)
+        finally:
+            browser.close()
+        for note, ending, calls in server.db.execute("SELECT note, ending, calls FROM journal"):
+            assert calls == 1 and ending, f"{note}: its shutdown function ran {calls} times, told {ending}"
+
+
+if __name__ == "__main__":
+    main()
