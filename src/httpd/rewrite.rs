@@ -78,10 +78,6 @@ pub(super) enum Rewritten {
         pass_through: bool,
         end: bool,
         handler: Option<Box<[u8]>>,
-<<<<<<< HEAD
-        origin: Origin,
-=======
->>>>>>> httpd
     },
     Redirect {
         to: Vec<u8>,

@@ -50,11 +50,7 @@ pub(super) enum Outcome<'c, 't> {
         status: u16,
         because: String,
         location: Option<Vec<u8>>,
-<<<<<<< HEAD
-        page: Option<Box<[u8]>>,
-=======
         page: Option<ErrorPage>,
->>>>>>> httpd
         walked: Option<Walked<'c>>,
     },
 }
@@ -348,13 +344,10 @@ impl<'c, 't> Visit<'c, 't> {
                 &walked,
                 bare,
             );
-<<<<<<< HEAD
-=======
         }
         match self.method_answer() {
             Some((status, because)) => self.answer(status, because.into(), &walked, bare),
             None => self.answer(404, "the directory has no index file".into(), &walked, bare),
->>>>>>> httpd
         }
     }
 
