@@ -334,3 +334,8 @@ fn the_constants_are_the_recorded_ones() {
         }
     }
 }
+
+#[test]
+fn what_comparisons_found_stays_found() {
+    replay_versions("ini/found.json", 99 * 7 * 3);
+}

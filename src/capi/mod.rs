@@ -40,6 +40,10 @@ unsafe fn sized_struct<T: Copy>(caller: *const std::ffi::c_void, mut default: T)
     let known = size_of::<T>();
     // SAFETY: every such struct begins with its size.
     let size = unsafe { caller.cast::<usize>().read_unaligned() };
+    if size == known {
+        // SAFETY: the caller's struct is as ours; all our structs are plain C data.
+        return Some(unsafe { caller.cast::<T>().read() });
+    }
     if size < size_of::<usize>() || size > 4096 {
         return None;
     }

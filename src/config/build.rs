@@ -48,6 +48,7 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
         global: Vec::new(),
         doubled: Vec::new(),
         sections: state.sections,
+        section_places: state.section_places,
         sources: state.sources,
         unknown: state.unknown,
         env: builder.env,

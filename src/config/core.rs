@@ -33,11 +33,6 @@ impl Assignment {
     pub(super) fn origin(&self) -> Origin {
         self.source.origin(self.line)
     }
-
-    /// The value as it was written, without a comment behind it.
-    pub(super) fn raw(&self) -> Vec<u8> {
-        written(&self.source.text, self.line).unwrap_or_else(|| self.value.bytes().to_vec())
-    }
 }
 
 impl Source {
@@ -49,10 +44,35 @@ impl Source {
     }
 }
 
+/// Where each line of a text begins, found once for all questions about it.
+#[derive(Default)]
+pub(super) struct Lines {
+    source: Option<Arc<Source>>,
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// The value of an assignment as it was written, without a comment behind it.
+    pub(super) fn raw(&mut self, assignment: &Assignment) -> Vec<u8> {
+        let source = &assignment.source;
+        if !self.source.as_ref().is_some_and(|known| Arc::ptr_eq(known, source)) {
+            let ends = memchr::memchr_iter(b'\n', &source.text);
+            self.starts = [0].into_iter().chain(ends.map(|end| end + 1)).collect();
+            self.source = Some(Arc::clone(source));
+        }
+        let place = (assignment.line as usize).checked_sub(1);
+        let start = place.and_then(|place| self.starts.get(place));
+        let line = start.map(|&start| {
+            let rest = &source.text[start..];
+            &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())]
+        });
+        line.and_then(written).unwrap_or_else(|| assignment.value.bytes().to_vec())
+    }
+}
+
 /// What stands behind the `=` of a line, cut before a comment.
-fn written(text: &[u8], line: u32) -> Option<Vec<u8>> {
-    let line = text.split(|&byte| byte == b'\n').nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
-    let after = &line[line.iter().position(|&byte| byte == b'=')? + 1..];
+fn written(line: &[u8]) -> Option<Vec<u8>> {
+    let after = &line[memchr::memchr(b'=', line)? + 1..];
     let mut quoted = false;
     let end = after.iter().position(|&byte| {
         quoted ^= byte == b'"';
@@ -65,9 +85,11 @@ fn written(text: &[u8], line: u32) -> Option<Vec<u8>> {
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) layer: Layer,
-    pub(super) key: Box<[u8]>,
     pub(super) assignments: Vec<Assignment>,
 }
+
+/// Which section has which key.
+pub(super) type SectionPlaces = HashMap<(Layer, Box<[u8]>), usize>;
 
 /// An entry of php.ini that is no directive; `${NAME}` finds it all the same (I-119).
 #[derive(Debug)]
@@ -94,6 +116,7 @@ pub(super) struct Core {
     /// Pool lines that lost against an earlier one of the same name (I-151).
     pub(super) doubled: Vec<Assignment>,
     pub(super) sections: Vec<Section>,
+    pub(super) section_places: SectionPlaces,
     /// Every php.ini text, in order.
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
@@ -124,13 +147,15 @@ mod tests {
 
     #[test]
     fn what_was_written_is_found_again() {
-        let text = b"a = 1\nb=\"x;y\" ; why\n c = On ; z\r\nd";
-        let got = |line| written(text, line).map(|raw| String::from_utf8(raw).unwrap());
-        assert_eq!(got(1).as_deref(), Some("1"));
-        assert_eq!(got(2).as_deref(), Some("\"x;y\""));
-        assert_eq!(got(3).as_deref(), Some("On"));
-        assert_eq!(got(4), None);
-        assert_eq!(got(0), None);
-        assert_eq!(got(9), None);
+        let text = b"a = 1\nb=\"x;y\" ; why\n c = On ; z\r\nd".to_vec();
+        let source = Arc::new(Source { layer: Layer::PhpIni, file: None, text });
+        let mut lines = Lines::default();
+        let mut got = |line| {
+            let (source, value) = (Arc::clone(&source), Text::new(b"as stored"));
+            let raw = lines.raw(&Assignment { directive: 0, line, power: Power::Startup, value, source });
+            String::from_utf8(raw).unwrap()
+        };
+        assert_eq!((got(1), got(2), got(3)), ("1".into(), "\"x;y\"".into(), "On".into()));
+        assert!([0, 4, 9].into_iter().all(|line| got(line) == "as stored"));
     }
 }

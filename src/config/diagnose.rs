@@ -12,13 +12,14 @@ use crate::httpd::DirConfig;
 use crate::origin::Origin;
 use std::path::Path;
 
+/// Of names that nobody knows, no more than this many are told.
+const MOST: usize = 1000;
+
 /// Unknown names, refused and malformed values of everything that was read at start-up.
 pub(super) fn startup(core: &Core, out: &mut Vec<Diagnostic>) {
-    let from = out.len();
-    for (name, entry) in &core.unknown {
-        out.push(unknown(name, core.version, &entry.source, entry.line));
-    }
-    out[from..].sort_by(|one, two| place(&one.origin).cmp(&place(&two.origin)));
+    let mut names: Vec<_> = core.unknown.iter().collect();
+    names.sort_unstable_by_key(|(_, entry)| (entry.source.file.as_deref(), entry.line));
+    out.extend(names.iter().take(MOST).map(|(name, entry)| unknown(name, core.version, &entry.source, entry.line)));
     for winner in core.winners.iter().flatten() {
         value(core, &core.startup[*winner as usize], out);
     }
@@ -30,10 +31,6 @@ pub(super) fn startup(core: &Core, out: &mut Vec<Diagnostic>) {
             value(core, assignment, out);
         }
     }
-}
-
-fn place(origin: &Origin) -> (Option<&[u8]>, u32) {
-    (origin.file.as_deref(), origin.line)
 }
 
 /// The same for what one request adds.

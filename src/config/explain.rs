@@ -2,7 +2,7 @@
 
 use super::Access;
 use super::contribution::{self, Contribution};
-use super::core::{Assignment, Core};
+use super::core::{Assignment, Core, Lines};
 use super::layer::{Explanation, Fate, Layer, Reason, Step};
 use super::settings::Settings;
 use super::slot::{Power, Refusal, Slot};
@@ -39,6 +39,7 @@ struct Trail<'a> {
     /// Which step is in force, and which one locked the directive.
     winner: usize,
     lock: Option<usize>,
+    lines: Lines,
 }
 
 impl<'a> Trail<'a> {
@@ -57,7 +58,7 @@ impl<'a> Trail<'a> {
             because: None,
             reason: None,
         };
-        Self { core, at, slot, steps: vec![first], winner: 0, lock: None }
+        Self { core, at, slot, steps: vec![first], winner: 0, lock: None, lines: Lines::default() }
     }
 
     /// A place for people: a file and line, or the layer's name.
@@ -131,24 +132,23 @@ impl<'a> Trail<'a> {
         }
     }
 
-    fn assignment(assignment: &Assignment) -> Step {
-        let value = assignment.value.bytes();
-        Self::step(assignment.source.layer, assignment.origin(), assignment.raw(), value, assignment.power)
+    fn assignment(&mut self, assignment: &Assignment) -> Step {
+        let raw = self.lines.raw(assignment);
+        Self::step(assignment.source.layer, assignment.origin(), raw, assignment.value.bytes(), assignment.power)
     }
 
     /// Of all start-up lines only the last one is tried; the others were replaced before.
     fn startup(&mut self) {
         let Some(winner) = self.core.winners[self.at] else { return };
-        let lines = self.core.startup.iter().enumerate();
-        let mine: Vec<_> = lines.filter(|(_, line)| line.directive as usize == self.at).collect();
-        let last = Self::assignment(&self.core.startup[winner as usize]);
-        for (place, line) in mine {
-            if place == winner as usize {
-                self.apply(Self::assignment(line), Power::Startup, &line.value);
-            } else {
-                self.lost(Self::assignment(line), Reason::Later, format!("{} comes later", Self::place(&last)));
-            }
+        let core = self.core;
+        let at = self.at;
+        let last = self.assignment(&core.startup[winner as usize]);
+        let because = format!("{} comes later", Self::place(&last));
+        for line in core.startup[..winner as usize].iter().filter(|line| line.directive as usize == at) {
+            let step = self.assignment(line);
+            self.lost(step, Reason::Later, because.clone());
         }
+        self.apply(last, Power::Startup, &core.startup[winner as usize].value);
     }
 
     fn globals(&mut self) {
@@ -157,31 +157,35 @@ impl<'a> Trail<'a> {
         let mine = move |line: &&Assignment| line.directive as usize == at;
         for line in core.doubled.iter().filter(mine) {
             let why = "an earlier line of the pool sets it already, and FPM takes the first".to_owned();
-            self.lost(Self::assignment(line), Reason::Earlier, why);
+            let step = self.assignment(line);
+            self.lost(step, Reason::Earlier, why);
         }
         for line in core.global.iter().filter(mine) {
             if core.sapi.has_pool() {
-                self.apply(Self::assignment(line), line.power, &line.value);
+                let step = self.assignment(line);
+                self.apply(step, line.power, &line.value);
             } else {
                 let why = format!("{} does not know this layer", core.sapi.name());
-                self.lost(Self::assignment(line), Reason::Sapi, why);
+                let step = self.assignment(line);
+                self.lost(step, Reason::Sapi, why);
             }
         }
     }
 
     fn contribution(&mut self, contribution: &Contribution) {
-        let at = self.at;
+        let (core, at) = (self.core, self.at);
         match contribution {
             Contribution::Section(section) => {
-                let section = &self.core.sections[*section];
+                let section = &core.sections[*section];
                 for line in section.assignments.iter().filter(|line| line.directive as usize == at) {
-                    let step = Step { layer: section.layer, ..Self::assignment(line) };
+                    let step = Step { layer: section.layer, ..self.assignment(line) };
                     self.apply(step, line.power, &line.value);
                 }
             }
             Contribution::UserIni(user) => {
                 for line in user.assignments.iter().filter(|line| line.directive as usize == at) {
-                    self.apply(Self::assignment(line), line.power, &line.value);
+                    let step = self.assignment(line);
+                    self.apply(step, line.power, &line.value);
                 }
             }
             Contribution::Server(values) => {

@@ -1,6 +1,6 @@
 //! Reads php.ini, scan directory files and `-d` into entries, sections and diagnostics.
 
-use super::core::{self, Assignment, Section, Source, Unknown};
+use super::core::{self, Assignment, Section, SectionPlaces, Source, Unknown};
 use super::directive::Directive;
 use super::layer::Layer;
 use super::slot::Power;
@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) startup: Vec<Assignment>,
     pub(super) winners: Vec<Option<u32>>,
     pub(super) sections: Vec<Section>,
+    pub(super) section_places: SectionPlaces,
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -161,11 +162,12 @@ impl State {
         if key.is_empty() {
             return None;
         }
-        let known = self.sections.iter().position(|section| section.layer == layer && *section.key == *key);
-        Some(known.unwrap_or_else(|| {
-            self.sections.push(Section { layer, key: key.into(), assignments: Vec::new() });
-            self.sections.len() - 1
-        }))
+        let new = self.sections.len();
+        let place = *self.section_places.entry((layer, key.into())).or_insert(new);
+        if place == new {
+            self.sections.push(Section { layer, assignments: Vec::new() });
+        }
+        Some(place)
     }
 }
 

@@ -242,8 +242,8 @@ fn keep(user: Arc<UserIni>) -> Option<Arc<UserIni>> {
 /// later (I-132).
 fn sections(core: &Core, server_name: Option<&[u8]>, filename: Option<&[u8]>, all: &mut Vec<Contribution>) {
     let find = |layer: Layer, key: &[u8]| {
-        let mut places = core.sections.iter();
-        places.position(|section| section.layer == layer && *section.key == *key).map(Contribution::Section)
+        let place = core.section_places.get(&(layer, Box::from(key)));
+        place.copied().map(Contribution::Section)
     };
     if let Some(name) = server_name {
         let host = name.split(|&byte| byte == b':').next().unwrap_or_default().to_ascii_lowercase();

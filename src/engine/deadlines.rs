@@ -5,7 +5,8 @@
 //!
 //! Nothing is lost: a sweep first takes a block's (or slot's) deadline away, then looks at what it guards, then puts back
 //! the earliest of what is left with another minimum. Whoever arms after the taking finds "never" and writes; whoever
-//! armed before is seen by the look. All accesses are sequentially consistent, because that argument needs it.
+//! armed before is seen by the look. All accesses are sequentially consistent, because that argument needs it; and so
+//! must be the last write of what the look looks at (the flag word's turn, the limit).
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -30,7 +31,10 @@ impl Deadlines {
 
     /// Looks at the slot at `due` at the latest.
     pub fn at_most(&self, slot: usize, due: u64) {
-        self.slots[slot].fetch_min(due, SeqCst);
+        let deadline = &self.slots[slot];
+        if deadline.load(SeqCst) > due {
+            deadline.fetch_min(due, SeqCst);
+        }
         let block = &self.blocks[slot / BLOCK];
         if block.load(SeqCst) > due {
             block.fetch_min(due, SeqCst);

@@ -11,7 +11,7 @@ use super::sys;
 use super::word::{FACT_GONE, TAG_BITS};
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::error::Code;
-use crate::request::{Begin, Change, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use crate::request::{Begin, Change, Ending, Events, Finish, Machine, Output, Stage, Timer, Verdict, effective_limit};
 use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -113,17 +113,6 @@ impl<H: Host> Inside<'_, H> {
         let text = settings.as_deref().and_then(|settings| run_time.get(settings, b"ignore_user_abort"));
         text.is_some_and(|text| Change::of(b"ignore_user_abort", text) == Change::IgnoreUserAbort(true))
     }
-
-    /// The machine's part of the published facts.
-    fn facts(&self) -> u32 {
-        let machine = &self.owned.machine;
-        let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-        machine.stage() as u32
-            | bit(machine.is_held(), facts::HELD)
-            | bit(machine.is_finished(), facts::FINISHED)
-            | bit(machine.ignores_abort(), facts::IGNORES)
-            | bit(machine.is_direct(), facts::DIRECT)
-    }
 }
 
 impl<H: Host> Drop for Inside<'_, H> {
@@ -138,7 +127,7 @@ impl<H: Host> Drop for Inside<'_, H> {
             self.slot.status.store(status.into(), Relaxed);
         }
         let old = self.slot.facts.load(Relaxed);
-        let new = old & !facts::OF_MACHINE | self.facts();
+        let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
             self.slot.facts.store(new, Relaxed);
         }
@@ -192,14 +181,17 @@ pub(super) fn begin<'e, H: Host>(
     let mut owned = slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
     let timer = owned.machine.begin(policy, begin);
     owned.run_time.reset();
-    owned.settings = Some(Arc::clone(settings));
+    if !owned.settings.as_ref().is_some_and(|old| Arc::ptr_eq(old, settings)) {
+        owned.settings = Some(Arc::clone(settings));
+    }
     owned.socket = options.socket.filter(|_| policy.detect == Detect::Watch);
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     let fixed = bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
         | bit(policy.clock == Clock::Cpu, facts::CPU)
         | bit(slot.host.wants_notice(), facts::NOTICE)
         | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN);
-    slot.facts.store(fixed, Relaxed);
+    let now = slot.shared.now();
+    slot.facts.store(fixed | facts_of(&owned.machine), Relaxed);
     slot.status.store(0, Relaxed);
     slot.written.store(0, Relaxed);
     slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
@@ -207,19 +199,29 @@ pub(super) fn begin<'e, H: Host>(
     slot.max_detached_time.store(policy.max_detached_time, Relaxed);
     slot.method.store(super::slot::pack(options.method), Relaxed);
     slot.set_label(options.label);
-    slot.began.store(slot.shared.now(), Relaxed);
+    slot.began.store(now, Relaxed);
     slot.timing.begin(policy.hard_timeout);
-    slot.word.turn(true);
-    let generation = slot.word.load().generation();
-    let inside = Inside { slot, owned, generation, before: Events::NONE, events: Events::NONE };
-    inside.apply(timer);
-    if let Some(socket) = inside.owned.socket {
+    let seconds = if let Timer::Start(seconds) = timer { seconds } else { 0 };
+    let due = slot.timing.start_before_turn(seconds, now, policy.clock == Clock::Cpu);
+    let generation = slot.word.turn(true).generation;
+    slot.look_at(due);
+    if let Some(socket) = owned.socket {
         // Not a socket, or a file: nothing to watch, and the live table says so.
         if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
             slot.facts.fetch_or(facts::WATCHED, Relaxed);
         }
     }
     Ok(Handle { slot, tag: generation & TAG_BITS })
+}
+
+/// The machine's part of the published facts.
+fn facts_of(machine: &Machine) -> u32 {
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    machine.stage() as u32
+        | bit(machine.is_held(), facts::HELD)
+        | bit(machine.is_finished(), facts::FINISHED)
+        | bit(machine.ignores_abort(), facts::IGNORES)
+        | bit(machine.is_direct(), facts::DIRECT)
 }
 
 impl<'e, H: Host> Handle<'e, H> {
@@ -493,8 +495,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.owned.machine.end_output(&mut Below(self.slot));
         let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-        self.leave(inside);
-        self.shared().counters.ended(ending);
+        self.leave(inside, ending);
         Ok(ending)
     }
 
@@ -518,18 +519,18 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(())
     }
 
-    /// The slot forgets the request.
-    fn leave(&self, mut inside: Inside<'e, H>) {
+    /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
+    fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
         let slot = self.slot;
-        inside.owned.settings = None;
-        inside.owned.functions.clear();
         if let Some(socket) = inside.owned.socket.take() {
             slot.shared.poll.remove(socket);
         }
-        slot.timing.end();
         let facts = slot.facts.load(Relaxed);
+        // One writer at a time, so no read-modify-write is needed.
+        let count = &slot.endings[ending as usize];
+        count.store(count.load(Relaxed) + 1, Relaxed);
         drop(inside);
-        if slot.word.turn(false).is_gone() {
+        if slot.word.turn(false).before.is_gone() {
             slot.shared.counters.detached.fetch_sub(1, SeqCst);
         }
         if facts & facts::NOTICE != 0 {

@@ -106,7 +106,8 @@ impl<H: Host> Engine<H> {
         };
         let ended = Ending::ALL.map(|ending| {
             let label = format!("{{ending=\"{}\"}}", ending.word().replace(' ', "_"));
-            (label, counters.endings(ending))
+            let count: u64 = self.table.used().map(|slot| slot.endings[ending as usize].load(Relaxed)).sum();
+            (label, count)
         });
         let ended: Vec<_> = ended.iter().map(|(label, count)| (label.as_str(), *count)).collect();
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);

@@ -2,7 +2,6 @@
 
 use super::sys::{self, ForkMark, Poll};
 use crate::error::{Code, Error, Result};
-use crate::request::Ending;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -27,7 +26,6 @@ pub struct Shared {
 /// What the metrics are made of.
 #[derive(Debug, Default)]
 pub struct Counters {
-    endings: [AtomicU64; 8],
     pub detached: AtomicI64,
     pub detached_most: AtomicI64,
     pub time_limits: AtomicU64,
@@ -37,14 +35,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub fn ended(&self, ending: Ending) {
-        self.endings[ending as usize].fetch_add(1, Relaxed);
-    }
-
-    pub fn endings(&self, ending: Ending) -> u64 {
-        self.endings[ending as usize].load(Relaxed)
-    }
-
     /// One more detached request; how many there are now.
     pub fn detach(&self) -> i64 {
         let now = self.detached.fetch_add(1, Relaxed) + 1;
@@ -118,14 +108,14 @@ pub struct FreeList {
 }
 
 impl FreeList {
-    /// A slot that was used before.
-    pub fn pop(&self, next_of: impl Fn(u32) -> u32) -> Option<u32> {
+    /// A slot that was used before. `look` finds it, and says which comes after it.
+    pub fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         let mut top = self.top.load(SeqCst);
         loop {
-            let index = (top as u32).checked_sub(1)?;
-            let next = (top >> 32).wrapping_add(1) << 32 | u64::from(next_of(index));
+            let (found, next) = look((top as u32).checked_sub(1)?);
+            let next = (top >> 32).wrapping_add(1) << 32 | u64::from(next);
             match self.top.compare_exchange_weak(top, next, SeqCst, SeqCst) {
-                Ok(_) => return Some(index),
+                Ok(_) => return Some(found),
                 Err(now) => top = now,
             }
         }

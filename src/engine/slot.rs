@@ -104,6 +104,8 @@ pub struct Slot<H: Host> {
     pub(super) notifying: Mutex<()>,
     pub(super) notified: AtomicU64,
     pub(super) method: AtomicU64,
+    /// How many requests ended here, by ending; only the owner counts.
+    pub(super) endings: [AtomicU64; 8],
     label: [AtomicU64; LABEL / 8],
 }
 
@@ -136,6 +138,7 @@ impl<H: Host> Slot<H> {
             notifying: Mutex::new(()),
             notified: AtomicU64::new(0),
             method: AtomicU64::new(0),
+            endings: Default::default(),
             label: Default::default(),
         }
     }
@@ -149,6 +152,9 @@ impl<H: Host> Slot<H> {
     }
 
     pub(super) fn set_label(&self, label: &[u8]) {
+        if label.is_empty() && self.label[0].load(Relaxed) == 0 {
+            return;
+        }
         let label = cut(label, LABEL);
         for (number, word) in self.label.iter().enumerate() {
             let start = (number * 8).min(label.len());

@@ -38,10 +38,11 @@ impl<H: Host> Table<H> {
 
     /// A free slot; `None`: as many are live as the engine may hold.
     pub fn take(&self) -> Option<&Slot<H>> {
-        match self.free.pop(|index| self.slot(index).next_free.load(Relaxed)) {
-            Some(index) => Some(self.slot(index)),
-            None => self.free.fresh(self.most).map(|index| self.slot(index)),
-        }
+        let used = self.free.pop(|index| {
+            let slot = self.slot(index);
+            (slot, slot.next_free.load(Relaxed))
+        });
+        used.or_else(|| self.free.fresh(self.most).map(|index| self.slot(index)))
     }
 
     pub fn give_back(&self, slot: &Slot<H>) {

@@ -1,7 +1,7 @@
 //! One request's time limit: what its owner asks for, and how the engine's thread sees it run out.
 
 use super::sys;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 
 /// A limit never fires early; it fires at most this much late (two of the engine's ticks of 10 ms).
 pub const SLACK: u64 = super::ticker::TICK;
@@ -53,7 +53,19 @@ impl Timing {
     pub fn start(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
         let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
         self.armed_at.store(now, Relaxed);
+        self.limit.swap(restarts << 32 | u64::from(seconds), SeqCst);
+        self.first_look(seconds, now, cpu)
+    }
+
+    /// As [`Timing::start`] for a slot whose word has yet to turn: that orders it.
+    pub fn start_before_turn(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
+        let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
+        self.armed_at.store(now, Relaxed);
         self.limit.store(restarts << 32 | u64::from(seconds), Release);
+        self.first_look(seconds, now, cpu)
+    }
+
+    fn first_look(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
         match u64::from(seconds) * 1_000 {
             0 => super::deadlines::NEVER,
             // The thread's CPU clock has to be read once near the start: late by at most 1/256 of the limit.
@@ -74,7 +86,7 @@ impl Timing {
 
     /// The engine's thread looks. `cpu_ns` reads a thread's CPU clock; none: the limit counts elapsed time.
     pub fn look(&self, now: u64, suspended: bool, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Look {
-        let limit = self.limit.load(Acquire);
+        let limit = self.limit.load(SeqCst);
         let (restart, seconds) = (limit >> 32, limit as u32);
         let phase = match self.phase.load(Relaxed) {
             phase if phase >> 32 == restart => phase & 0xffff_ffff,
@@ -141,12 +153,6 @@ impl Timing {
             limit => now + limit.saturating_sub(used).min(1_000 * u64::from(self.hard.load(Relaxed).max(1))),
         }
     }
-
-    /// No limit any more: the request has ended.
-    pub fn end(&self) {
-        let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
-        self.limit.store(restarts << 32, Release);
-    }
 }
 
 #[cfg(test)]
@@ -166,7 +172,7 @@ mod tests {
         assert_eq!(timing.look(fired + 2_000 + SLACK, false, None), Look::Fired(fired + 2_001 + SLACK));
         let again = timing.start(3, 20_000, false);
         assert_eq!(timing.look(20_001, false, None), Look::Later(again));
-        timing.end();
+        assert_eq!(timing.start(0, 21_000, false), NEVER);
         assert_eq!(timing.look(99_000, false, None), Look::Never);
     }
 

@@ -37,7 +37,7 @@ pub struct Word(AtomicU64);
 impl Word {
     /// Everything, for whoever needs several parts of one moment.
     pub fn load(&self) -> Seen {
-        Seen(self.0.load(Ordering::Acquire))
+        Seen(self.0.load(Ordering::SeqCst))
     }
 
     /// Whether the request with this tag is live and nothing waits for its owner: one relaxed load.
@@ -72,11 +72,10 @@ impl Word {
     }
 
     /// The owner: the next generation, without events or facts; live if `live`. What stood there before.
-    pub fn turn(&self, live: bool) -> Seen {
-        let generation = self.load().generation();
-        let next = (generation + 1) & GENERATION_BITS;
+    pub fn turn(&self, live: bool) -> Turn {
+        let next = (self.load().generation() + 1) & GENERATION_BITS;
         debug_assert_eq!(next & 1 == 1, live);
-        Seen(self.0.swap(next << GENERATION_SHIFT, Ordering::SeqCst))
+        Turn { before: Seen(self.0.swap(next << GENERATION_SHIFT, Ordering::SeqCst)), generation: next }
     }
 
     /// Where C reads the events.
@@ -84,6 +83,14 @@ impl Word {
         let low_half = if cfg!(target_endian = "little") { 0 } else { 1 };
         self.0.as_ptr().cast::<u32>().wrapping_add(low_half)
     }
+}
+
+/// What a turn left behind, and what it began.
+pub struct Turn {
+    /// The word before.
+    pub before: Seen,
+    /// The generation now.
+    pub generation: u64,
 }
 
 /// A word as it was at one moment.

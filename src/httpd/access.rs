@@ -5,6 +5,33 @@ use super::expr::{self, Expr};
 use super::reader::lossy;
 use super::words::Words;
 
+/// What stock modules answer from users, groups and names.
+const PROVIDERS: &[&[u8]] = &[
+    b"host",
+    b"forward-dns",
+    b"user",
+    b"valid-user",
+    b"group",
+    b"file-group",
+    b"file-owner",
+    b"dbm-group",
+    b"dbm-file-group",
+    b"dbd-group",
+    b"dbd-login",
+    b"dbd-logout",
+    b"ldap-user",
+    b"ldap-group",
+    b"ldap-dn",
+    b"ldap-attribute",
+    b"ldap-filter",
+    b"ldap-search",
+    b"ssl",
+    b"ssl-verify-client",
+    b"fcgi",
+    b"shib-session",
+    b"claim",
+];
+
 /// What must hold.
 #[derive(Debug)]
 pub(super) enum Requirement {
@@ -35,7 +62,6 @@ impl Requirement {
         let rest = words.rest();
         let list: Vec<Box<[u8]>> = words.map(|word| word.into_owned().into()).collect();
         let leaf = match &*kind.to_ascii_lowercase() {
-            b"" => return Err("Require requires at least one argument".into()),
             b"all" => match list.first().map(|word| word.to_ascii_lowercase()).as_deref() {
                 Some(b"granted") => Self::Granted,
                 Some(b"denied") => Self::Denied,
@@ -51,6 +77,7 @@ impl Requirement {
                     expr::parse(text).map_err(|error| format!("Cannot parse expression in require line: {error}"))?,
                 )
             }
+            name if !PROVIDERS.contains(&name) => return Err(format!("Unknown Authz provider: {}", lossy(&kind))),
             _ => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
         };
         Ok(if not { Self::Not(Box::new(leaf)) } else { leaf })

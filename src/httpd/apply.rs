@@ -144,7 +144,6 @@ impl Builder<'_, '_> {
                 }
             }
             _ => {
-                let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
                 let Some(to) = target else {
                     if in_section {
                         let note = "an Alias with one argument";
@@ -157,7 +156,7 @@ impl Builder<'_, '_> {
                 }
                 let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
                 let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
-                server.aliases.push(Alias { from, to, script });
+                server.aliases.push(Alias { from, to });
             }
         }
         Ok(())
@@ -227,7 +226,8 @@ impl Builder<'_, '_> {
     }
 
     fn redirect(&mut self, act: Act, words: &[Box<[u8]>], origin: crate::origin::Origin) -> Done {
-        let in_location = self.within(&[Kind::Location]).is_some();
+        let in_location =
+            self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
         let mut rest = words;
         let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
         if matches!(act, Act::Redirect | Act::RedirectMatch) {
@@ -244,7 +244,8 @@ impl Builder<'_, '_> {
             [from, to] => (self.redirect_from(act, from)?, to.clone()),
             _ => return Err("Redirect to non-URL or with missing arguments".into()),
         };
-        if !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+        let plain = !matches!(from, Matcher::Always);
+        if plain && !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
             return Err("Redirect to non-URL".into());
         }
         self.core()?.redirects.push(Redirect { from, to, status, origin });
@@ -276,17 +277,14 @@ fn redirect_status(word: &[u8]) -> Option<u16> {
 
 /// `ServerName [scheme://]host[:port]`.
 fn server_name(server: &mut super::server::Server, text: &[u8]) {
-    let (scheme, rest) = match memchr::memmem::find(text, b"://") {
-        Some(at) => (Some(&text[..at]), &text[at + 3..]),
-        None => (None, text),
-    };
+    let rest = memchr::memmem::find(text, b"://").map_or(text, |at| &text[at + 3..]);
     let (host, port) = match memchr::memrchr(b':', rest).filter(|_| !rest.ends_with(b"]")) {
         Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok().and_then(|port| port.parse().ok())),
         None => (rest, None),
     };
-    server.scheme = scheme.map(Into::into);
     server.name = Some(host.into());
-    server.port = port.or(server.port);
+    // A name without a port takes the address's port away.
+    server.port = port;
 }
 
 fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
@@ -300,7 +298,7 @@ fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
         dirs.disabled.extend(rest.iter().cloned());
     } else if enabled {
         if rest.is_empty() {
-            return Err("UserDir \"enable\" keyword requires a list of usernames".into());
+            dirs.all_disabled = Some(false);
         }
         dirs.enabled.extend(rest.iter().cloned());
     } else {
@@ -365,7 +363,13 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
                 _ => AuthMerging::Off,
             });
         }
-        Act::Order => core.legacy.get_or_insert_default().allow_first = one.to_ascii_lowercase().starts_with(b"allow"),
+        Act::Order => {
+            core.legacy.get_or_insert_default().allow_first = match &*one.to_ascii_lowercase() {
+                b"allow,deny" | b"mutual-failure" => true,
+                b"deny,allow" => false,
+                _ => return Err("unknown order".into()),
+            };
+        }
         Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
         Act::SetEnv => core.env.push((one, words.get(1).cloned().unwrap_or_default())),
         Act::Satisfy if one.eq_ignore_ascii_case(b"any") => core.doubts.push(("Satisfy Any", origin)),

@@ -51,8 +51,6 @@ pub(super) struct Builder<'r, 'f> {
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
-    /// The directory of an `.htaccess`.
-    pub directory: Option<Box<[u8]>>,
     /// The environment can be set by conditions that are not evaluated here.
     pub env_doubt: bool,
 }
@@ -344,7 +342,7 @@ impl Builder<'_, '_> {
 }
 
 /// A builder for an `.htaccess`.
-pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section, directory: &[u8]) -> Builder<'r, 'f> {
+pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> Builder<'r, 'f> {
     let context = Context {
         kind: Kind::Htaccess,
         end: u32::MAX,
@@ -353,15 +351,7 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section, dir
         requires: Vec::new(),
         act: Act::Keep,
     };
-    Builder {
-        reader,
-        stack: vec![context],
-        servers: Vec::new(),
-        php_ini_dir: None,
-        kept: Vec::new(),
-        directory: Some(directory.into()),
-        env_doubt: false,
-    }
+    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
 }
 
 /// The section that was built for an `.htaccess`.
@@ -383,15 +373,7 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         requires: Vec::new(),
         act: Act::Keep,
     };
-    Builder {
-        reader,
-        stack: vec![context],
-        servers: Vec::new(),
-        php_ini_dir: None,
-        kept: Vec::new(),
-        directory: None,
-        env_doubt: false,
-    }
+    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
 }
 
 /// The servers that were built, the main one first.
@@ -404,6 +386,8 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
             all.push(*main);
         }
     }
+    let main = all.first().and_then(|main| main.name.clone());
+    hosts.iter_mut().for_each(|host| host.derive_name(main.as_deref()));
     all.append(&mut hosts);
     all.iter_mut().for_each(Server::finish);
     all

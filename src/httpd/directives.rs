@@ -48,7 +48,7 @@ acts! {
     ErrorDocument = "ErrorDocument", SetHandler = "SetHandler", AddHandler = "AddHandler",
     RemoveHandler = "RemoveHandler", AddType = "AddType", RemoveType = "RemoveType", ForceType = "ForceType",
     AddOutputFilter = "AddOutputFilter", Action = "Action",
-    Require = "Require", AuthMerging = "AuthMerging", Order = "Order", Allow = "Allow", Deny = "Deny",
+    Require = "Require", AuthMerging = "AuthMerging", Order = "order", Allow = "allow", Deny = "deny",
     Satisfy = "Satisfy",
     RewriteEngine = "RewriteEngine", RewriteBase = "RewriteBase", RewriteCond = "RewriteCond",
     RewriteRule = "RewriteRule", RewriteOptions = "RewriteOptions", RewriteMap = "RewriteMap",

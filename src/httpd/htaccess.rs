@@ -28,7 +28,7 @@ pub(super) fn read(
     for name in names {
         let path = [directory, name].concat();
         match engine.files.read(path_of(&path)) {
-            Ok(text) => return parse(engine, &path, directory, text, allow, list, notes).map(Some),
+            Ok(text) => return parse(engine, &path, text, allow, list, notes).map(Some),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             Err(error) => {
                 let because = format!("{} cannot be read: {error}", String::from_utf8_lossy(&path));
@@ -42,7 +42,6 @@ pub(super) fn read(
 fn parse(
     engine: &Engine<'_>,
     path: &[u8],
-    directory: &[u8],
     text: Vec<u8>,
     allow: AllowOverride,
     list: Option<&[Box<[u8]>]>,
@@ -71,7 +70,7 @@ fn parse(
     let file: Arc<[u8]> = path.into();
     reader.read_text(&text, Some(Arc::clone(&file))).map_err(|error| refuse(error.to_string()))?;
     let section = Section::new(Layer::Htaccess, Matcher::Always, Origin { file: Some(file), line: 0 });
-    let mut builder = build::htaccess(&mut reader, section, directory);
+    let mut builder = build::htaccess(&mut reader, section);
     builder.run().map_err(|error| refuse(error.to_string()))?;
     let built = build::finish_htaccess(builder);
     notes.extend(reader.diagnostics.iter().take(100).map(ToString::to_string));

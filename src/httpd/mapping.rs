@@ -11,7 +11,7 @@ use super::walk::path_of;
 
 /// What became of a URI.
 pub(super) enum Mapped {
-    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>> },
+    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>>, prefix: Vec<u8> },
     Redirect { status: u16, to: Option<Vec<u8>>, because: String },
     Answer { status: u16, because: String },
 }
@@ -44,7 +44,7 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
             }
             if !pass_through {
                 let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
-                return Mapped::File { filename, uri: path, query, handler };
+                return Mapped::File { filename, uri: path, query, handler, prefix: Vec::new() };
             }
             path = new;
         }
@@ -69,11 +69,18 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
             }
         }
     }
-    let filename = user_file(engine, server, &path)
+    let found = user_file(engine, server, &path)
+        .map(|file| {
+            (
+                file,
+                path[..path.len().min(path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1))]
+                    .to_vec(),
+            )
+        })
         .or_else(|| engine.layers(server).find_map(|server| alias_file(engine, &server.aliases, &path)))
-        .or_else(|| virtual_file(engine, server, &path, facts));
-    let filename = filename.unwrap_or_else(|| under_root(engine, server, &path));
-    Mapped::File { filename: tidy(filename), uri: path, query, handler }
+        .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Vec::new())));
+    let (filename, prefix) = found.unwrap_or_else(|| (under_root(engine, server, &path), Vec::new()));
+    Mapped::File { filename: tidy(filename), uri: path, query, handler, prefix }
 }
 
 /// No double slashes, no dots: what httpd's own path cleaning leaves.
@@ -139,14 +146,19 @@ fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     fine.then_some(rest)
 }
 
-fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<Vec<u8>> {
+/// The file, and the part of the URI that stands for its directory (`%{CONTEXT_PREFIX}`).
+fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     aliases.iter().find_map(|one| {
-        let made = match &one.from {
-            Matcher::Literal(from) => [&*one.to, alias(path, from)?].concat(),
-            Matcher::Regex(regex) => substitute(&one.to, &regex.groups(path).ok()??),
+        let (made, prefix) = match &one.from {
+            Matcher::Literal(from) => {
+                let prefix = from.strip_suffix(b"/").unwrap_or(from).to_vec();
+                ([&*one.to, alias(path, from)?].concat(), prefix)
+            }
+            Matcher::Regex(regex) => (substitute(&one.to, &regex.groups(path).ok()??), Vec::new()),
             _ => return None,
         };
-        Some(if made.starts_with(b"/") { made } else { [engine.root(), b"/".to_vec(), made].concat() })
+        let made = if made.starts_with(b"/") { made } else { [engine.root(), b"/".to_vec(), made].concat() };
+        Some((made, prefix))
     })
 }
 
@@ -162,6 +174,9 @@ pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> 
         let because = format!("{}: Redirect", one.origin);
         if !(300..400).contains(&one.status) {
             return Some(Mapped::Answer { status: one.status, because });
+        }
+        if to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+            return Some(Mapped::Answer { status: 500, because: format!("{because} leads to what is no URL") });
         }
         let to = match query {
             Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),

@@ -69,11 +69,6 @@ impl Pattern {
                 .collect()
         }))
     }
-
-    /// As it was written.
-    pub fn text(&self) -> &[u8] {
-        &self.text
-    }
 }
 
 /// The delegate reports broken syntax and patterns that are too large in one type.
@@ -132,6 +127,7 @@ mod tests {
         assert!(hit(r"(?>a+)b", b"aab") && hit(r"(?<=x)y", b"xy") && hit(r"(?i:PHP)$", b"a.php"));
         assert!(hit(r"\/a\-b\_c\<", b"/a-b_c<") && hit("a{,2}b{x", b"a{,2}b{x") && hit(r"[]a]", b"]"));
         assert!(hit(r"[[:alpha:]&&[]x", b"[x") && hit(r"\Qa.b\E$", b"a.b") && hit(r"(?P<n>a)(?P=n)", b"aa"));
+        assert!(hit("(?!/zz)p.php", b"/www/a/p.php") && hit("^(?!/zz)/", b"/www"));
         assert!(hit("\\xe9", b"\xe9") && hit("^.$", b"\n") && hit("^.$", b"\xff"));
         assert!(Pattern::new("é".as_bytes(), false).unwrap().is_match("é".as_bytes()).unwrap());
     }

@@ -284,9 +284,7 @@ impl<'f> Reader<'f> {
             let parent = self.tree.nodes.get(frame.section() as usize).map(|node| self.tree.name(node));
             return Err(self.refused(frame, not_allowed(name, parent)));
         }
-        if name.starts_with('<') {
-            frame.start_soak(name);
-        }
+        // Only the line is skipped; the end of a container then has nothing to end.
         Ok(Step::Next)
     }
 

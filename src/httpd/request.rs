@@ -12,7 +12,6 @@ pub(super) struct Asked<'t> {
     /// The host's name, checked and in lower case; none: there was none.
     pub host: Option<Vec<u8>>,
     pub host_port: Option<u16>,
-    pub port: u16,
     pub scheme: &'t [u8],
     pub method: &'t [u8],
     pub protocol: &'t [u8],
@@ -46,7 +45,6 @@ impl<'t> Asked<'t> {
             server,
             host,
             host_port,
-            port,
             scheme,
             method: target.method.unwrap_or(b"GET"),
             protocol,
@@ -66,15 +64,23 @@ impl<'t> Asked<'t> {
     pub fn authority(&self, engine: &Engine<'_>, sub: bool) -> Vec<u8> {
         let server = engine.layers(self.server).find_map(|server| server.name.as_deref());
         let host = self.host.as_deref().or(server).unwrap_or(b"localhost");
-        let port = match self.host_port.filter(|_| !sub) {
-            Some(port) => Some(port),
-            None => engine.host(self.server).unwrap_or(engine.main()).port,
-        };
-        let default = if self.scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 };
-        match port.filter(|&port| port != default) {
-            Some(port) => [host, format!(":{port}").as_bytes()].concat(),
-            None => host.to_vec(),
+        let bracketed = [b"[", host, b"]"].concat();
+        let host = if memchr::memchr(b':', host).is_some() { &bracketed } else { host };
+        match self.shown_port(engine, sub) {
+            port if port == self.default_port() => host.to_vec(),
+            port => [host, format!(":{port}").as_bytes()].concat(),
         }
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 }
+    }
+
+    /// The port that the server believes to have: the one asked for, else that of its name; a subrequest was asked
+    /// for nothing.
+    pub fn shown_port(&self, engine: &Engine<'_>, sub: bool) -> u16 {
+        let own = engine.host(self.server).unwrap_or(engine.main()).port;
+        self.host_port.filter(|_| !sub).or(own).unwrap_or(self.default_port())
     }
 }
 

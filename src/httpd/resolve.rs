@@ -3,7 +3,7 @@
 use super::data::Data;
 
 use super::request::Asked;
-use super::section::Section;
+use super::section::{ErrorPage, Section};
 use super::server::Server;
 use super::visit::{Outcome, Visit};
 use super::walk::{Found, Walked, path_of};
@@ -71,7 +71,8 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     let server = asked.server;
     let own = |find: fn(&Server) -> Option<bool>| engine.layers(server).find_map(find);
     let merge = own(|server| server.merge_slashes).unwrap_or(true);
-    let encoded = engine.layers(server).find_map(|server| server.encoded_slashes).unwrap_or_default();
+    // Not inherited from the main server.
+    let encoded = engine.host(server).unwrap_or(engine.main()).encoded_slashes.unwrap_or_default();
     let parsed = uri::parse(target.uri.unwrap_or(b"/"), merge, encoded);
     let (path, query, early) = match parsed {
         Ok(parsed) => (parsed.path, parsed.query, None),
@@ -101,7 +102,14 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 if let Some((status, because, location)) = failed {
                     return Ok(Resolution::Answer { status, because, location });
                 }
-                let Some(page) = page else { return Ok(Resolution::Answer { status, because, location }) };
+                let page = match page {
+                    Some(ErrorPage::Local(page)) => page,
+                    Some(ErrorPage::Elsewhere(url)) => {
+                        let because = format!("{because}; ErrorDocument {status} redirects");
+                        return Ok(Resolution::Answer { status: 302, because, location: Some(url.into()) });
+                    }
+                    _ => return Ok(Resolution::Answer { status, because, location }),
+                };
                 failed = Some((status, because, location));
                 visit = visit.page(page);
                 before = walked;

@@ -78,7 +78,6 @@ pub(super) enum Rewritten {
         pass_through: bool,
         end: bool,
         handler: Option<Box<[u8]>>,
-        origin: Origin,
     },
     Redirect {
         to: Vec<u8>,
@@ -180,7 +179,7 @@ struct State {
 impl State {
     fn finish(self, pass_through: bool, end: bool, handler: Option<Box<[u8]>>) -> Rewritten {
         match self.changed {
-            Some(origin) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler, origin },
+            Some(_) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler },
             None => Rewritten::Unchanged,
         }
     }

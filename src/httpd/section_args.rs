@@ -49,9 +49,6 @@ pub(super) fn directory(name: &str, args: &[u8], act: Act) -> Result<Made, Strin
     let tilde = act == Act::Directory && *word == *b"~";
     if tilde {
         (word, rest) = next_word(rest);
-        if word.is_empty() {
-            return Err("<Directory ~ > block must specify a path".into());
-        }
     }
     one(name, rest)?;
     if tilde || act == Act::DirectoryMatch {
@@ -125,10 +122,9 @@ pub(super) fn condition(name: &str, args: &[u8], act: Act, last: Option<&Matcher
     let expr = match act {
         Act::Else => None,
         _ => {
-            let (word, rest) = next_word(text);
-            // A condition may stand in quotes as a whole, or bare.
-            let text = if rest.is_empty() { word } else { text.into() };
-            let parsed = expr::parse(&text).map_err(|error| format!("Cannot parse condition clause: {error}"))?;
+            // One word: a condition with blanks stands in quotes.
+            let parsed =
+                expr::parse(&next_word(text).0).map_err(|error| format!("Cannot parse condition clause: {error}"))?;
             Some(parsed)
         }
     };

@@ -13,8 +13,6 @@ use std::sync::Arc;
 pub(super) struct Alias {
     pub from: Matcher,
     pub to: Box<[u8]>,
-    /// `ScriptAlias`: its handler is `cgi-script`.
-    pub script: bool,
 }
 
 /// `UserDir`.
@@ -32,7 +30,8 @@ pub(super) struct Server {
     pub section: Section,
     pub addresses: Vec<Address>,
     pub name: Option<Box<[u8]>>,
-    pub scheme: Option<Box<[u8]>>,
+    /// The name that a host without `ServerName` gets: the main server's, or that of its address.
+    pub derived_name: Option<Box<[u8]>>,
     pub port: Option<u16>,
     pub aliases_of_name: Vec<Box<[u8]>>,
     pub document_root: Option<Box<[u8]>>,
@@ -106,7 +105,7 @@ impl Server {
             section: Section::new(layer, Matcher::Always, origin),
             addresses: Vec::new(),
             name: None,
-            scheme: None,
+            derived_name: None,
             port: None,
             aliases_of_name: Vec::new(),
             document_root: None,
@@ -123,6 +122,29 @@ impl Server {
             location_index: Index::default(),
             file_index: Index::default(),
         }
+    }
+
+    /// `ServerName`, or what stands for it.
+    pub fn own_name(&self) -> Option<&[u8]> {
+        self.name.as_deref().or(self.derived_name.as_deref())
+    }
+
+    /// All names, wildcards included.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.own_name().into_iter().chain(self.aliases_of_name.iter().map(|name| &**name))
+    }
+
+    /// Gives a host without a name one.
+    pub fn derive_name(&mut self, main: Option<&[u8]>) {
+        if self.name.is_some() {
+            return;
+        }
+        self.derived_name = match self.addresses.first().map(|address| address.ip) {
+            Some(Some(ip)) if ip.is_loopback() => Some(Box::from(&b"localhost"[..])),
+            // Other addresses would have to be looked up; nobody asks for what a lookup gives.
+            Some(Some(_)) => None,
+            _ => main.map(Into::into),
+        };
     }
 
     /// Builds the indexes, once everything has been read.

@@ -1,6 +1,5 @@
 //! What was read: directives in order, sections around them.
 
-use super::words::Words;
 use crate::error::{Code, Error, Result};
 use crate::origin::Origin;
 use std::sync::Arc;
@@ -95,10 +94,6 @@ impl Tree {
 
     pub fn args(&self, node: &Node) -> &[u8] {
         self.slice(node.args)
-    }
-
-    pub fn words(&self, node: &Node) -> Words<'_> {
-        Words::new(self.args(node))
     }
 }
 

@@ -32,7 +32,11 @@ pub(super) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
         return Ok(Target { host, path: path.to_vec(), query });
     }
     let cleaned = clean(&decode_unreserved(path), merge).ok_or((400, "the path leads above the root"))?;
-    let path = decode(&cleaned, encoded)?;
+    let mut path = decode(&cleaned, encoded)?;
+    if encoded == Slashes::Decode {
+        // What was decoded may have made new double slashes and dots.
+        path = clean(&path, merge).ok_or((400, "the path leads above the root"))?;
+    }
     Ok(Target { host, path, query })
 }
 

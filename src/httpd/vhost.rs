@@ -102,9 +102,9 @@ impl Set {
         }
         let place = self.hosts.len() as u32;
         self.hosts.push(number);
-        for name in server.name.iter().chain(&server.aliases_of_name) {
+        for name in server.names() {
             let name = name.to_ascii_lowercase();
-            if server.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&name)) || !has_wildcard(&name) {
+            if server.own_name().is_some_and(|own| own.eq_ignore_ascii_case(&name)) || !has_wildcard(&name) {
                 self.names.entry(hash(&name)).or_default().push(place);
             } else {
                 self.wild.push((place, name.into()));
@@ -117,7 +117,7 @@ impl Set {
         let places = self.names.get(&hash(name)).map(Vec::as_slice).unwrap_or_default();
         let has = |place: &&u32| {
             let server = &servers[self.hosts[**place as usize] as usize];
-            server.name.iter().chain(&server.aliases_of_name).any(|own| own.eq_ignore_ascii_case(name))
+            server.names().any(|own| own.eq_ignore_ascii_case(name))
         };
         let exact = places.iter().find(has).copied();
         let before = |place: u32| exact.is_none_or(|exact| place < exact);

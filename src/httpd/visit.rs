@@ -25,6 +25,10 @@ pub(super) struct Visit<'c, 't> {
     /// The file that the caller knows.
     pub given: Option<Vec<u8>>,
     method: Option<&'static [u8]>,
+    /// What an error page is shown for.
+    failed: bool,
+    /// The part of the URI that an alias stands for.
+    prefix: Vec<u8>,
     depth: u32,
     /// Per-directory rewriting is over (`[END]`).
     ended: bool,
@@ -46,7 +50,7 @@ pub(super) enum Outcome<'c, 't> {
         status: u16,
         because: String,
         location: Option<Vec<u8>>,
-        page: Option<Box<[u8]>>,
+        page: Option<ErrorPage>,
         walked: Option<Walked<'c>>,
     },
 }
@@ -60,11 +64,11 @@ impl<'c, 't> Outcome<'c, 't> {
     }
 }
 
-fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<Box<[u8]>> {
+fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
     let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
     match cores.find(|(own, _)| *own == status)? {
-        (_, (ErrorPage::Local(path), _)) => Some(path.clone()),
-        _ => None,
+        (_, (ErrorPage::Text, _)) => None,
+        (_, (page, _)) => Some(page.clone()),
     }
 }
 
@@ -79,6 +83,8 @@ impl<'c, 't> Visit<'c, 't> {
             path_info: Vec::new(),
             given: None,
             method: None,
+            failed: false,
+            prefix: Vec::new(),
             depth: 0,
             ended: false,
             handler: None,
@@ -98,6 +104,7 @@ impl<'c, 't> Visit<'c, 't> {
     pub fn page(&self, target: Box<[u8]>) -> Self {
         let mut next = self.other(&target).unwrap_or_else(|| Self::new(self.engine, self.asked, b"/".to_vec(), None));
         next.method = Some(b"GET");
+        next.failed = true;
         next
     }
 
@@ -108,8 +115,9 @@ impl<'c, 't> Visit<'c, 't> {
             self.filename = given;
         } else {
             match mapping::map(&self.engine, server, &self.uri, self.query.as_deref(), self) {
-                Mapped::File { filename, uri, query, handler } => {
+                Mapped::File { filename, uri, query, handler, prefix } => {
                     (self.filename, self.uri, self.query, self.handler) = (filename, uri, query, handler);
+                    self.prefix = prefix;
                 }
                 Mapped::Redirect { status, to, because } => return self.redirected(status, to, because),
                 Mapped::Answer { status, because } => return Outcome::server_error(self, status, &because),
@@ -117,7 +125,7 @@ impl<'c, 't> Visit<'c, 't> {
         }
         let filename = std::mem::take(&mut self.filename);
         let walked = walk::directories(&self.engine, server, &filename, known, before, notes);
-        let bare = match walked {
+        let mut bare = match walked {
             Ok(walked) => walked,
             Err(denied) => return self.denied(denied),
         };
@@ -125,9 +133,8 @@ impl<'c, 't> Visit<'c, 't> {
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         walk::files(&mut walked, notes);
         walked.sections.extend(walk::locations(&self.engine, server, &self.uri, notes));
-        let mut sections = std::mem::take(&mut walked.sections);
-        walk::conditions(&mut sections, self, notes);
-        walked.sections = sections;
+        walk::conditions(&mut walked, before, self, notes);
+        bare.conditions.clone_from(&walked.conditions);
         if known {
             return Outcome::Run { run: self.made(&walked), walked: bare };
         }
@@ -230,6 +237,11 @@ impl<'c, 't> Visit<'c, 't> {
             below.then_some((config, section))
         });
         let (config, section) = last.filter(|(config, _)| config.engine == Some(true) && !self.ended)?;
+        if walked.options & (options::FOLLOW | options::OWNER) == 0 {
+            let because =
+                format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
+            return Some(self.answer(403, because, walked, bare.clone()));
+        }
         let directory = directory_of(section, &walked.filename)?;
         let full = [&walked.filename[..], &walked.path_info].concat();
         let below = full.strip_prefix(&directory[..])?.to_vec();
@@ -319,8 +331,8 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some((status, because, _)) = worst {
             return self.answer(status, because, &walked, bare);
         }
-        if let Some(outcome) = self.fallback(&walked, &bare, notes) {
-            return outcome;
+        if self.handler(&walked).is_some_and(|handler| handler.ends_with(b"x-httpd-php")) {
+            return self.answer(403, "a directory cannot be run as a script".into(), &walked, bare);
         }
         if self.engine.data.registry.is_loaded(b"mod_autoindex.c") {
             if walked.options & options::INDEXES != 0 {
@@ -333,13 +345,18 @@ impl<'c, 't> Visit<'c, 't> {
                 bare,
             );
         }
-        self.answer(404, "the directory has no index file".into(), &walked, bare)
+        match self.method_answer() {
+            Some((status, because)) => self.answer(status, because.into(), &walked, bare),
+            None => self.answer(404, "the directory has no index file".into(), &walked, bare),
+        }
     }
 
     /// A subrequest, followed through its own internal redirects.
     fn sub(&self, target: &[u8], bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
         let mut next = self.other(target)?;
         next.depth = self.depth + 1;
+        next.method = Some(b"GET");
+        next.failed = self.failed;
         if next.depth > MAX_DEPTH {
             let because =
                 format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
@@ -364,8 +381,17 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
-    /// The handler in force, with `SetHandler` before extensions.
+    /// The handler in force, or else the media type that some directive gives.
     fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        self.set_handler(walked).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+            Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
+            None => by_extension(&walked.filename, || cores().map(|core| &core.types)).map(<[u8]>::to_vec),
+        })
+    }
+
+    /// The handler, with `SetHandler` before extensions.
+    fn set_handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         if let Some(handler) = &self.handler {
             return Some(handler.to_vec());
         }
@@ -373,18 +399,36 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
             return Some(handler.to_vec());
         }
-        if let Some(handler) = by_extension(&walked.filename, || cores().map(|core| &core.handlers)) {
-            return Some(handler.to_vec());
+        by_extension(&walked.filename, || cores().map(|core| &core.handlers)).map(<[u8]>::to_vec)
+    }
+
+    /// What httpd says to methods that a plain file does not take.
+    fn method_answer(&self) -> Option<(u16, &'static str)> {
+        const KNOWN: &[&[u8]] = &[
+            b"PUT",
+            b"DELETE",
+            b"CONNECT",
+            b"PATCH",
+            b"PROPFIND",
+            b"PROPPATCH",
+            b"MKCOL",
+            b"COPY",
+            b"MOVE",
+            b"LOCK",
+            b"UNLOCK",
+        ];
+        match self.method.unwrap_or(self.asked.method) {
+            b"GET" | b"HEAD" | b"POST" => None,
+            b"OPTIONS" => Some((200, "httpd answers OPTIONS by itself")),
+            b"TRACE" => Some((200, "httpd answers TRACE by itself")),
+            known if KNOWN.contains(&known) => Some((405, "the method is not allowed on a plain file")),
+            _ => Some((501, "the method is not known")),
         }
-        if let Some(Some(kind)) = cores().find_map(|core| core.force_type.as_ref()) {
-            return Some(kind.to_vec());
-        }
-        by_extension(&walked.filename, || cores().map(|core| &core.types)).map(|kind| kind.to_vec())
     }
 
     fn file(&self, walked: Walked<'c>, bare: Walked<'c>, found: Found) -> Outcome<'c, 't> {
         let mut notes = Vec::new();
-        if found == Found::Missing {
+        if found == Found::Missing && self.set_handler(&walked).is_none() {
             if let Some(outcome) = self.fallback(&walked, &bare, &mut notes) {
                 return outcome;
             }
@@ -401,6 +445,11 @@ impl<'c, 't> Visit<'c, 't> {
                     next.query.clone_from(&self.query);
                     return Outcome::Again { next, walked: Some(bare) };
                 }
+            }
+        }
+        if handler.as_deref().is_none_or(|handler| handler == b"default-handler") {
+            if let Some((status, because)) = self.method_answer() {
+                return self.answer(status, because.into(), &walked, bare);
             }
         }
         if found == Found::Missing {
@@ -449,8 +498,12 @@ fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(
     let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
     extensions.reverse();
     extensions.iter().find_map(|extension| {
-        let mut all = inner_first().flat_map(|list| list.iter().rev());
-        all.find(|(own, _)| **own == **extension)?.1.as_deref()
+        // In one container an addition beats a removal, which only takes away what is inherited.
+        let found = inner_first().find_map(|list| {
+            let own = || list.iter().rev().filter(|(own, _)| **own == **extension);
+            own().find(|(_, value)| value.is_some()).or_else(|| own().next())
+        });
+        found?.1.as_deref()
     })
 }
 
@@ -470,12 +523,14 @@ impl Facts for Visit<'_, '_> {
             b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
                 asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
             }
-            b"CONTEXT_PREFIX" | b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
+            b"CONTEXT_PREFIX" => self.prefix.clone(),
+            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
             b"SERVER_NAME" => {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
                 asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
             }
-            b"SERVER_PORT" => asked.host_port.unwrap_or(asked.port).to_string().into_bytes(),
+            b"SERVER_PORT" => asked.shown_port(engine, self.depth > 0).to_string().into_bytes(),
+            b"REQUEST_STATUS" if !self.failed => b"200".to_vec(),
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),

@@ -49,6 +49,10 @@ pub(super) struct Walked<'c> {
     pub path_info: Vec<u8>,
     pub found: Found,
     pub options: u16,
+    /// Taken from the walk before, because the directory is the same.
+    pub reused: bool,
+    /// The sections before any `<If>`, and the outermost ones of those that matched: by address.
+    pub conditions: (Vec<usize>, Vec<usize>),
 }
 
 /// An answer instead of a walk.
@@ -92,6 +96,7 @@ pub(super) fn directories<'c>(
         same.filename = filename.to_vec();
         same.path_info = Vec::new();
         same.found = initial;
+        same.reused = true;
         return Ok(same);
     }
     let servers = [Some(engine.main()), engine.host(server)];
@@ -177,13 +182,19 @@ impl<'c> Walk<'_, 'c> {
         if found == Found::Directory && initial == Found::File {
             found = Found::File;
         }
-        let mut name = filename[..stopped].to_vec();
-        if found == Found::Directory && !name.ends_with(b"/") {
-            name.push(b'/');
-        }
+        let name = filename[..stopped].to_vec();
         self.regexes(&name, notes);
         let path_info = filename[stopped..].to_vec();
-        Ok(Walked { sections: self.sections, directory, filename: name, path_info, found, options: self.options })
+        Ok(Walked {
+            sections: self.sections,
+            directory,
+            filename: name,
+            path_info,
+            found,
+            options: self.options,
+            reused: false,
+            conditions: Default::default(),
+        })
     }
 
     /// The plain and wildcard sections of one depth: main server's first, each in the order of the file.
@@ -232,8 +243,9 @@ impl<'c> Walk<'_, 'c> {
     }
 
     fn htaccess(&mut self, server: usize, directory: &[u8], notes: &mut Vec<String>) -> Result<(), Denied> {
-        let closed = self.allow.is_some_and(|allow| allow.bits == 0);
-        if closed && self.allow_list.is_none() {
+        let closed =
+            self.allow.is_some_and(|allow| allow.bits == 0 && !allow.nonfatal_override && !allow.nonfatal_unknown);
+        if closed && self.allow_list.as_ref().is_none_or(Vec::is_empty) {
             return Ok(());
         }
         let allow = self.allow.unwrap_or_default();
@@ -301,9 +313,6 @@ fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
 pub(super) fn files<'c>(walked: &mut Walked<'c>, notes: &mut Vec<String>) {
     let at = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
     let name = walked.filename[at..].to_vec();
-    if name.is_empty() {
-        return;
-    }
     let mut found: Vec<Ref<'c>> = Vec::new();
     for section in &walked.sections {
         match section {
@@ -357,10 +366,29 @@ fn prefixes(uri: &[u8], mut each: impl FnMut(&[u8], u64)) {
     each(uri, finish(state));
 }
 
-/// `<If>`: all that match, those nested in them after them.
-pub(super) fn conditions<'c>(sections: &mut Vec<Ref<'c>>, facts: &dyn Facts, notes: &mut Vec<String>) {
+fn addresses(sections: &[Ref<'_>]) -> Vec<usize> {
+    sections.iter().map(|section| std::ptr::from_ref(section.get()) as usize).collect()
+}
+
+/// `<If>`: all that match, those nested in them after them. Where the request before this one, in the same
+/// directory, had the same sections and the same outermost conditions held, httpd does not look at nested ones again; so it was
+/// seen where one of the outermost ones stands in a section (a few cases of this kind remain unexplained).
+pub(super) fn conditions<'c>(
+    walked: &mut Walked<'c>,
+    before: Option<&Walked<'c>>,
+    facts: &dyn Facts,
+    notes: &mut Vec<String>,
+) {
+    let sections = &mut walked.sections;
+    if sections.iter().all(|section| section.get().ifs.is_empty()) {
+        return;
+    }
+    let same = before.filter(|_| walked.reused);
+    walked.conditions.0 = addresses(sections);
+    walked.conditions.1.clear();
     let mut level: Vec<Ref<'c>> = sections.clone();
-    for _ in 0..64 {
+    let mut nested = false;
+    for depth in 0..64 {
         let mut matched = Vec::new();
         let mut before = false;
         for outer in &level {
@@ -374,6 +402,7 @@ pub(super) fn conditions<'c>(sections: &mut Vec<Ref<'c>>, facts: &dyn Facts, not
                 };
                 if holds(one.get(), &mut before, facts, notes) {
                     matched.push(one);
+                    nested |= !matches!(outer.get().layer, Layer::Server | Layer::VirtualHost);
                 }
             }
         }
@@ -381,6 +410,12 @@ pub(super) fn conditions<'c>(sections: &mut Vec<Ref<'c>>, facts: &dyn Facts, not
             return;
         }
         sections.extend(matched.iter().cloned());
+        if depth == 0 {
+            walked.conditions.1 = addresses(&matched);
+            if nested && same.is_some_and(|before| before.conditions == walked.conditions) {
+                return;
+            }
+        }
         level = matched;
     }
 }

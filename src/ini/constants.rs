@@ -14,7 +14,11 @@ static INDEX: [u16; SLOTS] = index();
 /// Name and text of each constant that a version knows. `TRUE`, `FALSE` and `NULL` are not among them: they are known
 /// in any letter case, and need no looking up.
 pub fn all(version: PhpVersion) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
-    TABLE.lines().filter_map(row).filter(move |row| row.is_known_to(version)).map(|row| (row.name, row.text))
+    let rows = TABLE.lines().filter_map(|line| {
+        let (name, rest) = line.split_once('\t')?;
+        row(name.as_bytes(), rest.as_bytes())
+    });
+    rows.filter(move |row| row.is_known_to(version)).map(|row| (row.name, row.text))
 }
 
 /// The text of a constant; `None`: the version has no such constant.
@@ -24,7 +28,7 @@ pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
         let start = usize::from(INDEX[slot]).checked_sub(1)?;
         let line = &TABLE.as_bytes()[start..];
         if line.starts_with(name) && line.get(name.len()) == Some(&b'\t') {
-            let row = TABLE.get(start..)?.lines().next().and_then(row)?;
+            let row = row(name, &line[name.len() + 1..])?;
             if row.is_known_to(version) {
                 return Some(row.text);
             }
@@ -33,27 +37,27 @@ pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
     }
 }
 
-struct Row {
-    name: &'static [u8],
-    since: PhpVersion,
-    until: PhpVersion,
+struct Row<'n> {
+    name: &'n [u8],
+    since: u32,
+    until: u32,
     text: &'static [u8],
 }
 
-impl Row {
+impl Row<'_> {
     fn is_known_to(&self, version: PhpVersion) -> bool {
-        self.since <= version && version <= self.until
+        self.since <= version.id() && version.id() <= self.until
     }
 }
 
-fn row(line: &'static str) -> Option<Row> {
-    let mut fields = line.split('\t');
-    let name = fields.next()?.as_bytes();
-    let since = PhpVersion::from_text(fields.next()?)?;
-    let until = PhpVersion::from_text(fields.next()?)?;
-    let text = fields.next()?;
-    let text = if text == "\\n" { "\n" } else { text };
-    Some(Row { name, since, until, text: text.as_bytes() })
+/// A row from what is behind its name: two versions of three characters each, then the text.
+fn row<'n>(name: &'n [u8], rest: &'static [u8]) -> Option<Row<'n>> {
+    let &[major, _, minor, b'\t', last_major, _, last_minor, b'\t', ..] = rest else { return None };
+    let id = |major: u8, minor: u8| u32::from(major - b'0') * 10_000 + u32::from(minor - b'0') * 100;
+    let text = &rest[8..];
+    let text = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+    let text = if text == b"\\n" { b"\n" } else { text };
+    Some(Row { name, since: id(major, minor), until: id(last_major, last_minor), text })
 }
 
 /// A slot for a name: good enough to tell its length, its ends and its middle apart.

@@ -17,7 +17,8 @@ pub(super) enum Outcome {
 }
 
 /// An operator that waits for its right side.
-enum Pending {
+#[derive(Debug)]
+pub(super) enum Pending {
     Unary(u8),
     Binary(u8, i32),
     Parenthesis,
@@ -33,7 +34,7 @@ fn words(pending: &Pending) -> usize {
 
 /// Reads an expression that begins with `token`, over `depth` words. Gives its outcome and the first word behind it.
 pub(super) fn read(joiner: &mut Joiner<'_, '_>, depth: usize, token: Token) -> Result<(Outcome, Token), SyntaxError> {
-    let mut stack: Vec<Pending> = Vec::new();
+    joiner.pieces.pending.clear();
     let mut depth = depth;
     let mut token = token;
     loop {
@@ -42,11 +43,11 @@ pub(super) fn read(joiner: &mut Joiner<'_, '_>, depth: usize, token: Token) -> R
             Token::Char(b'(') => Pending::Parenthesis,
             _ => {
                 let (mut outcome, next) = operand(joiner, depth, token)?;
-                match behind(joiner, &mut stack, &mut depth, &mut outcome, next)? {
+                match behind(joiner, &mut depth, &mut outcome, next)? {
                     (None, end) => return Ok((outcome, end)),
                     (Some(operator), next) => {
                         token = next;
-                        stack.push(operator);
+                        joiner.pieces.pending.push(operator);
                         continue;
                     }
                 }
@@ -54,7 +55,7 @@ pub(super) fn read(joiner: &mut Joiner<'_, '_>, depth: usize, token: Token) -> R
         };
         depth += 1;
         check_depth(depth, joiner.lexer.line)?;
-        stack.push(pending);
+        joiner.pieces.pending.push(pending);
         token = joiner.lexer.value_word();
     }
 }
@@ -71,14 +72,13 @@ fn operand(joiner: &mut Joiner<'_, '_>, depth: usize, token: Token) -> Result<(O
 /// does, and the next word.
 fn behind(
     joiner: &mut Joiner<'_, '_>,
-    stack: &mut Vec<Pending>,
     depth: &mut usize,
     outcome: &mut Outcome,
     token: Token,
 ) -> Result<(Option<Pending>, Token), SyntaxError> {
     let mut token = token;
     loop {
-        while let Some(pending) = stack.pop_if(|pending| !matches!(pending, Pending::Parenthesis)) {
+        while let Some(pending) = joiner.pieces.pending.pop_if(|pending| !matches!(pending, Pending::Parenthesis)) {
             *depth -= words(&pending);
             *outcome = Outcome::Int(apply(&pending, int_of(joiner, *outcome)));
         }
@@ -89,12 +89,12 @@ fn behind(
                 let left = int_of(joiner, *outcome);
                 return Ok((Some(Pending::Binary(operator, left)), joiner.lexer.value_word()));
             }
-            Token::Char(b')') if stack.pop().is_some() => {
+            Token::Char(b')') if joiner.pieces.pending.pop().is_some() => {
                 check_depth(*depth + 2, joiner.lexer.line)?;
                 *depth -= 1;
                 token = joiner.lexer.value_word();
             }
-            _ if stack.is_empty() => return Ok((None, token)),
+            _ if joiner.pieces.pending.is_empty() => return Ok((None, token)),
             _ => return Err(token.unexpected("'^' or '|' or '&' or ')'", joiner.lexer.line)),
         }
     }

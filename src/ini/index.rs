@@ -19,10 +19,25 @@ fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
+fn eight(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+fn four(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
+}
+
+/// Up to 16 bytes as two words, by reads that overlap: copies of odd lengths are slow.
+fn two_words(bytes: &[u8]) -> (u64, u64) {
+    match bytes.len() {
+        8.. => (eight(bytes), eight(&bytes[bytes.len() - 8..])),
+        4.. => (four(bytes), four(&bytes[bytes.len() - 4..])),
+        1.. => {
+            let ends = u64::from(bytes[0]) | u64::from(bytes[bytes.len() - 1]) << 8;
+            (ends, u64::from(bytes[bytes.len() / 2]))
+        }
+        0 => (0, 0),
+    }
 }
 
 impl Index {
@@ -38,14 +53,13 @@ impl Index {
             Key::Int(int) => mix(start ^ int as u64, self.seed ^ FOLD.rotate_left(17)),
             Key::Text(text) => {
                 let mut hash = start ^ text.len() as u64;
-                let mut chunks = text.chunks_exact(16);
-                for chunk in &mut chunks {
-                    let (low, high) = chunk.split_at(8);
-                    hash = mix(hash ^ word(low), self.seed ^ word(high).wrapping_add(FOLD));
+                let mut rest = text;
+                while rest.len() > 16 {
+                    hash = mix(hash ^ eight(rest), self.seed ^ eight(&rest[8..]).wrapping_add(FOLD));
+                    rest = &rest[16..];
                 }
-                let rest = chunks.remainder();
-                let (low, high) = rest.split_at(rest.len().min(8));
-                mix(hash ^ word(low), self.seed ^ word(high).wrapping_add(FOLD))
+                let (low, high) = two_words(rest);
+                mix(hash ^ low, self.seed ^ high.wrapping_add(FOLD))
             }
         }
     }
@@ -67,6 +81,7 @@ impl Index {
     }
 
     /// Adds a node that is not there yet.
+    #[inline]
     pub(super) fn insert(&mut self, hash: u64, node: u32) {
         if self.used * 2 >= self.slots.len() {
             self.grow();

@@ -21,14 +21,16 @@ pub(super) enum Kind {
     Other,
 }
 
-enum Frame {
+/// Something open in a joined text.
+#[derive(Debug)]
+pub(super) enum Frame {
     Quotes { outer: Level },
     Fallback { outer: Level, name: Span, mark: usize },
 }
 
 /// Where words are being read: the innermost thing that is open.
-#[derive(Clone, Copy)]
-struct Level {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
     /// `None`: between double quotes.
     place: Option<Place>,
     /// How many words PHP's parser holds below.
@@ -50,23 +52,23 @@ pub(super) struct Joiner<'a, 't> {
     pub(super) mode: Mode,
     pub(super) pieces: &'a mut Pieces,
     kind: Kind,
-    frames: Vec<Frame>,
 }
 
 impl<'a, 't> Joiner<'a, 't> {
     pub(super) fn new(lexer: &'a mut Lexer<'t>, lookup: &'a dyn Lookup, mode: Mode, pieces: &'a mut Pieces) -> Self {
-        Self { lexer, lookup, mode, pieces, kind: Kind::Empty, frames: Vec::new() }
+        Self { lexer, lookup, mode, pieces, kind: Kind::Empty }
     }
 
     /// Reads pieces from `token` on, over `depth` words. Gives the first word that is not part of the text.
     pub(super) fn join(&mut self, place: Place, depth: usize, token: Token) -> Result<(Kind, Token), SyntaxError> {
         self.pieces.clear();
+        self.pieces.frames.clear();
         self.kind = Kind::Empty;
         let mut level = Level { place: Some(place), depth, some: false };
         let mut token = token;
         loop {
             if !self.piece(&mut level, token)? {
-                match self.frames.pop() {
+                match self.pieces.frames.pop() {
                     None => return Ok((self.kind, token)),
                     Some(frame) => self.close(&mut level, frame, token)?,
                 }
@@ -93,7 +95,7 @@ impl<'a, 't> Joiner<'a, 't> {
                 let depth = level.words() + 2;
                 self.check(depth)?;
                 self.joins();
-                self.frames.push(Frame::Quotes { outer: *level });
+                self.pieces.frames.push(Frame::Quotes { outer: *level });
                 *level = Level { place: None, depth, some: false };
             }
             _ => return Ok(false),
@@ -182,7 +184,7 @@ impl<'a, 't> Joiner<'a, 't> {
             Token::Fallback => {
                 self.check(depth + 3)?;
                 let mark = self.pieces.copy(self.lexer.text).len();
-                self.frames.push(Frame::Fallback { outer: *level, name, mark });
+                self.pieces.frames.push(Frame::Fallback { outer: *level, name, mark });
                 *level = Level { place: Some(Place::Fallback), depth: depth + 3, some: false };
             }
             _ => {

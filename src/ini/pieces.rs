@@ -1,5 +1,7 @@
 //! A text put together from pieces: borrowed while it is one piece of the input, copied when it is not.
 
+use super::expression::Pending;
+use super::joined::Frame;
 use super::token::Span;
 
 #[derive(Debug, Default)]
@@ -7,6 +9,10 @@ pub(super) struct Pieces {
     borrowed: Span,
     copied: bool,
     buffer: Vec<u8>,
+    /// What is open while the pieces are read; kept here so that its room serves the next text, too.
+    pub(super) frames: Vec<Frame>,
+    /// Operators that wait for their right side; kept for the same reason.
+    pub(super) pending: Vec<Pending>,
 }
 
 impl Pieces {

@@ -119,10 +119,10 @@ impl Tree {
     fn with_capacity(bytes: usize) -> Self {
         let root = List { first: NONE, last: NONE, free: Some(0), fresh: true };
         Self {
-            arena: Vec::with_capacity(bytes / 4),
-            nodes: Vec::with_capacity(bytes / 256),
+            arena: Vec::with_capacity(bytes / 2),
+            nodes: Vec::with_capacity(bytes / 80),
             lists: vec![root],
-            index: Index::with_capacity(bytes / 256),
+            index: Index::with_capacity(bytes / 80),
         }
     }
 

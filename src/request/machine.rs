@@ -22,6 +22,13 @@ enum Way {
 /// One request's connection handling. See the [module](super) for how it is driven.
 #[derive(Debug, Default)]
 pub struct Machine {
+    state: State,
+    buffer: Buffer,
+}
+
+/// What begins anew with each request.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
     status: u8,
     stage: Stage,
     way: Way,
@@ -47,15 +54,13 @@ pub struct Machine {
     pass_is_over: bool,
     after_finish: AfterFinish,
     shutdown: ShutdownMode,
-    buffer: Buffer,
 }
 
 impl Machine {
     /// Begins a request, forgetting the one before (C-003), and says what its timer does.
     pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.reset(policy.output_buffering);
-        *self = Self {
+        self.buffer.reset(policy.output_buffering);
+        self.state = State {
             stage: if begin.reading_input { Stage::Input } else { Stage::Running },
             ignore: ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method),
             head: begin.head,
@@ -64,8 +69,7 @@ impl Machine {
             implicit_flush: policy.implicit_flush && policy.output_buffering.is_none(),
             after_finish: policy.after_finish,
             shutdown: policy.shutdown,
-            buffer,
-            ..Self::default()
+            ..State::default()
         };
         if begin.reading_input && policy.max_input_time >= 0 {
             effective_limit(policy.max_input_time)
@@ -77,9 +81,9 @@ impl Machine {
     /// Takes notice of what happened outside: the status has its bit the moment time is up (C-006). Every call
     /// of the owner does this first.
     pub fn absorb(&mut self, events: Events) {
-        if events.has(Events::TIME_UP) && !self.time_is_up {
-            self.time_is_up = true;
-            self.status |= status::TIMEOUT;
+        if events.has(Events::TIME_UP) && !self.state.time_is_up {
+            self.state.time_is_up = true;
+            self.state.status |= status::TIMEOUT;
         }
         if events.has(Events::FORCED) {
             self.note(Ending::Forced);
@@ -89,7 +93,7 @@ impl Machine {
     /// The input has been read. Exceeding `max_input_time` leaves only its mark in the status (C-165).
     /// `None`: the request was not in the input stage.
     pub fn run(&mut self, policy: &Policy, events: &mut Events) -> Option<Timer> {
-        if self.stage != Stage::Input {
+        if self.state.stage != Stage::Input {
             return None;
         }
         self.absorb(*events);
@@ -97,7 +101,7 @@ impl Machine {
         if policy.max_input_time < 0 {
             return Some(Timer::Keep);
         }
-        self.time_is_up = false;
+        self.state.time_is_up = false;
         *events = events.without(Events::TIME_UP);
         Some(effective_limit(policy.max_execution_time))
     }
@@ -106,12 +110,12 @@ impl Machine {
     /// safe points.
     pub fn check(&mut self, events: &mut Events) -> Verdict {
         self.absorb(*events);
-        if self.stopped {
+        if self.state.stopped {
             return Verdict::Stop;
         }
         // The clock comes first: PHP looks at it before it runs the call.
-        if self.time_is_up && self.held == 0 && self.stage != Stage::Input {
-            self.time_is_up = false;
+        if self.state.time_is_up && self.state.held == 0 && self.state.stage != Stage::Input {
+            self.state.time_is_up = false;
             *events = events.without(Events::TIME_UP);
             return self.stop(Ending::TimeLimit);
         }
@@ -121,10 +125,10 @@ impl Machine {
                 return Verdict::Stop;
             }
         }
-        if self.held > 0 {
+        if self.state.held > 0 {
             return Verdict::Go;
         }
-        if std::mem::take(&mut self.owed_abort) && !self.ignore {
+        if std::mem::take(&mut self.state.owed_abort) && !self.state.ignore {
             return self.stop(Ending::Aborted);
         }
         for (event, ending) in [(Events::CAP, Ending::Aborted), (Events::DRAIN, Ending::Shutdown)] {
@@ -144,7 +148,7 @@ impl Machine {
         if bytes.is_empty() {
             return Verdict::Go; // C-029
         }
-        match self.way {
+        match self.state.way {
             Way::Open if self.buffer.is_on() => {
                 if self.buffer.push(bytes) {
                     self.hand_down_buffer(output)
@@ -164,8 +168,8 @@ impl Machine {
         if self.check(events) == Verdict::Stop {
             return Verdict::Stop;
         }
-        match self.way {
-            Way::Finished { .. } if self.after_finish == AfterFinish::Discard => Verdict::Go,
+        match self.state.way {
+            Way::Finished { .. } if self.state.after_finish == AfterFinish::Discard => Verdict::Go,
             Way::Finished { .. } => self.abort_event(), // C-193
             Way::Open | Way::Disabled => self.asked(output.flush()),
         }
@@ -185,16 +189,16 @@ impl Machine {
         self.buffer.turn_off();
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
-        self.way = Way::Finished { late: 0 };
-        self.finished_early = true;
+        self.state.way = Way::Finished { late: 0 };
+        self.state.finished_early = true;
         Finish::Done
     }
 
     /// Begins a section in which no stop is delivered; nestable. False: nested too deeply.
     pub fn hold(&mut self) -> bool {
-        match self.held.checked_add(1) {
+        match self.state.held.checked_add(1) {
             Some(held) => {
-                self.held = held;
+                self.state.held = held;
                 true
             }
             None => false,
@@ -203,49 +207,49 @@ impl Machine {
 
     /// Ends the section; the last release delivers a stop that waited. `None`: nothing was held.
     pub fn release(&mut self, events: &mut Events) -> Option<Verdict> {
-        self.held = self.held.checked_sub(1)?;
-        Some(if self.held > 0 { Verdict::Go } else { self.check(events) })
+        self.state.held = self.state.held.checked_sub(1)?;
+        Some(if self.state.held > 0 { Verdict::Go } else { self.check(events) })
     }
 
     /// The host ends this stage, as `exit` (C-113).
     pub fn exit(&mut self, ending: Ending) {
         self.note(ending);
-        self.stopped = true;
+        self.state.stopped = true;
     }
 
     /// `ignore_user_abort` as it is in force; asked at the instant of each abort event.
     pub fn ignores_abort(&self) -> bool {
-        self.ignore
+        self.state.ignore
     }
 
     /// Changes it. Whether it may be changed is the caller's business.
     pub fn set_ignore(&mut self, ignore: bool) {
-        self.ignore = ignore;
+        self.state.ignore = ignore;
     }
 
     /// `outlive.disconnect` was changed at run time.
     pub fn set_disconnect(&mut self, disconnect: Disconnect, directive: bool) {
-        self.ignore = ignore_at_begin(disconnect, directive, self.safe_method);
+        self.state.ignore = ignore_at_begin(disconnect, directive, self.state.safe_method);
     }
 
     /// `outlive.after_finish` was changed at run time.
     pub fn set_after_finish(&mut self, after_finish: AfterFinish) {
-        self.after_finish = after_finish;
+        self.state.after_finish = after_finish;
     }
 
     /// `outlive.shutdown` was changed at run time.
     pub fn set_shutdown(&mut self, shutdown: ShutdownMode) {
-        self.shutdown = shutdown;
+        self.state.shutdown = shutdown;
     }
 
     /// One more shutdown function; it runs after those before it, even when registered by one of them (C-112).
     /// Its number, or `None` where registering comes too late.
     pub fn register(&mut self) -> Option<u32> {
-        if self.stage > Stage::Shutdown {
+        if self.state.stage > Stage::Shutdown {
             return None;
         }
-        let number = self.functions;
-        self.functions = number.checked_add(1)?;
+        let number = self.state.functions;
+        self.state.functions = number.checked_add(1)?;
         Some(number)
     }
 
@@ -254,8 +258,8 @@ impl Machine {
     pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>, events: &mut Events) -> Timer {
         self.absorb(*events);
         *events = events.without(Events::CAP.with(Events::DRAIN));
-        if self.ending.is_none() {
-            self.note(if self.finished_early { Ending::Finished } else { Ending::Completed });
+        if self.state.ending.is_none() {
+            self.note(if self.state.finished_early { Ending::Finished } else { Ending::Completed });
         }
         self.enter(Stage::Shutdown);
         shutdown_time.map_or(Timer::Keep, |seconds| effective_limit(seconds.into()))
@@ -263,113 +267,113 @@ impl Machine {
 
     /// The number of the function to run now; `None`: the pass is over.
     pub fn next_function(&mut self) -> Option<u32> {
-        if self.pass_is_over || self.next_function == self.functions {
+        if self.state.pass_is_over || self.state.next_function == self.state.functions {
             return None;
         }
-        self.next_function += 1;
-        Some(self.next_function - 1)
+        self.state.next_function += 1;
+        Some(self.state.next_function - 1)
     }
 
     /// A shutdown function has returned. One that was stopped, or that asks to stop as `exit` does, ends the pass
     /// (C-067, C-113, C-157) unless `outlive.shutdown = all`.
     pub fn function_returned(&mut self, asks_to_stop: bool) {
-        self.held = 0;
-        if (asks_to_stop || self.stopped) && self.shutdown == ShutdownMode::Php {
-            self.pass_is_over = true;
+        self.state.held = 0;
+        if (asks_to_stop || self.state.stopped) && self.state.shutdown == ShutdownMode::Php {
+            self.state.pass_is_over = true;
         } else {
-            self.stopped = false;
+            self.state.stopped = false;
         }
     }
 
     /// The last stage: what is still buffered goes out, after the shutdown functions (C-011, C-121).
     pub fn end_output(&mut self, output: &mut impl Output) {
         self.enter(Stage::FinalFlush);
-        if self.way == Way::Open {
+        if self.state.way == Way::Open && self.buffer.is_on() {
             let _ = self.hand_down_buffer(output);
         }
-        if self.way == Way::Open {
+        if self.state.way == Way::Open {
             let _ = self.asked(output.flush());
         }
-        self.stage = Stage::Ended;
+        self.state.stage = Stage::Ended;
     }
 
     /// `connection_status()`, with what `absorb` was told.
     pub fn status(&self) -> u8 {
-        self.status
+        self.state.status
     }
 
     /// The stage.
     pub fn stage(&self) -> Stage {
-        self.stage
+        self.state.stage
     }
 
     /// Whether an abort event has shown that the client has gone.
     pub fn noticed_gone(&self) -> bool {
-        self.noticed_gone
+        self.state.noticed_gone
     }
 
     /// Whether this stage has been told to stop.
     pub fn is_stopped(&self) -> bool {
-        self.stopped
+        self.state.stopped
     }
 
     /// Whether a hold is open.
     pub fn is_held(&self) -> bool {
-        self.held > 0
+        self.state.held > 0
     }
 
     /// Whether the response was finished early.
     pub fn is_finished(&self) -> bool {
-        matches!(self.way, Way::Finished { .. })
+        matches!(self.state.way, Way::Finished { .. })
     }
 
     /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
     pub fn is_direct(&self) -> bool {
-        self.way == Way::Open && !self.buffer.is_on() && !self.implicit_flush && !self.head
+        self.state.way == Way::Open && !self.buffer.is_on() && !self.state.implicit_flush && !self.state.head
     }
 
     /// Why it ends or ended; `None`: nothing has ended it yet.
     pub fn ending(&self) -> Option<Ending> {
-        self.ending
+        self.state.ending
     }
 
     /// Every cause that was met, the winner among them.
     pub fn causes(&self) -> impl Iterator<Item = Ending> {
-        let causes = self.causes;
+        let causes = self.state.causes;
         Ending::ALL.into_iter().filter(move |ending| causes & (1 << *ending as u8) != 0)
     }
 
     fn note(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
-        self.causes |= 1 << ending as u8;
+        self.state.ending.get_or_insert(ending);
+        self.state.causes |= 1 << ending as u8;
     }
 
     fn enter(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.stopped = false;
-        self.held = 0;
-        self.owed_abort = false;
+        self.state.stage = stage;
+        self.state.stopped = false;
+        self.state.held = 0;
+        self.state.owed_abort = false;
     }
 
     fn stop(&mut self, ending: Ending) -> Verdict {
         self.note(ending);
-        self.stopped = true;
+        self.state.stopped = true;
         Verdict::Stop
     }
 
     /// A write or flush failed, or the client is known to have gone: the status is assigned (C-005), output is off
     /// for good (C-062), and `ignore` is asked now.
     fn abort_event(&mut self) -> Verdict {
-        self.status = status::ABORTED;
-        self.noticed_gone |= !self.finished_early;
-        if self.way == Way::Open {
-            self.way = Way::Disabled;
+        self.state.status = status::ABORTED;
+        self.state.noticed_gone |= !self.state.finished_early;
+        if self.state.way == Way::Open {
+            self.state.way = Way::Disabled;
         }
-        if self.held > 0 {
-            self.owed_abort = true;
+        if self.state.held > 0 {
+            self.state.owed_abort = true;
             return Verdict::Go;
         }
-        if self.ignore { Verdict::Go } else { self.stop(Ending::Aborted) }
+        if self.state.ignore { Verdict::Go } else { self.stop(Ending::Aborted) }
     }
 
     fn asked(&mut self, went_well: bool) -> Verdict {
@@ -384,24 +388,24 @@ impl Machine {
     }
 
     fn hand_down(&mut self, bytes: &[u8], output: &mut impl Output) -> Verdict {
-        if self.way != Way::Open {
+        if self.state.way != Way::Open {
             return Verdict::Go;
         }
-        if self.head {
-            self.way = Way::Disabled;
+        if self.state.head {
+            self.state.way = Way::Disabled;
             return Verdict::Go;
         }
         let verdict = self.asked(output.write(bytes));
-        if verdict == Verdict::Go && self.implicit_flush && self.way == Way::Open {
+        if verdict == Verdict::Go && self.state.implicit_flush && self.state.way == Way::Open {
             return self.asked(output.flush());
         }
         verdict
     }
 
     fn write_late(&mut self, late: usize) -> Verdict {
-        self.way = Way::Finished { late };
-        if self.after_finish == AfterFinish::Abort && late >= LATE_OUTPUT {
-            self.way = Way::Disabled;
+        self.state.way = Way::Finished { late };
+        if self.state.after_finish == AfterFinish::Abort && late >= LATE_OUTPUT {
+            self.state.way = Way::Disabled;
             return self.abort_event();
         }
         Verdict::Go

@@ -22,8 +22,10 @@ const KEEP: usize = 64 << 10;
 impl Buffer {
     pub fn reset(&mut self, limit: Option<usize>) {
         self.limit = limit;
-        self.bytes.clear();
-        self.bytes.shrink_to(KEEP);
+        if self.bytes.capacity() > 0 {
+            self.bytes.clear();
+            self.bytes.shrink_to(KEEP);
+        }
     }
 
     pub fn is_on(&self) -> bool {

@@ -54,8 +54,10 @@ pub struct RunTime {
 impl RunTime {
     /// Forgets everything: a new request begins.
     pub fn reset(&mut self) {
-        self.overrides.clear();
-        self.replaced = None;
+        if !self.overrides.is_empty() {
+            self.overrides.clear();
+            self.replaced = None;
+        }
     }
 
     /// The value in force, a NUL behind it that is not counted; `None`: no such directive.

@@ -338,6 +338,8 @@ fn nested(
         fs::read_to_string(PathBuf::from(String::from_utf8_lossy(&run.filename).into_owned())).unwrap_or_default();
     let (start, end) = if php { ("virtual(\"", '"') } else { ("#include virtual=\"", '"') };
     let inner = content.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(uri, _)| uri.to_owned());
+    // A file without a program in it shows nothing, whoever sends it.
+    let php = php && content.contains("<?php");
     let Some(url) = inner else { return php.then_some((run, base)) };
     let question = Question {
         url,

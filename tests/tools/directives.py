@@ -69,6 +69,27 @@ SAPI = [
     ("last_modified", "sapi/apache", 7, "0"), ("xbithack", "sapi/apache", 7, "0"),
 ]
 
+# What the native 8.2 has besides; the recorded builds had no readline, FFI or just-in-time compiler. The number is
+# the first version, as the place in the list of versions.
+NATIVE = [
+    ("cli.pager", "readline", 7, "", 0), ("cli.prompt", "readline", 7, "\\b \\> ", 0),
+    ("ffi.enable", "ffi", 4, "preload", 0), ("ffi.preload", "ffi", 4, None, 0),
+    ("opcache.huge_code_pages", "Zend OPcache", 4, "0", 0), ("opcache.jit", "Zend OPcache", 7, "", 1),
+    *[("opcache.jit_" + name, "Zend OPcache", access, default, 1) for name, access, default in [
+        ("bisect_limit", 7, "0"), ("blacklist_root_trace", 7, "16"), ("blacklist_side_trace", 7, "8"),
+        ("buffer_size", 4, "0"), ("debug", 7, "0"), ("hot_func", 4, "127"), ("hot_loop", 4, "64"),
+        ("hot_return", 4, "8"), ("hot_side_exit", 7, "8"), ("max_exit_counters", 4, "8192"),
+        ("max_loop_unrolls", 7, "8"), ("max_polymorphic_calls", 7, "2"), ("max_recursive_calls", 7, "2"),
+        ("max_recursive_returns", 7, "2"), ("max_root_traces", 4, "1024"), ("max_side_traces", 4, "128"),
+        ("prof_threshold", 7, "0.005")]],
+]
+
+# The recorded builds were started with values of their own for these; the native build's are the defaults.
+STARTED_WITH = {
+    "opcache.file_cache": None, "opcache.file_cache_only": "0", "opcache.max_accelerated_files": "10000",
+    "opcache.memory_consumption": "128",
+}
+
 
 def cell(entry):
     if entry is None:
@@ -102,11 +123,14 @@ def directives():
     rows = {}
     for name in sorted({n for v in versions.values() for n in v["directives"]}):
         found = [v["directives"].get(name) for v in versions.values()]
-        entries = [(e["access"], e["default"]) if e else None for e in found]
+        entries = [(e["access"], STARTED_WITH.get(name, e["default"])) if e else None for e in found]
         extension = next((e["extension"] for e in found if e and "extension" in e), "core")
         rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
     for name, extension, access, default in SAPI:
         entries = [(access, default)] * len(versions)
+        rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
+    for name, extension, access, default, since in NATIVE:
+        entries = [None] * since + [(access, default)] * (len(versions) - since)
         rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
     header = "# Written by tests/tools/directives.py: name, extension, check, then access:default for 7.4 ... 8.5.\n"
     write(OUT / "directives.tsv", header, [rows[name] for name in sorted(rows, key=str.encode)])

@@ -1,0 +1,113 @@
+//! Rows 6 to 8 of the performance targets: reading, and resolving with literal sections and with patterns.
+//! Run: `cargo bench --bench httpd`. Prints the median of several rounds and its ratio to the gate, at three sizes.
+
+use outlive::files::Memory;
+use outlive::httpd::{Configuration, Options};
+use outlive::target::Target;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+const PRELUDE: &str =
+    "LoadModule php_module x\nLoadModule authz_core_module x\n<Directory />\nAllowOverride None\n</Directory>\n";
+
+fn files(conf: String) -> Memory {
+    Memory::new().with("/etc/httpd.conf", conf).with("/srv/x", "")
+}
+
+fn load(files: &Memory) -> Configuration {
+    Configuration::load(files, Path::new("/etc/httpd.conf"), &Options::default()).expect("loads")
+}
+
+fn median(rounds: usize, mut one: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = (0..rounds).map(|_| one()).collect();
+    all.sort_by(f64::total_cmp);
+    all[rounds / 2]
+}
+
+fn report(what: &str, ns: f64, gate: f64) {
+    println!("{what:58} {ns:9.1} ns   {:5.2} of the gate ({gate} ns)", ns / gate);
+}
+
+fn hosts(count: usize) -> String {
+    let mut conf = PRELUDE.to_owned();
+    for at in 0..count {
+        conf += &format!(
+            "<VirtualHost *:80>\nServerName h{at}.test\nServerAlias www.h{at}.test m.h{at}.test\nphp_value user_agent h{at}\n\
+             <Directory /srv/h{at}/www>\nphp_admin_value docref_root a\n</Directory>\n<Location /app>\nphp_flag display_errors on\n</Location>\n</VirtualHost>\n"
+        );
+    }
+    conf
+}
+
+fn reading() {
+    for count in [10_000, 100_000, 1_000_000] {
+        let mut conf = PRELUDE.to_owned();
+        for at in 0..count / 4 {
+            conf += &format!(
+                "<Directory /srv/d{at}>\nphp_value user_agent v{at}\nphp_flag display_errors on\n</Directory>\n"
+            );
+        }
+        let files = files(conf);
+        let ns = median(5, || {
+            let start = Instant::now();
+            black_box(load(&files));
+            start.elapsed().as_nanos() as f64 / count as f64
+        });
+        report(&format!("6 read and build, {count} directives, each"), ns, 100.0);
+    }
+}
+
+fn resolving() {
+    for (count, gate) in [(10, 400.0), (1_000, 400.0), (10_000, 800.0), (100_000, 2_000.0)] {
+        let files = files(hosts(count));
+        let configuration = load(&files);
+        let names: Vec<(String, String)> =
+            (0..count).map(|at| (format!("h{at}.test"), format!("/srv/h{at}/www/app/index.php"))).collect();
+        let mut state = 1u64;
+        let ns = median(9, || {
+            let start = Instant::now();
+            for _ in 0..20_000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let (name, file) = &names[(state >> 33) as usize % count];
+                let target = Target {
+                    server_name: Some(name.as_bytes()),
+                    uri: Some(b"/app/index.php"),
+                    filename: Some(file.as_bytes()),
+                    port: 80,
+                    ..Target::default()
+                };
+                black_box(configuration.resolve(&files, &target).expect("resolves"));
+            }
+            start.elapsed().as_nanos() as f64 / 20_000.0
+        });
+        report(&format!("7 resolve, {count} virtual hosts, random host"), ns, gate);
+    }
+}
+
+fn patterns(kind: &str, gate: f64, section: impl Fn(usize) -> String) {
+    for count in [10, 100, 1_000] {
+        let conf = (0..count).fold(PRELUDE.to_owned(), |conf, at| conf + &section(at));
+        let files = files(conf);
+        let configuration = load(&files);
+        let target =
+            Target { uri: Some(b"/app/index.php"), filename: Some(b"/srv/h/www/app/index.php"), ..Target::default() };
+        let ns = median(9, || {
+            let start = Instant::now();
+            for _ in 0..2_000 {
+                black_box(configuration.resolve(&files, &target).expect("resolves"));
+            }
+            start.elapsed().as_nanos() as f64 / 2_000.0 / count as f64
+        });
+        report(&format!("8 resolve, {count} {kind} sections that do not match, each"), ns, gate);
+    }
+}
+
+fn main() {
+    reading();
+    resolving();
+    patterns("regex", 40.0, |at| {
+        format!("<LocationMatch \"^/other{at}/.*\\.php$\">\nphp_value a b\n</LocationMatch>\n")
+    });
+    patterns("wildcard", 20.0, |at| format!("<Location \"/other{at}/*.php\">\nphp_value a b\n</Location>\n"));
+}
