@@ -7,6 +7,7 @@ use std::fmt;
 /// Versions 7.4 to 8.5 are known. Ini texts have four dialects among them (7.4 = 8.0; 8.1 = 8.2; 8.3; 8.4 = 8.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
+#[derive(Default)]
 pub enum PhpVersion {
     /// PHP 7.4
     V7_4,
@@ -15,6 +16,7 @@ pub enum PhpVersion {
     /// PHP 8.1
     V8_1,
     /// PHP 8.2, the default
+    #[default]
     V8_2,
     /// PHP 8.3
     V8_3,
@@ -56,12 +58,6 @@ impl PhpVersion {
             Self::V8_4 => 80_400,
             Self::V8_5 => 80_500,
         }
-    }
-}
-
-impl Default for PhpVersion {
-    fn default() -> Self {
-        Self::V8_2
     }
 }
 
