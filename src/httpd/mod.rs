@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod allowed;
 mod apply;
 mod build;
 mod conditions;
@@ -12,6 +13,7 @@ mod dir_config;
 mod directives;
 mod evaluate;
 mod expr;
+mod extension;
 mod facts;
 mod glob;
 mod htaccess;

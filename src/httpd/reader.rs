@@ -1,6 +1,7 @@
 //! The first pass: files, macros and `If` containers become one tree (facts ).
 
 use super::Options;
+pub(super) use super::allowed::Allowed;
 use super::conditions::Verdict;
 use super::defines::{Defines, Expanded};
 use super::directives::Act;
@@ -21,22 +22,6 @@ use std::sync::Arc;
 const MAX_DEPTH: usize = 128;
 /// Lines read in all, repeated ones included: macros can double at every step.
 const MAX_LINES: u64 = 20_000_000;
-
-/// What `.htaccess` may hold; none: a server's own files.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Allowed<'a> {
-    pub bits: u16,
-    pub list: Option<&'a [Box<[u8]>]>,
-    pub nonfatal_override: bool,
-    pub nonfatal_unknown: bool,
-}
-
-impl Allowed<'_> {
-    pub fn has(&self, place: u16, name: &str) -> bool {
-        self.bits & place != 0
-            || self.list.is_some_and(|list| list.iter().any(|n| n.eq_ignore_ascii_case(name.as_bytes())))
-    }
-}
 
 /// What is open in one text.
 enum Open {

@@ -1,11 +1,12 @@
 //! One pass over a URI: mapping, sections, access, and who answers (facts ).
 
 use super::evaluate::Truth;
+use super::extension::by_extension;
 use super::mapping::{self, Mapped};
 use super::request::Asked;
 use super::resolve::{self, Engine};
 use super::rewrite::Rewritten;
-use super::section::{AuthMerging, ByExtension, Core, ErrorPage, options};
+use super::section::{AuthMerging, Core, ErrorPage, options};
 use super::walk::{self, Denied, Found, Walked};
 use super::{Layer, Run, uri};
 
@@ -484,22 +485,4 @@ fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Ve
         Matcher::Literal(path) if section.layer == Layer::Directory => Some(path.to_vec()),
         _ => Some(filename[..=memchr::memrchr(b'/', filename)?].to_vec()),
     }
-}
-
-/// The last extension of a file name that has a meaning.
-fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(
-    filename: &[u8],
-    inner_first: impl Fn() -> I,
-) -> Option<&'a [u8]> {
-    let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
-    extensions.reverse();
-    extensions.iter().find_map(|extension| {
-        // In one container an addition beats a removal, which only takes away what is inherited.
-        let found = inner_first().find_map(|list| {
-            let own = || list.iter().rev().filter(|(own, _)| **own == **extension);
-            own().find(|(_, value)| value.is_some()).or_else(|| own().next())
-        });
-        found?.1.as_deref()
-    })
 }
