@@ -7,7 +7,6 @@ use std::fmt;
 /// Versions 7.4 to 8.5 are known. Ini texts have four dialects among them (7.4 = 8.0; 8.1 = 8.2; 8.3; 8.4 = 8.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-#[derive(Default)]
 pub enum PhpVersion {
     /// PHP 7.4
     V7_4,

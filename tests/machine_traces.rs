@@ -9,7 +9,13 @@ fn replay(scenarios: &str, recorded: &str, layer: Layer) -> usize {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/machine");
     let scenarios = lines(&data.join(scenarios));
     let wrong = differences(&scenarios, &lines(&data.join(recorded)), layer);
-    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), scenarios.len(), wrong[..wrong.len().min(5)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ\n{}",
+        wrong.len(),
+        scenarios.len(),
+        wrong[..wrong.len().min(5)].join("\n")
+    );
     scenarios.len()
 }
 
