@@ -71,12 +71,12 @@ enum Step {
 }
 
 impl<'f> Reader<'f> {
-    pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options) -> Self {
+    pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options, registry: Registry) -> Self {
         Self::again(
             files,
             root,
             options.version,
-            Arc::new(Registry::new()),
+            Arc::new(registry),
             Arc::new(Defines::new(options)),
             Arc::default(),
         )
