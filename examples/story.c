@@ -34,20 +34,21 @@ static const struct scene {
     const char *written, *told, *decided; /* what has to come of it; decided: the directive and its value */
     double least, most;                 /* seconds that it may take */
 } scenes[] = {
-    {"as PHP: stop, when output fails", "POST", "/save/php", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 0.9},
-    {"ignore_user_abort off: stop", "POST", "/save/stop", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 0.9},
-    {"ignore_user_abort on: finish", "POST", "/save/finish", "localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 2.0},
-    {"on, locked for a virtual host", "POST", "/save/stop", "archive.localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 2.0},
-    {"by the request: GET stops", "GET", "/save/auto", "localhost", 0, "AB", "ABORTED", "outlive.disconnect = auto", 0.25, 0.9},
-    {"by the request: POST finishes", "POST", "/save/auto", "localhost", 0, "ABCD", "COMPLETED", "outlive.disconnect = auto", 0.9, 2.0},
-    {"stop, but not inside a hold", "POST", "/save/hold", "localhost", 0, "ABCD", "ABORTED", "formsave.hold = on", 0.9, 2.0},
-    {"a limit of 1 s; the person stays", "POST", "/save/limit", "localhost", 1, "AB", "TIME_LIMIT", "max_execution_time = 1", 1.0, 1.5},
+    {"as PHP: stop, when output fails", "POST", "/save/php", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
+    {"ignore_user_abort off: stop", "POST", "/save/stop", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
+    {"ignore_user_abort on: finish", "POST", "/save/finish", "localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
+    {"on, locked for a virtual host", "POST", "/save/stop", "archive.localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
+    {"by the request: GET stops", "GET", "/save/auto", "localhost", 0, "AB", "ABORTED", "outlive.disconnect = auto", 0.25, 1.5},
+    {"by the request: POST finishes", "POST", "/save/auto", "localhost", 0, "ABCD", "COMPLETED", "outlive.disconnect = auto", 0.9, 3.0},
+    {"stop, but not inside a hold", "POST", "/save/hold", "localhost", 0, "ABCD", "ABORTED", "formsave.hold = on", 0.9, 3.0},
+    {"a limit of 1 s; the person stays", "POST", "/save/limit", "localhost", 1, "AB", "TIME_LIMIT", "max_execution_time = 1", 1.0, 2.5},
 };
 
 struct outcome {
     char written[8], told[32], decided[512];
     double seconds;
-    int calls; /* how often the shutdown function ran */
+    int calls;        /* how often the shutdown function ran */
+    int while_locked; /* it ended before C was free */
 };
 
 static const char *directory; /* with the databases; removed at the end */
@@ -197,24 +198,45 @@ static int look(sqlite3 *db, const char *note, struct outcome *outcome)
     return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : -1;
 }
 
+/* Waits until B is written: the program now waits for C. */
+static void wait_for_b(sqlite3 *db, const char *note)
+{
+    sqlite3_stmt *select;
+    double until = now() + 5;
+    int step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(db, "SELECT 1 FROM b WHERE note = ?", -1, &select, NULL) != SQLITE_OK)
+        return;
+    sqlite3_bind_text(select, 1, note, -1, SQLITE_STATIC);
+    while ((step = sqlite3_step(select)) == SQLITE_DONE && now() < until) {
+        sqlite3_reset(select);
+        sleep_until(now() + 0.01);
+    }
+    sqlite3_finalize(select);
+}
+
 /* Plays one scene. 0: it has come to an end. */
 static int play(const struct scene *scene, int port, sqlite3 *db, sqlite3 *other, const char *note, struct outcome *outcome)
 {
-    double begun = now(), free_at = begun + (scene->stays ? 2 * LIMIT_SECONDS : LOCK_SECONDS);
     int ended = 0, locked = execute(other, "BEGIN IMMEDIATE") == 0;
     int client = locked ? submit(scene, port, note) : -1;
-    if (client >= 0) {
-        if (scene->stays)
-            read_answer(client, free_at);
-        else
-            sleep_until(begun + STAY_SECONDS);
-        close(client); /* the person has gone */
+    if (client < 0) {
+        if (locked)
+            (void)execute(other, "COMMIT");
+        return -1;
     }
-    while (client >= 0 && (ended = look(db, note, outcome)) == 0 && now() < begun + 10) {
+    wait_for_b(db, note);
+    double begun = now(), free_at = begun + (scene->stays ? 2 * LIMIT_SECONDS : LOCK_SECONDS);
+    if (scene->stays)
+        read_answer(client, free_at);
+    else
+        sleep_until(begun + STAY_SECONDS);
+    close(client); /* the person has gone */
+    while ((ended = look(db, note, outcome)) == 0 && now() < begun + 10) {
         if (locked && now() >= free_at)
             locked = execute(other, "COMMIT") != 0;
         sleep_until(now() + 0.01);
     }
+    outcome->while_locked = locked;
     if (locked)
         (void)execute(other, "COMMIT");
     return ended == 1 ? 0 : -1;
@@ -224,7 +246,7 @@ static int is_right(const struct scene *scene, const struct outcome *outcome)
 {
     size_t length = strlen(outcome->decided), wanted = strlen(scene->decided);
     return strcmp(outcome->written, scene->written) == 0 && strcmp(outcome->told, scene->told) == 0 &&
-           outcome->calls == 1 && outcome->seconds >= scene->least && outcome->seconds <= scene->most &&
+           outcome->calls == 1 && outcome->while_locked == (strcmp(scene->written, "ABCD") != 0) && outcome->seconds >= scene->least && outcome->seconds <= scene->most &&
            length > wanted && strcmp(outcome->decided + length - wanted, scene->decided) == 0;
 }
 
@@ -239,8 +261,9 @@ static void show(const struct scene *scene, const struct outcome *outcome)
     printf(" %s%-10s%s %4.1f s  %s\n", colour(all ? "\033[32m" : "\033[33m"), outcome->told, colour("\033[0m"),
            outcome->seconds, outcome->decided);
     if (!is_right(scene, outcome))
-        printf("  ^ expected: %s written, told %s once (was %d times), %.1f to %.1f s, decided by %s\n", scene->written,
-               scene->told, outcome->calls, scene->least, scene->most, scene->decided);
+        printf("  ^ expected: %s written, told %s once (was %d times), %s C was free, %.1f to %.1f s, decided by %s\n",
+               scene->written, scene->told, outcome->calls, strcmp(scene->written, "ABCD") != 0 ? "before" : "when",
+               scene->least, scene->most, scene->decided);
     fflush(stdout);
 }
 
