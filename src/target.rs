@@ -15,7 +15,8 @@ pub struct Target<'a> {
     pub method: Option<&'a [u8]>,
     /// `HTTP/1.1`, `HTTP/1.0`, …; none: `HTTP/1.1`.
     pub protocol: Option<&'a [u8]>,
-    /// The request target as it came: path and query, still encoded; none: `/`.
+    /// The request target as it came: path and query, still encoded. None, and no `filename` either: nothing in particular is
+    /// asked for, and what holds for the whole server is the answer.
     pub uri: Option<&'a [u8]>,
     /// The file served, where the caller knows it; none: derived from the httpd configuration.
     pub filename: Option<&'a [u8]>,

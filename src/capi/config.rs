@@ -81,7 +81,8 @@ pub struct outlive_target {
     pub scheme: *const c_char,
     /// The method; NULL: GET.
     pub method: *const c_char,
-    /// The request target as it came: path and query, still encoded; NULL: "/".
+    /// The request target as it came: path and query, still encoded; NULL, and filename NULL too: what holds for the whole
+    /// server.
     pub uri: *const c_char,
     /// The file served, where the host knows it; NULL: derived from the httpd configuration.
     pub filename: *const c_char,

@@ -69,6 +69,9 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
         Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),
     };
     let server = asked.server;
+    if target.uri.is_none() && target.filename.is_none() {
+        return Ok(Resolution::Run(of_server(&engine, &asked)));
+    }
     let own = |find: fn(&Server) -> Option<bool>| engine.layers(server).find_map(find);
     let merge = own(|server| server.merge_slashes).unwrap_or(true);
     // Not inherited from the main server.
@@ -118,6 +121,27 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     }
     let because = format!("More than {MAX_REDIRECTS} internal redirects: a rewrite or ErrorDocument leads to itself");
     Ok(Resolution::Answer { status: 500, because, location: None })
+}
+
+/// What holds for a whole server: nothing in particular was asked for, so nothing is looked for.
+fn of_server(engine: &Engine<'_>, asked: &Asked<'_>) -> Run {
+    let server = asked.server;
+    let own = [Some(engine.main()), engine.host(server)].into_iter().flatten().map(|server| &server.section);
+    let container = |section: &Section| {
+        let values = std::sync::Arc::clone(&section.values);
+        Container { layer: section.layer, origin: section.origin.clone(), values }
+    };
+    let name = engine.layers(server).find_map(|server| server.name.as_deref()).unwrap_or_default();
+    Run {
+        filename: Vec::new(),
+        path_info: Vec::new(),
+        document_root: asked.document_root.unwrap_or(engine.document_root(server)).to_vec(),
+        server_name: name.to_vec(),
+        containers: own.filter(|section| !section.values.is_empty()).map(container).collect(),
+        status: 200,
+        handler: None,
+        notes: Vec::new(),
+    }
 }
 
 /// The run of a file.
