@@ -60,6 +60,13 @@ fn long_lines_and_deep_sections_end() {
 }
 
 #[test]
+fn a_container_may_have_many_names() {
+    let lines =
+        (0..100_000).fold(String::from("LoadModule php_module x\n"), |text, at| text + &format!("php_value n{at} v\n"));
+    assert!(load(&Memory::new().with("/etc/httpd.conf", lines)).is_ok());
+}
+
+#[test]
 fn what_doubles_is_stopped() {
     let mut doubling = String::from("Define x0 xxxxxxxxxxxxxxxx\n");
     for at in 0..40 {

@@ -8,6 +8,7 @@ use super::sapi::Sapi;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
 use crate::httpd;
+use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -185,6 +186,7 @@ impl Builder {
             Ok(Kind::Other) => "it is not a regular file".to_owned(),
             Err(error) => error.to_string(),
         };
-        Err(Error::new(Code::Io, format!("cannot read {}: {problem}", path.display())))
+        let file = Arc::from(path.as_os_str().as_encoded_bytes());
+        Err(Error::new(Code::Io, format!("cannot read it: {problem}")).at(Origin { file: Some(file), line: 0 }))
     }
 }

@@ -8,7 +8,7 @@ use super::modules::Directive;
 use super::override_args::{allow_override, options};
 use super::pattern::Pattern;
 use super::rewrite::RewriteConfig;
-use super::section::{AuthMerging, Core, ErrorPage, Matcher, Redirect};
+use super::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect};
 use super::server::{Alias, UserDirs};
 use super::tree::Node;
 use super::uri::Slashes;
@@ -230,11 +230,11 @@ impl Builder<'_, '_> {
             self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
         let mut rest = words;
         let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
-        if matches!(act, Act::Redirect | Act::RedirectMatch) {
-            if let Some(found) = words.first().and_then(|word| redirect_status(word)) {
-                status = found;
-                rest = &words[1..];
-            }
+        if matches!(act, Act::Redirect | Act::RedirectMatch)
+            && let Some(found) = words.first().and_then(|word| redirect_status(word))
+        {
+            status = found;
+            rest = &words[1..];
         }
         let final_status = !(300..400).contains(&status);
         let (from, to) = match rest {
@@ -389,8 +389,6 @@ fn from(legacy: &mut LegacyAccess, act: Act, words: &[Box<[u8]>]) -> Done {
     list.extend(rest.iter().cloned());
     Ok(())
 }
-
-type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
 
 fn extension(word: &[u8]) -> Box<[u8]> {
     word.strip_prefix(b".").unwrap_or(word).to_ascii_lowercase().into()

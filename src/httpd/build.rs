@@ -380,11 +380,11 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
 pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
     let mut hosts = std::mem::take(&mut builder.servers);
     let mut all = Vec::with_capacity(hosts.len() + 1);
-    if let Some(context) = builder.stack.pop() {
-        if let Some(mut main) = context.server {
-            finish_requires(&mut main.section, context.requires);
-            all.push(*main);
-        }
+    if let Some(context) = builder.stack.pop()
+        && let Some(mut main) = context.server
+    {
+        finish_requires(&mut main.section, context.requires);
+        all.push(*main);
     }
     let main = all.first().and_then(|main| main.name.clone());
     hosts.iter_mut().for_each(|host| host.derive_name(main.as_deref()));

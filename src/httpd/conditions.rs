@@ -93,15 +93,13 @@ fn if_version(have: (u32, u32, u32), args: &[u8]) -> Result<Verdict, String> {
 
 fn compare(have: (u32, u32, u32), wanted: &[u8]) -> Result<Ordering, String> {
     let mut parts = [0u32; 3];
-    let mut count = 0;
-    for part in wanted.split(|&b| b == b'.') {
+    for (count, part) in wanted.split(|&b| b == b'.').enumerate() {
         let text = std::str::from_utf8(part).ok().filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()));
         let number = text.and_then(|text| text.parse().ok());
         match (parts.get_mut(count), number) {
             (Some(place), Some(number)) => *place = number,
             _ => return Err(BAD_VERSION.into()),
         }
-        count += 1;
     }
     Ok(have.cmp(&(parts[0], parts[1], parts[2])))
 }

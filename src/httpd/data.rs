@@ -4,12 +4,12 @@ use super::build;
 use super::defines::Defines;
 use super::macros::Macros;
 use super::modules::Registry;
-use super::reader::Reader;
+use super::reader::{Reader, push};
 use super::server::Server;
 use super::tree::Tree;
 use super::vhost::Hosts;
 use super::{Options, include};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::files::Files;
 use crate::origin::Origin;
@@ -37,13 +37,39 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// Reads, then builds: an error of the first pass comes before any of the second.
+    /// Reads with the modules that the files load. Files without any `LoadModule` line say nothing about modules (httpd may
+    /// have them compiled in, or a host keeps a file of its own): then every stock module counts as compiled in.
     pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
+        let (strict, loads_modules) = Self::load_with(files, path, options, Registry::new());
+        if loads_modules {
+            return strict;
+        }
+        match Self::load_with(files, path, options, Registry::stock()) {
+            // It was only further down than the first error.
+            (_, true) => strict,
+            (generous, false) => generous.map(Self::with_stock_note),
+        }
+    }
+
+    fn with_stock_note(mut self) -> Self {
+        let message = "no LoadModule line was read: every stock module, mod_php included, is taken for compiled in".into();
+        push(&mut self.diagnostics, Severity::Note, "stock-modules", Origin::default(), message);
+        self
+    }
+
+    /// The configuration, and whether a `LoadModule` line was read on the way.
+    fn load_with(files: &dyn Files, path: &Path, options: &Options, registry: Registry) -> (Result<Self>, bool) {
         let root = match &options.server_root {
             Some(root) => root.clone(),
             None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
         };
-        let mut reader = Reader::new(files, include::clean(root), options);
+        let mut reader = Reader::new(files, include::clean(root), options, registry);
+        let data = Self::read(&mut reader, path, options);
+        (data, reader.registry.has_loaded())
+    }
+
+    /// Reads, then builds: an error of the first pass comes before any of the second.
+    fn read(reader: &mut Reader<'_>, path: &Path, options: &Options) -> Result<Self> {
         let lines = |texts: &[Vec<u8>]| texts.join(&b'\n');
         if !options.before.is_empty() {
             reader.read_text(&lines(&options.before), None)?;
@@ -52,7 +78,7 @@ impl Data {
         if !options.after.is_empty() {
             reader.read_text(&lines(&options.after), None)?;
         }
-        let mut builder = build::server(&mut reader);
+        let mut builder = build::server(reader);
         builder.run()?;
         let servers = build::finish_server(&mut builder);
         let (php_ini_dir, kept, env_doubt) =
@@ -67,12 +93,12 @@ impl Data {
             env_doubt,
             env: options.env.clone(),
             version: options.version,
-            root: reader.root,
-            registry: reader.registry,
-            defines: reader.defines,
-            macros: reader.macros,
-            diagnostics: reader.diagnostics,
-            tree: reader.tree,
+            root: reader.root.clone(),
+            registry: Arc::clone(&reader.registry),
+            defines: Arc::clone(&reader.defines),
+            macros: Arc::clone(&reader.macros),
+            diagnostics: std::mem::take(&mut reader.diagnostics),
+            tree: std::mem::take(&mut reader.tree),
         })
     }
 }

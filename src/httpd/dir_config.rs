@@ -1,6 +1,7 @@
 //! The values of one container, and mod_php's rule for merging two (facts ).
 
 use crate::origin::Origin;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Which of the four directives set a value.
@@ -42,7 +43,12 @@ pub struct DirValue {
 #[derive(Clone, Debug, Default)]
 pub struct DirConfig {
     values: Vec<Arc<DirValue>>,
+    /// Places by name, once there are many: a container with a million names must not take a million scans.
+    places: Option<HashMap<Box<[u8]>, u32>>,
 }
+
+/// Up to here a scan is quicker than a table.
+const FEW: usize = 32;
 
 impl DirConfig {
     /// Nothing set.
@@ -66,24 +72,42 @@ impl DirConfig {
             _ => raw.into(),
         };
         let new = Arc::new(DirValue { name: name.into(), raw: raw.into(), value, kind, origin });
-        match self.values.iter_mut().find(|old| *old.name == *name) {
-            Some(old) => *old = new,
-            None => self.values.push(new),
+        match self.place(name) {
+            Some(at) => self.values[at] = new,
+            None => self.append(new),
+        }
+    }
+
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(name).map(|&at| at as usize),
+            None => self.values.iter().position(|old| *old.name == *name),
+        }
+    }
+
+    fn append(&mut self, new: Arc<DirValue>) {
+        let at = self.values.len();
+        if let Some(places) = &mut self.places {
+            places.insert(new.name.clone(), at as u32);
+        }
+        self.values.push(new);
+        if self.places.is_none() && at >= FEW {
+            self.places = Some(self.values.iter().zip(0..).map(|(value, at)| (value.name.clone(), at)).collect());
         }
     }
 
     /// `base` with `add` on top: per name the inner one wins unless the outer one is an admin value and it is not.
     #[must_use]
     pub fn merge(base: &Self, add: &Self) -> Self {
-        let mut values = base.values.clone();
+        let mut merged = base.clone();
         for new in &add.values {
-            match values.iter_mut().find(|old| old.name == new.name) {
-                Some(old) if old.kind.is_admin() && !new.kind.is_admin() => {}
-                Some(old) => *old = Arc::clone(new),
-                None => values.push(Arc::clone(new)),
+            match merged.place(&new.name) {
+                Some(at) if merged.values[at].kind.is_admin() && !new.kind.is_admin() => {}
+                Some(at) => merged.values[at] = Arc::clone(new),
+                None => merged.append(Arc::clone(new)),
             }
         }
-        Self { values }
+        merged
     }
 
     /// The values, in the order in which their names first appeared.

@@ -248,11 +248,10 @@ impl<'a> Parser<'a> {
             next,
             ..,
         ] = self.rest()
+            && !next.is_ascii_alphanumeric()
         {
-            if !next.is_ascii_alphanumeric() {
-                self.at += 2;
-                return Ok(Expr::Unary(*op, self.word()?));
-            }
+            self.at += 2;
+            return Ok(Expr::Unary(*op, self.word()?));
         }
         self.comparison()
     }

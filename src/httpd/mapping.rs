@@ -63,10 +63,10 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
         }
     }
     for server in engine.layers(server) {
-        if let Some(core) = &server.section.core {
-            if let Some(found) = redirect(&core.redirects, &path, query.as_deref()) {
-                return found;
-            }
+        if let Some(core) = &server.section.core
+            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+        {
+            return found;
         }
     }
     let found = user_file(engine, server, &path)
@@ -265,11 +265,11 @@ fn interpolate(text: &[u8], name: &[u8], parts: &[&[u8]], out: &mut Vec<u8>) -> 
         (n, true, true) => parts.len().checked_sub(n).map_or(b"_".to_vec(), |at| parts[..=at].join(&b'.')),
     };
     // `%2.1` is a letter of a part.
-    if text.get(used) == Some(&b'.') {
-        if let Some(letter) = text.get(used + 1).filter(|b| b.is_ascii_digit() && **b != b'0') {
-            out.push(piece.get(usize::from(letter - b'1')).copied().unwrap_or(b'_'));
-            return Some(used + 2);
-        }
+    if text.get(used) == Some(&b'.')
+        && let Some(letter) = text.get(used + 1).filter(|b| b.is_ascii_digit() && **b != b'0')
+    {
+        out.push(piece.get(usize::from(letter - b'1')).copied().unwrap_or(b'_'));
+        return Some(used + 2);
     }
     out.extend_from_slice(&piece);
     Some(used)

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod allowed;
 mod apply;
 mod build;
 mod conditions;
@@ -12,12 +13,15 @@ mod dir_config;
 mod directives;
 mod evaluate;
 mod expr;
+mod extension;
+mod facts;
 mod glob;
 mod htaccess;
 mod include;
 mod lines;
 mod macros;
 mod mapping;
+mod messages;
 mod modules;
 mod override_args;
 mod pattern;

@@ -86,7 +86,12 @@ pub(super) struct Registry {
     by_name: HashIndex<u16>,
     /// Identifiers that the table does not know: their directives cannot be told from misspellings.
     strangers: Vec<Box<[u8]>>,
+    /// A `LoadModule` line was read.
+    has_loaded: bool,
 }
+
+/// Of these modules a server has one at most, so that they are no part of what counts as compiled in.
+const OTHERS: [&str; 5] = ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "cgid_module"];
 
 impl Registry {
     /// The modules that are compiled in, and none other.
@@ -96,6 +101,7 @@ impl Registry {
             directives: Vec::with_capacity(800),
             by_name: HashIndex::with_capacity_and_hasher(512, BuildHasherDefault::default()),
             strangers: Vec::new(),
+            has_loaded: false,
         };
         for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
             new.table_line(line);
@@ -105,6 +111,22 @@ impl Registry {
             new.index(at);
         }
         new
+    }
+
+    /// Every stock module, as if compiled in.
+    pub fn stock() -> Self {
+        let mut new = Self::new();
+        for at in 0..new.modules.len() {
+            if !new.modules[at].loaded && !OTHERS.contains(&new.modules[at].identifier) {
+                new.index(at);
+            }
+        }
+        new
+    }
+
+    /// Whether a `LoadModule` line was read.
+    pub fn has_loaded(&self) -> bool {
+        self.has_loaded
     }
 
     fn table_line(&mut self, line: &'static str) {
@@ -133,6 +155,7 @@ impl Registry {
 
     /// `LoadModule`. False: not in the table.
     pub fn load(&mut self, identifier: &[u8]) -> Result<bool> {
+        self.has_loaded = true;
         if let Some(at) = self.modules.iter().position(|module| module.identifier.as_bytes() == identifier) {
             if !self.modules[at].loaded {
                 self.index(at);

@@ -62,8 +62,7 @@ fn allowed_options(list: &[u8]) -> Result<u16, String> {
 
 /// `Options`; `allowed`: what `AllowOverride Options=` leaves.
 pub(super) fn options(words: &[Box<[u8]>], core: &mut Core, allowed: Option<u16>) -> Result<(), String> {
-    let relative = |word: &&Box<[u8]>| matches!(word.first(), Some(b'+' | b'-'));
-    let signs = words.iter().filter(relative).count();
+    let signs = words.iter().filter(|word| matches!(word.first(), Some(b'+' | b'-'))).count();
     if signs != 0 && signs != words.len() {
         return Err("Either all Options must start with + or -, or no Option may.".into());
     }

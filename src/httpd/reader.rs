@@ -1,11 +1,13 @@
 //! The first pass: files, macros and `If` containers become one tree (facts ).
 
 use super::Options;
+pub(super) use super::allowed::Allowed;
 use super::conditions::Verdict;
 use super::defines::{Defines, Expanded};
 use super::directives::Act;
 use super::lines::Lines;
 use super::macros::{Macro, Macros};
+pub(super) use super::messages::{lossy, not_allowed, push};
 use super::modules::{Registry, place};
 use super::tree::{NONE, Node, Source, Tree, UNKNOWN};
 use super::words::next_word;
@@ -20,24 +22,6 @@ use std::sync::Arc;
 const MAX_DEPTH: usize = 128;
 /// Lines read in all, repeated ones included: macros can double at every step.
 const MAX_LINES: u64 = 20_000_000;
-/// Diagnostics that are kept.
-const MAX_DIAGNOSTICS: usize = 10_000;
-
-/// What `.htaccess` may hold; none: a server's own files.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Allowed<'a> {
-    pub bits: u16,
-    pub list: Option<&'a [Box<[u8]>]>,
-    pub nonfatal_override: bool,
-    pub nonfatal_unknown: bool,
-}
-
-impl Allowed<'_> {
-    pub fn has(&self, place: u16, name: &str) -> bool {
-        self.bits & place != 0
-            || self.list.is_some_and(|list| list.iter().any(|n| n.eq_ignore_ascii_case(name.as_bytes())))
-    }
-}
 
 /// What is open in one text.
 enum Open {
@@ -87,12 +71,12 @@ enum Step {
 }
 
 impl<'f> Reader<'f> {
-    pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options) -> Self {
+    pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options, registry: Registry) -> Self {
         Self::again(
             files,
             root,
             options.version,
-            Arc::new(Registry::new()),
+            Arc::new(registry),
             Arc::new(Defines::new(options)),
             Arc::default(),
         )
@@ -221,11 +205,11 @@ impl<'f> Reader<'f> {
         if line.is_empty() || line[0] == b'#' {
             return Ok(Step::Next);
         }
-        if let Some(Open::Block(close)) = frame.open.last() {
-            if line.eq_ignore_ascii_case(close) {
-                frame.open.pop();
-                return Ok(Step::Next);
-            }
+        if let Some(Open::Block(close)) = frame.open.last()
+            && line.eq_ignore_ascii_case(close)
+        {
+            frame.open.pop();
+            return Ok(Step::Next);
         }
         let line = self.expand(frame, line)?;
         let (name, args) = next_word(&line);
@@ -270,7 +254,7 @@ impl<'f> Reader<'f> {
         let node = Node::new(number, frame.source, frame.lines.number, frame.section());
         let at =
             self.tree.push(name, args, node).map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
-        if name[0] == b'<' {
+        if name.first() == Some(&b'<') {
             frame.open.push(Open::Section(at));
         } else {
             self.tree.nodes[at as usize].end = at + 1;
@@ -373,12 +357,12 @@ impl<'f> Reader<'f> {
 
     fn macro_line(&mut self, frame: &mut Frame, line: &[u8]) -> Result<()> {
         let Some(body) = frame.body.as_mut() else { return Ok(()) };
-        if body.take(line, frame.lines.number).map_err(|text| self.refused(frame, text))? {
-            if let Some(body) = frame.body.take() {
-                Arc::make_mut(&mut self.macros).insert(body, |text, origin| {
-                    push(&mut self.diagnostics, Severity::Warning, "macro", origin, text);
-                });
-            }
+        if body.take(line, frame.lines.number).map_err(|text| self.refused(frame, text))?
+            && let Some(body) = frame.body.take()
+        {
+            Arc::make_mut(&mut self.macros).insert(body, |text, origin| {
+                push(&mut self.diagnostics, Severity::Warning, "macro", origin, text);
+            });
         }
         Ok(())
     }
@@ -504,29 +488,4 @@ fn opened<'a>(name: &'a [u8], args: &'a [u8]) -> (&'a [u8], &'a [u8]) {
 
 fn closing(name: &str) -> Box<[u8]> {
     format!("</{}>", &name[1..]).into_bytes().into()
-}
-
-pub(super) fn lossy(text: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(text)
-}
-
-/// What is said of a directive that may not stand where it does.
-pub(super) fn not_allowed(name: &str, parent: Option<&[u8]>) -> String {
-    match parent {
-        Some(parent) => format!("{name} not allowed in {}> context", lossy(parent)),
-        None => format!("{name} not allowed here"),
-    }
-}
-
-/// Adds a diagnostic, as long as there is room.
-pub(super) fn push(
-    to: &mut Vec<Diagnostic>,
-    severity: Severity,
-    code: &'static str,
-    origin: crate::origin::Origin,
-    message: String,
-) {
-    if to.len() < MAX_DIAGNOSTICS {
-        to.push(Diagnostic { severity, code, origin, message });
-    }
 }

@@ -88,10 +88,10 @@ type Host = Option<(Vec<u8>, Option<u16>)>;
 
 fn host_of(text: &[u8], target: &Target<'_>) -> Result<Host, (u16, &'static str)> {
     const BAD: (u16, &str) = (400, "the Host header is not a host name");
-    if text.first() != Some(&b'/') {
-        if let Ok(uri::Target { host: Some(host), .. }) = uri::parse(text, true, uri::Slashes::Keep) {
-            return uri::host(&host).map(Some).ok_or(BAD);
-        }
+    if text.first() != Some(&b'/')
+        && let Ok(uri::Target { host: Some(host), .. }) = uri::parse(text, true, uri::Slashes::Keep)
+    {
+        return uri::host(&host).map(Some).ok_or(BAD);
     }
     let header = target.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"host")).map(|(_, value)| *value);
     match target.server_name.or(header) {

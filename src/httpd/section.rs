@@ -93,6 +93,12 @@ pub(super) mod options {
     pub const ALL: u16 = INDEXES | INCLUDES | FOLLOW | EXEC | INCLUDES_NO_EXEC;
 }
 
+/// A text of the configuration.
+type Text = Box<[u8]>;
+
+/// Extension and what it means; none: the meaning is taken away.
+pub(super) type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
+
 /// Something that was set, and where.
 pub(super) type Placed<T> = (T, Origin);
 
@@ -130,18 +136,18 @@ pub(super) struct Core {
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,
     pub set_handler: Option<Option<Box<[u8]>>>,
-    /// Extension, handler; none: taken away.
-    pub handlers: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
-    pub types: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    pub handlers: ByExtension,
+    pub types: ByExtension,
     pub force_type: Option<Option<Box<[u8]>>>,
     pub error_pages: Vec<(u16, Placed<ErrorPage>)>,
-    pub actions: Vec<(Box<[u8]>, Box<[u8]>, bool)>,
+    /// Handler or type, script, and whether the file need not exist.
+    pub actions: Vec<(Text, Text, bool)>,
     pub requires: Option<Requirement>,
     pub auth_merging: Option<AuthMerging>,
     pub legacy: Option<LegacyAccess>,
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
-    pub env: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub env: Vec<(Text, Text)>,
     /// Where something stands that this crate cannot answer for.
     pub doubts: Vec<Placed<&'static str>>,
 }

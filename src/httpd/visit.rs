@@ -1,6 +1,7 @@
 //! One pass over a URI: mapping, sections, access, and who answers (facts ).
 
-use super::evaluate::{Facts, Truth};
+use super::evaluate::Truth;
+use super::extension::by_extension;
 use super::mapping::{self, Mapped};
 use super::request::Asked;
 use super::resolve::{self, Engine};
@@ -8,7 +9,6 @@ use super::rewrite::Rewritten;
 use super::section::{AuthMerging, Core, ErrorPage, options};
 use super::walk::{self, Denied, Found, Walked};
 use super::{Layer, Run, uri};
-use crate::files::Files;
 
 /// Subrequests inside subrequests.
 const MAX_DEPTH: u32 = 10;
@@ -24,12 +24,12 @@ pub(super) struct Visit<'c, 't> {
     pub path_info: Vec<u8>,
     /// The file that the caller knows.
     pub given: Option<Vec<u8>>,
-    method: Option<&'static [u8]>,
+    pub method: Option<&'static [u8]>,
     /// What an error page is shown for.
-    failed: bool,
+    pub failed: bool,
     /// The part of the URI that an alias stands for.
-    prefix: Vec<u8>,
-    depth: u32,
+    pub prefix: Vec<u8>,
+    pub depth: u32,
     /// Per-directory rewriting is over (`[END]`).
     ended: bool,
     handler: Option<Box<[u8]>>,
@@ -125,19 +125,18 @@ impl<'c, 't> Visit<'c, 't> {
         }
         let filename = std::mem::take(&mut self.filename);
         let walked = walk::directories(&self.engine, server, &filename, known, before, notes);
-        let mut bare = match walked {
+        let mut walked = match walked {
             Ok(walked) => walked,
             Err(denied) => return self.denied(denied),
         };
-        let mut walked = bare.clone();
+        // What a later request in the same directory may reuse; nothing comes later where the file is known.
+        let mut bare = if known { None } else { Some(walked.clone()) };
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         walk::files(&mut walked, notes);
         walked.sections.extend(walk::locations(&self.engine, server, &self.uri, notes));
         walk::conditions(&mut walked, before, self, notes);
+        let Some(mut bare) = bare.take() else { return Outcome::Run { run: self.made(&walked), walked } };
         bare.conditions.clone_from(&walked.conditions);
-        if known {
-            return Outcome::Run { run: self.made(&walked), walked: bare };
-        }
         if let Some(answer) = self.refused(&walked, &bare, notes) {
             return answer;
         }
@@ -428,10 +427,11 @@ impl<'c, 't> Visit<'c, 't> {
 
     fn file(&self, walked: Walked<'c>, bare: Walked<'c>, found: Found) -> Outcome<'c, 't> {
         let mut notes = Vec::new();
-        if found == Found::Missing && self.set_handler(&walked).is_none() {
-            if let Some(outcome) = self.fallback(&walked, &bare, &mut notes) {
-                return outcome;
-            }
+        if found == Found::Missing
+            && self.set_handler(&walked).is_none()
+            && let Some(outcome) = self.fallback(&walked, &bare, &mut notes)
+        {
+            return outcome;
         }
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let handler = self.handler(&walked);
@@ -447,10 +447,10 @@ impl<'c, 't> Visit<'c, 't> {
                 }
             }
         }
-        if handler.as_deref().is_none_or(|handler| handler == b"default-handler") {
-            if let Some((status, because)) = self.method_answer() {
-                return self.answer(status, because.into(), &walked, bare);
-            }
+        if handler.as_deref().is_none_or(|handler| handler == b"default-handler")
+            && let Some((status, because)) = self.method_answer()
+        {
+            return self.answer(status, because.into(), &walked, bare);
         }
         if found == Found::Missing {
             return self.answer(
@@ -484,92 +484,5 @@ fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Ve
     match &section.matcher {
         Matcher::Literal(path) if section.layer == Layer::Directory => Some(path.to_vec()),
         _ => Some(filename[..=memchr::memrchr(b'/', filename)?].to_vec()),
-    }
-}
-
-type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
-
-/// The last extension of a file name that has a meaning.
-fn by_extension<'a, I: Iterator<Item = &'a ByExtension>>(
-    filename: &[u8],
-    inner_first: impl Fn() -> I,
-) -> Option<&'a [u8]> {
-    let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
-    extensions.reverse();
-    extensions.iter().find_map(|extension| {
-        // In one container an addition beats a removal, which only takes away what is inherited.
-        let found = inner_first().find_map(|list| {
-            let own = || list.iter().rev().filter(|(own, _)| **own == **extension);
-            own().find(|(_, value)| value.is_some()).or_else(|| own().next())
-        });
-        found?.1.as_deref()
-    })
-}
-
-impl Facts for Visit<'_, '_> {
-    fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let asked = self.asked;
-        let header = |name: &[u8]| Some(asked.header(name).unwrap_or_default().to_vec());
-        let engine = &self.engine;
-        let text: Vec<u8> = match name {
-            b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
-            b"REQUEST_SCHEME" => asked.scheme.to_vec(),
-            b"REQUEST_URI" | b"DOCUMENT_URI" => self.uri.clone(),
-            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.filename.is_empty() => self.uri.clone(),
-            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
-            b"PATH_INFO" => self.path_info.clone(),
-            b"QUERY_STRING" => self.query.clone().unwrap_or_default(),
-            b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
-                asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
-            }
-            b"CONTEXT_PREFIX" => self.prefix.clone(),
-            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
-            b"SERVER_NAME" => {
-                let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
-                asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
-            }
-            b"SERVER_PORT" => asked.shown_port(engine, self.depth > 0).to_string().into_bytes(),
-            b"REQUEST_STATUS" if !self.failed => b"200".to_vec(),
-            b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
-            b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
-            b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
-            b"SERVER_ADDR" => asked.address?.to_vec(),
-            b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
-            b"HTTPS" => b"off".to_vec(),
-            b"IS_SUBREQ" => {
-                if self.depth > 0 {
-                    b"true".to_vec()
-                } else {
-                    b"false".to_vec()
-                }
-            }
-            b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
-            b"HTTP_ACCEPT" => return header(b"Accept"),
-            b"HTTP_COOKIE" => return header(b"Cookie"),
-            b"HTTP_FORWARDED" => return header(b"Forwarded"),
-            b"HTTP_PROXY_CONNECTION" => return header(b"Proxy-Connection"),
-            b"HTTP_REFERER" => return header(b"Referer"),
-            b"HTTP_USER_AGENT" => return header(b"User-Agent"),
-            b"CONTENT_TYPE" => return header(b"Content-Type"),
-            _ => return None,
-        };
-        Some(text)
-    }
-
-    fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
-        Some(self.asked.header(name).unwrap_or_default().to_vec())
-    }
-
-    fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if self.engine.data.env_doubt {
-            return None;
-        }
-        let found = self.engine.data.env.iter().find(|(own, _)| own == name);
-        Some(found.map(|(_, value)| value.clone()).unwrap_or_default())
-    }
-
-    fn files(&self) -> &dyn Files {
-        self.engine.files
     }
 }

@@ -3,13 +3,23 @@
 use super::tree::Key;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+/// The slots of all lists of a tree, each list's side by side: the keys that are written next are mostly those of the
+/// list that was written last, and its slots are then at hand.
 #[derive(Debug)]
 pub(super) struct Index {
     /// The high half of a hash and a node number plus one; 0: free.
     slots: Vec<u64>,
-    used: usize,
     /// Differs from tree to tree, so that nobody can write a text whose keys all meet in one slot.
     seed: u64,
+}
+
+/// Where the slots of one list are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Region {
+    start: usize,
+    /// A power of two, or 0 while the list is empty.
+    size: usize,
+    used: usize,
 }
 
 const FOLD: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -42,13 +52,12 @@ fn two_words(bytes: &[u8]) -> (u64, u64) {
 
 impl Index {
     pub(super) fn with_capacity(keys: usize) -> Self {
-        let slots = (keys * 2).next_power_of_two().max(16);
-        Self { slots: vec![0; slots], used: 0, seed: RandomState::new().build_hasher().finish() | 1 }
+        Self { slots: Vec::with_capacity(keys * 2), seed: RandomState::new().build_hasher().finish() | 1 }
     }
 
     #[inline]
-    pub(super) fn hash(&self, list: u32, key: Key<'_>) -> u64 {
-        let start = mix(self.seed ^ u64::from(list), FOLD);
+    pub(super) fn hash(&self, key: Key<'_>) -> u64 {
+        let start = self.seed.rotate_left(32);
         match key {
             Key::Int(int) => mix(start ^ int as u64, self.seed ^ FOLD.rotate_left(17)),
             Key::Text(text) => {
@@ -65,11 +74,12 @@ impl Index {
     }
 
     #[inline]
-    pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let mask = self.slots.len() - 1;
+    pub(super) fn find(&self, region: Region, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let slots = &self.slots[region.start..region.start + region.size];
+        let mask = slots.len().wrapping_sub(1);
         let mut at = (hash >> 32) as usize & mask;
         loop {
-            let slot = self.slots[at];
+            let slot = *slots.get(at)?;
             if slot == 0 {
                 return None;
             }
@@ -82,29 +92,35 @@ impl Index {
 
     /// Adds a node that is not there yet.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u64, node: u32) {
-        if self.used * 2 >= self.slots.len() {
-            self.grow();
+    pub(super) fn insert(&mut self, region: &mut Region, hash: u64, node: u32) {
+        if region.used * 4 >= region.size * 3 {
+            self.grow(region);
         }
-        self.used += 1;
-        self.fill(hash >> 32 << 32 | u64::from(node + 1));
+        region.used += 1;
+        self.fill(*region, hash >> 32 << 32 | u64::from(node + 1));
     }
 
-    fn fill(&mut self, slot: u64) {
-        let mask = self.slots.len() - 1;
+    fn fill(&mut self, region: Region, slot: u64) {
+        let slots = &mut self.slots[region.start..region.start + region.size];
+        let mask = slots.len() - 1;
         let mut at = (slot >> 32) as usize & mask;
-        while self.slots[at] != 0 {
+        while slots[at] != 0 {
             at = (at + 1) & mask;
         }
-        self.slots[at] = slot;
+        slots[at] = slot;
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        let size = self.slots.len() * 4;
-        for slot in std::mem::replace(&mut self.slots, vec![0; size]) {
+    /// Moves a list to slots of four times the number, behind all others. What is left behind is at most a third of
+    /// what is in use.
+    fn grow(&mut self, region: &mut Region) {
+        let old = *region;
+        region.start = self.slots.len();
+        region.size = if old.size == 0 { 8 } else { old.size * 4 };
+        self.slots.resize(region.start + region.size, 0);
+        for at in old.start..old.start + old.size {
+            let slot = self.slots[at];
             if slot != 0 {
-                self.fill(slot);
+                self.fill(*region, slot);
             }
         }
     }

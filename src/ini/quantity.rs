@@ -20,7 +20,7 @@ pub fn quantity(text: &[u8], version: PhpVersion) -> Quantity {
     if version < PhpVersion::V8_2 {
         return Quantity { value: silent(text), warning: None };
     }
-    let (value, warning) = match read(text) {
+    let (value, warning) = match read(text, version) {
         Ok(value) => (value, None),
         Err((value, warning)) => (value, Some(warning)),
     };
@@ -51,7 +51,7 @@ fn factor(byte: u8) -> Option<i64> {
 }
 
 /// The value, or the value and what is wrong.
-fn read(text: &[u8]) -> Result<i64, (i64, Vec<u8>)> {
+fn read(text: &[u8], version: PhpVersion) -> Result<i64, (i64, Vec<u8>)> {
     let shown = escaped(text);
     let none = |reason: &str| Err((0, warning(&format!("quantity \"{shown}\": {reason}, interpreting as \"0\""))));
     let Some(start) = text.iter().position(|byte| !is_space(*byte)) else { return Ok(0) };
@@ -73,7 +73,7 @@ fn read(text: &[u8]) -> Result<i64, (i64, Vec<u8>)> {
         if !matches!(base, 8 | 10) {
             at += 2;
             let rest = &text[at..end];
-            if bare_prefix(rest) {
+            if bare_prefix(rest, base, version) {
                 if is_zero(rest) {
                     return Ok(0);
                 }
@@ -121,10 +121,12 @@ fn multiplied(text: &[u8], end: usize, at: usize, value: i64, overflow: bool) ->
 }
 
 /// Whether behind a prefix comes what C's `strtoul` would step over: white space, a sign, another prefix.
-fn bare_prefix(rest: &[u8]) -> bool {
+fn bare_prefix(rest: &[u8], base: i32, version: PhpVersion) -> bool {
     match rest {
         [] | [b'+' | b'-', ..] => true,
-        [b'0', b'x' | b'X' | b'o' | b'O' | b'b' | b'B', ..] => true,
+        [b'0', b'x' | b'X' | b'o' | b'O', ..] => true,
+        // In base 16, this `b` is a digit; 8.2 overlooks that.
+        [b'0', b'b' | b'B', ..] => base != 16 || version < PhpVersion::V8_3,
         [first, ..] => is_space(*first),
     }
 }

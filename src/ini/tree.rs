@@ -1,7 +1,7 @@
 //! What `parse_ini_string` and `parse_ini_file` return: ordered arrays with integer and text keys (I-034, I-040 to
 //! I-044). All texts lie in one arena and all keys in one index, so a key costs no allocation of its own.
 
-use super::index::Index;
+use super::index::{Index, Region};
 use super::{Event, Options, SyntaxError, Value, scan};
 use crate::version::PhpVersion;
 use std::ops::ControlFlow;
@@ -40,34 +40,27 @@ pub struct Entries<'t> {
     next: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Text {
-    start: usize,
-    len: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum StoredKey {
-    Int(i64),
-    Text(Text),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stored {
-    Text(Text),
-    Bool(bool),
-    Null,
-    Int(i64),
-    Float(f64),
-    List(u32),
-}
-
+/// An entry. Keys and values are eight bytes each, of the kind that stands beside them: new pages cost more than
+/// anything else here, so a node is small.
 #[derive(Debug)]
 struct Node {
-    list: u32,
+    key: u64,
+    value: u64,
     next: u32,
-    key: StoredKey,
-    value: Stored,
+    key_kind: Kind,
+    value_kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Where in the arena it begins (high half), and its length.
+    Text,
+    Bool,
+    Null,
+    Int,
+    Float,
+    /// A list's number.
+    List,
 }
 
 #[derive(Debug)]
@@ -78,6 +71,7 @@ struct List {
     free: Option<i64>,
     /// Whether `free` still is where a list begins to count.
     fresh: bool,
+    region: Region,
 }
 
 const NONE: u32 = u32::MAX;
@@ -85,44 +79,52 @@ const ROOT: u32 = 0;
 
 /// Parses a text. With `sections`, each section is a list under its name, else headers are ignored.
 ///
-/// Errors: PHP's message; PHP keeps nothing of such a text (I-090).
+/// Errors: PHP's message; PHP keeps nothing of such a text (I-090). A text of which more than 4 GiB would have to be
+/// kept is refused with PHP's `memory exhausted`.
 pub fn parse(text: &[u8], options: &Options<'_>, sections: bool) -> Result<Tree, SyntaxError> {
     let mut tree = Tree::with_capacity(text.len());
     let version = options.version;
     let mut current = ROOT;
-    scan(text, options, &mut |event, _| {
+    let mut full = None;
+    scan(text, options, &mut |event, line| {
         match event {
             Event::Section { name } if sections => {
                 let key = symbol(name);
                 let list = tree.new_list();
                 let node = tree.place(ROOT, key);
-                tree.nodes[node as usize].value = Stored::List(list);
+                tree.set(node, Kind::List, list.into());
                 current = list;
             }
             Event::Section { .. } | Event::Bare { .. } => {}
             Event::Entry { key, value } => {
                 let node = tree.place(current, symbol(key));
-                let value = tree.store(value);
-                tree.nodes[node as usize].value = value;
+                tree.store(node, value);
             }
             Event::ArrayEntry { key, offset, value } => {
                 let list = tree.sub_list(current, array_key(key, version));
                 tree.put(list, offset, value, version);
             }
         }
+        if u32::try_from(tree.arena.len()).is_err() {
+            full = Some(line);
+            return ControlFlow::Break(());
+        }
         ControlFlow::Continue(())
     })?;
-    Ok(tree)
+    match full {
+        Some(line) => Err(SyntaxError { message: "memory exhausted".to_string(), line }),
+        None => Ok(tree),
+    }
 }
 
 impl Tree {
     fn with_capacity(bytes: usize) -> Self {
-        let root = List { first: NONE, last: NONE, free: Some(0), fresh: true };
+        let root = List { first: NONE, last: NONE, free: Some(0), fresh: true, region: Region::default() };
         Self {
             arena: Vec::with_capacity(bytes / 2),
-            nodes: Vec::with_capacity(bytes / 80),
+            nodes: Vec::with_capacity(bytes / 64),
             lists: vec![root],
-            index: Index::with_capacity(bytes / 80),
+            index: Index::with_capacity(bytes / 64),
         }
     }
 
@@ -137,68 +139,82 @@ impl Tree {
         Some(self.item(node))
     }
 
+    fn text(&self, packed: u64) -> &[u8] {
+        let start = (packed >> 32) as usize;
+        &self.arena[start..start + packed as u32 as usize]
+    }
+
     fn item(&self, node: u32) -> Item<'_> {
-        let text = |text: Text| &self.arena[text.start..text.start + text.len];
-        Item::Value(match self.nodes[node as usize].value {
-            Stored::Text(span) => Value::Text(text(span)),
-            Stored::Bool(value) => Value::Bool(value),
-            Stored::Null => Value::Null,
-            Stored::Int(value) => Value::Int(value),
-            Stored::Float(value) => Value::Float(value),
-            Stored::List(list) => {
-                return Item::List(Entries { tree: self, next: self.lists[list as usize].first });
+        let node = &self.nodes[node as usize];
+        Item::Value(match node.value_kind {
+            Kind::Text => Value::Text(self.text(node.value)),
+            Kind::Bool => Value::Bool(node.value != 0),
+            Kind::Null => Value::Null,
+            Kind::Int => Value::Int(node.value as i64),
+            Kind::Float => Value::Float(f64::from_bits(node.value)),
+            Kind::List => {
+                return Item::List(Entries { tree: self, next: self.lists[node.value as usize].first });
             }
         })
     }
 
+    #[inline]
     fn key(&self, node: u32) -> Key<'_> {
-        match self.nodes[node as usize].key {
-            StoredKey::Int(int) => Key::Int(int),
-            StoredKey::Text(text) => Key::Text(&self.arena[text.start..text.start + text.len]),
+        let node = &self.nodes[node as usize];
+        match node.key_kind {
+            Kind::Int => Key::Int(node.key as i64),
+            _ => Key::Text(self.text(node.key)),
         }
     }
 
     fn find(&self, list: u32, key: Key<'_>) -> Option<u32> {
-        let hash = self.index.hash(list, key);
-        self.index.find(hash, |node| self.nodes[node as usize].list == list && self.key(node) == key)
+        self.index.find(self.lists[list as usize].region, self.index.hash(key), |node| self.key(node) == key)
     }
 
     fn new_list(&mut self) -> u32 {
-        self.lists.push(List { first: NONE, last: NONE, free: Some(0), fresh: true });
+        self.lists.push(List { first: NONE, last: NONE, free: Some(0), fresh: true, region: Region::default() });
         self.lists.len() as u32 - 1
     }
 
-    fn save(&mut self, text: &[u8]) -> Text {
-        let start = self.arena.len();
+    fn save(&mut self, text: &[u8]) -> u64 {
+        let start = self.arena.len() as u64;
         self.arena.extend_from_slice(text);
-        Text { start, len: text.len() }
+        // Lengths of 4 GiB and more do not matter: the text is refused as soon as the arena holds that much.
+        start << 32 | u64::from(text.len() as u32)
     }
 
-    fn store(&mut self, value: Value<'_>) -> Stored {
-        match value {
-            Value::Text(text) => Stored::Text(self.save(text)),
-            Value::Bool(value) => Stored::Bool(value),
-            Value::Null => Stored::Null,
-            Value::Int(value) => Stored::Int(value),
-            Value::Float(value) => Stored::Float(value),
-        }
+    fn set(&mut self, node: u32, kind: Kind, value: u64) {
+        let node = &mut self.nodes[node as usize];
+        node.value_kind = kind;
+        node.value = value;
+    }
+
+    fn store(&mut self, node: u32, value: Value<'_>) {
+        let (kind, value) = match value {
+            Value::Text(text) => (Kind::Text, self.save(text)),
+            Value::Bool(value) => (Kind::Bool, value.into()),
+            Value::Null => (Kind::Null, 0),
+            Value::Int(value) => (Kind::Int, value as u64),
+            Value::Float(value) => (Kind::Float, value.to_bits()),
+        };
+        self.set(node, kind, value);
     }
 
     /// The node of a key, made at the end of the list if there is none.
     fn place(&mut self, list: u32, key: Key<'_>) -> u32 {
-        let hash = self.index.hash(list, key);
-        let found = self.index.find(hash, |node| self.nodes[node as usize].list == list && self.key(node) == key);
+        let hash = self.index.hash(key);
+        let found = self.index.find(self.lists[list as usize].region, hash, |node| self.key(node) == key);
         if let Some(node) = found {
             return node;
         }
-        let key = match key {
-            Key::Int(int) => StoredKey::Int(int),
-            Key::Text(text) => StoredKey::Text(self.save(text)),
+        let (key_kind, key) = match key {
+            Key::Int(int) => (Kind::Int, int as u64),
+            Key::Text(text) => (Kind::Text, self.save(text)),
         };
         let node = self.nodes.len() as u32;
-        self.nodes.push(Node { list, next: NONE, key, value: Stored::Null });
-        self.index.insert(hash, node);
+        self.nodes.push(Node { key, value: 0, next: NONE, key_kind, value_kind: Kind::Null });
         let list = &mut self.lists[list as usize];
+        self.index.insert(&mut list.region, hash, node);
         match list.last {
             NONE => list.first = node,
             last => self.nodes[last as usize].next = node,
@@ -210,11 +226,12 @@ impl Tree {
     /// The list under a key; it takes the place of a value that was there.
     fn sub_list(&mut self, list: u32, key: Key<'_>) -> u32 {
         let node = self.place(list, key);
-        if let Stored::List(found) = self.nodes[node as usize].value {
-            return found;
+        let found = &self.nodes[node as usize];
+        if found.value_kind == Kind::List {
+            return found.value as u32;
         }
         let new = self.new_list();
-        self.nodes[node as usize].value = Stored::List(new);
+        self.set(node, Kind::List, new.into());
         new
     }
 
@@ -239,8 +256,7 @@ impl Tree {
             }
         }
         let node = self.place(list, key);
-        let value = self.store(value);
-        self.nodes[node as usize].value = value;
+        self.store(node, value);
     }
 }
 

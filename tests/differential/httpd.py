@@ -263,7 +263,7 @@ def record(layouts, port, out):
     """Asks the real server; one line per layout."""
     work = tempfile.mkdtemp(prefix='httpd-layouts-')
     os.environ['CONF_PORT'] = str(port)
-    os.environ['CASES_BASE'] = f'/tmp/outlive/d{os.getpid()}'
+    os.environ['CASES_BASE'] = os.path.join(tempfile.gettempdir(), 'outlive', f'd{os.getpid()}')
     sys.path.insert(0, os.path.join(ROOT, 'tests', 'conformance', 'httpd'))
     import harness
     os.makedirs(harness.RUN, exist_ok=True)

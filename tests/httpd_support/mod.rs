@@ -15,6 +15,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/httpd").join(name)
 }
 
+#[allow(dead_code)] // one of the two tests that share this file
 pub fn layouts(name: &str) -> Vec<Value> {
     let text = fs::read_to_string(data(name)).unwrap_or_default();
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).expect("JSON")).collect()
