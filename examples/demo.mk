@@ -22,7 +22,7 @@ demo-build:
 
 .PHONY: demo
 demo:
-	@test -e $(RELEASE)/demo/story || echo 'Building the library, SQLite and the example: about two minutes, once.'
+	@test -e $(RELEASE)/demo/story || echo 'Building the library, SQLite and the example: some minutes, once.'
 	@$(MAKE) --no-print-directory demo-build
 ifeq ($(SERVE),1)
 	@mkdir -p $(DEMO)/data
