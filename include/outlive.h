@@ -685,7 +685,8 @@ typedef struct outlive_target {
      */
     const char *method;
     /**
-     * The request target as it came: path and query, still encoded; NULL: "/".
+     * The request target as it came: path and query, still encoded; NULL, and filename NULL too: what holds for the whole
+     * server.
      */
     const char *uri;
     /**
@@ -924,11 +925,13 @@ typedef struct outlive_request_options {
      */
     int socket;
     /**
-     * Not 0: begins in the input stage; outlive_request_run ends that.
+     * Not 0: begins in the input stage; outlive_request_run ends that. A host that gives up on half-read input calls
+     * outlive_request_exit with OUTLIVE_ENDING_ABORTED, since a client that has gone may be ignored.
      */
     int reading_input;
     /**
-     * Where output goes; NULL: nowhere, and it never fails.
+     * Where the response's body goes; NULL: nowhere, and it never fails. A HEAD's body never gets there, and buffering may
+     * hold it back to the end: a host sends its status line and headers itself, before the first body byte.
      */
     outlive_write_function write;
     /**
@@ -940,7 +943,8 @@ typedef struct outlive_request_options {
      */
     outlive_notice_function on_stop;
     /**
-     * The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL.
+     * The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
+     * told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
      */
     outlive_notice_function on_forced;
     /**
@@ -975,6 +979,15 @@ struct outlive_str outlive_result_name(int code);
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
 struct outlive_str outlive_result_text(int code);
+
+/**
+ * The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
+ * no ending.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+struct outlive_str outlive_ending_name(int ending);
 
 /**
  * The library's version, "MAJOR.MINOR.PATCH", to be compared with OUTLIVE_VERSION of the header.
@@ -1241,7 +1254,8 @@ const struct outlive_settings *outlive_settings_ref(const struct outlive_setting
 void outlive_settings_free(const struct outlive_settings *settings);
 
 /**
- * A directive's value as text, as ini_get() gives it. *value lives as long as the settings.
+ * A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
+ * outlive_settings_explain. *value lives as long as the settings.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
@@ -1467,6 +1481,22 @@ int outlive_request_register_shutdown_function(struct outlive_request *request,
                                                outlive_shutdown_function function,
                                                void *userdata,
                                                outlive_destroy_function destroy);
+
+/**
+ * Changes what people see of the request: NUL-terminated, copied, cut to 96 bytes; NULL: nothing. For hosts that know more once
+ * the input has been read.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_set_label(struct outlive_request *request,
+                              const char *label);
+
+/**
+ * 1: the forced stage has come, which a hold does not show otherwise; 0: it has not.
+ *
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_is_forced(const struct outlive_request *request);
 
 /**
  * Begins a section in which no stop is delivered; nestable. Events still happen in it, and clocks go on; only the stop

@@ -2,6 +2,7 @@
 
 use super::text::outlive_str;
 use crate::error::{Code, Error};
+use crate::request::Ending;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
@@ -89,6 +90,26 @@ pub extern "C" fn outlive_result_name(code: c_int) -> outlive_str {
 #[unsafe(no_mangle)]
 pub extern "C" fn outlive_result_text(code: c_int) -> outlive_str {
     outlive_str::of_static(Code::from_number(code).map_or("not a result code of this version\0", Code::text_nul))
+}
+
+/// The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
+/// no ending.
+///
+/// The text is static.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub extern "C" fn outlive_ending_name(ending: c_int) -> outlive_str {
+    outlive_str::of_static(match Ending::from_number(ending) {
+        Some(Ending::Completed) => "completed\0",
+        Some(Ending::Finished) => "finished early\0",
+        Some(Ending::Aborted) => "aborted\0",
+        Some(Ending::TimeLimit) => "time limit\0",
+        Some(Ending::Forced) => "forced\0",
+        Some(Ending::Shutdown) => "shutdown\0",
+        Some(Ending::HostError) => "host error\0",
+        None if ending == 0 => "none\0",
+        None => "unknown\0",
+    })
 }
 
 /// The library's version, "MAJOR.MINOR.PATCH", to be compared with OUTLIVE_VERSION of the header.

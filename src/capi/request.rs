@@ -38,15 +38,18 @@ pub struct outlive_request_options {
     pub method: *const c_char,
     /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end.
     pub socket: c_int,
-    /// Not 0: begins in the input stage; outlive_request_run ends that.
+    /// Not 0: begins in the input stage; outlive_request_run ends that. A host that gives up on half-read input calls
+    /// outlive_request_exit with OUTLIVE_ENDING_ABORTED, since a client that has gone may be ignored.
     pub reading_input: c_int,
-    /// Where output goes; NULL: nowhere, and it never fails.
+    /// Where the response's body goes; NULL: nowhere, and it never fails. A HEAD's body never gets there, and buffering may
+    /// hold it back to the end: a host sends its status line and headers itself, before the first body byte.
     pub write: outlive_write_function,
     /// Pushes out what the host holds; NULL: nothing to push, and it never fails.
     pub flush: outlive_flush_function,
     /// A stop is due at the next safe point; may be NULL.
     pub on_stop: outlive_notice_function,
-    /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL.
+    /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
+    /// told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
     pub on_forced: outlive_notice_function,
     /// Handed to all four. Stays the host's.
     pub userdata: *mut c_void,
@@ -287,6 +290,25 @@ pub unsafe extern "C" fn outlive_request_register_shutdown_function(
             }
         })
     }
+}
+
+/// Changes what people see of the request: NUL-terminated, copied, cut to 96 bytes; NULL: nothing. For hosts that know more once
+/// the input has been read.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_set_label(request: *mut outlive_request, label: *const c_char) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.set_label(optional(label)))) }
+}
+
+/// 1: the forced stage has come, which a hold does not show otherwise; 0: it has not.
+///
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_is_forced(request: *const outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| handle.is_forced().map_or_else(Code::number, c_int::from)) }
 }
 
 /// Begins a section in which no stop is delivered; nestable. Events still happen in it, and clocks go on; only the stop

@@ -137,7 +137,8 @@ unsafe fn get<T>(
     })
 }
 
-/// A directive's value as text, as ini_get() gives it. *value lives as long as the settings.
+/// A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
+/// outlive_settings_explain. *value lives as long as the settings.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.

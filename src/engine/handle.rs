@@ -394,6 +394,18 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(Code::Ok)
     }
 
+    /// Changes what people see of the request.
+    pub fn set_label(&self, label: &[u8]) -> Answer {
+        let inside = self.enter()?;
+        inside.slot.set_label(label);
+        Ok(Code::Ok)
+    }
+
+    /// Whether the forced stage has come.
+    pub fn is_forced(&self) -> Result<bool, Code> {
+        Ok(self.enter()?.events.has(Events::FORCED))
+    }
+
     /// No stop is delivered from here …
     pub fn hold(&self) -> Answer {
         if self.enter()?.owned.machine.hold() { Ok(Code::Ok) } else { Err(Code::Full) }

@@ -159,9 +159,6 @@ impl<H: Host> Slot<H> {
         for (number, word) in self.label.iter().enumerate() {
             let start = (number * 8).min(label.len());
             let part = &label[start..label.len().min(start + 8)];
-            if part.is_empty() && word.load(Relaxed) == 0 {
-                break;
-            }
             word.store(pack(part), Relaxed);
         }
     }

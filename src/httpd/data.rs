@@ -52,7 +52,8 @@ impl Data {
     }
 
     fn with_stock_note(mut self) -> Self {
-        let message = "no LoadModule line was read: every stock module, mod_php included, is taken for compiled in".into();
+        let message =
+            "no LoadModule line was read: every stock module, mod_php included, is taken for compiled in".into();
         push(&mut self.diagnostics, Severity::Note, "stock-modules", Origin::default(), message);
         self
     }

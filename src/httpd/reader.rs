@@ -72,14 +72,7 @@ enum Step {
 
 impl<'f> Reader<'f> {
     pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options, registry: Registry) -> Self {
-        Self::again(
-            files,
-            root,
-            options.version,
-            Arc::new(registry),
-            Arc::new(Defines::new(options)),
-            Arc::default(),
-        )
+        Self::again(files, root, options.version, Arc::new(registry), Arc::new(Defines::new(options)), Arc::default())
     }
 
     /// A reader that knows what another one learnt.

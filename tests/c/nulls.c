@@ -39,6 +39,8 @@ static void handles(outlive_engine *engine, const outlive_settings *settings, ou
     EQUAL(outlive_request_ignore_user_abort(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_set_time_limit(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_register_shutdown_function(NULL, function, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_set_label(NULL, "x"), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_is_forced(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_hold(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_release(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_suspend(NULL), OUTLIVE_ERROR_ARGUMENT);
@@ -187,6 +189,9 @@ int main(void) {
     TEXT(outlive_result_name(OUTLIVE_ERROR_LOCKED), "OUTLIVE_ERROR_LOCKED");
     TEXT(outlive_result_name(12345), "OUTLIVE_UNKNOWN");
     CHECK(outlive_result_text(OUTLIVE_STOP).len > 5 && outlive_result_text(-12345).len > 5);
+    TEXT(outlive_ending_name(OUTLIVE_ENDING_TIME_LIMIT), "time limit");
+    TEXT(outlive_ending_name(OUTLIVE_ENDING_NONE), "none");
+    TEXT(outlive_ending_name(99), "unknown");
     CHECK(strcmp(outlive_version(), OUTLIVE_VERSION) == 0);
     EQUAL(OUTLIVE_VERSION_NUMBER, 100);
     outlive_engine_free(engine);

@@ -118,8 +118,10 @@ static void held_and_forced(void) {
     EQUAL(answer, OUTLIVE_OK);
     EQUAL(outlive_request_connection_status(request), OUTLIVE_CONNECTION_TIMEOUT);
     EQUAL(host.forced, 0);
+    EQUAL(outlive_request_is_forced(request), 0);
     work(request, 1000, 1, &answer); /* a hold stops no clock */
     EQUAL(host.forced, 1);
+    EQUAL(outlive_request_is_forced(request), 1);
     work(request, 1500, 1, &answer);
     EQUAL(host.forced, 1); /* once */
     EQUAL(outlive_request_release(request), OUTLIVE_STOP);
@@ -239,10 +241,12 @@ static void detached_caps(void) {
     outlive_settings_free(time);
 }
 
+static char labels[256];
 static int rows, gone_rows;
 static int count_rows(void *userdata, const outlive_request_row *row) {
     (void)userdata;
     rows++;
+    strncat(labels, row->label.ptr, sizeof labels - strlen(labels) - 1);
     gone_rows += row->gone >= 0;
     TEXT(row->method, "POST");
     CHECK(row->size == sizeof *row && row->age >= 0 && row->thread != 0);
@@ -256,10 +260,14 @@ static void live_table(void) {
     char text[8192], tiny[10];
     size_t needed = 0;
     outlive_request_client_gone(two);
+    EQUAL(outlive_request_set_label(one, "a label as long as it takes to show that what is too long is cut, between two whole characters: é"), OUTLIVE_OK);
+    EQUAL(outlive_request_set_label(two, "short"), OUTLIVE_OK);
     rows = gone_rows = 0;
     EQUAL(outlive_engine_requests(engine, count_rows, NULL), OUTLIVE_OK);
     EQUAL(rows, 2);
     EQUAL(gone_rows, 1);
+    EQUAL(strlen(labels), 96 + 5);
+    CHECK(strstr(labels, "short") != NULL);
     EQUAL(outlive_engine_metrics(engine, NULL, 0, &needed), OUTLIVE_OK);
     CHECK(needed > 100 && needed < sizeof text);
     EQUAL(outlive_engine_metrics(engine, tiny, sizeof tiny, &needed), OUTLIVE_ERROR_TOO_LARGE);

@@ -310,7 +310,7 @@ def main():
     if args.record_only:
         return 0
     env = dict(os.environ, OUTLIVE_HTTPD_LAYOUTS=out, OUTLIVE_HTTPD_DIFFERENT=args.keep or '')
-    return subprocess.run(['cargo', 'test', '--test', 'httpd_differential', '--', '--ignored', '--nocapture'], cwd=ROOT, env=env).returncode
+    return subprocess.run(['cargo', 'test', '-q', '--test', 'httpd_differential'], cwd=ROOT, env=env).returncode
 
 
 if __name__ == '__main__':

@@ -1,16 +1,17 @@
 //! Compares layouts that `tests/differential/httpd.py` has just asked a real server about.
 #![cfg(unix)]
 
+#[path = "../httpd_support/mod.rs"]
 mod httpd_support;
 
 use httpd_support::{Layout, compare, work_directory};
 use std::io::Write;
+use std::process::ExitCode;
 
 /// `OUTLIVE_HTTPD_LAYOUTS`: the layouts; `OUTLIVE_HTTPD_DIFFERENT`: where those that differ are appended.
-#[test]
-#[ignore = "needs layouts from tests/differential/httpd.py"]
-fn random_layouts_get_apaches_answers() {
-    let path = std::env::var("OUTLIVE_HTTPD_LAYOUTS").expect("OUTLIVE_HTTPD_LAYOUTS names a file of layouts");
+fn main() -> ExitCode {
+    // As a part of `cargo test` there is nothing to compare.
+    let Ok(path) = std::env::var("OUTLIVE_HTTPD_LAYOUTS") else { return ExitCode::SUCCESS };
     let keep = std::env::var("OUTLIVE_HTTPD_DIFFERENT").unwrap_or_default();
     let preamble = httpd_support::preamble();
     let text = std::fs::read_to_string(path).expect("layouts");
@@ -37,5 +38,5 @@ fn random_layouts_get_apaches_answers() {
         }
     }
     println!("{all} layouts, {requests} requests and {values} values compared; {different} layouts differ");
-    assert_eq!(different, 0);
+    if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
