@@ -71,6 +71,8 @@ struct Inside<'e, H: Host> {
     generation: u64,
     before: Events,
     events: Events,
+    /// The request is over: nobody reads what would be published.
+    is_over: bool,
 }
 
 impl<H: Host> Inside<'_, H> {
@@ -117,6 +119,9 @@ impl<H: Host> Inside<'_, H> {
 
 impl<H: Host> Drop for Inside<'_, H> {
     fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         let machine = &self.owned.machine;
         let after = match machine.is_stopped() {
             true => self.events.with(Events::STOPPED),
@@ -244,7 +249,8 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Ended);
         }
         let events = word.events();
-        let mut inside = Inside { slot: self.slot, owned, generation: word.generation(), before: events, events };
+        let mut inside =
+            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_over: false };
         inside.owned.machine.absorb(events);
         Ok(inside)
     }
@@ -501,9 +507,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let timer = owned.machine.begin_shutdown(shutdown_time, events);
         inside.apply(timer);
         if !inside.owned.functions.is_empty() {
-            drop(inside);
-            self.run_functions(&mut call)?;
-            inside = self.enter()?;
+            inside = self.run_functions(inside, &mut call)?;
         }
         inside.owned.machine.end_output(&mut Below(self.slot));
         let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
@@ -512,23 +516,34 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
-    fn run_functions(&self, call: &mut impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(), Code> {
-        let began = sys::coarse_ns();
-        loop {
-            let mut inside = self.enter()?;
-            let Some(number) = inside.owned.machine.next_function() else { break };
+    fn run_functions(
+        &self,
+        mut inside: Inside<'e, H>,
+        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> Result<Inside<'e, H>, Code> {
+        let (began, mut ran) = (sys::coarse_ns(), 0);
+        while let Some(number) = inside.owned.machine.next_function() {
             let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
             let function = inside.owned.functions[number as usize].take();
             drop(inside);
             let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
-            self.shared().counters.functions.fetch_add(1, Relaxed);
-            self.enter()?.owned.machine.function_returned(asks_to_stop);
+            ran += 1;
+            inside = self.enter()?;
+            inside.owned.machine.function_returned(asks_to_stop);
         }
-        let mut functions = std::mem::take(&mut self.enter()?.owned.functions);
+        let mut functions = std::mem::take(&mut inside.owned.functions);
+        if ran < functions.len() as u64 {
+            // What a function owns may call back when it is dropped.
+            drop(inside);
+            functions.clear();
+            inside = self.enter()?;
+        }
         functions.clear();
-        self.enter()?.owned.functions = functions;
-        self.shared().counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
-        Ok(())
+        inside.owned.functions = functions;
+        let counters = &self.shared().counters;
+        counters.functions.fetch_add(ran, Relaxed);
+        counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
+        Ok(inside)
     }
 
     /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
@@ -537,6 +552,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if let Some(socket) = inside.owned.socket.take() {
             slot.shared.poll.remove(socket);
         }
+        inside.is_over = true;
         let facts = slot.facts.load(Relaxed);
         // One writer at a time, so no read-modify-write is needed.
         let count = &slot.endings[ending as usize];

