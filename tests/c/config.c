@@ -101,7 +101,7 @@ static void layers(void) {
     EQUAL(number, 64 << 20);
     EQUAL(outlive_settings_get(settings, "no.such", OUTLIVE_NTS, &value), OUTLIVE_ERROR_NOT_FOUND);
     EQUAL(outlive_settings_explain(settings, "max_execution_time", OUTLIVE_NTS, remember, NULL), OUTLIVE_OK);
-    CHECK(strcmp(trail, ":0=30:1 php.ini:4=10:1 httpd.conf:8=20:1 httpd.conf:14=40:0 httpd.conf:17=60:2 ") == 0);
+    CHECK(strcmp(trail, ":0=30:1 php.ini:4=10:1 httpd.conf:8=20:1 httpd.conf:17=60:2 httpd.conf:14=40:0 ") == 0);
     if (failures) {
         fprintf(stderr, "%s\n", trail);
     }
