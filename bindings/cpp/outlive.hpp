@@ -489,6 +489,8 @@ private:
     const T *handle_ = nullptr;
 };
 
+template <class> struct shutdown_function;
+
 template <class> inline constexpr bool is_function = false;
 template <class S> inline constexpr bool is_function<std::function<S>> = true;
 
@@ -1268,10 +1270,11 @@ protected:
     request_ref(outlive_request *handle, detail::host *host) noexcept : handle_(handle), host_(host) {}
     outlive_request *handle_ = nullptr;
     detail::host *host_ = nullptr; // only handed on; looked into while the request ends
-    template <class> friend struct shutdown_function;
+    template <class> friend struct detail::shutdown_function;
 };
 
-/// What is registered for a callable; not for users.
+namespace detail {
+// What is registered for a callable.
 template <class F> struct shutdown_function {
     F function;
     detail::host *host;
@@ -1310,9 +1313,10 @@ private:
         }
     }
 };
+} // namespace detail
 
 template <class F> result request_ref::register_shutdown_function(F &&function, error_to to) const noexcept {
-    using owned = shutdown_function<std::decay_t<F>>;
+    using owned = detail::shutdown_function<std::decay_t<F>>;
     OUTLIVE_TRY_ {
         std::unique_ptr<owned> made(new owned{std::forward<F>(function), host_});
         const result answer = to.said(outlive_request_register_shutdown_function(handle_, &owned::call, made.get(), &owned::destroy));

@@ -384,7 +384,11 @@ static void in_a_forked_child(const outlive::engine &engine) {
         CHECK(ran == 0);
         outlive::engine own;
         own.begin(plain).end();
-        _exit(failures - before);
+        // The parent's engine thread does not exist here, and valgrind would call what only it held a leak; another program has none.
+        if (failures == before) {
+            execlp("true", "true", static_cast<char *>(nullptr));
+        }
+        _exit(1);
     }
     int status = 0;
     waitpid(child, &status, 0);
