@@ -55,7 +55,7 @@ install: lib
 	ln -sf liboutlive.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(ABI)'
 	ln -sf liboutlive.so.$(ABI) '$(DESTDIR)$(LIBDIR)/liboutlive.so'
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
-	$(INSTALL) -m 644 include/outlive.h '$(DESTDIR)$(PREFIX)/include/'
+	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
 		outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
