@@ -4,6 +4,7 @@
 //! Functions are plain `extern "C"`, with the guard inside: cbindgen does not see through macros.
 #![allow(unsafe_code, non_camel_case_types)]
 
+mod builder;
 mod config;
 mod constants;
 mod dir_config;

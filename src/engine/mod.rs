@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod handle;
+mod inside;
 mod live;
 mod shared;
 mod slot;

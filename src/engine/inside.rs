@@ -1,0 +1,144 @@
+//! One call on a request: it has the owned part for itself, and what it changed is published when it ends.
+
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::word::FACT_GONE;
+use crate::config::{Policy, Settings};
+use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
+use atomic_refcell::AtomicRefMut;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The host, as the machine sees it.
+pub(super) struct Below<'a, H: Host>(pub &'a Slot<H>);
+
+impl<H: Host> Output for Below<'_, H> {
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let went_well = self.0.host.write(bytes);
+        if went_well {
+            self.0.count_written(bytes.len());
+        }
+        went_well
+    }
+
+    fn flush(&mut self) -> bool {
+        self.0.host.flush()
+    }
+}
+
+/// A write that has failed already.
+pub(super) struct Failed;
+
+impl Output for Failed {
+    fn write(&mut self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn flush(&mut self) -> bool {
+        false
+    }
+}
+
+/// A call that has the owned part; what it changed is published when it ends.
+pub(super) struct Inside<'e, H: Host> {
+    pub slot: &'e Slot<H>,
+    pub owned: AtomicRefMut<'e, Owned<H>>,
+    pub generation: u64,
+    pub before: Events,
+    pub events: Events,
+    /// The request is over: nobody reads what would be published.
+    pub is_over: bool,
+}
+
+impl<H: Host> Inside<'_, H> {
+    pub fn apply(&self, timer: Timer) {
+        match timer {
+            Timer::Keep => {}
+            Timer::Start(seconds) => self.slot.start_limit(seconds),
+            Timer::Stop => self.slot.start_limit(0),
+        }
+    }
+
+    pub fn policy(&self) -> Option<&Policy> {
+        self.owned.settings.as_deref().map(Settings::policy)
+    }
+
+    /// `set_time_limit` left only a number behind; here it becomes the directive's text (C-144).
+    pub fn write_limit_text(&mut self) {
+        let seconds = self.slot.limit_text.swap(NO_LIMIT_TEXT, Relaxed);
+        if seconds != NO_LIMIT_TEXT {
+            self.owned.run_time.put(b"max_execution_time", seconds.to_string().as_bytes());
+        }
+    }
+
+    pub fn change(&mut self, change: Change) {
+        match change {
+            Change::None => {}
+            Change::IgnoreUserAbort(ignore) => self.owned.machine.set_ignore(ignore),
+            Change::TimeLimit(seconds) => self.apply(effective_limit(seconds)),
+            Change::Disconnect(disconnect) => {
+                let directive = self.ignore_directive();
+                self.owned.machine.set_disconnect(disconnect, directive);
+            }
+            Change::AfterFinish(after_finish) => self.owned.machine.set_after_finish(after_finish),
+            Change::Shutdown(shutdown) => self.owned.machine.set_shutdown(shutdown),
+        }
+    }
+
+    fn ignore_directive(&self) -> bool {
+        let Owned { settings, run_time, .. } = &*self.owned;
+        let text = settings.as_deref().and_then(|settings| run_time.get(settings, b"ignore_user_abort"));
+        text.is_some_and(|text| Change::of(b"ignore_user_abort", text) == Change::IgnoreUserAbort(true))
+    }
+}
+
+impl<H: Host> Drop for Inside<'_, H> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let machine = &self.owned.machine;
+        let after = match machine.is_stopped() {
+            true => self.events.with(Events::STOPPED),
+            false => self.events.without(Events::STOPPED),
+        };
+        let (status, gone) = (machine.status(), machine.noticed_gone());
+        if self.slot.status.load(Relaxed) != u32::from(status) {
+            self.slot.status.store(status.into(), Relaxed);
+        }
+        let old = self.slot.facts.load(Relaxed);
+        let new = old & !facts::OF_MACHINE | facts_of(machine);
+        if new != old {
+            self.slot.facts.store(new, Relaxed);
+        }
+        self.slot.word.settle(self.before, after);
+        if gone && self.slot.word.raise(self.generation, FACT_GONE, FACT_GONE) {
+            self.slot.detached(self.generation);
+        }
+    }
+}
+
+impl<H: Host> Slot<H> {
+    pub(crate) fn host(&self) -> &H {
+        &self.host
+    }
+
+    pub(super) fn start_limit(&self, seconds: u32) {
+        let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
+        let now = self.shared.now();
+        self.look_at(self.timing.start(seconds, now, cpu));
+    }
+
+    pub(super) fn count_written(&self, bytes: usize) {
+        // One writer at a time, so no read-modify-write is needed.
+        self.written.store(self.written.load(Relaxed) + bytes as u64, Relaxed);
+    }
+}
+
+/// The machine's part of the published facts.
+pub(super) fn facts_of(machine: &Machine) -> u32 {
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    machine.stage() as u32
+        | bit(machine.is_held(), facts::HELD)
+        | bit(machine.is_finished(), facts::FINISHED)
+        | bit(machine.ignores_abort(), facts::IGNORES)
+        | bit(machine.is_direct(), facts::DIRECT)
+}
