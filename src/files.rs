@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// No configuration file larger than this is read (256 MiB): bounded memory, whatever a path names.
@@ -15,7 +16,7 @@ pub enum Kind {
     File,
     /// A directory.
     Directory,
-    /// A socket, a pipe, a device: never opened.
+    /// A socket, a pipe, a device: never read.
     Other,
 }
 
@@ -37,16 +38,46 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Asked before opening, because opening a pipe without a writer would wait for ever.
-        match self.kind(path)? {
-            Kind::File => {}
-            Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
-            Kind::Other => return Err(io::Error::new(io::ErrorKind::InvalidInput, "Not a regular file")),
+        // Opened first and asked then: one look-up of the path, and what is asked is what is read. Without O_NONBLOCK,
+        // opening a pipe would wait for a writer; regular files do not care.
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let mut file = options.open(path).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENXIO) => not_regular(), // a socket
+            _ => error,
+        })?;
+        let data = file.metadata()?;
+        if data.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory"));
         }
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if !data.is_file() {
+            return Err(not_regular());
+        }
+        if data.len() > MAX_FILE {
+            return Err(too_large());
+        }
+        // One byte more than there should be: a read that does not fill it has met the end, and no other is needed.
+        let mut bytes = vec![0; data.len() as usize + 1];
+        let mut len = 0;
+        while len < bytes.len() {
+            match file.read(&mut bytes[len..]) {
+                Ok(0) => break,
+                Ok(got) => len += got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if len as u64 == data.len() && len > 0 {
+                break;
+            }
+        }
+        let full = len == bytes.len();
+        bytes.truncate(len);
+        if full || data.len() == 0 {
+            // It grew meanwhile, or it is one of those whose size is not known beforehand, as under /proc.
+            (&file).take(MAX_FILE + 1 - len as u64).read_to_end(&mut bytes)?;
+        }
         if bytes.len() as u64 > MAX_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "File larger than 256 MiB"));
+            return Err(too_large());
         }
         Ok(bytes)
     }
@@ -69,6 +100,14 @@ impl Files for Disk {
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
     }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "Not a regular file")
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "File larger than 256 MiB")
 }
 
 /// Files that exist in memory only: for tests, fuzzing, and hosts with a store of their own.
@@ -146,7 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_never_opened() {
+    fn files_are_read_whole() {
+        assert_eq!(Disk.read(Path::new("/proc/self/comm")).unwrap().last(), Some(&b'\n'));
+        let path = std::env::temp_dir().join(format!("outlive-files-{}", std::process::id()));
+        for text in [&b""[..], b"x", &[7; 70_000]] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Disk.read(&path).unwrap(), text);
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_read() {
         assert!(Disk.read(Path::new("/")).is_err());
         assert!(Disk.read(Path::new("/dev/zero")).is_err());
     }

@@ -101,8 +101,10 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
     for dir in discover::scan_dirs(list, compiled_in) {
         for path in discover::scan_files(files, &dir) {
-            // One file that cannot be read does not keep PHP from reading the next.
-            if let Err(error) = read_file(files, &path, Layer::ScanDir, reader) {
+            // One file that cannot be read does not keep PHP from reading the next; what is no file is passed over.
+            if let Err(error) = read_file(files, &path, Layer::ScanDir, reader)
+                && files.kind(&path).is_ok_and(|kind| kind == Kind::File)
+            {
                 reader.state.borrow_mut().diagnostics.push(diagnose::unreadable(&path, &error));
             }
         }

@@ -5,6 +5,7 @@ use super::layer::Layer;
 use super::sapi::Sapi;
 use super::slot::{Power, Slot};
 use super::text::Text;
+use super::unknowns::Unknowns;
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
@@ -91,14 +92,6 @@ pub(super) struct Section {
 /// Which section has which key.
 pub(super) type SectionPlaces = HashMap<(Layer, Box<[u8]>), usize>;
 
-/// An entry of php.ini that is no directive; `${NAME}` finds it all the same (I-119).
-#[derive(Debug)]
-pub(super) struct Unknown {
-    pub(super) value: Text,
-    pub(super) line: u32,
-    pub(super) source: Arc<Source>,
-}
-
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) version: PhpVersion,
@@ -119,7 +112,8 @@ pub(super) struct Core {
     pub(super) section_places: SectionPlaces,
     /// Every php.ini text, in order.
     pub(super) sources: Vec<Arc<Source>>,
-    pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
+    /// Entries of php.ini that are no directives.
+    pub(super) unknown: Unknowns,
     pub(super) env: HashMap<Box<[u8]>, Box<[u8]>>,
 }
 
@@ -136,7 +130,7 @@ impl Core {
     /// What `${NAME}` gives once php.ini has been read (I-071).
     pub(super) fn variable(&self, name: &[u8]) -> Option<&[u8]> {
         let known = self.find(name).and_then(|at| Some(self.startup[self.winners[at]? as usize].value.bytes()));
-        let unknown = || self.unknown.get(name).map(|entry| entry.value.bytes());
+        let unknown = || self.unknown.get(name);
         known.or_else(unknown).or_else(|| self.env.get(name).map(|value| &**value))
     }
 }

@@ -18,8 +18,15 @@ const MOST: usize = 1000;
 /// Unknown names, refused and malformed values of everything that was read at start-up.
 pub(super) fn startup(core: &Core, out: &mut Vec<Diagnostic>) {
     let mut names: Vec<_> = core.unknown.iter().collect();
-    names.sort_unstable_by_key(|(_, entry)| (entry.source.file.as_deref(), entry.line));
-    out.extend(names.iter().take(MOST).map(|(name, entry)| unknown(name, core.version, &entry.source, entry.line)));
+    let compare = |one: &(&[u8], &Source, u32), two: &(&[u8], &Source, u32)| {
+        (one.1.file.as_deref(), one.2).cmp(&(two.1.file.as_deref(), two.2))
+    };
+    if names.len() > MOST {
+        names.select_nth_unstable_by(MOST, compare);
+        names.truncate(MOST);
+    }
+    names.sort_unstable_by(compare);
+    out.extend(names.iter().map(|(name, source, line)| unknown(name, core.version, source, *line)));
     for winner in core.winners.iter().flatten() {
         value(core, &core.startup[*winner as usize], out);
     }

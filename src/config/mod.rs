@@ -27,6 +27,7 @@ mod settings;
 mod slot;
 mod table;
 mod text;
+mod unknowns;
 mod user_ini;
 
 pub use builder::{Builder, FastCgiParam, SharedFiles};

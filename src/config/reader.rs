@@ -1,11 +1,12 @@
 //! Reads php.ini, scan directory files and `-d` into entries, sections and diagnostics.
 
-use super::core::{self, Assignment, Section, SectionPlaces, Source, Unknown};
+use super::core::{self, Assignment, Section, SectionPlaces, Source};
 use super::directive::Directive;
 use super::layer::Layer;
 use super::slot::Power;
 use super::table;
 use super::text::Text;
+use super::unknowns::Unknowns;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ini::{self, Event, Value};
 use crate::origin::Origin;
@@ -35,7 +36,7 @@ pub(super) struct State {
     pub(super) sections: Vec<Section>,
     pub(super) section_places: SectionPlaces,
     pub(super) sources: Vec<Arc<Source>>,
-    pub(super) unknown: HashMap<Box<[u8]>, Unknown>,
+    pub(super) unknown: Unknowns,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -47,7 +48,7 @@ impl ini::Lookup for Reader<'_> {
             return Some(Cow::Owned(state.startup[winner as usize].value.bytes().to_vec()));
         }
         match state.unknown.get(name) {
-            Some(entry) => Some(Cow::Owned(entry.value.bytes().to_vec())),
+            Some(value) => Some(Cow::Owned(value.to_vec())),
             None => self.env.get(name).map(|value| Cow::Borrowed(&**value)),
         }
     }
@@ -129,13 +130,13 @@ impl Reader<'_> {
 
     /// An entry outside of special sections.
     pub(super) fn entry(&self, state: &mut State, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
-        let value = Text::new(value);
         if let Some(at) = core::find(self.directives, key) {
+            let value = Text::new(value);
             state.winners[at] = Some(state.startup.len() as u32);
             let (directive, source) = (at as u32, Arc::clone(source));
             state.startup.push(Assignment { directive, line, power: Power::Startup, value, source });
         } else if !is_load_request(key) {
-            state.unknown.insert(key.into(), Unknown { value, line, source: Arc::clone(source) });
+            state.unknown.insert(key, value, line, source);
         }
     }
 

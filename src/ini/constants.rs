@@ -23,6 +23,10 @@ pub fn all(version: PhpVersion) -> impl Iterator<Item = (&'static [u8], &'static
 
 /// The text of a constant; `None`: the version has no such constant.
 pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
+    // No name in the table begins so; the words of a usual text do.
+    if name.first().is_some_and(u8::is_ascii_lowercase) {
+        return None;
+    }
     let mut slot = hash(name, 0, name.len());
     loop {
         let start = usize::from(INDEX[slot]).checked_sub(1)?;
@@ -75,6 +79,7 @@ const fn index() -> [u16; SLOTS] {
     let mut index = [0; SLOTS];
     let mut start = 0;
     while start < text.len() {
+        assert!(!text[start].is_ascii_lowercase(), "`get` looks for no such name");
         let mut end = start;
         while text[end] != b'\t' {
             end += 1;

@@ -1,4 +1,4 @@
-//! The one hash index of a tree: open addressing over node numbers.
+//! The one hash index of a tree: open addressing over node numbers. The configuration keeps unknown names with it, too.
 
 use super::tree::Key;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// The slots of all lists of a tree, each list's side by side: the keys that are written next are mostly those of the
 /// list that was written last, and its slots are then at hand.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// The high half of a hash and a node number plus one; 0: free.
     slots: Vec<u64>,
     /// Differs from tree to tree, so that nobody can write a text whose keys all meet in one slot.
@@ -15,7 +15,7 @@ pub(super) struct Index {
 
 /// Where the slots of one list are.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Region {
+pub(crate) struct Region {
     start: usize,
     /// A power of two, or 0 while the list is empty.
     size: usize,
@@ -51,12 +51,12 @@ fn two_words(bytes: &[u8]) -> (u64, u64) {
 }
 
 impl Index {
-    pub(super) fn with_capacity(keys: usize) -> Self {
+    pub(crate) fn with_capacity(keys: usize) -> Self {
         Self { slots: Vec::with_capacity(keys * 2), seed: RandomState::new().build_hasher().finish() | 1 }
     }
 
     #[inline]
-    pub(super) fn hash(&self, key: Key<'_>) -> u64 {
+    pub(crate) fn hash(&self, key: Key<'_>) -> u64 {
         let start = self.seed.rotate_left(32);
         match key {
             Key::Int(int) => mix(start ^ int as u64, self.seed ^ FOLD.rotate_left(17)),
@@ -74,7 +74,7 @@ impl Index {
     }
 
     #[inline]
-    pub(super) fn find(&self, region: Region, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, region: Region, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         let slots = &self.slots[region.start..region.start + region.size];
         let mask = slots.len().wrapping_sub(1);
         let mut at = (hash >> 32) as usize & mask;
@@ -92,7 +92,7 @@ impl Index {
 
     /// Adds a node that is not there yet.
     #[inline]
-    pub(super) fn insert(&mut self, region: &mut Region, hash: u64, node: u32) {
+    pub(crate) fn insert(&mut self, region: &mut Region, hash: u64, node: u32) {
         if region.used * 4 >= region.size * 3 {
             self.grow(region);
         }

@@ -4,7 +4,7 @@
 mod bytes;
 pub mod constants;
 mod expression;
-mod index;
+pub(crate) mod index;
 mod joined;
 mod lexer;
 pub mod number;

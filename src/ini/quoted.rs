@@ -1,6 +1,6 @@
 //! Between double quotes: where a chunk of text ends, and what its backslashes mean (I-052, I-053).
 
-use super::bytes::{BLANK, QUOTED, skip};
+use super::bytes::{BLANK, skip, skip_quoted};
 use super::lexer::{Dialect, Lexer};
 use super::pieces::Pieces;
 use super::token::{Span, Token};
@@ -33,7 +33,7 @@ impl Lexer<'_> {
     fn chunk_end(&self, start: usize) -> usize {
         let mut at = start;
         loop {
-            at = skip(self.text, at, QUOTED);
+            at = skip_quoted(self.text, at);
             match self.byte(at) {
                 None => return at,
                 Some(b'"') => return at,
@@ -52,7 +52,7 @@ impl Lexer<'_> {
     fn chunk_end_old(&self, start: usize) -> usize {
         let mut at = start + 1;
         loop {
-            at = skip(self.text, at, QUOTED);
+            at = skip_quoted(self.text, at);
             match self.byte(at) {
                 None => return at,
                 Some(b'"') if self.text[at - 1] != b'\\' || self.ends_line(at + 1) => return at,

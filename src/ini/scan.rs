@@ -1,8 +1,8 @@
 //! Statements: what stands on a line, and what PHP takes of a line that is wrong.
 
-use super::bytes::{BLANK, IDENTIFIER, NUMERIC, QUOTED, TEXT, class_of, skip, trim};
+use super::bytes::{BLANK, TEXT, class_of, is_identifier, is_number, skip, skip_quoted, skip_run, trim};
 use super::expression::{self, Outcome};
-use super::joined::{Joiner, Kind, constant};
+use super::joined::{Joiner, Kind};
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
 use super::token::{Span, Token, Word, check_depth};
@@ -191,7 +191,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let (text, start) = (self.lexer.text, self.lexer.at);
         let (value, at) = match text.get(start) {
             Some(b'"') => {
-                let end = skip(text, start + 1, QUOTED);
+                let end = skip_quoted(text, start + 1);
                 if text.get(end) != Some(&b'"') {
                     return None;
                 }
@@ -224,28 +224,22 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let text = self.lexer.text;
         let mut at = start;
         let mut end = start;
-        let mut kinds = 0;
         while at < text.len() {
             let word = at;
-            kinds = !0;
-            while at < text.len() && class_of(text[at]) & TEXT != 0 {
-                kinds &= class_of(text[at]);
-                at += 1;
-            }
+            at = skip_run(text, at, TEXT);
             if word == at {
                 break;
             }
             let name = &text[word..at];
-            if kinds & IDENTIFIER != 0 && !name[0].is_ascii_digit() {
-                if let Some(found) = Word::from_text(name) {
-                    if word != start {
-                        return None;
-                    }
-                    return Some((self.word_value(found), skip(text, at, BLANK)));
-                }
-                if constant(self.options.lookup, name).is_some() {
+            if let Some(found) = Word::from_text(name) {
+                if word != start {
                     return None;
                 }
+                return Some((self.word_value(found), skip(text, at, BLANK)));
+            }
+            // `true`, `false` and `null` are such words, so the lookup knows all other constants.
+            if is_identifier(name) && self.options.lookup.constant(name).is_some() {
+                return None;
             }
             end = at;
             if at < text.len() && class_of(text[at]) & BLANK != 0 {
@@ -255,7 +249,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
             }
         }
         if self.options.mode == Mode::Typed && start < end {
-            return self.plain_typed(start, end, at, kinds);
+            return self.plain_typed(start, end, at);
         }
         // Blanks before the very end belong to the value (I-022).
         let stop = if at == text.len() { at } else { end };
@@ -263,11 +257,11 @@ impl<'t, 'o> Scanner<'t, 'o> {
     }
 
     /// In typed mode: one word may be a number; numbers among words are read piece by piece.
-    fn plain_typed(&self, start: usize, end: usize, at: usize, kinds: u8) -> Option<(Value<'t>, usize)> {
+    fn plain_typed(&self, start: usize, end: usize, at: usize) -> Option<(Value<'t>, usize)> {
         let text = self.lexer.text;
         let value = &text[start..end];
-        let one = skip(text, start, TEXT) == end && (at < text.len() || at == end);
-        if one && (kinds & NUMERIC == 0 || !super::bytes::is_number(value)) {
+        let one = skip_run(text, start, TEXT) == end && (at < text.len() || at == end);
+        if one && !is_number(value) {
             return Some((Value::Text(value), at));
         }
         // From 8.3 on, PHP looks at a copy of the number, with nothing behind it.

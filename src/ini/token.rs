@@ -27,7 +27,8 @@ impl Word {
     /// The word that a text is, in any letter case (I-016).
     #[inline]
     pub(super) fn from_text(text: &[u8]) -> Option<Self> {
-        if !(2..=5).contains(&text.len()) {
+        // Most words are none of these, and the first letter shows it.
+        if !(2..=5).contains(&text.len()) || !matches!(text[0] | 0x20, b'f' | b'n' | b'o' | b't' | b'y') {
             return None;
         }
         let mut lower = [0; 5];
