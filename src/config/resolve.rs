@@ -25,6 +25,9 @@ const CACHE: usize = 4096;
 /// Script directory to when its files were read, and what they said.
 type UserInis = HashMap<Box<[u8]>, (i64, Arc<UserIni>)>;
 
+/// The places of sections to the settings that they make.
+type BySections = HashMap<Box<[usize]>, Arc<Settings>, BuildHasherDefault<Mix>>;
+
 /// An immutable configuration, shared by all threads. Cloning shares it. To reload, build another one.
 #[derive(Clone)]
 pub struct Config {
@@ -40,7 +43,7 @@ struct Inner {
     // All of these are only ever locked where nobody has to wait: a child that was forked while another thread held a lock goes without the cache.
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
     /// By the sections of httpd's configuration that a request meets, where those alone decide.
-    quick: RwLock<HashMap<Box<[usize]>, Arc<Settings>, BuildHasherDefault<Mix>>>,
+    quick: RwLock<BySections>,
     user_inis: Mutex<UserInis>,
 }
 
@@ -53,11 +56,16 @@ impl Hasher for Mix {
         self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
+        // A list of places comes as one piece; they are all of eight bytes, or of four.
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 }
 

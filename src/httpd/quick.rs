@@ -243,11 +243,21 @@ impl<'c> Walk<'c> {
         for which in 0..2 {
             let Some(server) = self.servers[which] else { continue };
             let index = &server.dir_index;
+            let literal = index.depths & (1 << depth.min(63)) != 0;
+            let at = &mut self.wild[which];
+            if *at >= index.wild.len() {
+                // Without wildcards there is nothing to sort: equal literals stand in the order of the file.
+                if literal {
+                    for number in index.find(hash, path, &server.dirs) {
+                        self.add(&server.dirs[number as usize])?;
+                    }
+                }
+                continue;
+            }
             let mut hits = Few::new(0);
-            if index.has_literals() && index.depths & (1 << depth.min(63)) != 0 {
+            if literal {
                 index.find(hash, path, &server.dirs).try_for_each(|number| hits.push(number))?;
             }
-            let at = &mut self.wild[which];
             while let Some(&(head, number)) = index.wild.get(*at) {
                 let section = &server.dirs[number as usize];
                 if section.depth > depth {
@@ -306,6 +316,9 @@ impl<'c> Walk<'c> {
         let start = Start::new(uri);
         for server in self.servers.into_iter().flatten() {
             let index = &server.location_index;
+            if server.locations.is_empty() {
+                continue;
+            }
             let mut numbers = Few::new(0);
             if index.has_literals() {
                 let mut fits = Some(());

@@ -72,14 +72,7 @@ enum Step {
 
 impl<'f> Reader<'f> {
     pub fn new(files: &'f dyn Files, root: PathBuf, options: &Options, registry: Registry) -> Self {
-        Self::again(
-            files,
-            root,
-            options.version,
-            Arc::new(registry),
-            Arc::new(Defines::new(options)),
-            Arc::default(),
-        )
+        Self::again(files, root, options.version, Arc::new(registry), Arc::new(Defines::new(options)), Arc::default())
     }
 
     /// A reader that knows what another one learnt.
@@ -225,6 +218,9 @@ impl<'f> Reader<'f> {
     }
 
     fn expand<'l>(&mut self, frame: &Frame, line: &'l [u8]) -> Result<Cow<'l, [u8]>> {
+        if memchr::memchr(b'$', line).is_none() {
+            return Ok(Cow::Borrowed(line));
+        }
         let origin = self.tree.origin(frame.source, frame.lines.number);
         let diagnostics = &mut self.diagnostics;
         let expanded = self.defines.expand(line, |name| {
