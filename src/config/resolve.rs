@@ -16,14 +16,17 @@ use crate::target::Target;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, Mutex};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::sync::{Arc, Mutex, RwLock};
 
 /// Neither cache keeps more than this; when it is full it begins anew.
 const CACHE: usize = 4096;
 
 /// Script directory to when its files were read, and what they said.
 type UserInis = HashMap<Box<[u8]>, (i64, Arc<UserIni>)>;
+
+/// The places of sections to the settings that they make.
+type BySections = HashMap<Box<[usize]>, Arc<Settings>, BuildHasherDefault<Mix>>;
 
 /// An immutable configuration, shared by all threads. Cloning shares it. To reload, build another one.
 #[derive(Clone)]
@@ -37,9 +40,33 @@ struct Inner {
     files: SharedFiles,
     diagnostics: Vec<Diagnostic>,
     base: Arc<Settings>,
-    // Only ever locked with try_lock: a child that was forked while another thread held a lock goes without the cache.
+    // All of these are only ever locked where nobody has to wait: a child that was forked while another thread held a lock goes without the cache.
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
+    /// By the sections of httpd's configuration that a request meets, where those alone decide.
+    quick: RwLock<BySections>,
     user_inis: Mutex<UserInis>,
+}
+
+/// A hash of a few places in memory, which nobody outside chooses.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // A list of places comes as one piece; they are all of eight bytes, or of four.
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
 }
 
 impl fmt::Debug for Config {
@@ -73,8 +100,8 @@ impl Config {
     ) -> Self {
         let core = Arc::new(core);
         let base = Arc::new(Settings::new(Arc::clone(&core), Box::default()));
-        let (cache, user_inis) = (Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, user_inis }) }
+        let (cache, quick, user_inis) = (Mutex::default(), RwLock::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, quick, user_inis }) }
     }
 
     /// The PHP that is the model.
@@ -138,6 +165,17 @@ impl Config {
     /// As [`Config::outcome`], at a time.
     pub fn outcome_at(&self, target: &Target<'_>, now: Option<i64>) -> Result<Outcome> {
         let inner = &*self.inner;
+        // `.user.ini` files and PHP's own sections depend on more than httpd's sections.
+        let met = match &inner.httpd {
+            Some(httpd) if !inner.core.sapi.has_user_ini() => httpd.met(target),
+            _ => None,
+        };
+        if let Some(met) = &met
+            && let Ok(quick) = inner.quick.try_read()
+            && let Some(known) = quick.get(met.places())
+        {
+            return Ok(Outcome::Run(Arc::clone(known)));
+        }
         let run = match &inner.httpd {
             None => None,
             Some(httpd) => match httpd.resolve(&*inner.files, target)? {
@@ -147,7 +185,18 @@ impl Config {
                 }
             },
         };
-        Ok(Outcome::Run(self.settings(self.contributions(target, run, now))))
+        let settings = self.settings(self.contributions(target, run, now));
+        if let Some(met) = met
+            && let Ok(mut quick) = inner.quick.try_write()
+        {
+            // Every virtual host may have its place: that is no more than the configuration itself takes.
+            let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.servers()).max(CACHE);
+            if quick.len() >= most {
+                quick.clear();
+            }
+            quick.insert(met.places().into(), Arc::clone(&settings));
+        }
+        Ok(Outcome::Run(settings))
     }
 
     /// The values for a host that parsed its own configuration and merged it down to one container.

@@ -20,7 +20,6 @@ type Done = Result<(), String>;
 
 impl Builder<'_, '_> {
     pub(super) fn apply(&mut self, node: &Node, directive: &Directive) -> Done {
-        let origin = self.reader.tree.node_origin(node);
         match directive.act {
             Act::PhpValue => return self.value(node, ValueKind::Value),
             Act::PhpFlag => return self.value(node, ValueKind::Flag),
@@ -28,6 +27,7 @@ impl Builder<'_, '_> {
             Act::PhpAdminFlag => return self.value(node, ValueKind::AdminFlag),
             _ => {}
         }
+        let origin = self.reader.tree.node_origin(node);
         let args = self.reader.tree.args(node).to_vec();
         let words: Vec<Box<[u8]>> = Words::new(&args).map(|word| word.into_owned().into()).collect();
         let one = words.first().map(|word| &**word).unwrap_or_default();

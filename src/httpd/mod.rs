@@ -16,6 +16,7 @@ mod expr;
 mod extension;
 mod facts;
 mod glob;
+mod head;
 mod htaccess;
 mod include;
 mod lines;
@@ -25,6 +26,7 @@ mod messages;
 mod modules;
 mod override_args;
 mod pattern;
+mod quick;
 mod reader;
 mod request;
 mod resolve;
@@ -41,6 +43,7 @@ mod walk;
 mod words;
 
 pub use dir_config::{DirConfig, DirValue, ValueKind};
+pub(crate) use quick::Met;
 
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;
@@ -174,6 +177,17 @@ impl Configuration {
     /// Which containers take part in a request, `.htaccess` files read through `files`, anew each time.
     pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
         resolve::resolve(&self.data, files, target)
+    }
+
+    /// The sections that give a request its values, by their places in memory; none: only [`Configuration::resolve`] can
+    /// tell. Equal answers of one configuration mean equal containers. Neither allocates nor looks at any file.
+    pub(crate) fn met(&self, target: &Target<'_>) -> Option<Met> {
+        quick::met(&self.data, target)
+    }
+
+    /// How many servers there are.
+    pub(crate) fn servers(&self) -> usize {
+        self.data.servers.len()
     }
 
     /// `PHPINIDir`, where it is set.

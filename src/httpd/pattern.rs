@@ -1,5 +1,6 @@
 //! Regular expressions as PCRE users write them, on bytes, in bounded time.
 
+use super::head::Head;
 use super::translate::{Translated, translate};
 use std::fmt;
 
@@ -21,6 +22,7 @@ pub(super) enum Bad {
 pub(super) struct Pattern {
     regex: Box<fancy_regex::Regex>,
     text: Box<[u8]>,
+    head: Head,
 }
 
 /// A match that took too many steps.
@@ -52,7 +54,13 @@ impl Pattern {
             fancy_regex::Error::CompileError(inner) if is_syntax(&inner) => Bad::Syntax,
             _ => Bad::Unsupported,
         })?;
-        Ok(Self { regex: Box::new(regex), text: text.into() })
+        let head = if any_case { Head::default() } else { Head::of_regex(text) };
+        Ok(Self { regex: Box::new(regex), text: text.into(), head })
+    }
+
+    /// What every match begins with.
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// Whether it matches anywhere in `subject`.

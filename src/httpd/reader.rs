@@ -218,6 +218,9 @@ impl<'f> Reader<'f> {
     }
 
     fn expand<'l>(&mut self, frame: &Frame, line: &'l [u8]) -> Result<Cow<'l, [u8]>> {
+        if memchr::memchr(b'$', line).is_none() {
+            return Ok(Cow::Borrowed(line));
+        }
         let origin = self.tree.origin(frame.source, frame.lines.number);
         let diagnostics = &mut self.diagnostics;
         let expanded = self.defines.expand(line, |name| {

@@ -1,6 +1,7 @@
 //! One server: the main one or a virtual host, with indexes over its literal sections.
 
 use super::Layer;
+use super::head::Head;
 use super::modules::{FNV_START, HashIndex, finish, step};
 use super::section::{Matcher, Section};
 use super::uri::Slashes;
@@ -54,8 +55,9 @@ pub(super) struct Server {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     literal: HashIndex<Vec<u32>>,
-    pub wild: Vec<u32>,
-    pub regex: Vec<u32>,
+    /// With what each of them begins, so that those that cannot match are never looked at.
+    pub wild: Vec<(Head, u32)>,
+    pub regex: Vec<(Head, u32)>,
     /// Bit n: there is a literal path of n components (63: of more).
     pub depths: u64,
 }
@@ -69,11 +71,16 @@ impl Index {
                     new.literal.entry(hash(path)).or_default().push(at as u32);
                     new.depths |= 1 << section.depth.min(63);
                 }
-                Matcher::Wild(_) => new.wild.push(at as u32),
-                _ => new.regex.push(at as u32),
+                Matcher::Wild(text) => new.wild.push((Head::of_wildcard(text), at as u32)),
+                Matcher::Regex(regex) => new.regex.push((regex.head(), at as u32)),
+                _ => new.regex.push((Head::default(), at as u32)),
             }
         }
         new
+    }
+
+    pub fn has_hash(&self, hash: u64) -> bool {
+        self.literal.contains_key(&hash)
     }
 
     pub fn has_literals(&self) -> bool {
@@ -152,8 +159,8 @@ impl Server {
         self.dir_index = Index::new(&self.dirs);
         let dirs = &self.dirs;
         // Both lists are stable: among equals the order of the file stays.
-        self.dir_index.wild.sort_by_key(|&at| dirs[at as usize].depth);
-        self.dir_index.regex.sort_by_key(|&at| dirs[at as usize].depth);
+        self.dir_index.wild.sort_by_key(|&(_, at)| dirs[at as usize].depth);
+        self.dir_index.regex.sort_by_key(|&(_, at)| dirs[at as usize].depth);
         self.location_index = Index::new(&self.locations);
         self.file_index = Index::new(&self.section.files);
     }

@@ -65,7 +65,7 @@ fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
     Ok((Some(host.to_vec()), &rest[end..]))
 }
 
-fn is_clean(path: &[u8], merge: bool) -> bool {
+pub(super) fn is_clean(path: &[u8], merge: bool) -> bool {
     let mut rest = path;
     while let Some(at) = memchr::memchr(b'/', rest) {
         rest = &rest[at + 1..];
@@ -226,14 +226,13 @@ pub(super) fn host(text: &[u8]) -> Option<(Vec<u8>, Option<u16>)> {
 }
 
 /// Letters, digits, `-`, `_` and single dots; something that looks like an IPv4 address must be one.
-fn is_host(name: &[u8]) -> bool {
+pub(super) fn is_host(name: &[u8]) -> bool {
     let fine = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.is_empty() || !name.iter().all(fine) || name.windows(2).any(|two| two == b"..") {
         return false;
     }
-    let text = String::from_utf8_lossy(name);
     if name.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
-        return text.parse::<std::net::Ipv4Addr>().is_ok();
+        return String::from_utf8_lossy(name).parse::<std::net::Ipv4Addr>().is_ok();
     }
     let last = name.strip_suffix(b".").unwrap_or(name).rsplit(|&b| b == b'.').next().unwrap_or_default();
     let dotted = memchr::memchr(b'.', name).is_some();

@@ -66,7 +66,8 @@ struct Set {
 /// All virtual hosts, by address.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    sets: HashMap<Address, Set>,
+    sets: Vec<(Address, Set)>,
+    places: HashMap<Address, usize>,
     /// Whether any has an IP of its own: otherwise the address need not be known.
     pub by_ip: bool,
 }
@@ -77,10 +78,23 @@ impl Hosts {
         for (number, server) in servers.iter().enumerate().skip(1) {
             for address in &server.addresses {
                 new.by_ip |= address.ip.is_some();
-                new.sets.entry(*address).or_default().add(number as u32, server);
+                let place = *new.places.entry(*address).or_insert(new.sets.len());
+                if place == new.sets.len() {
+                    new.sets.push((*address, Set::default()));
+                }
+                new.sets[place].1.add(number as u32, server);
             }
         }
         new
+    }
+
+    /// Most configurations have a few addresses: looking at them all is quicker than a table.
+    fn set(&self, address: &Address) -> Option<&Set> {
+        let at = match self.sets.len() {
+            ..=4 => self.sets.iter().position(|(own, _)| own == address)?,
+            _ => *self.places.get(address)?,
+        };
+        Some(&self.sets[at].1)
     }
 
     /// The server for an address and a lower-case name; 0: the main one.
@@ -88,7 +102,7 @@ impl Hosts {
         let own = [Address { ip, port }, Address { ip, port: 0 }];
         let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
         let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
-        let set = own.chain(&any).find_map(|address| self.sets.get(address));
+        let set = own.chain(&any).find_map(|address| self.set(address));
         let Some(set) = set else { return 0 };
         let named = name.and_then(|name| set.find(name, servers));
         named.or_else(|| set.hosts.first().copied()).unwrap_or(0)

@@ -2,6 +2,7 @@
 
 use super::Layer;
 use super::evaluate::{Facts, Truth, evaluate};
+use super::head::Start;
 use super::htaccess;
 use super::modules::{FNV_START, finish, step};
 use super::override_args::options_below;
@@ -207,13 +208,14 @@ impl<'c> Walk<'_, 'c> {
                 hits.extend(index.find(hash, path, &server.dirs));
             }
             let at = &mut self.wild[which];
-            while let Some(&number) = index.wild.get(*at) {
+            let start = Start::new(path);
+            while let Some(&(head, number)) = index.wild.get(*at) {
                 let section = &server.dirs[number as usize];
                 if section.depth > depth {
                     break;
                 }
                 *at += 1;
-                if section.depth == depth && matches!(section.matcher.hits(path), Hit::Yes) {
+                if section.depth == depth && head.may_match(start) && matches!(section.matcher.hits(path), Hit::Yes) {
                     hits.push(number);
                 }
             }
@@ -228,9 +230,11 @@ impl<'c> Walk<'_, 'c> {
     /// All regular expressions, by their slashes, main server's first among equals.
     fn regexes(&mut self, filename: &[u8], notes: &mut Vec<String>) {
         let mut all: Vec<(u32, usize, u32)> = Vec::new();
+        let start = Start::new(filename);
         for (which, server) in self.servers.iter().enumerate() {
             let Some(server) = server else { continue };
-            all.extend(server.dir_index.regex.iter().map(|&n| (server.dirs[n as usize].depth, which, n)));
+            let may = server.dir_index.regex.iter().filter(|(head, _)| head.may_match(start));
+            all.extend(may.map(|&(_, n)| (server.dirs[n as usize].depth, which, n)));
         }
         all.sort_unstable();
         for (_, which, number) in all {
@@ -336,14 +340,15 @@ fn named(section: &Section, name: &[u8], notes: &mut Vec<String>) -> bool {
 /// `<Location>`: main server's, then the host's, in the order of the file.
 pub(super) fn locations<'c>(engine: &Engine<'c>, server: usize, uri: &[u8], notes: &mut Vec<String>) -> Vec<Ref<'c>> {
     let mut found = Vec::new();
+    let start = Start::new(uri);
     for server in [Some(engine.main()), engine.host(server)].into_iter().flatten() {
         let index = &server.location_index;
         let mut numbers: Vec<u32> = Vec::new();
         if index.has_literals() {
             prefixes(uri, |prefix, hash| numbers.extend(index.find(hash, prefix, &server.locations)));
         }
-        let others = index.wild.iter().chain(&index.regex);
-        numbers.extend(others.filter(|&&n| hits(&server.locations[n as usize], uri, notes)));
+        let others = index.wild.iter().chain(&index.regex).filter(|(head, _)| head.may_match(start));
+        numbers.extend(others.map(|&(_, n)| n).filter(|&n| hits(&server.locations[n as usize], uri, notes)));
         numbers.sort_unstable();
         found.extend(numbers.into_iter().map(|n| Ref::Conf(&server.locations[n as usize])));
     }
@@ -351,7 +356,7 @@ pub(super) fn locations<'c>(engine: &Engine<'c>, server: usize, uri: &[u8], note
 }
 
 /// Every prefix of a URI that a literal `<Location>` may be: nothing, up to a slash, with it, and the whole.
-fn prefixes(uri: &[u8], mut each: impl FnMut(&[u8], u64)) {
+pub(super) fn prefixes(uri: &[u8], mut each: impl FnMut(&[u8], u64)) {
     each(b"", hash(b""));
     let mut state = FNV_START;
     for (at, &byte) in uri.iter().enumerate() {
