@@ -1,5 +1,5 @@
-//! Rows 1, 2 and 4 of the performance targets: our scanner and our tree beside PHP's own, in the same run, round by
-//! round, with the ratio printed beside its gate. Also that the tree stays linear.
+//! Rows 1 to 5 of the performance targets: our scanner and our tree beside PHP's own, in the same run, round by round,
+//! with the ratio printed beside its gate. Also that the tree stays linear.
 //!
 //!     cargo bench --bench ini [-- --gate]
 //!
@@ -7,6 +7,8 @@
 //! is an error.
 
 mod big;
+mod cold;
+mod files;
 
 use outlive::ini::{Lookup, Mode, Options, constants, scan, tree};
 use outlive::version::PhpVersion;
@@ -79,6 +81,11 @@ impl Zend {
         self.answers.read_line(&mut answer).expect("PHP answers");
         answer.split(' ').next().and_then(|time| time.parse().ok()).expect("a time")
     }
+
+    fn stop(mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 /// Builds the yardstick; `None`: the packages are not there.
@@ -149,6 +156,12 @@ fn measure(row: &Row, text: &[u8], zend: Option<&mut Zend>) -> bool {
 }
 
 fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, word, path] = &words[..]
+        && word == "--cold"
+    {
+        return cold::sample(path);
+    }
     let gate = std::env::args().any(|word| word == "--gate");
     let scratch = std::env::temp_dir().join(format!("outlive-bench-ini-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).expect("a scratch directory");
@@ -173,11 +186,12 @@ fn main() {
         };
         let mut zend = program.as_ref().and_then(|program| Zend::start(program, path));
         good &= measure(row, &text, zend.as_mut());
-        if let Some(mut zend) = zend {
-            drop(zend.child.stdin.take());
-            let _ = zend.child.wait();
+        if let Some(zend) = zend {
+            zend.stop();
         }
     }
+    good &= cold::measure(program.as_deref(), &development);
+    good &= files::measure(&scratch);
     let (small, large) = (big::text(10_000_000), big::text(20_000_000));
     let pairs: Vec<_> = (0..9).map(|_| (time(1, || map(&small)), time(1, || map(&large)))).collect();
     let (smalls, larges): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();

@@ -63,49 +63,70 @@ pub(super) fn skip(text: &[u8], mut at: usize, kind: u8) -> usize {
     at
 }
 
-/// The first position from `at` on whose byte stops a run. Sixteen bytes are looked at together, without a branch for
-/// each: compilers make vector instructions of it, and where a run ends is what processors guess worst.
-#[inline(always)]
-fn find(text: &[u8], mut at: usize, stops: impl Fn(u8) -> bool) -> usize {
-    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        let mut found = [0; 16];
-        for (to, from) in found.iter_mut().zip(chunk) {
-            *to = if stops(*from) { 0xFF } else { 0 };
-        }
-        let found = u128::from_le_bytes(found);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 16;
-    }
-    while at < text.len() && !stops(text[at]) {
-        at += 1;
-    }
-    at
+/// The same byte in all eight places of a word.
+const fn all(byte: u8) -> u64 {
+    byte as u64 * 0x0101_0101_0101_0101
 }
 
-/// As `skip` for the kinds of `LABEL` and `TEXT`: bytes that are plain in all of them go by quickly.
-#[inline]
-pub(super) fn skip_run(text: &[u8], mut at: usize, kind: u8) -> usize {
-    loop {
-        at = find(text, at, |byte| {
-            (byte < b'*')
-                | (byte == b';')
-                | (byte == b'=')
-                | (byte.wrapping_sub(b'[') < 4)
-                | (byte.wrapping_sub(b'{') < 4)
-        });
-        if at == text.len() || class_of(text[at]) & kind == 0 {
+/// Has the high bit set in the first byte that is less than `limit` (at most 128), and maybe in later ones.
+#[inline(always)]
+fn less(word: u64, limit: u8) -> u64 {
+    word.wrapping_sub(all(limit)) & !word
+}
+
+/// The same for the first byte that is `byte`.
+#[inline(always)]
+fn equal(word: u64, byte: u8) -> u64 {
+    less(word ^ all(byte), 1)
+}
+
+/// The first position from `at` on whose byte is not of the kind. `stops` marks high bits as `less` does, of at least
+/// these bytes. Eight bytes are looked at together, without a branch for each: where a run ends is what processors
+/// guess worst.
+#[inline(always)]
+fn skip_words(text: &[u8], mut at: usize, kind: u8, stops: impl Fn(u64) -> u64) -> usize {
+    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let found = stops(u64::from_le_bytes(*eight)) & all(0x80);
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += found.trailing_zeros() as usize / 8;
+        if class_of(text[at]) & kind == 0 {
             return at;
         }
         at += 1;
     }
+    skip(text, at, kind)
+}
+
+/// As `skip` for `LABEL` and `LABEL_8_3`.
+#[inline]
+pub(super) fn skip_label(text: &[u8], at: usize, kind: u8) -> usize {
+    skip_words(text, at, kind, |word| {
+        let lower = word | all(0x20);
+        stops_text(word) | equal(lower, b'{') | equal(lower, b'}')
+    })
+}
+
+/// As `skip` for `TEXT`.
+#[inline]
+pub(super) fn skip_text(text: &[u8], at: usize) -> usize {
+    skip_words(text, at, TEXT, stops_text)
+}
+
+/// The last one finds `^`, `|`, `~` and a backslash.
+#[inline(always)]
+fn stops_text(word: u64) -> u64 {
+    less(word, b'*') | equal(word, b';') | equal(word, b'=') | equal(word | all(0x22), b'~')
 }
 
 /// As `skip` for `QUOTED`.
 #[inline]
 pub(super) fn skip_quoted(text: &[u8], at: usize) -> usize {
-    find(text, at, |byte| (byte == b'"') | (byte == b'$') | (byte == b'\\') | (byte == b'\n') | (byte == b'\r'))
+    skip_words(text, at, QUOTED, |word| {
+        equal(word, b'"') | equal(word, b'$') | equal(word, b'\\') | equal(word, b'\n') | equal(word, b'\r')
+    })
 }
 
 /// Without blanks (spaces and tabs) at both ends.
@@ -143,9 +164,10 @@ mod tests {
             for place in 0..40 {
                 let mut text = [b'a'; 40];
                 text[place] = byte;
-                for kind in [LABEL, LABEL_8_3, TEXT] {
-                    assert_eq!(skip_run(&text, 0, kind), skip(&text, 0, kind), "{byte} at {place}");
+                for kind in [LABEL, LABEL_8_3] {
+                    assert_eq!(skip_label(&text, 0, kind), skip(&text, 0, kind), "{byte} at {place}");
                 }
+                assert_eq!(skip_text(&text, 0), skip(&text, 0, TEXT), "{byte} at {place}");
                 assert_eq!(skip_quoted(&text, 0), skip(&text, 0, QUOTED), "{byte} at {place}");
             }
         }

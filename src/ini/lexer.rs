@@ -1,6 +1,6 @@
 //! Cuts the text into words. At every point the longest word wins; on a tie, the one that is tried first here.
 
-use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, TEXT, class_of, skip, skip_run};
+use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, TEXT, class_of, skip, skip_label, skip_text};
 use super::token::{Span, Token, Word};
 use memchr::{memchr, memchr2};
 
@@ -71,7 +71,7 @@ impl<'t> Lexer<'t> {
     /// Where the run of key bytes that starts at `at` ends.
     #[inline]
     pub(super) fn label_end(&self, at: usize) -> usize {
-        skip_run(self.text, at, self.label)
+        skip_label(self.text, at, self.label)
     }
 
     /// Whether a run that ends here swallows the end of the text, as runs did that NUL could be part of (I-021).
@@ -232,7 +232,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn value_run(&mut self, start: usize) -> Token {
-        let end = skip_run(self.text, start, TEXT);
+        let end = skip_text(self.text, start);
         let end = if self.byte(end) == Some(b'$') { self.dollar_run(start, Place::Value) } else { Some(end) };
         let Some(end) = end else { return Token::EndOfFile };
         if end == start {

@@ -1,6 +1,6 @@
 //! Statements: what stands on a line, and what PHP takes of a line that is wrong.
 
-use super::bytes::{BLANK, TEXT, class_of, is_identifier, is_number, skip, skip_quoted, skip_run, trim};
+use super::bytes::{BLANK, class_of, is_identifier, is_number, skip, skip_quoted, skip_text, trim};
 use super::expression::{self, Outcome};
 use super::joined::{Joiner, Kind};
 use super::lexer::{Dialect, Lexer, Place};
@@ -226,7 +226,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let mut end = start;
         while at < text.len() {
             let word = at;
-            at = skip_run(text, at, TEXT);
+            at = skip_text(text, at);
             if word == at {
                 break;
             }
@@ -260,7 +260,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
     fn plain_typed(&self, start: usize, end: usize, at: usize) -> Option<(Value<'t>, usize)> {
         let text = self.lexer.text;
         let value = &text[start..end];
-        let one = skip_run(text, start, TEXT) == end && (at < text.len() || at == end);
+        let one = skip_text(text, start) == end && (at < text.len() || at == end);
         if one && !is_number(value) {
             return Some((Value::Text(value), at));
         }
