@@ -14,7 +14,7 @@ use crate::target::Target;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Sections of one request; those with more take the full walk.
-const MOST: usize = 32;
+const MOST: usize = 16;
 /// The longest host name, as DNS has it.
 const LONGEST_NAME: usize = 255;
 

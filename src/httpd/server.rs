@@ -51,10 +51,16 @@ pub(super) struct Server {
     pub file_index: Index,
 }
 
+/// Up to here a scan is quicker than a table; nearly every virtual host stays below.
+const FEW: usize = 8;
+
 /// Literal sections by hash, the others in order.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    literal: HashIndex<Vec<u32>>,
+    /// Hash and number, sorted.
+    literal: Vec<(u64, u32)>,
+    /// Where a hash's entries begin, once there are many.
+    places: HashIndex<u32>,
     /// With what each of them begins, so that those that cannot match are never looked at.
     pub wild: Vec<(Head, u32)>,
     pub regex: Vec<(Head, u32)>,
@@ -68,7 +74,7 @@ impl Index {
         for (at, section) in sections.iter().enumerate() {
             match &section.matcher {
                 Matcher::Literal(path) => {
-                    new.literal.entry(hash(path)).or_default().push(at as u32);
+                    new.literal.push((hash(path), at as u32));
                     new.depths |= 1 << section.depth.min(63);
                 }
                 Matcher::Wild(text) => new.wild.push((Head::of_wildcard(text), at as u32)),
@@ -76,11 +82,27 @@ impl Index {
                 _ => new.regex.push((Head::default(), at as u32)),
             }
         }
+        new.literal.sort_unstable();
+        if new.literal.len() > FEW {
+            for (at, &(hash, _)) in new.literal.iter().enumerate() {
+                new.places.entry(hash).or_insert(at as u32);
+            }
+        }
         new
     }
 
+    /// The entries of a hash, in the order of the file.
+    fn entries(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
+        let from = match self.literal.len() {
+            ..=FEW => self.literal.iter().position(|&(own, _)| own == hash),
+            _ => self.places.get(&hash).map(|&at| at as usize),
+        };
+        let rest = &self.literal[from.unwrap_or(self.literal.len())..];
+        rest.iter().take_while(move |&&(own, _)| own == hash).map(|&(_, at)| at)
+    }
+
     pub fn has_hash(&self, hash: u64) -> bool {
-        self.literal.contains_key(&hash)
+        self.entries(hash).next().is_some()
     }
 
     pub fn has_literals(&self) -> bool {
@@ -94,9 +116,7 @@ impl Index {
         path: &'i [u8],
         sections: &'i [Arc<Section>],
     ) -> impl Iterator<Item = u32> + 'i {
-        let list = self.literal.get(&hash).map(Vec::as_slice).unwrap_or_default();
-        list.iter()
-            .copied()
+        self.entries(hash)
             .filter(move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path))
     }
 }

@@ -4,6 +4,7 @@ use super::glob::{self, Rules};
 use super::modules::HashIndex;
 use super::server::{Server, hash};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An address of `<VirtualHost>`; no IP: any; port 0: any.
@@ -58,7 +59,9 @@ struct Set {
     /// In the order of the file.
     hosts: Vec<u32>,
     /// A name's first place in `hosts`.
-    names: HashIndex<Vec<u32>>,
+    names: HashIndex<u32>,
+    /// The places of further hosts whose names have the same hash.
+    others: HashIndex<Vec<u32>>,
     /// Wildcard names, with their place in `hosts`.
     wild: Vec<(u32, Box<[u8]>)>,
 }
@@ -119,7 +122,13 @@ impl Set {
         for name in server.names() {
             let name = name.to_ascii_lowercase();
             if server.own_name().is_some_and(|own| own.eq_ignore_ascii_case(&name)) || !has_wildcard(&name) {
-                self.names.entry(hash(&name)).or_default().push(place);
+                let key = hash(&name);
+                match self.names.entry(key) {
+                    Entry::Vacant(free) => {
+                        free.insert(place);
+                    }
+                    Entry::Occupied(_) => self.others.entry(key).or_default().push(place),
+                }
             } else {
                 self.wild.push((place, name.into()));
             }
@@ -128,12 +137,16 @@ impl Set {
 
     /// The first host of the file that has the name, wildcards and plain names alike.
     fn find(&self, name: &[u8], servers: &[Server]) -> Option<u32> {
-        let places = self.names.get(&hash(name)).map(Vec::as_slice).unwrap_or_default();
-        let has = |place: &&u32| {
-            let server = &servers[self.hosts[**place as usize] as usize];
+        let key = hash(name);
+        let has = |place: &u32| {
+            let server = &servers[self.hosts[*place as usize] as usize];
             server.names().any(|own| own.eq_ignore_ascii_case(name))
         };
-        let exact = places.iter().find(has).copied();
+        let first = self.names.get(&key).copied();
+        let exact = first.filter(has).or_else(|| {
+            // Only where the first host's name merely has the same hash.
+            first.and_then(|_| self.others.get(&key)?.iter().copied().find(has))
+        });
         let before = |place: u32| exact.is_none_or(|exact| place < exact);
         let wild = self.wild.iter().take_while(|(place, _)| before(*place));
         let wild =
