@@ -38,8 +38,13 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Opened first and asked then: one look-up of the path, and what is asked is what is read. Without O_NONBLOCK,
-        // opening a pipe would wait for a writer; regular files do not care.
+        // Asked before it is opened, because opening a device may do something; and asked again of what was opened. Without
+        // O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
+        match self.kind(path)? {
+            Kind::File => {}
+            Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
+            Kind::Other => return Err(not_regular()),
+        }
         let mut options = std::fs::OpenOptions::new();
         options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         let mut file = options.open(path).map_err(|error| match error.raw_os_error() {
