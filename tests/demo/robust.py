@@ -17,7 +17,7 @@ from lib import Server, wait_for
 
 VALGRIND = "--valgrind" in sys.argv[1:]
 CLIENTS = 24 if VALGRIND else 200
-WRAPPER = ("valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible") if VALGRIND else ()
+WRAPPER = ("valgrind", "-q", "--suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)), "../c/valgrind.supp"), "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible") if VALGRIND else ()
 
 
 def connect(server):
