@@ -6,6 +6,7 @@ Usage: robust.py [--valgrind]: the same with fewer clients, memory checked.
 
 import contextlib
 import json
+import pathlib
 import random
 import signal
 import socket
@@ -17,7 +18,8 @@ from lib import Server, wait_for
 
 VALGRIND = "--valgrind" in sys.argv[1:]
 CLIENTS = 24 if VALGRIND else 200
-WRAPPER = ("valgrind", "-q", "--suppressions=" + os.path.join(os.path.dirname(os.path.abspath(__file__)), "../c/valgrind.supp"), "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible") if VALGRIND else ()
+SUPPRESSIONS = pathlib.Path(__file__).parent.parent / "c" / "valgrind.supp"
+WRAPPER = ("valgrind", "-q", f"--suppressions={SUPPRESSIONS}", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible") if VALGRIND else ()
 
 
 def connect(server):
