@@ -100,7 +100,7 @@ impl Drop for ForkMark {
 
 /// What was seen of a watched socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct Readiness {
     /// What it was registered with.
     pub token: u64,
     /// The connection is closed or reset.
@@ -169,7 +169,7 @@ impl Poll {
     }
 
     /// Waits for something to happen, or for the time to pass (`None`: for ever).
-    pub fn wait(&self, time: Option<Duration>, seen: &mut Vec<Seen>) {
+    pub fn wait(&self, time: Option<Duration>, seen: &mut Vec<Readiness>) {
         const ROOM: usize = 256;
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; ROOM];
         let milliseconds = time.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
@@ -184,7 +184,7 @@ impl Poll {
                 unsafe { libc::read(self.wake, (&raw mut count).cast(), 8) };
             } else {
                 let closed = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
-                seen.push(Seen { token, closed, half_closed: bits & libc::EPOLLRDHUP != 0 });
+                seen.push(Readiness { token, closed, half_closed: bits & libc::EPOLLRDHUP != 0 });
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::deadlines::NEVER;
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
-use super::sys::{self, Seen};
+use super::sys::{self, Readiness};
 use super::table::Table;
 use super::timing::Look;
 use super::word::FACT_GONE;
@@ -78,7 +78,7 @@ impl Clocks {
 }
 
 /// A watched socket has changed.
-fn notice<H: Host>(table: &Table<H>, seen: &Seen) {
+fn notice<H: Host>(table: &Table<H>, seen: &Readiness) {
     let slot = table.slot(seen.token as u32);
     let (word, generation) = (slot.word.load(), seen.token >> 32);
     let half_open = slot.facts.load(Relaxed) & facts::HALF_OPEN != 0;
