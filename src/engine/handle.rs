@@ -7,14 +7,18 @@
 use super::inside::{Below, Failed, Inside, facts_of};
 use super::live::Row;
 use super::shared::Shared;
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, Template, facts};
 use super::sys;
-use super::word::TAG_BITS;
-use crate::config::{Clock, Detect, HalfClose, Settings};
+use super::word::{FACT_ASKED, FACT_LEFT_OFF, TAG_BITS};
+use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::error::Code;
-use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Start, Timer, Verdict, effective_limit};
+use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How often an end lets others run before it leaves off.
+const PATIENCE: u32 = 100;
 
 /// What a call on a request answers: a good outcome, or why not.
 pub type Answer = std::result::Result<Code, Code>;
@@ -40,8 +44,8 @@ pub struct Options<'a, H: Host> {
     pub label: &'a [u8],
     /// The method; empty: unknown.
     pub method: &'a [u8],
-    /// A connected socket to watch where `outlive.detect` says so; it stays the host's.
-    pub socket: Option<i32>,
+    /// A connected socket to watch where `outlive.detect` says so; it stays the host's. Negative: none.
+    pub socket: i32,
     /// The request begins in the input stage.
     pub reading_input: bool,
     /// The host's side.
@@ -49,48 +53,99 @@ pub struct Options<'a, H: Host> {
 }
 
 /// Begins a request in a slot that nobody else has.
+#[inline]
 pub(super) fn begin<'e, H: Host>(
     slot: &'e Slot<H>,
     settings: &Arc<Settings>,
     options: Options<'_, H>,
-) -> Result<Handle<'e, H>, Code> {
-    let policy = settings.policy();
-    let begin = Begin::of_method(options.method, options.reading_input);
-    slot.host.attach(options.callbacks);
-    let mut owned = slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
-    let timer = owned.machine.begin(policy, begin);
-    owned.run_time.reset();
-    if !owned.settings.as_ref().is_some_and(|old| Arc::ptr_eq(old, settings)) {
-        owned.settings = Some(Arc::clone(settings));
-    }
-    owned.socket = options.socket.filter(|_| policy.detect == Detect::Watch);
-    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-    let fixed = bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
-        | bit(policy.clock == Clock::Cpu, facts::CPU)
-        | bit(slot.host.wants_notice(), facts::NOTICE)
-        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN);
+) -> Handle<'e, H> {
+    slot.prefetch();
     let now = slot.shared.now();
-    slot.facts.store(fixed | facts_of(&owned.machine), Relaxed);
-    slot.status.store(0, Relaxed);
+    slot.host.attach(options.callbacks);
+    let mut owned = take_over(slot);
+    if slot.facts.load(Relaxed) & facts::CHANGED != 0 {
+        owned.run_time = None;
+    }
+    let begin = Begin::of_method(options.method, options.reading_input);
+    if !owned.template.is_for(&owned.settings, settings, begin) {
+        new_template(&mut owned, settings, begin);
+        slot.max_detached.store(settings.policy().max_detached, Relaxed);
+        slot.max_detached_time.store(settings.policy().max_detached_time, Relaxed);
+    }
+    let Owned { machine, template, .. } = &mut *owned;
+    machine.begin_as(&template.start);
+    let mut new = template.facts;
+    let (seconds, hard) = (template.seconds, template.hard);
+    drop(owned);
+    if slot.host.wants_notice() {
+        new |= facts::NOTICE;
+    }
+    if !options.method.is_empty() {
+        slot.method.store(super::slot::pack(options.method), Relaxed);
+        new |= facts::METHOD;
+    }
+    if !options.label.is_empty() {
+        slot.set_label(options.label);
+        new |= facts::LABELLED;
+    }
     slot.written.store(0, Relaxed);
     slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
-    slot.max_detached.store(policy.max_detached, Relaxed);
-    slot.max_detached_time.store(policy.max_detached_time, Relaxed);
-    slot.method.store(super::slot::pack(options.method), Relaxed);
-    slot.set_label(options.label);
     slot.began.store(now, Relaxed);
-    slot.timing.begin(policy.hard_timeout);
-    let seconds = if let Timer::Start(seconds) = timer { seconds } else { 0 };
-    let due = slot.timing.start_before_turn(seconds, now, policy.clock == Clock::Cpu);
-    let generation = slot.word.turn(true).generation;
+    slot.timing.begin(hard);
+    let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
+    slot.facts.store(new & !facts::WATCHED, Relaxed);
+    let generation = slot.word.begin();
     slot.look_at(due);
-    if let Some(socket) = owned.socket {
-        // Not a socket, or a file: nothing to watch, and the live table says so.
-        if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
-            slot.facts.fetch_or(facts::WATCHED, Relaxed);
+    if new & facts::WATCHED != 0 && options.socket >= 0 {
+        watch(slot, options.socket, generation);
+    }
+    Handle { slot, tag: generation & TAG_BITS }
+}
+
+#[cold]
+fn new_template<H: Host>(owned: &mut Owned<H>, settings: &Arc<Settings>, begin: Begin) {
+    let policy = settings.policy();
+    let start = Start::new(policy, begin);
+    owned.machine.begin_as(&start);
+    let facts = facts_of(&owned.machine) | facts_of_policy(policy);
+    let seconds = if let Timer::Start(seconds) = start.timer { seconds } else { 0 };
+    let hard = u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0);
+    owned.settings = Some(Arc::clone(settings));
+    owned.template = Template { is_made: true, begin, facts, seconds, hard, start };
+}
+
+/// The owned part of a slot that was free. A late call on the request before may have it for the moment that it takes to see
+/// that it is late.
+#[inline]
+fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
+    loop {
+        match slot.owned.try_borrow_mut() {
+            Ok(owned) => return owned,
+            Err(_) => std::thread::yield_now(),
         }
     }
-    Ok(Handle { slot, tag: generation & TAG_BITS })
+}
+
+/// What the settings fix for the whole request; watched, if there is something to watch.
+#[inline]
+fn facts_of_policy(policy: &Policy) -> u32 {
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
+        | bit(policy.clock == Clock::Cpu, facts::CPU)
+        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
+        | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
+        | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
+        | bit(policy.detect == Detect::Watch, facts::WATCHED)
+}
+
+#[cold]
+fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
+    let Ok(mut owned) = slot.owned.try_borrow_mut() else { return };
+    // Not a socket, or a file: nothing to watch, and the live table says so.
+    if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
+        owned.socket = socket;
+        slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
+    }
 }
 
 impl<'e, H: Host> Handle<'e, H> {
@@ -102,6 +157,9 @@ impl<'e, H: Host> Handle<'e, H> {
         if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
     }
 
+    /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
+    /// after, because only then it is sure.
+    #[inline]
     fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
@@ -114,15 +172,17 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         let events = word.events();
         let mut inside =
-            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_over: false };
-        inside.owned.machine.absorb(events);
+            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_silent: false };
+        if events != Events::NONE {
+            inside.owned.machine.absorb(events);
+        }
         Ok(inside)
     }
 
     /// Whether nothing waits for the owner: what a check asks first.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.slot.word.is_quiet(self.tag) && !self.shared().fork.is_child()
+        self.slot.word.is_quiet(self.tag) && self.shared().fork.is_surely_parent()
     }
 
     /// The input has been read: the running stage begins.
@@ -152,9 +212,22 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Output, as echo.
     #[inline]
     pub fn write(&self, bytes: &[u8]) -> Answer {
-        if self.slot.facts.load(Relaxed) & facts::DIRECT == 0 || bytes.is_empty() || !self.is_quiet() {
-            return self.write_slowly(bytes, &mut Below(self.slot));
+        if self.writes_directly(bytes) {
+            self.write_directly(bytes)
+        } else {
+            self.write_slowly(bytes, &mut Below(self.slot))
         }
+    }
+
+    /// Whether nothing stands between these bytes and the host.
+    #[inline]
+    pub(crate) fn writes_directly(&self, bytes: &[u8]) -> bool {
+        self.is_quiet() && self.slot.facts.load(Relaxed) & facts::DIRECT != 0 && !bytes.is_empty()
+    }
+
+    /// Only behind [`Handle::writes_directly`].
+    #[inline]
+    pub(crate) fn write_directly(&self, bytes: &[u8]) -> Answer {
         if self.slot.host.write(bytes) {
             self.slot.count_written(bytes.len());
             return Ok(Code::Ok);
@@ -222,7 +295,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let locked = policy.ignore_user_abort_locked || policy.disconnect_locked;
         if let (Some(ignore), false) = (enable, locked) {
             inside.owned.machine.set_ignore(ignore);
-            inside.owned.run_time.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
+            inside.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
         }
         Ok(before)
     }
@@ -231,24 +304,34 @@ impl<'e, H: Host> Handle<'e, H> {
     /// limit; the running one is untouched then (C-087).
     #[inline]
     pub fn set_time_limit(&self, seconds: i64) -> Answer {
-        let word = self.slot.word.load();
-        if !word.is_tagged(self.tag) || self.shared().fork.is_child() {
-            return self.check_slowly();
-        }
         let facts = self.slot.facts.load(Relaxed);
-        if facts & facts::LIMIT_LOCKED != 0 {
-            return Err(Code::Locked);
-        }
-        if facts & facts::STAGE == Stage::Input as u32 {
-            return Err(Code::Stage);
+        if !self.slot.word.load().is_tagged(self.tag)
+            || !self.shared().fork.is_surely_parent()
+            || facts & facts::LIMIT_LOCKED != 0
+            || facts & facts::STAGE == Stage::Input as u32
+        {
+            self.may_set_time_limit()?;
         }
         // i64::MIN stands for "nothing said"; one more is as negative.
         self.slot.limit_text.store(seconds.max(NO_LIMIT_TEXT + 1), Relaxed);
-        self.slot.start_limit(match effective_limit(seconds) {
-            Timer::Start(seconds) => seconds,
-            _ => 0,
-        });
+        let Timer::Start(seconds) = effective_limit(seconds) else {
+            self.slot.start_limit(0);
+            return Ok(Code::Ok);
+        };
+        self.slot.start_limit(seconds);
         Ok(Code::Ok)
+    }
+
+    #[cold]
+    fn may_set_time_limit(&self) -> Result<(), Code> {
+        self.is_forked()?;
+        let facts = self.slot.facts.load(Relaxed);
+        match () {
+            () if !self.slot.word.load().is_tagged(self.tag) => Err(Code::Ended),
+            () if facts & facts::LIMIT_LOCKED != 0 => Err(Code::Locked),
+            () if facts & facts::STAGE == Stage::Input as u32 => Err(Code::Stage),
+            () => Ok(()),
+        }
     }
 
     /// Registers a shutdown function; it runs at every ending, once, in order. Refused, it comes back.
@@ -261,6 +344,7 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err((Code::Stage, function));
         }
         inside.owned.functions.push(Some(function));
+        inside.is_silent = true;
         Ok(Code::Ok)
     }
 
@@ -268,6 +352,7 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn set_label(&self, label: &[u8]) -> Answer {
         let inside = self.enter()?;
         inside.slot.set_label(label);
+        inside.set_fact(facts::LABELLED);
         Ok(Code::Ok)
     }
 
@@ -291,11 +376,11 @@ impl<'e, H: Host> Handle<'e, H> {
     /// The calling thread stops working on the request: CPU time is not charged until [`Handle::resume`].
     pub fn suspend(&self) -> Answer {
         let inside = self.enter()?;
-        let before = inside.slot.facts.fetch_or(facts::SUSPENDED, Relaxed);
-        if before & facts::SUSPENDED != 0 {
+        if inside.slot.facts.load(Relaxed) & facts::SUSPENDED != 0 {
             return Err(Code::Stage);
         }
-        inside.slot.timing.suspend();
+        inside.set_fact(facts::SUSPENDED);
+        inside.slot.timing.suspend(&inside.slot.counted);
         Ok(Code::Ok)
     }
 
@@ -305,7 +390,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if inside.slot.facts.load(Relaxed) & facts::SUSPENDED == 0 {
             return Err(Code::Stage);
         }
-        let due = inside.slot.timing.resume(inside.slot.shared.now());
+        let due = inside.slot.timing.resume(&inside.slot.counted, inside.slot.shared.now());
         inside.slot.facts.fetch_and(!facts::SUSPENDED, Relaxed);
         inside.slot.look_at(due);
         Ok(Code::Ok)
@@ -317,7 +402,12 @@ impl<'e, H: Host> Handle<'e, H> {
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &*inside.owned;
         let settings = settings.as_deref().ok_or(Code::Ended)?;
-        run_time.get(settings, name).map(visit).ok_or(Code::NotFound)
+        match run_time {
+            Some(run_time) => run_time.get(settings, name),
+            None => settings.get(name),
+        }
+        .map(visit)
+        .ok_or(Code::NotFound)
     }
 
     /// `ini_set()`; `previous` sees the value before.
@@ -325,8 +415,10 @@ impl<'e, H: Host> Handle<'e, H> {
         let mut inside = self.enter()?;
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let (change, before) = run_time.set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
+        let (change, before) =
+            run_time.get_or_insert_default().set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
         previous(before);
+        inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)
     }
@@ -336,7 +428,8 @@ impl<'e, H: Host> Handle<'e, H> {
         let mut inside = self.enter()?;
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let change = run_time.restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        let change = run_time.get_or_insert_default().restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)
     }
@@ -357,26 +450,47 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
-    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on.
+    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on, and its place is free.
+    ///
+    /// `Busy` before anything has happened: another call has not returned, or a callback of the engine's thread called. `Busy` behind a
+    /// shutdown function: another thread is in a call on the request; end it again, and the pass goes on where it was.
+    #[inline]
     pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
+        self.slot.prefetch();
         let mut inside = self.enter()?;
-        if inside.owned.machine.stage() > Stage::Running {
-            return Err(Code::Stage);
-        }
         if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end waits for the callback that is calling
         }
-        let shutdown_time = inside.policy().and_then(|policy| policy.shutdown_time);
-        let Inside { owned, events, .. } = &mut inside;
-        let timer = owned.machine.begin_shutdown(shutdown_time, events);
-        inside.apply(timer);
-        if !inside.owned.functions.is_empty() {
+        if inside.owned.machine.stage() > Stage::Running {
+            inside = self.take_up_again(inside)?;
+        } else {
+            let shutdown_time = match self.slot.facts.load(Relaxed) & facts::SHUTDOWN_TIME {
+                0 => None,
+                _ => inside.policy().and_then(|policy| policy.shutdown_time),
+            };
+            let Inside { owned, events, .. } = &mut inside;
+            let timer = owned.machine.begin_shutdown(shutdown_time, events);
+            inside.apply(timer);
+        }
+        if inside.owned.machine.has_functions() {
             inside = self.run_functions(inside, &mut call)?;
         }
         inside.owned.machine.end_output(&mut Below(self.slot));
         let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
         self.leave(inside, ending);
         Ok(ending)
+    }
+
+    /// An end that had to leave off behind a shutdown function.
+    #[cold]
+    fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
+        let word = self.slot.word.load();
+        if !word.has(FACT_LEFT_OFF) {
+            return Err(Code::Stage);
+        }
+        self.slot.word.forget(FACT_LEFT_OFF | FACT_ASKED);
+        inside.owned.machine.function_returned(word.has(FACT_ASKED));
+        Ok(inside)
     }
 
     /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
@@ -392,43 +506,71 @@ impl<'e, H: Host> Handle<'e, H> {
             drop(inside);
             let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
             ran += 1;
-            inside = self.enter()?;
+            inside = self.enter_again(asks_to_stop)?;
             inside.owned.machine.function_returned(asks_to_stop);
         }
-        let mut functions = std::mem::take(&mut inside.owned.functions);
-        if ran < functions.len() as u64 {
+        let functions = &mut inside.owned.functions;
+        if functions.iter().any(Option::is_some) {
             // What a function owns may call back when it is dropped.
+            let functions = std::mem::take(functions);
             drop(inside);
+            drop(functions);
+            inside = self.enter_again(false)?;
+        } else {
             functions.clear();
-            inside = self.enter()?;
         }
-        functions.clear();
-        inside.owned.functions = functions;
         let counters = &self.shared().counters;
         counters.functions.fetch_add(ran, Relaxed);
         counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
         Ok(inside)
     }
 
+    /// Behind a callback. A call of another thread is waited for a little; then the end leaves off, to be called again.
+    #[inline]
+    fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+        match self.enter() {
+            Err(Code::Busy) => self.enter_later(asks_to_stop),
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn enter_later(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+        for _ in 0..PATIENCE {
+            std::thread::yield_now();
+            match self.enter() {
+                Err(Code::Busy) => {}
+                other => return other,
+            }
+        }
+        let asked = if asks_to_stop { FACT_ASKED } else { 0 };
+        self.slot.word.raise(self.slot.word.load().generation(), FACT_LEFT_OFF | asked, 0);
+        Err(Code::Busy)
+    }
+
     /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
+    #[inline]
     fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
-        let slot = self.slot;
-        if let Some(socket) = inside.owned.socket.take() {
-            slot.shared.poll.remove(socket);
-        }
-        inside.is_over = true;
+        let (slot, counters) = (self.slot, &self.shared().counters);
         let facts = slot.facts.load(Relaxed);
-        // One writer at a time, so no read-modify-write is needed.
-        let count = &slot.endings[ending as usize];
-        count.store(count.load(Relaxed) + 1, Relaxed);
+        if facts & facts::WATCHED != 0 {
+            slot.shared.poll.remove(inside.owned.socket);
+        }
+        if ending == Ending::Completed {
+            // One writer at a time, so no read-modify-write is needed.
+            slot.completed.store(slot.completed.load(Relaxed) + 1, Relaxed);
+        } else {
+            counters.endings[ending as usize].fetch_add(1, Relaxed);
+        }
+        inside.is_silent = true;
+        if slot.word.end().is_gone() {
+            counters.detached.fetch_sub(1, Relaxed);
+        }
         drop(inside);
-        if slot.word.turn(false).before.is_gone() {
-            slot.shared.counters.detached.fetch_sub(1, SeqCst);
-        }
         if facts & facts::NOTICE != 0 {
-            // A callback that began before the turn has returned when the lock is ours; none begins after it.
-            drop(slot.notifying.lock());
+            slot.notice.wait();
         }
+        slot.shared.free.push(slot.index, |next| slot.next_free.store(next, Relaxed));
     }
 
     /// The request as the live table shows it.

@@ -55,10 +55,11 @@ impl Row {
         let facts = slot.facts.load(Relaxed);
         let now = slot.shared.now();
         let since = |then: u64| now.saturating_sub(then);
-        let mut method = slot.method.load(Relaxed).to_ne_bytes().to_vec();
+        let given = |fact: u32, text: &dyn Fn() -> Vec<u8>| if facts & fact != 0 { text() } else { Vec::new() };
+        let mut method = given(facts::METHOD, &|| slot.method.load(Relaxed).to_ne_bytes().to_vec());
         method.retain(|&byte| byte != 0);
         let row = Self {
-            label: slot.label(),
+            label: given(facts::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
             stage: match facts & facts::STAGE {
@@ -68,7 +69,7 @@ impl Row {
                 3 => Stage::FinalFlush,
                 _ => Stage::Ended,
             },
-            status: slot.status.load(Relaxed) as u8,
+            status: ((facts & facts::STATUS) >> facts::STATUS_SHIFT) as u8,
             gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
             held: facts & facts::HELD != 0,
             ignores_abort: facts & facts::IGNORES != 0,
@@ -106,7 +107,10 @@ impl<H: Host> Engine<H> {
         };
         let ended = Ending::ALL.map(|ending| {
             let label = format!("{{ending=\"{}\"}}", ending.word().replace(' ', "_"));
-            let count: u64 = self.table.used().map(|slot| slot.endings[ending as usize].load(Relaxed)).sum();
+            let count = match ending {
+                Ending::Completed => self.table.used().map(|slot| slot.completed.load(Relaxed)).sum(),
+                other => counters.endings[other as usize].load(Relaxed),
+            };
             (label, count)
         });
         let ended: Vec<_> = ended.iter().map(|(label, count)| (label.as_str(), *count)).collect();

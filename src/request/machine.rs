@@ -6,7 +6,7 @@ use super::words::{Begin, Ending, Events, Finish, Stage, Verdict, status};
 use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
 
 /// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).
-const LATE_OUTPUT: usize = 8_184;
+const LATE_OUTPUT: u32 = 8_184;
 
 /// The state of the way to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,16 +15,20 @@ enum Way {
     Open,
     /// For good, after the first abort event (C-062) or a HEAD's first output (C-040).
     Disabled,
-    /// The host was told that the response is complete; this many bytes came later.
-    Finished { late: usize },
+    /// The host was told that the response is complete.
+    Finished,
 }
 
 /// One request's connection handling. See the [module](super) for how it is driven.
 #[derive(Debug, Default)]
+#[repr(C)] // what every request touches comes first
 pub struct Machine {
     state: State,
     buffer: Buffer,
 }
+
+/// `output_buffering` is off.
+const UNBUFFERED: u32 = u32::MAX;
 
 /// What begins anew with each request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,13 +58,44 @@ struct State {
     pass_is_over: bool,
     after_finish: AfterFinish,
     shutdown: ShutdownMode,
+    /// Bytes that came after the response was finished.
+    late: u32,
+    /// The buffer is handed down when it holds so many bytes; 0: at the end; [`UNBUFFERED`]: there is none.
+    buffering: u32,
+    /// There was one when the request began.
+    was_buffered: bool,
 }
 
 impl Machine {
     /// Begins a request, forgetting the one before (C-003), and says what its timer does.
     pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
-        self.buffer.reset(policy.output_buffering);
-        self.state = State {
+        let start = Start::new(policy, begin);
+        self.begin_as(&start);
+        start.timer
+    }
+
+    /// As [`Machine::begin`], with what was worked out before.
+    #[inline]
+    pub fn begin_as(&mut self, start: &Start) {
+        if self.state.was_buffered {
+            self.buffer.reset();
+        }
+        self.state = start.state;
+    }
+}
+
+/// How every request begins that has the same policy and the same [`Begin`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    state: State,
+    /// What its timer does.
+    pub timer: Timer,
+}
+
+impl Start {
+    /// Works it out.
+    pub fn new(policy: &Policy, begin: Begin) -> Self {
+        let state = State {
             stage: if begin.reading_input { Stage::Input } else { Stage::Running },
             ignore: ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method),
             head: begin.head,
@@ -69,15 +104,17 @@ impl Machine {
             implicit_flush: policy.implicit_flush && policy.output_buffering.is_none(),
             after_finish: policy.after_finish,
             shutdown: policy.shutdown,
+            buffering: policy.output_buffering.map_or(UNBUFFERED, |size| size.min(UNBUFFERED as usize - 1) as u32),
+            was_buffered: policy.output_buffering.is_some(),
             ..State::default()
         };
-        if begin.reading_input && policy.max_input_time >= 0 {
-            effective_limit(policy.max_input_time)
-        } else {
-            effective_limit(policy.max_execution_time)
-        }
+        let input = begin.reading_input && policy.max_input_time >= 0;
+        let limit = if input { policy.max_input_time } else { policy.max_execution_time };
+        Self { state, timer: effective_limit(limit) }
     }
+}
 
+impl Machine {
     /// Takes notice of what happened outside: the status has its bit the moment time is up (C-006). Every call
     /// of the owner does this first.
     pub fn absorb(&mut self, events: Events) {
@@ -149,8 +186,8 @@ impl Machine {
             return Verdict::Go; // C-029
         }
         match self.state.way {
-            Way::Open if self.buffer.is_on() => {
-                if self.buffer.push(bytes) {
+            Way::Open if self.is_buffering() => {
+                if self.buffer.push(bytes, self.state.buffering as usize) {
                     self.hand_down_buffer(output)
                 } else {
                     Verdict::Go
@@ -158,7 +195,7 @@ impl Machine {
             }
             Way::Open => self.hand_down(bytes, output),
             Way::Disabled => Verdict::Go,
-            Way::Finished { late } => self.write_late(late.saturating_add(bytes.len())),
+            Way::Finished => self.write_late(bytes.len()),
         }
     }
 
@@ -169,8 +206,8 @@ impl Machine {
             return Verdict::Stop;
         }
         match self.state.way {
-            Way::Finished { .. } if self.state.after_finish == AfterFinish::Discard => Verdict::Go,
-            Way::Finished { .. } => self.abort_event(), // C-193
+            Way::Finished if self.state.after_finish == AfterFinish::Discard => Verdict::Go,
+            Way::Finished => self.abort_event(), // C-193
             Way::Open | Way::Disabled => self.asked(output.flush()),
         }
     }
@@ -186,10 +223,10 @@ impl Machine {
         if self.hand_down_buffer(output) == Verdict::Stop {
             return Finish::Stop;
         }
-        self.buffer.turn_off();
+        self.state.buffering = UNBUFFERED;
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
-        self.state.way = Way::Finished { late: 0 };
+        self.state.way = Way::Finished;
         self.state.finished_early = true;
         Finish::Done
     }
@@ -288,7 +325,7 @@ impl Machine {
     /// The last stage: what is still buffered goes out, after the shutdown functions (C-011, C-121).
     pub fn end_output(&mut self, output: &mut impl Output) {
         self.enter(Stage::FinalFlush);
-        if self.state.way == Way::Open && self.buffer.is_on() {
+        if self.state.way == Way::Open && self.is_buffering() {
             let _ = self.hand_down_buffer(output);
         }
         if self.state.way == Way::Open {
@@ -324,12 +361,17 @@ impl Machine {
 
     /// Whether the response was finished early.
     pub fn is_finished(&self) -> bool {
-        matches!(self.state.way, Way::Finished { .. })
+        self.state.way == Way::Finished
     }
 
     /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
     pub fn is_direct(&self) -> bool {
-        self.state.way == Way::Open && !self.buffer.is_on() && !self.state.implicit_flush && !self.state.head
+        self.state.way == Way::Open && !self.is_buffering() && !self.state.implicit_flush && !self.state.head
+    }
+
+    /// Whether any shutdown function was registered.
+    pub fn has_functions(&self) -> bool {
+        self.state.functions > 0
     }
 
     /// Why it ends or ended; `None`: nothing has ended it yet.
@@ -380,7 +422,14 @@ impl Machine {
         if went_well { Verdict::Go } else { self.abort_event() }
     }
 
+    fn is_buffering(&self) -> bool {
+        self.state.buffering != UNBUFFERED
+    }
+
     fn hand_down_buffer(&mut self, output: &mut impl Output) -> Verdict {
+        if !self.is_buffering() {
+            return Verdict::Go;
+        }
         let bytes = self.buffer.take();
         let verdict = if bytes.is_empty() { Verdict::Go } else { self.hand_down(&bytes, output) };
         self.buffer.give_back(bytes);
@@ -402,9 +451,9 @@ impl Machine {
         verdict
     }
 
-    fn write_late(&mut self, late: usize) -> Verdict {
-        self.state.way = Way::Finished { late };
-        if self.state.after_finish == AfterFinish::Abort && late >= LATE_OUTPUT {
+    fn write_late(&mut self, bytes: usize) -> Verdict {
+        self.state.late = self.state.late.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.state.after_finish == AfterFinish::Abort && self.state.late >= LATE_OUTPUT {
             self.state.way = Way::Disabled;
             return self.abort_event();
         }
