@@ -81,7 +81,8 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
 }
 
 /// Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
-/// keeps its own reference. `options` may be NULL: no output, no watching.
+/// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
+/// there. `options` may be NULL: no output, no watching.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
 /// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
@@ -493,9 +494,11 @@ pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, end
 }
 
 /// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
-/// from here on. A failure changes nothing: the request is still there.
+/// from here on. The ending is told to the shutdown functions; a host that wants to know it registers one. After a
+/// failure the request is still there.
 ///
-/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. OUTLIVE_ERROR_STAGE: it is ending already (a
+/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
+/// call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
 /// shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]

@@ -4,21 +4,13 @@
 //! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
 //! quick paths (`check`, a plain `write`, `set_time_limit`) take nothing and only look at atomics.
 
-use super::inside::{Below, Failed, Inside, facts_of};
+use super::inside::{Below, Failed, Inside};
 use super::live::Row;
 use super::shared::Shared;
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, Template, facts};
-use super::sys;
-use super::word::{FACT_ASKED, FACT_LEFT_OFF, TAG_BITS};
-use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
 use crate::error::Code;
-use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Start, Timer, Verdict, effective_limit};
-use atomic_refcell::AtomicRefMut;
-use std::sync::Arc;
+use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use std::sync::atomic::Ordering::Relaxed;
-
-/// How often an end lets others run before it leaves off.
-const PATIENCE: u32 = 100;
 
 /// What a call on a request answers: a good outcome, or why not.
 pub type Answer = std::result::Result<Code, Code>;
@@ -38,118 +30,8 @@ impl<H: Host> Clone for Handle<'_, H> {
 
 impl<H: Host> Copy for Handle<'_, H> {}
 
-/// What a host says when a request begins.
-pub struct Options<'a, H: Host> {
-    /// Shown to people; at most 96 bytes are kept.
-    pub label: &'a [u8],
-    /// The method; empty: unknown.
-    pub method: &'a [u8],
-    /// A connected socket to watch where `outlive.detect` says so; it stays the host's. Negative: none.
-    pub socket: i32,
-    /// The request begins in the input stage.
-    pub reading_input: bool,
-    /// The host's side.
-    pub callbacks: H::Callbacks,
-}
-
-/// Begins a request in a slot that nobody else has.
-#[inline]
-pub(super) fn begin<'e, H: Host>(
-    slot: &'e Slot<H>,
-    settings: &Arc<Settings>,
-    options: Options<'_, H>,
-) -> Handle<'e, H> {
-    slot.prefetch();
-    let now = slot.shared.now();
-    slot.host.attach(options.callbacks);
-    let mut owned = take_over(slot);
-    if slot.facts.load(Relaxed) & facts::CHANGED != 0 {
-        owned.run_time = None;
-    }
-    let begin = Begin::of_method(options.method, options.reading_input);
-    if !owned.template.is_for(&owned.settings, settings, begin) {
-        new_template(&mut owned, settings, begin);
-        slot.max_detached.store(settings.policy().max_detached, Relaxed);
-        slot.max_detached_time.store(settings.policy().max_detached_time, Relaxed);
-    }
-    let Owned { machine, template, .. } = &mut *owned;
-    machine.begin_as(&template.start);
-    let mut new = template.facts;
-    let (seconds, hard) = (template.seconds, template.hard);
-    drop(owned);
-    if slot.host.wants_notice() {
-        new |= facts::NOTICE;
-    }
-    if !options.method.is_empty() {
-        slot.method.store(super::slot::pack(options.method), Relaxed);
-        new |= facts::METHOD;
-    }
-    if !options.label.is_empty() {
-        slot.set_label(options.label);
-        new |= facts::LABELLED;
-    }
-    slot.written.store(0, Relaxed);
-    slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
-    slot.began.store(now, Relaxed);
-    slot.timing.begin(hard);
-    let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
-    slot.facts.store(new & !facts::WATCHED, Relaxed);
-    let generation = slot.word.begin();
-    slot.look_at(due);
-    if new & facts::WATCHED != 0 && options.socket >= 0 {
-        watch(slot, options.socket, generation);
-    }
-    Handle { slot, tag: generation & TAG_BITS }
-}
-
-#[cold]
-fn new_template<H: Host>(owned: &mut Owned<H>, settings: &Arc<Settings>, begin: Begin) {
-    let policy = settings.policy();
-    let start = Start::new(policy, begin);
-    owned.machine.begin_as(&start);
-    let facts = facts_of(&owned.machine) | facts_of_policy(policy);
-    let seconds = if let Timer::Start(seconds) = start.timer { seconds } else { 0 };
-    let hard = u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0);
-    owned.settings = Some(Arc::clone(settings));
-    owned.template = Template { is_made: true, begin, facts, seconds, hard, start };
-}
-
-/// The owned part of a slot that was free. A late call on the request before may have it for the moment that it takes to see
-/// that it is late.
-#[inline]
-fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
-    loop {
-        match slot.owned.try_borrow_mut() {
-            Ok(owned) => return owned,
-            Err(_) => std::thread::yield_now(),
-        }
-    }
-}
-
-/// What the settings fix for the whole request; watched, if there is something to watch.
-#[inline]
-fn facts_of_policy(policy: &Policy) -> u32 {
-    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-    bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
-        | bit(policy.clock == Clock::Cpu, facts::CPU)
-        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
-        | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
-        | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
-        | bit(policy.detect == Detect::Watch, facts::WATCHED)
-}
-
-#[cold]
-fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
-    let Ok(mut owned) = slot.owned.try_borrow_mut() else { return };
-    // Not a socket, or a file: nothing to watch, and the live table says so.
-    if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
-        owned.socket = socket;
-        slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
-    }
-}
-
 impl<'e, H: Host> Handle<'e, H> {
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.slot.shared
     }
 
@@ -160,7 +42,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
     /// after, because only then it is sure.
     #[inline]
-    fn enter(&self) -> Result<Inside<'e, H>, Code> {
+    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
@@ -447,130 +329,6 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.owned.machine.exit(ending);
         Ok(Code::Ok)
-    }
-
-    /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
-    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on, and its place is free.
-    ///
-    /// `Busy` before anything has happened: another call has not returned, or a callback of the engine's thread called. `Busy` behind a
-    /// shutdown function: another thread is in a call on the request; end it again, and the pass goes on where it was.
-    #[inline]
-    pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        self.slot.prefetch();
-        let mut inside = self.enter()?;
-        if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
-            return Err(Code::Busy); // an end waits for the callback that is calling
-        }
-        if inside.owned.machine.stage() > Stage::Running {
-            inside = self.take_up_again(inside)?;
-        } else {
-            let shutdown_time = match self.slot.facts.load(Relaxed) & facts::SHUTDOWN_TIME {
-                0 => None,
-                _ => inside.policy().and_then(|policy| policy.shutdown_time),
-            };
-            let Inside { owned, events, .. } = &mut inside;
-            let timer = owned.machine.begin_shutdown(shutdown_time, events);
-            inside.apply(timer);
-        }
-        if inside.owned.machine.has_functions() {
-            inside = self.run_functions(inside, &mut call)?;
-        }
-        inside.owned.machine.end_output(&mut Below(self.slot));
-        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-        self.leave(inside, ending);
-        Ok(ending)
-    }
-
-    /// An end that had to leave off behind a shutdown function.
-    #[cold]
-    fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
-        let word = self.slot.word.load();
-        if !word.has(FACT_LEFT_OFF) {
-            return Err(Code::Stage);
-        }
-        self.slot.word.forget(FACT_LEFT_OFF | FACT_ASKED);
-        inside.owned.machine.function_returned(word.has(FACT_ASKED));
-        Ok(inside)
-    }
-
-    /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
-    fn run_functions(
-        &self,
-        mut inside: Inside<'e, H>,
-        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
-    ) -> Result<Inside<'e, H>, Code> {
-        let (began, mut ran) = (sys::coarse_ns(), 0);
-        while let Some(number) = inside.owned.machine.next_function() {
-            let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-            let function = inside.owned.functions[number as usize].take();
-            drop(inside);
-            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
-            ran += 1;
-            inside = self.enter_again(asks_to_stop)?;
-            inside.owned.machine.function_returned(asks_to_stop);
-        }
-        let functions = &mut inside.owned.functions;
-        if functions.iter().any(Option::is_some) {
-            // What a function owns may call back when it is dropped.
-            let functions = std::mem::take(functions);
-            drop(inside);
-            drop(functions);
-            inside = self.enter_again(false)?;
-        } else {
-            functions.clear();
-        }
-        let counters = &self.shared().counters;
-        counters.functions.fetch_add(ran, Relaxed);
-        counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
-        Ok(inside)
-    }
-
-    /// Behind a callback. A call of another thread is waited for a little; then the end leaves off, to be called again.
-    #[inline]
-    fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
-        match self.enter() {
-            Err(Code::Busy) => self.enter_later(asks_to_stop),
-            other => other,
-        }
-    }
-
-    #[cold]
-    fn enter_later(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
-        for _ in 0..PATIENCE {
-            std::thread::yield_now();
-            match self.enter() {
-                Err(Code::Busy) => {}
-                other => return other,
-            }
-        }
-        let asked = if asks_to_stop { FACT_ASKED } else { 0 };
-        self.slot.word.raise(self.slot.word.load().generation(), FACT_LEFT_OFF | asked, 0);
-        Err(Code::Busy)
-    }
-
-    /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
-    #[inline]
-    fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
-        let (slot, counters) = (self.slot, &self.shared().counters);
-        let facts = slot.facts.load(Relaxed);
-        if facts & facts::WATCHED != 0 {
-            slot.shared.poll.remove(inside.owned.socket);
-        }
-        if ending == Ending::Completed {
-            // One writer at a time, so no read-modify-write is needed.
-            slot.completed.store(slot.completed.load(Relaxed) + 1, Relaxed);
-        } else {
-            counters.endings[ending as usize].fetch_add(1, Relaxed);
-        }
-        inside.is_silent = true;
-        if slot.word.end().is_gone() {
-            counters.detached.fetch_sub(1, Relaxed);
-        }
-        drop(inside);
-        if facts & facts::NOTICE != 0 {
-            slot.notice.wait();
-        }
-        slot.shared.free.push(slot.index, |next| slot.next_free.store(next, Relaxed));
     }
 
     /// The request as the live table shows it.

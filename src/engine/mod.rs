@@ -4,8 +4,10 @@
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
 
+mod begin;
 mod clock;
 mod deadlines;
+mod end;
 mod free_list;
 mod handle;
 mod inside;
@@ -18,9 +20,11 @@ mod sys;
 mod table;
 mod ticker;
 mod timing;
+mod watched;
 mod word;
 
-pub use handle::{Answer, Handle, Options};
+pub use begin::Options;
+pub use handle::{Answer, Handle};
 pub use live::{Row, Watching};
 pub use slot::Host;
 
@@ -93,7 +97,7 @@ impl<H: Host> Engine<H> {
         if self.shared.door() != OPEN {
             self.open_door()?;
         }
-        let handle = handle::begin(self.table.take().ok_or(Code::Full)?, settings, options);
+        let handle = begin::begin(self.table.take().ok_or(Code::Full)?, settings, options);
         // Asked again, now that a drain would see the request: one of the two notices the other.
         self.shared.barrier.light();
         if self.shared.door() & DRAINING != 0 {

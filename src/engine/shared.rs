@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::free_list::FreeList;
 use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
+use super::watched::Watched;
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
@@ -18,6 +19,7 @@ pub struct Shared {
     door: AtomicU32,
     pub barrier: Barrier,
     pub poll: Poll,
+    pub watched: Watched,
     /// The engine's thread is to end.
     pub closing: AtomicBool,
     /// The CPU clock of the engine's thread, which tells it from others; 0: there is none yet.
@@ -64,6 +66,7 @@ impl Shared {
             door: AtomicU32::new(0),
             barrier: Barrier::new(),
             poll: Poll::new().map_err(|error| refused("an epoll or event descriptor", error))?,
+            watched: Watched::default(),
             closing: AtomicBool::new(false),
             thread: AtomicI32::new(0),
             free: FreeList::default(),

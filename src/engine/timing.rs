@@ -195,4 +195,34 @@ mod tests {
         assert_eq!(timing.look(&counted, 2_000, false, Some(&mut |_| cpu)), Look::Fired(NEVER));
         assert_eq!(timing.look(&counted, 2_001, false, Some(&mut |_| cpu)), Look::Never);
     }
+
+    #[test]
+    fn a_clock_that_stands_still_fires_nothing() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        let due = timing.start(1, 5_000, false);
+        for _ in 0..1_000 {
+            assert_eq!(timing.look(&counted, 5_000, false, None), Look::Later(due));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_waits_and_one_that_jumps_ahead_fires_once() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.hard.store(1, Relaxed);
+        let due = timing.start(2, 1_000_000, false);
+        assert_eq!(timing.look(&counted, 3, false, None), Look::Later(due));
+        assert!(matches!(timing.look(&counted, u64::MAX / 2, false, None), Look::Fired(_)));
+        assert!(matches!(timing.look(&counted, 7, false, None), Look::Later(_)));
+        assert_eq!(timing.look(&counted, u64::MAX / 2 + 10_000, false, None), Look::Fired(NEVER));
+        assert_eq!(timing.look(&counted, 0, false, None), Look::Never);
+    }
+
+    #[test]
+    fn a_cpu_clock_that_goes_back_or_is_gone_counts_nothing() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.start(1, 0, true);
+        assert_eq!(timing.look(&counted, 3, false, Some(&mut |_| 9_000_000_000)), Look::Later(1_003));
+        assert_eq!(timing.look(&counted, 1_003, false, Some(&mut |_| 0)), Look::Later(2_003));
+        assert_eq!(timing.look(&counted, u64::MAX - 5_000, false, Some(&mut |_| 0)), Look::Later(u64::MAX - 4_000));
+    }
 }

@@ -2,6 +2,7 @@
 //! are the engine's own, compiled here against the checker's atomics, which also show a thread old values where the
 //! memory orders allow it.
 #![cfg(test)]
+#![allow(dead_code)] // the files hold more than their protocols
 
 #[path = "../../../src/engine/clock.rs"]
 mod clock;
