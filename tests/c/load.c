@@ -5,11 +5,10 @@
 #include "test.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static outlive_engine *engine;
@@ -122,106 +121,109 @@ enum way { STAYS, CLOSES, RESETS, HALF_CLOSES, HALF_CLOSES_AND_MAY, WAYS };
 
 typedef struct connection {
     one one;
-    int server, client;
+    int socket;
     enum way way;
 } connection;
 
 static connection *connections;
-static long connection_count;
-static unsigned *shuffled;
 
 static unsigned next_random(unsigned *state) {
     *state = *state * 1664525u + 1013904223u;
     return *state >> 8;
 }
 
-static void connect_one(connection *self, int listener, const struct sockaddr_in *address) {
-    self->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (self->client < 0 || connect(self->client, (const struct sockaddr *)address, sizeof *address) != 0) {
-        perror("connect");
-        exit(1);
-    }
-    self->server = accept(listener, NULL, NULL);
-    CHECK(self->server >= 0);
-}
-
-/* Clients leave from two threads, in random order. */
-static void *leave(void *argument) {
-    for (long i = (long)argument; i < connection_count; i += 2) {
-        connection *self = &connections[shuffled[i]];
-        struct linger hard = {1, 0};
-        switch (self->way) {
-        case RESETS:
-            setsockopt(self->client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-            close(self->client);
-            break;
-        case CLOSES: close(self->client); break;
-        case HALF_CLOSES:
-        case HALF_CLOSES_AND_MAY: shutdown(self->client, SHUT_WR); break;
-        default: break;
+/* The clients are a process of their own, so that a process holds one end of each connection only. They connect in order, and leave
+ * in random order when they are told to. */
+static void be_the_clients(long count, int port, int told) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((unsigned short)port)};
+    unsigned *shuffled = calloc((size_t)count, sizeof *shuffled), state = 2;
+    int *clients = calloc((size_t)count, sizeof *clients);
+    char word;
+    for (long i = 0; i < count; i++) {
+        shuffled[i] = (unsigned)i;
+        clients[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (clients[i] < 0 || connect(clients[i], (struct sockaddr *)&address, sizeof address) != 0) {
+            perror("connect");
+            _exit(1);
         }
     }
-    return NULL;
-}
-
-static void real_connections(long wanted) {
-    const outlive_settings *gone = settings_of("outlive.detect=watch\nignore_user_abort=0");
-    const outlive_settings *open = settings_of("outlive.detect=watch\nignore_user_abort=0\noutlive.half_close=open");
-    struct rlimit limit;
-    limit.rlim_cur = limit.rlim_max = (rlim_t)wanted * 2 + 100;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { /* not root */
-        getrlimit(RLIMIT_NOFILE, &limit);
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    connection_count = limit.rlim_cur < (rlim_t)wanted * 2 + 100 ? (long)limit.rlim_cur / 2 - 50 : wanted;
-    if (connection_count < wanted) {
-        printf("the system allows %ld connections of %ld\n", connection_count, wanted);
-        CHECK(getenv("CI") == NULL);
-    }
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 100) == 0);
-    getsockname(listener, (struct sockaddr *)&address, &length);
-
-    connections = calloc((size_t)connection_count, sizeof *connections);
-    shuffled = calloc((size_t)connection_count, sizeof *shuffled);
-    unsigned state = 1;
-    long expected = 0;
-    for (long i = 0; i < connection_count; i++) {
-        connection *self = &connections[i];
-        self->way = next_random(&state) % WAYS;
-        expected += self->way == CLOSES || self->way == RESETS || self->way == HALF_CLOSES;
-        shuffled[i] = (unsigned)i;
-        connect_one(self, listener, &address);
-        begin_one(&self->one, self->way == HALF_CLOSES_AND_MAY ? open : gone, self->server);
-    }
-    for (long i = connection_count - 1; i > 0; i--) {
+    for (long i = count - 1; i > 0; i--) {
         long j = next_random(&state) % (i + 1);
         unsigned swap = shuffled[i];
         shuffled[i] = shuffled[j];
         shuffled[j] = swap;
     }
+    if (read(told, &word, 1) != 1) {
+        _exit(1);
+    }
+    for (long i = 0; i < count; i++) {
+        struct linger hard = {1, 0};
+        int client = clients[shuffled[i]];
+        switch (connections[shuffled[i]].way) {
+        case RESETS: setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof hard); close(client); break;
+        case CLOSES: close(client); break;
+        case HALF_CLOSES:
+        case HALF_CLOSES_AND_MAY: shutdown(client, SHUT_WR); break;
+        default: break;
+        }
+    }
+    _exit(read(told, &word, 1) == 0 ? 0 : 1); /* the rest goes when the server has looked */
+}
+
+static void real_connections(long count) {
+    const outlive_settings *gone = settings_of("outlive.detect=watch\nignore_user_abort=0");
+    const outlive_settings *open = settings_of("outlive.detect=watch\nignore_user_abort=0\noutlive.half_close=open");
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < (rlim_t)count + 100) {
+        printf("the system allows %ld descriptors, too few for %ld connections\n", (long)limit.rlim_cur, count);
+        CHECK(getenv("CI") == NULL);
+        return;
+    }
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), tell[2];
+    CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1000) == 0 && pipe(tell) == 0);
+    getsockname(listener, (struct sockaddr *)&address, &length);
+
+    connections = calloc((size_t)count, sizeof *connections);
+    unsigned state = 1;
+    long expected = 0;
+    for (long i = 0; i < count; i++) {
+        enum way way = next_random(&state) % WAYS;
+        expected += way == CLOSES || way == RESETS || way == HALF_CLOSES;
+        connections[i].way = way;
+    }
+    fflush(NULL);
+    pid_t clients = fork();
+    if (clients == 0) {
+        close(tell[1]);
+        close(listener);
+        be_the_clients(count, ntohs(address.sin_port), tell[0]);
+    }
+    close(tell[0]);
+    for (long i = 0; i < count; i++) {
+        connection *self = &connections[i];
+        self->socket = accept(listener, NULL, NULL);
+        CHECK(self->socket >= 0);
+        begin_one(&self->one, self->way == HALF_CLOSES_AND_MAY ? open : gone, self->socket);
+    }
     long aborted = metric("outlive_requests_total{ending=\"aborted\"} ");
-    pthread_t threads[2];
-    for (long i = 0; i < 2; i++) {
-        pthread_create(&threads[i], NULL, leave, (void *)i);
-    }
-    for (int i = 0; i < 2; i++) {
-        pthread_join(threads[i], NULL);
-    }
+    EQUAL(write(tell[1], "g", 1), 1);
     long stops = 0;
     for (int wait = 0; wait < 2400 && stops < expected; wait++) {
         sleep_ms(50);
         stops = 0;
-        for (long i = 0; i < connection_count; i++) {
+        for (long i = 0; i < count; i++) {
             stops += __atomic_load_n(&connections[i].one.stops, __ATOMIC_SEQ_CST);
         }
     }
     sleep_ms(100);
     EQUAL(metric("\noutlive_requests_detached "), expected);
-    for (long i = 0; i < connection_count; i++) {
+    for (long i = 0; i < count; i++) {
         connection *self = &connections[i];
         int left = self->way != STAYS && self->way != HALF_CLOSES_AND_MAY;
         EQUAL(self->one.stops, left);
@@ -230,17 +232,17 @@ static void real_connections(long wanted) {
         EQUAL(outlive_request_end(self->one.request, NULL), OUTLIVE_OK);
         EQUAL(self->one.functions, 1);
         EQUAL(self->one.ending, left ? OUTLIVE_ENDING_ABORTED : OUTLIVE_ENDING_COMPLETED);
-        close(self->server);
-        if (self->way != CLOSES && self->way != RESETS) {
-            close(self->client);
-        }
+        close(self->socket);
     }
     EQUAL(metric("outlive_requests_total{ending=\"aborted\"} ") - aborted, expected);
     EQUAL(metric("\noutlive_requests_detached "), 0);
-    printf("%ld connections, %ld clients left: each noticed once\n", connection_count, expected);
+    printf("%ld connections, %ld clients left: each noticed once\n", count, expected);
+    int status = 0;
+    close(tell[1]);
+    EQUAL(waitpid(clients, &status, 0), clients);
+    CHECK(WIFEXITED(status));
     close(listener);
     free(connections);
-    free(shuffled);
     outlive_settings_free(gone);
     outlive_settings_free(open);
 }

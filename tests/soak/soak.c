@@ -15,7 +15,7 @@ enum { WORKERS = 4, KEPT = 64 };
 static outlive_engine *engine;
 static const outlive_settings *kinds[5];
 static outlive_request *current[WORKERS];
-static long begun, ended, registered, functions, destroyed, aborted, notices, forks;
+static long begun, ended, registered, functions, destroyed, aborted, notices, forks, timed, forced;
 static int done;
 
 static void add(long *counter) {
@@ -120,11 +120,37 @@ static void do_something(kept *self, unsigned *random) {
     }
 }
 
+/* One that runs until its time is up; every other one holds on until it is forced. */
+typedef struct slow {
+    outlive_request *request;
+    int held;
+} slow;
+
+static void look_at_slow(slow *self) {
+    if (self->request == NULL) {
+        outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
+        EQUAL(outlive_request_begin(engine, kinds[2], &options, &self->request, NULL), OUTLIVE_OK);
+        add(&begun);
+        self->held = !self->held;
+        if (self->held) {
+            EQUAL(outlive_request_hold(self->request), OUTLIVE_OK);
+        }
+    } else if (self->held ? outlive_request_is_forced(self->request) : outlive_request_check(self->request) == OUTLIVE_STOP) {
+        EQUAL(outlive_request_ending(self->request), self->held ? OUTLIVE_ENDING_FORCED : OUTLIVE_ENDING_TIME_LIMIT);
+        add(self->held ? &forced : &timed);
+        EQUAL(outlive_request_end(self->request, NULL), OUTLIVE_OK);
+        add(&ended);
+        self->request = NULL;
+    }
+}
+
 static void *worker(void *argument) {
     long number = (long)argument;
     unsigned random = (unsigned)number + 1;
     kept all[KEPT] = {0};
+    slow one = {0};
     while (!is_done()) {
+        look_at_slow(&one);
         kept *self = &all[next_random(&random) % KEPT];
         if (self->request == NULL) {
             begin_kept(self, &random);
@@ -134,6 +160,10 @@ static void *worker(void *argument) {
         __atomic_store_n(&current[number], self->request, __ATOMIC_SEQ_CST);
     }
     __atomic_store_n(&current[number], NULL, __ATOMIC_SEQ_CST);
+    if (one.request != NULL) {
+        EQUAL(outlive_request_end(one.request, NULL), OUTLIVE_OK);
+        add(&ended);
+    }
     for (int i = 0; i < KEPT; i++) {
         if (all[i].request != NULL) {
             end_kept(&all[i]);
@@ -182,7 +212,7 @@ static void fork_once(void) {
         outlive_request *request = NULL;
         int good = outlive_request_begin(engine, kinds[0], NULL, &request, NULL) == OUTLIVE_ERROR_FORKED;
         good &= outlive_engine_drain(engine, 0) == OUTLIVE_ERROR_FORKED;
-        request = current[0];
+        request = __atomic_load_n(&current[0], __ATOMIC_SEQ_CST);
         good &= request == NULL || outlive_request_check(request) == OUTLIVE_ERROR_FORKED;
         _exit(good ? 0 : 1);
     }
@@ -232,6 +262,8 @@ static void counts_agree(void) {
         sum += count;
     }
     EQUAL(begun, ended);
+    CHECK(metric(text, "outlive_requests_total{ending=\"forced\"} ") >= forced);
+    CHECK(metric(text, "outlive_requests_total{ending=\"time_limit\"} ") >= timed);
     EQUAL(sum, ended);
     EQUAL(destroyed, registered);
     CHECK(functions <= registered);

@@ -147,35 +147,56 @@ fn a_begin_and_a_drain_notice_each_other() {
     });
 }
 
-/// Two threads take and give back: no slot is two's at once, and none is lost.
+struct Places {
+    free: FreeList,
+    next: [AtomicU32; 2],
+    taken: [AtomicU32; 2],
+}
+
+impl Places {
+    fn take(&self) -> Option<u32> {
+        let slot = self.free.pop(|slot| (slot, self.next[slot as usize].load(Relaxed)))?;
+        assert_eq!(self.taken[slot as usize].fetch_add(1, Relaxed), 0, "taken twice");
+        Some(slot)
+    }
+
+    fn give_back(&self, slot: u32) {
+        self.taken[slot as usize].fetch_sub(1, Relaxed);
+        self.free.push(slot, |after| self.next[slot as usize].store(after, Relaxed));
+    }
+}
+
+/// One thread takes a slot while another takes both and gives them back in the other order, which leaves the first on top again
+/// with another one below it (ABA): no slot is two's at once, and none is lost. Up to three switches between the threads
+/// at points where they could go on.
 #[test]
 fn a_slot_is_never_taken_twice() {
-    loom::model(|| {
-        let free = Arc::new(FreeList::default());
-        let next: Arc<Vec<AtomicU32>> = Arc::new((0..2).map(|_| AtomicU32::new(0)).collect());
-        let taken: Arc<Vec<AtomicU32>> = Arc::new((0..2).map(|_| AtomicU32::new(0)).collect());
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let places = Arc::new(Places {
+            free: FreeList::default(),
+            next: [AtomicU32::new(0), AtomicU32::new(0)],
+            taken: [AtomicU32::new(0), AtomicU32::new(0)],
+        });
         for slot in 0..2 {
-            free.push(slot, |after| next[slot as usize].store(after, Relaxed));
+            places.free.push(slot, |after| places.next[slot as usize].store(after, Relaxed));
         }
-        let both = |rounds: usize, free: Arc<FreeList>, next: Arc<Vec<AtomicU32>>, taken: Arc<Vec<AtomicU32>>| {
-            for _ in 0..rounds {
-                let slot = free.pop(|slot| (slot, next[slot as usize].load(Relaxed))).expect("there are two");
-                assert_eq!(taken[slot as usize].fetch_add(1, SeqCst), 0, "taken twice");
-                taken[slot as usize].fetch_sub(1, SeqCst);
-                free.push(slot, |after| next[slot as usize].store(after, Relaxed));
-            }
-        };
         let other = {
-            let (free, next, taken) = (Arc::clone(&free), Arc::clone(&next), Arc::clone(&taken));
-            thread::spawn(move || both(1, free, next, taken))
+            let places = Arc::clone(&places);
+            thread::spawn(move || {
+                if let Some(slot) = places.take() {
+                    places.give_back(slot);
+                }
+            })
         };
-        both(2, Arc::clone(&free), Arc::clone(&next), taken);
-        other.join().unwrap();
-        let mut left = Vec::new();
-        while let Some(slot) = free.pop(|slot| (slot, next[slot as usize].load(Relaxed))) {
-            left.push(slot);
+        let (first, second) = (places.take(), places.take());
+        for slot in [first, second].into_iter().flatten() {
+            places.give_back(slot);
         }
+        other.join().unwrap();
+        let mut left = [places.take(), places.take(), places.take()];
         left.sort_unstable();
-        assert_eq!(left, [0, 1]);
+        assert_eq!(left, [None, Some(0), Some(1)]);
     });
 }
