@@ -18,7 +18,7 @@ pub type outlive_write_function =
 pub type outlive_flush_function = Option<unsafe extern "C" fn(userdata: *mut c_void) -> c_int>;
 
 /// Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
-/// thread, never after the request's end has returned. May call outlive_request_client_gone and
+/// thread, never after the request's end has returned, but perhaps before its begin has. May call outlive_request_client_gone and
 /// outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
 pub type outlive_notice_function = Option<unsafe extern "C" fn(userdata: *mut c_void, ending: c_int)>;
 

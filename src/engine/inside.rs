@@ -5,7 +5,7 @@ use super::word::FACT_GONE;
 use crate::config::{Policy, Settings};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The host, as the machine sees it.
 pub(super) struct Below<'a, H: Host>(pub &'a Slot<H>);
@@ -77,7 +77,7 @@ impl<H: Host> Inside<'_, H> {
 
     /// One more published fact. Only the owner writes them, so no read-modify-write is needed.
     pub fn set_fact(&self, fact: u32) {
-        self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Relaxed);
+        self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Release);
     }
 
     pub fn change(&mut self, change: Change) {

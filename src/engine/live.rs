@@ -4,7 +4,7 @@ use super::Engine;
 use super::slot::{Host, Slot, facts};
 use crate::request::{Ending, Stage};
 use std::fmt::Write;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How well a client is being watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Row {
         if !word.is_live() {
             return None;
         }
-        let facts = slot.facts.load(Relaxed);
+        let facts = slot.facts.load(Acquire);
         let now = slot.shared.now();
         let since = |then: u64| now.saturating_sub(then);
         let given = |fact: u32, text: &dyn Fn() -> Vec<u8>| if facts & fact != 0 { text() } else { Vec::new() };

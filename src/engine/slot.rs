@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Release};
 
 /// The host's side of requests: where output goes and who is told.
 ///
@@ -210,12 +210,18 @@ impl<H: Host> Slot<H> {
         for (number, word) in self.label.iter().enumerate() {
             let start = (number * 8).min(label.len());
             let part = &label[start..label.len().min(start + 8)];
-            word.store(pack(part), Relaxed);
+            word.store(pack(part), Release);
         }
     }
 
+    /// Read twice, because it may be written meanwhile: a label of two halves is nobody's.
     pub(super) fn label(&self) -> Vec<u8> {
-        let mut label: Vec<u8> = self.label.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
+        let read = || self.label.each_ref().map(|word| word.load(Acquire));
+        let (mut words, mut again) = (read(), read());
+        while words != again {
+            (words, again) = (again, read());
+        }
+        let mut label: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
         label
     }
