@@ -55,6 +55,9 @@ pub struct outlive_request_options {
     pub userdata: *mut c_void,
 }
 
+// A million requests are half a gigabyte, not one.
+const _: () = assert!(size_of::<Slot<CHost>>() == 512);
+
 /// # Safety
 /// `request` is NULL or came from outlive_request_begin of an engine that has not been freed.
 #[inline]

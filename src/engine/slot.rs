@@ -10,7 +10,9 @@ use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{
+    AtomicI64, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
+};
 
 /// The host's side of requests: where output goes and who is told.
 ///
@@ -149,6 +151,8 @@ pub struct Slot<H: Host> {
     pub(super) counted: Counted,
     pub(super) notice: Notice,
     pub(super) notified: AtomicU64,
+    /// Odd while the label is written.
+    label_turn: AtomicU32,
     label: [AtomicU64; LABEL / 8],
 }
 
@@ -183,6 +187,7 @@ impl<H: Host> Slot<H> {
             counted: Counted::default(),
             notice: Notice::default(),
             notified: AtomicU64::new(0),
+            label_turn: AtomicU32::new(0),
             label: Default::default(),
         }
     }
@@ -205,25 +210,34 @@ impl<H: Host> Slot<H> {
         sys::prefetch(&raw const self.completed);
     }
 
+    /// By the owner, or before the slot is live.
     pub(super) fn set_label(&self, label: &[u8]) {
         let label = cut(label, LABEL);
+        let turn = self.label_turn.load(Relaxed);
+        self.label_turn.store(turn.wrapping_add(1), Relaxed);
+        fence(Release);
         for (number, word) in self.label.iter().enumerate() {
             let start = (number * 8).min(label.len());
             let part = &label[start..label.len().min(start + 8)];
-            word.store(pack(part), Release);
+            word.store(pack(part), Relaxed);
         }
+        self.label_turn.store(turn.wrapping_add(2), Release);
     }
 
-    /// Read twice, because it may be written meanwhile: a label of two halves is nobody's.
+    /// Whole, though it may be written meanwhile; empty where its writer does not get on.
     pub(super) fn label(&self) -> Vec<u8> {
-        let read = || self.label.each_ref().map(|word| word.load(Acquire));
-        let (mut words, mut again) = (read(), read());
-        while words != again {
-            (words, again) = (again, read());
+        for _ in 0..100 {
+            let turn = self.label_turn.load(Acquire);
+            let words = self.label.each_ref().map(|word| word.load(Relaxed));
+            fence(Acquire);
+            if turn & 1 == 0 && self.label_turn.load(Relaxed) == turn {
+                let mut label: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
+                return label;
+            }
+            std::thread::yield_now();
         }
-        let mut label: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
-        label
+        Vec::new()
     }
 }
 
