@@ -3,6 +3,7 @@
 The program that plays asks by files beside its log: LOG.close (with the way in it) and LOG.settle; what has been done is
 answered by LOG.close.done and LOG.settle.done. So nothing in a scenario depends on how fast anybody is.
 """
+import errno
 import json
 import os
 import socket
@@ -11,8 +12,10 @@ import time
 
 PATIENCE = 60
 RESET = struct.pack("ii", 1, 0)
-# States of /proc/net/tcp: the server has closed its end.
-CLOSED = ("04", "05", "07", "09", "0B")
+# TCP states. The server has closed its end; the client has, and the server has not; and no connection at all.
+CLOSED = (4, 5, 6, 7, 9, 11)
+CLOSE_WAIT = 8
+LISTENING = 10
 
 
 class Hung(Exception):
@@ -35,6 +38,7 @@ class Client:
     """One connection. `request` is what is sent at once."""
 
     def __init__(self, address, request, reads=True):
+        """`reads`: everything; otherwise one byte always stays unread."""
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family)
         self.socket.settimeout(PATIENCE)
@@ -49,9 +53,13 @@ class Client:
         """Reads what is there; when the server has closed, so does the client."""
         if self.open and not self.reads and (server_end(*self.ports) or CLOSED)[0] in CLOSED:
             self.leave()
-        while self.open and self.reads:
+        while self.open:
             try:
-                if self.socket.recv(65536) == b"":
+                # One that is to leave something unread always keeps a byte.
+                there = 65536 if self.reads else len(self.socket.recv(65536, socket.MSG_PEEK)) - 1
+                if there <= 0:
+                    return
+                if self.socket.recv(there) == b"":
                     self.leave()
             except BlockingIOError:
                 return
@@ -69,14 +77,15 @@ class Client:
         self.settle()
         if how == "half":
             self.socket.shutdown(socket.SHUT_WR)
-            self.until(lambda state: state is None or state[0] == "08")
+            self.until(lambda state: state is None or state[0] == CLOSE_WAIT)
             return
         if how == "fin":
             self.read()
         elif how != "unread" and self.ports:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.leave()
-        self.until((lambda state: state is None or state[0] == "08") if how == "fin" else (lambda state: state is None))
+        # Where nothing was left to read after all, unread is fin.
+        self.until(lambda state: state is None or (state[0] == CLOSE_WAIT and how in ("fin", "unread")))
 
     def settle(self):
         """Until nothing that the server has sent is on its way: it has arrived here, or has been answered by a reset."""
@@ -93,14 +102,22 @@ class Client:
 
 
 def server_end(server_port, client_port):
-    """The server's end of a connection over 127.0.0.1, as /proc/net/tcp shows it."""
-    wanted = (f":{server_port:04X}", f":{client_port:04X}")
-    with open("/proc/net/tcp") as table:
-        for line in table:
-            fields = line.split()
-            if len(fields) > 4 and fields[1].endswith(wanted[0]) and fields[2].endswith(wanted[1]):
-                return fields[3], int(fields[4].split(":")[0], 16)
-    return None
+    """The server's end of a connection over 127.0.0.1, asked of the kernel (sock_diag): its TCP state and the bytes that have not arrived
+    here yet; None: gone."""
+    here = socket.inet_aton("127.0.0.1") + bytes(12)
+    which = struct.pack(">HH", server_port, client_port) + here + here + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
+    question = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + which
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as kernel:
+        kernel.send(struct.pack("=IHHII", 16 + len(question), 20, 1, 1, 0) + question)
+        answer = kernel.recv(8192)
+    if struct.unpack_from("=H", answer, 4) == (2,):
+        code = -struct.unpack_from("=i", answer, 16)[0]
+        if code != errno.ENOENT:
+            raise OSError(code, "sock_diag: " + os.strerror(code))
+        return None
+    state, in_flight = answer[17], struct.unpack_from("=I", answer, 76)[0]
+    # Where the connection has gone, the listening socket is what the kernel finds.
+    return None if state == LISTENING else (state, in_flight)
 
 
 def serve_asked(log, client):

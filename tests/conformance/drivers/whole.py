@@ -23,3 +23,5 @@ def play_one(workplace, position, scenario, address, request):
         protocol.answer(scenario, visit.play(scenario, path, address, request))
     except (visit.Hung, OSError) as error:
         protocol.failed(scenario, f"{type(error).__name__}: {error}; log so far: {visit.lines(path + '.log')}; {workplace.said()[-500:]}")
+        # The one worker may still wait for its client: what follows would hang, too.
+        raise SystemExit(1) from error

@@ -41,12 +41,17 @@ static void write_file(const char *path, const char *text) {
 
 /* Asks the client's driver for something, and waits until it is done. */
 static void ask(const visit *self, const char *what, const char *how) {
-    char asked[600], done[640];
+    char asked[600], done[640], fresh[640];
     struct stat unused;
     struct timespec moment = {0, 300000};
     snprintf(asked, sizeof asked, "%s.%s", self->log, what);
     snprintf(done, sizeof done, "%s.done", asked);
-    write_file(asked, how);
+    snprintf(fresh, sizeof fresh, "%s.new", asked);
+    write_file(fresh, how);
+    if (rename(fresh, asked) != 0) {
+        perror(asked);
+        return;
+    }
     while (stat(done, &unused) != 0) {
         nanosleep(&moment, NULL);
     }
