@@ -1,0 +1,9 @@
+# What a release is made of beside the code: Debian packages, the HTML reference, the ABI baseline.
+
+.PHONY: deb
+deb: lib
+	rm -rf $(TARGET)/deb
+	mkdir -p $(TARGET)/deb/outlive-$(VERSION)
+	cp -R packaging/debian $(TARGET)/deb/outlive-$(VERSION)/
+	cd $(TARGET)/deb/outlive-$(VERSION) && OUTLIVE_SOURCE='$(CURDIR)' CARGO_TARGET_DIR='$(abspath $(TARGET))' dpkg-buildpackage --build=binary --no-sign
+	@ls $(TARGET)/deb/*.deb
