@@ -7,3 +7,10 @@ deb: lib
 	cp -R packaging/debian $(TARGET)/deb/outlive-$(VERSION)/
 	cd $(TARGET)/deb/outlive-$(VERSION) && OUTLIVE_SOURCE='$(CURDIR)' CARGO_TARGET_DIR='$(abspath $(TARGET))' dpkg-buildpackage --build=binary --no-sign
 	@ls $(TARGET)/deb/*.deb
+
+# The HTML reference of outlive.h and outlive.hpp, in $(TARGET)/docs/html.
+.PHONY: docs
+docs:
+	mkdir -p $(TARGET)/docs
+	VERSION=$(VERSION) OUT=$(TARGET)/docs doxygen packaging/Doxyfile
+	@echo $(TARGET)/docs/html/index.html
