@@ -14,3 +14,10 @@ docs:
 	mkdir -p $(TARGET)/docs
 	VERSION=$(VERSION) OUT=$(TARGET)/docs doxygen packaging/Doxyfile
 	@echo $(TARGET)/docs/html/index.html
+
+# Fuzzes every target, SECONDS in all; `make fuzz SECONDS=36000 TARGETS=httpd` by hand.
+SECONDS ?= 60
+TARGETS ?=
+.PHONY: fuzz
+fuzz:
+	FUZZ_SECONDS=$(SECONDS) TARGETS='$(TARGETS)' fuzz/run
