@@ -29,7 +29,6 @@ use crate::request::{Ending, Events};
 use shared::Shared;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use table::Table;
 
@@ -55,7 +54,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Engine<H: Host> {
     shared: Arc<Shared>,
     table: Arc<Table<H>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<sys::Thread>>,
     has_thread: AtomicBool,
 }
 
@@ -119,9 +118,8 @@ impl<H: Host> Engine<H> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            let builder = std::thread::Builder::new().name("outlive".into());
             self.shared.set_asleep(false);
-            let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
+            let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
             self.has_thread.store(true, Relaxed);
         }
@@ -188,7 +186,7 @@ impl<H: Host> Engine<H> {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
