@@ -22,7 +22,7 @@ struct Lookup {
 
 impl ini::Lookup for Lookup {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        let value = self.entries.get(name).or_else(|| self.env.get(name))?;
+        let value = self.entries.get(name).or_else(|| self.env.get(ini::env_name(name)))?;
         Some(Cow::Borrowed(value))
     }
 

@@ -49,7 +49,7 @@ impl ini::Lookup for Reader<'_> {
         }
         match state.unknown.get(name) {
             Some(value) => Some(Cow::Owned(value.to_vec())),
-            None => self.env.get(name).map(|value| Cow::Borrowed(&**value)),
+            None => self.env.get(ini::env_name(name)).map(|value| Cow::Borrowed(&**value)),
         }
     }
 

@@ -214,10 +214,13 @@ impl<'a, 't> Joiner<'a, 't> {
                 }
                 self.check(level.depth + 2)?;
                 let text = self.lexer.text;
+                let buffer = self.pieces.copy(text);
                 if let Some(value) = self.lookup.variable(name.of(text)) {
-                    let buffer = self.pieces.copy(text);
                     buffer.truncate(mark);
                     buffer.extend_from_slice(&value);
+                } else if let Some(nul) = memchr::memchr(0, &buffer[mark..]) {
+                    // To PHP a fallback is a C string.
+                    buffer.truncate(mark + nul);
                 }
                 *level = outer;
                 level.some |= level.place.is_some();

@@ -1,6 +1,6 @@
 //! Cuts the text into words. At every point the longest word wins; on a tie, the one that is tried first here.
 
-use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, TEXT, class_of, skip, skip_label, skip_text};
+use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, NAME_8_3, TEXT, class_of, skip, skip_label, skip_text};
 use super::token::{Span, Token, Word};
 use memchr::{memchr, memchr2};
 
@@ -365,6 +365,9 @@ impl<'t> Lexer<'t> {
     pub(super) fn variable_word(&mut self) -> Token {
         let start = self.at;
         let mut end = self.label_end(start);
+        if self.dialect == Dialect::Php83 && end > start {
+            end = skip(self.text, end, NAME_8_3);
+        }
         if self.dialect == Dialect::Php83
             && let Some(offset) = find_fallback(&self.text[start..end])
         {

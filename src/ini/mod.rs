@@ -36,10 +36,16 @@ pub enum Mode {
 
 /// What a text may ask of the outside.
 pub trait Lookup {
-    /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it.
+    /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it. A name may hold NUL
+    /// bytes: PHP compares a directive's name whole, and asks the environment for [`env_name`].
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
     /// The text of a constant; `None`: no such constant, the word stays as it is.
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
+}
+
+/// The part of a `${NAME}` that the environment is asked for: to PHP it is a C string.
+pub fn env_name(name: &[u8]) -> &[u8] {
+    &name[..memchr::memchr(0, name).unwrap_or(name.len())]
 }
 
 /// How to read a text.
