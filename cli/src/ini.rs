@@ -30,6 +30,10 @@ impl ini::Lookup for Lookup {
         let given = self.constants.get(name).map(Vec::as_slice);
         given.or_else(|| ini::constants::get(self.version, name)).map(Cow::Borrowed)
     }
+
+    fn has_lowercase_constants(&self) -> bool {
+        !self.constants.is_empty()
+    }
 }
 
 /// Prints what PHP's `parse_ini_file` says of each file, one line of JSON each.

@@ -56,6 +56,10 @@ impl ini::Lookup for Reader<'_> {
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constant(self.version, self.sapi, name)
     }
+
+    fn has_lowercase_constants(&self) -> bool {
+        false
+    }
 }
 
 /// A constant's text; `PHP_SAPI` is the SAPI that is the model.

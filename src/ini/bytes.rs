@@ -88,16 +88,15 @@ fn equal(word: u64, byte: u8) -> u64 {
 #[inline(always)]
 fn skip_words(text: &[u8], mut at: usize, kind: u8, stops: impl Fn(u64) -> u64) -> usize {
     while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let found = stops(u64::from_le_bytes(*eight)) & all(0x80);
-        if found == 0 {
-            at += 8;
-            continue;
+        let mut found = stops(u64::from_le_bytes(*eight)) & all(0x80);
+        while found != 0 {
+            let place = at + found.trailing_zeros() as usize / 8;
+            if class_of(text[place]) & kind == 0 {
+                return place;
+            }
+            found &= found - 1;
         }
-        at += found.trailing_zeros() as usize / 8;
-        if class_of(text[at]) & kind == 0 {
-            return at;
-        }
-        at += 1;
+        at += 8;
     }
     skip(text, at, kind)
 }

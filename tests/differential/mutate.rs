@@ -46,7 +46,8 @@ impl Corpus {
         let most = if random.below(8) == 0 { 40 } else { 5 };
         let count = 1 + random.below(most);
         let start = random.below(self.lines.len());
-        let mut lines: Vec<Vec<u8>> = (0..count).map(|at| self.lines[(start + at) % self.lines.len()].clone()).collect();
+        let mut lines: Vec<Vec<u8>> =
+            (0..count).map(|at| self.lines[(start + at) % self.lines.len()].clone()).collect();
         for _ in 0..random.below(4) {
             self.mutate_lines(&mut lines, random);
         }
@@ -90,8 +91,46 @@ impl Corpus {
 
     fn mutate_bytes(&self, text: &mut Vec<u8>, random: &mut Random) {
         const PIECES: &[&str] = &[
-            "\"", "'", "${", "}", "${memory_limit}", "${FOO:-x}", ":-", "[", "]", "[]", "=", ";", "\\", "\\\"", "\n", "\r", "\0", "(", ")",
-            "|", "&", "^", "~", "!", " ", "\t", "$", "\"\"", "''", "On", "null", "E_ALL", "0", "-", ".", "e3", "\u{b}", "\x1a", "#", ",",
+            "\"",
+            "'",
+            "${",
+            "}",
+            "${memory_limit}",
+            "${FOO:-x}",
+            ":-",
+            "[",
+            "]",
+            "[]",
+            "=",
+            ";",
+            "\\",
+            "\\\"",
+            "\n",
+            "\r",
+            "\0",
+            "(",
+            ")",
+            "|",
+            "&",
+            "^",
+            "~",
+            "!",
+            " ",
+            "\t",
+            "$",
+            "\"\"",
+            "''",
+            "On",
+            "null",
+            "E_ALL",
+            "0",
+            "-",
+            ".",
+            "e3",
+            "\u{b}",
+            "\x1a",
+            "#",
+            ",",
         ];
         let at = random.below(text.len() + 1);
         let len = random.below((text.len() - at).min(12) + 1);

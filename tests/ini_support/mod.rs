@@ -27,6 +27,10 @@ impl Lookup for Tables {
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.constants.get(name).map(|value| Cow::Borrowed(value.as_slice()))
     }
+
+    fn has_lowercase_constants(&self) -> bool {
+        self.constants.keys().any(|name| name.first().is_some_and(u8::is_ascii_lowercase))
+    }
 }
 
 pub fn read_json(path: &str) -> Json {
