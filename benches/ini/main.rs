@@ -1,7 +1,7 @@
 //! Rows 1 to 5 of the performance targets: our scanner and our tree beside PHP's own, in the same run, round by round,
 //! with the ratio printed beside its gate. Also that the tree stays linear.
 //!
-//!     cargo bench --bench ini [-- --gate | --work events|map FILE ROUNDS]
+//!     cargo bench --bench ini [-- --gate | --work events|map|files PATH ROUNDS]
 //!
 //! Wants `libphp8.2-embed` and `php8.2-dev`; without them only our own times are shown. With `--gate`, a missed gate
 //! is an error; with `--work`, only the work itself is done, for a profiler to look at.
@@ -169,9 +169,15 @@ fn main() {
     if let [_, word, what, path, rounds] = &words[..]
         && word == "--work"
     {
-        let work = if what == "map" { map } else { events };
-        let text = std::fs::read(path).expect("a text");
-        println!("{}", time(rounds.parse().expect("a count"), || work(black_box(&text))));
+        let rounds = rounds.parse().expect("a count");
+        let took = if what == "files" {
+            time(rounds, || files::ours(Path::new(path)))
+        } else {
+            let work = if what == "map" { map } else { events };
+            let text = std::fs::read(path).expect("a text");
+            time(rounds, || work(black_box(&text)))
+        };
+        println!("{took}");
         return;
     }
     let gate = std::env::args().any(|word| word == "--gate");
