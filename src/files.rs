@@ -30,6 +30,15 @@ pub trait Files {
     fn is_symlink(&self, path: &Path) -> bool;
     /// The names in a directory, in no particular order, without `.` and `..`.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+    /// As `list`, with what each name is where the listing itself says so, as it does of regular files. `None`: it does not,
+    /// or the name is a symbolic link.
+    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        Ok(self.list(path)?.into_iter().map(|name| (name, None)).collect())
+    }
+    /// As `read`, of what a listing has just called a regular file: not asked about again before it is opened.
+    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
 }
 
 /// The machine's own files.
@@ -38,13 +47,17 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Asked before it is opened, because opening a device may do something; and asked again of what was opened. Without
-        // O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
+        // Asked before it is opened, because opening a device may do something; and asked again of what was opened.
         match self.kind(path)? {
             Kind::File => {}
             Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
             Kind::Other => return Err(not_regular()),
         }
+        self.read_listed(path)
+    }
+
+    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Without O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
         let mut options = std::fs::OpenOptions::new();
         options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         let mut file = options.open(path).map_err(|error| match error.raw_os_error() {
@@ -104,6 +117,17 @@ impl Files for Disk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
+            Ok(kind) if kind.is_file() => Some(Kind::File),
+            Ok(kind) if kind.is_dir() => Some(Kind::Directory),
+            Ok(kind) if !kind.is_symlink() => Some(Kind::Other),
+            _ => None,
+        };
+        let entries = std::fs::read_dir(path)?;
+        entries.map(|entry| entry.map(|entry| (entry.file_name(), kind(&entry)))).collect()
     }
 }
 
