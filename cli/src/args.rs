@@ -160,13 +160,13 @@ pub enum Mode {
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
     /// One php.ini
-    #[arg(long, value_name = "FILE", conflicts_with = "php_ini_search")]
+    #[arg(long, value_name = "FILE")]
     pub php_ini: Option<PathBuf>,
     /// Look for php.ini as PHP does: PHPRC, then --php-ini-path; scan directories too
     #[arg(long)]
     pub php_ini_search: bool,
     /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
-    #[arg(long, value_name = "DIR", requires = "php_ini_search")]
+    #[arg(long, value_name = "DIR")]
     pub php_ini_path: Option<PathBuf>,
     /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
     #[arg(long, value_name = "DIRS")]
@@ -175,25 +175,25 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
     /// What Apache's relative paths start from (httpd -d)
-    #[arg(long, value_name = "DIR", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIR")]
     pub server_root: Option<PathBuf>,
     /// Define a name for <IfDefine> and ${NAME} (httpd -D)
     #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     pub define: Vec<OsString>,
     /// Apache's version, for <IfVersion>
-    #[arg(long, value_name = "V", requires = "httpd_conf")]
+    #[arg(long, value_name = "V")]
     pub httpd_version: Option<String>,
     /// A directive before Apache's main file (httpd -C)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_before: Vec<OsString>,
     /// A directive after Apache's main file (httpd -c)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
     /// An FPM pool file, or php-fpm.conf
     #[arg(long, value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
     /// The pool in it; the first one if not given
-    #[arg(long, value_name = "NAME", requires = "fpm_pool")]
+    #[arg(long, value_name = "NAME")]
     pub pool: Option<OsString>,
     /// Set a directive as php -d does
     #[arg(short = 'd', value_name = "NAME[=VALUE]")]
@@ -204,9 +204,13 @@ pub struct SourceArgs {
     /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, what the files suggest
     #[arg(long, value_name = "NAME")]
     pub sapi: Option<OsString>,
-    /// The PHP version that is the model: 7.4 to 8.5
-    #[arg(long, value_name = "V", default_value = "8.2")]
-    pub php_version: String,
+    /// The PHP version that is the model: 7.4 to 8.5 [default: 8.2]
+    #[arg(long, value_name = "V")]
+    pub php_version: Option<String>,
+    /// An extension that is compiled into that PHP, besides those that Debian compiles in (repeatable). As soon as a line
+    /// of php.ini loads any extension, directives of extensions that are neither loaded nor compiled in do not exist
+    #[arg(long, value_name = "EXTENSION")]
+    pub compiled_in: Vec<OsString>,
     /// A variable that ${NAME} finds
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -220,7 +224,7 @@ pub struct SourceArgs {
 #[command(next_help_heading = "Which request")]
 pub struct RequestArgs {
     /// Scheme, host, port and path at once
-    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "uri"])]
+    #[arg(long, value_name = "URL")]
     pub url: Option<OsString>,
     /// The host that is asked for
     #[arg(long, value_name = "NAME")]

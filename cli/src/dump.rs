@@ -1,6 +1,7 @@
 //! `outlive dump`
 
 use crate::args::{DumpArgs, Format};
+use crate::extensions::Extensions;
 use crate::output::{Answer, DIM, Problem, STRONG, width};
 use crate::{get, json, load, text};
 use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
@@ -21,7 +22,8 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, format == Format::Json)),
     };
-    let rows = rows(&settings, args.changed);
+    let extensions = Extensions::of(&config, &args.source);
+    let rows = rows(&settings, &extensions, args.changed);
     Ok(match format {
         Format::Json => Answer::raw(as_json(&rows)),
         Format::Ini => Answer::raw(as_ini(&rows)),
@@ -29,9 +31,10 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
     })
 }
 
-fn rows(settings: &Settings, changed: bool) -> Vec<Row<'_>> {
+fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> Vec<Row<'a>> {
     let all = settings.each().filter(|(directive, entry)| {
-        !changed || entry.value != directive.default().unwrap_or_default() || entry.locked
+        let shown = !changed || entry.value != directive.default().unwrap_or_default() || entry.locked;
+        shown && extensions.missing(directive).is_none()
     });
     let rows = all.filter_map(|(directive, entry)| {
         let trail = settings.explain(directive.name())?.trail;

@@ -1,6 +1,7 @@
 //! `outlive explain`
 
 use crate::args::NamesArgs;
+use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::{get, json, load, meaning, suggest, text};
 use outlive::config::{Access, Explanation, Fate, Outcome, Settings, Step};
@@ -14,16 +15,15 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, args.json)),
     };
+    let extensions = Extensions::of(&config, &args.source);
     let mut status = 0;
     let mut found = Vec::new();
     for name in &args.names {
-        match settings.explain(name.as_bytes()) {
-            Some(explanation) => found.push(explanation),
-            None => {
-                status = 1;
-                let hint = suggest::did_you_mean(&config, name.as_bytes());
-                note(&format!("no such directive: {}{hint}", name.to_string_lossy()));
-            }
+        if let Some(why) = suggest::why_absent(&config, &extensions, name.as_bytes()) {
+            status = 1;
+            note(&why);
+        } else {
+            found.extend(settings.explain(name.as_bytes()));
         }
     }
     let mut out = String::new();

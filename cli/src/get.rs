@@ -1,6 +1,7 @@
 //! `outlive get`
 
 use crate::args::NamesArgs;
+use crate::extensions::Extensions;
 use crate::output::{Answer, Problem, note};
 use crate::{json, load, suggest};
 use outlive::config::Outcome;
@@ -13,13 +14,17 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         Outcome::Run(settings) => settings,
         answer => return Ok(answered(&answer, args.json)),
     };
-    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), settings.get(name.as_bytes()))).collect();
+    let extensions = Extensions::of(&config, &args.source);
     let mut status = 0;
-    for (name, _) in found.iter().filter(|(_, value)| value.is_none()) {
-        status = 1;
-        let hint = suggest::did_you_mean(&config, name);
-        note(&format!("no such directive: {}{hint}", String::from_utf8_lossy(name)));
-    }
+    let mut value = |name| match suggest::why_absent(&config, &extensions, name) {
+        None => settings.get(name),
+        Some(why) => {
+            status = 1;
+            note(&why);
+            None
+        }
+    };
+    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), value(name.as_bytes()))).collect();
     if args.json {
         let mut out = String::new();
         let mut object = json::Object::new(&mut out);

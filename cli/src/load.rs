@@ -40,10 +40,45 @@ pub fn process_env() -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()))
 }
 
+/// Options that mean nothing without another one, and options that exclude each other.
+fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
+    let needs = |given: bool, option: &str, missing: bool, other: &str, why: &str| {
+        let wrong = given && missing;
+        if wrong { Err(Problem::Call(format!("{option} needs {other}: {why}"))) } else { Ok(()) }
+    };
+    if args.php_ini.is_some() && args.php_ini_search {
+        let text = "--php-ini names the file, --php-ini-search looks for it: give one of them";
+        return Err(Problem::Call(text.into()));
+    }
+    needs(
+        args.php_ini_path.is_some(),
+        "--php-ini-path",
+        !args.php_ini_search,
+        "--php-ini-search",
+        "it says where to look",
+    )?;
+    needs(args.pool.is_some(), "--pool", args.fpm_pool.is_none(), "--fpm-pool FILE", "it names a pool of that file")?;
+    let no_httpd = args.httpd_conf.is_none();
+    for (given, option) in [
+        (args.server_root.is_some(), "--server-root"),
+        (args.httpd_version.is_some(), "--httpd-version"),
+        (!args.httpd_before.is_empty(), "--httpd-before"),
+        (!args.httpd_after.is_empty(), "--httpd-after"),
+        (!args.define.is_empty(), "-D"),
+    ] {
+        let why = if option == "-D" { "it is for <IfDefine>; -d sets a directive" } else { "it is about that file" };
+        needs(given, option, no_httpd, "--httpd-conf FILE", why)?;
+    }
+    Ok(())
+}
+
 /// Reads what the options name.
 pub fn config(args: &SourceArgs) -> Result<Config, Problem> {
+    fit_together(args)?;
     let mut builder = Builder::new(Arc::new(Disk));
-    builder.set_php_version(version(&args.php_version)?);
+    if let Some(text) = &args.php_version {
+        builder.set_php_version(version(text)?);
+    }
     if let Some(sapi) = &args.sapi {
         builder.set_sapi(sapi.as_bytes())?;
     }
@@ -156,6 +191,11 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         text.as_deref().map(OsStr::as_bytes)
     }
     let url = args.url.as_deref().map(url).transpose()?;
+    for (given, option) in [(args.host.is_some(), "--host"), (args.uri.is_some(), "--uri")] {
+        if given && url.is_some() {
+            return Err(Problem::Call(format!("--url says what {option} says: give one of them")));
+        }
+    }
     let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let target = Target {
         server_name: bytes(&args.host).or(url.as_ref().map(|url| url.host)),

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod dump;
 mod explain;
+mod extensions;
 mod get;
 mod ini;
 mod json;
