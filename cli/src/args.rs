@@ -37,6 +37,9 @@ pub enum Command {
     Dump(DumpArgs),
     /// Find what PHP or Apache would silently read differently from what was meant
     Check(CheckArgs),
+    /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
+    #[command(after_help = DIFF_HELP)]
+    Diff(DiffArgs),
     /// Read ini texts as PHP does
     Ini {
         /// What to do with them
@@ -118,6 +121,47 @@ pub struct CheckArgs {
     pub request: RequestArgs,
 }
 
+const DIFF_HELP: &str = "\
+A side is one of
+  a file        a php.ini, a pool or httpd's main file, by what is in it
+  a directory   such as /etc/php/8.2/fpm, /etc/apache2 or a copy of one; where its name says so, the SAPI and the PHP
+                version follow from it
+  a URL         as --url
+  a version     as --php-version
+  @FILE         options, as on the command line, from a file
+or, for whatever needs more than one word, --a OPTIONS and --b OPTIONS. All other options hold for both sides, and what
+a side says itself comes before them.
+
+Examples:
+  outlive diff staging/php.ini production/php.ini
+  outlive diff 8.2 8.4 --php-ini /etc/php/8.2/fpm/php.ini          what an upgrade changes
+  outlive diff /etc/php/8.2/fpm /etc/php/8.2/cli                   why it works on the command line
+  outlive diff http://example.org/ http://example.org/shop/ --httpd-conf /etc/apache2/apache2.conf
+  outlive diff --a '--php-ini a.ini --sapi cli' --b '--php-ini b.ini --fpm-pool www.conf'
+
+Exit status: 0 the values are the same; 1 they differ; 2 the call or a file could not be used.";
+
+/// `diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The two sides
+    #[arg(value_name = "SIDE", num_args = 0..)]
+    pub sides: Vec<OsString>,
+    /// Options of side A alone, as one text
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub a: Option<OsString>,
+    /// Options of side B alone
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub b: Option<OsString>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
 /// `ini parse`
 #[derive(Debug, Args)]
 pub struct ParseArgs {
@@ -156,7 +200,7 @@ pub enum Mode {
 }
 
 /// Where to read from
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
     /// One php.ini
@@ -171,7 +215,7 @@ pub struct SourceArgs {
     /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
     #[arg(long, value_name = "DIRS")]
     pub scan_dir: Option<OsString>,
-    /// Apache's main configuration file
+    /// Apache's main configuration file. The variables of a file `envvars` beside it, as Debian has it, count too
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
     /// What Apache's relative paths start from (httpd -d)
@@ -220,7 +264,7 @@ pub struct SourceArgs {
 }
 
 /// Which request
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which request")]
 pub struct RequestArgs {
     /// Scheme, host, port and path at once

@@ -118,15 +118,18 @@ fn as_text(found: &[Diagnostic]) -> String {
 
 fn as_json(found: &[Diagnostic]) -> String {
     let mut out = String::new();
-    json::list(&mut out, found, |out, finding| {
-        let mut object = json::Object::new(out);
-        object.text("severity", finding.severity.word().as_bytes());
-        object.text("code", finding.code.as_bytes());
-        object.maybe("file", finding.origin.file.as_deref());
-        object.plain("line", json::line(finding.origin.line));
-        object.text("message", finding.message.as_bytes());
-        object.end();
-    });
+    json::list(&mut out, found, finding_json);
     out.push('\n');
     out
+}
+
+/// One finding for programs.
+pub fn finding_json(out: &mut String, finding: &Diagnostic) {
+    let mut object = json::Object::new(out);
+    object.text("severity", finding.severity.word().as_bytes());
+    object.text("code", finding.code.as_bytes());
+    object.maybe("file", finding.origin.file.as_deref());
+    object.plain("line", json::line(finding.origin.line));
+    object.text("message", finding.message.as_bytes());
+    object.end();
 }

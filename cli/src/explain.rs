@@ -75,7 +75,7 @@ fn story(out: &mut String, explanation: &Explanation, settings: &Settings) {
 }
 
 /// Who may change the directive now.
-fn who(explanation: &Explanation) -> String {
+pub fn who(explanation: &Explanation) -> String {
     let access = explanation.access;
     if explanation.locked {
         let lock = explanation.trail.iter().rfind(|step| step.locks);

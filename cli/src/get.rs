@@ -58,13 +58,19 @@ pub fn answered(outcome: &Outcome, as_json: bool) -> Answer {
         return Answer::text("").with_status(1);
     }
     let mut out = String::new();
-    let mut object = json::Object::new(&mut out);
+    answer_json(&mut out, outcome);
+    out.push('\n');
+    Answer::raw(out).with_status(1)
+}
+
+/// The server's own answer for programs.
+pub fn answer_json(out: &mut String, outcome: &Outcome) {
+    let Outcome::Answer { status, because, location } = outcome else { return };
+    let mut object = json::Object::new(out);
     object.plain("status", status);
     object.text("because", because.as_bytes());
     if let Some(location) = location {
         object.text("location", location);
     }
     object.end();
-    out.push('\n');
-    Answer::raw(out).with_status(1)
 }

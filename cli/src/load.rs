@@ -1,6 +1,7 @@
 //! From options to a configuration and a target.
 
 use crate::args::{RequestArgs, SourceArgs};
+use crate::envvars;
 use crate::output::Problem;
 use outlive::PhpVersion;
 use outlive::config::{Builder, Config, FastCgiParam, Outcome};
@@ -128,6 +129,8 @@ fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
 fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     let Some(path) = &args.httpd_conf else { return Ok(()) };
     builder.load_httpd_conf(path)?;
+    let envvars = path.with_file_name("envvars");
+    builder.use_env(std::fs::read(&envvars).map(|text| envvars::exports(&text)).unwrap_or_default());
     for text in &args.define {
         let (name, value) = pair(text);
         builder.define(name, value);
