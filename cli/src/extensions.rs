@@ -67,6 +67,11 @@ impl Extensions {
         Self { known, version }
     }
 
+    /// Whether that PHP is known to be without this extension.
+    pub fn lack(&self, extension: &str) -> bool {
+        self.known.as_ref().is_some_and(|known| !known.contains(extension))
+    }
+
     /// The extension that the directive belongs to, where that PHP does not have it.
     pub fn missing<'d>(&self, directive: &'d Directive) -> Option<&'d str> {
         let known = self.known.as_ref()?;
