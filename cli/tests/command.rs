@@ -1,58 +1,13 @@
 //! Runs the built command on real files.
 
+mod support;
+
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// A directory of a test's own, gone when the test is over.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
-        let root = std::env::temp_dir().join(format!("outlive-command-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
-        for (file, text) in files {
-            let path = root.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Place(root)
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.0.join(file).to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        command().args(args).current_dir(&self.0).output().unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outlive"));
-    command.env_remove("PHPRC").env_remove("PHP_INI_SCAN_DIR");
-    command
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_str(&out(output)).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Place, command, err, json, out};
 
 const INI: &[u8] =
     b"memory_limit = 256M ; enough\nmemory_limit = \"512M\"\nuser_agent = \"a\xff\"\noutlive.clock = fast\n";
