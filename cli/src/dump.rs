@@ -36,12 +36,21 @@ fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> V
         let shown = !changed || entry.value != directive.default().unwrap_or_default() || entry.locked;
         shown && extensions.missing(directive).is_none()
     });
-    let rows = all.filter_map(|(directive, entry)| {
+    let rows = all.filter_map(|(directive, mut entry)| {
         let trail = settings.explain(directive.name())?.trail;
+        // Where there is no value at all to go back to, ini_get_all() shows the current one (I-163).
+        if directive.default().is_none() && !trail.iter().any(|step| at_startup(step.layer)) {
+            entry.global = entry.value;
+        }
         let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
         Some(Row { directive, entry, winner })
     });
     rows.collect()
+}
+
+/// Whether PHP has read the layer before any request came.
+fn at_startup(layer: Layer) -> bool {
+    matches!(layer, Layer::PhpIni | Layer::ScanDir | Layer::Sapi | Layer::CommandLine | Layer::Pool)
 }
 
 fn as_json(rows: &[Row<'_>]) -> String {
