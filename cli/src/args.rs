@@ -109,6 +109,10 @@ pub enum Format {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2; the same as the
+    /// options for it
+    #[arg(value_name = "PATH")]
+    pub path: Option<OsString>,
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,

@@ -6,6 +6,7 @@ pub mod texts;
 mod values;
 
 use crate::args::CheckArgs;
+use crate::diff::side;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
 use crate::{json, load, plain, suggest};
@@ -17,7 +18,11 @@ use std::sync::Arc;
 
 /// Gathers findings and prints them.
 pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
-    let config = load::config(&args.source)?;
+    let source = match &args.path {
+        Some(path) => side::with_word(&args.source, path)?,
+        None => args.source.clone(),
+    };
+    let config = load::config(&source)?;
     let mut found = config.diagnostics().to_vec();
     let settings = match load::outcome(&config, &args.request)? {
         Outcome::Run(settings) => settings,
@@ -27,7 +32,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         }
     };
     found.extend(settings.diagnostics());
-    let extensions = Extensions::of(&config, &args.source);
+    let extensions = Extensions::of(&config, &source);
     values::check(&settings, &extensions, &mut found);
     texts::check(&config, &extensions, &mut found);
     httpd_lines::check(&config, &extensions, &mut found);
@@ -41,7 +46,11 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
     });
     found.dedup();
-    let status = u8::from(found.iter().any(|finding| finding.severity > Severity::Note));
+    let status = if found.iter().any(|finding| finding.code == "unreadable") {
+        2
+    } else {
+        u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
+    };
     let answer = if args.json { Answer::raw(as_json(&found)) } else { Answer::text(as_text(&found)) };
     Ok(answer.with_status(status))
 }

@@ -1,7 +1,7 @@
 //! `outlive diff`: which values differ between two configurations, requests or PHP versions, and because of which lines.
 
 mod print;
-mod side;
+pub mod side;
 
 use crate::args::DiffArgs;
 use crate::extensions::Extensions;
@@ -86,8 +86,10 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
     let (a, b) = (read("A", a)?, read("B", b)?);
     let comparison = compare(a, b);
     let differ = comparison.differences.iter().any(|one| one.kind != Kind::Text) || comparison.outcomes_differ();
+    let mut all = [&comparison.a, &comparison.b].into_iter().flat_map(|side| side.config.diagnostics());
+    let status = if all.any(|finding| finding.code == "unreadable") { 2 } else { u8::from(differ) };
     let answer = if args.json { print::as_json(&comparison) } else { print::as_text(&comparison) };
-    Ok(answer.with_status(u8::from(differ)))
+    Ok(answer.with_status(status))
 }
 
 fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
@@ -112,7 +114,7 @@ impl Side {
         let settings = self.settings()?;
         let explanation = settings.explain(name)?;
         let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?.clone();
-        let meaning = crate::meaning::of(settings.directive(name)?, settings);
+        let meaning = crate::meaning::of(settings.directive(name)?, settings, self.config.php_version());
         Some(Standing { explanation, winner, meaning })
     }
 }

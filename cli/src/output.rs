@@ -101,10 +101,18 @@ pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// How many columns text may take where nothing else says it.
+const COLUMNS: usize = 100;
+
 /// How many columns text may take: what COLUMNS says, or the terminal's width, or 100.
 pub fn width() -> usize {
+    fitting().unwrap_or(COLUMNS)
+}
+
+/// The same where there is a terminal, or COLUMNS says how wide it is. Into files and pipes nothing is cut.
+pub fn fitting() -> Option<usize> {
     let columns =
         std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|&columns: &usize| columns > 0);
-    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    columns.or_else(terminal).map_or(100, |width| width.clamp(40, 300))
+    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    columns.or_else(terminal).map(|width| width.clamp(40, 300))
 }

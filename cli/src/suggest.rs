@@ -20,6 +20,9 @@ pub fn nearest(words: impl Iterator<Item = String>, wanted: &str) -> Option<Stri
 /// Why that PHP has no such directive; nothing where it has.
 pub fn why_absent(config: &Config, extensions: &Extensions, name: &[u8]) -> Option<String> {
     let shown = crate::text::shown(name);
+    if let Some((name, _)) = shown.split_once('=') {
+        return Some(format!("no such directive: {shown}; to ask for it write {name}, to set it write -d {shown}"));
+    }
     if let Some(known) = config.directives().iter().find(|directive| directive.name() == name) {
         let owner = extensions.missing(known)?;
         return Some(format!(

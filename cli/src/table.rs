@@ -12,6 +12,17 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// The same from the left: the end of a path says most.
+pub fn cut_left(text: &str, columns: usize) -> String {
+    let length = text.chars().count();
+    if length <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::from("…");
+    out.extend(text.chars().skip(length + 1 - columns.max(1)));
+    out
+}
+
 /// Cut, or filled with blanks.
 pub fn pad(text: &str, columns: usize) -> String {
     format!("{:columns$}", cut(text, columns))

@@ -38,7 +38,7 @@ pub fn both(args: &DiffArgs) -> Result<[Options; 2], Problem> {
             own.extend(split(text.as_bytes()).map_err(|why| Problem::Call(format!("--{name} {why}")))?);
             titles.push(text.to_string_lossy().into_owned());
         } else if let Some(word) = words.next() {
-            let word_options = meant(word, args)?;
+            let word_options = meant(word, &args.source)?;
             titles.push(word.to_string_lossy().into_owned());
             own.extend(word_options);
         } else {
@@ -61,8 +61,15 @@ pub fn both(args: &DiffArgs) -> Result<[Options; 2], Problem> {
     }
 }
 
+/// The common options with what one word stands for on top.
+pub fn with_word(common: &SourceArgs, word: &OsStr) -> Result<SourceArgs, Problem> {
+    let own = Own::try_parse_from(meant(word, common)?);
+    let own = own.map_err(|error| Problem::Call(format!("{}: {error}", word.to_string_lossy())))?;
+    Ok(over_source(common, own.source))
+}
+
 /// The options that one word stands for.
-fn meant(word: &OsStr, args: &DiffArgs) -> Result<Vec<OsString>, Problem> {
+fn meant(word: &OsStr, common: &SourceArgs) -> Result<Vec<OsString>, Problem> {
     let bytes = word.as_bytes();
     let option = |name: &str| vec![OsString::from(name), word.to_owned()];
     if let Some(file) = bytes.strip_prefix(b"@") {
@@ -79,7 +86,7 @@ fn meant(word: &OsStr, args: &DiffArgs) -> Result<Vec<OsString>, Problem> {
     }
     let path = Path::new(word);
     match std::fs::metadata(path) {
-        Ok(data) if data.is_dir() => directory(path, args),
+        Ok(data) if data.is_dir() => directory(path, common),
         Ok(_) => file(path),
         Err(error) => Err(Problem::Call(format!(
             "{}: {error}; a side is a file, a directory, a URL, a PHP version or @FILE with options",
@@ -108,7 +115,7 @@ fn file(path: &Path) -> Result<Vec<OsString>, Problem> {
 }
 
 /// A directory as Debian has them: /etc/php/8.2/fpm, /etc/apache2.
-fn directory(path: &Path, args: &DiffArgs) -> Result<Vec<OsString>, Problem> {
+fn directory(path: &Path, common: &SourceArgs) -> Result<Vec<OsString>, Problem> {
     let mut out: Vec<OsString> = Vec::new();
     let has = |name: &str| path.join(name).is_file();
     if let Some(main) = ["apache2.conf", "httpd.conf", "conf/httpd.conf"].into_iter().find(|name| has(name)) {
@@ -125,13 +132,13 @@ fn directory(path: &Path, args: &DiffArgs) -> Result<Vec<OsString>, Problem> {
             Some(b"cli") => Some("cli"),
             _ => None,
         };
-        if let Some(sapi) = sapi.filter(|_| args.source.sapi.is_none()) {
+        if let Some(sapi) = sapi.filter(|_| common.sapi.is_none()) {
             out.extend(["--sapi".into(), sapi.into()]);
         }
         // /etc/php/8.4/fpm says which PHP it is for.
         let parent = path.parent().and_then(Path::file_name).and_then(OsStr::to_str);
         if let Some(version) =
-            parent.filter(|text| args.source.php_version.is_none() && PhpVersion::from_text(text).is_some())
+            parent.filter(|text| common.php_version.is_none() && PhpVersion::from_text(text).is_some())
         {
             out.extend(["--php-version".into(), version.into()]);
         }
