@@ -213,6 +213,8 @@ pub(super) fn unknown_at(key: &[u8], version: PhpVersion, origin: Origin) -> Dia
         format!(
             "there is no directive `{name}` in PHP {version}; unless an extension brings it, this line does nothing"
         )
+    } else if versions.contains(&version.to_string()) {
+        format!("`{name}` belongs to another SAPI; this line does nothing here")
     } else {
         format!("PHP {version} has no directive `{name}` (PHP {} has); this line does nothing", versions.join(", "))
     };

@@ -3,6 +3,7 @@
 use super::builder::SharedFiles;
 use super::contribution::{Contribution, UserIni};
 use super::core::Core;
+use super::diagnose;
 use super::directive::Directive;
 use super::layer::Layer;
 use super::number;
@@ -11,7 +12,7 @@ use super::settings::Settings;
 use super::user_ini;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
-use crate::httpd::{Configuration, DirConfig, Resolution, Run};
+use crate::httpd::{Configuration, DirConfig, DirValue, Resolution, Run};
 use crate::target::Target;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
@@ -122,6 +123,13 @@ impl Config {
     /// Everything odd that was met while the files were read.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.inner.diagnostics
+    }
+
+    /// What is odd about one line of httpd's, whichever requests it is for.
+    pub fn line_diagnostics(&self, line: &DirValue) -> Vec<Diagnostic> {
+        let mut out = Vec::new();
+        diagnose::dir_value(&self.inner.core, line, &mut out);
+        out
     }
 
     /// The php.ini and scan directory files that were read, in order: layer, name and text.

@@ -145,6 +145,15 @@ pub struct KeptDirective<'c> {
     pub origin: Origin,
 }
 
+/// A `php_value`, `php_flag`, `php_admin_value` or `php_admin_flag` line, whichever requests it is for.
+#[derive(Clone, Debug)]
+pub struct ValueLine {
+    /// What it sets.
+    pub value: DirValue,
+    /// Which container it stands in: lines of one container have the same number.
+    pub container: u32,
+}
+
 /// What httpd does with a request.
 #[derive(Clone, Debug)]
 pub enum Resolution {
@@ -198,6 +207,18 @@ impl Configuration {
     /// What was odd.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.data.diagnostics
+    }
+
+    /// Every line of the files that sets a PHP directive, in reading order; `.htaccess` files are no part of it.
+    pub fn value_lines(&self) -> impl Iterator<Item = ValueLine> {
+        let tree = &self.data.tree;
+        tree.nodes.iter().filter_map(|node| {
+            let kind = ValueKind::of(tree.name(node))?;
+            let mut words = words::Words::new(tree.args(node));
+            let mut one = DirConfig::new();
+            one.set(kind, &words.next()?, &words.next()?, tree.node_origin(node));
+            Some(ValueLine { value: one.iter().next()?.clone(), container: node.parent })
+        })
     }
 
     /// Directives that are known, or may be, and have no effect on what this crate answers.

@@ -292,7 +292,10 @@ impl<'f> Reader<'f> {
             Act::IfModule | Act::IfDefine | Act::IfVersion | Act::IfFile | Act::IfDirective | Act::IfSection => {
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
-                    Verdict::Fails => frame.start_soak(name),
+                    Verdict::Fails => {
+                        self.note_skipped_php(act, args, self.here(frame));
+                        frame.start_soak(name);
+                    }
                     Verdict::Wrong(text) => return Err(self.refused(frame, text)),
                 }
             }
