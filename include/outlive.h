@@ -999,7 +999,7 @@ typedef struct outlive_scoreboard_row {
  * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
  * longjmp.
  */
-typedef int (*outlive_scoreboard_visitor)(const struct outlive_scoreboard_row *row, void *userdata);
+typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
 
 #ifdef __cplusplus
 extern "C" {

@@ -28,7 +28,7 @@ pub struct outlive_scoreboard_row {
 /// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
 /// longjmp.
 pub type outlive_scoreboard_visitor =
-    Option<unsafe extern "C" fn(row: *const outlive_scoreboard_row, userdata: *mut c_void) -> c_int>;
+    Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_scoreboard_row) -> c_int>;
 
 /// Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
 /// that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn outlive_scoreboard_read(
                 Err(failure) => return report(error, &failure),
             };
             for mut row in snapshot.rows {
-                if visit(&scoreboard_row(&mut row), userdata) != 0 {
+                if visit(userdata, &scoreboard_row(&mut row)) != 0 {
                     return report_code(error, Code::Cancelled, "");
                 }
             }

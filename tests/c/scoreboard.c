@@ -17,7 +17,7 @@ typedef struct seen {
     outlive_scoreboard_row last;
 } seen;
 
-static int look(const outlive_scoreboard_row *row, void *userdata) {
+static int look(void *userdata, const outlive_scoreboard_row *row) {
     seen *self = userdata;
     EQUAL(row->size, sizeof *row);
     EQUAL(row->request.size, sizeof row->request);
@@ -31,7 +31,7 @@ static int look(const outlive_scoreboard_row *row, void *userdata) {
     return 0;
 }
 
-static int stop_at_once(const outlive_scoreboard_row *row, void *userdata) {
+static int stop_at_once(void *userdata, const outlive_scoreboard_row *row) {
     (void)row, (void)userdata;
     return 1;
 }
