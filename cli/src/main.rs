@@ -11,6 +11,7 @@ mod load;
 mod meaning;
 mod output;
 mod plain;
+mod status;
 mod suggest;
 mod text;
 
@@ -34,6 +35,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);
