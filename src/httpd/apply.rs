@@ -242,6 +242,7 @@ impl Builder<'_, '_> {
             [] if in_location && final_status => (Matcher::Always, Box::default()),
             [from] if final_status => (self.redirect_from(act, from)?, Box::default()),
             [from, to] => (self.redirect_from(act, from)?, to.clone()),
+            [_] => return Err("URL to redirect to is missing".into()),
             _ => return Err("Redirect to non-URL or with missing arguments".into()),
         };
         let plain = !matches!(from, Matcher::Always);

@@ -2,6 +2,7 @@
 
 use super::build;
 use super::defines::Defines;
+use super::htaccess::Cache;
 use super::macros::Macros;
 use super::modules::Registry;
 use super::reader::{Reader, push};
@@ -34,6 +35,9 @@ pub(super) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_doubt: bool,
+    /// Conditions stand outside directories and files, so that they are asked before a request is mapped as well.
+    pub outer_ifs: bool,
+    pub htaccess: Cache,
 }
 
 impl Data {
@@ -87,6 +91,8 @@ impl Data {
         let default_document_root = reader.root.join("htdocs").as_os_str().as_bytes().into();
         Ok(Self {
             hosts: Hosts::new(&servers),
+            htaccess: Cache::default(),
+            outer_ifs: servers.iter().any(Server::has_outer_ifs),
             servers,
             default_document_root,
             php_ini_dir,

@@ -139,12 +139,16 @@ impl RewriteConfig {
         Ok(())
     }
 
-    /// Runs the rules over a path; `sub`: this is a subrequest.
-    pub fn run(&self, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Rewritten {
-        let mut state = State { path: path.to_vec(), query: query.map(<[u8]>::to_vec), changed: None };
+    /// Runs the rules over a path.
+    pub fn run(&self, path: &[u8], query: Option<&[u8]>, at: Place, facts: &dyn Facts) -> Rewritten {
+        let query = query.map(<[u8]>::to_vec);
+        let mut state = State { path: path.to_vec(), query, place: at, changed: None, redirect: None };
         let (mut at, mut rounds) = (0, 0);
         while let Some(rule) = self.rules.get(at) {
             at += 1;
+            if state.place.sub && rule.flags.redirect.is_some() {
+                continue;
+            }
             let Some(groups) = rule.applies(&state, facts) else {
                 // A chain whose first rule does not apply is skipped as a whole.
                 while rule.flags.chain && self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
@@ -170,14 +174,31 @@ impl RewriteConfig {
     }
 }
 
+/// Where the rules stand, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// In a server or virtual host, not in a directory.
+    pub server: bool,
+    /// For a subrequest, which is never sent elsewhere.
+    pub sub: bool,
+}
+
 struct State {
     path: Vec<u8>,
     query: Option<Vec<u8>>,
+    place: Place,
     changed: Option<Origin>,
+    /// `[R]` has been met: the rules after it go on with the whole URL.
+    redirect: Option<(u16, Origin)>,
 }
 
 impl State {
     fn finish(self, pass_through: bool, end: bool, handler: Option<Box<[u8]>>) -> Rewritten {
+        if let Some((status, origin)) = self.redirect {
+            let query = self.query.iter().flat_map(|query| [&b"?"[..], query]);
+            let to = std::iter::once(&self.path[..]).chain(query).collect::<Vec<_>>().concat();
+            return Rewritten::Redirect { to, status, origin };
+        }
         match self.changed {
             Some(_) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler },
             None => Rewritten::Unchanged,
@@ -235,21 +256,36 @@ impl Rule {
         };
         state.path = path;
         state.changed = Some(self.origin.clone());
-        let url = state.path.starts_with(b"http://") || state.path.starts_with(b"https://");
+        if state.place.server && !state.path.starts_with(b"/") && !is_url(&state.path) {
+            state.path.insert(0, b'/');
+        }
         if self.flags.proxy {
             return Some(Rewritten::Proxied(self.origin.clone()));
         }
-        if url || self.flags.redirect.is_some() {
-            let status = self.flags.redirect.unwrap_or(302);
-            let mut to = state.path.clone();
-            if let Some(query) = &state.query {
-                to.push(b'?');
-                to.extend_from_slice(query);
+        state.redirect = match self.flags.redirect {
+            Some(status) => {
+                if state.path.starts_with(b"/") {
+                    state.path = qualified(&state.path, facts);
+                }
+                Some((status, self.origin.clone()))
             }
-            return Some(Rewritten::Redirect { to, status, origin: self.origin.clone() });
-        }
+            None => is_url(&state.path).then(|| (302, self.origin.clone())),
+        };
         None
     }
+}
+
+fn is_url(path: &[u8]) -> bool {
+    path.starts_with(b"http://") || path.starts_with(b"https://")
+}
+
+/// A path of this server as a URL.
+fn qualified(path: &[u8], facts: &dyn Facts) -> Vec<u8> {
+    let fact = |name: &[u8]| facts.variable(name).unwrap_or_default();
+    let (scheme, port) = (fact(b"REQUEST_SCHEME"), fact(b"SERVER_PORT"));
+    let usual: &[u8] = if scheme.eq_ignore_ascii_case(b"https") { b"443" } else { b"80" };
+    let port = if port == usual { Vec::new() } else { [b":", &port[..]].concat() };
+    [&scheme[..], b"://", &fact(b"SERVER_NAME"), &port, path].concat()
 }
 
 impl Condition {

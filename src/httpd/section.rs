@@ -161,7 +161,7 @@ pub(super) enum AuthMerging {
 }
 
 /// `AllowOverride`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct AllowOverride {
     pub bits: u16,
     /// The options that `Options=` allows; none: all.
