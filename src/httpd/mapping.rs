@@ -3,7 +3,7 @@
 use super::evaluate::Facts;
 use super::pattern::substitute;
 use super::resolve::Engine;
-use super::rewrite::{Place, Rewritten};
+use super::rewrite::{Place, Rewritten, Rules};
 use super::section::{Matcher, Redirect};
 use super::server::{Alias, UserDirs};
 use super::uri;
@@ -127,13 +127,15 @@ fn rewrite(
     place: Place,
     facts: &dyn Facts,
 ) -> Rewritten {
-    // A host's rules are its own: the main server's are not inherited.
-    let own = engine.host(server).unwrap_or(engine.main());
-    let config = own.section.core.as_ref().and_then(|core| core.rewrite.as_ref());
-    match config {
-        Some(config) if config.engine == Some(true) => config.run(path, query, place, facts),
-        _ => Rewritten::Unchanged,
+    // A host without rules of its own has none, unless the main server's are handed down.
+    let servers = [Some(engine.main()), engine.host(server)].into_iter().flatten();
+    let mut rules = Rules::default();
+    for server in servers {
+        // Whether the engine is on is each server's own matter.
+        rules.engine = false;
+        rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
     }
+    if rules.engine { rules.run(path, query, place, facts) } else { Rewritten::Unchanged }
 }
 
 /// Whether a rewritten path begins with something that is on the disk.

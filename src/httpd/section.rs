@@ -148,8 +148,6 @@ pub(super) struct Core {
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
     pub env: Vec<(Text, Text)>,
-    /// Where something stands that this crate cannot answer for.
-    pub doubts: Vec<Placed<&'static str>>,
 }
 
 /// How `Require` lines of a container join those around it.

@@ -1,12 +1,12 @@
 //! One pass over a URI: mapping, sections, access, and who answers (facts ).
 
 use super::evaluate::Truth;
-use super::extension::by_extension;
+use super::extension::{by_extension, media_type};
 use super::mapping::{self, Mapped};
 use super::merges::{Kind, Merged, Past, Walks};
 use super::request::Asked;
 use super::resolve::{self, Engine};
-use super::rewrite::{Place, Rewritten};
+use super::rewrite::{Place, Rewritten, Rules};
 use super::section::{AuthMerging, Core, ErrorPage, options};
 use super::walk::{self, Denied, Found, Ref, Walked};
 use super::{Layer, Run, if_walk, uri};
@@ -289,23 +289,30 @@ impl<'c, 't> Visit<'c, 't> {
 
     /// The rules of the innermost container that has any.
     fn rewrite(&mut self, walked: &Walked<'c>, bare: &Past<'c>) -> Option<Outcome<'c, 't>> {
-        let last = walked.sections.iter().rev().find_map(|section| {
-            let section = section.get();
+        let mut rules = Rules::default();
+        let mut last = None;
+        for section in walked.sections.iter().map(Ref::get) {
             let below = !matches!(section.layer, Layer::Server | Layer::VirtualHost);
-            let config = section.core.as_ref()?.rewrite.as_ref()?;
-            below.then_some((config, section))
-        });
-        let (config, section) = last.filter(|(config, _)| config.engine == Some(true) && !self.ended)?;
+            if let Some(config) = section.core.as_ref().and_then(|core| core.rewrite.as_ref()).filter(|_| below) {
+                rules = rules.merge(Some(config));
+                last = Some(section);
+            }
+        }
+        let section = last.filter(|_| rules.engine && !self.ended)?;
+        let directory = directory_of(section, &walked.filename)?;
+        // A directory whose slash is still missing is sent there first.
+        if directory.strip_suffix(b"/") == Some(&walked.filename) {
+            return None;
+        }
         if walked.options & (options::FOLLOW | options::OWNER) == 0 {
             let because =
                 format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
             return Some(self.answer(403, because, walked, bare.clone()));
         }
-        let directory = directory_of(section, &walked.filename)?;
         let full = [&walked.filename[..], &walked.path_info].concat();
         let below = full.strip_prefix(&directory[..])?.to_vec();
         let place = Place { server: false, sub: self.depth > 0 };
-        match config.run(&below, self.query.as_deref(), place, self) {
+        match rules.run(&below, self.query.as_deref(), place, self) {
             Rewritten::Unchanged => None,
             Rewritten::Status(status, origin) => {
                 Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
@@ -317,10 +324,11 @@ impl<'c, 't> Visit<'c, 't> {
                 bare.clone(),
             )),
             Rewritten::Redirect { to, status, origin } => {
-                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() {
-                    to
-                } else {
-                    self.uri_of(&directory, config.base.as_deref(), &to)
+                let to = match rules.base {
+                    _ if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() => to,
+                    Some(_) => self.uri_of(&directory, rules.base, &to),
+                    // Without a RewriteBase, the place on the disk is shown to the world.
+                    None => [&directory[..], &to].concat(),
                 };
                 Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
             }
@@ -329,8 +337,7 @@ impl<'c, 't> Visit<'c, 't> {
                     self.handler = handler.or(self.handler.take());
                     return None;
                 }
-                let uri =
-                    if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
+                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, rules.base, &path) };
                 if uri == self.uri && query == self.query {
                     return None;
                 }
@@ -441,12 +448,12 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
-    /// The handler in force, or else the media type that some directive gives.
+    /// The handler in force, or else the media type that some directive gives, or the types file where it makes a program of it.
     fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         self.set_handler(walked).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
-            None => by_extension(&walked.filename, || cores().map(|core| &core.types)).map(<[u8]>::to_vec),
+            None => media_type(&walked.filename, &self.engine.data.types, || cores().map(|core| &core.types)),
         })
     }
 

@@ -270,9 +270,7 @@ impl<'c> Walk<'_, 'c> {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Err(Denied { status: 403, because: format!("{} may not be read", path.display()) });
             }
-            Err(_) if files.is_symlink(path) && self.options & (options::FOLLOW | options::OWNER) == 0 => {
-                return Err(link_denied(path));
-            }
+            Err(_) if files.is_symlink(path) => return Err(link_denied(path)),
             Err(_) => return Ok(Found::Missing),
         };
         if files.is_symlink(path) {
@@ -298,7 +296,10 @@ impl<'c> Walk<'_, 'c> {
 fn link_denied(path: &Path) -> Denied {
     Denied {
         status: 403,
-        because: format!("{} is a symbolic link, and Options does not allow FollowSymLinks", path.display()),
+        because: format!(
+            "{} is a symbolic link that leads nowhere, or Options does not allow FollowSymLinks",
+            path.display()
+        ),
     }
 }
 
