@@ -65,3 +65,4 @@ clean:
 	$(CARGO) clean
 
 -include examples/demo.mk
+-include bindings/apache/apache.mk
