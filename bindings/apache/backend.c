@@ -8,8 +8,8 @@
 
 #include <apr_network_io.h>
 #include <apr_portable.h>
-#include <dlfcn.h>
 #include <http_core.h>
+#include <mod_proxy.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -45,22 +45,16 @@ static apr_status_t wait_for_server(ap_filter_t *filter, apr_bucket_brigade *bri
 /** mod_proxy begins to read a response. */
 static int create_req(request_rec *r, request_rec *response) {
     mod_job *job = mod_job_of(r);
-    if (job != NULL && job->request != NULL && job->inside)
-        ap_add_input_filter_handle(waiting_filter, job, response, response->connection);
+    if (job == NULL || job->request == NULL || !job->inside) return OK;
+    ap_add_input_filter_handle(waiting_filter, job, response, response->connection);
+    /* As if there were no filter yet: what mod_proxy adds next has to be found in both chains, above ours. */
+    response->input_filters = response->connection->input_filters;
     return OK;
 }
 
-void mod_backend_register(apr_pool_t *pool) {
-    (void)pool;
-    waiting_filter = ap_register_input_filter("OUTLIVE_WAIT", wait_for_server, NULL, AP_FTYPE_PROTOCOL - 1);
-}
-
-/** Asked for by name: mod_proxy may be loaded or not. All modules are loaded, and no hook is sorted yet. */
-void mod_backend_retrieve(void) {
-    typedef void hook(int (*)(request_rec *, request_rec *), const char *const *, const char *const *, int);
-    hook *register_hook;
-    *(void **)&register_hook = dlsym(RTLD_DEFAULT, "proxy_hook_create_req");
-    if (register_hook != NULL) register_hook(create_req, NULL, NULL, APR_HOOK_MIDDLE);
+void mod_backend_register(void) {
+    waiting_filter = ap_register_input_filter("OUTLIVE_WAIT", wait_for_server, NULL, AP_FTYPE_CONNECTION - 1);
+    APR_OPTIONAL_HOOK(proxy, create_req, create_req, NULL, NULL, APR_HOOK_MIDDLE); /* mod_proxy may be loaded or not */
 }
 
 /**

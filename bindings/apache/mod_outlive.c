@@ -80,16 +80,12 @@ static void insert_filter(request_rec *r) {
     if (job != NULL && job->request != NULL) ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
 }
 
-static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
-    mod_backend_retrieve();
-    return mod_pre_config(pconf, plog, ptemp);
-}
-
 static void register_hooks(apr_pool_t *pool) {
+    (void)pool;
     /* Before the content filters, whatever they are. */
     mod_output_filter = ap_register_output_filter("OUTLIVE", mod_output, NULL, AP_FTYPE_RESOURCE - 1);
-    mod_backend_register(pool);
-    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    mod_backend_register();
+    ap_hook_pre_config(mod_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(mod_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mod_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_LAST);

@@ -124,8 +124,7 @@ int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
 
 apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
 
-void mod_backend_register(apr_pool_t *pool);
-void mod_backend_retrieve(void);
+void mod_backend_register(void);
 /** From the engine's thread, with the job's lock held: ends what the handler waits for and cannot be woken from. */
 void mod_backend_end(mod_job *job);
 
