@@ -8,6 +8,7 @@ mod deadlines;
 mod handle;
 mod inside;
 mod live;
+pub mod scoreboard;
 mod shared;
 mod slot;
 mod sys;
@@ -27,6 +28,7 @@ use crate::config::Settings;
 use crate::error::{Code, Error, Result};
 use crate::request::{Ending, Events};
 use shared::Shared;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -34,15 +36,17 @@ use std::time::{Duration, Instant};
 use table::Table;
 
 /// How an engine is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Requests that may be live at once; at most 4,194,304.
     pub most_requests: u32,
+    /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
+    pub scoreboard: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { most_requests: shared::MOST_REQUESTS }
+        Self { most_requests: shared::MOST_REQUESTS, scoreboard: None }
     }
 }
 
@@ -69,6 +73,9 @@ impl<H: Host> Engine<H> {
             return Err(Error::new(Code::Argument, message));
         }
         let shared = Arc::new(Shared::new()?);
+        if let Some(path) = &options.scoreboard {
+            shared.board.open(path)?;
+        }
         let table = Arc::new(Table::new(&shared, options.most_requests));
         Ok(Self { shared, table, thread: Mutex::new(None), has_thread: AtomicBool::new(false) })
     }
@@ -91,6 +98,9 @@ impl<H: Host> Engine<H> {
         }
         if !self.has_thread.load(Relaxed) {
             self.start_thread()?;
+        }
+        if settings.policy().has_scoreboard {
+            self.shared.board.open_once(settings);
         }
         let slot = self.table.take().ok_or(Code::Full)?;
         let handle = handle::begin(slot, settings, options)?;
@@ -171,6 +181,11 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// Whether requests are published in a scoreboard; `Err`: the one that the settings name could not be used.
+    pub fn scoreboard(&self) -> Result<bool> {
+        self.shared.board.state()
+    }
+
     /// Whether this is a forked child's view of its parent's engine.
     pub fn is_forked(&self) -> bool {
         self.shared.fork.is_child()
@@ -190,6 +205,7 @@ impl<H: Host> Engine<H> {
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
             let _ = thread.join();
         }
+        self.shared.board.close();
     }
 }
 
