@@ -130,6 +130,8 @@ impl<H: Host> Engine<H> {
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
             let builder = std::thread::Builder::new().name("outlive".into());
+            // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
+            self.shared.set_now();
             self.shared.set_asleep(false);
             let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
             *thread = Some(spawned.map_err(|_| Code::System)?);
