@@ -7,7 +7,12 @@
 
 #include <apr_strings.h>
 #include <http_core.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <mpm_common.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <unixd.h>
 
 mod_process the_process;
 
@@ -41,11 +46,38 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
         result = outlive_config_builder_set_env(builder, "PHPRC", OUTLIVE_NTS, the_process.php_ini_dir, OUTLIVE_NTS, error);
     if (result == OUTLIVE_OK) result = outlive_config_builder_use_process_env(builder);
     if (result == OUTLIVE_OK) result = outlive_config_builder_load_php_ini(builder, NULL, 0, error);
-    if (result == OUTLIVE_OK && the_process.scoreboard != NULL)
-        result = outlive_config_builder_set(builder, "outlive.scoreboard", OUTLIVE_NTS, the_process.scoreboard, OUTLIVE_NTS,
-                                            error);
     if (result == OUTLIVE_OK) result = outlive_config_builder_build(builder, config, error);
     return result;
+}
+
+static apr_status_t free_counters(void *data) {
+    munmap(data, sizeof(mod_counters));
+    return APR_SUCCESS;
+}
+
+static void make_counters(apr_pool_t *pconf) {
+    void *counters = mmap(NULL, sizeof(mod_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (counters == MAP_FAILED) return;
+    the_process.counters = counters;
+    apr_pool_cleanup_register(pconf, counters, free_counters, apr_pool_cleanup_null);
+}
+
+/** The scoreboard's file is made here, where the right to do that is, and belongs to the children. */
+static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
+    outlive_str said = {"", 0};
+    outlive_settings_get(the_process.root, "outlive.scoreboard", OUTLIVE_NTS, &said);
+    const char *path = the_process.scoreboard;
+    if (path == NULL) path = said.len > 0 ? apr_pstrdup(pconf, said.ptr) : ap_runtime_dir_relative(pconf, "outlive.scoreboard");
+    the_process.scoreboard = NULL;
+    if (path == NULL || strcasecmp(path, "none") == 0) return;
+    const int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int failed = file < 0;
+    if (!failed && geteuid() == 0) failed = fchown(file, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0;
+    if (failed)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, server, "outlive: %s: no scoreboard; set OutliveScoreboard to a file that can be made, or to none", path);
+    else
+        the_process.scoreboard = path;
+    if (file >= 0) close(file);
 }
 
 int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
@@ -68,6 +100,8 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);
     mod_name_unused(server);
+    make_counters(pconf);
+    make_scoreboard(pconf, server);
     ap_add_version_component(pconf, apr_pstrcat(pconf, "outlive/", outlive_version(), NULL));
     return OK;
 }
@@ -85,7 +119,14 @@ void mod_child_init(apr_pool_t *pchild, server_rec *server) {
     apr_thread_mutex_create(&the_process.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
-    if (outlive_engine_new(&options, &the_process.engine, &error) != OUTLIVE_OK) {
+    options.scoreboard = the_process.scoreboard;
+    int result = outlive_engine_new(&options, &the_process.engine, &error);
+    if (result != OUTLIVE_OK && options.scoreboard != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s", options.scoreboard, error.message);
+        options.scoreboard = the_process.scoreboard = NULL;
+        result = outlive_engine_new(&options, &the_process.engine, &error);
+    }
+    if (result != OUTLIVE_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, server, "outlive: this child serves without an engine: %s", error.message);
         return;
     }

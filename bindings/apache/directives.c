@@ -119,7 +119,7 @@ static const char *set_scoreboard(cmd_parms *cmd, void *dir, const char *path) {
     (void)dir;
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     if (wrong != NULL) return wrong;
-    the_process.scoreboard = ap_server_root_relative(cmd->pool, path);
+    the_process.scoreboard = strcasecmp(path, "none") == 0 ? path : ap_runtime_dir_relative(cmd->pool, path);
     return the_process.scoreboard == NULL ? apr_psprintf(cmd->pool, "OutliveScoreboard: %s is no path", path) : NULL;
 }
 
@@ -135,6 +135,6 @@ const command_rec mod_directives[] = {
     AP_INIT_TAKE1("PHPINIDir", set_ini_dir, NULL, RSRC_CONF, "Directory containing the php.ini file"),
     AP_INIT_FLAG("OutliveEngine", set_engine, NULL, OR_OPTIONS, "On or Off: whether mod_outlive looks after requests here"),
     AP_INIT_TAKE1("OutliveScoreboard", set_scoreboard, NULL, RSRC_CONF,
-                  "the file in which all children note their requests in flight"),
+                  "a file in which all children note their requests in flight, or none"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
 };

@@ -148,6 +148,13 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
     }
 }
 
+static void count(int ending, int gone) {
+    mod_counters *counters = the_process.counters;
+    if (counters == NULL) return;
+    __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
+    if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
+}
+
 static void end(mod_job *job) {
     request_rec *r = job->r;
     pthread_mutex_lock(&job->lock);
@@ -165,6 +172,7 @@ static void end(mod_job *job) {
     job->request = NULL;
     if (job->socket >= 0) close(job->socket);
     pthread_mutex_destroy(&job->lock);
+    count(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
         const outlive_settings *settings = mod_settings(r);
         if (settings != NULL) tell(job, settings, ending, gone);

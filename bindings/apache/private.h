@@ -42,7 +42,14 @@ typedef struct mod_process {
     apr_array_header_t *sections; /* of mod_section: what the configuration has said so far */
     int serving;                 /* this is a child: containers made from now on belong to requests */
     int beside_php;              /* mod_php is loaded */
+    struct mod_counters *counters; /* of all children of this configuration; NULL: no memory */
 } mod_process;
+
+/** Numbers that all children count up. */
+typedef struct mod_counters {
+    uint64_t ended[OUTLIVE_ENDING_HOST_ERROR + 1]; /* by ending */
+    uint64_t gone;                                 /* whose client went before */
+} mod_counters;
 
 extern mod_process the_process;
 
