@@ -24,3 +24,14 @@ apache-module:
 		$(if $(APACHE_RPATH),$(APACHE_LINK))
 	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive_example.so -I$(APACHE_SOURCE) \
 		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS)
+
+# After `make install`: the module looks for the library in LIBDIR.
+.PHONY: install-apache
+install-apache: lib
+	@$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(LIBDIR)' APACHE_BUILD='$(APACHE_BUILD)/installed'
+	$(INSTALL) -d '$(DESTDIR)$(APACHE_MODULES)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(APACHE_CONFIG)/mods-available'
+	$(INSTALL) -m 644 $(APACHE_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(APACHE_MODULES)/'
+	$(INSTALL) -m 644 $(APACHE_SOURCE)/mod_outlive.h '$(DESTDIR)$(PREFIX)/include/'
+	echo 'LoadModule outlive_module $(APACHE_MODULES)/mod_outlive.so' > '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
+	test -e '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.conf' || \
+		$(INSTALL) -m 644 $(APACHE_SOURCE)/outlive.conf '$(DESTDIR)$(APACHE_CONFIG)/mods-available/'

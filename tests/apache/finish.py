@@ -48,6 +48,7 @@ try:
             print("step %d" % step + " " * 20000, flush=True)
         time.sleep(0.05 if "long" not in query else 2)
     if "silent" in query:
+        note("done")
         print("Content-Type: text/plain\\n", flush=True)
     print("the end", flush=True)
     note("done")
