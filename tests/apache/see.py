@@ -147,6 +147,29 @@ def browse(server):
         shutil.rmtree(profile, ignore_errors=True)
 
 
+def beside_php():
+    """Both modules are asked for every php_value; each does its part, and nothing is named as not applied."""
+    conf = """
+AddHandler application/x-httpd-php .php
+php_value memory_limit 64M
+php_flag ignore_user_abort on
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+"""
+    load = "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"
+    with Httpd(conf, more=[load], php_ini="max_execution_time = 77\n") as server:
+        server.file("www/p.php", "<?php foreach (['memory_limit', 'ignore_user_abort', 'max_execution_time'] as $k) echo ini_get($k), ' ';")
+        assert server.ask("/p.php")[2] == b"64M 1 77 ", server.ask("/p.php")
+        said = json.loads(server.ask("/settings?name=ignore_user_abort,memory_limit,max_execution_time")[2])["settings"]
+        assert {name: one["value"] for name, one in said.items()} == {
+            "ignore_user_abort": "1", "memory_limit": "64M", "max_execution_time": "77"}, said
+        assert "is not applied" not in server.said(), server.said()
+    with Httpd(conf + load, php_ini="max_execution_time = 77\n") as server:  # the other way round
+        server.file("www/p.php", "<?php echo ini_get('memory_limit');")
+        assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")
+
+
 def main():
     more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
@@ -160,7 +183,8 @@ def main():
             status(server, back)
         with Httpd(conf.replace("php_", "#php_").replace("Outlive", "#Outlive"), more=more, module=False) as server:
             assert server.ask("/example")[2] == b"40 steps\n"  # nothing of mod_outlive is needed to load it
-    print("settings, log, functions for modules, status page: as they should be")
+    beside_php()
+    print("settings, log, functions for modules, status page, beside mod_php: as they should be")
 
 
 if __name__ == "__main__":
