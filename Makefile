@@ -24,6 +24,7 @@ help:
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
 
 .PHONY: lib
@@ -76,3 +77,4 @@ clean:
 
 -include examples/demo.mk
 -include packaging/packaging.mk
+-include bindings/apache/apache.mk

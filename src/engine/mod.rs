@@ -128,6 +128,8 @@ impl<H: Host> Engine<H> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
+            // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
+            self.shared.set_now();
             self.shared.set_asleep(false);
             let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
