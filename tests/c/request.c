@@ -459,7 +459,7 @@ static void draining(void) {
     EQUAL(outlive_engine_drain(other, 1), OUTLIVE_ERROR_TIMEOUT); /* nobody asks at a safe point */
     EQUAL(outlive_request_begin(other, plain, NULL, &late, NULL), OUTLIVE_ERROR_DRAINING);
     EQUAL(outlive_request_check(request), OUTLIVE_STOP);
-    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_SHUTDOWN);
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_FORCED); /* told to stop, and then forced, while it never asked */
     EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
     EQUAL(outlive_engine_drain(other, 0), OUTLIVE_OK);
     outlive_engine_free(other);
