@@ -1410,7 +1410,8 @@ int outlive_engine_metrics(const struct outlive_engine *engine,
 
 /**
  * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
- * memory stays, so that late calls on them are still answered; their time limits do not run any more.
+ * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+ * shows them until they end or the process does.
  *
  * Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
  */

@@ -49,6 +49,8 @@ pub enum Command {
     },
     /// Show the requests in flight in a scoreboard, and what processes that died have left
     Status(StatusArgs),
+    /// Play the story: a form, a locked table, a browser that is closed, and what the configuration decides
+    Demo,
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod demo;
 mod diff;
 mod dump;
 mod envvars;
@@ -41,6 +42,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Demo => demo::run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);
