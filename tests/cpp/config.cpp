@@ -172,7 +172,7 @@ static void searching() {
     const auto settings = outlive::config_builder()
                               .set_sapi("fpm-fcgi")
                               .set_compiled_in(root + "/compiled", root + "/conf.d")
-                              .set_binary_dir(root)
+                              .set_binary_dir(root + "/none")
                               .set_scan_dirs(":" + root + "/none")
                               .load_php_ini()
                               .add_fastcgi_param("PHP_VALUE", "user_agent = 13")
