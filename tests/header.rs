@@ -13,12 +13,19 @@ const SOURCES: [&str; 12] = [
     "ini",
     "host",
     "builder",
+<<<<<<< HEAD
+=======
+    "search",
+>>>>>>> 0ed5ae5 (Let C programs say where php.ini is searched and what a web server hands to FPM)
     "config",
     "dir_config",
     "settings",
     "engine",
     "request",
+<<<<<<< HEAD
     "scoreboard",
+=======
+>>>>>>> 0ed5ae5 (Let C programs say where php.ini is searched and what a web server hands to FPM)
 ];
 
 fn generated() -> String {
