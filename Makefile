@@ -57,6 +57,8 @@ install: lib
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
 	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'
+	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
 		outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
 

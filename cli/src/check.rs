@@ -10,7 +10,7 @@ use crate::diff::side;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
 use crate::{json, load, plain, suggest};
-use outlive::config::{Config, Outcome, Settings};
+use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnostic, Severity};
 use outlive::origin::Origin;
 use std::fmt::Write;
@@ -104,7 +104,9 @@ fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     if of_another_sapi || stock::owner(name.as_bytes()).is_some() {
         return false;
     }
-    if let Some(meant) = suggest::directive(config, name.as_bytes()) {
+    if versions_with(name.as_bytes()).is_empty()
+        && let Some(meant) = suggest::directive(config, name.as_bytes())
+    {
         diagnostic.severity = Severity::Warning;
         let _ = write!(diagnostic.message, "; did you mean `{meant}`?");
     }
