@@ -1,6 +1,7 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
 use crate::help;
+use crate::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub enum Command {
         #[command(subcommand)]
         command: IniCommand,
     },
+    /// Show the requests in flight in a scoreboard, and what processes that died have left
+    Status(StatusArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -15,6 +15,7 @@ mod load;
 mod meaning;
 mod output;
 mod plain;
+mod status;
 mod suggest;
 mod table;
 mod text;
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);

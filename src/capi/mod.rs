@@ -13,6 +13,7 @@ mod error;
 mod host;
 mod ini;
 mod request;
+mod scoreboard;
 mod settings;
 mod text;
 

@@ -49,12 +49,16 @@ impl ini::Lookup for Reader<'_> {
         }
         match state.unknown.get(name) {
             Some(value) => Some(Cow::Owned(value.to_vec())),
-            None => self.env.get(name).map(|value| Cow::Borrowed(&**value)),
+            None => self.env.get(ini::env_name(name)).map(|value| Cow::Borrowed(&**value)),
         }
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constant(self.version, self.sapi, name)
+    }
+
+    fn has_lowercase_constants(&self) -> bool {
+        false
     }
 }
 

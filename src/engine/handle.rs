@@ -83,11 +83,13 @@ pub(super) fn begin<'e, H: Host>(
     let seconds = if let Timer::Start(seconds) = timer { seconds } else { 0 };
     let due = slot.timing.start_before_turn(seconds, now, policy.clock == Clock::Cpu);
     let generation = slot.word.turn(true).generation;
+    slot.shared.board.began(slot);
     slot.look_at(due);
     if let Some(socket) = owned.socket {
         // Not a socket, or a file: nothing to watch, and the live table says so.
         if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
             slot.facts.fetch_or(facts::WATCHED, Relaxed);
+            slot.shared.board.changed(slot);
         }
     }
     Ok(Handle { slot, tag: generation & TAG_BITS })
@@ -268,6 +270,7 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn set_label(&self, label: &[u8]) -> Answer {
         let inside = self.enter()?;
         inside.slot.set_label(label);
+        self.shared().board.relabelled(self.slot);
         Ok(Code::Ok)
     }
 
@@ -422,6 +425,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let count = &slot.endings[ending as usize];
         count.store(count.load(Relaxed) + 1, Relaxed);
         drop(inside);
+        slot.shared.board.ended(slot);
         if slot.word.turn(false).before.is_gone() {
             slot.shared.counters.detached.fetch_sub(1, SeqCst);
         }

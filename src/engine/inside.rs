@@ -101,13 +101,17 @@ impl<H: Host> Drop for Inside<'_, H> {
             false => self.events.without(Events::STOPPED),
         };
         let (status, gone) = (machine.status(), machine.noticed_gone());
-        if self.slot.status.load(Relaxed) != u32::from(status) {
+        let new_status = self.slot.status.load(Relaxed) != u32::from(status);
+        if new_status {
             self.slot.status.store(status.into(), Relaxed);
         }
         let old = self.slot.facts.load(Relaxed);
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
             self.slot.facts.store(new, Relaxed);
+        }
+        if new != old || new_status {
+            self.slot.shared.board.changed(self.slot);
         }
         self.slot.word.settle(self.before, after);
         if gone && self.slot.word.raise(self.generation, FACT_GONE, FACT_GONE) {

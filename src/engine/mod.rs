@@ -8,6 +8,7 @@ mod deadlines;
 mod handle;
 mod inside;
 mod live;
+pub mod scoreboard;
 mod shared;
 mod slot;
 mod sys;
@@ -27,22 +28,24 @@ use crate::config::Settings;
 use crate::error::{Code, Error, Result};
 use crate::request::{Ending, Events};
 use shared::Shared;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use table::Table;
 
 /// How an engine is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Requests that may be live at once; at most 4,194,304.
     pub most_requests: u32,
+    /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
+    pub scoreboard: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { most_requests: shared::MOST_REQUESTS }
+        Self { most_requests: shared::MOST_REQUESTS, scoreboard: None }
     }
 }
 
@@ -55,7 +58,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Engine<H: Host> {
     shared: Arc<Shared>,
     table: Arc<Table<H>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<sys::Thread>>,
     has_thread: AtomicBool,
 }
 
@@ -69,6 +72,9 @@ impl<H: Host> Engine<H> {
             return Err(Error::new(Code::Argument, message));
         }
         let shared = Arc::new(Shared::new()?);
+        if let Some(path) = &options.scoreboard {
+            shared.board.open(path)?;
+        }
         let table = Arc::new(Table::new(&shared, options.most_requests));
         Ok(Self { shared, table, thread: Mutex::new(None), has_thread: AtomicBool::new(false) })
     }
@@ -91,6 +97,9 @@ impl<H: Host> Engine<H> {
         }
         if !self.has_thread.load(Relaxed) {
             self.start_thread()?;
+        }
+        if settings.policy().has_scoreboard {
+            self.shared.board.open_once(settings);
         }
         let slot = self.table.take().ok_or(Code::Full)?;
         let handle = handle::begin(slot, settings, options)?;
@@ -119,9 +128,10 @@ impl<H: Host> Engine<H> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            let builder = std::thread::Builder::new().name("outlive".into());
+            // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
+            self.shared.set_now();
             self.shared.set_asleep(false);
-            let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
+            let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
             self.has_thread.store(true, Relaxed);
         }
@@ -171,6 +181,11 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// Whether requests are published in a scoreboard; `Err`: the one that the settings name could not be used.
+    pub fn scoreboard(&self) -> Result<bool> {
+        self.shared.board.state()
+    }
+
     /// Whether this is a forked child's view of its parent's engine.
     pub fn is_forked(&self) -> bool {
         self.shared.fork.is_child()
@@ -188,8 +203,9 @@ impl<H: Host> Engine<H> {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
-            let _ = thread.join();
+            thread.join();
         }
+        self.shared.board.close();
     }
 }
 

@@ -1,5 +1,6 @@
 //! What every slot of an engine, its handles and its thread have in common.
 
+use super::scoreboard::Board;
 use super::sys::{self, ForkMark, Poll};
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{
@@ -21,6 +22,7 @@ pub struct Shared {
     /// The CPU clock of the engine's thread, which tells it from others; 0: there is none yet.
     pub thread: AtomicI32,
     pub counters: Counters,
+    pub board: Board,
 }
 
 /// What the metrics are made of.
@@ -57,6 +59,7 @@ impl Shared {
             closing: AtomicBool::new(false),
             thread: AtomicI32::new(0),
             counters: Counters::default(),
+            board: Board::default(),
         })
     }
 

@@ -106,7 +106,7 @@ pub struct Slot<H: Host> {
     pub(super) method: AtomicU64,
     /// How many requests ended here, by ending; only the owner counts.
     pub(super) endings: [AtomicU64; 8],
-    label: [AtomicU64; LABEL / 8],
+    pub(super) label: [AtomicU64; LABEL / 8],
 }
 
 impl<H: Host> Slot<H> {

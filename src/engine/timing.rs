@@ -107,6 +107,26 @@ impl Timing {
         if left > 0 { Look::Later(now + left) } else { self.fire(restart, now) }
     }
 
+    /// Milliseconds that are left of the limit, of elapsed time or, where `cpu_ns` reads its clock, of CPU time; `None`: no
+    /// limit. Nothing is changed: CPU time counts from the engine's first look.
+    pub fn left(&self, now: u64, suspended: bool, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
+        let limit = self.limit.load(SeqCst);
+        let (restart, allowed) = (limit >> 32, 1_000 * u64::from(limit as u32));
+        let phase = self.phase.load(Relaxed);
+        let used = match cpu_ns {
+            _ if allowed == 0 => return None,
+            _ if phase >> 32 == restart && phase & 0xffff_ffff != FIRST => return Some(0),
+            None => now.saturating_sub(self.armed_at.load(Relaxed)),
+            Some(_) if self.cpu_known.load(Relaxed) != (restart << 32 | 1) => 0,
+            Some(_) if suspended => self.cpu_used.load(Relaxed) / 1_000_000,
+            Some(cpu_ns) => {
+                let since = cpu_ns(self.clock.load(Relaxed)).saturating_sub(self.cpu_base.load(Relaxed));
+                (self.cpu_used.load(Relaxed) + since) / 1_000_000
+            }
+        };
+        Some(allowed.saturating_sub(used))
+    }
+
     fn fire(&self, restart: u64, now: u64) -> Look {
         let hard = u64::from(self.hard.load(Relaxed));
         let phase = if hard > 0 { HARD } else { SPENT };

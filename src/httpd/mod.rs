@@ -18,12 +18,15 @@ mod facts;
 mod glob;
 mod head;
 mod htaccess;
+mod if_walk;
 mod include;
 mod lines;
 mod macros;
 mod mapping;
+mod merges;
 mod messages;
 mod modules;
+mod not_acted;
 mod override_args;
 mod pattern;
 mod quick;
@@ -31,11 +34,13 @@ mod reader;
 mod request;
 mod resolve;
 mod rewrite;
+mod rewrite_map;
 mod section;
 mod section_args;
 mod server;
 mod translate;
 mod tree;
+mod types;
 mod uri;
 mod vhost;
 mod visit;
@@ -183,9 +188,15 @@ impl Configuration {
         Ok(Self { data: data::Data::load(files, path, options)? })
     }
 
-    /// Which containers take part in a request, `.htaccess` files read through `files`, anew each time.
+    /// Which containers take part in a request. `.htaccess` files are looked for in `files` each time, and read again
+    /// where [`Files::stamp`] says that they have changed, or says nothing.
     pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
         resolve::resolve(&self.data, files, target)
+    }
+
+    /// From now on every `.htaccess` is read again once, whatever its stamp. Neither waits nor disturbs requests under way.
+    pub fn refresh(&self) {
+        self.data.htaccess.refresh();
     }
 
     /// The sections that give a request its values, by their places in memory; none: only [`Configuration::resolve`] can
