@@ -9,6 +9,7 @@ mod envvars;
 mod explain;
 mod extensions;
 mod get;
+mod help;
 mod ini;
 mod json;
 mod load;
