@@ -706,7 +706,7 @@ typedef struct outlive_target {
      */
     const char *client_address;
     /**
-     * Request headers that <If> may ask for; NULL: none.
+     * Request headers that `<If>` may ask for; NULL: none.
      */
     const struct outlive_header *headers;
     /**

@@ -667,7 +667,9 @@ struct host {
 } // namespace detail
 } // namespace outlive
 
+/// @cond
 template <> struct std::is_error_code_enum<outlive::result> : std::true_type {};
+/// @endcond
 
 namespace outlive {
 

@@ -1,5 +1,6 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
+use crate::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,12 +38,17 @@ pub enum Command {
     Dump(DumpArgs),
     /// Find what PHP or Apache would silently read differently from what was meant
     Check(CheckArgs),
+    /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
+    #[command(after_help = DIFF_HELP)]
+    Diff(DiffArgs),
     /// Read ini texts as PHP does
     Ini {
         /// What to do with them
         #[command(subcommand)]
         command: IniCommand,
     },
+    /// Show the requests in flight in a scoreboard, and what processes that died have left
+    Status(StatusArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -106,9 +112,54 @@ pub enum Format {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2; the same as the
+    /// options for it
+    #[arg(value_name = "PATH")]
+    pub path: Option<OsString>,
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+const DIFF_HELP: &str = "\
+A side is one of
+  a file        a php.ini, a pool or httpd's main file, by what is in it
+  a directory   such as /etc/php/8.2/fpm, /etc/apache2 or a copy of one; where its name says so, the SAPI and the PHP
+                version follow from it
+  a URL         as --url
+  a version     as --php-version
+  @FILE         options, as on the command line, from a file
+or, for whatever needs more than one word, --a OPTIONS and --b OPTIONS. All other options hold for both sides, and what
+a side says itself comes before them.
+
+Examples:
+  outlive diff staging/php.ini production/php.ini
+  outlive diff 8.2 8.4 --php-ini /etc/php/8.2/fpm/php.ini          what an upgrade changes
+  outlive diff /etc/php/8.2/fpm /etc/php/8.2/cli                   why it works on the command line
+  outlive diff http://example.org/ http://example.org/shop/ --httpd-conf /etc/apache2/apache2.conf
+  outlive diff --a '--php-ini a.ini --sapi cli' --b '--php-ini b.ini --fpm-pool www.conf'
+
+Exit status: 0 the values are the same; 1 they differ; 2 the call or a file could not be used.";
+
+/// `diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The two sides
+    #[arg(value_name = "SIDE", num_args = 0..)]
+    pub sides: Vec<OsString>,
+    /// Options of side A alone, as one text
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub a: Option<OsString>,
+    /// Options of side B alone
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub b: Option<OsString>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -156,44 +207,44 @@ pub enum Mode {
 }
 
 /// Where to read from
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
     /// One php.ini
-    #[arg(long, value_name = "FILE", conflicts_with = "php_ini_search")]
+    #[arg(long, value_name = "FILE")]
     pub php_ini: Option<PathBuf>,
     /// Look for php.ini as PHP does: PHPRC, then --php-ini-path; scan directories too
     #[arg(long)]
     pub php_ini_search: bool,
     /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
-    #[arg(long, value_name = "DIR", requires = "php_ini_search")]
+    #[arg(long, value_name = "DIR")]
     pub php_ini_path: Option<PathBuf>,
     /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
     #[arg(long, value_name = "DIRS")]
     pub scan_dir: Option<OsString>,
-    /// Apache's main configuration file
+    /// Apache's main configuration file. The variables of a file `envvars` beside it, as Debian has it, count too
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
     /// What Apache's relative paths start from (httpd -d)
-    #[arg(long, value_name = "DIR", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIR")]
     pub server_root: Option<PathBuf>,
     /// Define a name for <IfDefine> and ${NAME} (httpd -D)
     #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     pub define: Vec<OsString>,
     /// Apache's version, for <IfVersion>
-    #[arg(long, value_name = "V", requires = "httpd_conf")]
+    #[arg(long, value_name = "V")]
     pub httpd_version: Option<String>,
     /// A directive before Apache's main file (httpd -C)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_before: Vec<OsString>,
     /// A directive after Apache's main file (httpd -c)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
     /// An FPM pool file, or php-fpm.conf
     #[arg(long, value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
     /// The pool in it; the first one if not given
-    #[arg(long, value_name = "NAME", requires = "fpm_pool")]
+    #[arg(long, value_name = "NAME")]
     pub pool: Option<OsString>,
     /// Set a directive as php -d does
     #[arg(short = 'd', value_name = "NAME[=VALUE]")]
@@ -204,9 +255,13 @@ pub struct SourceArgs {
     /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, what the files suggest
     #[arg(long, value_name = "NAME")]
     pub sapi: Option<OsString>,
-    /// The PHP version that is the model: 7.4 to 8.5
-    #[arg(long, value_name = "V", default_value = "8.2")]
-    pub php_version: String,
+    /// The PHP version that is the model: 7.4 to 8.5 [default: 8.2]
+    #[arg(long, value_name = "V")]
+    pub php_version: Option<String>,
+    /// An extension that is compiled into that PHP, besides those that Debian compiles in (repeatable). As soon as a line
+    /// of php.ini loads any extension, directives of extensions that are neither loaded nor compiled in do not exist
+    #[arg(long, value_name = "EXTENSION")]
+    pub compiled_in: Vec<OsString>,
     /// A variable that ${NAME} finds
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -216,11 +271,11 @@ pub struct SourceArgs {
 }
 
 /// Which request
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which request")]
 pub struct RequestArgs {
     /// Scheme, host, port and path at once
-    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "uri"])]
+    #[arg(long, value_name = "URL")]
     pub url: Option<OsString>,
     /// The host that is asked for
     #[arg(long, value_name = "NAME")]

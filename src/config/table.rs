@@ -74,8 +74,8 @@ pub(super) fn directives(version: PhpVersion) -> impl Iterator<Item = Directive>
     })
 }
 
-/// Whether any version that is known has a directive of this name, and which ones.
-pub(super) fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
+/// The PHP versions that have a directive of this name; none: nobody knows it.
+pub fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
     let Ok(at) = rows().binary_search_by(|row| row.name.as_bytes().cmp(name)) else { return Vec::new() };
     let row = &rows()[at];
     let there = PhpVersion::ALL.into_iter().zip(&row.cells).filter(|(_, cell)| cell.is_some());

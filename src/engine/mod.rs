@@ -31,7 +31,6 @@ use shared::Shared;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use table::Table;
 
@@ -59,7 +58,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Engine<H: Host> {
     shared: Arc<Shared>,
     table: Arc<Table<H>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<sys::Thread>>,
     has_thread: AtomicBool,
 }
 
@@ -129,11 +128,10 @@ impl<H: Host> Engine<H> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            let builder = std::thread::Builder::new().name("outlive".into());
             // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
             self.shared.set_now();
             self.shared.set_asleep(false);
-            let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
+            let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
             self.has_thread.store(true, Relaxed);
         }
@@ -205,7 +203,7 @@ impl<H: Host> Engine<H> {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
-            let _ = thread.join();
+            thread.join();
         }
         self.shared.board.close();
     }

@@ -205,18 +205,62 @@ impl Drop for Poll {
     }
 }
 
-/// Runs `spawn` with every signal blocked, so that the thread it makes never takes one that is the host's.
-pub fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: both sets are valid places, filled before they are used; the mask is put back as it was.
-    unsafe {
-        let mut all = std::mem::zeroed::<libc::sigset_t>();
-        let mut before = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let made = spawn();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        made
+/// A thread on which the host's signal handlers never run.
+///
+/// Made by pthread_create: std's own leaves a thread-local with a destructor behind in the thread that spawns, and the system
+/// linker then keeps a library that was loaded with dlopen mapped for as long as that thread lives.
+pub struct Thread(Option<libc::pthread_t>);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Thread {
+    /// Runs `work` on a new thread.
+    pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let work: Box<Work> = Box::new(Box::new(work));
+        let work = Box::into_raw(work);
+        // SAFETY: the sets and the thread's number are places that live through the calls; `work` is owned by the new thread from
+        // pthread_create's success on, and by us if it fails. All signals are blocked while the new thread inherits its mask.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            let mut thread = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            let failed = libc::pthread_create(&raw mut thread, std::ptr::null(), begin, work.cast());
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+            if failed != 0 {
+                drop(Box::from_raw(work));
+                return Err(io::Error::from_raw_os_error(failed));
+            }
+            libc::pthread_setname_np(thread, c"outlive".as_ptr());
+            Ok(Self(Some(thread)))
+        }
     }
+
+    /// Waits for its end.
+    pub fn join(mut self) {
+        if let Some(thread) = self.0.take() {
+            // SAFETY: it has been neither joined nor detached, since taking it leaves nothing behind.
+            unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // SAFETY: as in join.
+            unsafe { libc::pthread_detach(thread) };
+        }
+    }
+}
+
+extern "C" fn begin(work: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: what spawn gave to this thread alone.
+    let work: Box<Work> = unsafe { Box::from_raw(work.cast()) };
+    // A panic would be a defect; it ends this thread and not the process.
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+    std::ptr::null_mut()
 }
 
 /// A file mapped into memory that other processes write too: nothing but atomics, so that no value is trusted to stay.

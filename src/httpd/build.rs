@@ -2,6 +2,7 @@
 
 use super::directives::Act;
 use super::modules::{Directive, place};
+use super::not_acted::influence;
 use super::reader::{Reader, lossy, not_allowed, push};
 use super::section::{Matcher, Section};
 use super::server::Server;
@@ -53,6 +54,8 @@ pub(super) struct Builder<'r, 'f> {
     pub kept: Vec<u32>,
     /// The environment can be set by conditions that are not evaluated here.
     pub env_doubt: bool,
+    /// `TypesConfig`, and where.
+    pub types_config: Option<(PathBuf, Origin)>,
 }
 
 impl Builder<'_, '_> {
@@ -92,6 +95,9 @@ impl Builder<'_, '_> {
         }
         if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
             return Err(self.fail(node, wrong));
+        }
+        if let Some(what) = influence(directive.name, self.reader.tree.args(node)) {
+            self.not_evaluated(node, directive.name, what);
         }
         if directive.act == Act::Keep {
             self.kept.push(at);
@@ -341,6 +347,13 @@ impl Builder<'_, '_> {
     }
 }
 
+impl<'r, 'f> Builder<'r, 'f> {
+    fn new(reader: &'r mut Reader<'f>, context: Context) -> Self {
+        let (servers, kept, stack) = (Vec::new(), Vec::new(), vec![context]);
+        Self { reader, stack, servers, php_ini_dir: None, kept, env_doubt: false, types_config: None }
+    }
+}
+
 /// A builder for an `.htaccess`.
 pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> Builder<'r, 'f> {
     let context = Context {
@@ -351,7 +364,7 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         requires: Vec::new(),
         act: Act::Keep,
     };
-    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
+    Builder::new(reader, context)
 }
 
 /// The section that was built for an `.htaccess`.
@@ -373,7 +386,7 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         requires: Vec::new(),
         act: Act::Keep,
     };
-    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
+    Builder::new(reader, context)
 }
 
 /// The servers that were built, the main one first.

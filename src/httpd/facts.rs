@@ -13,6 +13,7 @@ impl Facts for Visit<'_, '_> {
             b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
             b"REQUEST_SCHEME" => asked.scheme.to_vec(),
             b"REQUEST_URI" | b"DOCUMENT_URI" => self.uri.clone(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.unmapped => Vec::new(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.filename.is_empty() => self.uri.clone(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
             b"PATH_INFO" => self.path_info.clone(),
@@ -40,6 +41,11 @@ impl Facts for Visit<'_, '_> {
                 } else {
                     b"false".to_vec()
                 }
+            }
+            // A host in the request target stands before the header.
+            b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => {
+                let port = asked.host_port.map_or(String::new(), |port| format!(":{port}"));
+                [asked.host.as_deref().unwrap_or_default(), port.as_bytes()].concat()
             }
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
             b"HTTP_ACCEPT" => return header(b"Accept"),

@@ -3,7 +3,7 @@
 use super::evaluate::Facts;
 use super::pattern::substitute;
 use super::resolve::Engine;
-use super::rewrite::Rewritten;
+use super::rewrite::{Place, Rewritten, Rules};
 use super::section::{Matcher, Redirect};
 use super::server::{Alias, UserDirs};
 use super::uri;
@@ -17,7 +17,15 @@ pub(super) enum Mapped {
 }
 
 /// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
-pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Mapped {
+/// `sub`: for a subrequest.
+pub(super) fn map(
+    engine: &Engine<'_>,
+    server: usize,
+    path: &[u8],
+    query: Option<&[u8]>,
+    sub: bool,
+    facts: &dyn Facts,
+) -> Mapped {
     let mut path = path.to_vec();
     let mut query = query.map(<[u8]>::to_vec);
     let mut handler = None;
@@ -31,17 +39,12 @@ pub(super) fn map(engine: &Engine<'_>, server: usize, path: &[u8], query: Option
             return Mapped::Answer { status: 502, because };
         }
     }
-    match rewrite(engine, server, &path, query.as_deref(), facts) {
+    let place = Place { server: true, sub };
+    match rewrite(engine, server, &path, query.as_deref(), place, facts) {
         Rewritten::Unchanged => {}
         Rewritten::Path { path: new, query: new_query, pass_through, handler: new_handler, .. } => {
             query = new_query;
             handler = new_handler;
-            if !pass_through && !new.starts_with(b"/") {
-                return Mapped::Answer {
-                    status: 400,
-                    because: "a RewriteRule made a path without a leading slash".into(),
-                };
-            }
             if !pass_through {
                 let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
                 return Mapped::File { filename, uri: path, query, handler, prefix: Vec::new() };
@@ -116,14 +119,23 @@ fn tidy(path: Vec<u8>) -> Vec<u8> {
     out
 }
 
-fn rewrite(engine: &Engine<'_>, server: usize, path: &[u8], query: Option<&[u8]>, facts: &dyn Facts) -> Rewritten {
-    // A host's rules are its own: the main server's are not inherited.
-    let own = engine.host(server).unwrap_or(engine.main());
-    let config = own.section.core.as_ref().and_then(|core| core.rewrite.as_ref());
-    match config {
-        Some(config) if config.engine == Some(true) => config.run(path, query, facts),
-        _ => Rewritten::Unchanged,
+fn rewrite(
+    engine: &Engine<'_>,
+    server: usize,
+    path: &[u8],
+    query: Option<&[u8]>,
+    place: Place,
+    facts: &dyn Facts,
+) -> Rewritten {
+    // A host without rules of its own has none, unless the main server's are handed down.
+    let servers = [Some(engine.main()), engine.host(server)].into_iter().flatten();
+    let mut rules = Rules::default();
+    for server in servers {
+        // Whether the engine is on is each server's own matter.
+        rules.engine = false;
+        rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
     }
+    if rules.engine { rules.run(path, query, place, facts) } else { Rewritten::Unchanged }
 }
 
 /// Whether a rewritten path begins with something that is on the disk.

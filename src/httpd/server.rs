@@ -174,6 +174,11 @@ impl Server {
         };
     }
 
+    /// Whether conditions stand outside directories and files.
+    pub fn has_outer_ifs(&self) -> bool {
+        !self.section.ifs.is_empty() || self.locations.iter().any(|section| !section.ifs.is_empty())
+    }
+
     /// Builds the indexes, once everything has been read.
     pub fn finish(&mut self) {
         self.dir_index = Index::new(&self.dirs);

@@ -15,8 +15,6 @@ enum Way {
     Open,
     /// For good, after the first abort event (C-062) or a HEAD's first output (C-040).
     Disabled,
-    /// The host was told that the response is complete; this many bytes came later.
-    Finished { late: usize },
 }
 
 /// One request's connection handling. See the [module](super) for how it is driven.
@@ -44,7 +42,10 @@ struct State {
     owed_abort: bool,
     /// An abort event has happened while the response was not complete.
     noticed_gone: bool,
+    /// The host was told that the response is complete.
     finished_early: bool,
+    /// Bytes that came later.
+    late: usize,
     /// Bit n: the ending with number n was a cause.
     causes: u8,
     ending: Option<Ending>,
@@ -156,9 +157,9 @@ impl Machine {
                     Verdict::Go
                 }
             }
+            Way::Open if self.state.finished_early => self.write_late(bytes.len()),
             Way::Open => self.hand_down(bytes, output),
             Way::Disabled => Verdict::Go,
-            Way::Finished { late } => self.write_late(late.saturating_add(bytes.len())),
         }
     }
 
@@ -168,10 +169,10 @@ impl Machine {
         if self.check(events) == Verdict::Stop {
             return Verdict::Stop;
         }
-        match self.state.way {
-            Way::Finished { .. } if self.state.after_finish == AfterFinish::Discard => Verdict::Go,
-            Way::Finished { .. } => self.abort_event(), // C-193
-            Way::Open | Way::Disabled => self.asked(output.flush()),
+        match self.state.after_finish {
+            _ if !self.state.finished_early => self.asked(output.flush()),
+            AfterFinish::Discard => Verdict::Go,
+            AfterFinish::Abort => self.abort_event(), // C-193
         }
     }
 
@@ -189,7 +190,6 @@ impl Machine {
         self.buffer.turn_off();
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
-        self.state.way = Way::Finished { late: 0 };
         self.state.finished_early = true;
         Finish::Done
     }
@@ -291,7 +291,7 @@ impl Machine {
         if self.state.way == Way::Open && self.buffer.is_on() {
             let _ = self.hand_down_buffer(output);
         }
-        if self.state.way == Way::Open {
+        if self.state.way == Way::Open && !self.state.finished_early {
             let _ = self.asked(output.flush());
         }
         self.state.stage = Stage::Ended;
@@ -324,12 +324,13 @@ impl Machine {
 
     /// Whether the response was finished early.
     pub fn is_finished(&self) -> bool {
-        matches!(self.state.way, Way::Finished { .. })
+        self.state.finished_early
     }
 
     /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
     pub fn is_direct(&self) -> bool {
-        self.state.way == Way::Open && !self.buffer.is_on() && !self.state.implicit_flush && !self.state.head
+        let State { way, finished_early, implicit_flush, head, .. } = self.state;
+        way == Way::Open && !finished_early && !self.buffer.is_on() && !implicit_flush && !head
     }
 
     /// Why it ends or ended; `None`: nothing has ended it yet.
@@ -366,9 +367,7 @@ impl Machine {
     fn abort_event(&mut self) -> Verdict {
         self.state.status = status::ABORTED;
         self.state.noticed_gone |= !self.state.finished_early;
-        if self.state.way == Way::Open {
-            self.state.way = Way::Disabled;
-        }
+        self.state.way = Way::Disabled;
         if self.state.held > 0 {
             self.state.owed_abort = true;
             return Verdict::Go;
@@ -402,13 +401,12 @@ impl Machine {
         verdict
     }
 
-    fn write_late(&mut self, late: usize) -> Verdict {
-        self.state.way = Way::Finished { late };
-        if self.state.after_finish == AfterFinish::Abort && late >= LATE_OUTPUT {
-            self.state.way = Way::Disabled;
-            return self.abort_event();
-        }
-        Verdict::Go
+    /// PHP-FPM collects late output, and fails to write it when there is enough of it (C-192), or at once where each
+    /// output is flushed (C-193).
+    fn write_late(&mut self, bytes: usize) -> Verdict {
+        self.state.late = self.state.late.saturating_add(bytes);
+        let tries = self.state.late >= LATE_OUTPUT || self.state.implicit_flush;
+        if self.state.after_finish == AfterFinish::Abort && tries { self.abort_event() } else { Verdict::Go }
     }
 }
 

@@ -223,3 +223,139 @@ impl Reader {
         ScoreboardRow { process: entry.owner.process(), unfinished, began_unix_ms, request }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::writer::Writer;
+    use super::*;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    /// A directory of a test's own, gone when the test is over.
+    struct Place(std::path::PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let place = std::env::temp_dir().join(format!("outlive-board-{}-{name}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&place);
+            std::fs::create_dir_all(&place).unwrap();
+            Self(place)
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn change(path: &Path, at: usize, word: u64) {
+        let file = OpenOptions::new().write(true).mode(0o600).open(path).unwrap();
+        file.write_all_at(&word.to_ne_bytes(), at as u64).unwrap();
+    }
+
+    #[test]
+    fn a_full_file_is_no_ones_fault_and_room_comes_back() {
+        let place = Place::new("full");
+        let path = place.0.join("board");
+        let small = Layout { blocks: 2 };
+        let one = Writer::open_or_make(&path, small).unwrap();
+        let other = Writer::open_or_make(&path, Layout { blocks: 9 }).unwrap();
+        assert_eq!((one.most(), other.most()), (32, 32), "the file that is there says how large it is");
+        assert!(one.row_or_claim(0, 0).is_some() && one.row_or_claim(31, 0).is_some());
+        assert!(one.row_or_claim(32, 0).is_none(), "no such row");
+        assert!(other.row_or_claim(0, 0).is_none());
+        other.count_not_shown();
+        assert_eq!(read(&path).unwrap().not_shown, 1);
+        one.release();
+        assert!(other.row_or_claim(0, 999).is_none(), "it does not look all the time");
+        assert!(other.row_or_claim(0, 1_000).is_some());
+    }
+
+    #[test]
+    fn what_another_boot_left_is_unfinished_and_what_another_namespace_does_is_not() {
+        let place = Place::new("worlds");
+        let path = place.0.join("board");
+        let layout = Layout { blocks: 2 };
+        let writer = Writer::open_or_make(&path, layout).unwrap();
+        let row = writer.row_or_claim(0, 0).unwrap();
+        let label = [std::sync::atomic::AtomicU64::new(u64::from_ne_bytes(*b"label\0\0\0"))];
+        let (began, first) = (
+            sys::now_ms(),
+            super::super::row::First {
+                began: sys::now_ms(),
+                limit: 30,
+                thread: 1,
+                left: NO_LIMIT,
+                facts: 1,
+                method: 0,
+                label: &label,
+            },
+        );
+        row.begin(&first);
+        let seen = || read(&path).unwrap().rows;
+        assert!(seen().len() == 1 && !seen()[0].unfinished && seen()[0].request.label == b"label");
+        assert!(seen()[0].request.age_ms <= sys::now_ms() - began && seen()[0].request.time_left_ms.is_none());
+
+        let here = World::this();
+        change(&path, PAGE + 8, here.boot + 1);
+        assert!(seen()[0].unfinished, "the machine has been restarted since");
+        assert!(seen()[0].request.age_ms < 600_000, "ages are those of the clock on the wall then");
+        change(&path, PAGE + 8, here.boot);
+        change(&path, PAGE, 4_194_303);
+        assert!(seen()[0].unfinished, "there is no such process");
+        change(&path, PAGE + 16, here.namespace + 1);
+        assert!(!seen()[0].unfinished, "a process of another namespace cannot be judged");
+        assert_eq!(clear(&path).unwrap(), 0);
+        change(&path, PAGE + 16, here.namespace);
+        assert_eq!(clear(&path).unwrap(), 1);
+        assert_eq!(seen(), []);
+    }
+
+    /// Whatever stands in a file: an answer or an error.
+    #[test]
+    fn nothing_in_a_file_is_believed() {
+        let place = Place::new("noise");
+        let path = place.0.join("board");
+        let layout = Layout { blocks: 3 };
+        let mut noise = 1u64;
+        let mut random = || {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            noise
+        };
+        let (mut answers, mut errors) = (0, 0);
+        for _ in 0..400 {
+            let _ = std::fs::remove_file(&path);
+            let writer = Writer::open_or_make(&path, layout).unwrap();
+            let _ = writer.row_or_claim(20, 0);
+            for _ in 0..200 {
+                // Mostly where the owners are and behind the head, now and then the head itself.
+                let words = (layout.bytes() / 8) as u64;
+                let at = match random() % 4 {
+                    0 => PAGE as u64 / 8 + random() % 12,
+                    1 if random() % 300 == 0 => random() % 6,
+                    _ => 8 + random() % (words - 8),
+                };
+                let word = match random() % 3 {
+                    0 => random(),
+                    1 => u64::MAX,
+                    _ => random() % 8,
+                };
+                change(&path, 8 * at as usize, word);
+            }
+            if let Some(row) = writer.row(20) {
+                row.set_label(&[]);
+                row.set_gone(7, || true);
+                row.end();
+            }
+            match read(&path) {
+                Ok(_) => answers += 1,
+                Err(_) => errors += 1,
+            }
+            let _ = Writer::open(&path).map(|other| other.row_or_claim(0, 0).is_some());
+            assert_eq!(clear(&path).is_ok(), read(&path).is_ok());
+        }
+        assert!(answers > 0 && errors > 0, "{answers} {errors}");
+    }
+}

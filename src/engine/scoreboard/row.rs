@@ -108,7 +108,7 @@ impl RowWriter<'_> {
             return;
         }
         let others = (1 << COUNT_SHIFT) - NEXT_LABEL;
-        let next = state & !others | (state + NEXT_LABEL) & others;
+        let next = state & !others | state.wrapping_add(NEXT_LABEL) & others;
         fence(Release);
         self.copy_label(label_of(next), label);
         self.0[STATE].store(next, Release);
