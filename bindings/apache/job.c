@@ -68,7 +68,8 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
         return NULL;
     }
     job->flags = outlive_request_flags(job->request);
-    job->thread = (pid_t)syscall(SYS_gettid);
+    /* Asked for only where it is needed, to find a script. */
+    if (r->handler != NULL && strcmp(r->handler, "cgi-script") == 0) job->thread = (pid_t)syscall(SYS_gettid);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
     return job;
@@ -106,9 +107,32 @@ apr_status_t mod_job_lost(mod_job *job) {
 
 /* ---- waiting --------------------------------------------------------------------------------------------------------- */
 
+/** Eventfds that no job needs now: making one for each request that waits would cost as much as the waiting. */
+#define MOST_SPARE 256
+static int spare[MOST_SPARE], spares;
+
+static int take_wake(int due) {
+    apr_thread_mutex_lock(the_process.mutex);
+    int wake = spares > 0 ? spare[--spares] : -1;
+    apr_thread_mutex_unlock(the_process.mutex);
+    if (wake < 0) return eventfd(due ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (due) eventfd_write(wake, 1);
+    return wake;
+}
+
+static void give_wake(int wake, int used) {
+    eventfd_t count;
+    if (used) eventfd_read(wake, &count);
+    apr_thread_mutex_lock(the_process.mutex);
+    const int full = spares == MOST_SPARE;
+    if (!full) spare[spares++] = wake;
+    apr_thread_mutex_unlock(the_process.mutex);
+    if (full) close(wake);
+}
+
 int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
     pthread_mutex_lock(&job->lock);
-    if (job->wake < 0) job->wake = eventfd(job->due ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (job->wake < 0) job->wake = take_wake(job->due);
     pthread_mutex_unlock(&job->lock);
     struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
@@ -159,10 +183,10 @@ static void end(mod_job *job) {
     request_rec *r = job->r;
     pthread_mutex_lock(&job->lock);
     job->inside = 0;
-    int wake = job->wake;
+    const int wake = job->wake, due = job->due;
     job->wake = -1;
     pthread_mutex_unlock(&job->lock);
-    if (wake >= 0) close(wake);
+    if (wake >= 0) give_wake(wake, due);
     int gone = outlive_request_is_gone(job->request) > 0;
     int ending = outlive_request_ending(job->request);
     if (!job->stopped || ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
