@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import weakref
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Union
 
 from . import _structs as s
 from .config import Config, Path, Settings
@@ -69,6 +69,7 @@ class Serving:
         php_ini: Union[None, bool, Path, Sequence[Path]],
         httpd_conf: Union[None, Path, Sequence[Path]],
         values: Optional[Mapping[str, str]],
+        root: Optional[Path],
     ) -> None:
         if config is not None and (php_ini is not None or httpd_conf is not None or values is not None):
             raise TypeError("give either a Config, or what one is made of")
@@ -76,6 +77,8 @@ class Serving:
         for diagnostic in self.config.diagnostics:
             log.warning("%s", diagnostic)
         self.engine = ProcessEngine()
+        self.root = None if root is None else os.fsencode(root).rstrip(b"/")
+        self._said: Set[str] = set()
         # Only Apache's files look at more than the server's name.
         self.by_uri = self.config.has_httpd_conf
         self._by_name: Dict[Optional[bytes], Settings] = {}
@@ -92,7 +95,9 @@ class Serving:
         try:
             return self.config.resolve_target(target())
         except NotServedError as why:
-            log.debug("%s", why)
+            if why.message not in self._said and len(self._said) < _MOST_NAMES:
+                self._said.add(why.message)
+                log.warning("what holds for the whole server is used where Apache would not serve: %s", why)
             return self.config.resolve_target(None)
 
 

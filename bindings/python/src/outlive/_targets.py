@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any, Dict, Iterable, Optional, Tuple
 from urllib.parse import quote
 
 from . import _structs as s
 
 
-def from_scope(scope: Dict[str, Any], name: Optional[bytes]) -> s.Target:
-    """name: the Host header."""
+# An application has no file of its own. This is one of which only <Directory /> holds.
+_NO_FILE = b"/application"
+
+
+def _file(root: Optional[bytes], path: str) -> bytes:
+    if root is None:
+        return _NO_FILE
+    return root + posixpath.normpath("/" + path).encode("utf-8", "surrogateescape")
+
+
+def from_scope(scope: Dict[str, Any], name: Optional[bytes], root: Optional[bytes]) -> s.Target:
+    """name: the Host header. root: the directory that URLs are files below."""
     raw: Optional[bytes] = scope.get("raw_path")
     path = raw if raw is not None else quote(scope["path"]).encode()
     query: bytes = scope.get("query_string", b"")
@@ -21,6 +32,7 @@ def from_scope(scope: Dict[str, Any], name: Optional[bytes]) -> s.Target:
     target.scheme = scope.get("scheme", "http").encode()
     target.method = scope["method"].encode()
     target.uri = path + b"?" + query if query else path
+    target.filename, target.document_root = _file(root, scope["path"]), root
     target.protocol = b"HTTP/" + scope["http_version"].encode()
     if client:
         target.client_address = client[0].encode()
@@ -28,8 +40,8 @@ def from_scope(scope: Dict[str, Any], name: Optional[bytes]) -> s.Target:
     return target
 
 
-def from_environ(environ: Dict[str, Any], name: Optional[bytes]) -> s.Target:
-    """name: the Host header, or the server's name."""
+def from_environ(environ: Dict[str, Any], name: Optional[bytes], root: Optional[bytes]) -> s.Target:
+    """name: the Host header, or the server's name. root: the directory that URLs are files below."""
     target = s.Target(size=s.TARGET_SIZE)
     target.server_name = name
     target.server_address = _bytes(environ, "SERVER_ADDR")
@@ -38,6 +50,8 @@ def from_environ(environ: Dict[str, Any], name: Optional[bytes]) -> s.Target:
     target.scheme = _bytes(environ, "wsgi.url_scheme")
     target.method = _bytes(environ, "REQUEST_METHOD")
     target.uri = _uri(environ)
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    target.filename, target.document_root = _file(root, path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")), root
     target.protocol = _bytes(environ, "SERVER_PROTOCOL")
     target.client_address = _bytes(environ, "REMOTE_ADDR")
     _set_headers(target, (

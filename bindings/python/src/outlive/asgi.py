@@ -34,13 +34,15 @@ class OutliveMiddleware:
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
         values: Optional[Mapping[str, str]] = None,
+        root: Optional[Path] = None,
         drain: float = 10.0,
     ) -> None:
-        """config, or what one is made of: see `Config`. drain: seconds that requests in flight, detached ones included, may take
+        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that requests in flight, detached ones included, may take
         at lifespan shutdown before they are told to stop. ConfigError: with file and line."""
         self.app = app
         self.drain = drain
-        self._serving = Serving(config, php_ini, httpd_conf, values)
+        self._serving = Serving(config, php_ini, httpd_conf, values, root)
         self._notifier: Optional[Notifier] = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -70,7 +72,7 @@ class OutliveMiddleware:
         for key, value in scope["headers"]:
             if key == b"host":
                 name = value
-        settings = self._serving.settings(lambda: from_scope(scope, name), name)
+        settings = self._serving.settings(lambda: from_scope(scope, name, self._serving.root), name)
         request = self._serving.engine.get().begin(settings, label=scope["path"], method=scope["method"], notify=notifier.fd)
         exchange = Exchange(self.app, scope, receive, send, request, notifier)
         exchange.is_counted, exchange.tells_at_once = self._ways(settings)

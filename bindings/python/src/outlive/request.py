@@ -263,7 +263,7 @@ class Request:
         EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
         """
         handle = self._native()
-        told = Ending(c.request_ending(handle))
+        told = Ending(check(c.request_ending(handle)))
         if self._functions is None:
             answer = c.request_end(handle, None)
         else:

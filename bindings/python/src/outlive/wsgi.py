@@ -42,14 +42,16 @@ class OutliveMiddleware:
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
         values: Optional[Mapping[str, str]] = None,
+        root: Optional[Path] = None,
     ) -> None:
-        """config, or what one is made of: see `Config`. ConfigError: with file and line."""
+        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. ConfigError: with file and line."""
         self.app = app
-        self._serving = Serving(config, php_ini, httpd_conf, values)
+        self._serving = Serving(config, php_ini, httpd_conf, values, root)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         name = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").encode("latin-1", "replace") or None
-        settings = self._serving.settings(lambda: from_environ(environ, name), name)
+        settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
         request = self._serving.engine.get().begin(
             settings, label=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), method=environ["REQUEST_METHOD"],
             socket=_descriptor(environ),
