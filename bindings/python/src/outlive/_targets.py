@@ -16,7 +16,7 @@ _NO_FILE = b"/application"
 def _file(root: Optional[bytes], path: str) -> bytes:
     if root is None:
         return _NO_FILE
-    return root + posixpath.normpath("/" + path).encode("utf-8", "surrogateescape")
+    return root + posixpath.normpath("/" + path.lstrip("/")).encode("utf-8", "surrogateescape")
 
 
 def from_scope(scope: Dict[str, Any], name: Optional[bytes], root: Optional[bytes]) -> s.Target:
