@@ -248,24 +248,32 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((patient.status, patient.body), (200, b"saved"))
         self.assertGreater(len(turns), 1000)
 
-    async def test_the_body_comes_as_the_application_takes_it(self):
-        got = []
+    async def test_the_body_is_not_all_taken_in_before_the_application_wants_it(self):
+        got, part = [], b"x" * 40000
 
         async def app(scope, receive, send):
-            await asyncio.sleep(0.1)  # the listener is there by now
+            await self.wait_for(lambda: server.incoming.qsize() == 4)
+            await asyncio.sleep(0.05)
+            self.assertEqual(server.incoming.qsize(), 4)  # two of them hold more than is read ahead
             while True:
                 message = await receive()
                 got.append(message["body"])
-                self.assertLessEqual(server.incoming.qsize(), 3 - len(got))
-                self.assertGreaterEqual(server.incoming.qsize(), 1 - len(got))
-                await asyncio.sleep(0.01)
                 if not message["more_body"]:
                     break
             await respond(send)
 
-        server = Server(self.wrap(app), body=(b"a", b"b", b"c"))
+        server = Server(self.wrap(app), body=(part,) * 6)
         await server.task
-        self.assertEqual(got, [b"a", b"b", b"c"])
+        self.assertEqual((got, server.body), ([part] * 6, b"saved"))
+
+    async def test_an_application_that_reads_no_body_is_stopped_too(self):
+        async def app(scope, receive, send):
+            await asyncio.sleep(60)
+
+        server = Server(self.wrap(app, STOP), body=(b"note=milk", b""))
+        server.disconnect()
+        await asyncio.wait_for(server.task, 20)
+        self.assertEqual(self.in_flight(), [])
 
     async def test_a_client_that_leaves_before_its_form_is_there(self):
         got = []

@@ -333,7 +333,7 @@ class Processes(unittest.TestCase):
 
     def python(self, text, expect=0, **environment):
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
             env={**os.environ, **environment},
         )
         self.assertEqual(done.returncode, expect, done.stdout)

@@ -21,6 +21,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Seconds before somebody listens for the client's leaving: most requests are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
+# Bytes of the body that the listener takes in before the application asks for them: what lies behind them, and the client's
+# leaving with it, is heard of once the application has read on.
+READ_AHEAD = 65536
 
 
 class Exchange(Host):
@@ -266,8 +269,8 @@ class Exchange(Host):
             self.listener = self.notifier.loop.create_task(self._listening())
 
     async def _listening(self) -> None:
-        """Receives ahead: the rest of the body one message at a time, as the application takes it, and then the disconnect."""
-        while not self.is_gone and not self.is_complete:
+        """Receives ahead: the rest of the body as far as it may, and then the disconnect."""
+        while not self.is_gone and not self.is_complete and self._may_read_ahead():
             try:
                 message: Message = await self.server_receive()
             except OSError:
@@ -277,9 +280,10 @@ class Exchange(Host):
             self._look_at(message)
             if self.arrived is not None and not self.arrived.done():
                 self.arrived.set_result(None)
-            if not self.has_body:
-                break
         self.listener = None
+
+    def _may_read_ahead(self) -> bool:
+        return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
 
     def _stop_listening(self) -> None:
         if self.timer is not None:

@@ -13,6 +13,7 @@ from .config import Config, Path, Settings
 from .engine import Engine
 from .errors import NotServedError
 from .request import Request
+from .words import Severity
 
 log = logging.getLogger("outlive")
 
@@ -75,7 +76,7 @@ class Serving:
             raise TypeError("give either a Config, or what one is made of")
         self.config = config if config is not None else Config(php_ini=php_ini, httpd_conf=httpd_conf, values=values)
         for diagnostic in self.config.diagnostics:
-            log.warning("%s", diagnostic)
+            log.log(logging.INFO if diagnostic.severity == Severity.NOTE else logging.WARNING, "%s", diagnostic)
         self.engine = ProcessEngine()
         self.root = None if root is None else os.fsencode(root).rstrip(b"/")
         self._said: Set[str] = set()
