@@ -23,7 +23,7 @@ CASES = [
     *((server, "Django, sync view", "django_app", "sync") for server in ASGI),
 ]
 # Longer than the three seconds after which gunicorn's ASGI worker cancels.
-GRACE = 4.5
+GRACE = 6
 NOTES = ("plain-1", "finish-1", "stop-1")
 
 
