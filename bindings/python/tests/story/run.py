@@ -32,7 +32,7 @@ def tell(server, framework, app, view):
     try:
         running.lock_c()
         clients = [running.submit("/" + note.replace("-", "/")) for note in NOTES]
-        wait_for("all wait for C", lambda: all((running.directory / ("waits-" + note)).exists() for note in NOTES))
+        wait_for("all wait for C", lambda: all(map(running.waits, NOTES)))
         time.sleep(0.2)
         for client in clients:
             client.close()

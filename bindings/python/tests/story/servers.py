@@ -41,9 +41,9 @@ def wait_for(what, condition, seconds=60):
 
 
 class Server:
-    """A server with one of the applications. `view`: which of Django's."""
+    """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server."""
 
-    def __init__(self, server, app, view="sync"):
+    def __init__(self, server, app, view="sync", options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-story-"))
         self.main, self.c = self.open("main.db"), self.open("c.db")
         self.main.execute("PRAGMA journal_mode = WAL")
@@ -54,6 +54,7 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         command = [str(part).format(port=self.port, app=app) for part in SERVERS[server]]
+        command[1:1] = options
         self.log = open(self.directory / "log", "w+b")
         self.process = subprocess.Popen(
             command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT,
@@ -77,6 +78,10 @@ class Server:
         client.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nnote=milk" % path.encode())
         return client
 
+    def waits(self, note):
+        """Whether it has come to where C is locked."""
+        return (self.directory / ("waits-" + note)).exists()
+
     def written(self, note):
         tables = [(self.c if table == "C" else self.main, table) for table in "ABCD"]
         return "".join(table for db, table in tables if db.execute("SELECT 1 FROM %s WHERE note = ?" % table, (note,)).fetchone())
@@ -96,6 +101,9 @@ class Server:
 
     def stop(self):
         self.process.terminate()
+        self.wait()
+
+    def wait(self):
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:

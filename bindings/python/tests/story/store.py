@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 
 import outlive
 
@@ -37,6 +38,10 @@ def save(note):
     guarded = not note.startswith("plain")
     if guarded:
         outlive.register_shutdown_function(journal, note)
+    if note.startswith("sleep"):
+        open(os.path.join(os.environ["STORY"], "waits-" + note), "w").close()
+        while True:
+            time.sleep(0.05)
     write("A", note)
     with outlive.hold() if guarded else contextlib.nullcontext():
         write("B", note)
