@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import gc
 import logging
 import os
 import unittest
@@ -123,6 +124,18 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         form.lock_of_c.set()
         await server.task
         self.assertEqual((form.written, form.endings, server.sent), ("ABCD", [outlive.Ending.COMPLETED], []))
+
+    async def test_a_server_that_cancels_before_anything_has_begun(self):
+        for values, written in ((FINISH, "ABCD"), (STOP, "ABC")):
+            form = Form()
+            form.lock_of_c.set()
+            server = Server(self.wrap(form, values))
+            await asyncio.sleep(0)
+            server.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await server.task
+            await self.wait_for(lambda: not self.in_flight())
+            self.assertIn(form.written, (written, ""))
 
     async def test_finish_though_the_server_cancels(self):
         form = Form()
@@ -442,17 +455,20 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
 
         async def app(scope, receive, send):
             outlive.register_shutdown_function(ended.append, scope["path"])
-            await asyncio.sleep(0.03)
+            await go_on.wait()
             await respond(send)
 
+        go_on = asyncio.Event()
         middleware = self.wrap(app, STOP)
         servers = [Server(middleware, path="/%d" % at) for at in range(150)]
-        await asyncio.sleep(0.01)
+        await self.wait_for(lambda: len(middleware.requests()) == 150)
         for at, server in enumerate(servers):
             if at % 3 == 0:
                 server.disconnect()
             elif at % 3 == 1:
                 server.task.cancel()
+        await self.wait_for(lambda: len(ended) == 100)
+        go_on.set()
         await asyncio.gather(*(server.task for server in servers), return_exceptions=True)
         await self.wait_for(lambda: not middleware.requests())
         self.assertEqual(sorted(ended), sorted(set(ended)))
@@ -492,6 +508,7 @@ class Loops(unittest.TestCase):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
             asyncio.run(main())
+        gc.collect()
         self.assertLessEqual(len(os.listdir("/proc/self/fd")), before)
 
 

@@ -9,8 +9,10 @@ from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, O
 
 from ._notifier import Notifier
 from ._serving import end, log
-from .errors import EndedError, Error, Stop
-from .request import Host, Request, ending_of
+from .config import Settings
+from .engine import Engine
+from .errors import Error, Stop
+from .request import Host, Request, _current, ending_of
 from .words import Ending
 
 Message = Dict[str, Any]
@@ -19,8 +21,6 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Seconds before somebody listens for the client's leaving: most requests are over by then, and cost no listener.
-LISTEN_AFTER = 0.02
 # Bytes of the body that the listener takes in before the application asks for them: what lies behind them, and the client's
 # leaving with it, is heard of once the application has read on.
 READ_AHEAD = 65536
@@ -30,38 +30,47 @@ class Exchange(Host):
     """The application works in a task of its own, which nobody but `deliver` cancels: the server's cancellation ends at the
     middleware's."""
 
-    __slots__ = (
-        "app", "scope", "server_receive", "server_send", "request", "notifier", "task", "is_counted", "is_stopped", "is_ending", "is_gone",
-        "is_silent", "has_started", "is_complete", "has_body", "messages", "arrived", "completed", "listener", "timer", "is_reading",
-        "tells_at_once",
-    )
+    request: Request
+    task: Optional[asyncio.Task[None]] = None
+    is_counted = False  # CPU time is charged step by step
+    tells_at_once = False  # outlive.detect = watch
+    is_stopped = False  # its task was cancelled
+    is_ending = False  # the application is through
+    is_gone = False  # the client: as far as the server has said
+    is_silent = False  # it was noticed: nothing is sent any more
+    has_started = False  # the response
+    is_complete = False
+    has_body = False  # the request's body has been received to its end
+    is_reading = False  # the application waits for the server's next message
+    may_listen = False  # the listener's time has come
+    messages: Deque[Message] = deque()  # received by the listener for the application; shared while empty
+    arrived: Optional[asyncio.Future[None]] = None
+    completed: Optional[asyncio.Future[None]] = None
+    listener: Optional[asyncio.Task[None]] = None
 
-    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, request: Request, notifier: Notifier) -> None:
-        self.app, self.scope, self.server_receive, self.server_send = app, scope, receive, send
-        self.request, self.notifier = request, notifier
-        self.task: Optional[asyncio.Task[None]] = None
-        self.is_counted = False  # CPU time is charged step by step
-        self.tells_at_once = False  # outlive.detect = watch
-        self.is_stopped = self.is_ending = False
-        self.is_gone = False  # the client: as far as the server has said
-        self.is_silent = False  # it was noticed: nothing is sent any more
-        self.has_started = self.is_complete = False  # the response
-        self.has_body = False  # the request's body has been received to its end
-        self.messages: Deque[Message] = deque()  # received by the listener for the application
-        self.arrived: Optional[asyncio.Future[None]] = None
-        self.completed: Optional[asyncio.Future[None]] = None
-        self.listener: Optional[asyncio.Task[None]] = None
-        self.timer: Optional[asyncio.TimerHandle] = None
-        self.is_reading = False
+    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, notifier: Notifier) -> None:
+        self.app, self.scope, self.server_receive, self.server_send, self.notifier = app, scope, receive, send, notifier
+        self.done: asyncio.Future[None] = notifier.loop.create_future()  # what the server's task waits for
 
     # ---- the application's task ----
 
-    async def work(self) -> None:
-        """Runs the application and ends the request, whatever happens."""
-        request = self.request
+    async def work(self, engine: Engine, settings: Settings, ways: Tuple[bool, bool]) -> None:
+        """Begins the request, runs the application and ends the request, whatever happens."""
+        scope, notifier = self.scope, self.notifier
+        try:
+            request = engine.begin(settings, label=scope["path"], method=scope["method"], notify=notifier.fd)
+        except Exception as why:
+            self._tell(why)
+            return
+        self.request, self.task, request._host = request, asyncio.current_task(), self
+        self.is_counted, self.tells_at_once = ways
+        notifier.add(self)
+        _current.set(request)
+        if self.is_gone:
+            self.abandoned()  # the server has cancelled before the task began
         raised: Optional[BaseException] = None
         try:
-            running = self.app(self.scope, self.receive, self.send)
+            running = self.app(scope, self.receive, self.send)
             await (Charged(request, running) if self.is_counted else running)
         except Stop:
             pass
@@ -74,34 +83,48 @@ class Exchange(Host):
         try:
             if raised is not None:
                 self._try(request.exit, ending_of(raised))
-            if raised is None and not self.is_complete:
+            elif not self.is_complete:
                 await self._say_stopped()
-            await self._end()
-        finally:
-            self._stop_listening()
-            self.notifier.exchanges.discard(self)
-        if raised is not None:
-            # Nobody waits for what a server has cancelled; nor for what a client that has gone would not get to see.
-            if self.is_silent and isinstance(raised, Exception):
-                log.error("a request whose client has gone failed: %s", self.scope.get("path"), exc_info=raised)
+            if request._functions is None:
+                end(request)
             else:
-                raise raised
+                await self._end_with_functions()
+        except BaseException as why:
+            raised = why
+        self.is_complete = True  # nothing is listened for any more
+        if self.listener is not None:
+            self.listener.cancel()
+        notifier.exchanges.discard(self)
+        self._tell(raised)
 
-    async def _end(self) -> None:
-        request = self.request
-        if request._functions is None:
-            if self.is_counted:
-                self._try(request.resume)
-            end(request)
-            return
-        # Shutdown functions may block, or want to be awaited here.
-        loop = self.notifier.loop
-        context = contextvars.copy_context()
-        done = loop.run_in_executor(None, context.run, self._end_in_thread)
+    def _tell(self, raised: Optional[BaseException]) -> None:
+        """The server's task goes on. What it does not wait for any more, and what a client that has gone would not get to
+        see, is logged."""
+        done = self.done
+        if raised is None:
+            if not done.done():
+                done.set_result(None)
+        elif not isinstance(raised, Exception):
+            if not done.done():
+                done.cancel()
+            raise raised
+        elif done.done() or self.is_silent:
+            log.error("a request whose client has gone failed: %s", self.scope["path"], exc_info=raised)
+            if not done.done():
+                done.set_result(None)
+        else:
+            done.set_exception(raised)
+
+    async def _end_with_functions(self) -> None:
+        """Shutdown functions may block, or want to be awaited here: they run in a thread."""
+        request, context = self.request, contextvars.copy_context()
+        if self.is_counted:
+            self._try(request.suspend)
+        running = self.notifier.loop.run_in_executor(None, context.run, self._end_in_thread)
         try:
-            await asyncio.shield(done)
+            await asyncio.shield(running)
         except asyncio.CancelledError:
-            await done  # the loop is being closed: it ends first
+            await running  # the loop is being closed: it ends first
             raise
 
     def _end_in_thread(self) -> None:
@@ -140,7 +163,7 @@ class Exchange(Host):
     def deliver(self) -> None:
         """A stop may be due: cancels the application's task, unless it holds; then the end of the hold does it."""
         request, task = self.request, self.task
-        if self.is_ending or task is None or task.done() or request.ended:
+        if self.is_ending or task is None or task.done():
             return
         if request.is_forced:
             log.warning("no safe point since its time was up: %s", self.scope.get("path"))
@@ -153,6 +176,14 @@ class Exchange(Host):
 
     def wait_for(self, wanted: Awaitable[Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(_awaited(wanted), self.notifier.loop).result()
+
+    def abandoned(self) -> None:
+        """The server has cancelled: nothing can be sent any more."""
+        self.is_gone = True
+        if self.task is None:
+            return  # it has not begun
+        self.notice()
+        self.deliver()
 
     def client_left(self) -> None:
         """The server says that the client has gone."""
@@ -221,9 +252,8 @@ class Exchange(Host):
         when to end is `deliver`'s to say. A client that leaves before that has sent no request."""
         while not self.has_body or self.messages:
             if self.messages:
-                message = self.messages.popleft()
-                if self.listener is None and not self.is_gone:
-                    self._listen()
+                message: Message = self.messages.popleft()
+                self._listen()
                 return message
             if self.is_gone:
                 return {"type": "http.disconnect"}
@@ -244,8 +274,7 @@ class Exchange(Host):
         finally:
             self.is_reading = False
         self._look_at(message)
-        if self.timer is None and not self.is_gone:
-            self._listen()  # its time came meanwhile
+        self._listen()  # its time may have come meanwhile
         return message
 
     def _look_at(self, message: Message) -> None:
@@ -256,16 +285,12 @@ class Exchange(Host):
 
     # ---- listening ----
 
-    def listen_later(self) -> None:
-        self.timer = self.notifier.loop.call_later(LISTEN_AFTER, self._time_to_listen)
-
-    def _time_to_listen(self) -> None:
-        self.timer = None
-        if not self.is_reading:
-            self._listen()
+    def time_to_listen(self) -> None:
+        self.may_listen = True
+        self._listen()
 
     def _listen(self) -> None:
-        if self.timer is None and self.listener is None and not self.is_complete and not self.is_ending:
+        if self.may_listen and self.listener is None and not (self.is_reading or self.is_gone or self.is_complete):
             self.listener = self.notifier.loop.create_task(self._listening())
 
     async def _listening(self) -> None:
@@ -276,6 +301,8 @@ class Exchange(Host):
             except OSError:
                 message = {"type": "http.disconnect"}
             if message["type"] != "http.disconnect":
+                if not self.messages:
+                    self.messages = deque()
                 self.messages.append(message)
             self._look_at(message)
             if self.arrived is not None and not self.arrived.done():
@@ -284,13 +311,6 @@ class Exchange(Host):
 
     def _may_read_ahead(self) -> bool:
         return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
-
-    def _stop_listening(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-        if self.listener is not None:
-            self.listener.cancel()
 
 
 async def _awaited(wanted: Awaitable[Any]) -> Any:
@@ -311,17 +331,12 @@ class Charged:
         value: Any = None
         while True:
             try:
-                request.resume()
-            except EndedError:
-                pass
-            try:
                 waits = steps.send(value) if raised is None else steps.throw(raised)
             except StopIteration as done:
                 return done.value
-            finally:
-                if not request.ended:
-                    request.suspend()
+            request.suspend()
             try:
                 value, raised = (yield waits), None
             except BaseException as why:
                 raised = why
+            request.resume()

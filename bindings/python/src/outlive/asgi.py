@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
-from ._serving import Serving, log
+from ._serving import Serving
 from ._targets import from_scope
-from .config import Config, Path
-from .request import _current
+from .config import Config, Path, Settings
 
 __all__ = ["OutliveMiddleware"]
+
+# From Python 3.12 on, a task can begin at once: most requests are then over without a turn of the loop.
+_EAGER = sys.version_info >= (3, 12)
+_Task: Any = asyncio.Task
 
 
 class OutliveMiddleware:
@@ -73,39 +77,26 @@ class OutliveMiddleware:
             if key == b"host":
                 name = value
         settings = self._serving.settings(lambda: from_scope(scope, name, self._serving.root), name)
-        request = self._serving.engine.get().begin(settings, label=scope["path"], method=scope["method"], notify=notifier.fd)
-        exchange = Exchange(self.app, scope, receive, send, request, notifier)
-        exchange.is_counted, exchange.tells_at_once = self._ways(settings)
-        if exchange.is_counted:
-            request.suspend()
-        request._host = exchange
-        notifier.exchanges.add(exchange)
-        token = _current.set(request)
-        task = exchange.task = loop.create_task(exchange.work())
-        _current.reset(token)
-        exchange.listen_later()
+        exchange = Exchange(self.app, scope, receive, send, notifier)
+        work = exchange.work(self._serving.engine.get(), settings, settings.ways or _ways(settings))
+        if _EAGER and loop.get_task_factory() is None:
+            task = _Task(work, loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work)
         try:
-            await asyncio.shield(task)
+            await exchange.done
         except asyncio.CancelledError:
-            if not task.done():
-                # The server has given up on it: nothing can be sent any more.
-                exchange.is_gone = True
-                exchange.notice()
-                exchange.deliver()
-                task.add_done_callback(_retrieved)
+            if not exchange.is_ending:
+                notifier.tasks.add(task)  # somebody has to know it; loops do not
+                task.add_done_callback(notifier.tasks.discard)
+                exchange.abandoned()
             raise
 
-    def _ways(self, settings: Any) -> Tuple[bool, bool]:
-        """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
-        ways: Optional[Tuple[bool, bool]] = settings.ways
-        if ways is None:
-            ways = settings.ways = (settings.get("outlive.clock") == "cpu", settings.get("outlive.detect") == "watch")
-        return ways
 
-
-def _retrieved(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a request that its server had cancelled failed", exc_info=task.exception())
+def _ways(settings: Settings) -> Tuple[bool, bool]:
+    """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
+    ways = settings.ways = (settings.get("outlive.clock") == "cpu", settings.get("outlive.detect") == "watch")
+    return ways
 
 
 class _Lifespan:
