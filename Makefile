@@ -24,7 +24,9 @@ help:
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
+	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
 
 .PHONY: lib
@@ -48,25 +50,43 @@ bench: lib
 soak:
 	tests/soak/run $(or $(SECONDS),600)
 
+.PHONY: python
+python:
+	bindings/python/tests/run
+
 .PHONY: differential
 differential:
 	tests/differential/run
 
+# Fills in what an installed description says: @PREFIX@, @LIBDIR@ … of a template.
+LIBRARIES := $(subst $(eval ) ,;,$(PRIVATE))
+FILL = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
+	-e 's|@ABI@|$(ABI)|' -e 's|@ABI_PATTERN@|$(subst .,[.],$(ABI))|' -e 's|@LIBRARIES@|$(LIBRARIES)|' \
+	-e 's|@TO_INCLUDE@|'"$$(realpath -m --relative-to='$(LIBDIR)' '$(PREFIX)/include')"'|'
+
 .PHONY: install
 install: lib
 	$(CARGO) build --release --locked -p outlive-cli
-	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin'
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/outlive' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin' \
+		'$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	$(INSTALL) -m 755 $(RELEASE)/liboutlive.so '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(VERSION)'
 	ln -sf liboutlive.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(ABI)'
 	ln -sf liboutlive.so.$(ABI) '$(DESTDIR)$(LIBDIR)/liboutlive.so'
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
 	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
-		outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'
+	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
+	$(RELEASE)/outlive man > '$(DESTDIR)$(PREFIX)/share/man/man1/outlive.1'
+	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
+	$(FILL) packaging/outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
+	$(FILL) packaging/cmake/outlive-config.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/outlive/outlive-config.cmake'
+	$(FILL) packaging/cmake/outlive-config-version.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/outlive/outlive-config-version.cmake'
 
 .PHONY: clean
 clean:
 	$(CARGO) clean
 
 -include examples/demo.mk
+-include packaging/packaging.mk
+-include bindings/apache/apache.mk

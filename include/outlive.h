@@ -42,7 +42,7 @@
     {sizeof(outlive_directive), NULL, OUTLIVE_ACCESS_ALL, NULL, NULL, NULL, NULL}
 #define OUTLIVE_TARGET_INIT \
     {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL}
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
     {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL}
 
@@ -706,7 +706,7 @@ typedef struct outlive_target {
      */
     const char *client_address;
     /**
-     * Request headers that <If> may ask for; NULL: none.
+     * Request headers that `<If>` may ask for; NULL: none.
      */
     const struct outlive_header *headers;
     /**
@@ -813,6 +813,11 @@ typedef struct outlive_engine_options {
      * Requests that may be in flight at once, at most 4,194,304; 0: as many.
      */
     uint32_t max_requests;
+    /**
+     * The file of a scoreboard that this engine publishes its requests in; made if it is not there. NUL-terminated, copied.
+     * NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
+     */
+    const char *scoreboard;
 } outlive_engine_options;
 
 /**
@@ -875,6 +880,10 @@ typedef struct outlive_request_row {
      * Bytes handed to the host's write function.
      */
     uint64_t written;
+    /**
+     * Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
+     */
+    int64_t time_left;
 } outlive_request_row;
 
 /**
@@ -959,6 +968,38 @@ typedef struct outlive_request_options {
  * everything but outlive_request_end. Must not throw or longjmp.
  */
 typedef int (*outlive_shutdown_function)(struct outlive_request *request, int ending, void *userdata);
+
+/**
+ * One request in a scoreboard. `size` and `request.size` say how far the two structs go.
+ */
+typedef struct outlive_scoreboard_row {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The process that works on it.
+     */
+    int64_t process;
+    /**
+     * Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
+     */
+    int unfinished;
+    /**
+     * When it began, milliseconds since 1970.
+     */
+    uint64_t began_unix_ms;
+    /**
+     * The same columns as in the process's own live table.
+     */
+    struct outlive_request_row request;
+} outlive_scoreboard_row;
+
+/**
+ * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
+ * longjmp.
+ */
+typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1067,7 +1108,7 @@ int outlive_config_builder_set_env(struct outlive_config_builder *builder,
 int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
 
 /**
- * As php -d name=value: on top of php.ini.
+ * As php -d name=value: on top of php.ini. `value` NULL: as php -d name, which means 1.
  *
  * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
  */
@@ -1149,6 +1190,56 @@ int outlive_config_builder_register(struct outlive_config_builder *builder,
 int outlive_config_builder_build(struct outlive_config_builder *builder,
                                  struct outlive_config **out,
                                  struct outlive_error *error);
+
+/**
+ * The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
+ * NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
+ * read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builder,
+                                           const char *directory,
+                                           size_t len,
+                                           const char *scan_directory,
+                                           size_t scan_len,
+                                           struct outlive_error *error);
+
+/**
+ * The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_binary_dir(struct outlive_config_builder *builder,
+                                          const char *directory,
+                                          size_t len,
+                                          struct outlive_error *error);
+
+/**
+ * As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
+ * or without one. An empty element is the compiled-in scan directory, an empty list is none.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
+                                         const char *list,
+                                         size_t len,
+                                         struct outlive_error *error);
+
+/**
+ * What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
+ * one assignment a line. Calls add up, in order.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: another name.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_add_fastcgi_param(struct outlive_config_builder *builder,
+                                             const char *name,
+                                             size_t len,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct outlive_error *error);
 
 /**
  * Another reference to the same configuration, to be freed too. NULL for NULL.
@@ -1325,6 +1416,7 @@ int outlive_settings_each(const struct outlive_settings *settings,
  * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
  *
  * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+ * OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
  * Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
  */
 int outlive_engine_new(const struct outlive_engine_options *options,
@@ -1368,7 +1460,8 @@ int outlive_engine_metrics(const struct outlive_engine *engine,
 
 /**
  * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
- * memory stays, so that late calls on them are still answered; their time limits do not run any more.
+ * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+ * shows them until they end or the process does.
  *
  * Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
  */
@@ -1617,6 +1710,46 @@ int outlive_request_end(struct outlive_request *request,
  * Thread safety: any thread. Fork safety: no. Signal safety: yes.
  */
 const uint32_t *outlive_request_flags(const struct outlive_request *request);
+
+/**
+ * Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
+ * that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
+ * or ends meanwhile may be missing. The file is read, whole, before the first visit; nothing in it is believed, and it is
+ * neither changed nor locked. A file that is empty has no rows.
+ *
+ * OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
+ * version or machine wrote it. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_read(const char *path,
+                            size_t len,
+                            outlive_scoreboard_visitor visit,
+                            void *userdata,
+                            struct outlive_error *error);
+
+/**
+ * Forgets what dead processes left in a scoreboard; what living ones do stays. *cleared (may be NULL) is how many
+ * unfinished requests that were. Needs the right to write the file.
+ *
+ * Errors as outlive_scoreboard_read.
+ * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_clear(const char *path,
+                             size_t len,
+                             size_t *cleared,
+                             struct outlive_error *error);
+
+/**
+ * Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
+ * first request with such settings; if that fails, requests run on as if none were named, and this says why.
+ *
+ * OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
+ * opened or made, is not a regular file, belongs to another user (root's is accepted), may be written by everybody, or is
+ * no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_engine_scoreboard(const struct outlive_engine *engine,
+                              struct outlive_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

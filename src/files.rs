@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// No configuration file larger than this is read (256 MiB): bounded memory, whatever a path names.
@@ -20,6 +21,17 @@ pub enum Kind {
     Other,
 }
 
+/// What tells a file from another one, and from what it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The device and the inode that the path leads to; 0 where there are none.
+    pub place: (u64, u64),
+    /// Bytes.
+    pub size: u64,
+    /// When the content was last changed, and when the inode was, in nanoseconds of the file system's clock; or what stands for it.
+    pub changed: (i128, i128),
+}
+
 /// The few questions that reading configuration asks of a file system.
 pub trait Files {
     /// The whole of a regular file. Anything else, and a file over [`MAX_FILE`], is an error.
@@ -28,8 +40,22 @@ pub trait Files {
     fn kind(&self, path: &Path) -> io::Result<Kind>;
     /// Whether the last component of the path is itself a symbolic link.
     fn is_symlink(&self, path: &Path) -> bool;
+    /// What to know a regular file by: as long as the answer stays the same, so does what [`Files::read`] gives. None: there is nothing
+    /// of the kind (this trait's own answer), so the file must be read again each time. Symlinks are followed.
+    fn stamp(&self, _path: &Path) -> io::Result<Option<Stamp>> {
+        Ok(None)
+    }
     /// The names in a directory, in no particular order, without `.` and `..`.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+    /// As `list`, with what each name is where the listing itself says so, as it does of regular files. `None`: it does not,
+    /// or the name is a symbolic link.
+    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        Ok(self.list(path)?.into_iter().map(|name| (name, None)).collect())
+    }
+    /// As `read`, of what a listing has just called a regular file: not asked about again before it is opened.
+    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
 }
 
 /// The machine's own files.
@@ -38,13 +64,17 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Asked before it is opened, because opening a device may do something; and asked again of what was opened. Without
-        // O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
+        // Asked before it is opened, because opening a device may do something; and asked again of what was opened.
         match self.kind(path)? {
             Kind::File => {}
             Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
             Kind::Other => return Err(not_regular()),
         }
+        self.read_listed(path)
+    }
+
+    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Without O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
         let mut options = std::fs::OpenOptions::new();
         options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         let mut file = options.open(path).map_err(|error| match error.raw_os_error() {
@@ -102,8 +132,29 @@ impl Files for Disk {
         std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_symlink())
     }
 
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        let data = std::fs::metadata(path)?;
+        let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        Ok(data.is_file().then(|| Stamp {
+            place: (data.dev(), data.ino()),
+            size: data.len(),
+            changed: (time(data.mtime(), data.mtime_nsec()), time(data.ctime(), data.ctime_nsec())),
+        }))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
+            Ok(kind) if kind.is_file() => Some(Kind::File),
+            Ok(kind) if kind.is_dir() => Some(Kind::Directory),
+            Ok(kind) if !kind.is_symlink() => Some(Kind::Other),
+            _ => None,
+        };
+        let entries = std::fs::read_dir(path)?;
+        entries.map(|entry| entry.map(|entry| (entry.file_name(), kind(&entry)))).collect()
     }
 }
 
@@ -151,12 +202,20 @@ impl Files for Memory {
         if self.files.contains_key(path) {
             return Ok(Kind::File);
         }
-        let below = self.files.range(path.to_path_buf()..).any(|(name, _)| name.starts_with(path));
+        let below = self.files.range(path.to_path_buf()..).next().is_some_and(|(name, _)| name.starts_with(path));
         if below { Ok(Kind::Directory) } else { Err(missing()) }
     }
 
     fn is_symlink(&self, _path: &Path) -> bool {
         false
+    }
+
+    /// The content's hash stands for its times.
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        let Some(text) = self.files.get(path) else { return self.kind(path).map(|_| None) };
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Ok(Some(Stamp { place: (0, 0), size: text.len() as u64, changed: (hasher.finish().into(), 0) }))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {

@@ -6,8 +6,21 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The order in which a C programmer reads it. Only the C ABI: constants of other modules are nobody's business.
-const SOURCES: [&str; 11] =
-    ["constants", "text", "error", "ini", "host", "builder", "config", "dir_config", "settings", "engine", "request"];
+const SOURCES: [&str; 13] = [
+    "constants",
+    "text",
+    "error",
+    "ini",
+    "host",
+    "builder",
+    "search",
+    "config",
+    "dir_config",
+    "settings",
+    "engine",
+    "request",
+    "scoreboard",
+];
 
 fn generated() -> String {
     let config = cbindgen::Config::from_root_or_default(ROOT);

@@ -33,7 +33,8 @@ fn floor(paths: &[PathBuf], buffer: &mut [u8]) -> usize {
     paths.iter().map(read).sum()
 }
 
-fn ours(dir: &Path) -> usize {
+/// Reads the directory.
+pub fn ours(dir: &Path) -> usize {
     let mut builder = Builder::new(Arc::new(Disk));
     builder.set_scan_dirs(dir.as_os_str().as_bytes());
     let config = builder.build().expect("good files");

@@ -1,10 +1,10 @@
 //! Rows 1 to 5 of the performance targets: our scanner and our tree beside PHP's own, in the same run, round by round,
 //! with the ratio printed beside its gate. Also that the tree stays linear.
 //!
-//!     cargo bench --bench ini [-- --gate]
+//!     cargo bench --bench ini [-- --gate | --work events|map|files PATH ROUNDS]
 //!
 //! Wants `libphp8.2-embed` and `php8.2-dev`; without them only our own times are shown. With `--gate`, a missed gate
-//! is an error.
+//! is an error; with `--work`, only the work itself is done, for a profiler to look at.
 
 mod big;
 mod cold;
@@ -29,6 +29,10 @@ impl Lookup for Core {
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constants::get(PhpVersion::V8_2, name).map(Cow::Borrowed)
+    }
+
+    fn has_lowercase_constants(&self) -> bool {
+        false
     }
 }
 
@@ -161,6 +165,20 @@ fn main() {
         && word == "--cold"
     {
         return cold::sample(path);
+    }
+    if let [_, word, what, path, rounds] = &words[..]
+        && word == "--work"
+    {
+        let rounds = rounds.parse().expect("a count");
+        let took = if what == "files" {
+            time(rounds, || files::ours(Path::new(path)))
+        } else {
+            let work = if what == "map" { map } else { events };
+            let text = std::fs::read(path).expect("a text");
+            time(rounds, || work(black_box(&text)))
+        };
+        println!("{took}");
+        return;
     }
     let gate = std::env::args().any(|word| word == "--gate");
     let scratch = std::env::temp_dir().join(format!("outlive-bench-ini-{}", std::process::id()));

@@ -355,6 +355,15 @@ struct request_row {
     std::chrono::seconds time_limit; ///< 0: none
     std::uint32_t thread;
     std::uint64_t written;
+    std::optional<std::chrono::milliseconds> time_left; ///< of the limit, of CPU or elapsed time; none: no limit
+};
+
+/// outlive_scoreboard_row: one request of any process.
+struct scoreboard_row {
+    std::int64_t process;
+    bool unfinished; ///< its process has died
+    std::chrono::system_clock::time_point began;
+    request_row request;
 };
 
 /// outlive_ini_event: one statement.
@@ -413,13 +422,16 @@ inline setting wrap(const outlive_setting &from) noexcept {
     return {view(from.name), view(from.value), view(from.global_value), static_cast<access>(from.access), from.locked != 0};
 }
 inline request_row wrap(const outlive_request_row &from) noexcept {
-    std::optional<std::chrono::milliseconds> gone;
-    if (from.gone >= 0) {
-        gone = std::chrono::milliseconds(from.gone);
-    }
-    return {view(from.label), view(from.method), std::chrono::milliseconds(from.age), gone, static_cast<stage>(from.stage),
+    const auto known = [](std::int64_t time) {
+        return time < 0 ? std::nullopt : std::make_optional(std::chrono::milliseconds(time));
+    };
+    return {view(from.label), view(from.method), std::chrono::milliseconds(from.age), known(from.gone), static_cast<stage>(from.stage),
             static_cast<connection>(from.connection_status), from.held != 0, from.ignores_abort != 0, from.finished != 0,
-            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written};
+            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left)};
+}
+inline scoreboard_row wrap(const outlive_scoreboard_row &from) {
+    const std::chrono::milliseconds began(static_cast<std::int64_t>(from.began_unix_ms));
+    return {from.process, from.unfinished != 0, std::chrono::system_clock::time_point(began), wrap(from.request)};
 }
 inline ini_event wrap(const outlive_ini_event &from) noexcept {
     return {static_cast<ini_kind>(from.kind), from.line, view(from.key), view(from.offset), static_cast<ini_type>(from.value_type),
@@ -655,7 +667,9 @@ struct host {
 } // namespace detail
 } // namespace outlive
 
+/// @cond
 template <> struct std::is_error_code_enum<outlive::result> : std::true_type {};
+/// @endcond
 
 namespace outlive {
 
@@ -1032,6 +1046,38 @@ public:
     }
     config_builder &load_php_ini(std::string_view path) {
         return chain([&](error_to to) { return load_php_ini(path, to); });
+    }
+    /// outlive_config_builder_set_compiled_in: where a search looks last, and the scan directory; empty: none.
+    result set_compiled_in(std::string_view directory, std::string_view scan_directory, error_to to) noexcept {
+        return to.said(outlive_config_builder_set_compiled_in(native(), directory.empty() ? nullptr : directory.data(), directory.size(),
+                                                              scan_directory.empty() ? nullptr : scan_directory.data(),
+                                                              scan_directory.size(), to.record()));
+    }
+    config_builder &set_compiled_in(std::string_view directory, std::string_view scan_directory) {
+        return chain([&](error_to to) { return set_compiled_in(directory, scan_directory, to); });
+    }
+    /// outlive_config_builder_set_binary_dir: the directory of the PHP program.
+    result set_binary_dir(std::string_view directory, error_to to) noexcept {
+        return to.said(
+            outlive_config_builder_set_binary_dir(native(), detail::start(directory), directory.size(), to.record()));
+    }
+    config_builder &set_binary_dir(std::string_view directory) {
+        return chain([&](error_to to) { return set_binary_dir(directory, to); });
+    }
+    /// outlive_config_builder_set_scan_dirs: as PHP_INI_SCAN_DIR.
+    result set_scan_dirs(std::string_view list, error_to to) noexcept {
+        return to.said(outlive_config_builder_set_scan_dirs(native(), detail::start(list), list.size(), to.record()));
+    }
+    config_builder &set_scan_dirs(std::string_view list) {
+        return chain([&](error_to to) { return set_scan_dirs(list, to); });
+    }
+    /// outlive_config_builder_add_fastcgi_param: "PHP_VALUE" or "PHP_ADMIN_VALUE".
+    result add_fastcgi_param(std::string_view name, std::string_view text, error_to to) noexcept {
+        return to.said(outlive_config_builder_add_fastcgi_param(native(), detail::start(name), name.size(), detail::start(text),
+                                                                text.size(), to.record()));
+    }
+    config_builder &add_fastcgi_param(std::string_view name, std::string_view text) {
+        return chain([&](error_to to) { return add_fastcgi_param(name, text, to); });
     }
     /// outlive_config_builder_load_httpd_conf: Apache's main file, with all that it includes.
     result load_httpd_conf(std::string_view path, error_to to) noexcept {
@@ -1472,6 +1518,7 @@ private:
 /// outlive_engine_options
 struct engine_options {
     std::uint32_t max_requests = 0; ///< 0: as many as can be held
+    std::string scoreboard = {};    ///< a file; empty: what outlive.scoreboard says
 };
 
 /// outlive_engine: keeps many requests at once; one per process is usual. Move-only. Any thread; make it after a fork. Requests should
@@ -1510,6 +1557,8 @@ public:
     template <class F> bool requests(F &&see) const {
         return detail::throwing([&](error_to to) { return requests(see, to); });
     }
+    /// outlive_engine_scoreboard: result::ok, result::error_not_found, or why what outlive.scoreboard names is not used.
+    result scoreboard(error_to to) const noexcept { return to.said(outlive_engine_scoreboard(native(), to.record())); }
     /// outlive_engine_metrics: Prometheus text. Throws std::bad_alloc only.
     std::string metrics(error_to to) const {
         std::string text;
@@ -1537,6 +1586,7 @@ private:
     result make(const engine_options &options, error_to to) noexcept {
         outlive_engine_options given = OUTLIVE_ENGINE_OPTIONS_INIT;
         given.max_requests = options.max_requests;
+        given.scoreboard = options.scoreboard.c_str();
         outlive_engine *made = nullptr;
         const result answer = to.said(outlive_engine_new(&given, &made, to.record()));
         handle_.reset(made);
@@ -1544,6 +1594,25 @@ private:
     }
     detail::unique<outlive_engine, outlive_engine_free> handle_;
 };
+
+/// outlive_scoreboard_read: shows each request to `see(const scoreboard_row &)`. False: the visitor had enough, or it failed.
+template <class F> bool read_scoreboard(std::string_view path, F &&see, error_to to) {
+    detail::visitor<outlive_scoreboard_row, std::remove_reference_t<F>> visitor{see};
+    return visitor.done(outlive_scoreboard_read(detail::start(path), path.size(), &visitor.call, &visitor, to.record()), to);
+}
+template <class F> bool read_scoreboard(std::string_view path, F &&see) {
+    return detail::throwing([&](error_to to) { return read_scoreboard(path, see, to); });
+}
+
+/// outlive_scoreboard_clear: forgets what dead processes left; how many requests that were.
+inline std::size_t clear_scoreboard(std::string_view path, error_to to) noexcept {
+    std::size_t cleared = 0;
+    to.said(outlive_scoreboard_clear(detail::start(path), path.size(), &cleared, to.record()));
+    return cleared;
+}
+inline std::size_t clear_scoreboard(std::string_view path) {
+    return detail::throwing([&](error_to to) { return clear_scoreboard(path, to); });
+}
 
 inline request engine::begin(const settings &settings, request_options options, error_to to) const noexcept {
     const detail::terminated label(options.label), method(options.method);

@@ -1,5 +1,7 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
+use crate::help;
+use crate::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,39 +12,41 @@ use std::path::PathBuf;
 /// value of a directive is in force for a request, which line put it there, and why every other line lost. Neither PHP
 /// nor Apache needs to be installed.
 #[derive(Debug, Parser)]
-#[command(name = "outlive", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "outlive", version, max_term_width = 100, after_help = help::ALL)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  outlive get max_execution_time --php-ini /etc/php/8.2/fpm/php.ini
-  outlive explain memory_limit --httpd-conf /etc/apache2/apache2.conf --url http://example.org/shop/
-  outlive explain memory_limit --fpm-pool /etc/php/8.2/fpm/pool.d/www.conf --file /srv/www/index.php
-  outlive check --php-ini php.ini
-
-Exit status: 0 fine; 1 the answer is no, or problems were found; 2 the call or a file could not be used.";
-
 /// The commands
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print the values in force
+    #[command(after_help = help::GET)]
     Get(NamesArgs),
     /// Tell why a value is in force: every line that had a say, weakest first
+    #[command(after_help = help::EXPLAIN)]
     Explain(NamesArgs),
     /// Print every directive with its value and where it comes from
+    #[command(after_help = help::DUMP)]
     Dump(DumpArgs),
     /// Find what PHP or Apache would silently read differently from what was meant
+    #[command(after_help = help::CHECK)]
     Check(CheckArgs),
+    /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
+    #[command(after_help = help::DIFF)]
+    Diff(DiffArgs),
     /// Read ini texts as PHP does
     Ini {
         /// What to do with them
         #[command(subcommand)]
         command: IniCommand,
     },
+    /// Show the requests in flight in a scoreboard, and what processes that died have left
+    Status(StatusArgs),
+    /// Play the story: a form, a locked table, a browser that is closed, and what the configuration decides
+    Demo,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -56,6 +60,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum IniCommand {
     /// Print what PHP's parse_ini_file says of each file, as one line of JSON per file
+    #[command(after_help = help::INI_PARSE)]
     Parse(ParseArgs),
 }
 
@@ -80,8 +85,8 @@ pub struct DumpArgs {
     /// Only those that differ from the built-in default
     #[arg(long)]
     pub changed: bool,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    /// Columns, a php.ini that sets the same values, or JSON
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "table|ini|json", hide_possible_values = true)]
     pub format: Format,
     /// As --format json
     #[arg(long)]
@@ -106,9 +111,34 @@ pub enum Format {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2; the same as the
+    /// options for it
+    #[arg(value_name = "PATH")]
+    pub path: Option<OsString>,
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The two sides
+    #[arg(value_name = "SIDE", num_args = 0..)]
+    pub sides: Vec<OsString>,
+    /// Options of side A alone, as one text
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub a: Option<OsString>,
+    /// Options of side B alone
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true)]
+    pub b: Option<OsString>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -124,8 +154,8 @@ pub struct ParseArgs {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The scanner mode
-    #[arg(long, value_enum, default_value_t = Mode::Normal)]
+    /// The scanner: constants, operators and ${} read, values as they stand, or booleans, null and numbers typed
+    #[arg(long, value_enum, default_value_t = Mode::Normal, value_name = "normal|raw|typed", hide_possible_values = true)]
     pub mode: Mode,
     /// The PHP version that is the model
     #[arg(long, value_name = "V", default_value = "8.2")]
@@ -156,46 +186,46 @@ pub enum Mode {
 }
 
 /// Where to read from
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
     /// One php.ini
-    #[arg(long, value_name = "FILE", conflicts_with = "php_ini_search")]
+    #[arg(long, value_name = "FILE")]
     pub php_ini: Option<PathBuf>,
-    /// Look for php.ini as PHP does: PHPRC, then --php-ini-path; scan directories too
+    /// Look for php.ini as PHP does: PHPRC, then --php-ini-path and its conf.d
     #[arg(long)]
     pub php_ini_search: bool,
     /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
-    #[arg(long, value_name = "DIR", requires = "php_ini_search")]
+    #[arg(long, value_name = "DIR")]
     pub php_ini_path: Option<PathBuf>,
-    /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
+    /// Directories of more .ini files, as PHP_INI_SCAN_DIR has them: a list with `:`
     #[arg(long, value_name = "DIRS")]
     pub scan_dir: Option<OsString>,
-    /// Apache's main configuration file
+    /// Apache's main configuration file (Debian's envvars beside it counts, too)
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
     /// What Apache's relative paths start from (httpd -d)
-    #[arg(long, value_name = "DIR", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIR")]
     pub server_root: Option<PathBuf>,
     /// Define a name for <IfDefine> and ${NAME} (httpd -D)
     #[arg(short = 'D', value_name = "NAME[=VALUE]")]
     pub define: Vec<OsString>,
     /// Apache's version, for <IfVersion>
-    #[arg(long, value_name = "V", requires = "httpd_conf")]
+    #[arg(long, value_name = "V")]
     pub httpd_version: Option<String>,
     /// A directive before Apache's main file (httpd -C)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_before: Vec<OsString>,
     /// A directive after Apache's main file (httpd -c)
-    #[arg(long, value_name = "DIRECTIVE", requires = "httpd_conf")]
+    #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
     /// An FPM pool file, or php-fpm.conf
     #[arg(long, value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
     /// The pool in it; the first one if not given
-    #[arg(long, value_name = "NAME", requires = "fpm_pool")]
+    #[arg(long, value_name = "NAME")]
     pub pool: Option<OsString>,
-    /// Set a directive as php -d does
+    /// Set a directive, as php -d does
     #[arg(short = 'd', value_name = "NAME[=VALUE]")]
     pub set: Vec<OsString>,
     /// What the web server hands to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
@@ -204,23 +234,26 @@ pub struct SourceArgs {
     /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, what the files suggest
     #[arg(long, value_name = "NAME")]
     pub sapi: Option<OsString>,
-    /// The PHP version that is the model: 7.4 to 8.5
-    #[arg(long, value_name = "V", default_value = "8.2")]
-    pub php_version: String,
-    /// A variable that ${NAME} finds
+    /// The PHP version that is the model: 7.4 to 8.5 [default: 8.2]
+    #[arg(long, value_name = "V")]
+    pub php_version: Option<String>,
+    /// An extension that this PHP has compiled in, besides those of Debian's
+    #[arg(long, value_name = "EXTENSION")]
+    pub compiled_in: Vec<OsString>,
+    /// A variable: ${NAME} in files, PHPRC, PHP_INI_SCAN_DIR
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
-    /// Let ${NAME}, PHPRC and PHP_INI_SCAN_DIR come from this process's environment
+    /// Let those come from this process's environment
     #[arg(long)]
     pub process_env: bool,
 }
 
 /// Which request
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which request")]
 pub struct RequestArgs {
     /// Scheme, host, port and path at once
-    #[arg(long, value_name = "URL", conflicts_with_all = ["host", "uri"])]
+    #[arg(long, value_name = "URL")]
     pub url: Option<OsString>,
     /// The host that is asked for
     #[arg(long, value_name = "NAME")]

@@ -1,12 +1,16 @@
 //! `outlive check`: what PHP or Apache would silently read differently from what was meant.
 
+mod httpd_lines;
+mod stock;
 pub mod texts;
 mod values;
 
 use crate::args::CheckArgs;
+use crate::diff::side;
+use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
 use crate::{json, load, plain, suggest};
-use outlive::config::{Config, Outcome, Settings};
+use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnostic, Severity};
 use outlive::origin::Origin;
 use std::fmt::Write;
@@ -14,35 +18,39 @@ use std::sync::Arc;
 
 /// Gathers findings and prints them.
 pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
-    let config = load::config(&args.source)?;
+    let source = match &args.path {
+        Some(path) => side::with_word(&args.source, path)?,
+        None => args.source.clone(),
+    };
+    let config = load::config(&source)?;
     let mut found = config.diagnostics().to_vec();
-    let settings = match load::outcome(&config, &args.request)? {
+    let settings = match load::outcome(config, &args.request)? {
         Outcome::Run(settings) => settings,
         Outcome::Answer { status, because, .. } => {
-            found.push(note(
-                "not-served",
-                Origin::default(),
-                format!("no program runs for this request (status {status}: {because}); only the files were checked"),
-            ));
+            found.push(not_served(status, &because));
             config.base()
         }
     };
     found.extend(settings.diagnostics());
-    for diagnostic in &mut found {
-        name_what_was_meant(&config, diagnostic);
-    }
-    values::check(&settings, &mut found);
-    texts::check(&config, &mut found);
+    let extensions = Extensions::of(config, &source);
+    values::check(&settings, &extensions, &mut found);
+    texts::check(config, &extensions, &mut found);
+    httpd_lines::check(config, &extensions, &mut found);
+    found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(config, finding));
     limits(&settings, &mut found);
-    load::with_target(&args.request, |target| texts::user_ini_unseen(&config, target, &mut found))?;
+    load::with_target(&args.request, |target| texts::user_ini_unseen(config, target, &mut found))?;
     if args.portable {
-        plain::check(&config, &mut found);
+        plain::check(config, &mut found);
     }
     found.sort_by(|one, two| {
         (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
     });
     found.dedup();
-    let status = u8::from(found.iter().any(|finding| finding.severity > Severity::Note));
+    let status = if found.iter().any(|finding| finding.code == "unreadable") {
+        2
+    } else {
+        u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
+    };
     let answer = if args.json { Answer::raw(as_json(&found)) } else { Answer::text(as_text(&found)) };
     Ok(answer.with_status(status))
 }
@@ -66,16 +74,43 @@ pub fn place(file: &Arc<[u8]>, line: u32) -> Origin {
     Origin::new(file, line)
 }
 
-/// An unknown name that is nearly a known one is a slip, not an extension that is not here.
-fn name_what_was_meant(config: &Config, diagnostic: &mut Diagnostic) {
-    if diagnostic.code != "unknown-directive" {
-        return;
+/// That the server answers by itself. Status 500 is a mistake in a file, and the text says which line.
+fn not_served(status: u16, because: &str) -> Diagnostic {
+    let message = format!("no program runs for this request (status {status}: {because}); only the files were checked");
+    if status != 500 {
+        return note("not-served", Origin::default(), message);
     }
+    // FILE:LINE: text
+    let mut parts = because.splitn(3, ':');
+    let origin = match (parts.next(), parts.next().and_then(|line| line.parse().ok())) {
+        (Some(file), Some(line)) => place(&Arc::from(file.as_bytes()), line),
+        _ => Origin::default(),
+    };
+    let what = parts.next().map_or(because, str::trim);
+    let admin = what.starts_with("php_admin_");
+    let fix = if admin {
+        "; write php_value or php_flag, or move the line into a <Directory> of the server's configuration"
+    } else {
+        ""
+    };
+    finding(Severity::Error, "server-error", origin, format!("{what}: every request below is answered with 500{fix}"))
+}
+
+/// What remains of an unknown name: it may be known after all, or nearly so.
+fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     let name = diagnostic.message.split('`').nth(1).unwrap_or_default().to_owned();
-    if let Some(meant) = suggest::directive(config, name.as_bytes()) {
+    // A php.ini is written for all SAPIs and extensions.
+    let of_another_sapi = diagnostic.message.contains("another SAPI");
+    if of_another_sapi || stock::owner(name.as_bytes()).is_some() {
+        return false;
+    }
+    if versions_with(name.as_bytes()).is_empty()
+        && let Some(meant) = suggest::directive(config, name.as_bytes())
+    {
         diagnostic.severity = Severity::Warning;
         let _ = write!(diagnostic.message, "; did you mean `{meant}`?");
     }
+    true
 }
 
 /// Values that are fine by themselves and not together.
@@ -118,15 +153,18 @@ fn as_text(found: &[Diagnostic]) -> String {
 
 fn as_json(found: &[Diagnostic]) -> String {
     let mut out = String::new();
-    json::list(&mut out, found, |out, finding| {
-        let mut object = json::Object::new(out);
-        object.text("severity", finding.severity.word().as_bytes());
-        object.text("code", finding.code.as_bytes());
-        object.maybe("file", finding.origin.file.as_deref());
-        object.plain("line", json::line(finding.origin.line));
-        object.text("message", finding.message.as_bytes());
-        object.end();
-    });
+    json::list(&mut out, found, finding_json);
     out.push('\n');
     out
+}
+
+/// One finding for programs.
+pub fn finding_json(out: &mut String, finding: &Diagnostic) {
+    let mut object = json::Object::new(out);
+    object.text("severity", finding.severity.word().as_bytes());
+    object.text("code", finding.code.as_bytes());
+    object.maybe("file", finding.origin.file.as_deref());
+    object.plain("line", json::line(finding.origin.line));
+    object.text("message", finding.message.as_bytes());
+    object.end();
 }

@@ -1,8 +1,9 @@
 //! `outlive dump`
 
 use crate::args::{DumpArgs, Format};
-use crate::output::{Answer, DIM, Problem, STRONG, width};
-use crate::{get, json, load, text};
+use crate::extensions::Extensions;
+use crate::output::{Answer, DIM, Problem, STRONG, fitting};
+use crate::{get, json, load, table, text};
 use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
 use std::fmt::Write;
 
@@ -17,28 +18,42 @@ struct Row<'a> {
 pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
     let format = if args.json { Format::Json } else { args.format };
-    let settings = match load::outcome(&config, &args.request)? {
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
+    let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, format == Format::Json)),
     };
-    let rows = rows(&settings, args.changed);
-    Ok(match format {
+    let extensions = Extensions::of(config, &args.source);
+    let rows = rows(&settings, &extensions, args.changed);
+    let answer = match format {
         Format::Json => Answer::raw(as_json(&rows)),
         Format::Ini => Answer::raw(as_ini(&rows)),
         Format::Table => Answer::text(as_table(&rows)),
-    })
+    };
+    Ok(answer.with_status(told))
 }
 
-fn rows(settings: &Settings, changed: bool) -> Vec<Row<'_>> {
+fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> Vec<Row<'a>> {
     let all = settings.each().filter(|(directive, entry)| {
-        !changed || entry.value != directive.default().unwrap_or_default() || entry.locked
+        let shown = !changed || entry.value != directive.default().unwrap_or_default() || entry.locked;
+        shown && extensions.missing(directive).is_none()
     });
-    let rows = all.filter_map(|(directive, entry)| {
+    let rows = all.filter_map(|(directive, mut entry)| {
         let trail = settings.explain(directive.name())?.trail;
+        // Where there is no value at all to go back to, ini_get_all() shows the current one (I-163).
+        if directive.default().is_none() && !trail.iter().any(|step| at_startup(step.layer)) {
+            entry.global = entry.value;
+        }
         let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
         Some(Row { directive, entry, winner })
     });
     rows.collect()
+}
+
+/// Whether PHP has read the layer before any request came.
+fn at_startup(layer: Layer) -> bool {
+    matches!(layer, Layer::PhpIni | Layer::ScanDir | Layer::Sapi | Layer::CommandLine | Layer::Pool)
 }
 
 fn as_json(rows: &[Row<'_>]) -> String {
@@ -88,17 +103,30 @@ fn place(step: &Step) -> String {
     }
 }
 
+/// Three columns. On a terminal they are as wide as it is; elsewhere nothing is cut.
 fn as_table(rows: &[Row<'_>]) -> String {
     let mut out = String::new();
-    let longest = |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.max().unwrap_or(0).clamp(5, most);
-    let name = longest(&mut rows.iter().map(|row| row.directive.name().len()), width() / 2);
-    let value = longest(&mut rows.iter().map(|row| row.entry.value.len()), width() / 3);
+    let cells: Vec<[String; 3]> = rows
+        .iter()
+        .map(|row| {
+            let lock = if row.entry.locked { " (locked)" } else { "" };
+            let origin = format!("{}{lock}", place(&row.winner));
+            [text::shown(row.directive.name()), text::shown(row.entry.value), origin]
+        })
+        .collect();
+    let most = fitting().unwrap_or(usize::MAX);
+    let longest = |column: usize, most: usize| {
+        let lengths = cells.iter().map(|row| row[column].chars().count());
+        lengths.max().unwrap_or(0).max(5).min(most)
+    };
+    // One long value must not push everybody's origin away.
+    let (name, value) = (longest(0, most / 2), longest(1, most.min(120) / 3));
+    let origin = most.saturating_sub(name + value + 4).max(10);
     let _ = writeln!(out, "{STRONG}{:name$}  {:value$}  ORIGIN{STRONG:#}", "NAME", "VALUE");
-    for row in rows {
-        let shown = text::shown(row.entry.value);
-        let lock = if row.entry.locked { " (locked)" } else { "" };
-        let shown_name = text::shown(row.directive.name());
-        let _ = writeln!(out, "{shown_name:name$}  {shown:value$}  {DIM}{}{lock}{DIM:#}", place(&row.winner));
+    for [own, shown, place] in &cells {
+        let (own, place) = (table::pad(own, name), table::cut_left(place, origin));
+        let shown = if fitting().is_some() { table::pad(shown, value) } else { format!("{shown:value$}") };
+        let _ = writeln!(out, "{own}  {shown}  {DIM}{place}{DIM:#}");
     }
     out
 }

@@ -1,8 +1,10 @@
 //! `outlive explain`
 
 use crate::args::NamesArgs;
+use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::{get, json, load, meaning, suggest, text};
+use outlive::PhpVersion;
 use outlive::config::{Access, Explanation, Fate, Outcome, Settings, Step};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -10,20 +12,21 @@ use std::os::unix::ffi::OsStrExt;
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
-    let settings = match load::outcome(&config, &args.request)? {
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
+    let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, args.json)),
     };
-    let mut status = 0;
+    let extensions = Extensions::of(config, &args.source);
+    let mut status = told;
     let mut found = Vec::new();
     for name in &args.names {
-        match settings.explain(name.as_bytes()) {
-            Some(explanation) => found.push(explanation),
-            None => {
-                status = 1;
-                let hint = suggest::did_you_mean(&config, name.as_bytes());
-                note(&format!("no such directive: {}{hint}", name.to_string_lossy()));
-            }
+        if let Some(why) = suggest::why_absent(config, &extensions, name.as_bytes()) {
+            status = status.max(1);
+            note(&why);
+        } else {
+            found.extend(settings.explain(name.as_bytes()));
         }
     }
     let mut out = String::new();
@@ -36,7 +39,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         if place > 0 {
             out.push('\n');
         }
-        story(&mut out, explanation, &settings);
+        story(&mut out, explanation, &settings, config.php_version());
     }
     Ok(Answer::text(out).with_status(status))
 }
@@ -62,20 +65,24 @@ fn write_json(out: &mut String, explanation: &Explanation) {
 }
 
 /// The value, what it means, who may change it; then every line, weakest first.
-fn story(out: &mut String, explanation: &Explanation, settings: &Settings) {
+fn story(out: &mut String, explanation: &Explanation, settings: &Settings, version: PhpVersion) {
     let name = text::shown(&explanation.name);
-    let meaning = settings.directive(&explanation.name).and_then(|directive| meaning::of(directive, settings));
-    let meaning = meaning.map_or_else(String::new, |meaning| format!("  {DIM}({meaning}){DIM:#}"));
-    let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{}{STRONG:#}{meaning}", text::value(&explanation.value));
+    let directive = settings.directive(&explanation.name);
+    let meaning = |value: &[u8]| {
+        let meaning = directive.and_then(|directive| meaning::of_value(directive, value, version));
+        meaning.map_or_else(String::new, |meaning| format!("  {DIM}({meaning}){DIM:#}"))
+    };
+    let in_force = meaning(&explanation.value);
+    let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{}{STRONG:#}{in_force}", text::value(&explanation.value));
     let _ = writeln!(out, "  {DIM}{}{DIM:#}", who(explanation));
     let layer_width = explanation.trail.iter().map(|step| step.layer.name().len()).max().unwrap_or_default();
     for step in &explanation.trail {
-        line(out, step, layer_width);
+        line(out, step, layer_width, &meaning(&step.value));
     }
 }
 
 /// Who may change the directive now.
-fn who(explanation: &Explanation) -> String {
+pub fn who(explanation: &Explanation) -> String {
     let access = explanation.access;
     if explanation.locked {
         let lock = explanation.trail.iter().rfind(|step| step.locks);
@@ -94,16 +101,16 @@ fn place(step: &Step) -> String {
     if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() }
 }
 
-fn line(out: &mut String, step: &Step, width: usize) {
+fn line(out: &mut String, step: &Step, width: usize, meaning: &str) {
     let (mark, style) = match step.fate {
         Fate::InForce => ('>', GOOD),
         Fate::Overridden => (' ', DIM),
         Fate::Refused => ('x', BAD),
     };
     let written = if step.raw == step.value {
-        text::value(&step.value)
+        format!("{}{meaning}", text::value(&step.value))
     } else {
-        format!("{}  {DIM}written {}{DIM:#}", text::value(&step.value), text::shown(&step.raw))
+        format!("{}{meaning}  {DIM}written {}{DIM:#}", text::value(&step.value), text::shown(&step.raw))
     };
     let lock = if step.locks && step.fate != Fate::Refused { ", locks" } else { "" };
     let _ = writeln!(out, "{style}{mark}{style:#} {:width$}  {written}", step.layer.name());

@@ -1,6 +1,7 @@
 //! `outlive get`
 
 use crate::args::NamesArgs;
+use crate::extensions::Extensions;
 use crate::output::{Answer, Problem, note};
 use crate::{json, load, suggest};
 use outlive::config::Outcome;
@@ -9,17 +10,23 @@ use std::os::unix::ffi::OsStrExt;
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
-    let settings = match load::outcome(&config, &args.request)? {
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
+    let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(answered(&answer, args.json)),
     };
-    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), settings.get(name.as_bytes()))).collect();
-    let mut status = 0;
-    for (name, _) in found.iter().filter(|(_, value)| value.is_none()) {
-        status = 1;
-        let hint = suggest::did_you_mean(&config, name);
-        note(&format!("no such directive: {}{hint}", String::from_utf8_lossy(name)));
-    }
+    let extensions = Extensions::of(config, &args.source);
+    let mut status = told;
+    let mut value = |name| match suggest::why_absent(config, &extensions, name) {
+        None => settings.get(name),
+        Some(why) => {
+            status = status.max(1);
+            note(&why);
+            None
+        }
+    };
+    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), value(name.as_bytes()))).collect();
     if args.json {
         let mut out = String::new();
         let mut object = json::Object::new(&mut out);
@@ -53,13 +60,19 @@ pub fn answered(outcome: &Outcome, as_json: bool) -> Answer {
         return Answer::text("").with_status(1);
     }
     let mut out = String::new();
-    let mut object = json::Object::new(&mut out);
+    answer_json(&mut out, outcome);
+    out.push('\n');
+    Answer::raw(out).with_status(1)
+}
+
+/// The server's own answer for programs.
+pub fn answer_json(out: &mut String, outcome: &Outcome) {
+    let Outcome::Answer { status, because, location } = outcome else { return };
+    let mut object = json::Object::new(out);
     object.plain("status", status);
     object.text("because", because.as_bytes());
     if let Some(location) = location {
         object.text("location", location);
     }
     object.end();
-    out.push('\n');
-    Answer::raw(out).with_status(1)
 }

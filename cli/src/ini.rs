@@ -22,13 +22,17 @@ struct Lookup {
 
 impl ini::Lookup for Lookup {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        let value = self.entries.get(name).or_else(|| self.env.get(name))?;
+        let value = self.entries.get(name).or_else(|| self.env.get(ini::env_name(name)))?;
         Some(Cow::Borrowed(value))
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let given = self.constants.get(name).map(Vec::as_slice);
         given.or_else(|| ini::constants::get(self.version, name)).map(Cow::Borrowed)
+    }
+
+    fn has_lowercase_constants(&self) -> bool {
+        !self.constants.is_empty()
     }
 }
 

@@ -1,13 +1,16 @@
 //! From options to a configuration and a target.
 
 use crate::args::{RequestArgs, SourceArgs};
-use crate::output::Problem;
+use crate::output::{Problem, note};
+use crate::{envvars, suggest};
 use outlive::PhpVersion;
 use outlive::config::{Builder, Config, FastCgiParam, Outcome};
+use outlive::diagnostic::Severity;
 use outlive::files::Disk;
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::Arc;
 
 /// `NAME=VALUE`, or `NAME` alone.
@@ -40,12 +43,48 @@ pub fn process_env() -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec()))
 }
 
-/// Reads what the options name.
-pub fn config(args: &SourceArgs) -> Result<Config, Problem> {
+/// Options that mean nothing without another one, and options that exclude each other.
+fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
+    let needs = |given: bool, option: &str, missing: bool, other: &str, why: &str| {
+        let wrong = given && missing;
+        if wrong { Err(Problem::Call(format!("{option} needs {other}: {why}"))) } else { Ok(()) }
+    };
+    if args.php_ini.is_some() && args.php_ini_search {
+        let text = "--php-ini names the file, --php-ini-search looks for it: give one of them";
+        return Err(Problem::Call(text.into()));
+    }
+    needs(
+        args.php_ini_path.is_some(),
+        "--php-ini-path",
+        !args.php_ini_search,
+        "--php-ini-search",
+        "it says where to look",
+    )?;
+    needs(args.pool.is_some(), "--pool", args.fpm_pool.is_none(), "--fpm-pool FILE", "it names a pool of that file")?;
+    let no_httpd = args.httpd_conf.is_none();
+    for (given, option) in [
+        (args.server_root.is_some(), "--server-root"),
+        (args.httpd_version.is_some(), "--httpd-version"),
+        (!args.httpd_before.is_empty(), "--httpd-before"),
+        (!args.httpd_after.is_empty(), "--httpd-after"),
+        (!args.define.is_empty(), "-D"),
+    ] {
+        let why = if option == "-D" { "it is for <IfDefine>; -d sets a directive" } else { "it is about that file" };
+        needs(given, option, no_httpd, "--httpd-conf FILE", why)?;
+    }
+    Ok(())
+}
+
+/// Reads what the options name. It is never freed: the process ends with it, and to take ten thousand virtual hosts apart
+/// would cost a tenth of the time that it takes to read them.
+pub fn config(args: &SourceArgs) -> Result<&'static Config, Problem> {
+    fit_together(args)?;
     let mut builder = Builder::new(Arc::new(Disk));
-    builder.set_php_version(version(&args.php_version)?);
+    if let Some(text) = &args.php_version {
+        builder.set_php_version(version(text)?);
+    }
     if let Some(sapi) = &args.sapi {
-        builder.set_sapi(sapi.as_bytes())?;
+        builder.set_sapi(sapi.as_bytes()).map_err(|error| sapi_meant(sapi, &error))?;
     }
     for text in &args.env {
         let (name, value) = full_pair("--env", text)?;
@@ -57,6 +96,7 @@ pub fn config(args: &SourceArgs) -> Result<Config, Problem> {
     php_ini(args, &mut builder)?;
     httpd(args, &mut builder)?;
     if let Some(path) = &args.fpm_pool {
+        must_be_file("--fpm-pool", path, &["php-fpm.conf", "www.conf"])?;
         builder.load_fpm_pool(path, args.pool.as_deref().map(OsStr::as_bytes))?;
     }
     for text in &args.set {
@@ -72,19 +112,61 @@ pub fn config(args: &SourceArgs) -> Result<Config, Problem> {
         };
         builder.fastcgi_param(param, value);
     }
-    Ok(builder.build()?)
+    Ok(Box::leak(Box::new(builder.build()?)))
+}
+
+/// PHP's names of its SAPIs are not what people call them.
+fn sapi_meant(given: &OsStr, error: &outlive::Error) -> Problem {
+    let given = given.to_string_lossy().to_ascii_lowercase();
+    let called = [
+        ("apache2handler", &["apache", "apache2", "httpd", "mod_php", "apache2filter"][..]),
+        ("fpm-fcgi", &["fpm", "php-fpm"]),
+        ("cgi-fcgi", &["cgi", "fastcgi", "fcgi", "php-cgi"]),
+        ("cli-server", &["server", "cli_server"]),
+        ("cli", &["php", "command", "shell"]),
+    ];
+    let name = called.iter().find(|(name, others)| *name == given || others.contains(&given.as_str()));
+    let near = || suggest::nearest(called.iter().map(|(name, _)| (*name).to_owned()), &given);
+    let name = name.map(|(name, _)| (*name).to_owned()).or_else(near);
+    let hint = name.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    Problem::Call(format!("{}{hint}", error.message))
+}
+
+/// A directory where a file is asked for: which file of it is meant.
+fn must_be_file(option: &str, path: &Path, names: &[&str]) -> Result<(), Problem> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    let there = names.iter().map(|name| path.join(name)).find(|path| path.is_file());
+    let hint = match there {
+        Some(file) => format!("; did you mean {option} {}?", file.display()),
+        None => format!("; {option} takes a file"),
+    };
+    Err(Problem::Call(format!("{}: it is a directory{hint}", path.display())))
+}
+
+fn must_be_directory(option: &str, path: &Path) -> Result<(), Problem> {
+    match std::fs::read_dir(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Problem::Call(format!("{option} {}: cannot read it: {error}", path.display()))),
+    }
 }
 
 fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     if let Some(path) = &args.php_ini {
+        must_be_file("--php-ini", path, &["php.ini"])?;
         builder.load_php_ini(path)?;
     }
     if args.php_ini_search {
+        args.php_ini_path.as_deref().map_or(Ok(()), |path| must_be_directory("--php-ini-path", path))?;
         builder.search_php_ini();
         let scan = args.php_ini_path.as_ref().map(|path| path.join("conf.d"));
         builder.set_compiled_in(args.php_ini_path.as_deref(), scan.as_deref());
     }
     if let Some(dirs) = &args.scan_dir {
+        for dir in dirs.as_bytes().split(|&byte| byte == b':').filter(|dir| !dir.is_empty()) {
+            must_be_directory("--scan-dir", Path::new(OsStr::from_bytes(dir)))?;
+        }
         builder.set_scan_dirs(dirs.as_bytes());
     }
     Ok(())
@@ -92,7 +174,10 @@ fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
 
 fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     let Some(path) = &args.httpd_conf else { return Ok(()) };
+    must_be_file("--httpd-conf", path, &["apache2.conf", "httpd.conf", "conf/httpd.conf"])?;
     builder.load_httpd_conf(path)?;
+    let envvars = path.with_file_name("envvars");
+    builder.use_env(std::fs::read(&envvars).map(|text| envvars::exports(&text)).unwrap_or_default());
     for text in &args.define {
         let (name, value) = pair(text);
         builder.define(name, value);
@@ -122,7 +207,12 @@ struct Url<'a> {
 }
 
 fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
-    let bad = || Problem::Call(format!("--url {}: this takes http://HOST[:PORT]/PATH", text.to_string_lossy()));
+    let bad = || {
+        let text = text.to_string_lossy();
+        let hint =
+            if text.contains("//") || text.is_empty() { String::new() } else { format!(", such as http://{text}") };
+        Problem::Call(format!("--url {text}: this takes http://HOST[:PORT]/PATH or https://…{hint}"))
+    };
     let bytes = text.as_bytes();
     let (scheme, rest) = match (bytes.strip_prefix(b"http://"), bytes.strip_prefix(b"https://")) {
         (Some(rest), _) => (&b"http"[..], rest),
@@ -145,6 +235,20 @@ fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
     Ok(Url { scheme, host, port, uri: if uri.is_empty() { b"/" } else { uri } })
 }
 
+/// Says on standard error what could not be read, and gives the exit status that goes with it. `check` has a list of its
+/// own for this.
+pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
+    let own = if let Outcome::Run(settings) = outcome { settings.diagnostics() } else { Vec::new() };
+    let mut status = 0;
+    for finding in config.diagnostics().iter().chain(&own).filter(|finding| finding.severity == Severity::Error) {
+        note(&format!("{finding}"));
+        if finding.code == "unreadable" {
+            status = 2;
+        }
+    }
+    status
+}
+
 /// What becomes of the request that the options describe.
 pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
     Ok(with_target(args, |target| config.outcome(target))??)
@@ -156,6 +260,11 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         text.as_deref().map(OsStr::as_bytes)
     }
     let url = args.url.as_deref().map(url).transpose()?;
+    for (given, option) in [(args.host.is_some(), "--host"), (args.uri.is_some(), "--uri")] {
+        if given && url.is_some() {
+            return Err(Problem::Call(format!("--url says what {option} says: give one of them")));
+        }
+    }
     let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let target = Target {
         server_name: bytes(&args.host).or(url.as_ref().map(|url| url.host)),

@@ -2,16 +2,23 @@
 
 mod args;
 mod check;
+mod demo;
+mod diff;
 mod dump;
+mod envvars;
 mod explain;
+mod extensions;
 mod get;
+mod help;
 mod ini;
 mod json;
 mod load;
 mod meaning;
 mod output;
 mod plain;
+mod status;
 mod suggest;
+mod table;
 mod text;
 
 use args::{Cli, Command, IniCommand};
@@ -33,7 +40,10 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Explain(args) => explain::run(&args),
         Command::Dump(args) => dump::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Demo => demo::run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);

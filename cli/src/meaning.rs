@@ -1,6 +1,8 @@
 //! What a value means, with its unit.
 
+use outlive::PhpVersion;
 use outlive::config::{Check, Directive, Settings};
+use outlive::ini::number;
 
 /// Directives whose number counts seconds, and what zero or less means to them.
 const SECONDS: [(&str, &str); 11] = [
@@ -28,17 +30,19 @@ const BYTES: [&str; 7] = [
     "fiber.stack_size",
 ];
 
-/// The value's meaning for people; nothing where the text says it all.
-pub fn of(directive: &Directive, settings: &Settings) -> Option<String> {
+/// What the value in force means.
+pub fn of(directive: &Directive, settings: &Settings, version: PhpVersion) -> Option<String> {
+    of_value(directive, settings.get(directive.name())?, version)
+}
+
+/// A value's meaning for people; nothing where the text says it all.
+pub fn of_value(directive: &Directive, value: &[u8], version: PhpVersion) -> Option<String> {
     let name = std::str::from_utf8(directive.name()).ok()?;
-    let value = settings.get(directive.name())?;
     if matches!(directive.check(), Check::Bool) {
-        let on = settings.get_bool(directive.name())?;
-        return Some(if on { "on" } else { "off" }.to_owned());
+        return Some(if number::boolean(value) { "on" } else { "off" }.to_owned());
     }
     let quantity = matches!(directive.check(), Check::Quantity | Check::Count | Check::Memory | Check::Buffering);
-    let number =
-        if quantity { settings.get_quantity(directive.name())? } else { settings.get_int(directive.name())? };
+    let number = if quantity { number::quantity(value, version).value } else { number::int_prefix(value) };
     if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {
         // For the input limit zero is a limit of its own: none.
         let nothing = if name == "max_input_time" && number == 0 { "no limit" } else { nothing };

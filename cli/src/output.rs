@@ -31,6 +31,16 @@ pub enum Problem {
     Call(String),
 }
 
+impl Problem {
+    /// The same, of one side of a comparison.
+    pub fn of(self, side: &str) -> Self {
+        match self {
+            Problem::Library(error) => Problem::Call(format!("side {side}: {error}")),
+            Problem::Call(text) => Problem::Call(format!("side {side}: {text}")),
+        }
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         Problem::Library(error)
@@ -91,7 +101,18 @@ pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// How many columns text may take.
+/// How many columns text may take where nothing else says it.
+const COLUMNS: usize = 100;
+
+/// How many columns text may take: what COLUMNS says, or the terminal's width, or 100.
 pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0).clamp(40, 160))
+    fitting().unwrap_or(COLUMNS)
+}
+
+/// The same where there is a terminal, or COLUMNS says how wide it is. Into files and pipes nothing is cut.
+pub fn fitting() -> Option<usize> {
+    let columns =
+        std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|&columns: &usize| columns > 0);
+    let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    columns.or_else(terminal).map(|width| width.clamp(40, 300))
 }

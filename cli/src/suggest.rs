@@ -1,17 +1,44 @@
-//! A name that may have been meant.
+//! Names that there are not, and what may have been meant.
 
-use outlive::config::Config;
+use crate::extensions::Extensions;
+use outlive::config::{Config, versions_with};
 
 /// The nearest directive, where one is near.
 pub fn directive(config: &Config, name: &[u8]) -> Option<String> {
     let wanted = String::from_utf8_lossy(name).to_ascii_lowercase();
     let names = config.directives().iter().map(|directive| String::from_utf8_lossy(directive.name()).into_owned());
-    let scored = names.map(|known| (strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &wanted), known));
+    nearest(names, &wanted)
+}
+
+/// The nearest of some words: a quarter of the letters may be wrong.
+pub fn nearest(words: impl Iterator<Item = String>, wanted: &str) -> Option<String> {
+    let scored = words.map(|known| (strsim::damerau_levenshtein(&known.to_ascii_lowercase(), wanted), known));
     let limit = (wanted.len() / 4).max(1);
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
-/// `; did you mean …?`, or nothing.
-pub fn did_you_mean(config: &Config, name: &[u8]) -> String {
-    directive(config, name).map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
+/// Why that PHP has no such directive; nothing where it has.
+pub fn why_absent(config: &Config, extensions: &Extensions, name: &[u8]) -> Option<String> {
+    let shown = crate::text::shown(name);
+    if let Some((name, _)) = shown.split_once('=') {
+        return Some(format!("no such directive: {shown}; to ask for it write {name}, to set it write -d {shown}"));
+    }
+    if let Some(known) = config.directives().iter().find(|directive| directive.name() == name) {
+        let owner = extensions.missing(known)?;
+        return Some(format!(
+            "no such directive: {shown} belongs to the extension {owner}, which no line loads; if it is compiled in, \
+             say --compiled-in {owner}"
+        ));
+    }
+    let version = config.php_version();
+    let versions: Vec<String> = versions_with(name).iter().map(ToString::to_string).collect();
+    if versions.contains(&version.to_string()) {
+        return Some(format!("no such directive: the SAPI {} has no {shown}", config.sapi().name()));
+    }
+    if !versions.is_empty() {
+        let versions = versions.join(", ");
+        return Some(format!("no such directive: {shown} is not in PHP {version} (it is in {versions})"));
+    }
+    let hint = directive(config, name).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    Some(format!("no such directive: {shown}{hint}"))
 }

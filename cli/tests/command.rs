@@ -1,58 +1,13 @@
 //! Runs the built command on real files.
 
+mod support;
+
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// A directory of a test's own, gone when the test is over.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
-        let root = std::env::temp_dir().join(format!("outlive-command-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
-        for (file, text) in files {
-            let path = root.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Place(root)
-    }
-
-    fn path(&self, file: &str) -> String {
-        self.0.join(file).to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        command().args(args).current_dir(&self.0).output().unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outlive"));
-    command.env_remove("PHPRC").env_remove("PHP_INI_SCAN_DIR");
-    command
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_str(&out(output)).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Place, command, err, json, out};
 
 const INI: &[u8] =
     b"memory_limit = 256M ; enough\nmemory_limit = \"512M\"\nuser_agent = \"a\xff\"\noutlive.clock = fast\n";
@@ -282,7 +237,10 @@ fn a_reader_that_leaves_is_no_error() {
 fn help_completions_and_the_manual_page() {
     let help = out(&Command::new(env!("CARGO_BIN_EXE_outlive")).arg("--help").output().unwrap());
     assert!(help.contains("Why is this PHP setting in force?") && help.contains("Examples:"), "{help}");
-    assert!(!help.contains("  status") && !help.contains("  demo"), "only what works is listed");
+    assert!(
+        ["get", "explain", "dump", "check", "diff", "ini"].iter().all(|name| help.contains(&format!("\n  {name} "))),
+        "{help}"
+    );
     for shell in ["bash", "zsh", "fish"] {
         let script = command().args(["completions", shell]).output().unwrap();
         assert!(out(&script).contains("explain"), "{shell}");
@@ -294,6 +252,7 @@ fn help_completions_and_the_manual_page() {
 fn debians_php_ini_has_the_values_that_php_has() {
     let ini = Path::new("/usr/lib/php/8.2/php.ini-development");
     if !ini.exists() {
+        assert!(!support::ci(), "php8.2-common is missing");
         return;
     }
     let output = command().args(["dump", "--json", "--sapi", "cgi-fcgi", "--php-ini"]).arg(ini).output().unwrap();
@@ -303,37 +262,5 @@ fn debians_php_ini_has_the_values_that_php_has() {
     {
         assert_eq!(all[name]["value"], value, "{name}");
         assert_eq!(all[name]["line"].is_u64(), line, "{name}");
-    }
-}
-
-/// Compares with an installed PHP 8.2, where there is one. `extension_dir` is a path of that build, and some builds
-/// begin with upload progress off.
-#[test]
-fn dump_is_what_an_installed_php_has() {
-    let ini = b"precision = 1|4\nmemory_limit = 64K\nuser_agent = \"${precision} \\\"x\\\"\"\nlog_errors = On\nmax_input_vars = -1\n";
-    let script = b"<?php echo json_encode(ini_get_all());";
-    let place = Place::new("installed", &[("php.ini", ini), ("all.php", script)]);
-    for (program, sapi) in [("php8.2", "cli"), ("php-cgi8.2", "cgi-fcgi")] {
-        let quiet: &[&str] = if sapi == "cli" { &[] } else { &["-q"] };
-        let mut php = Command::new(program);
-        php.args(quiet).args(["-c", "php.ini", "all.php"]).env("PHP_INI_SCAN_DIR", "").current_dir(&place.0);
-        let Ok(output) = php.output() else { continue };
-        let text = out(&output);
-        // Warnings about refused values stand around it.
-        let (Some(start), Some(end)) = (text.find('{'), text.rfind('}')) else { continue };
-        let php: Value = serde_json::from_str(&text[start..=end]).unwrap();
-        let own = json(&place.run(&["dump", "--json", "--sapi", sapi, "--php-ini", "php.ini"]));
-        let mut compared = 0;
-        for (name, want) in php.as_object().unwrap() {
-            if ["extension_dir", "session.upload_progress.enabled"].contains(&&**name) || own[name].is_null() {
-                continue;
-            }
-            let text = |key: &str| want[key].as_str().unwrap_or_default().to_owned();
-            let got =
-                (own[name]["value"].as_str().unwrap(), own[name]["global"].as_str().unwrap(), &own[name]["access"]);
-            assert_eq!(got, (&*text("local_value"), &*text("global_value"), &want["access"]), "{sapi} {name}");
-            compared += 1;
-        }
-        assert!(compared > 140, "{sapi}: {compared}");
     }
 }

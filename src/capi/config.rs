@@ -54,7 +54,7 @@ pub struct outlive_target {
     pub protocol: *const c_char,
     /// The client's address.
     pub client_address: *const c_char,
-    /// Request headers that <If> may ask for; NULL: none.
+    /// Request headers that `<If>` may ask for; NULL: none.
     pub headers: *const outlive_header,
     /// How many.
     pub header_count: usize,

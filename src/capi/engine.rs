@@ -2,12 +2,13 @@
 
 use super::error::{outlive_error, report, report_code};
 use super::host::CHost;
-use super::text::outlive_str;
+use super::text::{optional, outlive_str};
 use super::{guard, number};
 use crate::engine::{Engine, EngineOptions, Row, Watching};
 use crate::error::Code;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::mem::ManuallyDrop;
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub struct outlive_engine_options {
     pub size: usize,
     /// Requests that may be in flight at once, at most 4,194,304; 0: as many.
     pub max_requests: u32,
+    /// The file of a scoreboard that this engine publishes its requests in; made if it is not there. NUL-terminated, copied.
+    /// NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
+    pub scoreboard: *const c_char,
 }
 
 /// One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
@@ -62,6 +66,8 @@ pub struct outlive_request_row {
     pub thread: u32,
     /// Bytes handed to the host's write function.
     pub written: u64,
+    /// Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
+    pub time_left: i64,
 }
 
 /// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
@@ -72,6 +78,7 @@ pub type outlive_request_visitor =
 /// Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+/// OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
 /// Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_new(
@@ -106,7 +113,7 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
     if options.is_null() {
         return Ok(EngineOptions::default());
     }
-    let default = outlive_engine_options { size: 0, max_requests: 0 };
+    let default = outlive_engine_options { size: 0, max_requests: 0, scoreboard: ptr::null() };
     // SAFETY: passed on.
     let options = unsafe { super::sized_struct(options.cast(), default) }
         .ok_or("outlive_engine_options: size is wrong; use OUTLIVE_ENGINE_OPTIONS_INIT")?;
@@ -114,6 +121,9 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
     if options.max_requests != 0 {
         made.most_requests = options.max_requests;
     }
+    // SAFETY: NULL or NUL-terminated.
+    let path = unsafe { optional(options.scoreboard) };
+    made.scoreboard = (!path.is_empty()).then(|| OsStr::from_bytes(path).into());
     Ok(made)
 }
 
@@ -165,7 +175,7 @@ pub unsafe extern "C" fn outlive_engine_requests(
 }
 
 /// Label and method have a NUL at their end.
-fn row_for_c(row: &Row) -> outlive_request_row {
+pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
     let text = |text: &[u8]| outlive_str::of_terminated(&text[..text.len() - 1]);
     let milliseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
     outlive_request_row {
@@ -183,6 +193,7 @@ fn row_for_c(row: &Row) -> outlive_request_row {
         time_limit: row.time_limit,
         thread: row.thread,
         written: row.written,
+        time_left: row.time_left_ms.map_or(-1, milliseconds),
     }
 }
 
@@ -226,7 +237,8 @@ pub unsafe extern "C" fn outlive_engine_metrics(
 }
 
 /// Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
-/// memory stays, so that late calls on them are still answered; their time limits do not run any more.
+/// memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+/// shows them until they end or the process does.
 ///
 /// Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
 #[unsafe(no_mangle)]

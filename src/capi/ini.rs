@@ -95,6 +95,10 @@ impl Lookup for Lookups {
             function => self.ask(function, name),
         }
     }
+
+    fn has_lowercase_constants(&self) -> bool {
+        self.0.constant.is_some()
+    }
 }
 
 /// Texts with a NUL behind each, in one buffer that is used again.

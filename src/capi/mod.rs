@@ -13,6 +13,8 @@ mod error;
 mod host;
 mod ini;
 mod request;
+mod scoreboard;
+mod search;
 mod settings;
 mod text;
 

@@ -100,12 +100,20 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     let list = builder.scan_dirs.as_deref().or_else(from_env);
     let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
     for dir in discover::scan_dirs(list, compiled_in) {
-        for path in discover::scan_files(files, &dir) {
+        for (path, kind) in discover::scan_files(files, &dir) {
             // One file that cannot be read does not keep PHP from reading the next; what is no file is passed over.
-            if let Err(error) = read_file(files, &path, Layer::ScanDir, reader)
-                && files.kind(&path).is_ok_and(|kind| kind == Kind::File)
-            {
-                reader.state.borrow_mut().diagnostics.push(diagnose::unreadable(&path, &error));
+            let text = match kind {
+                Some(Kind::File) => files.read_listed(&path),
+                Some(_) => continue,
+                None => files.read(&path),
+            };
+            match text {
+                Ok(text) => read_text(text, &path, Layer::ScanDir, reader),
+                Err(error) if files.kind(&path).is_ok_and(|kind| kind == Kind::File) => {
+                    let diagnostic = diagnose::unreadable(&path, &cannot_read(&path, &error));
+                    reader.state.borrow_mut().diagnostics.push(diagnostic);
+                }
+                Err(_) => {}
             }
         }
     }
@@ -144,8 +152,12 @@ pub(super) fn file_name(path: &Path) -> Arc<[u8]> {
 
 fn read_file(files: &dyn Files, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
     let text = files.read(path).map_err(|error| cannot_read(path, &error))?;
-    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }));
+    read_text(text, path, layer, reader);
     Ok(())
+}
+
+fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) {
+    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }));
 }
 
 /// The error for a file that cannot be read.

@@ -6,6 +6,7 @@ use super::sapi::Sapi;
 use super::slot::{Power, Slot};
 use super::text::Text;
 use super::unknowns::Unknowns;
+use crate::ini;
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
@@ -131,7 +132,7 @@ impl Core {
     pub(super) fn variable(&self, name: &[u8]) -> Option<&[u8]> {
         let known = self.find(name).and_then(|at| Some(self.startup[self.winners[at]? as usize].value.bytes()));
         let unknown = || self.unknown.get(name);
-        known.or_else(unknown).or_else(|| self.env.get(name).map(|value| &**value))
+        known.or_else(unknown).or_else(|| self.env.get(ini::env_name(name)).map(|value| &**value))
     }
 }
 

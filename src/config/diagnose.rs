@@ -8,7 +8,7 @@ use super::slot::{Power, Refusal, Slot};
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Error;
-use crate::httpd::DirConfig;
+use crate::httpd::{DirConfig, DirValue};
 use crate::origin::Origin;
 use std::path::Path;
 
@@ -56,11 +56,14 @@ pub(super) fn contribution(core: &Core, contribution: &Contribution, out: &mut V
 }
 
 fn dir_values(core: &Core, values: &DirConfig, out: &mut Vec<Diagnostic>) {
-    for line in values.iter() {
-        match core.find(&line.name) {
-            Some(at) => odd(core, &core.directives[at], &Text::new(&line.value), false, &line.origin, out),
-            None => out.push(unknown_at(&line.name, core.version, line.origin.clone())),
-        }
+    values.iter().for_each(|line| dir_value(core, line, out));
+}
+
+/// The same for one line of httpd's.
+pub(super) fn dir_value(core: &Core, line: &DirValue, out: &mut Vec<Diagnostic>) {
+    match core.find(&line.name) {
+        Some(at) => odd(core, &core.directives[at], &Text::new(&line.value), false, &line.origin, out),
+        None => out.push(unknown_at(&line.name, core.version, line.origin.clone())),
     }
 }
 

@@ -55,7 +55,7 @@ impl Directive {
         &self.check
     }
 
-    /// The PHP extension that brings it; `core`, `outlive`, `host`, or `sapi/cgi` and `sapi/apache`.
+    /// The PHP extension that brings it; `core`, `outlive`, `host`, or `sapi/…` for one SAPI's own.
     pub fn extension(&self) -> &str {
         self.extension
     }

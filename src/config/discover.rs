@@ -40,13 +40,13 @@ pub(super) fn scan_dirs(list: Option<&[u8]>, compiled_in: Option<&Path>) -> Vec<
     split(list).filter_map(pick).collect()
 }
 
-/// The `*.ini` names of a scan directory in byte order (I-115), files or not: asking of what kind each is costs as much
-/// as reading it. A directory that is not there has none.
-pub(super) fn scan_files(files: &dyn Files, dir: &Path) -> Vec<PathBuf> {
-    let mut names: Vec<OsString> = files.list(dir).unwrap_or_default();
-    names.retain(|name| name.as_bytes().ends_with(b".ini"));
-    names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-    names.into_iter().map(|name| dir.join(name)).collect()
+/// The `*.ini` names of a scan directory in byte order (I-115), with what each is where the listing says so: asking costs as
+/// much as reading. A directory that is not there has none.
+pub(super) fn scan_files(files: &dyn Files, dir: &Path) -> Vec<(PathBuf, Option<Kind>)> {
+    let mut names: Vec<(OsString, Option<Kind>)> = files.list_kinds(dir).unwrap_or_default();
+    names.retain(|(name, _)| name.as_bytes().ends_with(b".ini"));
+    names.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+    names.into_iter().map(|(name, kind)| (dir.join(name), kind)).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
         let names = ["10.ini", "9.ini", "a.ini", "C.ini", ".hid.ini", "x.INI", "x.ini~", "d.ini/f"];
         let files = names.iter().fold(Memory::new(), |files, name| files.with(format!("/s/{name}"), ""));
         let found = scan_files(&files, Path::new("/s"));
-        let found: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        let found: Vec<_> = found.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(found, [".hid.ini", "10.ini", "9.ini", "C.ini", "a.ini", "d.ini"]);
     }
 }

@@ -18,4 +18,8 @@ impl ini::Lookup for CoreLookup<'_> {
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constant(self.core.version, self.core.sapi.name(), name)
     }
+
+    fn has_lowercase_constants(&self) -> bool {
+        false
+    }
 }

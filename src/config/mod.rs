@@ -38,6 +38,7 @@ pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, Shut
 pub use resolve::{Config, Outcome};
 pub use sapi::Sapi;
 pub use settings::Settings;
+pub use table::versions_with;
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

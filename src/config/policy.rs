@@ -174,6 +174,8 @@ pub struct Policy {
     pub after_finish: AfterFinish,
     /// `outlive.shutdown`
     pub shutdown: ShutdownMode,
+    /// `outlive.scoreboard` is set; the path is its text.
+    pub has_scoreboard: bool,
 }
 
 impl Default for Policy {
@@ -198,6 +200,7 @@ impl Default for Policy {
             shutdown_time: None,
             after_finish: AfterFinish::default(),
             shutdown: ShutdownMode::default(),
+            has_scoreboard: false,
         }
     }
 }
@@ -237,6 +240,7 @@ pub(super) fn of(settings: &Settings) -> Policy {
         shutdown_time: number("outlive.shutdown_time"),
         after_finish: if is("outlive.after_finish", "abort") { AfterFinish::Abort } else { AfterFinish::Discard },
         shutdown: if is("outlive.shutdown", "all") { ShutdownMode::All } else { ShutdownMode::Php },
+        has_scoreboard: settings.get(b"outlive.scoreboard").is_some_and(|path| !path.is_empty()),
     }
 }
 

@@ -49,12 +49,16 @@ impl ini::Lookup for Reader<'_> {
         }
         match state.unknown.get(name) {
             Some(value) => Some(Cow::Owned(value.to_vec())),
-            None => self.env.get(name).map(|value| Cow::Borrowed(&**value)),
+            None => self.env.get(ini::env_name(name)).map(|value| Cow::Borrowed(&**value)),
         }
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constant(self.version, self.sapi, name)
+    }
+
+    fn has_lowercase_constants(&self) -> bool {
+        false
     }
 }
 
@@ -209,6 +213,8 @@ pub(super) fn unknown_at(key: &[u8], version: PhpVersion, origin: Origin) -> Dia
         format!(
             "there is no directive `{name}` in PHP {version}; unless an extension brings it, this line does nothing"
         )
+    } else if versions.contains(&version.to_string()) {
+        format!("`{name}` belongs to another SAPI; this line does nothing here")
     } else {
         format!("PHP {version} has no directive `{name}` (PHP {} has); this line does nothing", versions.join(", "))
     };

@@ -3,6 +3,7 @@
 use super::builder::SharedFiles;
 use super::contribution::{Contribution, UserIni};
 use super::core::Core;
+use super::diagnose;
 use super::directive::Directive;
 use super::layer::Layer;
 use super::number;
@@ -11,19 +12,20 @@ use super::settings::Settings;
 use super::user_ini;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
-use crate::httpd::{Configuration, DirConfig, Resolution, Run};
+use crate::httpd::{Configuration, DirConfig, DirValue, Resolution, Run};
 use crate::target::Target;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Neither cache keeps more than this; when it is full it begins anew.
 const CACHE: usize = 4096;
 
-/// Script directory to when its files were read, and what they said.
-type UserInis = HashMap<Box<[u8]>, (i64, Arc<UserIni>)>;
+/// Script directory to when its files were read, before which refresh, and what they said.
+type UserInis = HashMap<Box<[u8]>, (i64, u64, Arc<UserIni>)>;
 
 /// The places of sections to the settings that they make.
 type BySections = HashMap<Box<[usize]>, Arc<Settings>, BuildHasherDefault<Mix>>;
@@ -45,6 +47,8 @@ struct Inner {
     /// By the sections of httpd's configuration that a request meets, where those alone decide.
     quick: RwLock<BySections>,
     user_inis: Mutex<UserInis>,
+    /// How often [`Config::refresh`] was called.
+    generation: AtomicU64,
 }
 
 /// A hash of a few places in memory, which nobody outside chooses.
@@ -101,7 +105,8 @@ impl Config {
         let core = Arc::new(core);
         let base = Arc::new(Settings::new(Arc::clone(&core), Box::default()));
         let (cache, quick, user_inis) = (Mutex::default(), RwLock::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, quick, user_inis }) }
+        let generation = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, quick, user_inis, generation }) }
     }
 
     /// The PHP that is the model.
@@ -122,6 +127,13 @@ impl Config {
     /// Everything odd that was met while the files were read.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.inner.diagnostics
+    }
+
+    /// What is odd about one line of httpd's, whichever requests it is for.
+    pub fn line_diagnostics(&self, line: &DirValue) -> Vec<Diagnostic> {
+        let mut out = Vec::new();
+        diagnose::dir_value(&self.inner.core, line, &mut out);
+        out
     }
 
     /// The php.ini and scan directory files that were read, in order: layer, name and text.
@@ -199,6 +211,17 @@ impl Config {
         Ok(Outcome::Run(settings))
     }
 
+    /// From now on every `.htaccess` and `.user.ini` is read again once. Without it, an `.htaccess` is read again when
+    /// [`crate::files::Files::stamp`] says that it has changed, and a `.user.ini` after `user_ini.cache_ttl` seconds. Everything else that was
+    /// read stays as it is: build another configuration for that.
+    pub fn refresh(&self) {
+        let inner = &*self.inner;
+        inner.generation.fetch_add(1, Ordering::AcqRel);
+        if let Some(httpd) = &inner.httpd {
+            httpd.refresh();
+        }
+    }
+
     /// The values for a host that parsed its own configuration and merged it down to one container.
     pub fn resolve_dir(&self, values: &DirConfig) -> Result<Arc<Settings>> {
         let own = (!values.is_empty()).then(|| Contribution::Server(values.clone()));
@@ -263,9 +286,11 @@ impl Config {
         let dir = user_ini::directory(filename)?;
         let ttl = inner.base.get(b"user_ini.cache_ttl").map_or(0, |ttl| number::quantity(ttl, inner.core.version).0);
         let now = now.filter(|_| ttl >= 0);
+        let generation = inner.generation.load(Ordering::Acquire);
         if let Some(now) = now
             && let Ok(cache) = inner.user_inis.try_lock()
-            && let Some((loaded, user)) = cache.get(dir)
+            && let Some((loaded, age, user)) = cache.get(dir)
+            && *age == generation
             && now <= loaded.saturating_add(ttl)
         {
             return keep(Arc::clone(user));
@@ -277,7 +302,7 @@ impl Config {
             if cache.len() >= CACHE {
                 cache.clear();
             }
-            cache.insert(dir.into(), (now, Arc::clone(&user)));
+            cache.insert(dir.into(), (now, generation, Arc::clone(&user)));
         }
         keep(user)
     }

@@ -64,6 +64,8 @@ impl Sapi {
         match directive.extension {
             "sapi/apache" => matches!(self, Self::Apache | Self::Web),
             "sapi/cgi" => matches!(self, Self::Cgi | Self::Fpm | Self::Web),
+            "sapi/php-cgi" => matches!(self, Self::Cgi | Self::Web),
+            "sapi/fpm" => matches!(self, Self::Fpm | Self::Web),
             _ => true,
         }
     }

@@ -1,4 +1,9 @@
 //! PHP's own directives, version by version: data that `tests/tools/directives.py` wrote.
+//!
+//! What only PHP itself can decide is taken here: `date.timezone` with a name that could be a zone's but is none (before 8.2 PHP
+//! takes anything, too), and `mbstring.language`, `mbstring.http_input`, `mbstring.http_output`, `mbstring.detect_order` and
+//! `mbstring.http_output_conv_mimetypes` with names and patterns that mbstring does not know. A packager may build other
+//! defaults in: `session.upload_progress.enabled` is 1 in every recorded build, and 0 in Debian's 8.2.36 whatever the SAPI.
 
 use super::Access;
 use super::check::Check;
@@ -74,8 +79,8 @@ pub(super) fn directives(version: PhpVersion) -> impl Iterator<Item = Directive>
     })
 }
 
-/// Whether any version that is known has a directive of this name, and which ones.
-pub(super) fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
+/// The PHP versions that have a directive of this name; none: nobody knows it.
+pub fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
     let Ok(at) = rows().binary_search_by(|row| row.name.as_bytes().cmp(name)) else { return Vec::new() };
     let row = &rows()[at];
     let there = PhpVersion::ALL.into_iter().zip(&row.cells).filter(|(_, cell)| cell.is_some());

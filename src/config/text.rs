@@ -17,7 +17,17 @@ impl Text {
             b"" => Self::EMPTY,
             b"0" => Self::Static(b"0\0"),
             b"1" => Self::Static(b"1\0"),
-            _ => Self::Shared(value.iter().copied().chain([0]).collect()),
+            _ => {
+                // A copy of a slice is one allocation and one move; an iterator would go byte by byte.
+                let mut short = [0; 128];
+                match short.get_mut(..=value.len()) {
+                    Some(short) => {
+                        short[..value.len()].copy_from_slice(value);
+                        Self::Shared((&*short).into())
+                    }
+                    None => Self::Shared([value, &[0]].concat().into()),
+                }
+            }
         }
     }
 

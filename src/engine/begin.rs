@@ -67,6 +67,7 @@ pub(super) fn begin<'e, H: Host>(
     let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
     slot.facts.store(new & !facts::WATCHED, Relaxed);
     let generation = slot.word.begin();
+    slot.shared.board.began(slot);
     slot.look_at(due);
     if new & facts::WATCHED != 0 && options.socket >= 0 {
         watch(slot, options.socket, generation);
@@ -117,5 +118,6 @@ fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
     if slot.shared.watched.add(&slot.shared.poll, socket, generation << 32 | u64::from(slot.index)).is_ok() {
         owned.socket = socket;
         slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
+        slot.shared.board.changed(slot);
     }
 }

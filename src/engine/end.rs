@@ -138,6 +138,7 @@ impl<'e, H: Host> Handle<'e, H> {
             counters.endings[ending as usize].fetch_add(1, Relaxed);
         }
         inside.is_silent = true;
+        slot.shared.board.ended(slot);
         if slot.word.end().is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
         }

@@ -235,6 +235,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let inside = self.enter()?;
         inside.slot.set_label(label);
         inside.set_fact(facts::LABELLED);
+        self.shared().board.relabelled(self.slot);
         Ok(Code::Ok)
     }
 

@@ -119,6 +119,7 @@ impl<H: Host> Drop for Inside<'_, H> {
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
             self.slot.facts.store(new, Relaxed);
+            self.slot.shared.board.changed(self.slot);
         }
         self.slot.word.settle(self.before, after);
         if gone && self.slot.word.raise(self.generation, FACT_GONE, FACT_GONE) {

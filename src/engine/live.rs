@@ -38,6 +38,8 @@ pub struct Row {
     pub finished: bool,
     /// The time limit in force in seconds; 0: none.
     pub time_limit: u32,
+    /// Milliseconds that are left of it, of CPU or elapsed time, whichever it counts; `None`: no limit.
+    pub time_left_ms: Option<u64>,
     /// Bytes handed to the host.
     pub written: u64,
     /// The thread that works on it, as the kernel numbers it.
@@ -62,19 +64,14 @@ impl Row {
             label: given(facts::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
-            stage: match facts & facts::STAGE {
-                0 => Stage::Input,
-                1 => Stage::Running,
-                2 => Stage::Shutdown,
-                3 => Stage::FinalFlush,
-                _ => Stage::Ended,
-            },
+            stage: Stage::of_number(facts & facts::STAGE),
             status: ((facts & facts::STATUS) >> facts::STATUS_SHIFT) as u8,
             gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
             held: facts & facts::HELD != 0,
             ignores_abort: facts & facts::IGNORES != 0,
             finished: facts & facts::FINISHED != 0,
             time_limit: slot.timing.seconds(),
+            time_left_ms: slot.time_left(now, |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0)),
             written: slot.written.load(Relaxed),
             thread: slot.timing.thread(),
             watching: if facts & facts::WATCHED != 0 { Watching::Socket } else { Watching::No },
@@ -94,9 +91,9 @@ impl<H: Host> Engine<H> {
     pub fn metrics(&self) -> String {
         let counters = &self.shared.counters;
         let (mut in_flight, mut gone) = (0, 0);
-        for row in self.requests() {
+        for word in self.table.used().map(|slot| slot.word.load()).filter(|word| word.is_live()) {
             in_flight += 1;
-            gone += u64::from(row.gone_ms.is_some());
+            gone += u64::from(word.is_gone());
         }
         let mut text = String::new();
         let mut metric = |name: &str, kind: &str, help: &str, values: &[(&str, u64)]| {
@@ -143,5 +140,14 @@ impl<H: Host> Engine<H> {
         let name = "outlive_shutdown_function_milliseconds_total";
         metric(name, "counter", "Time spent in shutdown functions.", &[("", milliseconds)]);
         text
+    }
+}
+
+impl<H: Host> Slot<H> {
+    /// What is left of the time limit, in milliseconds; `cpu_ns` reads a thread's CPU clock.
+    pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
+        let facts = self.facts.load(Relaxed);
+        let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut cpu_ns) } else { None };
+        self.timing.left(&self.counted, now, facts & facts::SUSPENDED != 0, cpu)
     }
 }

@@ -13,6 +13,7 @@ mod handle;
 mod inside;
 mod live;
 mod notice;
+pub mod scoreboard;
 mod shared;
 mod slot;
 mod sync;
@@ -36,22 +37,24 @@ use crate::error::{Code, Error, Result};
 use crate::request::{Ending, Events};
 use shared::Shared;
 use shared::{DRAINING, OPEN};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use table::Table;
 
 /// How an engine is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Requests that may be live at once; at most 4,194,304.
     pub most_requests: u32,
+    /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
+    pub scoreboard: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { most_requests: shared::MOST_REQUESTS }
+        Self { most_requests: shared::MOST_REQUESTS, scoreboard: None }
     }
 }
 
@@ -64,7 +67,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Engine<H: Host> {
     shared: Arc<Shared>,
     table: Arc<Table<H>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<sys::Thread>>,
 }
 
 impl<H: Host> Engine<H> {
@@ -77,6 +80,9 @@ impl<H: Host> Engine<H> {
             return Err(Error::new(Code::Argument, message));
         }
         let shared = Arc::new(Shared::new()?);
+        if let Some(path) = &options.scoreboard {
+            shared.board.open(path)?;
+        }
         let table = Arc::new(Table::new(&shared, options.most_requests));
         Ok(Self { shared, table, thread: Mutex::new(None) })
     }
@@ -97,6 +103,9 @@ impl<H: Host> Engine<H> {
         if self.shared.door() != OPEN {
             self.open_door()?;
         }
+        if settings.policy().has_scoreboard {
+            self.shared.board.open_once(settings);
+        }
         let handle = begin::begin(self.table.take().ok_or(Code::Full)?, settings, options);
         // Asked again, now that a drain would see the request: one of the two notices the other.
         self.shared.barrier.light();
@@ -116,9 +125,9 @@ impl<H: Host> Engine<H> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            let builder = std::thread::Builder::new().name("outlive".into());
+            // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
             self.shared.publish_now();
-            let spawned = sys::without_signals(|| builder.spawn(move || ticker::run(&shared, &table)));
+            let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
             self.shared.set_door(OPEN);
         }
@@ -169,6 +178,11 @@ impl<H: Host> Engine<H> {
         }
     }
 
+    /// Whether requests are published in a scoreboard; `Err`: the one that the settings name could not be used.
+    pub fn scoreboard(&self) -> Result<bool> {
+        self.shared.board.state()
+    }
+
     /// Whether this is a forked child's view of its parent's engine.
     pub fn is_forked(&self) -> bool {
         self.shared.fork.is_child()
@@ -186,8 +200,9 @@ impl<H: Host> Engine<H> {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
-            let _ = thread.join();
+            thread.join();
         }
+        self.shared.board.close();
     }
 }
 

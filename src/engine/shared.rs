@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::free_list::FreeList;
+use super::scoreboard::Board;
 use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
 use super::watched::Watched;
@@ -26,6 +27,7 @@ pub struct Shared {
     pub thread: AtomicI32,
     pub free: FreeList,
     pub counters: Counters,
+    pub board: Board,
 }
 
 /// The engine has its thread, and takes requests.
@@ -71,6 +73,7 @@ impl Shared {
             thread: AtomicI32::new(0),
             free: FreeList::default(),
             counters: Counters::default(),
+            board: Board::default(),
         })
     }
 

@@ -153,7 +153,7 @@ pub struct Slot<H: Host> {
     pub(super) notified: AtomicU64,
     /// Odd while the label is written.
     label_turn: AtomicU32,
-    label: [AtomicU64; LABEL / 8],
+    pub(super) label: [AtomicU64; LABEL / 8],
 }
 
 impl<H: Host> Slot<H> {

@@ -3,9 +3,13 @@
 //! Linux today. Another system needs its own version of this file and of nothing else.
 #![allow(unsafe_code)]
 
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 /// Milliseconds of a clock that never goes back and does not count from anything in particular.
@@ -287,16 +291,154 @@ impl Drop for Poll {
     }
 }
 
-/// Runs `spawn` with every signal blocked, so that the thread it makes never takes one that is the host's.
-pub fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
-    // SAFETY: both sets are valid places, filled before they are used; the mask is put back as it was.
-    unsafe {
-        let mut all = std::mem::zeroed::<libc::sigset_t>();
-        let mut before = std::mem::zeroed::<libc::sigset_t>();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let made = spawn();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        made
+/// A thread on which the host's signal handlers never run.
+///
+/// Made by pthread_create: std's own leaves a thread-local with a destructor behind in the thread that spawns, and the system
+/// linker then keeps a library that was loaded with dlopen mapped for as long as that thread lives.
+pub struct Thread(Option<libc::pthread_t>);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl Thread {
+    /// Runs `work` on a new thread.
+    pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let work: Box<Work> = Box::new(Box::new(work));
+        let work = Box::into_raw(work);
+        // SAFETY: the sets and the thread's number are places that live through the calls; `work` is owned by the new thread from
+        // pthread_create's success on, and by us if it fails. All signals are blocked while the new thread inherits its mask.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            let mut before = std::mem::zeroed();
+            let mut thread = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            let failed = libc::pthread_create(&raw mut thread, std::ptr::null(), begin, work.cast());
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+            if failed != 0 {
+                drop(Box::from_raw(work));
+                return Err(io::Error::from_raw_os_error(failed));
+            }
+            libc::pthread_setname_np(thread, c"outlive".as_ptr());
+            Ok(Self(Some(thread)))
+        }
     }
+
+    /// Waits for its end.
+    pub fn join(mut self) {
+        if let Some(thread) = self.0.take() {
+            // SAFETY: it has been neither joined nor detached, since taking it leaves nothing behind.
+            unsafe { libc::pthread_join(thread, std::ptr::null_mut()) };
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // SAFETY: as in join.
+            unsafe { libc::pthread_detach(thread) };
+        }
+    }
+}
+
+extern "C" fn begin(work: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: what spawn gave to this thread alone.
+    let work: Box<Work> = unsafe { Box::from_raw(work.cast()) };
+    // A panic would be a defect; it ends this thread and not the process.
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+    std::ptr::null_mut()
+}
+
+/// A file mapped into memory that other processes write too: nothing but atomics, so that no value is trusted to stay.
+pub struct Mapping {
+    start: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: the memory is only reached through atomics and belongs to the mapping until it is dropped.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// The first `bytes` of a file, for reading and writing. The caller has looked that the file is as long as that: touching
+    /// what lies behind a file's end kills the process (SIGBUS).
+    pub fn new(file: &File, bytes: usize) -> io::Result<Self> {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: a fresh mapping of an open file; nothing else is touched.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, file.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast::<AtomicU64>()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Self { start, words: bytes / size_of::<AtomicU64>() })
+    }
+
+    /// All of it.
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: mapped, page-aligned, `words` long, for as long as `self` lives; any bits are a valid AtomicU64.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, with its size; nothing refers to it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.words * size_of::<AtomicU64>()) };
+    }
+}
+
+/// Opens a file that other users may have had a hand in: no symbolic link is followed at its end, and a pipe or a
+/// terminal in its place does not make us wait.
+pub fn open_warily(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Whether opening failed because of a symbolic link.
+pub fn is_link_error(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ELOOP)
+}
+
+/// Takes disk space for a part of a file, so that writing there cannot fail later. Where the file system cannot promise
+/// that, nothing is promised.
+pub fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    let (Ok(offset), Ok(bytes)) = (libc::off_t::try_from(offset), libc::off_t::try_from(bytes)) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    loop {
+        // SAFETY: no memory is involved.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, bytes) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(()),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// How large a file this process may make (RLIMIT_FSIZE); going beyond ends it with a signal.
+pub fn largest_file() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place.
+    match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
+        0 => limit.rlim_cur,
+        _ => u64::MAX,
+    }
+}
+
+/// Whether there is a process of that number, a zombie included, as this process sees them.
+pub fn process_exists(process: u32) -> bool {
+    let Some(process) = libc::pid_t::try_from(process).ok().filter(|&process| process > 0) else { return false };
+    // SAFETY: signal 0 is never delivered; only whether it could be is asked.
+    let answer = unsafe { libc::kill(process, 0) };
+    answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// The user that this process acts as.
+pub fn effective_user() -> u32 {
+    // SAFETY: geteuid has no preconditions.
+    unsafe { libc::geteuid() }
 }

@@ -36,9 +36,10 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
             deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
             armed |= deadlines.any();
         }
+        shared.board.refresh(table, now, |clock| clocks.read(clock));
         idle = if armed { 0 } else { idle + 1 };
-        let time =
-            if idle < IDLE_TICKS || !fall_asleep(shared, table) { Some(Duration::from_millis(TICK)) } else { None };
+        let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
+        let time = if asleep { shared.board.pause(table) } else { Some(Duration::from_millis(TICK)) };
         shared.poll.wait(time, &mut seen);
     }
 }
@@ -193,6 +194,7 @@ impl<H: Host> Slot<H> {
     pub(super) fn detached(&self, generation: u64) {
         let now = self.shared.now();
         self.gone_at.store(now, Relaxed);
+        self.shared.board.gone(self, generation);
         let count = self.shared.counters.detach();
         let (most, time) = self.caps();
         if most > 0 && count > i64::from(most) {

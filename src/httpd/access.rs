@@ -65,7 +65,7 @@ impl Requirement {
             b"all" => match list.first().map(|word| word.to_ascii_lowercase()).as_deref() {
                 Some(b"granted") => Self::Granted,
                 Some(b"denied") => Self::Denied,
-                _ => return Err("argument for 'Require all' must be 'granted' or 'denied'".into()),
+                _ => return Err("Argument for 'Require all' must be 'granted' or 'denied'".into()),
             },
             b"ip" => Self::Ip(list),
             b"local" => Self::Local,

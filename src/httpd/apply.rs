@@ -7,7 +7,8 @@ use super::directives::Act;
 use super::modules::Directive;
 use super::override_args::{allow_override, options};
 use super::pattern::Pattern;
-use super::rewrite::RewriteConfig;
+use super::rewrite::{Inherit, RewriteConfig};
+use super::rewrite_map::{Map, Source};
 use super::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect};
 use super::server::{Alias, UserDirs};
 use super::tree::Node;
@@ -68,8 +69,15 @@ impl Builder<'_, '_> {
                 return self.redirect(directive.act, &words, origin);
             }
             Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
-                let core = self.core()?;
-                return rewrite(core.rewrite.get_or_insert_default(), directive.act, &args, origin);
+                let config = self.core()?.rewrite.get_or_insert_default();
+                if let Some(what) = rewrite(config, directive.act, &args, origin)? {
+                    self.not_evaluated(node, directive.name, what);
+                }
+            }
+            Act::RewriteMap => return self.rewrite_map(node, &words),
+            Act::TypesConfig => self.types_config = Some((self.reader.absolute(one), origin)),
+            Act::Satisfy if one.eq_ignore_ascii_case(b"any") => {
+                self.not_evaluated(node, "Satisfy", "Any: who may ask is decided as if All stood there");
             }
             Act::SetEnvIf | Act::SetEnvIfNoCase | Act::BrowserMatch => self.env_doubt = true,
             Act::NameVirtualHost => {
@@ -85,6 +93,31 @@ impl Builder<'_, '_> {
             }
             act => return settings(self.core()?, act, words, &args, origin),
         }
+        Ok(())
+    }
+
+    /// Says that something may matter and is not looked at.
+    pub(super) fn not_evaluated(&mut self, node: &Node, name: &str, what: &str) {
+        self.warn(node, "not-evaluated", format!("{name} is not evaluated: {what}"));
+    }
+
+    fn rewrite_map(&mut self, node: &Node, words: &[Box<[u8]>]) -> Done {
+        let [name, source, ..] = words else { return Ok(()) };
+        let map = Map::new(name, source, |path| self.reader.absolute(path).as_os_str().as_bytes().into())?;
+        match &map.source {
+            Source::Text(path) if self.reader.files.kind(super::walk::path_of(path)).is_err() => {
+                return Err(format!(
+                    "RewriteMap: file for map {} not found:{}",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(path)
+                ));
+            }
+            Source::Beyond => self.not_evaluated(node, "RewriteMap", "rules that use this map see its default"),
+            _ => {}
+        }
+        let config = self.core()?.rewrite.get_or_insert_default();
+        config.maps.retain(|old| old.name != map.name);
+        config.maps.push(map);
         Ok(())
     }
 
@@ -117,11 +150,21 @@ impl Builder<'_, '_> {
             return self.document_root(node, one);
         }
         let in_section = self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some();
+        let in_location = self.within(&[Kind::Directory, Kind::Files, Kind::If]).is_none()
+            && self.within(&[Kind::Location]).is_some();
+        let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
+        let outer = outer.map(|outer| outer.name.clone());
         let two: Option<Box<[u8]>> = words.get(1).cloned();
         let origin = self.reader.tree.node_origin(node);
         let target = two.as_deref().map(|path| self.real_path(path, directive.act));
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
+            Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
+                return Err(format!(
+                    "Invalid ServerName \"{}\" use ServerAlias to set multiple server names.",
+                    String::from_utf8_lossy(one)
+                ));
+            }
             Act::ServerName => server_name(server, one),
             Act::ServerAlias => server.aliases_of_name.extend(words.iter().cloned()),
             Act::AccessFileName => server.access_names = Some(words.to_vec()),
@@ -145,14 +188,17 @@ impl Builder<'_, '_> {
             }
             _ => {
                 let Some(to) = target else {
-                    if in_section {
-                        let note = "an Alias with one argument";
-                        return self.core().map(|core| core.doubts.push((note, origin)));
+                    if in_location {
+                        self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
+                        return Ok(());
+                    }
+                    if let Some(outer) = outer {
+                        return Err(format!("{} cannot occur within {outer}> section", directive.name));
                     }
                     return Err(format!("{} must have two arguments when used globally", directive.name));
                 };
                 if in_section {
-                    return Err(format!("{} with two arguments is not allowed in a section", directive.name));
+                    return Err(format!("{} cannot occur within directory context", directive.name));
                 }
                 let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
                 let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
@@ -230,18 +276,24 @@ impl Builder<'_, '_> {
             self.within(&[Kind::Location, Kind::Directory, Kind::Files, Kind::If, Kind::Htaccess]).is_some();
         let mut rest = words;
         let mut status = if act == Act::RedirectPermanent { 301 } else { 302 };
-        if matches!(act, Act::Redirect | Act::RedirectMatch)
-            && let Some(found) = words.first().and_then(|word| redirect_status(word))
-        {
-            status = found;
-            rest = &words[1..];
+        if matches!(act, Act::Redirect | Act::RedirectMatch) {
+            match words.first().and_then(|word| redirect_status(word)) {
+                Some(found) => {
+                    status = found;
+                    rest = &words[1..];
+                }
+                None if words.len() > 2 => return Err("Redirect: invalid first argument (of three)".into()),
+                None => {}
+            }
         }
         let final_status = !(300..400).contains(&status);
         let (from, to) = match rest {
             [to] if in_location && !final_status => (Matcher::Always, to.clone()),
-            [] if in_location && final_status => (Matcher::Always, Box::default()),
+            [] if final_status => (Matcher::Always, Box::default()),
             [from] if final_status => (self.redirect_from(act, from)?, Box::default()),
+            [_, _] if final_status => return Err("Redirect URL not valid for this status".into()),
             [from, to] => (self.redirect_from(act, from)?, to.clone()),
+            [_] => return Err("URL to redirect to is missing".into()),
             _ => return Err("Redirect to non-URL or with missing arguments".into()),
         };
         let plain = !matches!(from, Matcher::Always);
@@ -270,7 +322,7 @@ fn redirect_status(word: &[u8]) -> Option<u16> {
         b"temp" => Some(302),
         b"seeother" => Some(303),
         b"gone" => Some(410),
-        digits if digits.len() == 3 => std::str::from_utf8(digits).ok()?.parse().ok(),
+        digits if digits.first().is_some_and(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok(),
         _ => None,
     }
 }
@@ -307,16 +359,22 @@ fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
     Ok(())
 }
 
-fn rewrite(config: &mut RewriteConfig, act: Act, args: &[u8], origin: crate::origin::Origin) -> Done {
+fn rewrite(
+    config: &mut RewriteConfig,
+    act: Act,
+    args: &[u8],
+    origin: crate::origin::Origin,
+) -> Result<Option<&'static str>, String> {
     let mut words = Words::new(args);
     match act {
         Act::RewriteEngine => config.engine = Some(words.word().eq_ignore_ascii_case(b"on")),
         Act::RewriteBase => config.base = Some(words.word().into_owned().into()),
         Act::RewriteCond => return config.condition(args),
         Act::RewriteRule => return config.rule(args, origin),
+        Act::RewriteOptions => config.inherit = Some(Inherit::parse(words)),
         _ => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Directives that any container may hold.
@@ -372,7 +430,6 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
         }
         Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
         Act::SetEnv => core.env.push((one, words.get(1).cloned().unwrap_or_default())),
-        Act::Satisfy if one.eq_ignore_ascii_case(b"any") => core.doubts.push(("Satisfy Any", origin)),
         _ => {}
     }
     Ok(())

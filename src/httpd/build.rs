@@ -2,6 +2,7 @@
 
 use super::directives::Act;
 use super::modules::{Directive, place};
+use super::not_acted::influence;
 use super::reader::{Reader, lossy, not_allowed, push};
 use super::section::{Matcher, Section};
 use super::server::Server;
@@ -41,6 +42,8 @@ pub(super) struct Context {
     pub server: Option<Box<Server>>,
     pub requires: Vec<super::access::Requirement>,
     pub act: Act,
+    /// As it is written, with its `<`.
+    pub name: String,
 }
 
 /// What building makes.
@@ -53,6 +56,8 @@ pub(super) struct Builder<'r, 'f> {
     pub kept: Vec<u32>,
     /// The environment can be set by conditions that are not evaluated here.
     pub env_doubt: bool,
+    /// `TypesConfig`, and where.
+    pub types_config: Option<(PathBuf, Origin)>,
 }
 
 impl Builder<'_, '_> {
@@ -92,6 +97,9 @@ impl Builder<'_, '_> {
         }
         if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
             return Err(self.fail(node, wrong));
+        }
+        if let Some(what) = influence(directive.name, self.reader.tree.args(node)) {
+            self.not_evaluated(node, directive.name, what);
         }
         if directive.act == Act::Keep {
             self.kept.push(at);
@@ -234,7 +242,8 @@ impl Builder<'_, '_> {
         if self.stack.len() > MAX_NESTING {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
-        self.stack.push(Context { kind, end: node.end, section, server: None, requires: Vec::new(), act });
+        let name = lossy(self.reader.tree.name(node)).into_owned();
+        self.stack.push(Context { kind, end: node.end, section, server: None, requires: Vec::new(), act, name });
         Ok(())
     }
 }
@@ -341,6 +350,13 @@ impl Builder<'_, '_> {
     }
 }
 
+impl<'r, 'f> Builder<'r, 'f> {
+    fn new(reader: &'r mut Reader<'f>, context: Context) -> Self {
+        let (servers, kept, stack) = (Vec::new(), Vec::new(), vec![context]);
+        Self { reader, stack, servers, php_ini_dir: None, kept, env_doubt: false, types_config: None }
+    }
+}
+
 /// A builder for an `.htaccess`.
 pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> Builder<'r, 'f> {
     let context = Context {
@@ -350,8 +366,9 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         server: None,
         requires: Vec::new(),
         act: Act::Keep,
+        name: String::new(),
     };
-    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
+    Builder::new(reader, context)
 }
 
 /// The section that was built for an `.htaccess`.
@@ -372,8 +389,9 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         server: Some(Box::new(main)),
         requires: Vec::new(),
         act: Act::Keep,
+        name: String::new(),
     };
-    Builder { reader, stack: vec![context], servers: Vec::new(), php_ini_dir: None, kept: Vec::new(), env_doubt: false }
+    Builder::new(reader, context)
 }
 
 /// The servers that were built, the main one first.

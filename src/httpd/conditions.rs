@@ -2,8 +2,10 @@
 
 use super::directives::Act;
 use super::pattern::Pattern;
-use super::reader::{Reader, lossy};
+use super::reader::{Reader, lossy, push};
 use super::words::{Words, next_word, trim};
+use crate::diagnostic::Severity;
+use crate::origin::Origin;
 use std::cmp::Ordering;
 
 /// What a container says.
@@ -51,6 +53,21 @@ impl Reader<'_> {
             _ => self.registry.find(&[b"<", &*word].concat()).is_some(),
         };
         Verdict::from(found != not)
+    }
+}
+
+impl Reader<'_> {
+    /// What stands in `<IfModule mod_php5.c>` is meant for another PHP, or forgotten since an upgrade.
+    pub(super) fn note_skipped_php(&mut self, act: Act, args: &[u8], origin: Origin) {
+        let is_php = memchr::memmem::find(args, b"php").is_some();
+        if act == Act::IfModule && is_php && args.first() != Some(&b'!') {
+            let module = lossy(args).trim_end_matches('>').trim().to_owned();
+            let message = format!(
+                "<IfModule {module}> has no effect: no such module is loaded, so nothing in this section counts; mod_php \
+                 of PHP 8 is php_module or mod_php.c"
+            );
+            push(&mut self.diagnostics, Severity::Note, "dead-section", origin, message);
+        }
     }
 }
 

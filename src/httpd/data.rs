@@ -2,11 +2,13 @@
 
 use super::build;
 use super::defines::Defines;
+use super::htaccess::Cache;
 use super::macros::Macros;
 use super::modules::Registry;
 use super::reader::{Reader, push};
 use super::server::Server;
 use super::tree::Tree;
+use super::types::Types;
 use super::vhost::Hosts;
 use super::{Options, include};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -34,6 +36,10 @@ pub(super) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_doubt: bool,
+    /// Conditions or redirects stand where they are looked at before a request is mapped as well.
+    pub early: bool,
+    pub htaccess: Cache,
+    pub types: Types,
 }
 
 impl Data {
@@ -84,9 +90,14 @@ impl Data {
         let servers = build::finish_server(&mut builder);
         let (php_ini_dir, kept, env_doubt) =
             (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), builder.env_doubt);
+        let types = builder.types_config.take();
+        let types = types_of(reader, types);
         let default_document_root = reader.root.join("htdocs").as_os_str().as_bytes().into();
         Ok(Self {
             hosts: Hosts::new(&servers),
+            htaccess: Cache::default(),
+            types,
+            early: servers.iter().any(Server::is_early),
             servers,
             default_document_root,
             php_ini_dir,
@@ -102,4 +113,18 @@ impl Data {
             tree: std::mem::take(&mut reader.tree),
         })
     }
+}
+
+/// The types file, or the one that stands where httpd looks unless it is told otherwise.
+fn types_of(reader: &mut Reader<'_>, told: Option<(PathBuf, Origin)>) -> Types {
+    let has_mime = reader.registry.is_loaded(b"mod_mime.c");
+    let path = told.as_ref().map_or_else(|| reader.root.join("conf/mime.types"), |(path, _)| path.clone());
+    let types = has_mime.then(|| Types::read(reader.files, &path)).flatten();
+    if let Some((path, origin)) = told.filter(|_| types.is_none())
+        && !matches!(reader.files.kind(&path), Ok(crate::files::Kind::Other))
+    {
+        let text = format!("TypesConfig {} cannot be read: httpd will not start with it", path.display());
+        push(&mut reader.diagnostics, Severity::Warning, "no-types-file", origin, text);
+    }
+    types.unwrap_or_default()
 }

@@ -18,6 +18,21 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
+    /// From the directive's name, in any letter case.
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        // Most names are none of these, and most of those begin with another letter.
+        if !name.first().is_some_and(|first| first.eq_ignore_ascii_case(&b'p')) {
+            return None;
+        }
+        let all = [
+            ("php_value", Self::Value),
+            ("php_flag", Self::Flag),
+            ("php_admin_value", Self::AdminValue),
+            ("php_admin_flag", Self::AdminFlag),
+        ];
+        all.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, kind)| kind)
+    }
+
     /// Whether it locks the directive.
     pub fn is_admin(self) -> bool {
         matches!(self, Self::AdminValue | Self::AdminFlag)

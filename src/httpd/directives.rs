@@ -54,6 +54,7 @@ acts! {
     RewriteRule = "RewriteRule", RewriteOptions = "RewriteOptions", RewriteMap = "RewriteMap",
     SetEnv = "SetEnv", SetEnvIf = "SetEnvIf", SetEnvIfNoCase = "SetEnvIfNoCase", BrowserMatch = "BrowserMatch",
     Header = "Header", UseCanonicalName = "UseCanonicalName", NameVirtualHost = "NameVirtualHost",
+    TypesConfig = "TypesConfig",
     ProxyPass = "ProxyPass", ProxyPassMatch = "ProxyPassMatch", RegexDefaultOptions = "RegexDefaultOptions",
 }
 

@@ -13,14 +13,16 @@ impl Facts for Visit<'_, '_> {
             b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
             b"REQUEST_SCHEME" => asked.scheme.to_vec(),
             b"REQUEST_URI" | b"DOCUMENT_URI" => self.uri.clone(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.unmapped => Vec::new(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.filename.is_empty() => self.uri.clone(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
             b"PATH_INFO" => self.path_info.clone(),
             b"QUERY_STRING" => self.query.clone().unwrap_or_default(),
+            b"CONTEXT_DOCUMENT_ROOT" if !self.context.root.is_empty() => self.context.root.clone(),
             b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
                 asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
             }
-            b"CONTEXT_PREFIX" => self.prefix.clone(),
+            b"CONTEXT_PREFIX" => self.context.prefix.clone(),
             b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
             b"SERVER_NAME" => {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
@@ -41,6 +43,11 @@ impl Facts for Visit<'_, '_> {
                     b"false".to_vec()
                 }
             }
+            // A host in the request target stands before the header.
+            b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => {
+                let port = asked.host_port.map_or(String::new(), |port| format!(":{port}"));
+                [asked.host.as_deref().unwrap_or_default(), port.as_bytes()].concat()
+            }
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
             b"HTTP_COOKIE" => return header(b"Cookie"),
@@ -59,6 +66,9 @@ impl Facts for Visit<'_, '_> {
     }
 
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if let Some((_, value)) = self.env.iter().rev().find(|(own, _)| **own == *name) {
+            return Some(value.to_vec());
+        }
         if self.engine.data.env_doubt {
             return None;
         }

@@ -62,7 +62,7 @@ impl Macro {
         Ok(false)
     }
 
-    /// Puts arguments in; where several names fit, the longest is taken.
+    /// Puts arguments in, those whose names begin with `@` in quotes; where several names fit, the longest is taken.
     fn text(&self, args: &[Box<[u8]>]) -> Result<Vec<u8>, String> {
         let mut order: Vec<usize> = (0..self.params.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(self.params[at].len()));
@@ -70,6 +70,17 @@ impl Macro {
         let mut rest = &self.lines[..];
         while let Some(&byte) = rest.first() {
             match order.iter().find(|&&at| rest.starts_with(&self.params[at])) {
+                Some(&at) if self.params[at].starts_with(b"@") => {
+                    out.push(b'"');
+                    for &byte in &args[at] {
+                        if matches!(byte, b'"' | b'\\') {
+                            out.push(b'\\');
+                        }
+                        out.push(byte);
+                    }
+                    out.push(b'"');
+                    rest = &rest[self.params[at].len()..];
+                }
                 Some(&at) => {
                     out.extend_from_slice(&args[at]);
                     rest = &rest[self.params[at].len()..];

@@ -18,12 +18,15 @@ mod facts;
 mod glob;
 mod head;
 mod htaccess;
+mod if_walk;
 mod include;
 mod lines;
 mod macros;
 mod mapping;
+mod merges;
 mod messages;
 mod modules;
+mod not_acted;
 mod override_args;
 mod pattern;
 mod quick;
@@ -31,11 +34,13 @@ mod reader;
 mod request;
 mod resolve;
 mod rewrite;
+mod rewrite_map;
 mod section;
 mod section_args;
 mod server;
 mod translate;
 mod tree;
+mod types;
 mod uri;
 mod vhost;
 mod visit;
@@ -145,6 +150,15 @@ pub struct KeptDirective<'c> {
     pub origin: Origin,
 }
 
+/// A `php_value`, `php_flag`, `php_admin_value` or `php_admin_flag` line, whichever requests it is for.
+#[derive(Clone, Debug)]
+pub struct ValueLine {
+    /// What it sets.
+    pub value: DirValue,
+    /// Which container it stands in: lines of one container have the same number.
+    pub container: u32,
+}
+
 /// What httpd does with a request.
 #[derive(Clone, Debug)]
 pub enum Resolution {
@@ -174,9 +188,15 @@ impl Configuration {
         Ok(Self { data: data::Data::load(files, path, options)? })
     }
 
-    /// Which containers take part in a request, `.htaccess` files read through `files`, anew each time.
+    /// Which containers take part in a request. `.htaccess` files are looked for in `files` each time, and read again
+    /// where [`Files::stamp`] says that they have changed, or says nothing.
     pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
         resolve::resolve(&self.data, files, target)
+    }
+
+    /// From now on every `.htaccess` is read again once, whatever its stamp. Neither waits nor disturbs requests under way.
+    pub fn refresh(&self) {
+        self.data.htaccess.refresh();
     }
 
     /// The sections that give a request its values, by their places in memory; none: only [`Configuration::resolve`] can
@@ -198,6 +218,18 @@ impl Configuration {
     /// What was odd.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.data.diagnostics
+    }
+
+    /// Every line of the files that sets a PHP directive, in reading order; `.htaccess` files are no part of it.
+    pub fn value_lines(&self) -> impl Iterator<Item = ValueLine> {
+        let tree = &self.data.tree;
+        tree.nodes.iter().filter_map(|node| {
+            let kind = ValueKind::of(tree.name(node))?;
+            let mut words = words::Words::new(tree.args(node));
+            let mut one = DirConfig::new();
+            one.set(kind, &words.next()?, &words.next()?, tree.node_origin(node));
+            Some(ValueLine { value: one.iter().next()?.clone(), container: node.parent })
+        })
     }
 
     /// Directives that are known, or may be, and have no effect on what this crate answers.

@@ -61,6 +61,8 @@ pub(super) struct Reader<'f> {
     pub version: (u32, u32, u32),
     pub tree: Tree,
     pub diagnostics: Vec<Diagnostic>,
+    /// What was read depends on other files: `<IfFile>`.
+    pub asks: bool,
     lines_read: u64,
 }
 
@@ -95,6 +97,7 @@ impl<'f> Reader<'f> {
             version,
             tree: Tree::default(),
             diagnostics: Vec::new(),
+            asks: false,
             lines_read: 0,
         }
     }
@@ -290,9 +293,13 @@ impl<'f> Reader<'f> {
                 Arc::make_mut(&mut self.macros).remove(&next_word(args).0).map_err(|text| self.refused(frame, text))?
             }
             Act::IfModule | Act::IfDefine | Act::IfVersion | Act::IfFile | Act::IfDirective | Act::IfSection => {
+                self.asks |= act == Act::IfFile;
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
-                    Verdict::Fails => frame.start_soak(name),
+                    Verdict::Fails => {
+                        self.note_skipped_php(act, args, self.here(frame));
+                        frame.start_soak(name);
+                    }
                     Verdict::Wrong(text) => return Err(self.refused(frame, text)),
                 }
             }

@@ -1,7 +1,8 @@
 //! One request, from its target to the containers that take part.
 
 use super::data::Data;
-
+use super::htaccess::Memo;
+use super::merges::Past;
 use super::request::Asked;
 use super::section::{ErrorPage, Section};
 use super::server::Server;
@@ -21,6 +22,7 @@ const MAX_REDIRECTS: u32 = 10;
 pub(super) struct Engine<'c> {
     pub data: &'c Data,
     pub files: &'c dyn Files,
+    pub memo: &'c Memo,
 }
 
 impl<'c> Engine<'c> {
@@ -63,7 +65,8 @@ impl<'c> Engine<'c> {
 
 /// Answers for one target.
 pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
-    let engine = Engine { data, files };
+    let memo = Memo::default();
+    let engine = Engine { data, files, memo: &memo };
     let asked = match Asked::new(&engine, target) {
         Ok(asked) => asked,
         Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),
@@ -84,7 +87,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     let mut visit = Visit::new(engine, &asked, path, query);
     visit.given = target.filename.map(<[u8]>::to_vec);
     let mut notes = Vec::new();
-    let mut before: Option<Walked<'_>> = None;
+    let mut before: Option<Past<'_>> = None;
     let mut failed: Option<(u16, String, Option<Vec<u8>>)> = None;
     for _ in 0..=MAX_REDIRECTS {
         let outcome = match early.filter(|_| failed.is_none()) {
@@ -92,16 +95,16 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
             None => visit.run(before.as_ref(), &mut notes),
         };
         match outcome {
-            Outcome::Run { mut run, .. } => {
+            Outcome::Run(mut run) => {
                 run.notes = std::mem::take(&mut notes);
                 run.status = failed.map_or(200, |(status, ..)| status);
                 return Ok(Resolution::Run(run));
             }
-            Outcome::Again { next, walked } => {
+            Outcome::Again { next, past } => {
                 visit = next;
-                before = walked;
+                before = Some(past);
             }
-            Outcome::Answer { status, because, location, page, walked } => {
+            Outcome::Answer { status, because, location, page, past } => {
                 if let Some((status, because, location)) = failed {
                     return Ok(Resolution::Answer { status, because, location });
                 }
@@ -115,7 +118,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 };
                 failed = Some((status, because, location));
                 visit = visit.page(page);
-                before = walked;
+                before = Some(past);
             }
         }
     }

@@ -148,8 +148,6 @@ pub(super) struct Core {
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
     pub env: Vec<(Text, Text)>,
-    /// Where something stands that this crate cannot answer for.
-    pub doubts: Vec<Placed<&'static str>>,
 }
 
 /// How `Require` lines of a container join those around it.
@@ -161,7 +159,7 @@ pub(super) enum AuthMerging {
 }
 
 /// `AllowOverride`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct AllowOverride {
     pub bits: u16,
     /// The options that `Options=` allows; none: all.

@@ -174,6 +174,13 @@ impl Server {
         };
     }
 
+    /// Whether conditions or redirects stand where they are looked at before there is a file: outside directories and files.
+    pub fn is_early(&self) -> bool {
+        let redirects = |section: &Section| section.core.as_ref().is_some_and(|core| !core.redirects.is_empty());
+        let early = |section: &Arc<Section>| !section.ifs.is_empty() || redirects(section);
+        !self.section.ifs.is_empty() || self.locations.iter().any(early)
+    }
+
     /// Builds the indexes, once everything has been read.
     pub fn finish(&mut self) {
         self.dir_index = Index::new(&self.dirs);

@@ -1,14 +1,15 @@
 //! One pass over a URI: mapping, sections, access, and who answers (facts ).
 
 use super::evaluate::Truth;
-use super::extension::by_extension;
-use super::mapping::{self, Mapped};
+use super::extension::{by_extension, media_type};
+use super::mapping::{self, Context, Mapped};
+use super::merges::{Kind, Merged, Past, Walks};
 use super::request::Asked;
 use super::resolve::{self, Engine};
-use super::rewrite::Rewritten;
+use super::rewrite::{Place, Rewritten, Rules};
 use super::section::{AuthMerging, Core, ErrorPage, options};
-use super::walk::{self, Denied, Found, Walked};
-use super::{Layer, Run, uri};
+use super::walk::{self, Denied, Found, Ref, Walked};
+use super::{Layer, Run, if_walk, uri};
 
 /// Subrequests inside subrequests.
 const MAX_DEPTH: u32 = 10;
@@ -27,31 +28,35 @@ pub(super) struct Visit<'c, 't> {
     pub method: Option<&'static [u8]>,
     /// What an error page is shown for.
     pub failed: bool,
-    /// The part of the URI that an alias stands for.
-    pub prefix: Vec<u8>,
+    /// What an alias or a user's directory stands for.
+    pub context: Context,
     pub depth: u32,
     /// Per-directory rewriting is over (`[END]`).
     ended: bool,
     handler: Option<Box<[u8]>>,
+    /// Conditions are asked before there is a file.
+    pub unmapped: bool,
+    walks: Walks<'c>,
+    /// What `SetEnv` gave the request that this is a subrequest of.
+    pub env: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// What the request before ended with, where access was decided.
+    decided: Option<u32>,
 }
 
 /// What came of a pass.
 pub(super) enum Outcome<'c, 't> {
-    Run {
-        run: Run,
-        walked: Walked<'c>,
-    },
+    Run(Run),
     /// Another URI answers.
     Again {
         next: Visit<'c, 't>,
-        walked: Option<Walked<'c>>,
+        past: Past<'c>,
     },
     Answer {
         status: u16,
         because: String,
         location: Option<Vec<u8>>,
         page: Option<ErrorPage>,
-        walked: Option<Walked<'c>>,
+        past: Past<'c>,
     },
 }
 
@@ -60,8 +65,15 @@ impl<'c, 't> Outcome<'c, 't> {
     pub fn server_error(visit: &Visit<'c, 't>, status: u16, because: &str) -> Self {
         let sections = visit.engine.layers(visit.asked.server).filter_map(|server| server.section.core.as_deref());
         let page = error_page(sections, status);
-        Outcome::Answer { status, because: because.into(), location: None, page, walked: None }
+        let past = Past { walked: None, walks: visit.walks.clone() };
+        Outcome::Answer { status, because: because.into(), location: None, page, past }
     }
+}
+
+fn answer<'c, 't>(status: u16, because: String, sections: &[Ref<'c>], past: Past<'c>) -> Outcome<'c, 't> {
+    let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+    let page = error_page(cores, status);
+    Outcome::Answer { status, because, location: None, page, past }
 }
 
 fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
@@ -84,10 +96,14 @@ impl<'c, 't> Visit<'c, 't> {
             given: None,
             method: None,
             failed: false,
-            prefix: Vec::new(),
+            context: Context::default(),
             depth: 0,
             ended: false,
             handler: None,
+            unmapped: false,
+            walks: Walks::default(),
+            env: Vec::new(),
+            decided: None,
         }
     }
 
@@ -108,39 +124,86 @@ impl<'c, 't> Visit<'c, 't> {
         next
     }
 
-    pub fn run(&mut self, before: Option<&Walked<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+    pub fn run(&mut self, before: Option<&Past<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         let server = self.asked.server;
         let known = self.given.is_some();
+        self.walks = Walks::after(before.map(|past| &past.walks));
+        self.decided = before.map(|past| past.walks.number);
         if let Some(given) = self.given.take() {
             self.filename = given;
         } else {
-            match mapping::map(&self.engine, server, &self.uri, self.query.as_deref(), self) {
-                Mapped::File { filename, uri, query, handler, prefix } => {
+            let located = self.engine.data.early.then(|| {
+                // Twice, as httpd: before the URI is decoded and after.
+                self.locate();
+                self.locate()
+            });
+            let sections = located.as_ref().map_or(&[][..], |located| &located.sections);
+            let (query, sub) = (self.query.as_deref(), self.depth > 0);
+            match mapping::map(&self.engine, server, &self.uri, query, sub, sections, self) {
+                Mapped::File { filename, uri, query, handler, context } => {
                     (self.filename, self.uri, self.query, self.handler) = (filename, uri, query, handler);
-                    self.prefix = prefix;
+                    self.context = context;
                 }
                 Mapped::Redirect { status, to, because } => return self.redirected(status, to, because),
-                Mapped::Answer { status, because } => return Outcome::server_error(self, status, &because),
+                Mapped::Answer { status, because } => {
+                    let located = located.unwrap_or_else(|| self.locate());
+                    let past = Past { walked: None, walks: self.walks.clone() };
+                    return answer(status, because, &located.sections, past);
+                }
             }
         }
         let filename = std::mem::take(&mut self.filename);
-        let walked = walk::directories(&self.engine, server, &filename, known, before, notes);
-        let mut walked = match walked {
+        let reusable = before.and_then(|past| past.walked.as_ref());
+        self.walks.number = 0;
+        let mut walked = match walk::directories(&self.engine, server, &filename, known, reusable, notes) {
             Ok(walked) => walked,
             Err(denied) => return self.denied(denied),
         };
         // What a later request in the same directory may reuse; nothing comes later where the file is known.
-        let mut bare = if known { None } else { Some(walked.clone()) };
+        let bare = if known { None } else { Some(walked.clone()) };
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
-        walk::files(&mut walked, notes);
-        walked.sections.extend(walk::locations(&self.engine, server, &self.uri, notes));
-        walk::conditions(&mut walked, before, self, notes);
-        let Some(mut bare) = bare.take() else { return Outcome::Run { run: self.made(&walked), walked } };
-        bare.conditions.clone_from(&walked.conditions);
+        self.merge(&mut walked, notes);
+        let Some(bare) = bare else { return Outcome::Run(self.made(&walked)) };
+        let bare = Past { walked: Some(bare), walks: self.walks.clone() };
         if let Some(answer) = self.refused(&walked, &bare, notes) {
             return answer;
         }
         self.fixups(walked, bare, notes)
+    }
+
+    /// The walks that come before mapping, which has no file yet: they decide error pages, and what later walks remember.
+    fn locate(&mut self) -> Merged<'c> {
+        let servers = [Some(self.engine.main()), self.engine.host(self.asked.server)].into_iter().flatten();
+        let ground = Merged { number: 0, sections: servers.map(|server| Ref::Conf(&server.section)).collect() };
+        self.unmapped = true;
+        // What is odd about them is said when they count.
+        let merged = self.located(ground, &mut Vec::new());
+        self.unmapped = false;
+        merged
+    }
+
+    fn located(&mut self, mut merged: Merged<'c>, notes: &mut Vec<String>) -> Merged<'c> {
+        let server = self.asked.server;
+        if self.engine.layers(server).any(|server| !server.locations.is_empty()) {
+            let met = walk::locations(&self.engine, server, &self.uri, notes);
+            merged = self.walks.join(Kind::Location, met, merged).0;
+        }
+        let mut walks = std::mem::take(&mut self.walks);
+        let merged = if_walk::conditions(&mut walks, merged, self, notes);
+        self.walks = walks;
+        merged
+    }
+
+    /// Everything in merge order.
+    fn merge(&mut self, walked: &mut Walked<'c>, notes: &mut Vec<String>) {
+        let mut ground = std::mem::take(&mut walked.sections);
+        let met = ground.split_off(walked.servers);
+        let mut merged = self.walks.join(Kind::Directory, met, Merged { number: 0, sections: ground }).0;
+        if merged.sections.iter().any(|section| !section.get().files.is_empty()) {
+            let met = walk::files(&merged.sections, &walked.filename, notes);
+            merged = self.walks.join(Kind::Files, met, merged).0;
+        }
+        walked.sections = self.located(merged, notes).sections;
     }
 
     fn made(&self, walked: &Walked<'c>) -> Run {
@@ -151,7 +214,7 @@ impl<'c, 't> Visit<'c, 't> {
 
     fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
         let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
-        Outcome::Answer { status, because, location, page: None, walked: None }
+        Outcome::Answer { status, because, location, page: None, past: Past::default() }
     }
 
     fn absolute(&self, path: &[u8]) -> Vec<u8> {
@@ -163,14 +226,16 @@ impl<'c, 't> Visit<'c, 't> {
         Outcome::server_error(self, denied.status, &denied.because)
     }
 
-    fn answer(&self, status: u16, because: String, walked: &Walked<'c>, bare: Walked<'c>) -> Outcome<'c, 't> {
-        let cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        let page = error_page(cores, status);
-        Outcome::Answer { status, because, location: None, page, walked: Some(bare) }
+    fn answer(&self, status: u16, because: String, walked: &Walked<'c>, bare: Past<'c>) -> Outcome<'c, 't> {
+        answer(status, because, &walked.sections, bare)
     }
 
     /// `Require`, `Allow` and `Deny`.
-    fn refused(&self, walked: &Walked<'c>, bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+    fn refused(&self, walked: &Walked<'c>, bare: &Past<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+        // httpd does not ask again where the request before had the same configuration, not even after a refusal.
+        if self.decided == Some(self.walks.number) {
+            return None;
+        }
         let mut verdict: Option<(Truth, String)> = None;
         for section in &walked.sections {
             let section = section.get();
@@ -203,7 +268,7 @@ impl<'c, 't> Visit<'c, 't> {
         None
     }
 
-    fn fixups(&mut self, walked: Walked<'c>, bare: Walked<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+    fn fixups(&mut self, walked: Walked<'c>, bare: Past<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         if let Some(outcome) = self.rewrite(&walked, &bare) {
             return outcome;
         }
@@ -228,23 +293,31 @@ impl<'c, 't> Visit<'c, 't> {
     }
 
     /// The rules of the innermost container that has any.
-    fn rewrite(&mut self, walked: &Walked<'c>, bare: &Walked<'c>) -> Option<Outcome<'c, 't>> {
-        let last = walked.sections.iter().rev().find_map(|section| {
-            let section = section.get();
+    fn rewrite(&mut self, walked: &Walked<'c>, bare: &Past<'c>) -> Option<Outcome<'c, 't>> {
+        let mut rules = Rules::default();
+        let mut last = None;
+        for section in walked.sections.iter().map(Ref::get) {
             let below = !matches!(section.layer, Layer::Server | Layer::VirtualHost);
-            let config = section.core.as_ref()?.rewrite.as_ref()?;
-            below.then_some((config, section))
-        });
-        let (config, section) = last.filter(|(config, _)| config.engine == Some(true) && !self.ended)?;
+            if let Some(config) = section.core.as_ref().and_then(|core| core.rewrite.as_ref()).filter(|_| below) {
+                rules = rules.merge(Some(config));
+                last = Some(section);
+            }
+        }
+        let section = last.filter(|_| rules.engine && !self.ended)?;
+        let directory = directory_of(section, &walked.filename)?;
+        // A directory whose slash is still missing is sent there first.
+        if directory.strip_suffix(b"/") == Some(&walked.filename) {
+            return None;
+        }
         if walked.options & (options::FOLLOW | options::OWNER) == 0 {
             let because =
                 format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
             return Some(self.answer(403, because, walked, bare.clone()));
         }
-        let directory = directory_of(section, &walked.filename)?;
         let full = [&walked.filename[..], &walked.path_info].concat();
         let below = full.strip_prefix(&directory[..])?.to_vec();
-        match config.run(&below, self.query.as_deref(), self) {
+        let place = Place { server: false, sub: self.depth > 0 };
+        match rules.run(&below, self.query.as_deref(), place, self) {
             Rewritten::Unchanged => None,
             Rewritten::Status(status, origin) => {
                 Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
@@ -256,10 +329,11 @@ impl<'c, 't> Visit<'c, 't> {
                 bare.clone(),
             )),
             Rewritten::Redirect { to, status, origin } => {
-                let to = if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() {
-                    to
-                } else {
-                    self.uri_of(&directory, config.base.as_deref(), &to)
+                let to = match rules.base {
+                    _ if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() => to,
+                    Some(_) => self.uri_of(&directory, rules.base, &to),
+                    // Without a RewriteBase, the place on the disk is shown to the world.
+                    None => [&directory[..], &to].concat(),
                 };
                 Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
             }
@@ -268,15 +342,20 @@ impl<'c, 't> Visit<'c, 't> {
                     self.handler = handler.or(self.handler.take());
                     return None;
                 }
-                let uri =
-                    if path.starts_with(b"/") { path } else { self.uri_of(&directory, config.base.as_deref(), &path) };
+                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, rules.base, &path) };
                 if uri == self.uri && query == self.query {
                     return None;
+                }
+                // The slash that a directory's URI lacks comes first.
+                if walked.found == Found::Directory
+                    && let Some(answer) = self.slash(walked)
+                {
+                    return Some(answer);
                 }
                 let mut next = self.clone();
                 (next.uri, next.query, next.ended) = (uri, query, end);
                 (next.filename, next.path_info) = (Vec::new(), Vec::new());
-                Some(Outcome::Again { next, walked: Some(bare.clone()) })
+                Some(Outcome::Again { next, past: bare.clone() })
             }
         }
     }
@@ -287,27 +366,23 @@ impl<'c, 't> Visit<'c, 't> {
             let base = base.strip_suffix(b"/").unwrap_or(base);
             return [base, b"/", path].concat();
         }
+        let full = [directory, path].concat();
+        let Context { prefix, root } = &self.context;
+        if let Some(rest) = full.strip_prefix(&root[..]).filter(|rest| !root.is_empty() && rest.starts_with(b"/")) {
+            return [&prefix[..], rest].concat();
+        }
         let root = self.engine.document_root(self.asked.server);
         let root = root.strip_suffix(b"/").unwrap_or(root);
-        let full = [directory, path].concat();
         full.strip_prefix(root).map_or(full.clone(), <[u8]>::to_vec)
     }
 
     /// A directory: the slash, the index files, the fallback.
-    fn directory(&self, walked: Walked<'c>, bare: Walked<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+    fn directory(&self, walked: Walked<'c>, bare: Past<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
-        let slash = cores().find_map(|core| core.index_slash).unwrap_or(true);
         if !self.uri.ends_with(b"/") {
-            if !has_dir || !slash {
-                return self.answer(404, "the URI of a directory has no slash at its end".into(), &walked, bare);
-            }
-            let mut to = uri::escape(&self.uri);
-            to.push(b'/');
-            if let Some(query) = &self.query {
-                to = [&to[..], b"?", query].concat();
-            }
-            return self.redirected(301, Some(to), "the directory's URI gets a slash (DirectorySlash)".into());
+            let missing = || "the URI of a directory has no slash at its end".into();
+            return self.slash(&walked).unwrap_or_else(|| self.answer(404, missing(), &walked, bare));
         }
         let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
@@ -315,15 +390,15 @@ impl<'c, 't> Visit<'c, 't> {
         for name in names.iter().filter(|_| has_dir) {
             let target =
                 if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
-            match self.sub(&target, &bare, notes) {
+            match self.sub(&target, &walked, &bare, notes) {
                 Some(Outcome::Answer { status, because, location, .. }) if status != 404 => {
                     if (300..400).contains(&status) {
-                        return Outcome::Answer { status, because, location, page: None, walked: None };
+                        return Outcome::Answer { status, because, location, page: None, past: Past::default() };
                     }
                     worst = Some((status, because, location));
                 }
-                Some(Outcome::Run { run, walked }) => return Outcome::Run { run, walked },
-                Some(Outcome::Again { next, walked }) => return Outcome::Again { next, walked },
+                Some(Outcome::Run(run)) => return Outcome::Run(run),
+                Some(Outcome::Again { next, past }) => return Outcome::Again { next, past },
                 _ => {}
             }
         }
@@ -350,16 +425,40 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
+    /// The redirect that gives a directory's URI its slash; none: it has one, or nobody gives it.
+    fn slash(&self, walked: &Walked<'c>) -> Option<Outcome<'c, 't>> {
+        let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
+        let wanted = has_dir && cores.find_map(|core| core.index_slash).unwrap_or(true);
+        if self.uri.ends_with(b"/") || !wanted {
+            return None;
+        }
+        let mut to = uri::escape(&self.uri);
+        to.push(b'/');
+        if let Some(query) = &self.query {
+            to = [&to[..], b"?", query].concat();
+        }
+        Some(self.redirected(301, Some(to), "the directory's URI gets a slash (DirectorySlash)".into()))
+    }
+
     /// A subrequest, followed through its own internal redirects.
-    fn sub(&self, target: &[u8], bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+    fn sub(
+        &self,
+        target: &[u8],
+        walked: &Walked<'c>,
+        bare: &Past<'c>,
+        notes: &mut Vec<String>,
+    ) -> Option<Outcome<'c, 't>> {
         let mut next = self.other(target)?;
+        next.env.clone_from(&self.env);
+        next.env.extend(walked.sections.iter().filter_map(|s| s.get().core.as_ref()).flat_map(|core| core.env.clone()));
         next.depth = self.depth + 1;
         next.method = Some(b"GET");
         next.failed = self.failed;
         if next.depth > MAX_DEPTH {
             let because =
                 format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself");
-            return Some(Outcome::Answer { status: 500, because, location: None, page: None, walked: None });
+            return Some(Outcome::Answer { status: 500, because, location: None, page: None, past: Past::default() });
         }
         if next.query.is_none() {
             next.query.clone_from(&self.query);
@@ -367,25 +466,25 @@ impl<'c, 't> Visit<'c, 't> {
         Some(next.run(Some(bare), notes))
     }
 
-    fn fallback(&self, walked: &Walked<'c>, bare: &Walked<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+    fn fallback(&self, walked: &Walked<'c>, bare: &Past<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
         let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let (target, _) = cores.find_map(|core| core.fallback.as_ref())?;
         let target = target.as_ref()?;
         if !self.engine.data.registry.is_loaded(b"mod_dir.c") || **target == *self.uri {
             return None;
         }
-        match self.sub(target, bare, notes)? {
+        match self.sub(target, walked, bare, notes)? {
             Outcome::Answer { status: 404, .. } => None,
             other => Some(other),
         }
     }
 
-    /// The handler in force, or else the media type that some directive gives.
+    /// The handler in force, or else the media type that some directive gives, or the types file where it makes a program of it.
     fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         self.set_handler(walked).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
-            None => by_extension(&walked.filename, || cores().map(|core| &core.types)).map(<[u8]>::to_vec),
+            None => media_type(&walked.filename, &self.engine.data.types, || cores().map(|core| &core.types)),
         })
     }
 
@@ -425,7 +524,7 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
-    fn file(&self, walked: Walked<'c>, bare: Walked<'c>, found: Found) -> Outcome<'c, 't> {
+    fn file(&self, walked: Walked<'c>, bare: Past<'c>, found: Found) -> Outcome<'c, 't> {
         let mut notes = Vec::new();
         if found == Found::Missing
             && self.set_handler(&walked).is_none()
@@ -443,7 +542,7 @@ impl<'c, 't> Visit<'c, 't> {
                 let target = [&script[..], &uri::escape(&self.uri)].concat();
                 if let Some(mut next) = self.other(&target) {
                     next.query.clone_from(&self.query);
-                    return Outcome::Again { next, walked: Some(bare) };
+                    return Outcome::Again { next, past: bare };
                 }
             }
         }
@@ -470,7 +569,7 @@ impl<'c, 't> Visit<'c, 't> {
                 bare,
             );
         }
-        Outcome::Run { run: self.made(&walked), walked: bare }
+        Outcome::Run(self.made(&walked))
     }
 }
 

@@ -1,13 +1,12 @@
 //! Which sections take part in a request, in merge order (facts ).
 
 use super::Layer;
-use super::evaluate::{Facts, Truth, evaluate};
 use super::head::Start;
 use super::htaccess;
 use super::modules::{FNV_START, finish, step};
 use super::override_args::options_below;
 use super::resolve::Engine;
-use super::section::{AllowOverride, Hit, Matcher, Section, options};
+use super::section::{AllowOverride, Hit, Section, options};
 use super::server::{Server, hash};
 use crate::files::Kind;
 use std::ffi::OsStr;
@@ -44,16 +43,14 @@ pub(super) enum Found {
 pub(super) struct Walked<'c> {
     /// Server level, directories and `.htaccess`, in merge order.
     pub sections: Vec<Ref<'c>>,
+    /// How many of these are servers.
+    pub servers: usize,
     /// The directory that this was the walk for, with a slash; a file's own walk stands for its directory.
     pub directory: Vec<u8>,
     pub filename: Vec<u8>,
     pub path_info: Vec<u8>,
     pub found: Found,
     pub options: u16,
-    /// Taken from the walk before, because the directory is the same.
-    pub reused: bool,
-    /// The sections before any `<If>`, and the outermost ones of those that matched: by address.
-    pub conditions: (Vec<usize>, Vec<usize>),
 }
 
 /// An answer instead of a walk.
@@ -97,7 +94,6 @@ pub(super) fn directories<'c>(
         same.filename = filename.to_vec();
         same.path_info = Vec::new();
         same.found = initial;
-        same.reused = true;
         return Ok(same);
     }
     let servers = [Some(engine.main()), engine.host(server)];
@@ -184,17 +180,21 @@ impl<'c> Walk<'_, 'c> {
             found = Found::File;
         }
         let name = filename[..stopped].to_vec();
+        // What is missing stands, like a file, for the directory that it would be in.
+        let directory = match found {
+            Found::Directory => directory,
+            _ => name[..=memchr::memrchr(b'/', &name).unwrap_or(0)].to_vec(),
+        };
         self.regexes(&name, notes);
         let path_info = filename[stopped..].to_vec();
         Ok(Walked {
             sections: self.sections,
+            servers: self.servers.iter().flatten().count(),
             directory,
             filename: name,
             path_info,
             found,
             options: self.options,
-            reused: false,
-            conditions: Default::default(),
         })
     }
 
@@ -270,9 +270,7 @@ impl<'c> Walk<'_, 'c> {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Err(Denied { status: 403, because: format!("{} may not be read", path.display()) });
             }
-            Err(_) if files.is_symlink(path) && self.options & (options::FOLLOW | options::OWNER) == 0 => {
-                return Err(link_denied(path));
-            }
+            Err(_) if files.is_symlink(path) => return Err(link_denied(path)),
             Err(_) => return Ok(Found::Missing),
         };
         if files.is_symlink(path) {
@@ -298,7 +296,10 @@ impl<'c> Walk<'_, 'c> {
 fn link_denied(path: &Path) -> Denied {
     Denied {
         status: 403,
-        because: format!("{} is a symbolic link, and Options does not allow FollowSymLinks", path.display()),
+        because: format!(
+            "{} is a symbolic link that leads nowhere, or Options does not allow FollowSymLinks",
+            path.display()
+        ),
     }
 }
 
@@ -314,27 +315,22 @@ fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
 }
 
 /// `<Files>`: server level in order, then those nested in what was merged.
-pub(super) fn files<'c>(walked: &mut Walked<'c>, notes: &mut Vec<String>) {
-    let at = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
-    let name = walked.filename[at..].to_vec();
+pub(super) fn files<'c>(sections: &[Ref<'c>], filename: &[u8], notes: &mut Vec<String>) -> Vec<Ref<'c>> {
+    let name = &filename[memchr::memrchr(b'/', filename).map_or(0, |at| at + 1)..];
     let mut found: Vec<Ref<'c>> = Vec::new();
-    for section in &walked.sections {
+    for section in sections {
         match section {
             Ref::Conf(section) => {
                 let section: &'c Section = section;
-                found.extend(section.files.iter().filter(|one| named(one, &name, notes)).map(|one| Ref::Conf(one)));
+                found.extend(section.files.iter().filter(|one| hits(one, name, notes)).map(|one| Ref::Conf(one)));
             }
             Ref::Own(section) => {
-                let own = section.files.iter().filter(|one| named(one, &name, notes));
+                let own = section.files.iter().filter(|one| hits(one, name, notes));
                 found.extend(own.map(|one| Ref::Own(Arc::clone(one))));
             }
         }
     }
-    walked.sections.extend(found);
-}
-
-fn named(section: &Section, name: &[u8], notes: &mut Vec<String>) -> bool {
-    hits(section, name, notes)
+    found
 }
 
 /// `<Location>`: main server's, then the host's, in the order of the file.
@@ -369,78 +365,4 @@ pub(super) fn prefixes(uri: &[u8], mut each: impl FnMut(&[u8], u64)) {
         }
     }
     each(uri, finish(state));
-}
-
-fn addresses(sections: &[Ref<'_>]) -> Vec<usize> {
-    sections.iter().map(|section| std::ptr::from_ref(section.get()) as usize).collect()
-}
-
-/// `<If>`: all that match, those nested in them after them. Where the request before this one, in the same
-/// directory, had the same sections and the same outermost conditions held, httpd does not look at nested ones again; so it was
-/// seen where one of the outermost ones stands in a section (a few cases of this kind remain unexplained).
-pub(super) fn conditions<'c>(
-    walked: &mut Walked<'c>,
-    before: Option<&Walked<'c>>,
-    facts: &dyn Facts,
-    notes: &mut Vec<String>,
-) {
-    let sections = &mut walked.sections;
-    if sections.iter().all(|section| section.get().ifs.is_empty()) {
-        return;
-    }
-    let same = before.filter(|_| walked.reused);
-    walked.conditions.0 = addresses(sections);
-    walked.conditions.1.clear();
-    let mut level: Vec<Ref<'c>> = sections.clone();
-    let mut nested = false;
-    for depth in 0..64 {
-        let mut matched = Vec::new();
-        let mut before = false;
-        for outer in &level {
-            for at in 0..outer.get().ifs.len() {
-                let one = match outer {
-                    Ref::Conf(section) => {
-                        let section: &'c Section = section;
-                        Ref::Conf(&section.ifs[at])
-                    }
-                    Ref::Own(section) => Ref::Own(Arc::clone(&section.ifs[at])),
-                };
-                if holds(one.get(), &mut before, facts, notes) {
-                    matched.push(one);
-                    nested |= !matches!(outer.get().layer, Layer::Server | Layer::VirtualHost);
-                }
-            }
-        }
-        if matched.is_empty() {
-            return;
-        }
-        sections.extend(matched.iter().cloned());
-        if depth == 0 {
-            walked.conditions.1 = addresses(&matched);
-            if nested && same.is_some_and(|before| before.conditions == walked.conditions) {
-                return;
-            }
-        }
-        level = matched;
-    }
-}
-
-fn holds(section: &Section, before: &mut bool, facts: &dyn Facts, notes: &mut Vec<String>) -> bool {
-    let Matcher::Condition { expr, chained } = &section.matcher else { return false };
-    if *chained && *before {
-        return false;
-    }
-    let yes = match expr {
-        None => true,
-        Some(expr) => match evaluate(expr, facts) {
-            Truth::Yes => true,
-            Truth::No => false,
-            Truth::Unknown(why) => {
-                notes.push(format!("{}: the condition depends on {why}; taken as false", section.origin));
-                false
-            }
-        },
-    };
-    *before = yes;
-    yes
 }

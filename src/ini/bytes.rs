@@ -6,6 +6,8 @@ pub(super) const LABEL: u8 = 1;
 pub(super) const LABEL_8_3: u8 = 2;
 /// Plain in an unquoted value (I-050.9).
 pub(super) const TEXT: u8 = 4;
+/// May be part of a variable's name behind its first byte, from PHP 8.3 on: as `LABEL_8_3`, and NUL.
+pub(super) const NAME_8_3: u8 = 16;
 /// Part of an identifier, digits included.
 pub(super) const IDENTIFIER: u8 = 8;
 /// Space or tab.
@@ -28,16 +30,16 @@ const fn classes() -> [u8; 256] {
 }
 
 const fn class(byte: u8) -> u8 {
-    let mut bits = LABEL | LABEL_8_3 | TEXT | QUOTED | HEADER;
+    let mut bits = LABEL | LABEL_8_3 | NAME_8_3 | TEXT | QUOTED | HEADER;
     match byte {
-        b'=' | b'&' | b'|' | b'^' | b'~' | b'(' | b')' | b'!' => bits &= !(LABEL | LABEL_8_3 | TEXT),
+        b'=' | b'&' | b'|' | b'^' | b'~' | b'(' | b')' | b'!' => bits &= !(LABEL | LABEL_8_3 | NAME_8_3 | TEXT),
         b'\n' | b'\r' => bits = 0,
-        b'\t' => bits = (bits | BLANK) & !(LABEL | LABEL_8_3 | TEXT),
+        b'\t' => bits = (bits | BLANK) & !(LABEL | LABEL_8_3 | NAME_8_3 | TEXT),
         b' ' => bits = (bits | BLANK) & !TEXT,
         b';' => bits = QUOTED,
         b'$' => bits = 0,
-        b'{' | b'}' | b'[' => bits &= !(LABEL | LABEL_8_3),
-        b']' => bits &= !(LABEL_8_3 | HEADER),
+        b'{' | b'}' | b'[' => bits &= !(LABEL | LABEL_8_3 | NAME_8_3),
+        b']' => bits &= !(LABEL_8_3 | NAME_8_3 | HEADER),
         b'"' => bits = 0,
         b'\'' => bits &= !(TEXT | HEADER),
         b'\\' => bits &= !(QUOTED | HEADER),
@@ -86,16 +88,15 @@ fn equal(word: u64, byte: u8) -> u64 {
 #[inline(always)]
 fn skip_words(text: &[u8], mut at: usize, kind: u8, stops: impl Fn(u64) -> u64) -> usize {
     while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let found = stops(u64::from_le_bytes(*eight)) & all(0x80);
-        if found == 0 {
-            at += 8;
-            continue;
+        let mut found = stops(u64::from_le_bytes(*eight)) & all(0x80);
+        while found != 0 {
+            let place = at + found.trailing_zeros() as usize / 8;
+            if class_of(text[place]) & kind == 0 {
+                return place;
+            }
+            found &= found - 1;
         }
-        at += found.trailing_zeros() as usize / 8;
-        if class_of(text[at]) & kind == 0 {
-            return at;
-        }
-        at += 1;
+        at += 8;
     }
     skip(text, at, kind)
 }

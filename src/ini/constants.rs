@@ -1,5 +1,6 @@
 //! The constants that exist while php.ini is read (I-061).
 
+use super::find;
 use crate::version::PhpVersion;
 
 /// One line each: name, first and last version, text, with a tab between. Names of all versions stand together.
@@ -59,7 +60,7 @@ fn row<'n>(name: &'n [u8], rest: &'static [u8]) -> Option<Row<'n>> {
     let &[major, _, minor, b'\t', last_major, _, last_minor, b'\t', ..] = rest else { return None };
     let id = |major: u8, minor: u8| u32::from(major - b'0') * 10_000 + u32::from(minor - b'0') * 100;
     let text = &rest[8..];
-    let text = &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())];
+    let text = &text[..find::one(b'\n', text).unwrap_or(text.len())];
     let text = if text == b"\\n" { b"\n" } else { text };
     Some(Row { name, since: id(major, minor), until: id(last_major, last_minor), text })
 }

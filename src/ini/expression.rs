@@ -100,7 +100,7 @@ fn behind(
     }
 }
 
-fn apply(pending: &Pending, right: i32) -> i32 {
+pub(super) fn apply(pending: &Pending, right: i32) -> i32 {
     match pending {
         Pending::Unary(b'~') => !right,
         Pending::Unary(_) => i32::from(right == 0),

@@ -1,6 +1,7 @@
 //! Joined texts: adjacent pieces, double-quoted parts and variables, one inside the other (I-030, I-040, I-054, I-070).
 //! What is open is kept on a stack of our own, so nothing that a text does can exhaust the program's.
 
+use super::find;
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
 use super::quoted::push_unescaped;
@@ -214,10 +215,13 @@ impl<'a, 't> Joiner<'a, 't> {
                 }
                 self.check(level.depth + 2)?;
                 let text = self.lexer.text;
+                let buffer = self.pieces.copy(text);
                 if let Some(value) = self.lookup.variable(name.of(text)) {
-                    let buffer = self.pieces.copy(text);
                     buffer.truncate(mark);
                     buffer.extend_from_slice(&value);
+                } else if let Some(nul) = find::one(0, &buffer[mark..]) {
+                    // To PHP a fallback is a C string.
+                    buffer.truncate(mark + nul);
                 }
                 *level = outer;
                 level.some |= level.place.is_some();

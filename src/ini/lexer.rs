@@ -1,8 +1,8 @@
 //! Cuts the text into words. At every point the longest word wins; on a tie, the one that is tried first here.
 
-use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, TEXT, class_of, skip, skip_label, skip_text};
+use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, NAME_8_3, TEXT, class_of, skip, skip_label, skip_text};
+use super::find;
 use super::token::{Span, Token, Word};
-use memchr::{memchr, memchr2};
 
 /// What PHP versions disagree about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +30,7 @@ pub(super) struct Lexer<'t> {
     pub(super) at: usize,
     pub(super) line: u32,
     pub(super) dialect: Dialect,
-    label: u8,
-    /// Whether a carriage return occurs at all; most texts are searched for line feeds only.
-    returns: bool,
+    pub(super) label: u8,
 }
 
 impl<'t> Lexer<'t> {
@@ -40,7 +38,7 @@ impl<'t> Lexer<'t> {
         // I-002
         let at = if text.len() > 3 && text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         let label = if dialect == Dialect::Php83 { LABEL_8_3 } else { LABEL };
-        Self { text, at, line: 1, dialect, label, returns: memchr(b'\r', text).is_some() }
+        Self { text, at, line: 1, dialect, label }
     }
 
     pub(super) fn byte(&self, at: usize) -> Option<u8> {
@@ -54,9 +52,7 @@ impl<'t> Lexer<'t> {
     /// The end of the line that `at` is in: the position of its line end.
     #[inline]
     pub(super) fn line_end(&self, at: usize) -> Option<usize> {
-        let rest = &self.text[at..];
-        let found = if self.returns { memchr2(b'\n', b'\r', rest) } else { memchr(b'\n', rest) };
-        found.map(|offset| at + offset)
+        find::two([b'\n', b'\r'], &self.text[at..]).map(|offset| at + offset)
     }
 
     /// Steps over the line end at `at`; CR LF is one.
@@ -168,7 +164,7 @@ impl<'t> Lexer<'t> {
     /// `'…'`: at least one byte, no escapes, any line ends (I-051). `None`: two quotes with nothing between.
     fn single_quoted(&mut self) -> Option<Token> {
         let start = self.at + 1;
-        match memchr(b'\'', &self.text[start..]) {
+        match find::one(b'\'', &self.text[start..]) {
             Some(0) => None,
             Some(len) => {
                 self.at = start + len + 1;
@@ -365,6 +361,9 @@ impl<'t> Lexer<'t> {
     pub(super) fn variable_word(&mut self) -> Token {
         let start = self.at;
         let mut end = self.label_end(start);
+        if self.dialect == Dialect::Php83 && end > start {
+            end = skip(self.text, end, NAME_8_3);
+        }
         if self.dialect == Dialect::Php83
             && let Some(offset) = find_fallback(&self.text[start..end])
         {
@@ -401,7 +400,7 @@ fn plain(byte: u8, place: Place, close: u8) -> bool {
 
 fn find_fallback(name: &[u8]) -> Option<usize> {
     let mut from = 0;
-    while let Some(offset) = memchr(b':', &name[from..]) {
+    while let Some(offset) = find::one(b':', &name[from..]) {
         let at = from + offset;
         if name.get(at + 1) == Some(&b'-') {
             return Some(at);

@@ -4,11 +4,13 @@
 mod bytes;
 pub mod constants;
 mod expression;
+pub(crate) mod find;
 pub(crate) mod index;
 mod joined;
 mod lexer;
 pub mod number;
 mod pieces;
+mod plain;
 mod quantity;
 mod quoted;
 mod scan;
@@ -36,10 +38,20 @@ pub enum Mode {
 
 /// What a text may ask of the outside.
 pub trait Lookup {
-    /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it.
+    /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it. A name may hold NUL
+    /// bytes: PHP compares a directive's name whole, and asks the environment for [`env_name`].
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
     /// The text of a constant; `None`: no such constant, the word stays as it is.
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
+    /// Whether some constant's name begins with a lower-case letter. Where none does, most words of a text need no look-up.
+    fn has_lowercase_constants(&self) -> bool {
+        true
+    }
+}
+
+/// The part of a `${NAME}` that the environment is asked for: to PHP it is a C string.
+pub fn env_name(name: &[u8]) -> &[u8] {
+    &name[..find::one(0, name).unwrap_or(name.len())]
 }
 
 /// How to read a text.
@@ -117,7 +129,7 @@ pub fn scan(
     options: &Options<'_>,
     visit: &mut dyn FnMut(Event<'_>, u32) -> ControlFlow<()>,
 ) -> Result<(), SyntaxError> {
-    let end = if options.stop_at_nul { memchr::memchr(0, text) } else { None };
+    let end = if options.stop_at_nul { find::one(0, text) } else { None };
     let dialect = match options.version {
         PhpVersion::V7_4 | PhpVersion::V8_0 => Dialect::Php74,
         PhpVersion::V8_1 | PhpVersion::V8_2 => Dialect::Php81,

@@ -1,6 +1,7 @@
 //! Between double quotes: where a chunk of text ends, and what its backslashes mean (I-052, I-053).
 
 use super::bytes::{BLANK, skip, skip_quoted};
+use super::find;
 use super::lexer::{Dialect, Lexer};
 use super::pieces::Pieces;
 use super::token::{Span, Token};
@@ -81,7 +82,7 @@ impl Lexer<'_> {
 pub(super) fn push_unescaped(pieces: &mut Pieces, input: &[u8], span: Span) {
     let mut start = span.start;
     let mut at = span.start;
-    while let Some(offset) = memchr::memchr(b'\\', &input[at..span.end]) {
+    while let Some(offset) = find::one(b'\\', &input[at..span.end]) {
         let slash = at + offset;
         if slash + 1 < span.end && matches!(input[slash + 1], b'"' | b'\\' | b'$') {
             pieces.push(input, Span { start, end: slash });

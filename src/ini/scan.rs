@@ -1,7 +1,8 @@
 //! Statements: what stands on a line, and what PHP takes of a line that is wrong.
 
-use super::bytes::{BLANK, class_of, is_identifier, is_number, skip, skip_quoted, skip_text, trim};
+use super::bytes::{BLANK, skip, trim};
 use super::expression::{self, Outcome};
+use super::find;
 use super::joined::{Joiner, Kind};
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
@@ -27,8 +28,10 @@ impl From<SyntaxError> for Stop {
 pub(super) type Visit<'v> = &'v mut dyn FnMut(Event<'_>, u32) -> ControlFlow<()>;
 
 pub(super) struct Scanner<'t, 'o> {
-    lexer: Lexer<'t>,
-    options: &'o Options<'o>,
+    pub(super) lexer: Lexer<'t>,
+    pub(super) options: &'o Options<'o>,
+    /// Whether constants may begin with a lower-case letter.
+    pub(super) lowercase: bool,
     /// The name or offset being read.
     name: Pieces,
     /// The value being read.
@@ -41,7 +44,8 @@ const STATEMENT: usize = 1;
 impl<'t, 'o> Scanner<'t, 'o> {
     pub(super) fn new(text: &'t [u8], options: &'o Options<'o>, dialect: Dialect) -> Self {
         let lexer = Lexer::new(text, dialect);
-        Self { lexer, options, name: Pieces::default(), value: Pieces::default() }
+        let lowercase = options.lookup.has_lowercase_constants();
+        Self { lexer, options, lowercase, name: Pieces::default(), value: Pieces::default() }
     }
 
     pub(super) fn run(&mut self, visit: Visit<'_>) -> Result<(), SyntaxError> {
@@ -57,6 +61,9 @@ impl<'t, 'o> Scanner<'t, 'o> {
     fn statement(&mut self, visit: Visit<'_>) -> Result<(), Stop> {
         self.skip_lines()?;
         let line = self.lexer.line;
+        if let Some(key) = self.lexer.plain_key() {
+            return self.value(visit, Left { key, offset: None, line });
+        }
         match self.lexer.key() {
             Token::EndOfFile => Err(Stop::Done),
             Token::EndOfLine => Ok(()),
@@ -83,6 +90,11 @@ impl<'t, 'o> Scanner<'t, 'o> {
     }
 
     fn section(&mut self, visit: Visit<'_>, line: u32) -> Result<(), Stop> {
+        if self.options.mode != Mode::Raw
+            && let Some(name) = self.lexer.plain_section()
+        {
+            return emit(visit, Event::Section { name: name.of(self.lexer.text) }, line);
+        }
         let mut name = std::mem::take(&mut self.name);
         let result = if self.options.mode == Mode::Raw {
             self.raw_section(&mut name)
@@ -98,7 +110,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
     fn raw_section(&mut self, name: &mut Pieces) -> Result<(), Stop> {
         let lexer = &mut self.lexer;
         let rest = &lexer.text[lexer.at..];
-        let Some(len) = memchr::memchr3(b']', b'\n', b'\r', rest).filter(|len| rest[*len] == b']') else {
+        let Some(len) = find::three([b']', b'\n', b'\r'], rest).filter(|len| rest[*len] == b']') else {
             return Err(Token::EndOfFile.unexpected("']'", lexer.line).into());
         };
         name.clear();
@@ -120,9 +132,13 @@ impl<'t, 'o> Scanner<'t, 'o> {
     }
 
     fn array_entry(&mut self, visit: Visit<'_>, key: Span, line: u32) -> Result<(), Stop> {
+        let text = self.lexer.text;
+        if let Some(offset) = self.plain_offset() {
+            return self.value(visit, Left { key, offset: Some(offset.of(text)), line });
+        }
         let mut offset = std::mem::take(&mut self.name);
         let result = self.joined(Place::Offset, STATEMENT + 1, &mut offset).and_then(|()| match self.lexer.key() {
-            Token::Char(b'=') => self.value(visit, Left { key, offset: Some(&offset), line }),
+            Token::Char(b'=') => self.value(visit, Left { key, offset: Some(offset.text(text)), line }),
             token => Err(token.unexpected("'='", self.lexer.line).into()),
         });
         self.name = offset;
@@ -148,6 +164,11 @@ impl<'t, 'o> Scanner<'t, 'o> {
             left.emit(visit, self.lexer.text, value)?;
             return if ended { Ok(()) } else { Err(Stop::Done) };
         }
+        if let Some((int, ended)) = self.plain_expression() {
+            let mut digits = Digits::default();
+            left.emit(visit, self.lexer.text, int_value(int, &self.lexer, self.options.mode, &mut digits))?;
+            return if ended { Ok(()) } else { Err(Stop::Done) };
+        }
         let mut pieces = std::mem::take(&mut self.value);
         let result = self.joined_value(visit, left, &mut pieces);
         self.value = pieces;
@@ -171,7 +192,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let line = &text[start..stop];
         let quoted = line.first() == Some(&b'"');
         let comments = if quoted { line.iter().rposition(|byte| *byte == b'"').unwrap_or(0) } else { 0 };
-        let cut = memchr::memchr(b';', &line[comments..]).map_or(line.len(), |offset| comments + offset);
+        let cut = find::one(b';', &line[comments..]).map_or(line.len(), |offset| comments + offset);
         let mut value = trim(line, 0, cut);
         if value.len() > 1 && value[0] == b'"' && value[value.len() - 1] == b'"' {
             value = &value[1..value.len() - 1];
@@ -185,91 +206,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
         left.emit(visit, text, Value::Text(value))
     }
 
-    /// The usual values: words without operators, quotes or constants, or one double-quoted text without escapes.
-    /// `None`: it takes more, and nothing has been read. The flag: whether the line ended, too.
-    fn plain_value(&mut self) -> Option<(Value<'t>, bool)> {
-        let (text, start) = (self.lexer.text, self.lexer.at);
-        let (value, at) = match text.get(start) {
-            Some(b'"') => {
-                let end = skip_quoted(text, start + 1);
-                if text.get(end) != Some(&b'"') {
-                    return None;
-                }
-                (Value::Text(&text[start + 1..end]), skip(text, end + 1, BLANK))
-            }
-            _ => self.plain_words(start)?,
-        };
-        match text.get(at) {
-            None => {
-                self.lexer.at = at;
-                Some((value, true))
-            }
-            Some(b'\n' | b'\r') => {
-                self.lexer.end_line(at);
-                Some((value, true))
-            }
-            Some(b';') => match self.lexer.line_end(at) {
-                Some(end) => {
-                    self.lexer.end_line(end);
-                    Some((value, true))
-                }
-                None if at == start => None,
-                None => Some((value, false)),
-            },
-            _ => None,
-        }
-    }
-
-    fn plain_words(&self, start: usize) -> Option<(Value<'t>, usize)> {
-        let text = self.lexer.text;
-        let mut at = start;
-        let mut end = start;
-        while at < text.len() {
-            let word = at;
-            at = skip_text(text, at);
-            if word == at {
-                break;
-            }
-            let name = &text[word..at];
-            if let Some(found) = Word::from_text(name) {
-                if word != start {
-                    return None;
-                }
-                return Some((self.word_value(found), skip(text, at, BLANK)));
-            }
-            // `true`, `false` and `null` are such words, so the lookup knows all other constants.
-            if is_identifier(name) && self.options.lookup.constant(name).is_some() {
-                return None;
-            }
-            end = at;
-            if at < text.len() && class_of(text[at]) & BLANK != 0 {
-                at = skip(text, at, BLANK);
-            } else {
-                break;
-            }
-        }
-        if self.options.mode == Mode::Typed && start < end {
-            return self.plain_typed(start, end, at);
-        }
-        // Blanks before the very end belong to the value (I-022).
-        let stop = if at == text.len() { at } else { end };
-        Some((Value::Text(&text[start..stop]), at))
-    }
-
-    /// In typed mode: one word may be a number; numbers among words are read piece by piece.
-    fn plain_typed(&self, start: usize, end: usize, at: usize) -> Option<(Value<'t>, usize)> {
-        let text = self.lexer.text;
-        let value = &text[start..end];
-        let one = skip_text(text, start) == end && (at < text.len() || at == end);
-        if one && !is_number(value) {
-            return Some((Value::Text(value), at));
-        }
-        // From 8.3 on, PHP looks at a copy of the number, with nothing behind it.
-        let next = if self.lexer.dialect == Dialect::Php83 { None } else { text.get(end) };
-        one.then(|| (typed::number(value, next).unwrap_or(Value::Text(value)), at))
-    }
-
-    fn word_value(&self, word: Word) -> Value<'t> {
+    pub(super) fn word_value(&self, word: Word) -> Value<'t> {
         match (word, self.options.mode == Mode::Typed) {
             (Word::True, true) => Value::Bool(true),
             (Word::False, true) => Value::Bool(false),
@@ -312,7 +249,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
 #[derive(Clone, Copy)]
 struct Left<'a> {
     key: Span,
-    offset: Option<&'a Pieces>,
+    offset: Option<&'a [u8]>,
     line: u32,
 }
 
@@ -327,7 +264,7 @@ impl Left<'_> {
         let key = self.key.of(text);
         let event = match self.offset {
             None => Event::Entry { key, value },
-            Some(offset) => Event::ArrayEntry { key, offset: offset.text(text), value },
+            Some(offset) => Event::ArrayEntry { key, offset, value },
         };
         emit(visit, event, self.line)
     }
@@ -367,6 +304,13 @@ impl Digits {
     }
 }
 
+fn int_value<'a>(int: i32, lexer: &Lexer<'_>, mode: Mode, digits: &'a mut Digits) -> Value<'a> {
+    if mode == Mode::Typed && lexer.dialect == Dialect::Php83 {
+        return Value::Int(int.into());
+    }
+    Value::Text(digits.write(int))
+}
+
 fn outcome_value<'a>(
     outcome: Outcome,
     pieces: &'a Pieces,
@@ -375,8 +319,7 @@ fn outcome_value<'a>(
     digits: &'a mut Digits,
 ) -> Value<'a> {
     let kind = match outcome {
-        Outcome::Int(int) if mode == Mode::Typed && lexer.dialect == Dialect::Php83 => return Value::Int(int.into()),
-        Outcome::Int(int) => return Value::Text(digits.write(int)),
+        Outcome::Int(int) => return int_value(int, lexer, mode, digits),
         Outcome::Text(kind) => kind,
     };
     let text = pieces.text(lexer.text);

@@ -15,8 +15,6 @@ enum Way {
     Open,
     /// For good, after the first abort event (C-062) or a HEAD's first output (C-040).
     Disabled,
-    /// The host was told that the response is complete.
-    Finished,
 }
 
 /// One request's connection handling. See the [module](super) for how it is driven.
@@ -48,6 +46,7 @@ struct State {
     owed_abort: bool,
     /// An abort event has happened while the response was not complete.
     noticed_gone: bool,
+    /// The host was told that the response is complete.
     finished_early: bool,
     /// Bit n: the ending with number n was a cause.
     causes: u8,
@@ -193,9 +192,9 @@ impl Machine {
                     Verdict::Go
                 }
             }
+            Way::Open if self.state.finished_early => self.write_late(bytes.len()),
             Way::Open => self.hand_down(bytes, output),
             Way::Disabled => Verdict::Go,
-            Way::Finished => self.write_late(bytes.len()),
         }
     }
 
@@ -205,10 +204,10 @@ impl Machine {
         if self.check(events) == Verdict::Stop {
             return Verdict::Stop;
         }
-        match self.state.way {
-            Way::Finished if self.state.after_finish == AfterFinish::Discard => Verdict::Go,
-            Way::Finished => self.abort_event(), // C-193
-            Way::Open | Way::Disabled => self.asked(output.flush()),
+        match self.state.after_finish {
+            _ if !self.state.finished_early => self.asked(output.flush()),
+            AfterFinish::Discard => Verdict::Go,
+            AfterFinish::Abort => self.abort_event(), // C-193
         }
     }
 
@@ -226,7 +225,6 @@ impl Machine {
         self.state.buffering = UNBUFFERED;
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
-        self.state.way = Way::Finished;
         self.state.finished_early = true;
         Finish::Done
     }
@@ -328,7 +326,7 @@ impl Machine {
         if self.state.way == Way::Open && self.is_buffering() {
             let _ = self.hand_down_buffer(output);
         }
-        if self.state.way == Way::Open {
+        if self.state.way == Way::Open && !self.state.finished_early {
             let _ = self.asked(output.flush());
         }
         self.state.stage = Stage::Ended;
@@ -361,12 +359,13 @@ impl Machine {
 
     /// Whether the response was finished early.
     pub fn is_finished(&self) -> bool {
-        self.state.way == Way::Finished
+        self.state.finished_early
     }
 
     /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
     pub fn is_direct(&self) -> bool {
-        self.state.way == Way::Open && !self.is_buffering() && !self.state.implicit_flush && !self.state.head
+        let State { way, finished_early, implicit_flush, head, .. } = self.state;
+        way == Way::Open && !finished_early && !self.is_buffering() && !implicit_flush && !head
     }
 
     /// Whether any shutdown function was registered.
@@ -408,9 +407,7 @@ impl Machine {
     fn abort_event(&mut self) -> Verdict {
         self.state.status = status::ABORTED;
         self.state.noticed_gone |= !self.state.finished_early;
-        if self.state.way == Way::Open {
-            self.state.way = Way::Disabled;
-        }
+        self.state.way = Way::Disabled;
         if self.state.held > 0 {
             self.state.owed_abort = true;
             return Verdict::Go;
@@ -451,13 +448,12 @@ impl Machine {
         verdict
     }
 
+    /// PHP-FPM collects late output, and fails to write it when there is enough of it (C-192), or at once where each
+    /// output is flushed (C-193).
     fn write_late(&mut self, bytes: usize) -> Verdict {
         self.state.late = self.state.late.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if self.state.after_finish == AfterFinish::Abort && self.state.late >= LATE_OUTPUT {
-            self.state.way = Way::Disabled;
-            return self.abort_event();
-        }
-        Verdict::Go
+        let tries = self.state.late >= LATE_OUTPUT || self.state.implicit_flush;
+        if self.state.after_finish == AfterFinish::Abort && tries { self.abort_event() } else { Verdict::Go }
     }
 }
 

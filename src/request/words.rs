@@ -49,6 +49,19 @@ pub enum Stage {
     Ended = 4,
 }
 
+impl Stage {
+    /// The stage of a number; what is no stage is over.
+    pub(crate) fn of_number(number: u32) -> Self {
+        match number {
+            0 => Self::Input,
+            1 => Self::Running,
+            2 => Self::Shutdown,
+            3 => Self::FinalFlush,
+            _ => Self::Ended,
+        }
+    }
+}
+
 /// Why a request ended. The first cause wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

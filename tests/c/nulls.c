@@ -109,6 +109,13 @@ static void builders(void) {
     EQUAL(outlive_config_builder_use_process_env(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_set(builder, NULL, 1, "b", 1, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_set(builder, "", 0, "b", 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_compiled_in(NULL, NULL, 0, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_binary_dir(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_scan_dirs(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, NULL, 1, "a=1", 3, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, "PHP_VALUE", 9, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, "OTHER", 5, "a=1", 3, &error), OUTLIVE_ERROR_ARGUMENT);
+    CHECK(strstr(error.message, "OTHER") != NULL);
     EQUAL(outlive_config_builder_load_php_ini(NULL, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_load_httpd_conf(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_load_fpm_pool(builder, NULL, 1, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);

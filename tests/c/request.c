@@ -450,6 +450,22 @@ static void callbacks(void) {
     outlive_settings_free(settings);
 }
 
+static void draining(void) {
+    const outlive_settings *plain = settings_of("");
+    outlive_engine *other = NULL;
+    outlive_request *request = NULL, *late = NULL;
+    EQUAL(outlive_engine_new(NULL, &other, NULL), OUTLIVE_OK);
+    EQUAL(outlive_request_begin(other, plain, NULL, &request, NULL), OUTLIVE_OK);
+    EQUAL(outlive_engine_drain(other, 1), OUTLIVE_ERROR_TIMEOUT); /* nobody asks at a safe point */
+    EQUAL(outlive_request_begin(other, plain, NULL, &late, NULL), OUTLIVE_ERROR_DRAINING);
+    EQUAL(outlive_request_check(request), OUTLIVE_STOP);
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_FORCED); /* told to stop, and then forced, while it never asked */
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+    EQUAL(outlive_engine_drain(other, 0), OUTLIVE_OK);
+    outlive_engine_free(other);
+    outlive_settings_free(plain);
+}
+
 static void in_a_forked_child(void) {
     const outlive_settings *plain = settings_of("");
     host host = {0};
@@ -510,6 +526,7 @@ int main(void) {
     locks();
     stages();
     callbacks();
+    draining();
     in_a_forked_child();
     EQUAL(outlive_engine_drain(engine, 0), OUTLIVE_OK);
     outlive_engine_free(engine);

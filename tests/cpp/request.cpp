@@ -397,6 +397,32 @@ static void in_a_forked_child(const outlive::engine &engine) {
     CHECK(ran == 1);
 }
 
+static void a_scoreboard() {
+    char place[] = "/tmp/outlive-cpp-XXXXXX";
+    CHECK(mkdtemp(place) != nullptr);
+    const std::string path = std::string(place) + "/board";
+    outlive::engine_options with_board;
+    with_board.scoreboard = path;
+    const outlive::engine engine(with_board), other;
+    std::error_code code;
+    CHECK(engine.scoreboard(code) == result::ok && other.scoreboard(code) == result::error_not_found);
+    outlive::request_options options;
+    options.label = "POST /form";
+    request one = engine.begin(settings_of({}), std::move(options));
+    int rows = 0;
+    CHECK(outlive::read_scoreboard(path, [&](const outlive::scoreboard_row &row) {
+        rows++;
+        CHECK(row.process == getpid() && !row.unfinished && row.request.label == "POST /form" && row.request.time_left <= 30s);
+        CHECK(std::chrono::system_clock::now() - row.began < 60s);
+    }));
+    CHECK(rows == 1 && outlive::clear_scoreboard(path) == 0);
+    one.end();
+    CHECK(outlive::read_scoreboard(path, [](const outlive::scoreboard_row &) { CHECK(false); }));
+    THROWS(result::error_io, outlive::read_scoreboard("/nowhere/at/all", [](const outlive::scoreboard_row &) {}));
+    THROWS(result::error_io, outlive::clear_scoreboard("/nowhere/at/all"));
+    CHECK(std::remove(path.c_str()) == 0 && rmdir(place) == 0);
+}
+
 int main() {
     outlive::engine engine;
     output(engine);
@@ -410,5 +436,6 @@ int main() {
     many_threads();
     lifetimes();
     shutdown_functions(engine);
+    a_scoreboard();
     return finished("request");
 }

@@ -44,6 +44,9 @@ class Maker:
 
     def regex(self, subjects):
         s = self.r.choice(subjects)
+        if self.some(.15):
+            tail = s.split('/')[-1] or 'p'
+            return self.pick(f'(?=.*{tail}){s}', f'(?<!zz){s}', f'(?<=/){tail}', f'(?:{s})++', f'(/?)(?:{s}|x\\1)', f'(?>/*){tail}', f'{s}(?!.*zz)', f'(a|p|c).*\\1', f'^(?:/[^/]*+)*{tail}', f'(?i:{s.upper()})', f'[[:alpha:]]+/{tail}?', f'\\b{tail}', f'(?#c){s}', f'{s}|zz$', f'(?P<m>{tail})', f'[^/.]{{1,3}}\\.ph?p', '\\.[[:lower:]]{3}$')
         return self.pick(s, '^' + s, s + '$', f'({s})', s.replace('a', '[ab]'), f'(?i){s.upper()}', f'(?!/zz){s}', f'{s}.*', s.replace('/', '[/]'), f'(?<n>{s})')
 
     def dirname(self):
@@ -105,10 +108,19 @@ class Maker:
             out.append(self.options())
         if self.some(.12):
             out.append(self.extra())
+        if self.some(.08):
+            out += self.limit(False)
         return out + [f'</{head.split()[0]}>']
+
+    def limit(self, own):
+        kind = self.pick('Limit GET', 'Limit POST', 'LimitExcept GET', 'LimitExcept POST OPTIONS', 'Limit GET POST')
+        inner = self.pick(self.values(own), ['Require all granted'], ['Order allow,deny', 'Allow from all'], self.values(own) + ['DirectoryIndex q.php'])
+        return [f'<{kind}>'] + inner + [f'</{kind.split()[0]}>']
 
     def location(self):
         u = self.pick('/', '/a', '/a/', '/c', '/p.php', '/a/p.php', '/al', '/a/*', '/*', '/?.php', '/a/b', '', '/p.php/pi', '/*/p.php', '/d%20e', '//a', 'a', '/a/../c', '/[ac]', '/[ac]/*')
+        if self.some(.1):
+            u = self.pick('/a/p.php/', '/A', '/%61', '/c/*/', '/*/*', '/[!a]*', '/a?b', '/d e', '/~al', '/al/a', '/?', '/a/b/../p.php', '/x/', '/.d', '/c/p.php/')
         head = f'Location "{u}"'
         if self.some(.3):
             expr = self.regex(['/a', '^/a/', '/p.php', 'php', '/$', '/c', '/pi', '^/$'])
@@ -134,6 +146,10 @@ class Maker:
             if self.some(.5):
                 out.append(self.pick('RewriteCond %{REQUEST_FILENAME} !-f', 'RewriteCond %{REQUEST_URI} ^/a', 'RewriteCond %{QUERY_STRING} =q', 'RewriteCond %{HTTP_HOST} ^h(.)\\.test$ [NC]', 'RewriteCond %{REQUEST_FILENAME} !-d', 'RewriteCond %{REQUEST_METHOD} GET'))
             slash = '/' if server else ''
+            if self.some(.1):
+                out.append('RewriteOptions ' + self.pick('Inherit', 'InheritBefore', 'InheritDown', 'InheritDownBefore', 'IgnoreInherit'))
+            if self.some(.25):
+                out.append('RewriteRule ' + self.pick(f'^{slash}(?!php)([a-c])/(.+)\\.php$ {slash}$1/$2.php?v=1 [QSA]', f'^{slash}r(/.*)$ $1', f'^{slash}r/(.*)$ /a/$1 [C]\nRewriteRule p.php$ /c/q.php [L]', f'^{slash}r/(.*)$ - [S=1]\nRewriteRule ^{slash}r/.* /p.php', f'^{slash}x$ /c/p.php [R=302,L]', f'^{slash}al/(.*) /a/$1 [PT,L]', f'^{slash}P\\.txt$ p.php [L]', f'(.*)/$ $1/q.php [L]', f'^{slash}no$ /a/ [PT]', f'^{slash}no$ /a/ [L]', f'^{slash}no$ /a/b/p.php/pi [L]', f'^{slash}x$ - [H=application/x-httpd-php]', f'^{slash}(.*)\\.txt$ $1.txt [H=application/x-httpd-php,L]', f'^{slash}nope\\.php$ - [R=404]', f'^{slash}no$ /%{{QUERY_STRING}}p.php [NC]'))
             out.append('RewriteRule ' + self.pick(f'^{slash}r/(.*)$ {self.pick("/c/", "c/", "/a/")}$1 {self.pick("", "[L]", "[PT]", "[END]", "[R]", "[R=301,L]", "[QSA,L]")}', f'^{slash}no.* /p.php [L]', f'^{slash}c/q\\.php$ - [F]', f'^{slash}c/q\\.php$ {self.pick("/a/q.php", "q.php")} [L,QSA]', f'q.php$ - [G]', f'^{slash}x$ /a/p.php?z=1 [PT,L]', f'!php$ /p.php [L]', '. - [L]', f'^{slash}a/b/(.*) @ROOT@/al/$1'))
         return out
 
@@ -151,6 +167,8 @@ class Maker:
                 out.append(self.extra())
             elif what < .9:
                 out += self.rewrite(False)
+            elif what < .92:
+                out += self.limit(True)
             elif what < .94:
                 out += ['<IfModule mod_php.c>'] + self.values(True) + ['</IfModule>']
             elif what < .97:
@@ -169,10 +187,20 @@ class Maker:
             name = f'conf/i{len(self.files)}.conf'
             self.files[name] = '\n'.join(lines) + '\n'
             return [self.pick('Include ', 'IncludeOptional ') + self.pick(name, '@ROOT@/' + name, name.replace('.conf', '.co*'))]
-        if what < .22 and not any('$' in l for l in lines):
+        if what < .2:
+            a, b = f'conf/d{len(self.files)}/b.conf', f'conf/d{len(self.files)}/a.conf'
+            half = next((n for n in range(len(lines)) if n and lines[n].startswith('<') and not lines[n].startswith('</') and sum(l.startswith('<') and not l.startswith('</') for l in lines[:n]) == sum(l.startswith('</') for l in lines[:n])), len(lines))
+            self.files[b], self.files[a] = '\n'.join(lines[:half]) + '\n', '\n'.join(lines[half:]) + '\n'
+            self.files[a.replace('b.conf', '.hid.conf')] = 'php_value user_agent hidden\n'
+            d = os.path.dirname(a)
+            return [self.pick('Include ', 'IncludeOptional ') + self.pick(d, d + '/*.conf', d + '/[ab].conf', d + '/?.conf', d[:-1] + '*/*.conf' if d[-2].isalpha() else d + '/*', '@ROOT@/' + d + '/*')]
+        if what < .24 and not any('$' in l for l in lines):
             name = f'M{len(self.macros)}'
             self.macros.append(name)
             body = [l.replace('user_agent', '$k') for l in lines]
+            if self.some(.3):
+                body = [l.replace('docref_root', '${kk}').replace('@ROOT@/www', '@{r}') for l in body]
+                return [f'<Macro {name} $k ${{kk}} @{{r}}>'] + body + ['</Macro>', f'Use {name} user_agent docref_root "@ROOT@/www"', f'Use {name} error_append_string user_agent @ROOT@/al'][:self.pick(4, 5, 5) + len(body) - 2]
             return [f'<Macro {name} $k>'] + body + ['</Macro>', f'Use {name.lower()} {self.pick("user_agent", "docref_root")}']
         return lines
 
@@ -190,6 +218,8 @@ class Maker:
             return self.ifs(False)
         if what < .95:
             return [self.extra()]
+        if self.some(.35):
+            return self.pick(['AliasMatch "^/r/(?<n>[a-z]+)\\.php$" "@ROOT@/www/$1.php"'], ['AliasMatch (?i)^/AL(.*)$ @ROOT@/www/a$1'], ['AliasMatch ^/(no|x)$ @ROOT@/www/a/p.php'], ['ScriptAliasMatch ^/sc/([^/]*)$ @ROOT@/www/c/$1'], ['Alias /r "@ROOT@/www/d e"'], ['Alias "/d e" @ROOT@/www/a'], ['Alias /c/p.php @ROOT@/real/p.php'], ['Alias /a/b/ @ROOT@/www/c/'], ['AliasMatch ^/a/(\\w)\\.php$ @ROOT@/www/c/&'], ['UserDir public'], ['UserDir enabled al', 'UserDir disabled', 'UserDir @ROOT@/home/*/pub'], ['UserDir @ROOT@/home/*/pub @ROOT@/home'], ['UserDir disabled bo al'], ['FallbackResource /q.php'], ['<Location "/no">', 'SetHandler application/x-httpd-php', 'ErrorDocument 404 /p.php', '</Location>'], ['AddHandler application/x-httpd-php .TXT'], ['VirtualDocumentRoot @ROOT@/www/%1'], ['VirtualDocumentRoot @ROOT@/www/%-2'], ['<Proxy *>', 'php_value user_agent px', '</Proxy>'])
         return self.pick(['Alias /al @ROOT@/al'], ['Alias /al/ @ROOT@/al/'], ['AliasMatch ^/al/(.*) @ROOT@/www/c/$1'], ['ScriptAlias /sc @ROOT@/www/a'], ['Redirect /rd /a'], ['Redirect permanent /rd/ http://e.test/x/'], ['RedirectMatch 303 ^/rm(.*) /c$1'],
                          ['AccessFileName .ht2 .htaccess'], ['AccessFileName .ht2'], ['UserDir @ROOT@/home/*/pub'], ['UserDir @ROOT@/home'], ['UserDir disabled al', 'UserDir @ROOT@/home/*/pub'], ['MergeSlashes Off'], ['AllowEncodedSlashes On'], ['AllowEncodedSlashes NoDecode'], self.rewrite(True), self.rewrite(True))
 
@@ -212,7 +242,7 @@ class Maker:
         if self.some(.4):
             for at in range(self.r.randint(1, 3)):
                 address = self.pick('*:@PORT@', '*:@PORT@', '*:@PORT@', '127.0.0.1:@PORT@', '*', '_default_:@PORT@', '*:@PORT2@', '127.0.0.1', '*:@PORT@ *:@PORT2@')
-                names = self.pick([f'ServerName h{at}.test'], [f'ServerName h{at}.test', 'ServerAlias *.w.test a?.test'], [f'ServerName H{at}.TEST:81'], [f'ServerAlias h{at}.test'], [f'ServerName http://h{at}.test', 'ServerAlias h1.test'])
+                names = self.pick([f'ServerName h{at}.test'], [f'ServerName h{at}.test', 'ServerAlias *.w.test a?.test'], [f'ServerName H{at}.TEST:81'], [f'ServerAlias h{at}.test'], [f'ServerName http://h{at}.test', 'ServerAlias h1.test'], [f'ServerName h{at}.test', 'ServerAlias *.test'], [f'ServerAlias H?.TEST *.w.test', f'ServerName z{at}.test'], ['ServerAlias *'], [f'ServerName *.h{at}.test', f'ServerAlias h{at}.* [a-z]b.test'])
                 body = []
                 for _ in range(self.r.randint(1, 4)):
                     body += self.block(True)
@@ -233,13 +263,16 @@ class Maker:
         if self.some(.3):
             self.links['www/l'] = '@ROOT@/real'
             self.links['www/f.php'] = '@ROOT@/real/p.php'
+            if self.some(.3):
+                self.links['www/c/up'] = '@ROOT@/www/a'
+                self.links['www/nope.php'] = '@ROOT@/gone'
         urls = ['/', '/p.php', '/q.php', '/a', '/a/', '/a/p.php', '/a/p.php?q', '/a/b/p.php', '/c/', '/c/p.php', '/c/q.php', '/p.php/pi', '/a/p.php/', '/al/p.php', '/al', '/al/a/p.php', '/nope.php', '/a/nope/x.php', '/r/p.php', '/r/q.php?q', '/no', '/x', '/rd/p.php', '/rm/p.php', '/~al/p.php', '/~bo/p.php', '/~al', '/l/p.php', '/l', '/f.php',
-                '/P.txt', '/a/P.txt', '/a/P.txt/x', '/x.inc.php', '/.d/p.php', '/sc/p.php', '/d%20e/p.php', '/d%20e', '/a%2fp.php', '//a//p.php', '/a/./p.php', '/c/../a/p.php', '/%61/p.php', '/a/%2e%2e/p.php', '/../p.php', '/a/..', '/a/.', '/.htaccess', '/a/.htaccess', '/c/index.php', '/index.php', '/index.php/pi', '/a/b', '/a/b/', '/?q', '/a/?q=1', '/a?q', '/a/b?x=%20y']
+                '/P.txt', '/a/P.txt', '/a/P.txt/x', '/x.inc.php', '/.d/p.php', '/sc/p.php', '/d%20e/p.php', '/d%20e', '/a%2fp.php', '//a//p.php', '/a/./p.php', '/c/../a/p.php', '/%61/p.php', '/a/%2e%2e/p.php', '/../p.php', '/a/..', '/a/.', '/.htaccess', '/a/.htaccess', '/c/index.php', '/index.php', '/index.php/pi', '/a/b', '/a/b/', '/?q', '/a/?q=1', '/a?q', '/a/b?x=%20y', '/a/b/p.php/pi/x', '/c/index.php/', '/al/', '/r/a.php', '/r/b/p.php', '/r/', '/AL/p.php', '/sc/', '/l/../p.php', '/l/', '/f.php/x', '/d%20e/', '/%7Eal/p.php', '/a/b/../p.php', '/a%2f', '/P.TXT', '/p.php?q', '/c/p.php?q', '/x?q', '/no?q', '/c', '/%70%2ephp', '/a;x/p.php', '/p.php;x', '/a/p%2ephp']
         requests = []
-        for u in self.r.sample(urls, 14):
+        for u in self.r.sample(urls, 18):
             q = {'url': u}
             if hosts and self.some(.6):
-                q['host'] = self.pick(*hosts, 'x.w.test', 'ab.test', 'H0.TEST', 'h1.test.', 'zz', hosts[0] + ':@PORT@', hosts[0] + ':99')
+                q['host'] = self.pick(*hosts, *hosts, 'h2.test', 'z1.test', 'q.h1.test', 'h1.example', 'x.w.test', 'ab.test', 'H0.TEST', 'h1.test.', 'zz', hosts[0] + ':@PORT@', hosts[0] + ':99')
             if self.some(.1):
                 q['port'] = 2
             if self.some(.08):
@@ -284,6 +317,9 @@ def record(layouts, port, out):
                 finally:
                     shutil.rmtree(root, ignore_errors=True)
                     shutil.rmtree(home, ignore_errors=True)
+                # A server that did not answer in time, on a machine with other work, has said nothing.
+                answers = layout['expected'].get('requests', [])
+                answers[:] = [answer for answer in answers if 'error' not in answer]
                 done += 1
                 requests += len(layout['expected'].get('requests', []))
                 target.write(json.dumps(layout) + '\n')

@@ -1,17 +1,20 @@
 //! Holds us against real PHP on random ini texts and quantities.
 //!
 //!     cargo test --release --test ini_differential -- --texts 200000 [--seed N] [--quantities N]
-//!         [--wasm NODE_MODULES] [--versions 7.4,8.3] [--found FILE]
+//!         [--mutate] [--from FILE] [--wasm NODE_MODULES] [--versions 7.4,8.3] [--found FILE]
 //!
 //! Without `--texts` or `--quantities` it does nothing, so that a plain `cargo test` passes it by. Without `--wasm`
-//! the machine's `php8.2` is asked; with it, the builds of `@php-wasm/node` that are installed there. `--found` gets
-//! the texts that differ, one JSON string a line.
+//! the machine's `php8.2` is asked; with it, the builds of `@php-wasm/node` that are installed there. `--mutate` breaks real
+//! files instead of making texts up. `--found` gets the texts that differ, one JSON string a line (bytes as Latin-1 code
+//! points); `--from` reads such a file.
 
 #[path = "../ini_support/mod.rs"]
 mod ini_support;
+mod mutate;
 mod texts;
 
-use ini_support::{Bytes, MODES, Tables, entries_json, message, to_latin1};
+use ini_support::{Bytes, MODES, Tables, entries_json, from_latin1, message, to_latin1};
+use mutate::Corpus;
 use outlive::ini::number::quantity;
 use outlive::ini::{Options, constants, tree};
 use outlive::version::PhpVersion;
@@ -28,11 +31,14 @@ struct Arguments {
     wasm: Option<String>,
     versions: Vec<PhpVersion>,
     found: Option<String>,
+    from: Option<String>,
+    mutate: bool,
 }
 
 fn arguments() -> Arguments {
+    let versions = PhpVersion::ALL.to_vec();
     let mut arguments =
-        Arguments { texts: 0, quantities: 0, seed: 1, wasm: None, versions: PhpVersion::ALL.to_vec(), found: None };
+        Arguments { texts: 0, quantities: 0, seed: 1, wasm: None, versions, found: None, from: None, mutate: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("a value");
@@ -42,6 +48,8 @@ fn arguments() -> Arguments {
             "--seed" => arguments.seed = value().parse().expect("a number"),
             "--wasm" => arguments.wasm = Some(value()),
             "--found" => arguments.found = Some(value()),
+            "--from" => arguments.from = Some(value()),
+            "--mutate" => arguments.mutate = true,
             "--versions" => {
                 let list = value();
                 arguments.versions = list.split(',').filter_map(PhpVersion::from_text).collect();
@@ -57,7 +65,7 @@ const BATCH: usize = 4000;
 
 fn main() {
     let arguments = arguments();
-    if arguments.texts + arguments.quantities == 0 {
+    if arguments.texts + arguments.quantities == 0 && arguments.from.is_none() {
         println!("differential: nothing asked (--texts N, --quantities N)");
         return;
     }
@@ -65,9 +73,23 @@ fn main() {
     let mut random = Random::new(arguments.seed);
     let mut found = Vec::new();
     let mut compared = 0;
+    if let Some(path) = &arguments.from {
+        let texts = std::fs::read_to_string(path).expect("a file of texts");
+        let texts =
+            texts.lines().map(|line| from_latin1(&serde_json::from_str::<String>(line).expect("a JSON string")));
+        let texts: Vec<_> = texts.collect();
+        for version in &versions {
+            compared += compare(&arguments, *version, "texts", &texts, &mut found);
+        }
+    }
+    let corpus = arguments.mutate.then(Corpus::read);
     let mut left = arguments.texts;
     while left > 0 {
-        let texts: Vec<Vec<u8>> = (0..left.min(BATCH)).map(|_| random.text()).collect();
+        let mut text = || match &corpus {
+            Some(corpus) => corpus.text(&mut random),
+            None => random.text(),
+        };
+        let texts: Vec<Vec<u8>> = (0..left.min(BATCH)).map(|_| text()).collect();
         left -= texts.len();
         for version in &versions {
             compared += compare(&arguments, *version, "texts", &texts, &mut found);
@@ -101,7 +123,7 @@ fn compare(
     let tables = tables(version, arguments.wasm.is_none());
     for (text, php) in texts.iter().zip(&answers) {
         let ours = if what == "texts" { our_answers(text, version, &tables) } else { our_quantity(text, version) };
-        if ours == *php || (arguments.wasm.is_some() && of_32_bits(text)) {
+        if ours == *php || (arguments.wasm.is_some() && (of_32_bits(text) || of_one_build(text))) {
             continue;
         }
         if found.len() < 30 {
@@ -140,7 +162,8 @@ fn ask(wasm: Option<&str>, version: PhpVersion, what: &str, texts: &[Vec<u8>]) -
             command
         }
     };
-    let status = command.arg(&input).arg(&output).arg(what).status().expect("PHP starts");
+    // A shell says in `_` what it has started, and a text may ask for that.
+    let status = command.env_remove("_").arg(&input).arg(&output).arg(what).status().expect("PHP starts");
     assert!(status.success(), "PHP {version} ends well");
     let answers = std::fs::read_to_string(&output).expect("answers");
     let _ = std::fs::remove_file(input);
@@ -152,7 +175,10 @@ fn ask(wasm: Option<&str>, version: PhpVersion, what: &str, texts: &[Vec<u8>]) -
 
 fn tables(version: PhpVersion, native: bool) -> Tables {
     let mut tables = Tables::default();
-    let mut variables = vec![("FOO", "foo val"), ("BAR", "7"), ("EMPTY", ""), ("memory_limit", "256M")];
+    for (name, value) in [("FOO", "foo val"), ("BAR", "7"), ("EMPTY", "")] {
+        tables.env.insert(name.into(), value.into());
+    }
+    let mut variables = vec![("memory_limit", "256M")];
     if native {
         variables.extend([("max_execution_time", "0"), ("html_errors", "0")]);
     }
@@ -191,6 +217,11 @@ fn our_quantity(text: &[u8], version: PhpVersion) -> Json {
     let ours = quantity(text, version);
     let warnings: Vec<Json> = ours.warning.iter().enumerate().map(|(at, text)| json!([at, to_latin1(text)])).collect();
     json!([ours.value, { "a": warnings }])
+}
+
+/// `PHP_VERSION` and its like: a WebAssembly build is not the release that the table was recorded from.
+fn of_one_build(text: &[u8]) -> bool {
+    text.windows(11).enumerate().any(|(at, name)| name == b"PHP_VERSION" && text.get(at + 11) != Some(&b'_'))
 }
 
 /// The WebAssembly builds have a 32-bit `long`: an operand that does not fit comes out otherwise than on the 64-bit

@@ -14,16 +14,22 @@ pub const MODES: [(&str, Mode); 3] = [("NORMAL", Mode::Normal), ("RAW", Mode::Ra
 #[derive(Clone, Default)]
 pub struct Tables {
     pub variables: HashMap<Vec<u8>, Vec<u8>>,
+    pub env: HashMap<Vec<u8>, Vec<u8>>,
     pub constants: HashMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Lookup for Tables {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.variables.get(name).map(|value| Cow::Borrowed(value.as_slice()))
+        let value = self.variables.get(name).or_else(|| self.env.get(outlive::ini::env_name(name)));
+        value.map(|value| Cow::Borrowed(value.as_slice()))
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         self.constants.get(name).map(|value| Cow::Borrowed(value.as_slice()))
+    }
+
+    fn has_lowercase_constants(&self) -> bool {
+        self.constants.keys().any(|name| name.first().is_some_and(u8::is_ascii_lowercase))
     }
 }
 

@@ -17,7 +17,7 @@ OUT = ROOT / "src/config"
 BOOL = """
 allow_url_fopen allow_url_include assert.active assert.bail assert.exception assert.quiet_eval assert.warning
 auto_detect_line_endings auto_globals_jit cgi.check_shebang_line cgi.discard_path cgi.fix_pathinfo cgi.force_redirect
-cgi.nph cgi.rfc2616_headers child_terminate display_startup_errors enable_dl enable_post_data_reading engine expose_php
+cgi.nph cgi.rfc2616_headers display_startup_errors enable_dl enable_post_data_reading engine expose_php
 fastcgi.logging fatal_error_backtraces file_uploads gd.jpeg_ignore_warning html_errors ignore_repeated_errors
 ignore_repeated_source ignore_user_abort imagick.allow_zero_dimension_images imagick.locale_fix
 imagick.progress_monitor imagick.set_single_thread imagick.skip_version_check implicit_flush last_modified log_errors
@@ -55,18 +55,20 @@ KIND = {
     "variables_order": "filled", "session.name": "name", "session.sid_length": "sid_length",
     "session.sid_bits_per_character": "sid_bits", "syslog.filter": "syslog_filter",
     "zend.exception_string_param_max_len": "natural",
+    "syslog.facility": "facility", "date.timezone": "zone",
+    **dict.fromkeys(["iconv.input_encoding", "iconv.internal_encoding", "iconv.output_encoding"], "charset"),
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
     **dict.fromkeys(COUNT, "count"),
 }
 
 # Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
 SAPI = [
-    ("cgi.check_shebang_line", "sapi/cgi", 4, "1"), ("cgi.discard_path", "sapi/cgi", 4, "0"),
+    ("cgi.check_shebang_line", "sapi/php-cgi", 4, "1"), ("cgi.discard_path", "sapi/cgi", 4, "0"),
     ("cgi.fix_pathinfo", "sapi/cgi", 4, "1"), ("cgi.force_redirect", "sapi/cgi", 4, "1"),
     ("cgi.nph", "sapi/cgi", 7, "0"), ("cgi.redirect_status_env", "sapi/cgi", 4, None),
     ("cgi.rfc2616_headers", "sapi/cgi", 7, "0"), ("fastcgi.logging", "sapi/cgi", 4, "1"),
-    ("child_terminate", "sapi/apache", 7, "0"), ("engine", "sapi/apache", 7, "1"),
-    ("last_modified", "sapi/apache", 7, "0"), ("xbithack", "sapi/apache", 7, "0"),
+    ("fastcgi.error_header", "sapi/fpm", 4, None), ("fpm.config", "sapi/fpm", 4, None),
+    ("engine", "sapi/apache", 7, "1"), ("last_modified", "sapi/apache", 7, "0"), ("xbithack", "sapi/apache", 7, "0"),
 ]
 
 # What the native 8.2 has besides; the recorded builds had no readline, FFI or just-in-time compiler. The number is

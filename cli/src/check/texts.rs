@@ -1,11 +1,12 @@
 //! What the texts say and PHP does not hear.
 
-use super::{note, place, warning};
+use super::{note, place, stock, warning};
+use crate::extensions::Extensions;
 use outlive::PhpVersion;
 use outlive::config::{Config, Sapi};
 use outlive::diagnostic::Diagnostic;
 use outlive::files::{Disk, Files, Kind};
-use outlive::ini::{self, Event};
+use outlive::ini::{self, Event, Value};
 use outlive::origin::Origin;
 use outlive::target::Target;
 use std::borrow::Cow;
@@ -40,12 +41,21 @@ pub fn statements(version: PhpVersion, text: &[u8], visit: &mut dyn FnMut(Event<
 }
 
 /// Looks at every php.ini text.
-pub fn check(config: &Config, found: &mut Vec<Diagnostic>) {
+pub fn check(config: &Config, extensions: &Extensions, found: &mut Vec<Diagnostic>) {
     for (_, file, text) in config.ini_files() {
         let mut special: Option<String> = None;
         statements(config.php_version(), text, &mut |event, line| match event {
             Event::Section { name } => section(config, name, &mut special, place(file, line), found),
             Event::Bare { key } => bare(key, file, line, found),
+            Event::Entry { key, value: Value::Text(value) } => {
+                if let Some(owner) = stock::owner(key)
+                    && extensions.lack(owner)
+                    && !value.is_empty()
+                    && !stock::has(key, value)
+                {
+                    found.push(stock::missing(key, owner, place(file, line)));
+                }
+            }
             _ => {}
         });
     }

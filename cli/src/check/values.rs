@@ -1,16 +1,23 @@
 //! What each line comes to: values that mean something else than they seem to, and lines that have no effect.
 
-use super::{note, warning};
+use super::{note, stock, warning};
+use crate::extensions::Extensions;
 use outlive::config::{Check, Directive, Layer, Reason, Settings, Step};
 use outlive::diagnostic::Diagnostic;
+use outlive::origin::Origin;
 
 /// Looks at every line that had a say in any directive.
-pub fn check(settings: &Settings, found: &mut Vec<Diagnostic>) {
+pub fn check(settings: &Settings, extensions: &Extensions, found: &mut Vec<Diagnostic>) {
     for (directive, _) in settings.each() {
         let Some(explanation) = settings.explain(directive.name()) else { continue };
         let trail = &explanation.trail;
         for (place, step) in trail.iter().enumerate().skip(1).filter(|(_, step)| step.origin.file.is_some()) {
-            meaning(directive, step, found);
+            meaning(directive, &step.value, &step.origin, found);
+            extension(extensions, directive, &step.value, &step.origin, found);
+            // Only a flag makes a 0 of something else.
+            if matches!(step.layer, Layer::Httpd(_)) && step.value == b"0" && step.raw != b"0" {
+                flag(directive.name(), &step.raw, &step.origin, found);
+            }
             effect(directive, step, &trail[place + 1..], found);
         }
     }
@@ -21,24 +28,24 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// Values that are taken and mean something else.
-fn meaning(directive: &Directive, step: &Step, found: &mut Vec<Diagnostic>) {
-    let name = shown(directive.name());
-    let value = shown(&step.value);
+pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut Vec<Diagnostic>) {
+    let (name, bytes) = (shown(directive.name()), value);
+    let value = shown(bytes);
     match directive.check() {
-        Check::Bool if !is_switch(&step.value) => {
-            let on = outlive::ini::number::boolean(&step.value);
+        Check::Bool if !is_switch(bytes) => {
+            let on = outlive::ini::number::boolean(bytes);
             let word = if on { "on" } else { "off" };
             found.push(warning(
                 "odd-boolean",
-                step.origin.clone(),
+                origin.clone(),
                 format!("`{name}` = `{value}` means {word} to PHP; write {word} if that is meant"),
             ));
         }
-        Check::Int if !step.value.is_empty() && !is_whole(&step.value) => {
-            let number = outlive::ini::number::int_prefix(&step.value);
+        Check::Int if !bytes.is_empty() && !is_whole(bytes) => {
+            let number = outlive::ini::number::int_prefix(bytes);
             found.push(warning(
                 "odd-number",
-                step.origin.clone(),
+                origin.clone(),
                 format!(
                     "`{name}` = `{value}` means {number} to PHP, which reads leading digits only and knows no units \
                      here; write a plain number"
@@ -46,6 +53,32 @@ fn meaning(directive: &Directive, step: &Step, found: &mut Vec<Diagnostic>) {
             ));
         }
         _ => {}
+    }
+}
+
+/// mod_php's flags know `on` and `1`; all else is off, also what php.ini takes for on (A-103).
+pub fn flag(name: &[u8], raw: &[u8], origin: &Origin, found: &mut Vec<Diagnostic>) {
+    if !["on", "1", "off", "0"].iter().any(|word| raw.eq_ignore_ascii_case(word.as_bytes())) {
+        let (name, raw) = (shown(name), shown(raw));
+        let text = format!("php_flag reads `{raw}` as off: it knows on and 1 only; write php_flag {name} on, or off");
+        found.push(warning("odd-flag", origin.clone(), text));
+    }
+}
+
+/// A value for an extension that is not there. What php.ini has for everybody, and what changes nothing, is not told.
+pub fn extension(
+    extensions: &Extensions,
+    directive: &Directive,
+    value: &[u8],
+    origin: &Origin,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(owner) = extensions.missing(directive) else { return };
+    let default = directive.default().unwrap_or_default();
+    let boolean = outlive::ini::number::boolean;
+    let same = value == default || (matches!(directive.check(), Check::Bool) && boolean(value) == boolean(default));
+    if !same && !value.is_empty() && !stock::has(directive.name(), value) {
+        found.push(stock::missing(directive.name(), owner, origin.clone()));
     }
 }
 
@@ -83,7 +116,7 @@ fn effect(directive: &Directive, step: &Step, later: &[Step], found: &mut Vec<Di
         Some(Reason::Earlier) => {
             found.push(warning("duplicate", origin, format!("`{name}` has no effect here: {because}")));
         }
-        Some(Reason::Later) if matches!(step.layer, Layer::PhpIni | Layer::ScanDir) => {
+        Some(Reason::Later) if matches!(step.layer, Layer::PhpIni | Layer::ScanDir | Layer::UserIni) => {
             let again = later.iter().find(|next| next.origin.file == step.origin.file);
             if let Some(again) = again {
                 found.push(note(
@@ -94,7 +127,9 @@ fn effect(directive: &Directive, step: &Step, later: &[Step], found: &mut Vec<Di
                         again.origin.line
                     ),
                 ));
-            } else if let Some(fixed) = later.iter().find(|next| next.layer == Layer::Sapi) {
+            } else if let Some(fixed) = later.iter().find(|next| next.layer == Layer::Sapi)
+                && !stock::has(directive.name(), &step.value)
+            {
                 found.push(note(
                     "fixed-by-sapi",
                     origin,

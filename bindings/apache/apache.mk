@@ -1,0 +1,37 @@
+# mod_outlive. `make apache` builds it with what apxs says (Debian: apache2-dev), `make install-apache` installs it beside httpd's
+# modules, with a .load and .conf pair for a2enmod. Included by the Makefile.
+
+APXS           ?= $(or $(shell command -v apxs2),apxs)
+APACHE_BUILD   := $(RELEASE)/apache
+APACHE_SOURCE  := bindings/apache
+APACHE_FILES   := $(addprefix $(APACHE_SOURCE)/,mod_outlive.c directives.c containers.c child.c job.c output.c backend.c settings.c status.c)
+# Where the library is looked for besides the system's places; empty for a package.
+APACHE_RPATH   ?= $(abspath $(RELEASE))
+APACHE_LINK     = -Wl,-rpath='$(APACHE_RPATH)'
+APACHE_MODULES  = $(shell $(APXS) -q LIBEXECDIR)
+APACHE_CONFIG   = $(shell $(APXS) -q sysconfdir)
+APACHE_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -fvisibility=hidden -fPIC -Iinclude \
+	$(shell $(APXS) -q CFLAGS) $(shell $(APXS) -q EXTRA_CPPFLAGS) \
+	-I$(shell $(APXS) -q INCLUDEDIR) -I$(shell $(APXS) -q APR_INCLUDEDIR) -I$(shell $(APXS) -q APU_INCLUDEDIR)
+
+.PHONY: apache
+apache: lib apache-module
+
+.PHONY: apache-module
+apache-module:
+	@mkdir -p $(APACHE_BUILD)
+	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive.so $(APACHE_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
+		$(if $(APACHE_RPATH),$(APACHE_LINK))
+	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive_example.so -I$(APACHE_SOURCE) \
+		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS)
+
+# After `make install`: the module looks for the library in LIBDIR.
+.PHONY: install-apache
+install-apache: lib
+	@$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(LIBDIR)' APACHE_BUILD='$(APACHE_BUILD)/installed'
+	$(INSTALL) -d '$(DESTDIR)$(APACHE_MODULES)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(APACHE_CONFIG)/mods-available'
+	$(INSTALL) -m 644 $(APACHE_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(APACHE_MODULES)/'
+	$(INSTALL) -m 644 $(APACHE_SOURCE)/mod_outlive.h '$(DESTDIR)$(PREFIX)/include/'
+	echo 'LoadModule outlive_module $(APACHE_MODULES)/mod_outlive.so' > '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
+	test -e '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.conf' || \
+		$(INSTALL) -m 644 $(APACHE_SOURCE)/outlive.conf '$(DESTDIR)$(APACHE_CONFIG)/mods-available/'

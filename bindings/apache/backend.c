@@ -1,0 +1,74 @@
+/*
+ * What handlers wait for. mod_proxy_http waits for its server in an input filter of ours, which also waits for a stop; a script of mod_cgi
+ * that has not written anything yet is asked to end, as httpd does it at the end of a request.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_network_io.h>
+#include <apr_portable.h>
+#include <http_core.h>
+#include <mod_proxy.h>
+#include <signal.h>
+#include <stdio.h>
+
+static ap_filter_rec_t *waiting_filter;
+
+static int nothing_yet(apr_status_t status, const apr_bucket_brigade *brigade) {
+    return APR_STATUS_IS_EAGAIN(status) || (status == APR_SUCCESS && APR_BRIGADE_EMPTY(brigade));
+}
+
+static apr_status_t wait_for_server(ap_filter_t *filter, apr_bucket_brigade *brigade, ap_input_mode_t mode, apr_read_type_e block,
+                                    apr_off_t bytes) {
+    mod_job *job = filter->ctx;
+    apr_socket_t *socket = ap_get_conn_socket(filter->c);
+    apr_os_sock_t descriptor = -1;
+    if (job->request == NULL || block != APR_BLOCK_READ || socket == NULL || (mode != AP_MODE_READBYTES && mode != AP_MODE_GETLINE) ||
+        apr_os_sock_get(&descriptor, socket) != APR_SUCCESS)
+        return ap_get_brigade(filter->next, brigade, mode, block, bytes);
+    apr_interval_time_t limit = -1, waited = 0;
+    apr_socket_timeout_get(socket, &limit);
+    for (;;) {
+        if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
+        apr_status_t status = ap_get_brigade(filter->next, brigade, mode, APR_NONBLOCK_READ, bytes);
+        if (!nothing_yet(status, brigade)) return status;
+        const apr_time_t from = apr_time_now();
+        const int seen = mod_job_wait(job, descriptor, limit < 0 ? -1 : limit - waited);
+        if (seen < 0) return APR_TIMEUP;
+        waited = seen > 0 ? 0 : waited + (apr_time_now() - from);
+        if (limit >= 0 && waited >= limit) return APR_TIMEUP;
+        if (job->r->connection->aborted && (status = mod_job_lost(job)) != APR_SUCCESS) return status;
+    }
+}
+
+/** mod_proxy begins to read a response. */
+static int create_req(request_rec *r, request_rec *response) {
+    mod_job *job = mod_job_of(r);
+    if (job == NULL || job->request == NULL || !job->inside) return OK;
+    ap_add_input_filter_handle(waiting_filter, job, response, response->connection);
+    /* As if there were no filter yet: what mod_proxy adds next has to be found in both chains, above ours. */
+    response->input_filters = response->connection->input_filters;
+    return OK;
+}
+
+void mod_backend_register(void) {
+    waiting_filter = ap_register_input_filter("OUTLIVE_WAIT", wait_for_server, NULL, AP_FTYPE_CONNECTION - 1);
+    APR_OPTIONAL_HOOK(proxy, create_req, create_req, NULL, NULL, APR_HOOK_MIDDLE); /* mod_proxy may be loaded or not */
+}
+
+/**
+ * The children that the job's thread has made: its script, as httpd's children make no other. They cannot have been waited for, since
+ * that happens after the handler has returned, for which the job's lock is needed.
+ */
+void mod_backend_end(mod_job *job) {
+    const char *handler = job->r->handler;
+    if (handler == NULL || strcmp(handler, "cgi-script") != 0) return;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)job->thread);
+    FILE *children = fopen(path, "re");
+    if (children == NULL) return;
+    int child;
+    while (fscanf(children, "%d", &child) == 1) kill((pid_t)child, SIGTERM);
+    fclose(children);
+}

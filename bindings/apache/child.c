@@ -1,0 +1,134 @@
+/*
+ * What a process has once: the parent reads php.ini, each child makes its engine.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_strings.h>
+#include <http_core.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mpm_common.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <unixd.h>
+
+mod_process the_process;
+
+int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
+    (void)plog, (void)ptemp;
+    memset(&the_process, 0, sizeof the_process);
+    the_process.sections = apr_array_make(pconf, 16, sizeof(mod_section));
+    return OK;
+}
+
+static apr_status_t free_config(void *data) {
+    (void)data;
+    outlive_settings_free(the_process.root);
+    outlive_config_free(the_process.config);
+    the_process.root = NULL;
+    the_process.config = NULL;
+    return APR_SUCCESS;
+}
+
+static int diagnosed(void *data, const outlive_diagnostic *diagnostic) {
+    int level = diagnostic->severity >= 2 ? APLOG_ERR : diagnostic->severity == 1 ? APLOG_WARNING : APLOG_INFO;
+    ap_log_error(APLOG_MARK, level, 0, (server_rec *)data, "outlive: %s:%u: %s", diagnostic->file.ptr,
+                 (unsigned)diagnostic->line, diagnostic->text.ptr);
+    return 0;
+}
+
+static int build(outlive_config_builder *builder, outlive_config **config, outlive_error *error) {
+    int result = outlive_config_builder_set_sapi(builder, "apache2handler", OUTLIVE_NTS, error);
+    /* PHPINIDir takes the place of the search that PHPRC steers. */
+    if (result == OUTLIVE_OK && the_process.php_ini_dir != NULL)
+        result = outlive_config_builder_set_env(builder, "PHPRC", OUTLIVE_NTS, the_process.php_ini_dir, OUTLIVE_NTS, error);
+    if (result == OUTLIVE_OK) result = outlive_config_builder_use_process_env(builder);
+    if (result == OUTLIVE_OK) result = outlive_config_builder_load_php_ini(builder, NULL, 0, error);
+    if (result == OUTLIVE_OK) result = outlive_config_builder_build(builder, config, error);
+    return result;
+}
+
+static apr_status_t free_counters(void *data) {
+    munmap(data, sizeof(mod_counters));
+    return APR_SUCCESS;
+}
+
+static void make_counters(apr_pool_t *pconf) {
+    void *counters = mmap(NULL, sizeof(mod_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (counters == MAP_FAILED) return;
+    the_process.counters = counters;
+    apr_pool_cleanup_register(pconf, counters, free_counters, apr_pool_cleanup_null);
+}
+
+/** The scoreboard's file is made here, where the right to do that is, and belongs to the children. */
+static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
+    outlive_str said = {"", 0};
+    outlive_settings_get(the_process.root, "outlive.scoreboard", OUTLIVE_NTS, &said);
+    const char *path = the_process.scoreboard;
+    if (path == NULL) path = said.len > 0 ? apr_pstrdup(pconf, said.ptr) : ap_runtime_dir_relative(pconf, "outlive.scoreboard");
+    the_process.scoreboard = NULL;
+    if (path == NULL || strcasecmp(path, "none") == 0) return;
+    const int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int failed = file < 0;
+    if (!failed && geteuid() == 0) failed = fchown(file, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0;
+    if (failed)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, server, "outlive: %s: no scoreboard; set OutliveScoreboard to a file that can be made, or to none", path);
+    else
+        the_process.scoreboard = path;
+    if (file >= 0) close(file);
+}
+
+int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
+    (void)plog, (void)ptemp;
+    /* httpd reads its configuration twice before it starts; only the second time counts. */
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    outlive_error error = {0};
+    outlive_config *config = NULL;
+    outlive_config_builder *builder = outlive_config_builder_new();
+    int result = builder == NULL ? OUTLIVE_ERROR_SYSTEM : build(builder, &config, &error);
+    outlive_config_builder_free(builder);
+    if (result == OUTLIVE_OK) result = outlive_config_resolve(config, NULL, &the_process.root, &error);
+    if (result != OUTLIVE_OK) {
+        outlive_config_free(config);
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, server, "outlive: %s:%u: %s", error.file, (unsigned)error.line, error.message);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    the_process.config = config;
+    apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
+    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
+    if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);
+    mod_name_unused(server);
+    make_counters(pconf);
+    make_scoreboard(pconf, server);
+    ap_add_version_component(pconf, apr_pstrcat(pconf, "outlive/", outlive_version(), NULL));
+    return OK;
+}
+
+static apr_status_t free_engine(void *data) {
+    (void)data;
+    outlive_engine_free(the_process.engine);
+    the_process.engine = NULL;
+    return APR_SUCCESS;
+}
+
+void mod_child_init(apr_pool_t *pchild, server_rec *server) {
+    the_process.serving = 1;
+    apr_pool_create(&the_process.pool, pchild);
+    apr_thread_mutex_create(&the_process.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    outlive_error error = {0};
+    outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
+    options.scoreboard = the_process.scoreboard;
+    int result = outlive_engine_new(&options, &the_process.engine, &error);
+    if (result != OUTLIVE_OK && options.scoreboard != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s", options.scoreboard, error.message);
+        options.scoreboard = the_process.scoreboard = NULL;
+        result = outlive_engine_new(&options, &the_process.engine, &error);
+    }
+    if (result != OUTLIVE_OK) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, server, "outlive: this child serves without an engine: %s", error.message);
+        return;
+    }
+    apr_pool_cleanup_register(pchild, NULL, free_engine, apr_pool_cleanup_null);
+}

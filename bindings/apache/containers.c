@@ -1,0 +1,106 @@
+/*
+ * The values of sections. httpd merges the sections that apply to a request anew for each; the same sections make the same
+ * values, so what was merged once from parts of the configuration is kept, and with it the settings that it makes.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+/** Merged containers that a child keeps; what is beyond is merged for each request. */
+#define MOST_KEPT 4096
+
+typedef struct mod_merged {
+    const mod_container *add;
+    mod_container *result;
+    struct mod_merged *next;
+} mod_merged;
+
+static unsigned kept;
+
+static apr_status_t forget(void *data) {
+    mod_container *container = data;
+    outlive_settings_free(container->settings);
+    outlive_dir_config_free(container->values);
+    container->settings = NULL;
+    container->values = NULL;
+    return APR_SUCCESS;
+}
+
+static mod_container *make(apr_pool_t *pool, int lasting) {
+    mod_container *container = apr_pcalloc(pool, sizeof *container);
+    container->engine = -1;
+    container->lasting = lasting;
+    apr_pool_cleanup_register(pool, container, forget, apr_pool_cleanup_null);
+    return container;
+}
+
+void *mod_container_create(apr_pool_t *pool, char *path) {
+    (void)path;
+    return make(pool, !the_process.serving);
+}
+
+static int is_empty(const mod_container *container) { return container->values == NULL && container->engine < 0; }
+
+static mod_container *merge(apr_pool_t *pool, int lasting, const mod_container *base, const mod_container *add) {
+    mod_container *result = make(pool, lasting);
+    if (base->values != NULL || add->values != NULL) result->values = outlive_dir_config_merge(base->values, add->values);
+    result->engine = add->engine >= 0 ? add->engine : base->engine;
+    return result;
+}
+
+static mod_container *known(const mod_container *base, const mod_container *add) {
+    const mod_merged *merged = __atomic_load_n(&base->merged, __ATOMIC_ACQUIRE);
+    while (merged != NULL && merged->add != add) merged = merged->next;
+    return merged == NULL ? NULL : merged->result;
+}
+
+static mod_container *keep(mod_container *base, const mod_container *add) {
+    apr_thread_mutex_lock(the_process.mutex);
+    mod_container *result = known(base, add);
+    if (result == NULL && kept < MOST_KEPT) {
+        kept++;
+        mod_merged *merged = apr_palloc(the_process.pool, sizeof *merged);
+        merged->add = add;
+        merged->result = result = merge(the_process.pool, 1, base, add);
+        merged->next = base->merged;
+        __atomic_store_n(&base->merged, merged, __ATOMIC_RELEASE);
+    }
+    apr_thread_mutex_unlock(the_process.mutex);
+    return result;
+}
+
+void *mod_container_merge(apr_pool_t *pool, void *base_data, void *add_data) {
+    mod_container *base = base_data, *add = add_data;
+    if (is_empty(add)) return base;
+    if (is_empty(base)) return add;
+    if (!the_process.serving) return merge(pool, 1, base, add);
+    if (base->lasting && add->lasting) {
+        mod_container *result = known(base, add);
+        if (result == NULL) result = keep(base, add);
+        if (result != NULL) return result;
+    }
+    return merge(pool, 0, base, add);
+}
+
+int mod_engine_is_on(const request_rec *r) {
+    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+    return the_process.engine != NULL && container->engine != 0;
+}
+
+const outlive_settings *mod_settings(request_rec *r) {
+    mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+    if (container->values == NULL) return the_process.root;
+    const outlive_settings *settings = __atomic_load_n(&container->settings, __ATOMIC_ACQUIRE);
+    if (settings != NULL) return settings;
+    outlive_error error;
+    if (outlive_config_resolve_dir(the_process.config, container->values, &settings, &error) != OUTLIVE_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: no settings for this request: %s", error.message);
+        return NULL;
+    }
+    const outlive_settings *none = NULL;
+    if (!__atomic_compare_exchange_n(&container->settings, &none, settings, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        outlive_settings_free(settings); /* another thread was quicker */
+        settings = none;
+    }
+    return settings;
+}

@@ -1,0 +1,140 @@
+/*
+ * The directives: mod_php's, in the contexts where mod_php takes them, and this module's own.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_hash.h>
+#include <apr_strings.h>
+
+/** What this module acts on. The rest of PHP's directives are for whoever runs PHP. */
+static const char *const acted_on[] = {
+    "ignore_user_abort",        "max_execution_time",   "hard_timeout",         "outlive.disconnect",
+    "outlive.detect",           "outlive.half_close",   "outlive.clock",        "outlive.max_detached",
+    "outlive.max_detached_time", "outlive.shutdown_time", "outlive.shutdown",   "outlive.after_finish",
+};
+
+/** Lines of .htaccess files that a child names at most. */
+#define MOST_NAMED 1000
+
+static int is_acted_on(const char *name) {
+    for (size_t i = 0; i < sizeof acted_on / sizeof *acted_on; i++)
+        if (strcmp(acted_on[i], name) == 0) return 1;
+    return 0;
+}
+
+static void name_unused(server_rec *server, const mod_section *section) {
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
+                 "outlive: %s:%u: %s %s is not applied: mod_outlive acts on connection handling only, and mod_php is not loaded",
+                 section->file, section->line, section->directive, section->name);
+}
+
+/** A line of an .htaccess file, which is read for each request, is named once. */
+static void name_once(cmd_parms *cmd, const mod_section *section) {
+    static apr_hash_t *named;
+    static apr_pool_t *of;
+    char *key = apr_psprintf(cmd->temp_pool, "%s:%u:%s", section->file, section->line, section->name);
+    apr_thread_mutex_lock(the_process.mutex);
+    if (of != the_process.pool) {
+        of = the_process.pool;
+        named = apr_hash_make(of);
+    }
+    int new = apr_hash_count(named) < MOST_NAMED && apr_hash_get(named, key, APR_HASH_KEY_STRING) == NULL;
+    if (new) {
+        key = apr_pstrdup(of, key);
+        apr_hash_set(named, key, APR_HASH_KEY_STRING, key);
+    }
+    apr_thread_mutex_unlock(the_process.mutex);
+    if (new) name_unused(cmd->server, section);
+}
+
+static const char *set_value(cmd_parms *cmd, void *dir, const char *name, const char *value) {
+    mod_container *container = dir;
+    int kind = (int)(intptr_t)cmd->info;
+    const char *file = cmd->directive->filename;
+    unsigned line = (unsigned)cmd->directive->line_num;
+    outlive_error error;
+    if (container->values == NULL) container->values = outlive_dir_config_new();
+    /* httpd itself keeps php_admin_* out of .htaccess. */
+    if (outlive_dir_config_set(container->values, kind, name, OUTLIVE_NTS, value, OUTLIVE_NTS, file, line, 0, &error) != OUTLIVE_OK)
+        return apr_pstrdup(cmd->pool, error.message);
+    mod_section section = {cmd->cmd->name, name, file, line, container};
+    if (!the_process.serving) {
+        section.name = apr_pstrdup(cmd->pool, name);
+        section.file = apr_pstrdup(cmd->pool, file);
+        APR_ARRAY_PUSH(the_process.sections, mod_section) = section;
+    } else if (!the_process.beside_php && !is_acted_on(name)) {
+        name_once(cmd, &section);
+    }
+    return NULL;
+}
+
+typedef struct refusal {
+    server_rec *server;
+    const mod_section *section;
+} refusal;
+
+static int refused(void *data, const outlive_origin *origin) {
+    const refusal *of = data;
+    if (origin->fate == OUTLIVE_FATE_REFUSED && origin->line == of->section->line && strcmp(origin->file.ptr, of->section->file) == 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, of->server, "outlive: %s:%u: %s %s \"%s\" is not in force: %s",
+                     of->section->file, of->section->line, of->section->directive, of->section->name, origin->raw.ptr,
+                     origin->because.ptr);
+    return 0;
+}
+
+/** A value that cannot be in force from here, such as one that takes an admin's word. */
+static void name_refused(server_rec *server, const mod_section *section) {
+    const outlive_settings *settings = NULL;
+    refusal of = {server, section};
+    if (outlive_config_resolve_dir(the_process.config, section->container->values, &settings, NULL) != OUTLIVE_OK) return;
+    outlive_settings_explain(settings, section->name, OUTLIVE_NTS, refused, &of);
+    outlive_settings_free(settings);
+}
+
+void mod_name_unused(server_rec *server) {
+    for (int i = 0; i < the_process.sections->nelts; i++) {
+        const mod_section *section = &APR_ARRAY_IDX(the_process.sections, i, mod_section);
+        if (is_acted_on(section->name)) name_refused(server, section);
+        else if (!the_process.beside_php) name_unused(server, section);
+    }
+}
+
+static const char *set_ini_dir(cmd_parms *cmd, void *dir, const char *path) {
+    (void)dir;
+    if (the_process.php_ini_dir != NULL)
+        return "Only first PHPINIDir directive honored per configuration tree - subsequent ones ignored";
+    the_process.php_ini_dir = ap_server_root_relative(cmd->pool, path);
+    return the_process.php_ini_dir == NULL ? apr_psprintf(cmd->pool, "PHPINIDir: %s is no path", path) : NULL;
+}
+
+static const char *set_engine(cmd_parms *cmd, void *dir, int on) {
+    (void)cmd;
+    ((mod_container *)dir)->engine = on != 0;
+    return NULL;
+}
+
+static const char *set_scoreboard(cmd_parms *cmd, void *dir, const char *path) {
+    (void)dir;
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    if (wrong != NULL) return wrong;
+    the_process.scoreboard = strcasecmp(path, "none") == 0 ? path : ap_runtime_dir_relative(cmd->pool, path);
+    return the_process.scoreboard == NULL ? apr_psprintf(cmd->pool, "OutliveScoreboard: %s is no path", path) : NULL;
+}
+
+#define KIND(kind) ((void *)(intptr_t)(kind))
+
+const command_rec mod_directives[] = {
+    AP_INIT_TAKE2("php_value", set_value, KIND(OUTLIVE_KIND_VALUE), OR_OPTIONS, "PHP Value Modifier"),
+    AP_INIT_TAKE2("php_flag", set_value, KIND(OUTLIVE_KIND_FLAG), OR_OPTIONS, "PHP Flag Modifier"),
+    AP_INIT_TAKE2("php_admin_value", set_value, KIND(OUTLIVE_KIND_ADMIN_VALUE), ACCESS_CONF | RSRC_CONF,
+                  "PHP Value Modifier (Admin)"),
+    AP_INIT_TAKE2("php_admin_flag", set_value, KIND(OUTLIVE_KIND_ADMIN_FLAG), ACCESS_CONF | RSRC_CONF,
+                  "PHP Flag Modifier (Admin)"),
+    AP_INIT_TAKE1("PHPINIDir", set_ini_dir, NULL, RSRC_CONF, "Directory containing the php.ini file"),
+    AP_INIT_FLAG("OutliveEngine", set_engine, NULL, OR_OPTIONS, "On or Off: whether mod_outlive looks after requests here"),
+    AP_INIT_TAKE1("OutliveScoreboard", set_scoreboard, NULL, RSRC_CONF,
+                  "a file in which all children note their requests in flight, or none"),
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
+};

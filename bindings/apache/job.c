@@ -1,0 +1,248 @@
+/*
+ * One request: begins before its handler, ends after it. The engine watches its client and its time limits meanwhile.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_portable.h>
+#include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+mod_job *mod_job_of(const request_rec *r) {
+    while (r->main != NULL) r = r->main;
+    return ap_get_module_config(r->request_config, &outlive_module);
+}
+
+/** From the engine's thread: a stop is due. */
+static void on_stop(void *data, int ending) {
+    (void)ending;
+    mod_job *job = data;
+    pthread_mutex_lock(&job->lock);
+    job->due = 1;
+    if (job->wake >= 0) eventfd_write(job->wake, 1);
+    if (job->inside) mod_backend_end(job);
+    pthread_mutex_unlock(&job->lock);
+}
+
+static int socket_of(mod_job *job, const outlive_settings *settings) {
+    outlive_str detect;
+    if (outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) != OUTLIVE_OK || strcmp(detect.ptr, "watch") != 0)
+        return -1;
+    conn_rec *connection = job->r->connection;
+    apr_socket_t *socket = ap_get_conn_socket(connection->master != NULL ? connection->master : connection);
+    apr_os_sock_t descriptor = -1;
+    if (socket == NULL || apr_os_sock_get(&descriptor, socket) != APR_SUCCESS) return -1;
+    if (connection->master == NULL) return descriptor;
+    /* The engine tells watched sockets apart by their numbers, and all requests of an HTTP/2 connection share one. */
+    return job->socket = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+}
+
+static apr_status_t end_late(void *data);
+
+static mod_job *begin(request_rec *r, const outlive_settings *settings) {
+    mod_job *job = apr_pcalloc(r->pool, sizeof *job);
+    job->r = r;
+    job->wake = job->socket = -1;
+    outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
+    options.label = r->uri;
+    options.method = r->method;
+    options.socket = socket_of(job, settings);
+    options.on_stop = on_stop;
+    options.on_forced = on_stop;
+    options.userdata = job;
+    outlive_error error;
+    pthread_mutex_init(&job->lock, NULL);
+    if (outlive_request_begin(the_process.engine, settings, &options, &job->request, &error) != OUTLIVE_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: nobody looks after this request: %s", error.message);
+        if (job->socket >= 0) close(job->socket);
+        pthread_mutex_destroy(&job->lock);
+        return NULL;
+    }
+    job->flags = outlive_request_flags(job->request);
+    /* Asked for only where it is needed, to find a script. */
+    if (r->handler != NULL && strcmp(r->handler, "cgi-script") == 0) job->thread = (pid_t)syscall(SYS_gettid);
+    ap_set_module_config(r->request_config, &outlive_module, job);
+    apr_pool_pre_cleanup_register(r->pool, job, end_late);
+    return job;
+}
+
+static void end(mod_job *job);
+
+mod_job *mod_job_begin(request_rec *r) {
+    while (r->main != NULL) r = r->main;
+    mod_job *job = mod_job_of(r);
+    if (job != NULL) return job->request == NULL ? NULL : job;
+    if (!mod_engine_is_on(r)) return NULL;
+    /* An internal redirect takes the request over, with the settings of where it leads. */
+    mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
+    if (before != NULL && before->request != NULL && !before->stopped) end(before);
+    const outlive_settings *settings = mod_settings(r);
+    return settings == NULL ? NULL : begin(r, settings);
+}
+
+int mod_job_check(mod_job *job) { return OUTLIVE_CHECK(job->request, job->flags); }
+
+apr_status_t mod_job_stop(mod_job *job) {
+    job->stopped = 1;
+    return APR_ECONNABORTED;
+}
+
+apr_status_t mod_job_lost(mod_job *job) {
+    outlive_request_client_gone(job->request);
+    if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
+    job->discarding = 1;
+    /* Handlers look at this by themselves, and would end. It is put back when they have returned. */
+    job->r->connection->aborted = 0;
+    return APR_SUCCESS;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------------------------- */
+
+/** Eventfds that no job needs now: making one for each request that waits would cost as much as the waiting. */
+#define MOST_SPARE 256
+static int spare[MOST_SPARE], spares;
+
+static int take_wake(int due) {
+    apr_thread_mutex_lock(the_process.mutex);
+    int wake = spares > 0 ? spare[--spares] : -1;
+    apr_thread_mutex_unlock(the_process.mutex);
+    if (wake < 0) return eventfd(due ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (due) eventfd_write(wake, 1);
+    return wake;
+}
+
+static void give_wake(int wake, int used) {
+    eventfd_t count;
+    if (used) eventfd_read(wake, &count);
+    apr_thread_mutex_lock(the_process.mutex);
+    const int full = spares == MOST_SPARE;
+    if (!full) spare[spares++] = wake;
+    apr_thread_mutex_unlock(the_process.mutex);
+    if (full) close(wake);
+}
+
+int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
+    pthread_mutex_lock(&job->lock);
+    if (job->wake < 0) job->wake = take_wake(job->due);
+    pthread_mutex_unlock(&job->lock);
+    struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
+    /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
+    const apr_interval_time_t slice = apr_time_from_msec(50);
+    int sliced = job->r->connection->master != NULL && (time < 0 || time > slice);
+    if (sliced) time = slice;
+    struct timespec left = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
+    int ready = ppoll(what, 2, time < 0 ? NULL : &left, NULL);
+    if (what[0].revents != 0) {
+        eventfd_t count;
+        eventfd_read(job->wake, &count);
+    }
+    if (ready > 0 && what[1].revents != 0) return 1;
+    return ready == 0 && !sliced ? -1 : 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------------- */
+
+static void tell(mod_job *job, const outlive_settings *settings, int ending, int gone) {
+    request_rec *r = job->r;
+    const char *name = outlive_ending_name(ending).ptr;
+    apr_table_setn(r->notes, "outlive-ending", name);
+    if (ending == OUTLIVE_ENDING_TIME_LIMIT || ending == OUTLIVE_ENDING_FORCED) {
+        outlive_str limit = {"", 0}, clock = {"", 0};
+        outlive_settings_get(settings, "max_execution_time", OUTLIVE_NTS, &limit);
+        outlive_settings_get(settings, "outlive.clock", OUTLIVE_NTS, &clock);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s: max_execution_time = %s (%s clock), from %s", name, limit.ptr,
+                      clock.ptr, mod_origin_of(r->pool, settings, "max_execution_time"));
+    } else if (gone && APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
+        outlive_str disconnect = {"php", 3};
+        outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &disconnect);
+        const char *who = strcmp(disconnect.ptr, "php") == 0 ? "ignore_user_abort" : "outlive.disconnect";
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "outlive: the client has gone; %s, as %s says (from %s)",
+                      job->stopped ? "stopped" : "worked on to the end", who, mod_origin_of(r->pool, settings, who));
+    } else if (ending == OUTLIVE_ENDING_SHUTDOWN) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "outlive: stopped: the child ends");
+    }
+}
+
+static void count(int ending, int gone) {
+    mod_counters *counters = the_process.counters;
+    if (counters == NULL) return;
+    __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
+    if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
+}
+
+static void end(mod_job *job) {
+    request_rec *r = job->r;
+    pthread_mutex_lock(&job->lock);
+    job->inside = 0;
+    const int wake = job->wake, due = job->due;
+    job->wake = -1;
+    pthread_mutex_unlock(&job->lock);
+    if (wake >= 0) give_wake(wake, due);
+    int gone = outlive_request_is_gone(job->request) > 0;
+    int ending = outlive_request_ending(job->request);
+    if (!job->stopped || ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
+    outlive_error error;
+    if (outlive_request_end(job->request, &error) != OUTLIVE_OK)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
+    job->request = NULL;
+    if (job->socket >= 0) close(job->socket);
+    pthread_mutex_destroy(&job->lock);
+    count(ending, gone);
+    if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
+        const outlive_settings *settings = mod_settings(r);
+        if (settings != NULL) tell(job, settings, ending, gone);
+    }
+    if (job->discarding || (gone && job->stopped)) {
+        r->connection->aborted = 1; /* as httpd would have it */
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+}
+
+/** A request whose handler did not return to us. */
+static apr_status_t end_late(void *data) {
+    mod_job *job = data;
+    if (job->request != NULL) end(job);
+    return APR_SUCCESS;
+}
+
+/** The client is there, but its response ends here: without the mark of a complete one, if it has begun. */
+static int cut_short(mod_job *job) {
+    request_rec *r = job->r;
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (!job->sent) return r->proxyreq != PROXYREQ_NONE ? HTTP_GATEWAY_TIME_OUT : HTTP_INTERNAL_SERVER_ERROR;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
+    APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(r->output_filters, brigade);
+    return DONE;
+}
+
+int mod_job_handle(request_rec *r) {
+    if (r->main != NULL) return DECLINED;
+    mod_job *job = mod_job_of(r);
+    if (job != NULL && job->inside) return DECLINED; /* called from below */
+    if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
+    job = mod_job_begin(r);
+    if (job == NULL) return DECLINED;
+    ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
+    pthread_mutex_lock(&job->lock);
+    job->inside = 1;
+    pthread_mutex_unlock(&job->lock);
+    int status = ap_run_handler(r);
+    if (job->request == NULL || status == SUSPENDED) return status;
+    /* A handler that failed because its time was up did not have to write anything to learn that. */
+    if (!job->stopped && status != OK && status != DONE && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
+    end(job);
+    if (!job->stopped) return status;
+    return r->connection->aborted ? DONE : cut_short(job);
+}

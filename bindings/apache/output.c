@@ -1,0 +1,140 @@
+/*
+ * The filter in front of all others. What a handler writes comes here first: it is passed on as long as there is a client, and
+ * comes to nothing afterwards, while the handler is told that all is well, or that it is to end.
+ *
+ * Output whose length nobody knows yet, such as a CGI script's, is read here. What is passed on is complete, so that nothing of a
+ * script's output is lost with a brigade that could not be written, and waiting for more can be ended.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_buckets.h>
+#include <apr_file_io.h>
+#include <apr_network_io.h>
+#include <apr_portable.h>
+
+/** Bytes that are passed on at once. */
+#define AT_ONCE 65536
+
+ap_filter_rec_t *mod_output_filter;
+
+static int means_gone(const conn_rec *connection, apr_status_t status) {
+    return connection->aborted || APR_STATUS_IS_ECONNABORTED(status) || APR_STATUS_IS_ECONNRESET(status) ||
+           APR_STATUS_IS_EPIPE(status);
+}
+
+/** Passes on what there is, if there is somebody; the brigade is empty afterwards. */
+static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+    mod_job *job = filter->ctx;
+    conn_rec *connection = job->r->connection;
+    if (mod_job_check(job) == OUTLIVE_STOP) {
+        apr_brigade_cleanup(brigade);
+        return mod_job_stop(job);
+    }
+    if (connection->aborted || outlive_request_is_gone(job->request) > 0) {
+        apr_brigade_cleanup(brigade);
+        return mod_job_lost(job);
+    }
+    job->sent = 1;
+    apr_status_t status = ap_pass_brigade(filter->next, brigade);
+    apr_brigade_cleanup(brigade);
+    if (job->request == NULL) return status; /* ended below, by an internal redirect */
+    if (means_gone(connection, status)) return mod_job_lost(job);
+    return status;
+}
+
+/** The descriptor of output that comes through one; -1 otherwise. */
+static int descriptor_of(const apr_bucket *bucket) {
+    int descriptor = -1;
+    if (APR_BUCKET_IS_PIPE(bucket)) apr_os_file_get(&descriptor, bucket->data);
+    else if (APR_BUCKET_IS_SOCKET(bucket)) apr_os_sock_get(&descriptor, bucket->data);
+    return descriptor;
+}
+
+/**
+ * Waits for more of a bucket. Where there is no descriptor to wait for, it looks again and again, never later than twice the time that
+ * passed anyway, nor than 20 milliseconds.
+ */
+static apr_status_t await(mod_job *job, apr_bucket *bucket) {
+    const int descriptor = descriptor_of(bucket);
+    const apr_interval_time_t limit = job->r->server->timeout;
+    apr_interval_time_t waited = 0, pause = 200;
+    for (;;) {
+        const apr_interval_time_t time = descriptor >= 0 ? limit - waited : pause;
+        const int seen = mod_job_wait(job, descriptor, time);
+        if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
+        if (job->r->connection->aborted) {
+            apr_status_t status = mod_job_lost(job);
+            if (status != APR_SUCCESS) return status;
+        }
+        const char *data;
+        apr_size_t length;
+        apr_status_t status = apr_bucket_read(bucket, &data, &length, APR_NONBLOCK_READ);
+        if (!APR_STATUS_IS_EAGAIN(status)) return status;
+        if (seen <= 0) waited += descriptor >= 0 && seen < 0 ? time : pause;
+        if (waited >= limit) return apr_bucket_read(bucket, &data, &length, APR_BLOCK_READ); /* its own limit, and its own error */
+        pause = pause < 10000 ? pause * 2 : 20000;
+    }
+}
+
+/** Reads a bucket of unknown length, so that it has one. What was gathered before is passed on when that takes a while. */
+static apr_status_t read_some(ap_filter_t *filter, apr_bucket *bucket, apr_bucket_brigade *gathered) {
+    mod_job *job = filter->ctx;
+    const char *data;
+    apr_size_t length;
+    apr_status_t status = apr_bucket_read(bucket, &data, &length, APR_NONBLOCK_READ);
+    if (!APR_STATUS_IS_EAGAIN(status)) return status;
+    if (!job->discarding) {
+        APR_BRIGADE_INSERT_TAIL(gathered, apr_bucket_flush_create(gathered->bucket_alloc));
+        status = pass(filter, gathered);
+        if (status != APR_SUCCESS) return status;
+    }
+    return await(job, bucket);
+}
+
+static int has_unknown_length(const apr_bucket_brigade *brigade) {
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket))
+        if (bucket->length == (apr_size_t)-1) return 1;
+    return 0;
+}
+
+/** Piece by piece. While output is discarded it is read all the same: a script waits until somebody reads. */
+static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+    mod_job *job = filter->ctx;
+    if (job->passing == NULL) job->passing = apr_brigade_create(job->r->pool, brigade->bucket_alloc);
+    apr_bucket_brigade *gathered = job->passing;
+    apr_size_t length = 0;
+    apr_status_t status = APR_SUCCESS;
+    while (status == APR_SUCCESS && !APR_BRIGADE_EMPTY(brigade)) {
+        apr_bucket *bucket = APR_BRIGADE_FIRST(brigade);
+        if (bucket->length == (apr_size_t)-1) status = read_some(filter, bucket, gathered);
+        if (status != APR_SUCCESS) break;
+        APR_BUCKET_REMOVE(bucket);
+        length += bucket->length;
+        if (job->discarding) apr_bucket_destroy(bucket);
+        else APR_BRIGADE_INSERT_TAIL(gathered, bucket);
+        if (length < AT_ONCE && !APR_BRIGADE_EMPTY(brigade)) continue;
+        length = 0;
+        if (job->discarding && mod_job_check(job) == OUTLIVE_STOP) status = mod_job_stop(job);
+        else if (!APR_BRIGADE_EMPTY(gathered)) status = pass(filter, gathered);
+    }
+    apr_brigade_cleanup(gathered);
+    apr_brigade_cleanup(brigade);
+    return status;
+}
+
+apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+    mod_job *job = filter->ctx;
+    if (job->request == NULL && !job->stopped) {
+        ap_filter_t *next = filter->next;
+        ap_remove_output_filter(filter);
+        return ap_pass_brigade(next, brigade);
+    }
+    if (job->stopped) {
+        if (job->request == NULL) return ap_pass_brigade(filter->next, brigade); /* the end of what was cut short */
+        apr_brigade_cleanup(brigade);
+        return APR_ECONNABORTED;
+    }
+    return job->discarding || has_unknown_length(brigade) ? gather(filter, brigade) : pass(filter, brigade);
+}

@@ -1,0 +1,147 @@
+/*
+ * What the files of mod_outlive share.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ *   directives.c  what the configuration says: the directives, and what of them is not acted on
+ *   containers.c  the values of sections: merging them, and the settings that they make
+ *   child.c       the configuration of the server, the engine of a child
+ *   job.c         one request: beginning, waking, ending, telling why
+ *   output.c      the filter in front of all others: what becomes of output
+ *   backend.c     waiting for a proxied server, and for a CGI script
+ *   settings.c    the handler outlive-settings
+ *   status.c      the handler outlive-status, and the section in mod_status's page
+ *   mod_outlive.c the module: hooks, optional functions
+ */
+#ifndef MOD_OUTLIVE_PRIVATE_H
+#define MOD_OUTLIVE_PRIVATE_H
+
+#include "mod_outlive.h"
+
+#include <apr_pools.h>
+#include <apr_thread_mutex.h>
+#include <http_config.h>
+#include <http_log.h>
+#include <pthread.h>
+#include <util_filter.h>
+
+extern module AP_MODULE_DECLARE_DATA outlive_module __attribute__((visibility("default")));
+APLOG_USE_MODULE(outlive);
+
+/* ---- child.c -------------------------------------------------------------------------------------------------------- */
+
+/** What a process has once: httpd reads one configuration, and each child serves with one engine. */
+typedef struct mod_process {
+    const char *php_ini_dir;     /* PHPINIDir */
+    const char *scoreboard;      /* OutliveScoreboard */
+    const outlive_config *config; /* php.ini; made in the parent */
+    const outlive_settings *root; /* in force where no section says anything */
+    outlive_engine *engine;      /* the child's own */
+    apr_pool_t *pool;            /* the child's; used with the mutex held */
+    apr_thread_mutex_t *mutex;
+    apr_array_header_t *sections; /* of mod_section: what the configuration has said so far */
+    int serving;                 /* this is a child: containers made from now on belong to requests */
+    int beside_php;              /* mod_php is loaded */
+    struct mod_counters *counters; /* of all children of this configuration; NULL: no memory */
+} mod_process;
+
+/** Numbers that all children count up. */
+typedef struct mod_counters {
+    uint64_t ended[OUTLIVE_ENDING_HOST_ERROR + 1]; /* by ending */
+    uint64_t gone;                                 /* whose client went before */
+} mod_counters;
+
+extern mod_process the_process;
+
+int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+void mod_child_init(apr_pool_t *pchild, server_rec *server);
+
+/* ---- containers.c --------------------------------------------------------------------------------------------------- */
+
+/** The values of one section, or of several merged: httpd's per-directory configuration of this module. */
+typedef struct mod_container {
+    outlive_dir_config *values;        /* NULL: none */
+    int engine;                        /* OutliveEngine: 1, 0; -1: not said */
+    int lasting;                       /* it lives as long as the configuration, not as a request */
+    const outlive_settings *settings;  /* what they make, once it was asked; atomic */
+    struct mod_merged *merged;         /* what was merged on top of it before; atomic */
+} mod_container;
+
+void *mod_container_create(apr_pool_t *pool, char *path);
+void *mod_container_merge(apr_pool_t *pool, void *base, void *add);
+/** The settings in force for a request; they live as long as it. NULL: they could not be made, which is logged. */
+const outlive_settings *mod_settings(request_rec *r);
+int mod_engine_is_on(const request_rec *r);
+
+/* ---- directives.c --------------------------------------------------------------------------------------------------- */
+
+extern const command_rec mod_directives[];
+
+/** A line that set a value, for what is said about it once the whole configuration is known. */
+typedef struct mod_section {
+    const char *directive, *name, *file;
+    unsigned line;
+    const mod_container *container;
+} mod_section;
+
+/** Names every line that is not acted on, and every value that is refused. */
+void mod_name_unused(server_rec *server);
+
+/* ---- job.c ---------------------------------------------------------------------------------------------------------- */
+
+/** One request in the engine. */
+typedef struct mod_job {
+    request_rec *r;
+    outlive_request *request;  /* NULL: ended */
+    const uint32_t *flags;     /* its flag word */
+    pthread_mutex_t lock;      /* for the next four, which the engine's thread may look at */
+    int inside;                /* the handler runs */
+    int due;                   /* a stop is due, said the engine's thread */
+    int wake;                  /* an eventfd, once the handler waits for something; -1 */
+    pid_t thread;              /* that runs the handler */
+    int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
+    int sent;                  /* output was passed on */
+    int discarding;            /* output goes nowhere, and the handler is told that all is well */
+    int stopped;               /* the handler was told to stop */
+    apr_bucket_brigade *passing;
+} mod_job;
+
+extern ap_filter_rec_t *mod_output_filter;
+
+/** The job of a request, of the request that it is part of, or of the one that was redirected to it; NULL: none. */
+mod_job *mod_job_of(const request_rec *r);
+/** The request's job, begun if it has none. NULL: none here. */
+mod_job *mod_job_begin(request_rec *r);
+/** Runs the handler of the request. */
+int mod_job_handle(request_rec *r);
+/** A safe point. */
+int mod_job_check(mod_job *job);
+/** The client has gone: 0: go on, quietly; otherwise what to tell the handler, which is to end. */
+apr_status_t mod_job_lost(mod_job *job);
+/** The handler is to end. Always an error. */
+apr_status_t mod_job_stop(mod_job *job);
+/**
+ * Waits until the descriptor (-1: none) can be read, a stop is due, or the time has passed. 1: it can be read. 0: look around.
+ * Negative: the time has passed.
+ */
+int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
+
+/* ---- output.c, backend.c, settings.c, status.c ---------------------------------------------------------------------- */
+
+apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
+
+void mod_backend_register(void);
+/** From the engine's thread, with the job's lock held: ends what the handler waits for and cannot be woken from. */
+void mod_backend_end(mod_job *job);
+
+int mod_settings_handle(request_rec *r);
+/** `file:line` of what put a directive in force; "the built-in default" where nothing did. */
+const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name);
+/** As a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD. */
+const char *mod_json(apr_pool_t *pool, const char *text, size_t len);
+
+int mod_status_handle(request_rec *r);
+int mod_status_section(request_rec *r, int flags);
+
+#endif

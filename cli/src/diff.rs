@@ -1,0 +1,216 @@
+//! `outlive diff`: which values differ between two configurations, requests or PHP versions, and because of which lines.
+
+mod print;
+pub mod side;
+
+use crate::args::DiffArgs;
+use crate::extensions::Extensions;
+use crate::load;
+use crate::output::{Answer, Problem};
+use outlive::config::{Check, Config, Directive, Explanation, Fate, Layer, Outcome, Settings, Step};
+use outlive::diagnostic::{Diagnostic, Severity};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One of the two, read.
+pub struct Side {
+    /// What was asked for, for people.
+    pub title: String,
+    pub config: &'static Config,
+    extensions: Extensions,
+    /// What becomes of its request.
+    pub outcome: Outcome,
+}
+
+/// How the two differ in one directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Other texts.
+    Value,
+    /// Other texts with the same meaning: no difference that counts.
+    Text,
+    /// The same text, read as something else.
+    Meaning,
+    /// The same value, and other people may change it.
+    Access,
+    /// There is no such directive on the other side.
+    OnlyA,
+    OnlyB,
+}
+
+impl Kind {
+    /// The word that programs see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Value => "value",
+            Kind::Text => "text",
+            Kind::Meaning => "meaning",
+            Kind::Access => "access",
+            Kind::OnlyA => "only in a",
+            Kind::OnlyB => "only in b",
+        }
+    }
+}
+
+/// What stands for a directive on one side.
+pub struct Standing {
+    pub explanation: Explanation,
+    pub winner: Step,
+    /// The value's meaning for people, where the text does not say it.
+    pub meaning: Option<String>,
+}
+
+/// One directive in which the two differ.
+pub struct Difference {
+    pub name: Vec<u8>,
+    pub kind: Kind,
+    pub a: Option<Standing>,
+    pub b: Option<Standing>,
+    pub because: Option<String>,
+}
+
+/// All of it.
+pub struct Comparison {
+    pub a: Side,
+    pub b: Side,
+    pub differences: Vec<Difference>,
+    /// How many directives are the same on both sides.
+    pub same: usize,
+    /// Findings of the files that only one side has.
+    pub findings: [Vec<Diagnostic>; 2],
+}
+
+/// Compares and prints. Status 1: there are differences.
+pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
+    let [a, b] = side::both(args)?;
+    let (a, b) = (read("A", a)?, read("B", b)?);
+    let comparison = compare(a, b);
+    let differ = comparison.differences.iter().any(|one| one.kind != Kind::Text) || comparison.outcomes_differ();
+    let mut all = [&comparison.a, &comparison.b].into_iter().flat_map(|side| side.config.diagnostics());
+    let status = if all.any(|finding| finding.code == "unreadable") { 2 } else { u8::from(differ) };
+    let answer = if args.json { print::as_json(&comparison) } else { print::as_text(&comparison) };
+    Ok(answer.with_status(status))
+}
+
+fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
+    let config = load::config(&side.source).map_err(|problem| problem.of(name))?;
+    let outcome = load::outcome(config, &side.request).map_err(|problem| problem.of(name))?;
+    let extensions = Extensions::of(config, &side.source);
+    Ok(Side { title: side.title, config, extensions, outcome })
+}
+
+impl Side {
+    /// The settings, where a program runs.
+    pub fn settings(&self) -> Option<&Arc<Settings>> {
+        if let Outcome::Run(settings) = &self.outcome { Some(settings) } else { None }
+    }
+
+    fn directive(&self, name: &[u8]) -> Option<&Directive> {
+        let known = self.settings()?.directive(name)?;
+        self.extensions.missing(known).is_none().then_some(known)
+    }
+
+    fn standing(&self, name: &[u8]) -> Option<Standing> {
+        let settings = self.settings()?;
+        let explanation = settings.explain(name)?;
+        let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?.clone();
+        let meaning = crate::meaning::of(settings.directive(name)?, settings, self.config.php_version());
+        Some(Standing { explanation, winner, meaning })
+    }
+}
+
+impl Comparison {
+    /// Whether the servers do different things with the two requests.
+    pub fn outcomes_differ(&self) -> bool {
+        match (&self.a.outcome, &self.b.outcome) {
+            (Outcome::Run(_), Outcome::Run(_)) => false,
+            (Outcome::Answer { status: a, location: to_a, .. }, Outcome::Answer { status: b, location: to_b, .. }) => {
+                (a, to_a) != (b, to_b)
+            }
+            _ => true,
+        }
+    }
+}
+
+fn compare(a: Side, b: Side) -> Comparison {
+    let (mut differences, mut same) = (Vec::new(), 0);
+    if let (Some(settings_a), Some(settings_b)) = (a.settings(), b.settings()) {
+        let names: BTreeSet<&[u8]> =
+            settings_a.each().chain(settings_b.each()).map(|(known, _)| known.name()).collect();
+        for name in names {
+            match (a.directive(name), b.directive(name)) {
+                (None, None) => {}
+                (Some(_), Some(known)) => match kind(settings_a, settings_b, name) {
+                    None => same += 1,
+                    Some(kind) => {
+                        let (one, two) = (a.standing(name), b.standing(name));
+                        let because = why(kind, one.as_ref(), two.as_ref(), known);
+                        differences.push(Difference { name: name.to_vec(), kind, a: one, b: two, because });
+                    }
+                },
+                (one, _) => {
+                    let kind = if one.is_some() { Kind::OnlyA } else { Kind::OnlyB };
+                    let (here, there) = if one.is_some() { (&a, &b) } else { (&b, &a) };
+                    let because = crate::suggest::why_absent(there.config, &there.extensions, name);
+                    let because = because.map(|text| text.trim_start_matches("no such directive: ").to_owned());
+                    let standing = here.standing(name);
+                    let (one, two) = if one.is_some() { (standing, None) } else { (None, standing) };
+                    differences.push(Difference { name: name.to_vec(), kind, a: one, b: two, because });
+                }
+            }
+        }
+    }
+    let findings = [only(&a, &b), only(&b, &a)];
+    Comparison { a, b, differences, same, findings }
+}
+
+fn kind(a: &Settings, b: &Settings, name: &[u8]) -> Option<Kind> {
+    let (one, two) = (a.entry(name)?, b.entry(name)?);
+    let access = (one.access != two.access || one.locked != two.locked).then_some(Kind::Access);
+    // What its owner makes of the text; nothing where the text itself is all.
+    let (read_a, read_b) = (reading(a, name), reading(b, name));
+    match (one.value == two.value, read_a == read_b) {
+        (true, true) => access,
+        (true, false) => Some(Kind::Meaning),
+        (false, true) if read_a.is_some() => access.or(Some(Kind::Text)),
+        _ => Some(Kind::Value),
+    }
+}
+
+/// The number or switch that the directive's owner sees, where it sees one.
+fn reading(settings: &Settings, name: &[u8]) -> Option<i64> {
+    match settings.directive(name)?.check() {
+        Check::Quantity | Check::Count | Check::Memory | Check::Buffering | Check::Assertions => {
+            settings.get_quantity(name)
+        }
+        Check::Int => settings.get_int(name),
+        Check::Bool => settings.get_bool(name).map(i64::from),
+        _ => None,
+    }
+}
+
+/// What is to be said beyond the two places.
+fn why(kind: Kind, a: Option<&Standing>, b: Option<&Standing>, known: &Directive) -> Option<String> {
+    let (a, b) = (&a?.winner, &b?.winner);
+    let built_in = |step: &Step| step.layer == Layer::BuiltIn;
+    match kind {
+        Kind::Value if built_in(a) && built_in(b) => Some("the built-in default is another one".into()),
+        Kind::Value if a.origin == b.origin && a.raw == b.raw && !built_in(a) => {
+            Some("the same line, which the two read differently".into())
+        }
+        Kind::Meaning => {
+            let what = known.check().word();
+            Some(format!("the same text, which the two read as another {what}"))
+        }
+        _ => None,
+    }
+}
+
+/// Findings of one side that the other does not have; lines tell files apart that have the same text.
+fn only(here: &Side, there: &Side) -> Vec<Diagnostic> {
+    let all = here.config.diagnostics().iter().filter(|finding| finding.severity > Severity::Note);
+    let new = all.filter(|finding| {
+        !there.config.diagnostics().iter().any(|other| other.code == finding.code && other.message == finding.message)
+    });
+    new.cloned().collect()
+}

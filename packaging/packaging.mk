@@ -1,0 +1,23 @@
+# What a release is made of beside the code: Debian packages, the HTML reference, the ABI baseline.
+
+.PHONY: deb
+deb: lib
+	rm -rf $(TARGET)/deb
+	mkdir -p $(TARGET)/deb/outlive-$(VERSION)
+	cp -R packaging/debian $(TARGET)/deb/outlive-$(VERSION)/
+	cd $(TARGET)/deb/outlive-$(VERSION) && OUTLIVE_SOURCE='$(CURDIR)' CARGO_TARGET_DIR='$(abspath $(TARGET))' dpkg-buildpackage --build=binary --no-sign
+	@ls $(TARGET)/deb/*.deb
+
+# The HTML reference of outlive.h and outlive.hpp, in $(TARGET)/docs/html.
+.PHONY: docs
+docs:
+	mkdir -p $(TARGET)/docs
+	VERSION=$(VERSION) OUT=$(TARGET)/docs doxygen packaging/Doxyfile
+	@echo $(TARGET)/docs/html/index.html
+
+# Fuzzes every target, SECONDS in all; `make fuzz SECONDS=36000 TARGETS=httpd` by hand.
+SECONDS ?= 60
+TARGETS ?=
+.PHONY: fuzz
+fuzz:
+	FUZZ_SECONDS=$(SECONDS) TARGETS='$(TARGETS)' fuzz/run

@@ -1,0 +1,147 @@
+//! `outlive_scoreboard`
+
+use super::engine::{outlive_engine, outlive_request_row, row_for_c};
+use super::error::{outlive_error, report, report_code};
+use super::guard;
+use super::text::bytes;
+use crate::engine::scoreboard::{self, ScoreboardRow};
+use crate::error::Code;
+use std::ffi::{OsStr, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// One request in a scoreboard. `size` and `request.size` say how far the two structs go.
+#[repr(C)]
+pub struct outlive_scoreboard_row {
+    /// Bytes that the library wrote.
+    pub size: usize,
+    /// The process that works on it.
+    pub process: i64,
+    /// Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
+    pub unfinished: c_int,
+    /// When it began, milliseconds since 1970.
+    pub began_unix_ms: u64,
+    /// The same columns as in the process's own live table.
+    pub request: outlive_request_row,
+}
+
+/// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
+/// longjmp.
+pub type outlive_scoreboard_visitor =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_scoreboard_row) -> c_int>;
+
+/// Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
+/// that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
+/// or ends meanwhile may be missing. The file is read, whole, before the first visit; nothing in it is believed, and it is
+/// neither changed nor locked. A file that is empty has no rows.
+///
+/// OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
+/// version or machine wrote it. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_read(
+    path: *const c_char,
+    len: usize,
+    visit: outlive_scoreboard_visitor,
+    userdata: *mut c_void,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let (Ok(path), Some(visit)) = (path_of(path, len), visit) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_read: an argument is NULL");
+            };
+            let snapshot = match scoreboard::read(path) {
+                Ok(snapshot) => snapshot,
+                Err(failure) => return report(error, &failure),
+            };
+            for mut row in snapshot.rows {
+                if visit(userdata, &scoreboard_row(&mut row)) != 0 {
+                    return report_code(error, Code::Cancelled, "");
+                }
+            }
+            Code::Ok.number()
+        }
+    })
+}
+
+/// Forgets what dead processes left in a scoreboard; what living ones do stays. *cleared (may be NULL) is how many
+/// unfinished requests that were. Needs the right to write the file.
+///
+/// Errors as outlive_scoreboard_read.
+/// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_clear(
+    path: *const c_char,
+    len: usize,
+    cleared: *mut usize,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let Ok(path) = path_of(path, len) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_clear: the path is NULL");
+            };
+            match scoreboard::clear(path) {
+                Ok(count) => {
+                    if !cleared.is_null() {
+                        *cleared = count;
+                    }
+                    Code::Ok.number()
+                }
+                Err(failure) => report(error, &failure),
+            }
+        }
+    })
+}
+
+/// Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
+/// first request with such settings; if that fails, requests run on as if none were named, and this says why.
+///
+/// OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
+/// opened or made, is not a regular file, belongs to another user (root's is accepted), may be written by everybody, or is
+/// no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_scoreboard(engine: *const outlive_engine, error: *mut outlive_error) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let Some(engine) = engine.as_ref() else {
+                return report_code(error, Code::Argument, "outlive_engine_scoreboard: engine is NULL");
+            };
+            if engine.engine.is_forked() {
+                return report_code(error, Code::Forked, "");
+            }
+            match engine.engine.scoreboard() {
+                Ok(true) => Code::Ok.number(),
+                Ok(false) => report_code(error, Code::NotFound, "no scoreboard is set"),
+                Err(failure) => report(error, &failure),
+            }
+        }
+    })
+}
+
+/// # Safety
+/// As for [`bytes`].
+unsafe fn path_of<'a>(path: *const c_char, len: usize) -> Result<&'a Path, Code> {
+    if path.is_null() {
+        return Err(Code::Argument);
+    }
+    // SAFETY: passed on.
+    unsafe { bytes(path, len) }.map(|path| Path::new(OsStr::from_bytes(path)))
+}
+
+fn scoreboard_row(row: &mut ScoreboardRow) -> outlive_scoreboard_row {
+    row.request.label.push(0);
+    row.request.method.push(0);
+    outlive_scoreboard_row {
+        size: size_of::<outlive_scoreboard_row>(),
+        process: row.process.into(),
+        unfinished: row.unfinished.into(),
+        began_unix_ms: row.began_unix_ms,
+        request: row_for_c(&row.request),
+    }
+}

@@ -1,0 +1,216 @@
+//! The scoreboard: requests in flight of many processes in one shared file, and what a process that died has left.
+//!
+//! The engines of a host's worker processes map one file and keep a row in it for each request; `outlive status` and
+//! `outlive_scoreboard_read` read it. Only metadata: label, method, times, stage, process. It outlives every process, `kill -9`
+//! included: a row that a dead process had begun and not ended is *unfinished*.
+//!
+//! **The file** ([`layout`]) has room for 65,536 requests at once in all processes together. It is sparse: 132 KiB, and 4 KiB
+//! for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full), a
+//! request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
+//! /run or /dev/shm, and never a network one: what counts is memory that processes share.
+//!
+//! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word ([`process`]: number
+//! and starting time in one), and keeps them until its engine ends. Where none is left, blocks of dead processes are taken
+//! over: empty ones first, then those of the process that died before the last boot, then of the one that started
+//! first; what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a
+//! claim leaves a block that says so, and that anybody may take.
+//!
+//! **Rows** ([`row`]) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
+//! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
+//! every quarter of a second.
+//!
+//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers refuse a file that is not a
+//! regular one, that another user owns (root's is accepted) or that everybody may write: whoever can cut it off ends, by
+//! SIGBUS, every process that has it mapped. Readers do not map it and believe nothing in it.
+//!
+//! **Fork.** A child has a mapping of its parent's, and never writes to it; its own engine has rows of its own. Several
+//! engines in one process, or several copies of this library, do not know of each other and need not.
+
+mod layout;
+mod process;
+mod reader;
+mod row;
+mod writer;
+
+pub use reader::{ScoreboardRow, Snapshot, clear, read};
+
+use super::slot::{Host, Slot, facts};
+use super::table::Table;
+use crate::config::Settings;
+use crate::error::{Error, Result};
+use once_cell::race::OnceBox;
+use row::{First, NO_LIMIT, RowWriter};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use writer::Writer;
+
+/// Milliseconds between two refreshments.
+const REFRESH: u64 = 250;
+
+/// An engine's scoreboard, or that it has none.
+#[derive(Default)]
+pub(super) struct Board {
+    writer: OnceBox<Result<Writer>>,
+    refreshed: AtomicU64,
+}
+
+impl Board {
+    /// Opens the file that the host named.
+    pub fn open(&self, path: &Path) -> Result<()> {
+        // Nobody else has the engine yet.
+        let _ = self.writer.set(Box::new(Ok(Writer::open(path)?)));
+        Ok(())
+    }
+
+    /// Opens the file that the settings name, if none was named before. What is wrong with it is kept for [`Board::state`].
+    #[inline]
+    pub fn open_once(&self, settings: &Settings) {
+        self.writer.get_or_init(|| {
+            let path = settings.get(b"outlive.scoreboard").unwrap_or_default();
+            Box::new(Writer::open(Path::new(OsStr::from_bytes(path))))
+        });
+    }
+
+    /// Whether there is one; what kept it from being used.
+    pub fn state(&self) -> Result<bool> {
+        match self.writer.get() {
+            None => Ok(false),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(error)) => Err(Error::clone(error)),
+        }
+    }
+
+    #[inline]
+    fn writer(&self) -> Option<&Writer> {
+        self.writer.get().and_then(|writer| writer.as_ref().ok())
+    }
+
+    /// A slot's row, if it has one and is ours to write.
+    #[inline]
+    fn row<H: Host>(&self, slot: &Slot<H>) -> Option<RowWriter<'_>> {
+        let row = self.writer()?.row(slot.index)?;
+        (!slot.shared.fork.is_child()).then_some(row)
+    }
+
+    /// A request has begun.
+    #[inline]
+    pub fn began<H: Host>(&self, slot: &Slot<H>) {
+        if let Some(writer) = self.writer() {
+            began(writer, slot);
+        }
+    }
+
+    /// What the owner publishes has changed.
+    #[inline]
+    pub fn changed<H: Host>(&self, slot: &Slot<H>) {
+        if let Some(row) = self.row(slot) {
+            row.set_facts(facts_of(slot));
+        }
+    }
+
+    /// Its client has gone.
+    #[inline]
+    pub fn gone<H: Host>(&self, slot: &Slot<H>, generation: u64) {
+        if let Some(row) = self.row(slot) {
+            row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
+        }
+    }
+
+    /// It has another label.
+    pub fn relabelled<H: Host>(&self, slot: &Slot<H>) {
+        if let Some(row) = self.row(slot) {
+            row.set_label(&slot.label);
+        }
+    }
+
+    /// It has ended.
+    #[inline]
+    pub fn ended<H: Host>(&self, slot: &Slot<H>) {
+        if let Some(row) = self.row(slot) {
+            row.end();
+        }
+    }
+
+    /// The engine's thread: brings up to date what is not worth a store each time. `cpu_ns` reads a thread's CPU clock.
+    pub fn refresh<H: Host>(&self, table: &Table<H>, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) {
+        let Some(writer) = self.writer() else { return };
+        if now < self.refreshed.load(Relaxed) + REFRESH {
+            return;
+        }
+        self.refreshed.store(now, Relaxed);
+        for slot in table.used().take(writer.most() as usize) {
+            let word = slot.word.load();
+            let Some(row) = writer.row(slot.index).filter(|_| word.is_live()) else { continue };
+            let left = left(slot, now, &mut cpu_ns);
+            let generation = word.generation();
+            if slot.word.load().generation() == generation {
+                row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
+                if word.is_gone() {
+                    row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
+                }
+            }
+        }
+    }
+
+    /// How long the engine's thread may sleep when no deadline is armed: as long as no request is in flight, for ever.
+    pub fn pause<H: Host>(&self, table: &Table<H>) -> Option<Duration> {
+        self.writer()?;
+        table.used().any(|slot| slot.word.load().is_live()).then_some(Duration::from_millis(REFRESH))
+    }
+
+    /// The engine ends: nothing of it is left in the file, but for requests that are still in flight.
+    pub fn close(&self) {
+        if let Some(writer) = self.writer() {
+            writer.release();
+        }
+    }
+}
+
+#[cold]
+fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
+    let began = slot.began.load(Relaxed);
+    let Some(row) = writer.row_or_claim(slot.index, began) else { return writer.count_not_shown() };
+    let limit = slot.timing.seconds();
+    let whole = u64::from(limit) * 1_000;
+    let facts = slot.facts.load(Relaxed);
+    // What was not given is an old request's.
+    let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
+    row.begin(&First {
+        began,
+        limit,
+        thread: slot.timing.thread(),
+        left: match limit {
+            0 => NO_LIMIT,
+            _ if facts & facts::CPU != 0 => whole,
+            _ => began + whole,
+        },
+        facts: facts_of(slot),
+        method: if facts & facts::METHOD != 0 { slot.method.load(Relaxed) } else { 0 },
+        label: if facts & facts::LABELLED != 0 { &slot.label } else { &none },
+    });
+    slot.shared.wake_if_asleep();
+}
+
+/// What is left of the limit, as a row says it.
+fn left<H: Host>(slot: &Slot<H>, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
+    match slot.time_left(now, cpu_ns) {
+        None => NO_LIMIT,
+        Some(left) if slot.facts.load(Relaxed) & facts::CPU != 0 => left,
+        Some(left) => now + left,
+    }
+}
+
+fn facts_of<H: Host>(slot: &Slot<H>) -> u64 {
+    let facts = slot.facts.load(Relaxed);
+    let bit = |ours: u32, theirs: u64| if facts & ours != 0 { theirs } else { 0 };
+    u64::from(facts & facts::STAGE)
+        | bit(facts::HELD, row::facts::HELD)
+        | bit(facts::FINISHED, row::facts::FINISHED)
+        | bit(facts::IGNORES, row::facts::IGNORES)
+        | bit(facts::WATCHED, row::facts::WATCHED)
+        | bit(facts::CPU, row::facts::CPU)
+        | u64::from((facts & facts::STATUS) >> facts::STATUS_SHIFT) << row::facts::STATUS_SHIFT
+}

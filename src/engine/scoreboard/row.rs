@@ -1,0 +1,225 @@
+//! One row of the file, as its owner writes it and as a reader makes sense of it.
+//!
+//! | word | what |
+//! | --- | --- |
+//! | 0 | state: count of requests << 16, count of labels << 2 (an odd one is the second), phase (0 free, 1 being written, 2 live) |
+//! | 1 | when it began, milliseconds of the machine's monotonic clock |
+//! | 2 | when the client went, with the low 16 bits of the count above bit 48; another count: it is there |
+//! | 3 | time limit in seconds << 32, thread |
+//! | 4 | what is left: when the limit is due, or the CPU time left; see [`Facts`]; all ones: no limit |
+//! | 5 | [`Facts`] |
+//! | 6 | bytes written |
+//! | 7 | method |
+//! | 8 … 19, 20 … 31 | two labels, zeros behind them |
+//!
+//! The state is a sequence lock: a reader that finds the same live state before and after has one whole request between.
+//! A row is live from its last store in `begin`, so a process killed before that has begun nothing. A new label is
+//! written beside the old one and put in force by the state's one store; so there is no moment at which a
+//! killed process leaves half a label. Words 2 to 6 stand each for itself and change without the lock.
+
+use super::layout::ROW;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
+};
+
+const PHASE: u64 = 3;
+const WRITING: u64 = 1;
+const LIVE: u64 = 2;
+const NEXT_LABEL: u64 = 1 << 2;
+const COUNT_SHIFT: u32 = 16;
+
+const STATE: usize = 0;
+const BEGAN: usize = 1;
+const GONE: usize = 2;
+const LIMIT: usize = 3;
+const LEFT: usize = 4;
+const FACTS: usize = 5;
+const WRITTEN: usize = 6;
+const METHOD: usize = 7;
+const LABELS: [usize; 2] = [8, 20];
+const LABEL: usize = 12;
+
+const TIME: u64 = (1 << 48) - 1;
+/// No limit, in the word for what is left.
+pub const NO_LIMIT: u64 = u64::MAX;
+
+/// Bits of the facts word.
+pub mod facts {
+    /// The stage, in the low bits.
+    pub const STAGE: u64 = 7;
+    /// A hold is open.
+    pub const HELD: u64 = 1 << 3;
+    /// The response was finished early.
+    pub const FINISHED: u64 = 1 << 4;
+    /// An abort would be ignored now.
+    pub const IGNORES: u64 = 1 << 5;
+    /// The socket is watched.
+    pub const WATCHED: u64 = 1 << 6;
+    /// The limit counts CPU time: word 4 is what is left of it, and not when it is due.
+    pub const CPU: u64 = 1 << 7;
+    /// Where `connection_status()` stands, two bits.
+    pub const STATUS_SHIFT: u32 = 8;
+}
+
+/// What a row begins with.
+pub struct First<'a> {
+    pub began: u64,
+    pub limit: u32,
+    pub thread: u32,
+    pub left: u64,
+    pub facts: u64,
+    pub method: u64,
+    pub label: &'a [AtomicU64],
+}
+
+/// A row of this process. One request at a time uses it; [`RowWriter::set_gone`] and [`RowWriter::refresh`] may come from any thread.
+#[derive(Clone, Copy)]
+pub struct RowWriter<'a>(pub &'a [AtomicU64; ROW]);
+
+impl RowWriter<'_> {
+    /// A request has begun: when this returns, whoever reads the file sees it.
+    pub fn begin(self, first: &First<'_>) {
+        let count = (self.0[STATE].load(Relaxed) >> COUNT_SHIFT) + 1;
+        self.0[STATE].store(count << COUNT_SHIFT | WRITING, Relaxed);
+        fence(Release);
+        self.0[BEGAN].store(first.began, Relaxed);
+        self.0[GONE].store(0, Relaxed);
+        self.0[LIMIT].store(u64::from(first.limit) << 32 | u64::from(first.thread), Relaxed);
+        self.0[LEFT].store(first.left, Relaxed);
+        self.0[FACTS].store(first.facts, Relaxed);
+        self.0[WRITTEN].store(0, Relaxed);
+        self.0[METHOD].store(first.method, Relaxed);
+        self.copy_label(LABELS[0], first.label);
+        self.0[STATE].store(count << COUNT_SHIFT | LIVE, Release);
+    }
+
+    /// It has ended.
+    pub fn end(self) {
+        let state = self.0[STATE].load(Relaxed);
+        self.0[STATE].store(state & !PHASE, Release);
+    }
+
+    /// Its label is another one.
+    pub fn set_label(self, label: &[AtomicU64]) {
+        let state = self.0[STATE].load(Relaxed);
+        if state & PHASE != LIVE {
+            return;
+        }
+        let others = (1 << COUNT_SHIFT) - NEXT_LABEL;
+        let next = state & !others | state.wrapping_add(NEXT_LABEL) & others;
+        fence(Release);
+        self.copy_label(label_of(next), label);
+        self.0[STATE].store(next, Release);
+    }
+
+    fn copy_label(self, at: usize, label: &[AtomicU64]) {
+        for (place, word) in self.0[at..at + LABEL].iter().zip(label) {
+            let word = word.load(Relaxed);
+            place.store(word, Relaxed);
+            if word.to_ne_bytes()[7] == 0 {
+                break; // nothing is read behind a zero
+            }
+        }
+    }
+
+    fn gone(self, state: u64) -> Option<u64> {
+        untagged(state, self.0[GONE].load(Relaxed))
+    }
+
+    /// What the owner says of itself.
+    pub fn set_facts(self, facts: u64) {
+        self.0[FACTS].store(facts, Relaxed);
+    }
+
+    /// Its client has gone. `is_still` says, once the row's count is known, whether the row is that of the same request.
+    pub fn set_gone(self, at: u64, is_still: impl FnOnce() -> bool) {
+        let state = self.0[STATE].load(Acquire);
+        if is_still() && state & PHASE == LIVE && self.gone(state).is_none() {
+            self.0[GONE].store(tagged(state, at), Relaxed);
+        }
+    }
+
+    /// What only the engine's thread keeps up to date. Written only where it is new, so that a quiet row stays clean.
+    pub fn refresh(self, limit: u32, thread: u32, left: u64, written: u64) {
+        let new = [(LIMIT, u64::from(limit) << 32 | u64::from(thread)), (LEFT, left), (WRITTEN, written)];
+        for (at, value) in new {
+            if self.0[at].load(Relaxed) != value {
+                self.0[at].store(value, Relaxed);
+            }
+        }
+    }
+
+    /// Whether a request lives in it.
+    pub fn is_live(self) -> bool {
+        self.0[STATE].load(Acquire) & PHASE == LIVE
+    }
+}
+
+/// Where the label in force stands.
+fn label_of(state: u64) -> usize {
+    LABELS[usize::from(state & NEXT_LABEL != 0)]
+}
+
+fn tagged(state: u64, at: u64) -> u64 {
+    (state >> COUNT_SHIFT) << 48 | (at & TIME).max(1)
+}
+
+fn untagged(state: u64, gone: u64) -> Option<u64> {
+    let same = gone >> 48 == state >> COUNT_SHIFT & 0xffff;
+    Some(gone & TIME).filter(|&at| same && at != 0)
+}
+
+/// A copy of a row, of whatever a file holds.
+#[derive(Clone, Copy)]
+pub struct RowCopy<'a>(pub &'a [u8]);
+
+/// A row's columns, decoded but not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    pub began: u64,
+    pub gone: Option<u64>,
+    pub limit: u32,
+    pub thread: u32,
+    pub left: u64,
+    pub facts: u64,
+    pub written: u64,
+    pub method: Vec<u8>,
+    pub label: Vec<u8>,
+}
+
+impl RowCopy<'_> {
+    fn word(self, number: usize) -> u64 {
+        let bytes = self.0.get(8 * number..8 * number + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_ne_bytes)
+    }
+
+    /// Equal before and after: the same request with the same label.
+    pub fn state(self) -> u64 {
+        self.word(STATE)
+    }
+
+    pub fn is_live(self) -> bool {
+        self.state() & PHASE == LIVE
+    }
+
+    pub fn columns(self) -> Columns {
+        let (state, limit) = (self.state(), self.word(LIMIT));
+        let text = |at: usize, words: usize| {
+            let bytes = self.0.get(8 * at..8 * (at + words)).unwrap_or_default();
+            bytes.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
+        };
+        Columns {
+            began: self.word(BEGAN),
+            gone: untagged(state, self.word(GONE)),
+            limit: (limit >> 32) as u32,
+            thread: limit as u32,
+            left: self.word(LEFT),
+            facts: self.word(FACTS),
+            written: self.word(WRITTEN),
+            method: text(METHOD, 1),
+            label: text(label_of(state), LABEL),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! An engine's part of the file: the blocks that it has claimed, and the rows of its slots in them.
+
+use super::super::sys::{self, Mapping};
+use super::layout::{self, BLOCKS, ENTRY, Found, Layout, NOT_SHOWN, PAGE, ROW, ROWS};
+use super::process::{self, Owner, World};
+use super::row::RowWriter;
+use crate::error::{Code, Result};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+
+/// No block yet.
+const NONE: u32 = u32::MAX;
+/// Milliseconds between two looks for room when there was none.
+const RETRY: u64 = 1_000;
+
+/// The block table of a mapped file.
+#[derive(Clone, Copy)]
+pub struct Table<'a> {
+    words: &'a [AtomicU64],
+    layout: Layout,
+}
+
+impl<'a> Table<'a> {
+    pub fn new(map: &'a Mapping, layout: Layout) -> Self {
+        Self { words: map.words(), layout }
+    }
+
+    fn entry(self, block: u32) -> &'a [AtomicU64] {
+        let at = PAGE / 8 + block as usize * ENTRY;
+        &self.words[at..at + ENTRY]
+    }
+
+    pub fn blocks(self) -> impl Iterator<Item = u32> {
+        0..self.layout.blocks
+    }
+
+    pub fn owner(self, block: u32) -> Owner {
+        Owner(self.entry(block)[0].load(Acquire))
+    }
+
+    pub fn world(self, block: u32) -> World {
+        let entry = self.entry(block);
+        World { boot: entry[1].load(Relaxed), namespace: entry[2].load(Relaxed) }
+    }
+
+    /// Whether the owner of a block is known to be dead.
+    pub fn is_dead(self, block: u32, owner: Owner, here: World) -> bool {
+        owner != Owner::NOBODY
+            && match owner.is_cleaning() {
+                true => !process::lives(owner), // it has not said yet to which world it belongs
+                false => !here.lives(self.world(block), owner),
+            }
+    }
+
+    /// The block changes hands, if it still belongs to `from`.
+    pub fn pass(self, block: u32, from: Owner, to: Owner) -> bool {
+        self.entry(block)[0].compare_exchange(from.0, to.0, SeqCst, Relaxed).is_ok()
+    }
+
+    /// The owner has cleaned the block; from now on its rows count.
+    fn settle(self, block: u32, owner: Owner, world: World) -> bool {
+        let entry = self.entry(block);
+        entry[1].store(world.boot, Relaxed);
+        entry[2].store(world.namespace, Relaxed);
+        entry[3].store(process::clock_offset(), Relaxed);
+        self.pass(block, owner.cleaning(), owner)
+    }
+}
+
+/// See the [module](self).
+pub struct Writer {
+    file: File,
+    map: Mapping,
+    layout: Layout,
+    owner: Owner,
+    world: World,
+    /// The block of each 16 slots.
+    blocks: Box<[AtomicU32]>,
+    retry_at: AtomicU64,
+}
+
+impl Writer {
+    /// Opens the file, or makes it.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_or_make(path, Layout { blocks: BLOCKS })
+    }
+
+    pub fn open_or_make(path: &Path, new: Layout) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).mode(0o600);
+        let file = sys::open_warily(path, &mut options).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                layout::refused(path, Code::Io, "the directory that the scoreboard should be made in does not exist")
+            }
+            _ => layout::unusable(path, &error),
+        })?;
+        let facts = file.metadata().map_err(|error| layout::unusable(path, &error))?;
+        let refused = |text: &str| Err(layout::refused(path, Code::Io, text));
+        if !facts.is_file() {
+            return refused("the scoreboard must be a regular file");
+        }
+        // Whoever may cut the file off can end every process that has it mapped.
+        if facts.uid() != 0 && facts.uid() != sys::effective_user() {
+            return refused("the scoreboard belongs to another user; it must be this process's own, or root's");
+        }
+        if facts.mode() & 0o002 != 0 {
+            return refused("everybody may write to the scoreboard: take that away (chmod o-w)");
+        }
+        let found = layout::judge(path, &file)?;
+        let layout = if let Found::Ready(layout) = found { layout } else { new };
+        if sys::largest_file() < layout.bytes() as u64 {
+            return refused("this process may not write files as large as a scoreboard (ulimit -f)");
+        }
+        if found == Found::Unmade {
+            layout::make(&file, layout).map_err(|error| layout::unusable(path, &error))?;
+        }
+        let map = Mapping::new(&file, layout.bytes()).map_err(|error| layout::unusable(path, &error))?;
+        let blocks = (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect();
+        let retry_at = AtomicU64::new(0);
+        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, retry_at })
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table::new(&self.map, self.layout)
+    }
+
+    /// Slots that can have a row.
+    pub fn most(&self) -> u32 {
+        self.layout.blocks.saturating_mul(ROWS as u32)
+    }
+
+    /// Requests that found no room, of all processes.
+    pub fn count_not_shown(&self) {
+        self.map.words()[NOT_SHOWN].fetch_add(1, Relaxed);
+    }
+
+    /// The row of a slot, if it has one.
+    pub fn row(&self, slot: u32) -> Option<RowWriter<'_>> {
+        let block = self.blocks.get(slot as usize / ROWS)?.load(Acquire);
+        (block != NONE).then(|| self.row_of(block, slot as usize % ROWS))
+    }
+
+    /// The row of a slot; its block is claimed if it must be. `None`: there is no room.
+    pub fn row_or_claim(&self, slot: u32, now: u64) -> Option<RowWriter<'_>> {
+        self.row(slot).or_else(|| self.claim_for(slot, now))
+    }
+
+    fn row_of(&self, block: u32, row: usize) -> RowWriter<'_> {
+        let at = self.layout.block(block) / 8 + row * ROW;
+        RowWriter(self.map.words()[at..].first_chunk().expect("a block of the layout is part of the mapping"))
+    }
+
+    #[cold]
+    fn claim_for(&self, slot: u32, now: u64) -> Option<RowWriter<'_>> {
+        let place = self.blocks.get(slot as usize / ROWS)?;
+        if now < self.retry_at.load(Relaxed) {
+            return None;
+        }
+        let Some(block) = self.claim() else {
+            self.retry_at.store(now + RETRY, Relaxed);
+            return None;
+        };
+        if place.compare_exchange(NONE, block, SeqCst, Relaxed).is_err() {
+            // Another thread was quicker with the same slots.
+            self.table().pass(block, self.owner, Owner::NOBODY);
+        }
+        self.row(slot)
+    }
+
+    /// A block of our own, all its rows free: one that is nobody's; else one of a dead process with nothing unfinished in it;
+    /// else, of those with unfinished requests, one of the process that died with a former boot or that started first.
+    fn claim(&self) -> Option<u32> {
+        let table = self.table();
+        let free = table.blocks().find(|&block| {
+            table.owner(block) == Owner::NOBODY && table.pass(block, Owner::NOBODY, self.owner.cleaning())
+        });
+        let block = free.or_else(|| self.take_over())?;
+        // Also takes the room on the disk: where there is none, this fails and not a store later, which could only
+        // be answered with the end of the process.
+        if self.file.write_all_at(&[0; PAGE], self.layout.block(block) as u64).is_err() {
+            table.pass(block, self.owner.cleaning(), Owner::NOBODY);
+            return None;
+        }
+        table.settle(block, self.owner, self.world).then_some(block)
+    }
+
+    fn take_over(&self) -> Option<u32> {
+        let table = self.table();
+        let mut judged = std::collections::HashMap::new();
+        let mut dead: Vec<_> = table
+            .blocks()
+            .filter_map(|block| {
+                let (owner, world) = (table.owner(block), table.world(block));
+                let known = (owner, world.boot, world.namespace);
+                let is_dead = *judged.entry(known).or_insert_with(|| table.is_dead(block, owner, self.world));
+                is_dead.then(|| {
+                    (self.has_unfinished(block, owner), world.boot == self.world.boot, owner.start(), block, owner)
+                })
+            })
+            .collect();
+        dead.sort_unstable_by_key(|&(unfinished, same_boot, start, block, _)| (unfinished, same_boot, start, block));
+        let taken = dead.into_iter().find(|&(.., block, owner)| table.pass(block, owner, self.owner.cleaning()));
+        taken.map(|(.., block, _)| block)
+    }
+
+    fn has_unfinished(&self, block: u32, owner: Owner) -> bool {
+        !owner.is_cleaning() && (0..ROWS).any(|row| self.row_of(block, row).is_live())
+    }
+
+    /// Gives back every block without live rows. What is live stays, to be seen.
+    pub fn release(&self) {
+        for place in &self.blocks {
+            let block = place.load(Acquire);
+            if block != NONE && !self.has_unfinished(block, self.owner) {
+                place.store(NONE, Release);
+                self.table().pass(block, self.owner, Owner::NOBODY);
+            }
+        }
+    }
+}

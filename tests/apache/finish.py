@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Any content handler goes on, or ends, as the settings say, when the client has gone: with the MPM that is named."""
+
+import sys
+
+from lib import Httpd, backend, wait_for
+
+CONF = """
+ProxyPass /finish/ http://127.0.0.1:@BACKEND@/
+ProxyPass /stop/ http://127.0.0.1:@BACKEND@/
+ProxyPass /plain/ http://127.0.0.1:@BACKEND@/
+ProxyPass /limit/ http://127.0.0.1:@BACKEND@/
+<LocationMatch "^/(finish|cgi-finish|ssi-finish)">
+  php_flag ignore_user_abort on
+</LocationMatch>
+<LocationMatch "^/(stop|cgi-stop)/">
+  php_value outlive.disconnect stop
+  php_value outlive.detect watch
+</LocationMatch>
+<LocationMatch "/(limit|cgi-limit)/">
+  php_value max_execution_time 1
+  php_value outlive.clock wall
+</LocationMatch>
+ScriptAlias /cgi-finish/ @ROOT@/cgi/
+ScriptAlias /cgi-stop/ @ROOT@/cgi/
+ScriptAlias /cgi-limit/ @ROOT@/cgi/
+ScriptAlias /cgi-plain/ @ROOT@/cgi/
+AddOutputFilter INCLUDES .shtml
+"""
+
+# Writes a line a step, then that it is done; `silent` in the query: nothing before that.
+SCRIPT = """#!/usr/bin/python3
+import os, sys, time, signal
+name = os.environ["PATH_INFO"].strip("/")
+query = os.environ["QUERY_STRING"]
+def note(text):
+    open("@ROOT@/run/" + name + "." + text, "w").close()
+def ended(*_):
+    note("terminated")
+    os._exit(1)
+signal.signal(signal.SIGTERM, ended)
+note("begun")
+try:
+    if "silent" not in query:
+        print("Content-Type: text/plain\\n", flush=True)
+    for step in range(20):
+        if "silent" not in query:
+            print("step %d" % step + " " * 20000, flush=True)
+        time.sleep(0.05 if "long" not in query else 2)
+    if "silent" in query:
+        note("done")
+        print("Content-Type: text/plain\\n", flush=True)
+    print("the end", flush=True)
+    note("done")
+except BrokenPipeError:
+    note("broken")
+    os._exit(1)
+"""
+
+
+def begun(server, name):
+    wait_for(f"{name} has begun", (server.root / "run" / f"{name}.begun").exists)
+
+
+def left(server, name, *ends):
+    """How a script ended."""
+    return wait_for(f"{name} is over: {ends}",
+                    lambda: next((end for end in ends if (server.root / "run" / f"{name}.{end}").exists()), None))
+
+
+def proxied(server, back):
+    """mod_proxy_http."""
+    client = server.client("/finish/f1?steps=20")
+    client.read(b"step 1")
+    client.go()
+    wait_for("f1 is over", lambda: "f1" in back.ends)
+    assert back.ends["f1"] == "done", back.ends
+    wait_for("the log says that it worked on", lambda: "the client has gone; worked on to the end, as ignore_user_abort says"
+             in server.said())
+
+    # httpd alone notices at its next output or so.
+    client = server.client("/plain/p1?steps=400")
+    client.read(b"step 1")
+    client.go()
+    wait_for("p1 is over", lambda: "p1" in back.ends)
+    assert back.ends["p1"].startswith("lost"), back.ends
+
+    # Nothing is written while the client goes, and for an hour: the watched socket wakes the handler.
+    client = server.client("/stop/s1?steps=1&pause=3600&silent")
+    wait_for("s1 has begun", lambda: "s1" in back.begun)
+    client.go()
+    wait_for("s1 is over", lambda: "s1" in back.ends)
+    assert back.ends["s1"].startswith("lost"), back.ends
+    wait_for("the log says that it stopped", lambda: "the client has gone; stopped, as outlive.disconnect says" in server.said())
+    assert "httpd.conf:" in [line for line in server.said().splitlines() if "outlive.disconnect says" in line][-1]
+
+    # As an orderly close, too.
+    client = server.client("/stop/s2?steps=1&pause=3600&silent")
+    wait_for("s2 has begun", lambda: "s2" in back.begun)
+    client.go(reset=False)
+    wait_for("s2 is over", lambda: "s2" in back.ends)
+
+
+def limited(server, back):
+    """A limit: a status where there is none yet, an incomplete response otherwise; the log names the line."""
+    status, _, _ = server.ask("/limit/l1?steps=1&pause=3600&silent")
+    assert status == 504, status
+    wait_for("l1 is over", lambda: "l1" in back.ends)
+    line = wait_for("the log names the limit", lambda: next(
+        (line for line in server.said().splitlines() if "outlive: time limit: max_execution_time = 1 (wall clock)" in line), None))
+    assert "httpd.conf:" in line, line
+    client = server.client("/limit/l2?steps=2000&pause=0.05")
+    seen = b""
+    while more := client.socket.recv(65536):
+        seen += more
+    client.go()
+    assert seen.startswith(b"HTTP/1.1 200") and b"step 1" in seen and not seen.endswith(b"0\r\n\r\n"), seen[-200:]
+    wait_for("l2 is over", lambda: "l2" in back.ends)
+    assert back.ends["l2"].startswith("lost"), back.ends
+
+
+def scripts(server, daemon):
+    """mod_cgi, or mod_cgid."""
+    client = server.client("/cgi-finish/work/c1")
+    client.read(b"step 1")
+    client.go()
+    assert left(server, "c1", "done", "terminated", "broken") == "done"
+
+    client = server.client("/cgi-stop/work/c2?long")
+    client.read(b"step 0")
+    client.go()
+    assert left(server, "c2", "done", "terminated", "broken") == "terminated"
+
+    if not daemon:  # a script of mod_cgid that says nothing is not known to httpd's children
+        client = server.client("/cgi-stop/work/c3?long&silent")
+        begun(server, "c3")
+        client.go()
+        assert left(server, "c3", "done", "terminated", "broken") == "terminated"
+        status, _, _ = server.ask("/cgi-limit/work/c4?long&silent")
+        assert status == 500, status
+        assert left(server, "c4", "done", "terminated") == "terminated"
+
+    status, _, body = server.ask("/cgi-plain/work/c5")
+    assert status == 200 and body.endswith(b"the end\n") and body.count(b"step") == 20, (status, body[-100:])
+
+    server.file("www/ssi-finish.shtml", "before <!--#include virtual='/cgi-plain/work/c6' --> after\n" + "x" * 100000)
+    client = server.client("/ssi-finish.shtml")
+    client.read(b"step 1")
+    client.go()
+    assert left(server, "c6", "done", "terminated", "broken") == "done"
+
+
+def main():
+    mpm, cgi = sys.argv[1], sys.argv[2]
+    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"]
+    if cgi == "cgid":
+        more.append("ScriptSock @ROOT@/run/cgid")
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm, more=more) as server:
+        server.file("cgi/work", SCRIPT, 0o755)
+        server.file("www/plain.txt", "plain\n")
+        assert server.ask("/plain.txt")[2] == b"plain\n"
+        proxied(server, back)
+        limited(server, back)
+        scripts(server, cgi == "cgid")
+    print(f"{mpm}, mod_{cgi}: finished what was to be finished, stopped what was to be stopped")
+
+
+if __name__ == "__main__":
+    main()

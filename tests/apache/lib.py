@@ -1,0 +1,243 @@
+"""What the tests of mod_outlive share: an httpd of their own on loopback, backends, and clients that go away."""
+
+import contextlib
+import http.server
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("APACHE_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/apache")
+MODULES = pathlib.Path("/usr/lib/apache2/modules")
+LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
+          "include", "rewrite"]
+
+
+def wait_for(what, condition, seconds=30):
+    """The first true answer of condition, or a failure that says what was waited for."""
+    until = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+class Httpd:
+    """One httpd with its own ServerRoot. `conf` may say @ROOT@; php.ini is in its directory."""
+
+    def __init__(self, conf, mpm="prefork", module=True, modules=(), php_ini="", more=(), limits=""):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-httpd-"))
+        os.chmod(self.root, 0o777)
+        self.port = free_port()
+        self.log = self.root / "error.log"
+        for directory in ("www", "cgi", "run"):
+            (self.root / directory).mkdir()
+            os.chmod(self.root / directory, 0o777)
+        (self.root / "php.ini").write_text(php_ini)
+        load = [f"LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so"]
+        load += [f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in [*LOADED, *modules]]
+        if module:
+            load += [f"LoadModule outlive_module {BUILD}/mod_outlive.so"]
+            load += ["<IfModule mod_outlive.c>", "PHPINIDir @ROOT@/php.ini", "</IfModule>"]
+        account = ["User www-data", "Group www-data"] if os.geteuid() == 0 else []
+        text = "\n".join([
+            *load, *account, *more, "ServerRoot @ROOT@", "DefaultRuntimeDir @ROOT@/run", "PidFile @ROOT@/run/pid", "ServerName localhost",
+            f"Listen 127.0.0.1:{self.port}", "ErrorLog @ROOT@/error.log", "LogLevel warn outlive:info" if module else "LogLevel warn",
+            "TypesConfig /etc/mime.types" if pathlib.Path("/etc/mime.types").exists() else "TypesConfig /dev/null",
+            "DocumentRoot @ROOT@/www", "Timeout 60", "GracefulShutdownTimeout 60", limits, "<Directory @ROOT@>", "  Require all granted",
+            "  AllowOverride All", "  Options +Includes", "</Directory>", conf, ""])
+        (self.root / "httpd.conf").write_text(text.replace("@ROOT@", str(self.root)))
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["apache2", "-f", self.root / "httpd.conf", "-DFOREGROUND"], start_new_session=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    said = self.process.stdout.read().decode() if self.process.poll() is not None else "no answer"
+                    self.__exit__(None)
+                    raise AssertionError(f"httpd did not start: {said}{self.said()}") from None
+                time.sleep(0.02)
+
+    def __exit__(self, kind, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
+        said = self.said()
+        if kind is not None:
+            print(f"httpd said:\n{said[-6000:]}", file=sys.stderr)
+        shutil.rmtree(self.root, ignore_errors=True)
+        if re.search(r"exit signal|seg(mentation )?fault|core dump", said, re.I) and kind is None and not self.may_crash:
+            raise AssertionError(f"a child crashed:\n{said}")
+
+    may_crash = False
+
+    def said(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def graceful(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+    def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
+        """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body or None, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def client(self, path, method="GET", body=b""):
+        return Client(self.port, path, method, body)
+
+    def file(self, name, text, mode=0o644):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("@ROOT@", str(self.root)))
+        path.chmod(mode)
+        return path
+
+
+class Client:
+    """A client on a plain socket, which goes when it is told to."""
+
+    def __init__(self, port, path, method="GET", body=b""):
+        self.socket = socket.create_connection(("127.0.0.1", port), 60)
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n"
+        if body:
+            head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        self.socket.sendall(head.encode() + b"\r\n" + body)
+
+    def read(self, text):
+        """Reads until the text has come."""
+        seen = b""
+        while text not in seen:
+            more = self.socket.recv(65536)
+            if not more:
+                raise AssertionError(f"the connection ended before {text!r}: {seen!r}")
+            seen += more
+        return seen
+
+    def go(self, reset=True):
+        """Closes; with a reset, as a process that is killed with unread data does it."""
+        if reset:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class Backend:
+    """An HTTP server that works: /NAME?steps=N&pause=S writes a line each step, `silent` says nothing before the last one.
+
+    What became of each NAME is in `ends`: "done", or "lost" with the number of steps.
+    """
+
+    def __init__(self):
+        outer = self
+        self.ends, self.begun = {}, {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.work(self)
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.work(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def work(self, handler):
+        path, _, query = handler.path.partition("?")
+        name = path.strip("/")
+        options = dict(word.partition("=")[::2] for word in query.split("&") if word)
+        steps, pause = int(options.get("steps", 20)), float(options.get("pause", 0.05))
+        self.begun[name] = True
+        size = int(options.get("size", 100))
+        try:
+            if "silent" not in options:
+                self.head(handler)
+            for step in range(steps):
+                if "silent" not in options:
+                    self.chunk(handler, f"step {step}".ljust(size).encode() + b"\n")
+                if self.hung_up(handler, pause):
+                    self.ends[name] = f"lost {step}"
+                    handler.close_connection = True
+                    return
+            if "silent" in options:
+                self.head(handler)
+            self.chunk(handler, b"the end\n")
+            handler.wfile.write(b"0\r\n\r\n")
+            self.ends[name] = "done"
+        except OSError:
+            self.ends[name] = "lost"
+            handler.close_connection = True
+
+    @staticmethod
+    def head(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/plain")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+
+    @staticmethod
+    def chunk(handler, data):
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        handler.wfile.flush()
+
+    @staticmethod
+    def hung_up(handler, seconds):
+        """Whether httpd closes its side while we sleep."""
+        import select
+        ready, _, _ = select.select([handler.connection], [], [], seconds)
+        try:
+            return bool(ready) and handler.connection.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
+
+
+@contextlib.contextmanager
+def backend():
+    one = Backend()
+    try:
+        yield one
+    finally:
+        one.close()

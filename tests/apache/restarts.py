@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Graceful restarts under load, and children that are killed: restarts.py MPM TIMES. Nothing is lost but what a killed child had begun."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from lib import Httpd, backend, wait_for
+
+CONF = """
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/ enablereuse=off
+php_value ignore_user_abort on
+php_value outlive.detect watch
+<Location /live>
+  SetHandler outlive-status
+</Location>
+"""
+
+
+class Load(threading.Thread):
+    """Asks again and again. An answer that is not whole is a failure; a connection that is refused or closed before it is not."""
+
+    def __init__(self, port, path):
+        super().__init__(daemon=True)
+        self.port, self.path, self.running, self.answers, self.wrong = port, path, True, 0, []
+
+    def run(self):
+        while self.running:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            try:
+                connection.request("GET", self.path)
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status != 200 or not body.endswith(b"the end\n"):
+                    self.wrong.append((answer.status, body[-100:]))
+                self.answers += 1
+            except (ConnectionError, http.client.RemoteDisconnected) as error:
+                if not isinstance(error, (http.client.RemoteDisconnected, ConnectionResetError)):
+                    self.wrong.append(error)
+            except http.client.HTTPException as error:
+                self.wrong.append(error)
+            finally:
+                connection.close()
+
+
+def children(server):
+    return subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout.split()
+
+
+def main():
+    mpm, times = sys.argv[1], int(sys.argv[2])
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm) as server:
+        server.file("www/f.txt", "x" * 5000 + "the end\n")
+        loads = [Load(server.port, path) for path in ("/f.txt", "/f.txt", "/work/w?steps=2&pause=0.01")]
+        for load in loads:
+            load.start()
+        detached = server.client("/work/long?steps=1&pause=3&silent")
+        wait_for("the long one has begun", lambda: "long" in back.begun)
+        detached.go()
+        for _ in range(times):
+            before, made = [load.answers for load in loads], server.said().count("resuming normal operations")
+            server.graceful()
+            wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
+            wait_for("it answers", lambda: all(load.answers > old for load, old in zip(loads, before)), 60)
+        wait_for("the long one is over", lambda: "long" in back.ends)
+        assert back.ends["long"] == "done", back.ends  # though its child was to end, and its client has gone
+        for load in loads:
+            load.running = False
+        for load in loads:
+            load.join(60)
+        wrong = [one for load in loads for one in load.wrong]
+        assert not wrong, wrong[:5]
+        assert "exit signal" not in server.said(), server.said()
+        answers = sum(load.answers for load in loads)
+        # A child that is killed is not missed, and what it had begun is listed.
+        client = server.client("/work/killed?steps=1&pause=30&silent")
+        row = wait_for("it is in the table", lambda: next((row for row in json.loads(server.ask("/live?json")[2])["requests"]
+                                                           if row["label"] == "/work/killed"), None))
+        os.kill(row["process"], signal.SIGKILL)
+        wait_for("it is listed as unfinished", lambda: any(row["unfinished"] and row["label"] == "/work/killed" for row in
+                                                           json.loads(answer(server))["requests"]))
+        client.go()
+        server.may_crash = True
+        left = len([row for row in json.loads(answer(server))["requests"] if row["unfinished"]])
+        assert left == 1 or mpm != "prefork", left
+    print(f"{mpm}: {times} graceful restarts, {answers} answers meanwhile, none wrong; what a killed child had begun is listed")
+
+
+def answer(server):
+    """Asked until a child answers: another one takes over from the killed one."""
+    def once():
+        try:
+            return server.ask("/live?json")[2]
+        except (OSError, http.client.HTTPException):
+            return None
+    return wait_for("httpd answers", once)
+
+
+if __name__ == "__main__":
+    main()

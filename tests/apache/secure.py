@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The same through TLS, and through HTTP/2: a stream that is reset, and a connection that is closed."""
+
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+
+from lib import Httpd, backend, free_port, wait_for
+
+CONF = """
+ProxyPass /finish/ http://127.0.0.1:@BACKEND@/
+ProxyPass /stop/ http://127.0.0.1:@BACKEND@/
+<Location /finish>
+  php_flag ignore_user_abort on
+</Location>
+<Location /stop>
+  php_value outlive.disconnect stop
+  php_value outlive.detect watch
+</Location>
+Protocols h2c http/1.1
+Listen 127.0.0.1:@TLS@
+SSLSessionCache none
+<VirtualHost 127.0.0.1:@TLS@>
+  SSLEngine on
+  Protocols h2 http/1.1
+  SSLCertificateFile @CERTIFICATE@
+  SSLCertificateKeyFile @CERTIFICATE@
+</VirtualHost>
+"""
+
+
+class Http2:
+    """A client of HTTP/2, as much of one as is needed: literal headers, data, resets."""
+
+    def __init__(self, connection):
+        self.socket, self.stream, self.seen, self.buffer = connection, -1, {}, b""
+        self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self.send(4, 0, 0, b"")
+
+    def send(self, kind, flags, stream, payload):
+        self.socket.sendall(struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload)
+
+    def get(self, path):
+        self.stream += 2
+        text = path.encode()
+        self.send(1, 5, self.stream, b"\x82\x86\x04" + bytes([len(text)]) + text + b"\x01\x09localhost")
+        self.seen[self.stream] = b""
+        return self.stream
+
+    def frame(self):
+        while len(self.buffer) < 9 or len(self.buffer) < 9 + int.from_bytes(self.buffer[:3], "big"):
+            more = self.socket.recv(65536)
+            if not more:
+                raise AssertionError("the connection ended")
+            self.buffer += more
+        size, kind, flags = int.from_bytes(self.buffer[:3], "big"), self.buffer[3], self.buffer[4]
+        stream = int.from_bytes(self.buffer[5:9], "big") & 0x7FFFFFFF
+        payload, self.buffer = self.buffer[9:9 + size], self.buffer[9 + size:]
+        if kind == 4 and not flags & 1:
+            self.send(4, 1, 0, b"")
+        if kind == 0 and stream in self.seen:
+            self.seen[stream] += payload
+        return kind
+
+    def read(self, stream, text):
+        while text not in self.seen[stream]:
+            self.frame()
+
+    def reset(self, stream):
+        self.send(3, 0, stream, struct.pack(">I", 8))
+
+    def go(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+def over_tls(port, protocols=("http/1.1",)):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(list(protocols))
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 60))
+
+
+def ended(back, name):
+    return wait_for(f"{name} is over", lambda: back.ends.get(name))
+
+
+def tls(port, back):
+    def begin(path):
+        client = over_tls(port)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return client
+    client, seen = begin("/finish/t1?steps=10"), b""
+    while b"step 1" not in seen:
+        seen += client.recv(65536)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert ended(back, "t1") == "done"
+    client = begin("/stop/t2?steps=1&pause=3600&silent")
+    wait_for("t2 has begun", lambda: "t2" in back.begun)
+    client.close()
+    assert ended(back, "t2").startswith("lost")
+
+
+def http2(connect, back, name):
+    client = Http2(connect())
+    # A stream that is reset, beside one that is not.
+    reset, kept = client.get(f"/finish/{name}1?steps=10"), client.get(f"/finish/{name}2?steps=10")
+    client.read(reset, b"step 1")
+    client.reset(reset)
+    client.read(kept, b"the end")
+    assert ended(back, f"{name}1") == "done" and ended(back, f"{name}2") == "done"
+    reset, kept = client.get(f"/stop/{name}3?steps=1&pause=3600&silent"), client.get(f"/stop/{name}4?steps=1&pause=1&silent")
+    wait_for("both have begun", lambda: {f"{name}3", f"{name}4"} <= set(back.begun))
+    client.reset(reset)
+    assert ended(back, f"{name}3").startswith("lost")
+    client.read(kept, b"the end")
+    assert ended(back, f"{name}4") == "done"
+    # The whole connection.
+    finish, stop = client.get(f"/finish/{name}5?steps=20"), client.get(f"/stop/{name}6?steps=1&pause=3600&silent")
+    client.read(finish, b"step 1")
+    wait_for("the other has begun", lambda: f"{name}6" in back.begun)
+    assert stop != finish
+    client.go()
+    assert ended(back, f"{name}6").startswith("lost")
+    assert ended(back, f"{name}5") == "done"
+
+
+def main():
+    mpm = sys.argv[1]
+    port = free_port()
+    with backend() as back:
+        conf = CONF.replace("@BACKEND@", str(back.port)).replace("@TLS@", str(port)).replace("@CERTIFICATE@", "@ROOT@/run/cert.pem")
+        server = Httpd(conf, mpm=mpm, modules=["ssl", "http2"])
+        pem = server.root / "run/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+                        "/CN=localhost", "-days", "2", "-keyout", pem, "-out", server.root / "run/cert"], check=True, capture_output=True)
+        pem.write_text(pem.read_text() + (server.root / "run/cert").read_text())
+        with server:
+            tls(port, back)
+            http2(lambda: socket.create_connection(("127.0.0.1", server.port), 60), back, "c")
+            http2(lambda: over_tls(port, ["h2"]), back, "s")
+    print(f"{mpm}: TLS, HTTP/2 in clear and over TLS: finished, stopped, reset streams beside others")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""What can be seen and asked: outlive-settings, the functions for other modules, the status page in a browser, the error log."""
+
+import http.client
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from lib import BUILD, MODULES, ROOT, Httpd, backend, wait_for
+
+CONF = """
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+<Location /work>
+  php_flag ignore_user_abort on
+  php_value outlive.detect watch
+  php_value memory_limit 64M
+</Location>
+<Location /example>
+  SetHandler outlive-example
+  php_value outlive.detect watch
+</Location>
+<Location /example/off>
+  OutliveEngine Off
+</Location>
+<Location /example/cap>
+  php_value outlive.max_detached 7
+</Location>
+<Location /settings>
+  SetHandler outlive-settings
+  php_admin_value ignore_user_abort 1
+</Location>
+<Location /live>
+  SetHandler outlive-status
+  OutliveEngine Off
+</Location>
+<Location /server-status>
+  SetHandler server-status
+</Location>
+"""
+
+
+def settings(server):
+    status, headers, body = server.ask("/settings?name=ignore_user_abort,max_execution_time,hard_timeout")
+    assert status == 200 and headers["Content-Type"] == "application/json", (status, headers)
+    said = json.loads(body)["settings"]
+    assert set(said) == {"ignore_user_abort", "max_execution_time", "hard_timeout"}, said
+    one = said["ignore_user_abort"]
+    assert (one["value"], one["locked"], one["access"]) == ("1", True, 4), one
+    assert one["file"].endswith("httpd.conf") and one["line"] > 0, one
+    assert said["max_execution_time"]["value"] == "77" and said["max_execution_time"]["file"].endswith("php.ini"), said
+    assert said["hard_timeout"]["layer"] == "built-in default" and "file" not in said["hard_timeout"], said
+
+
+def named(server):
+    """What is not acted on is named once, with its line; a value that cannot be in force, too."""
+    lines = [line for line in server.said().splitlines() if "memory_limit is not applied" in line]
+    assert len(lines) == 1 and "httpd.conf:" in lines[0], lines
+    lines = [line for line in server.said().splitlines() if 'outlive.max_detached "7" is not in force' in line]
+    assert len(lines) == 1 and "httpd.conf:" in lines[0], lines
+    server.file("www/sub/.htaccess", "php_value memory_limit 1M\nphp_flag ignore_user_abort on\n")
+    server.file("www/sub/f.txt", "f\n")
+    for _ in range(5):
+        assert server.ask("/sub/f.txt")[0] == 200
+    lines = [line for line in server.said().splitlines() if "/sub/.htaccess:1: php_value memory_limit is not applied" in line]
+    assert len(lines) == 1, lines  # there is one child
+    server.file("www/bad/.htaccess", "php_admin_value ignore_user_abort on\n")
+    server.file("www/bad/f.txt", "f\n")
+    assert server.ask("/bad/f.txt")[0] == 500
+
+
+def functions(server):
+    """The functions for other modules: go on, or stop at a safe point; the shutdown function is told, once."""
+    def endings():
+        return [line.split("example: ")[1] for line in server.said().splitlines() if "example: " in line]
+    assert server.ask("/example")[2] == b"40 steps\n"
+    wait_for("the shutdown function has run", lambda: endings() == ["ending 1 after 40 steps"])
+    client = server.client("/example")
+    time.sleep(0.3)
+    client.go()
+    wait_for("the shutdown function has run again", lambda: len(endings()) == 2)
+    ending, steps = endings()[1].split(" after ")
+    assert ending == "ending 3" and int(steps.split()[0]) < 40 and int(steps.split()[0]) % 2 == 0, endings()
+    assert server.ask("/example/off")[2] == b"40 steps\n"
+    wait_for("it runs without a request, too", lambda: endings()[2:] == ["ending 0 after 40 steps"])
+
+
+def live(server):
+    return json.loads(server.ask("/live?json")[2])
+
+
+def status(server, back):
+    assert live(server)["all_children"] is True, server.ask("/live?json")
+    gone = server.client("/work/seen?steps=1&pause=30&silent")
+    wait_for("it has begun", lambda: "seen" in back.begun)
+    there = server.client("/work/there?steps=1&pause=30&silent")
+    wait_for("it has begun", lambda: "there" in back.begun)
+    gone.go()
+    seen = wait_for("one is detached", lambda: (now := live(server))["detached"] == 1 and now)
+    rows = {row["label"]: row for row in seen["requests"]}
+    assert seen["in_flight"] == 2 and set(rows) == {"/work/seen", "/work/there"}, seen
+    assert rows["/work/seen"]["gone_ms"] >= 0 and rows["/work/seen"]["ignores_abort"] and "gone_ms" not in rows["/work/there"], rows
+    assert rows["/work/seen"]["process"] != rows["/work/there"]["process"], rows  # two children, one table
+    metrics = server.ask("/live?metrics")[2].decode()
+    assert "\noutlive_requests_detached 1\n" in metrics and 'outlive_requests_total{ending="completed"}' in metrics, metrics
+    page = server.ask("/server-status")[2].decode()
+    assert 'id="outlive"' in page and "/work/seen" in page, page[-2000:]
+    assert "OutliveDetached: 1\n" in server.ask("/server-status?auto")[2].decode()
+    browse(server)
+    # A child that is killed leaves what it had begun.
+    os.kill(rows["/work/seen"]["process"], signal.SIGKILL)
+    dead = wait_for("it is unfinished", lambda: (now := live(server))["unfinished"] == 1 and now)
+    assert [row["label"] for row in dead["requests"] if row["unfinished"]] == ["/work/seen"], dead
+    there.go()
+
+
+def browse(server):
+    if not shutil.which("chromedriver"):
+        print("left out: the status page in a browser (chromium)", file=sys.stderr)
+        assert os.environ.get("CI") != "true"
+        return
+    sys.path.insert(0, str(ROOT / "tests/demo"))  # its page.py drives a browser
+    saved = sys.modules.pop("lib")
+    spec = importlib.util.spec_from_file_location("page", ROOT / "tests/demo/page.py")
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    sys.modules["lib"] = saved
+    profile = tempfile.mkdtemp(prefix="outlive-profile-")
+    browser = page.Browser(profile)
+    try:
+        browser.go(f"http://127.0.0.1:{server.port}/live")
+        assert browser.text("#detached") == "1" and browser.text("#in-flight") == "2"
+        table = browser.text("#requests")
+        assert "/work/seen" in table and "works on" in table and "gone" in table, table
+        wide = browser.script("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert wide, "the page is wider than its window"
+        browser.script("document.title = 'old'")
+        wait_for("the page is read anew", lambda: browser.script("return document.title") == "Requests in flight")
+    finally:
+        browser.close()
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+def beside_php():
+    """Both modules are asked for every php_value; each does its part, and nothing is named as not applied."""
+    conf = """
+AddHandler application/x-httpd-php .php
+php_value memory_limit 64M
+php_flag ignore_user_abort on
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+"""
+    load = "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"
+    with Httpd(conf, more=[load], php_ini="max_execution_time = 77\n") as server:
+        server.file("www/p.php", "<?php foreach (['memory_limit', 'ignore_user_abort', 'max_execution_time'] as $k) echo ini_get($k), ' ';")
+        assert server.ask("/p.php")[2] == b"64M 1 77 ", server.ask("/p.php")
+        said = json.loads(server.ask("/settings?name=ignore_user_abort,memory_limit,max_execution_time")[2])["settings"]
+        assert {name: one["value"] for name, one in said.items()} == {
+            "ignore_user_abort": "1", "memory_limit": "64M", "max_execution_time": "77"}, said
+        assert "is not applied" not in server.said(), server.said()
+    with Httpd(conf + load, php_ini="max_execution_time = 77\n") as server:  # the other way round
+        server.file("www/p.php", "<?php echo ini_get('memory_limit');")
+        assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")
+
+
+def main():
+    more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
+    limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
+    with backend() as back:
+        conf = CONF.replace("@BACKEND@", str(back.port))
+        with Httpd(conf, more=more, limits=limits, php_ini="max_execution_time = 77\n") as server:
+            server.may_crash = True  # one is killed
+            settings(server)
+            named(server)
+            functions(server)
+            status(server, back)
+        with Httpd(conf.replace("php_", "#php_").replace("Outlive", "#Outlive"), more=more, module=False) as server:
+            assert server.ask("/example")[2] == b"40 steps\n"  # nothing of mod_outlive is needed to load it
+    beside_php()
+    print("settings, log, functions for modules, status page, beside mod_php: as they should be")
+
+
+if __name__ == "__main__":
+    main()
