@@ -6,26 +6,20 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The order in which a C programmer reads it. Only the C ABI: constants of other modules are nobody's business.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "constants",
     "text",
     "error",
     "ini",
     "host",
     "builder",
-<<<<<<< HEAD
-=======
     "search",
->>>>>>> 0ed5ae5 (Let C programs say where php.ini is searched and what a web server hands to FPM)
     "config",
     "dir_config",
     "settings",
     "engine",
     "request",
-<<<<<<< HEAD
     "scoreboard",
-=======
->>>>>>> 0ed5ae5 (Let C programs say where php.ini is searched and what a web server hands to FPM)
 ];
 
 fn generated() -> String {
