@@ -108,11 +108,8 @@ fn messages_say_where_and_what_to_do() {
     );
     let text = refused("</Files>\n").to_string();
     assert!(text.starts_with("/etc/httpd.conf:1: ") && text.contains("without matching <Files> section"), "{text}");
-    let text = refused("php_value a b\n").to_string();
-    assert!(
-        text.starts_with("/etc/httpd.conf:1: ") && text.contains("No LoadModule") || text.contains("php_value"),
-        "{text}"
-    );
+    let text = refused("LoadModule dir_module x\nphp_value a b\n").to_string();
+    assert!(text.starts_with("/etc/httpd.conf:2: ") && text.contains("No LoadModule line loads mod_php"), "{text}");
 }
 
 struct Locked(Memory);
