@@ -23,6 +23,7 @@ help:
 	@echo 'make bench          timings beside their gates'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
+	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
@@ -43,6 +44,10 @@ test:
 .PHONY: bench
 bench: lib
 	benches/run
+
+.PHONY: python
+python:
+	bindings/python/tests/run
 
 .PHONY: differential
 differential:
@@ -65,6 +70,8 @@ install: lib
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
 	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'
+	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
 	$(RELEASE)/outlive man > '$(DESTDIR)$(PREFIX)/share/man/man1/outlive.1'
 	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
 	$(FILL) packaging/outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'

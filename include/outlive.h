@@ -1108,7 +1108,7 @@ int outlive_config_builder_set_env(struct outlive_config_builder *builder,
 int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
 
 /**
- * As php -d name=value: on top of php.ini.
+ * As php -d name=value: on top of php.ini. `value` NULL: as php -d name, which means 1.
  *
  * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
  */
@@ -1190,6 +1190,56 @@ int outlive_config_builder_register(struct outlive_config_builder *builder,
 int outlive_config_builder_build(struct outlive_config_builder *builder,
                                  struct outlive_config **out,
                                  struct outlive_error *error);
+
+/**
+ * The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
+ * NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
+ * read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builder,
+                                           const char *directory,
+                                           size_t len,
+                                           const char *scan_directory,
+                                           size_t scan_len,
+                                           struct outlive_error *error);
+
+/**
+ * The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_binary_dir(struct outlive_config_builder *builder,
+                                          const char *directory,
+                                          size_t len,
+                                          struct outlive_error *error);
+
+/**
+ * As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
+ * or without one. An empty element is the compiled-in scan directory, an empty list is none.
+ *
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
+                                         const char *list,
+                                         size_t len,
+                                         struct outlive_error *error);
+
+/**
+ * What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
+ * one assignment a line. Calls add up, in order.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: another name.
+ * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_add_fastcgi_param(struct outlive_config_builder *builder,
+                                             const char *name,
+                                             size_t len,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct outlive_error *error);
 
 /**
  * Another reference to the same configuration, to be freed too. NULL for NULL.
@@ -1410,7 +1460,8 @@ int outlive_engine_metrics(const struct outlive_engine *engine,
 
 /**
  * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
- * memory stays, so that late calls on them are still answered; their time limits do not run any more.
+ * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+ * shows them until they end or the process does.
  *
  * Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
  */

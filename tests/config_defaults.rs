@@ -43,7 +43,14 @@ fn names_access_and_defaults_are_those_of_seven_versions() {
             let name = std::str::from_utf8(directive.name()).unwrap();
             let own = matches!(
                 directive.extension(),
-                "outlive" | "sapi/cgi" | "sapi/php-cgi" | "sapi/fpm" | "sapi/apache" | "readline" | "ffi" | "Zend OPcache"
+                "outlive"
+                    | "sapi/cgi"
+                    | "sapi/php-cgi"
+                    | "sapi/fpm"
+                    | "sapi/apache"
+                    | "readline"
+                    | "ffi"
+                    | "Zend OPcache"
             );
             assert!(own || recorded.contains_key(name), "{version} has no {name}");
         }

@@ -6,13 +6,14 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The order in which a C programmer reads it. Only the C ABI: constants of other modules are nobody's business.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "constants",
     "text",
     "error",
     "ini",
     "host",
     "builder",
+    "search",
     "config",
     "dir_config",
     "settings",

@@ -1047,6 +1047,38 @@ public:
     config_builder &load_php_ini(std::string_view path) {
         return chain([&](error_to to) { return load_php_ini(path, to); });
     }
+    /// outlive_config_builder_set_compiled_in: where a search looks last, and the scan directory; empty: none.
+    result set_compiled_in(std::string_view directory, std::string_view scan_directory, error_to to) noexcept {
+        return to.said(outlive_config_builder_set_compiled_in(native(), directory.empty() ? nullptr : directory.data(), directory.size(),
+                                                              scan_directory.empty() ? nullptr : scan_directory.data(),
+                                                              scan_directory.size(), to.record()));
+    }
+    config_builder &set_compiled_in(std::string_view directory, std::string_view scan_directory) {
+        return chain([&](error_to to) { return set_compiled_in(directory, scan_directory, to); });
+    }
+    /// outlive_config_builder_set_binary_dir: the directory of the PHP program.
+    result set_binary_dir(std::string_view directory, error_to to) noexcept {
+        return to.said(
+            outlive_config_builder_set_binary_dir(native(), detail::start(directory), directory.size(), to.record()));
+    }
+    config_builder &set_binary_dir(std::string_view directory) {
+        return chain([&](error_to to) { return set_binary_dir(directory, to); });
+    }
+    /// outlive_config_builder_set_scan_dirs: as PHP_INI_SCAN_DIR.
+    result set_scan_dirs(std::string_view list, error_to to) noexcept {
+        return to.said(outlive_config_builder_set_scan_dirs(native(), detail::start(list), list.size(), to.record()));
+    }
+    config_builder &set_scan_dirs(std::string_view list) {
+        return chain([&](error_to to) { return set_scan_dirs(list, to); });
+    }
+    /// outlive_config_builder_add_fastcgi_param: "PHP_VALUE" or "PHP_ADMIN_VALUE".
+    result add_fastcgi_param(std::string_view name, std::string_view text, error_to to) noexcept {
+        return to.said(outlive_config_builder_add_fastcgi_param(native(), detail::start(name), name.size(), detail::start(text),
+                                                                text.size(), to.record()));
+    }
+    config_builder &add_fastcgi_param(std::string_view name, std::string_view text) {
+        return chain([&](error_to to) { return add_fastcgi_param(name, text, to); });
+    }
     /// outlive_config_builder_load_httpd_conf: Apache's main file, with all that it includes.
     result load_httpd_conf(std::string_view path, error_to to) noexcept {
         return to.said(outlive_config_builder_load_httpd_conf(native(), detail::start(path), path.size(), to.record()));

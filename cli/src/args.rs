@@ -1,5 +1,6 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
+use crate::help;
 use crate::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -11,35 +12,30 @@ use std::path::PathBuf;
 /// value of a directive is in force for a request, which line put it there, and why every other line lost. Neither PHP
 /// nor Apache needs to be installed.
 #[derive(Debug, Parser)]
-#[command(name = "outlive", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "outlive", version, max_term_width = 100, after_help = help::ALL)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  outlive get max_execution_time --php-ini /etc/php/8.2/fpm/php.ini
-  outlive explain memory_limit --httpd-conf /etc/apache2/apache2.conf --url http://example.org/shop/
-  outlive explain memory_limit --fpm-pool /etc/php/8.2/fpm/pool.d/www.conf --file /srv/www/index.php
-  outlive check --php-ini php.ini
-
-Exit status: 0 fine; 1 the answer is no, or problems were found; 2 the call or a file could not be used.";
-
 /// The commands
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print the values in force
+    #[command(after_help = help::GET)]
     Get(NamesArgs),
     /// Tell why a value is in force: every line that had a say, weakest first
+    #[command(after_help = help::EXPLAIN)]
     Explain(NamesArgs),
     /// Print every directive with its value and where it comes from
+    #[command(after_help = help::DUMP)]
     Dump(DumpArgs),
     /// Find what PHP or Apache would silently read differently from what was meant
+    #[command(after_help = help::CHECK)]
     Check(CheckArgs),
     /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
-    #[command(after_help = DIFF_HELP)]
+    #[command(after_help = help::DIFF)]
     Diff(DiffArgs),
     /// Read ini texts as PHP does
     Ini {
@@ -49,6 +45,8 @@ pub enum Command {
     },
     /// Show the requests in flight in a scoreboard, and what processes that died have left
     Status(StatusArgs),
+    /// Play the story: a form, a locked table, a browser that is closed, and what the configuration decides
+    Demo,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -62,6 +60,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum IniCommand {
     /// Print what PHP's parse_ini_file says of each file, as one line of JSON per file
+    #[command(after_help = help::INI_PARSE)]
     Parse(ParseArgs),
 }
 
@@ -86,8 +85,8 @@ pub struct DumpArgs {
     /// Only those that differ from the built-in default
     #[arg(long)]
     pub changed: bool,
-    /// How to print them
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    /// Columns, a php.ini that sets the same values, or JSON
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "table|ini|json", hide_possible_values = true)]
     pub format: Format,
     /// As --format json
     #[arg(long)]
@@ -128,26 +127,6 @@ pub struct CheckArgs {
     pub request: RequestArgs,
 }
 
-const DIFF_HELP: &str = "\
-A side is one of
-  a file        a php.ini, a pool or httpd's main file, by what is in it
-  a directory   such as /etc/php/8.2/fpm, /etc/apache2 or a copy of one; where its name says so, the SAPI and the PHP
-                version follow from it
-  a URL         as --url
-  a version     as --php-version
-  @FILE         options, as on the command line, from a file
-or, for whatever needs more than one word, --a OPTIONS and --b OPTIONS. All other options hold for both sides, and what
-a side says itself comes before them.
-
-Examples:
-  outlive diff staging/php.ini production/php.ini
-  outlive diff 8.2 8.4 --php-ini /etc/php/8.2/fpm/php.ini          what an upgrade changes
-  outlive diff /etc/php/8.2/fpm /etc/php/8.2/cli                   why it works on the command line
-  outlive diff http://example.org/ http://example.org/shop/ --httpd-conf /etc/apache2/apache2.conf
-  outlive diff --a '--php-ini a.ini --sapi cli' --b '--php-ini b.ini --fpm-pool www.conf'
-
-Exit status: 0 the values are the same; 1 they differ; 2 the call or a file could not be used.";
-
 /// `diff`
 #[derive(Debug, Args)]
 pub struct DiffArgs {
@@ -175,8 +154,8 @@ pub struct ParseArgs {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The scanner mode
-    #[arg(long, value_enum, default_value_t = Mode::Normal)]
+    /// The scanner: constants, operators and ${} read, values as they stand, or booleans, null and numbers typed
+    #[arg(long, value_enum, default_value_t = Mode::Normal, value_name = "normal|raw|typed", hide_possible_values = true)]
     pub mode: Mode,
     /// The PHP version that is the model
     #[arg(long, value_name = "V", default_value = "8.2")]
@@ -213,16 +192,16 @@ pub struct SourceArgs {
     /// One php.ini
     #[arg(long, value_name = "FILE")]
     pub php_ini: Option<PathBuf>,
-    /// Look for php.ini as PHP does: PHPRC, then --php-ini-path; scan directories too
+    /// Look for php.ini as PHP does: PHPRC, then --php-ini-path and its conf.d
     #[arg(long)]
     pub php_ini_search: bool,
     /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
     #[arg(long, value_name = "DIR")]
     pub php_ini_path: Option<PathBuf>,
-    /// Scan directories, as PHP_INI_SCAN_DIR has them: a list with `:`
+    /// Directories of more .ini files, as PHP_INI_SCAN_DIR has them: a list with `:`
     #[arg(long, value_name = "DIRS")]
     pub scan_dir: Option<OsString>,
-    /// Apache's main configuration file. The variables of a file `envvars` beside it, as Debian has it, count too
+    /// Apache's main configuration file (Debian's envvars beside it counts, too)
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
     /// What Apache's relative paths start from (httpd -d)
@@ -246,7 +225,7 @@ pub struct SourceArgs {
     /// The pool in it; the first one if not given
     #[arg(long, value_name = "NAME")]
     pub pool: Option<OsString>,
-    /// Set a directive as php -d does
+    /// Set a directive, as php -d does
     #[arg(short = 'd', value_name = "NAME[=VALUE]")]
     pub set: Vec<OsString>,
     /// What the web server hands to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
@@ -258,14 +237,13 @@ pub struct SourceArgs {
     /// The PHP version that is the model: 7.4 to 8.5 [default: 8.2]
     #[arg(long, value_name = "V")]
     pub php_version: Option<String>,
-    /// An extension that is compiled into that PHP, besides those that Debian compiles in (repeatable). As soon as a line
-    /// of php.ini loads any extension, directives of extensions that are neither loaded nor compiled in do not exist
+    /// An extension that this PHP has compiled in, besides those of Debian's
     #[arg(long, value_name = "EXTENSION")]
     pub compiled_in: Vec<OsString>,
-    /// A variable that ${NAME} finds
+    /// A variable: ${NAME} in files, PHPRC, PHP_INI_SCAN_DIR
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
-    /// Let ${NAME}, PHPRC and PHP_INI_SCAN_DIR come from this process's environment
+    /// Let those come from this process's environment
     #[arg(long)]
     pub process_env: bool,
 }

@@ -10,7 +10,7 @@ use crate::diff::side;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
 use crate::{json, load, plain, suggest};
-use outlive::config::{Config, Outcome, Settings};
+use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnostic, Severity};
 use outlive::origin::Origin;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     };
     let config = load::config(&source)?;
     let mut found = config.diagnostics().to_vec();
-    let settings = match load::outcome(&config, &args.request)? {
+    let settings = match load::outcome(config, &args.request)? {
         Outcome::Run(settings) => settings,
         Outcome::Answer { status, because, .. } => {
             found.push(not_served(status, &because));
@@ -32,15 +32,15 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         }
     };
     found.extend(settings.diagnostics());
-    let extensions = Extensions::of(&config, &source);
+    let extensions = Extensions::of(config, &source);
     values::check(&settings, &extensions, &mut found);
-    texts::check(&config, &extensions, &mut found);
-    httpd_lines::check(&config, &extensions, &mut found);
-    found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(&config, finding));
+    texts::check(config, &extensions, &mut found);
+    httpd_lines::check(config, &extensions, &mut found);
+    found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(config, finding));
     limits(&settings, &mut found);
-    load::with_target(&args.request, |target| texts::user_ini_unseen(&config, target, &mut found))?;
+    load::with_target(&args.request, |target| texts::user_ini_unseen(config, target, &mut found))?;
     if args.portable {
-        plain::check(&config, &mut found);
+        plain::check(config, &mut found);
     }
     found.sort_by(|one, two| {
         (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
@@ -104,7 +104,9 @@ fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     if of_another_sapi || stock::owner(name.as_bytes()).is_some() {
         return false;
     }
-    if let Some(meant) = suggest::directive(config, name.as_bytes()) {
+    if versions_with(name.as_bytes()).is_empty()
+        && let Some(meant) = suggest::directive(config, name.as_bytes())
+    {
         diagnostic.severity = Severity::Warning;
         let _ = write!(diagnostic.message, "; did you mean `{meant}`?");
     }

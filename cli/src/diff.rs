@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Side {
     /// What was asked for, for people.
     pub title: String,
-    pub config: Config,
+    pub config: &'static Config,
     extensions: Extensions,
     /// What becomes of its request.
     pub outcome: Outcome,
@@ -94,8 +94,8 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
 
 fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
     let config = load::config(&side.source).map_err(|problem| problem.of(name))?;
-    let outcome = load::outcome(&config, &side.request).map_err(|problem| problem.of(name))?;
-    let extensions = Extensions::of(&config, &side.source);
+    let outcome = load::outcome(config, &side.request).map_err(|problem| problem.of(name))?;
+    let extensions = Extensions::of(config, &side.source);
     Ok(Side { title: side.title, config, extensions, outcome })
 }
 
@@ -151,7 +151,7 @@ fn compare(a: Side, b: Side) -> Comparison {
                 (one, _) => {
                     let kind = if one.is_some() { Kind::OnlyA } else { Kind::OnlyB };
                     let (here, there) = if one.is_some() { (&a, &b) } else { (&b, &a) };
-                    let because = crate::suggest::why_absent(&there.config, &there.extensions, name);
+                    let because = crate::suggest::why_absent(there.config, &there.extensions, name);
                     let because = because.map(|text| text.trim_start_matches("no such directive: ").to_owned());
                     let standing = here.standing(name);
                     let (one, two) = if one.is_some() { (standing, None) } else { (None, standing) };

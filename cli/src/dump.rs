@@ -18,13 +18,13 @@ struct Row<'a> {
 pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
     let format = if args.json { Format::Json } else { args.format };
-    let outcome = load::outcome(&config, &args.request)?;
-    let told = load::tell(&config, &outcome);
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, format == Format::Json)),
     };
-    let extensions = Extensions::of(&config, &args.source);
+    let extensions = Extensions::of(config, &args.source);
     let rows = rows(&settings, &extensions, args.changed);
     let answer = match format {
         Format::Json => Answer::raw(as_json(&rows)),

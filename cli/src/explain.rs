@@ -12,17 +12,17 @@ use std::os::unix::ffi::OsStrExt;
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
-    let outcome = load::outcome(&config, &args.request)?;
-    let told = load::tell(&config, &outcome);
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(get::answered(&answer, args.json)),
     };
-    let extensions = Extensions::of(&config, &args.source);
+    let extensions = Extensions::of(config, &args.source);
     let mut status = told;
     let mut found = Vec::new();
     for name in &args.names {
-        if let Some(why) = suggest::why_absent(&config, &extensions, name.as_bytes()) {
+        if let Some(why) = suggest::why_absent(config, &extensions, name.as_bytes()) {
             status = status.max(1);
             note(&why);
         } else {

@@ -5,6 +5,7 @@ use crate::check::texts;
 use outlive::PhpVersion;
 use outlive::config::{Config, Directive};
 use outlive::ini::{Event, Value};
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 
@@ -28,23 +29,35 @@ const DEBIAN: [&str; 16] = [
     "zlib",
 ];
 
-/// The extensions of one PHP.
-#[derive(Debug)]
+/// The extensions of one PHP. Its files are looked through for lines that load some when somebody asks for a directive that
+/// is not always there.
 pub struct Extensions {
-    /// None: no line loads any, so nobody has said which there are, and none is missed.
-    known: Option<HashSet<String>>,
-    version: PhpVersion,
+    config: Config,
+    /// What `-d` loads, and what `--compiled-in` names.
+    by_option: Vec<String>,
+    compiled_in: Vec<String>,
+    known: OnceCell<Option<HashSet<String>>>,
 }
 
 impl Extensions {
-    /// From the lines that load extensions, and what is compiled in.
+    /// Those of a configuration.
     pub fn of(config: &Config, source: &SourceArgs) -> Self {
-        let version = config.php_version();
-        let mut loaded = HashSet::new();
-        for (_, _, text) in config.ini_files() {
+        let loaded = |text| match crate::load::pair(text) {
+            (name, Some(value)) if loads(name) => Some(module(value)),
+            _ => None,
+        };
+        let by_option = source.set.iter().filter_map(|text| loaded(text)).collect();
+        let compiled_in = source.compiled_in.iter().map(|name| module(name.as_bytes())).collect();
+        Self { config: config.clone(), by_option, compiled_in, known: OnceCell::new() }
+    }
+
+    /// None: no line loads any, so nobody has said which there are, and none is missed.
+    fn known(&self) -> Option<&HashSet<String>> {
+        let read = || {
+            let mut loaded: HashSet<String> = self.by_option.iter().cloned().collect();
             // Most files load nothing, and reading them once more costs time.
-            if find_word(text) {
-                texts::statements(version, text, &mut |event, _| {
+            for (_, _, text) in self.config.ini_files().filter(|(_, _, text)| find_word(text)) {
+                texts::statements(self.config.php_version(), text, &mut |event, _| {
                     if let Event::Entry { key, value: Value::Text(value) } = event
                         && loads(key)
                     {
@@ -52,34 +65,28 @@ impl Extensions {
                     }
                 });
             }
-        }
-        for text in &source.set {
-            if let (name, Some(value)) = crate::load::pair(text)
-                && loads(name)
-            {
-                loaded.insert(module(value));
+            if loaded.is_empty() {
+                return None;
             }
-        }
-        let known = (!loaded.is_empty()).then(|| {
-            let given = source.compiled_in.iter().map(|name| module(name.as_bytes()));
-            loaded.into_iter().chain(DEBIAN.map(str::to_owned)).chain(given).collect()
-        });
-        Self { known, version }
+            loaded.extend(self.compiled_in.iter().cloned());
+            Some(loaded)
+        };
+        self.known.get_or_init(read).as_ref()
     }
 
     /// Whether that PHP is known to be without this extension.
     pub fn lack(&self, extension: &str) -> bool {
-        self.known.as_ref().is_some_and(|known| !known.contains(extension))
+        let extension = extension.to_ascii_lowercase();
+        !DEBIAN.contains(&extension.as_str()) && self.known().is_some_and(|known| !known.contains(&extension))
     }
 
     /// The extension that the directive belongs to, where that PHP does not have it.
     pub fn missing<'d>(&self, directive: &'d Directive) -> Option<&'d str> {
-        let known = self.known.as_ref()?;
         let owner = owner(directive);
         let always = matches!(owner, "outlive" | "host") || owner.starts_with("sapi/");
         // From 8.5 on every PHP has it.
-        let always = always || (owner == "opcache" && self.version >= PhpVersion::V8_5);
-        (!always && !known.contains(&owner.to_ascii_lowercase())).then_some(owner)
+        let always = always || (owner == "opcache" && self.config.php_version() >= PhpVersion::V8_5);
+        (!always && self.lack(owner)).then_some(owner)
     }
 }
 

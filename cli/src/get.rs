@@ -10,15 +10,15 @@ use std::os::unix::ffi::OsStrExt;
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let config = load::config(&args.source)?;
-    let outcome = load::outcome(&config, &args.request)?;
-    let told = load::tell(&config, &outcome);
+    let outcome = load::outcome(config, &args.request)?;
+    let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
         answer => return Ok(answered(&answer, args.json)),
     };
-    let extensions = Extensions::of(&config, &args.source);
+    let extensions = Extensions::of(config, &args.source);
     let mut status = told;
-    let mut value = |name| match suggest::why_absent(&config, &extensions, name) {
+    let mut value = |name| match suggest::why_absent(config, &extensions, name) {
         None => settings.get(name),
         Some(why) => {
             status = status.max(1);

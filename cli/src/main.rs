@@ -2,12 +2,14 @@
 
 mod args;
 mod check;
+mod demo;
 mod diff;
 mod dump;
 mod envvars;
 mod explain;
 mod extensions;
 mod get;
+mod help;
 mod ini;
 mod json;
 mod load;
@@ -41,6 +43,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Demo => demo::run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);

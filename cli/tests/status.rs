@@ -231,6 +231,22 @@ fn watching_into_a_pipe_goes_on_until_nobody_reads() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// Six decisions, played on loopback connections; each is compared with what its line says.
+#[test]
+fn the_demo_comes_out_as_its_configuration_says() {
+    let played = Command::new(env!("CARGO_BIN_EXE_outlive")).arg("demo").output().unwrap();
+    assert_eq!(played.status.code(), Some(0), "{}{}", out(&played), err(&played));
+    let text = out(&played);
+    for line in [
+        ("✓ as PHP", "A B C -", "aborted", "demo.ini:4: ignore_user_abort = Off"),
+        ("✓ finish, whoever is gone", "A B C D", "completed", "ignore_user_abort = On"),
+        ("✓ a time limit", "A B - -", "time limit", "max_execution_time = 1"),
+    ] {
+        let found = text.lines().find(|text| text.starts_with(line.0)).unwrap_or_default();
+        assert!(found.contains(line.1) && found.contains(line.2) && found.ends_with(line.3), "{text}");
+    }
+}
+
 /// `script` gives the command a terminal of its own.
 #[test]
 fn watching_on_a_terminal_puts_it_back() {

@@ -47,7 +47,7 @@ pub struct outlive_directive {
 pub type outlive_check_function =
     Option<unsafe extern "C" fn(userdata: *mut c_void, value: *const c_char, len: usize) -> c_int>;
 
-fn path(text: &[u8]) -> &Path {
+pub(super) fn path(text: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(text))
 }
 
@@ -55,7 +55,7 @@ fn path(text: &[u8]) -> &Path {
 ///
 /// # Safety
 /// `builder` is NULL or a builder; `error` is NULL or valid for writing.
-unsafe fn with(
+pub(super) unsafe fn with(
     builder: *mut outlive_config_builder,
     error: *mut outlive_error,
     call: impl FnOnce(&mut Builder) -> Result<(), Error>,
@@ -75,7 +75,7 @@ unsafe fn with(
     })
 }
 
-fn argument(what: &str) -> impl FnOnce(Code) -> Error {
+pub(super) fn argument(what: &str) -> impl FnOnce(Code) -> Error {
     move |code| Error::new(code, format!("{what} is NULL, or its length makes no sense"))
 }
 
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn outlive_config_builder_use_process_env(builder: *mut ou
     }
 }
 
-/// As php -d name=value: on top of php.ini.
+/// As php -d name=value: on top of php.ini. `value` NULL: as php -d name, which means 1.
 ///
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -197,7 +197,8 @@ pub unsafe extern "C" fn outlive_config_builder_set(
     unsafe {
         with(builder, error, |builder| {
             let name = bytes(name, len).map_err(argument("the directive's name"))?;
-            builder.set(name, Some(bytes(value, value_len).map_err(argument("the directive's value"))?))
+            let value = (!value.is_null()).then(|| bytes(value, value_len)).transpose();
+            builder.set(name, value.map_err(argument("the directive's value"))?)
         })
     }
 }

@@ -237,7 +237,8 @@ pub unsafe extern "C" fn outlive_engine_metrics(
 }
 
 /// Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
-/// memory stays, so that late calls on them are still answered; their time limits do not run any more.
+/// memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+/// shows them until they end or the process does.
 ///
 /// Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
 #[unsafe(no_mangle)]

@@ -14,6 +14,7 @@ mod host;
 mod ini;
 mod request;
 mod scoreboard;
+mod search;
 mod settings;
 mod text;
 

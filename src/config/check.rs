@@ -42,6 +42,12 @@ pub enum Check {
     Switch,
     /// `display_errors`: a boolean, `stdout` or `stderr` (I-182).
     Display,
+    /// `syslog.facility`: a facility as `LOG_USER` or `user`; letter case counts.
+    Facility,
+    /// `date.timezone`: from 8.2 on, not what cannot be a zone's name. Which zones there are only PHP's own database knows.
+    Zone,
+    /// `iconv.*_encoding`: anything of less than 64 bytes.
+    Charset,
     /// One of these words, in any letter case.
     Words(&'static [&'static str]),
     /// A decimal number in this range, nothing around it; empty text too where the flag says so.
@@ -83,6 +89,9 @@ impl Check {
             "natural" => Self::Natural,
             "sid_length" => Self::Whole { min: 22, max: 256, or_empty: false },
             "sid_bits" => Self::Whole { min: 4, max: 6, or_empty: false },
+            "facility" => Self::Facility,
+            "zone" => Self::Zone,
+            "charset" => Self::Charset,
             "syslog_filter" => Self::Words(&["all", "no-ctrl", "ascii", "raw"]),
             "filled" => Self::Filled,
             "precision" => Self::Precision,
@@ -113,6 +122,9 @@ impl Check {
             Self::Buffering => "buffering",
             Self::Switch => "switch",
             Self::Display => "display",
+            Self::Facility => "facility",
+            Self::Zone => "zone",
+            Self::Charset => "charset",
             Self::Words(_) => "words",
             Self::Whole { .. } => "whole",
             Self::Host(_) => "host",
@@ -129,6 +141,9 @@ impl Check {
             Self::Name if value.is_empty() || is_number(value) => return Err("it must not be empty or a number".into()),
             Self::Memory => return memory(value, version),
             Self::Assertions => return assertions(value, moment, version),
+            Self::Facility => is_facility(value),
+            Self::Zone if version >= PhpVersion::V8_2 && !may_be_zone(value) => return Err("it is no time zone".into()),
+            Self::Charset if value.len() >= 64 => return Err("it must be shorter than 64 bytes".into()),
             Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
             Self::Whole { min, max, or_empty } => {
                 (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
@@ -143,6 +158,7 @@ impl Check {
     fn expectation(&self) -> String {
         match self {
             Self::Words(words) => format!("it must be one of {}", words.join(", ")),
+            Self::Facility => "it must be a facility, such as LOG_USER or user".into(),
             Self::Whole { min, max, .. } => format!("it must be a whole number from {min} to {max}"),
             _ => "its owner does not take this value".into(),
         }
@@ -159,6 +175,42 @@ impl Check {
             _ => None,
         }
     }
+}
+
+fn is_facility(value: &[u8]) -> bool {
+    const FACILITIES: [&[u8]; 20] = [
+        b"auth",
+        b"authpriv",
+        b"cron",
+        b"daemon",
+        b"ftp",
+        b"kern",
+        b"local0",
+        b"local1",
+        b"local2",
+        b"local3",
+        b"local4",
+        b"local5",
+        b"local6",
+        b"local7",
+        b"lpr",
+        b"mail",
+        b"news",
+        b"syslog",
+        b"user",
+        b"uucp",
+    ];
+    match value.strip_prefix(b"LOG_") {
+        Some(name) => FACILITIES.contains(&&*name.to_ascii_lowercase()) && !name.iter().any(u8::is_ascii_lowercase),
+        None => FACILITIES.contains(&value) || value == b"security",
+    }
+}
+
+/// Whether it is made as the names of zones are: `Europe/Paris`, `utc`, `Etc/GMT+5`.
+fn may_be_zone(value: &[u8]) -> bool {
+    let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || b"_/+-".contains(byte);
+    name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(letters)
 }
 
 fn is_switch(value: &[u8]) -> bool {
@@ -223,6 +275,29 @@ mod tests {
         for name in ["", ".", "1K", "e3", "1e", "0x10", "PHPSESSID", "- 1"] {
             assert!(!is_number(name.as_bytes()), "{name}");
         }
+    }
+
+    /// As the native 8.2 took and refused them.
+    #[test]
+    fn facilities_zones_and_character_sets() {
+        let takes =
+            |check: &Check, value: &str, version| check.accepts(value.as_bytes(), Moment::Startup, version).is_ok();
+        for (value, fine) in
+            [("LOG_USER", true), ("local3", true), ("security", true), ("log_user", false), ("USER", false)]
+        {
+            assert_eq!(takes(&Check::Facility, value, PhpVersion::V8_2), fine, "{value}");
+        }
+        for value in ["LOG_NOPE", "LOG_user", "LOG_SECURITY", "", "128", "LOG_", "user "] {
+            assert!(!takes(&Check::Facility, value, PhpVersion::V8_2), "{value}");
+        }
+        for (value, fine) in
+            [("europe/paris", true), ("Etc/GMT+5", true), ("", false), ("UTC ", false), ("+02:00", false)]
+        {
+            assert_eq!(takes(&Check::Zone, value, PhpVersion::V8_2), fine, "{value}");
+            assert!(takes(&Check::Zone, value, PhpVersion::V8_1));
+        }
+        assert!(takes(&Check::Charset, &"x".repeat(63), PhpVersion::V8_2));
+        assert!(!takes(&Check::Charset, &"x".repeat(64), PhpVersion::V8_2));
     }
 
     #[test]

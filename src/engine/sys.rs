@@ -333,6 +333,16 @@ pub fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     }
 }
 
+/// How large a file this process may make (RLIMIT_FSIZE); going beyond ends it with a signal.
+pub fn largest_file() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place.
+    match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
+        0 => limit.rlim_cur,
+        _ => u64::MAX,
+    }
+}
+
 /// Whether there is a process of that number, a zombie included, as this process sees them.
 pub fn process_exists(process: u32) -> bool {
     let Some(process) = libc::pid_t::try_from(process).ok().filter(|&process| process > 0) else { return false };

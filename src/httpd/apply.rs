@@ -152,8 +152,8 @@ impl Builder<'_, '_> {
         let in_section = self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some();
         let in_location = self.within(&[Kind::Directory, Kind::Files, Kind::If]).is_none()
             && self.within(&[Kind::Location]).is_some();
-        let outer = self.reader.tree.nodes.get(node.parent as usize).filter(|_| in_section);
-        let outer = outer.map(|outer| String::from_utf8_lossy(self.reader.tree.name(outer)).into_owned());
+        let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
+        let outer = outer.map(|outer| outer.name.clone());
         let two: Option<Box<[u8]>> = words.get(1).cloned();
         let origin = self.reader.tree.node_origin(node);
         let target = two.as_deref().map(|path| self.real_path(path, directive.act));

@@ -42,6 +42,8 @@ pub(super) struct Context {
     pub server: Option<Box<Server>>,
     pub requires: Vec<super::access::Requirement>,
     pub act: Act,
+    /// As it is written, with its `<`.
+    pub name: String,
 }
 
 /// What building makes.
@@ -240,7 +242,8 @@ impl Builder<'_, '_> {
         if self.stack.len() > MAX_NESTING {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
-        self.stack.push(Context { kind, end: node.end, section, server: None, requires: Vec::new(), act });
+        let name = lossy(self.reader.tree.name(node)).into_owned();
+        self.stack.push(Context { kind, end: node.end, section, server: None, requires: Vec::new(), act, name });
         Ok(())
     }
 }
@@ -363,6 +366,7 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         server: None,
         requires: Vec::new(),
         act: Act::Keep,
+        name: String::new(),
     };
     Builder::new(reader, context)
 }
@@ -385,6 +389,7 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         server: Some(Box::new(main)),
         requires: Vec::new(),
         act: Act::Keep,
+        name: String::new(),
     };
     Builder::new(reader, context)
 }

@@ -36,8 +36,8 @@ pub(super) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_doubt: bool,
-    /// Conditions stand outside directories and files, so that they are asked before a request is mapped as well.
-    pub outer_ifs: bool,
+    /// Conditions or redirects stand where they are looked at before a request is mapped as well.
+    pub early: bool,
     pub htaccess: Cache,
     pub types: Types,
 }
@@ -97,7 +97,7 @@ impl Data {
             hosts: Hosts::new(&servers),
             htaccess: Cache::default(),
             types,
-            outer_ifs: servers.iter().any(Server::has_outer_ifs),
+            early: servers.iter().any(Server::is_early),
             servers,
             default_document_root,
             php_ini_dir,

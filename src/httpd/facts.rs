@@ -18,10 +18,11 @@ impl Facts for Visit<'_, '_> {
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
             b"PATH_INFO" => self.path_info.clone(),
             b"QUERY_STRING" => self.query.clone().unwrap_or_default(),
+            b"CONTEXT_DOCUMENT_ROOT" if !self.context.root.is_empty() => self.context.root.clone(),
             b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
                 asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
             }
-            b"CONTEXT_PREFIX" => self.prefix.clone(),
+            b"CONTEXT_PREFIX" => self.context.prefix.clone(),
             b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
             b"SERVER_NAME" => {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
@@ -65,6 +66,9 @@ impl Facts for Visit<'_, '_> {
     }
 
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if let Some((_, value)) = self.env.iter().rev().find(|(own, _)| **own == *name) {
+            return Some(value.to_vec());
+        }
         if self.engine.data.env_doubt {
             return None;
         }

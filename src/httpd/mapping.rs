@@ -4,26 +4,34 @@ use super::evaluate::Facts;
 use super::pattern::substitute;
 use super::resolve::Engine;
 use super::rewrite::{Place, Rewritten, Rules};
-use super::section::{Matcher, Redirect};
+use super::section::{Core, Matcher, Redirect};
 use super::server::{Alias, UserDirs};
 use super::uri;
-use super::walk::path_of;
+use super::walk::{Ref, path_of};
+
+/// The part of a URI that stands for a directory outside the document root, without slashes at their ends; empty: none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Context {
+    pub prefix: Vec<u8>,
+    pub root: Vec<u8>,
+}
 
 /// What became of a URI.
 pub(super) enum Mapped {
-    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>>, prefix: Vec<u8> },
+    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>>, context: Context },
     Redirect { status: u16, to: Option<Vec<u8>>, because: String },
     Answer { status: u16, because: String },
 }
 
 /// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
-/// `sub`: for a subrequest.
+/// `sub`: for a subrequest; `located`: the sections that are known without a file, where they may matter.
 pub(super) fn map(
     engine: &Engine<'_>,
     server: usize,
     path: &[u8],
     query: Option<&[u8]>,
     sub: bool,
+    located: &[Ref<'_>],
     facts: &dyn Facts,
 ) -> Mapped {
     let mut path = path.to_vec();
@@ -47,7 +55,7 @@ pub(super) fn map(
             handler = new_handler;
             if !pass_through {
                 let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
-                return Mapped::File { filename, uri: path, query, handler, prefix: Vec::new() };
+                return Mapped::File { filename, uri: path, query, handler, context: Context::default() };
             }
             path = new;
         }
@@ -65,6 +73,15 @@ pub(super) fn map(
             };
         }
     }
+    // Redirects of locations and conditions count before there is a file already.
+    for section in located.iter().rev().map(Ref::get) {
+        let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
+        if let Some(core) = section.core.as_ref().filter(|core| own(core))
+            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+        {
+            return found;
+        }
+    }
     for server in engine.layers(server) {
         if let Some(core) = &server.section.core
             && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
@@ -73,17 +90,14 @@ pub(super) fn map(
         }
     }
     let found = user_file(engine, server, &path)
-        .map(|file| {
-            (
-                file,
-                path[..path.len().min(path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1))]
-                    .to_vec(),
-            )
+        .map(|(file, root)| {
+            let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
+            (file, Context { prefix: path[..end].to_vec(), root })
         })
         .or_else(|| engine.layers(server).find_map(|server| alias_file(engine, &server.aliases, &path)))
-        .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Vec::new())));
-    let (filename, prefix) = found.unwrap_or_else(|| (under_root(engine, server, &path), Vec::new()));
-    Mapped::File { filename: tidy(filename), uri: path, query, handler, prefix }
+        .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Context::default())));
+    let (filename, context) = found.unwrap_or_else(|| (under_root(engine, server, &path), Context::default()));
+    Mapped::File { filename: tidy(filename), uri: path, query, handler, context }
 }
 
 /// No double slashes, no dots: what httpd's own path cleaning leaves.
@@ -158,19 +172,19 @@ fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     fine.then_some(rest)
 }
 
-/// The file, and the part of the URI that stands for its directory (`%{CONTEXT_PREFIX}`).
-fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Context)> {
     aliases.iter().find_map(|one| {
-        let (made, prefix) = match &one.from {
+        let (made, context) = match &one.from {
             Matcher::Literal(from) => {
                 let prefix = from.strip_suffix(b"/").unwrap_or(from).to_vec();
-                ([&*one.to, alias(path, from)?].concat(), prefix)
+                let root = one.to.strip_suffix(b"/").unwrap_or(&one.to).to_vec();
+                ([&*one.to, alias(path, from)?].concat(), Context { prefix, root })
             }
-            Matcher::Regex(regex) => (substitute(&one.to, &regex.groups(path).ok()??), Vec::new()),
+            Matcher::Regex(regex) => (substitute(&one.to, &regex.groups(path).ok()??), Context::default()),
             _ => return None,
         };
         let made = if made.starts_with(b"/") { made } else { [engine.root(), b"/".to_vec(), made].concat() };
-        Some((made, prefix))
+        Some((made, context))
     })
 }
 
@@ -199,7 +213,7 @@ pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> 
 }
 
 /// `/~name/…`.
-fn user_file(engine: &Engine<'_>, server: usize, path: &[u8]) -> Option<Vec<u8>> {
+fn user_file(engine: &Engine<'_>, server: usize, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let rest = path.strip_prefix(b"/~")?;
     let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
     let (name, rest) = (&rest[..end], &rest[end..]);
@@ -215,7 +229,7 @@ fn user_file(engine: &Engine<'_>, server: usize, path: &[u8]) -> Option<Vec<u8>>
     let first = made.next()?;
     let exists = |dir: &Vec<u8>| engine.files.kind(path_of(dir)).is_ok();
     let chosen = if exists(&first) { first } else { made.find(exists).unwrap_or(first) };
-    Some([&chosen[..], rest].concat())
+    Some(([&chosen[..], rest].concat(), chosen))
 }
 
 fn user_directory(engine: &Engine<'_>, pattern: &[u8], name: &[u8]) -> Option<Vec<u8>> {

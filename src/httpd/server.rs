@@ -174,9 +174,11 @@ impl Server {
         };
     }
 
-    /// Whether conditions stand outside directories and files.
-    pub fn has_outer_ifs(&self) -> bool {
-        !self.section.ifs.is_empty() || self.locations.iter().any(|section| !section.ifs.is_empty())
+    /// Whether conditions or redirects stand where they are looked at before there is a file: outside directories and files.
+    pub fn is_early(&self) -> bool {
+        let redirects = |section: &Section| section.core.as_ref().is_some_and(|core| !core.redirects.is_empty());
+        let early = |section: &Arc<Section>| !section.ifs.is_empty() || redirects(section);
+        !self.section.ifs.is_empty() || self.locations.iter().any(early)
     }
 
     /// Builds the indexes, once everything has been read.

@@ -5,6 +5,8 @@ pub(super) struct Translated {
     pub pattern: String,
     /// It uses something that only PCRE has.
     pub beyond: bool,
+    /// PCRE refuses it, which the engine might not.
+    pub wrong: bool,
 }
 
 struct Translator<'a> {
@@ -12,22 +14,99 @@ struct Translator<'a> {
     at: usize,
     out: String,
     beyond: bool,
+    wrong: bool,
+    /// How many groups the whole pattern has: `\\11` is the eleventh one, or else a character.
+    groups: usize,
+    /// Where in `out` the piece begins that a repetition would repeat.
+    atom: Option<usize>,
+    /// Where the groups that are open begin, and whether blanks meant something outside.
+    open: Vec<(usize, bool)>,
+    /// `(?x)`: blanks mean nothing.
+    blank: bool,
+    names: Vec<Vec<u8>>,
 }
 
 pub(super) fn translate(from: &[u8]) -> Translated {
-    let mut t = Translator { from, at: 0, out: String::with_capacity(from.len() + 16), beyond: false };
+    let out = String::with_capacity(from.len() + 16);
+    let (beyond, wrong, blank) = (false, false, false);
+    let mut t = Translator {
+        from,
+        at: 0,
+        out,
+        beyond,
+        wrong,
+        groups: groups(from),
+        atom: None,
+        open: vec![],
+        blank,
+        names: vec![],
+    };
     while let Some(byte) = t.take() {
+        let start = t.out.len();
         match byte {
             b'\\' => t.escape(false),
-            b'[' => t.class(),
+            b'[' => {
+                t.class();
+                t.atom = Some(start);
+            }
             b'(' => t.group(),
-            b'{' if !t.is_count() => t.out.push_str("\\{"),
-            b'{' => t.count(),
-            b'}' | b']' => t.literal(byte),
-            _ => t.plain(byte),
+            b')' => {
+                t.out.push(')');
+                let open = t.open.pop();
+                t.atom = open.map(|(start, _)| start);
+                t.blank = open.is_some_and(|(_, blank)| blank);
+            }
+            b'*' | b'+' | b'?' => t.repeat(char::from(byte).to_string()),
+            b'{' if t.is_count() => t.count(),
+            b'^' | b'$' | b'|' => {
+                t.plain(byte);
+                t.atom = None;
+            }
+            b' ' | b'\t'..=b'\r' if t.blank => {}
+            b'#' if t.blank => {
+                t.at += memchr::memchr(b'\n', t.rest()).map_or(t.rest().len(), |end| end + 1);
+            }
+            b'{' | b'}' | b']' | b' ' | b'#' => {
+                t.literal(byte);
+                t.atom = Some(start);
+            }
+            _ => {
+                t.plain(byte);
+                t.atom = Some(start);
+            }
         }
     }
-    Translated { pattern: t.out, beyond: t.beyond }
+    Translated { pattern: t.out, beyond: t.beyond, wrong: t.wrong }
+}
+
+fn looks_around(group: &str) -> bool {
+    ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|opening| group.starts_with(opening))
+}
+
+/// How many groups take part of the text.
+fn groups(from: &[u8]) -> usize {
+    let (mut count, mut at, mut class) = (0, 0, false);
+    while at < from.len() {
+        match (&from[at..], class) {
+            ([b'\\', b'Q', ..], _) => at += memchr::memmem::find(&from[at..], b"\\E").unwrap_or(from.len()),
+            ([b'\\', ..], _) => at += 1,
+            ([b'[', b']', ..] | [b'[', b'^', b']', ..], false) => {
+                class = true;
+                at += if from[at + 1] == b']' { 1 } else { 2 };
+            }
+            ([b'[', ..], false) => class = true,
+            ([b']', ..], true) => class = false,
+            ([b'(', b'?', b'P', b'<', ..] | [b'(', b'?', b'\'', ..], false) => count += 1,
+            ([b'(', b'?', b'<', next, ..], false) if !matches!(next, b'=' | b'!') => count += 1,
+            // The bracket of a condition is none.
+            ([b'(', b'?', b'(', ..], false) => at += 2,
+            ([b'(', b'?' | b'*', ..], false) => {}
+            ([b'(', ..], false) => count += 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    count
 }
 
 impl<'a> Translator<'a> {
@@ -69,22 +148,58 @@ impl<'a> Translator<'a> {
     }
 
     fn count(&mut self) {
-        self.out.push('{');
-        while let Some(byte) = self.take() {
-            self.plain(byte);
-            if byte == b'}' {
-                return;
+        let end = memchr::memchr(b'}', self.rest()).unwrap_or(0);
+        let text = format!("{{{}}}", String::from_utf8_lossy(&self.rest()[..end]));
+        self.at += end + 1;
+        self.repeat(text);
+    }
+
+    /// A repetition of the last piece; a possessive one makes it atomic.
+    fn repeat(&mut self, count: String) {
+        let Some(start) = self.atom.take() else {
+            self.wrong = true;
+            return;
+        };
+        if looks_around(&self.out[start..]) {
+            // The engine repeats no look-around: once or not at all is all that there is to it.
+            let lazy = self.rest().first() == Some(&b'?');
+            self.at += usize::from(lazy || self.rest().first() == Some(&b'+'));
+            if count.starts_with(['*', '?']) || count.starts_with("{0") {
+                let never = matches!(&*count, "{0}" | "{0,0}");
+                self.out.insert_str(start, if lazy || never { "(?:|" } else { "(?:" });
+                self.out.push_str(if lazy || never { ")" } else { "|)" });
             }
+            return;
+        }
+        match self.rest().first() {
+            Some(b'+') => {
+                self.at += 1;
+                self.out.insert_str(start, "(?>");
+                self.out.push_str(&count);
+                self.out.push(')');
+            }
+            Some(b'?') => {
+                self.at += 1;
+                self.out.push_str(&count);
+                self.out.push('?');
+            }
+            _ => self.out.push_str(&count),
         }
     }
 
     fn escape(&mut self, in_class: bool) {
         let Some(byte) = self.take() else {
-            self.out.push('\\');
+            self.wrong = true;
             return;
         };
+        if !in_class && !matches!(byte, b'Q' | b'E') {
+            // Places, not characters, cannot be repeated.
+            let place = matches!(byte, b'b' | b'B' | b'A' | b'z' | b'Z' | b'G' | b'K');
+            self.atom = (!place).then_some(self.out.len());
+            self.wrong |= byte == b'K' && self.open.iter().any(|(start, _)| looks_around(&self.out[*start..]));
+        }
         match byte {
-            b'Q' => self.quote(),
+            b'Q' => self.quote(in_class),
             b'E' => {}
             b'e' => self.out.push_str("\\x1b"),
             b'h' if in_class => self.out.push_str(" \\t\\xa0"),
@@ -99,9 +214,17 @@ impl<'a> Translator<'a> {
             b'Z' if !in_class => self.out.push_str("(?=\\n?\\z)"),
             b'c' => self.control(),
             b'g' if !in_class => self.reference(),
+            b'o' if self.rest().first() == Some(&b'{') => {
+                let end = memchr::memchr(b'}', self.rest()).unwrap_or(1);
+                let number =
+                    std::str::from_utf8(&self.rest()[1..end]).ok().and_then(|n| u32::from_str_radix(n, 8).ok());
+                self.wrong |= number.is_none_or(|number| number > 0xff);
+                self.out.push_str(&format!("\\x{:02x}", number.unwrap_or(0) & 0xff));
+                self.at += end + 1;
+            }
             b'x' => self.hex(),
             b'0' => self.octal(),
-            b'1'..=b'9' if !in_class => self.out.push_str(&format!("\\{}", char::from(byte))),
+            b'1'..=b'9' if !in_class => self.digits(),
             b'1'..=b'7' => {
                 self.at -= 1;
                 self.octal();
@@ -118,13 +241,33 @@ impl<'a> Translator<'a> {
         self.out.push(char::from(byte));
     }
 
-    fn quote(&mut self) {
+    fn quote(&mut self, in_class: bool) {
         while let Some(byte) = self.take() {
             if byte == b'\\' && self.rest().first() == Some(&b'E') {
                 self.at += 1;
                 return;
             }
+            if !in_class {
+                self.atom = Some(self.out.len());
+            }
             self.literal(byte);
+        }
+    }
+
+    /// `\\1` … `\\9` and the numbers of groups that there are; other numbers are characters.
+    fn digits(&mut self) {
+        self.at -= 1;
+        let digits = self.rest().iter().take_while(|b| b.is_ascii_digit()).count();
+        let text = String::from_utf8_lossy(&self.rest()[..digits]).into_owned();
+        let number: usize = text.parse().unwrap_or(usize::MAX);
+        if number < 10 || number <= self.groups {
+            self.wrong |= number > self.groups;
+            self.at += digits;
+            self.out.push_str(&format!("(?:\\{number})"));
+        } else if self.rest().first().is_some_and(|b| *b < b'8') {
+            self.octal();
+        } else {
+            self.wrong = true;
         }
     }
 
@@ -175,51 +318,93 @@ impl<'a> Translator<'a> {
     }
 
     fn class(&mut self) {
+        if self.rest().first() == Some(&b':') && memchr::memmem::find(self.rest(), b":]").is_some_and(|end| end > 0) {
+            // The name of a class outside of one.
+            let end = memchr::memmem::find(self.rest(), b":]").unwrap_or(0);
+            self.wrong |= self.rest()[1..end].iter().all(|b| b.is_ascii_lowercase() || *b == b'^');
+        }
         self.out.push('[');
         if self.rest().first() == Some(&b'^') {
             self.at += 1;
             self.out.push('^');
         }
         let mut first = true;
+        // Whether what came last is one character, so that a range may begin with it; and whether one has begun.
+        let (mut single, mut range) = (false, false);
         while let Some(byte) = self.take() {
-            match byte {
+            let set = match byte {
                 b']' if !first => {
                     self.out.push(']');
                     return;
                 }
+                b'[' => self.named_class(),
+                b'\\' => matches!(
+                    self.rest().first(),
+                    Some(b'd' | b'D' | b'w' | b'W' | b's' | b'S' | b'h' | b'v' | b'H' | b'V')
+                ),
+                _ => false,
+            };
+            // A range cannot have a whole set at either end.
+            self.wrong |= range && set;
+            match byte {
+                b'[' if set => {}
+                b'-' if single && !range && !matches!(self.rest().first(), Some(b']') | None) => {
+                    self.out.push('-');
+                    (range, first) = (true, false);
+                    continue;
+                }
+                b'-' if !first && !single && !range && !matches!(self.rest().first(), Some(b']') | None) => {
+                    let after_set = self.out.ends_with(']') || self.out.ends_with(['d', 'D', 'w', 'W', 's', 'S']);
+                    self.wrong |= after_set;
+                    self.out.push_str("\\x2d");
+                }
+                b'-' => self.out.push_str("\\x2d"),
                 b']' => self.out.push_str("\\]"),
-                b'[' => self.posix_or_bracket(),
+                b'[' => self.out.push_str("\\["),
                 b'\\' => self.escape(true),
                 b'&' | b'~' | b'#' | b' ' | b'^' => self.literal_in_class(byte),
                 _ => self.plain(byte),
             }
-            first = false;
+            // The end of one range is not the beginning of the next.
+            (single, range, first) = (!set && !range, false, false);
         }
+        self.wrong = true;
     }
 
     fn literal_in_class(&mut self, byte: u8) {
         self.out.push_str(&format!("\\x{byte:02x}"));
     }
 
-    fn posix_or_bracket(&mut self) {
+    /// `[:alpha:]` behind its `[`; false: it is a plain bracket.
+    fn named_class(&mut self) -> bool {
+        const NAMES: &[&[u8]] = &[
+            b"alnum", b"alpha", b"ascii", b"blank", b"cntrl", b"digit", b"graph", b"lower", b"print", b"punct",
+            b"space", b"upper", b"word", b"xdigit",
+        ];
         let named = self.rest().first() == Some(&b':');
         let end = memchr::memmem::find(self.rest(), b":]").filter(|&end| named && end > 0);
-        let Some(end) = end else {
-            self.out.push_str("\\[");
-            return;
-        };
+        let Some(end) = end else { return false };
         let name = self.rest()[1..end].to_vec();
         if !name.iter().all(|b| b.is_ascii_lowercase() || *b == b'^') {
-            self.out.push_str("\\[");
-            return;
+            return false;
         }
+        self.wrong |= !NAMES.contains(&name.strip_prefix(b"^").unwrap_or(&name));
         self.out.push_str(&format!("[:{}:]", String::from_utf8_lossy(&name)));
         self.at += end + 2;
+        true
     }
 
     fn group(&mut self) {
-        if self.rest().starts_with(b"*") && self.rest().get(1).is_some_and(u8::is_ascii_alphabetic) {
-            self.beyond = true;
+        let start = self.out.len();
+        if self.rest().starts_with(b"?#") {
+            self.at += memchr::memchr(b')', self.rest()).map_or(self.rest().len(), |end| end + 1);
+            return;
+        }
+        self.open.push((start, self.blank));
+        self.atom = None;
+        if self.rest().starts_with(b"*") {
+            self.beyond |= self.rest().get(1).is_some_and(u8::is_ascii_alphabetic);
+            self.wrong |= !self.beyond;
         }
         if !self.rest().starts_with(b"?") {
             self.out.push('(');
@@ -227,28 +412,71 @@ impl<'a> Translator<'a> {
         }
         let after = self.rest().get(1..).unwrap_or_default();
         match after {
-            [b'#', ..] => self.at += memchr::memchr(b')', self.rest()).map_or(self.rest().len(), |end| end + 1),
             [b'|' | b'R' | b'0'..=b'9' | b'&' | b'C', ..] | [b'P', b'>', ..] => self.beyond = true,
             [b'+' | b'-', b'0'..=b'9', ..] => self.beyond = true,
-            [b'P', b'<', ..] => self.replace(3, "(?<"),
-            [b'P', b'=', ..] => self.named_reference(),
-            [b'\'', ..] => self.quoted_name(),
-            [b'<' | b'>' | b'!' | b'=' | b'(', ..] => {
+            [b'P', b'<', ..] => self.name(3, b'>'),
+            [b'<', next, ..] if !matches!(next, b'=' | b'!') => self.name(2, b'>'),
+            [b'P', b'=', ..] => {
+                self.open.pop();
+                self.named_reference();
+                self.atom = Some(start);
+            }
+            [b'\'', ..] => self.name(2, b'\''),
+            [b'(', condition @ ..] if !condition.first().is_some_and(u8::is_ascii_digit) => self.beyond = true,
+            [b'<' | b'>' | b'!' | b'=' | b'(' | b':', ..] => {
                 self.at += 1;
                 self.out.push_str("(?");
                 // The next byte belongs to the opening, and would be read as a group of its own otherwise.
                 if after[0] != b'(' {
                     self.at += 1;
                     self.out.push(char::from(after[0]));
+                    return;
                 }
+                let digits = after[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+                let number = std::str::from_utf8(&after[1..=digits]).ok().and_then(|n| n.parse().ok());
+                self.wrong |= number.is_none_or(|number: usize| number == 0 || number > self.groups);
             }
-            _ => self.replace(1, "(?"),
+            _ => self.options(),
         }
     }
 
-    fn replace(&mut self, skip: usize, with: &str) {
-        self.at += skip;
-        self.out.push_str(with);
+    /// `(?i-s)` and `(?i-s:`; `^` takes all of them back first.
+    fn options(&mut self) {
+        self.at += 1;
+        let length = self.rest().iter().take_while(|&&b| b != b')' && b != b':').count();
+        let text = self.rest()[..length].to_vec();
+        self.at += length;
+        let own = text.strip_prefix(b"^");
+        let (on, off) = match own.unwrap_or(&text).split(|&b| b == b'-').collect::<Vec<_>>()[..] {
+            [on] => (on, &b""[..]),
+            [on, off] if own.is_none() => (on, off),
+            _ => return self.wrong = true,
+        };
+        for &letter in on.iter().chain(off) {
+            self.beyond |= matches!(letter, b'n' | b'J' | b'U');
+            self.wrong |= !b"imsxnJU".contains(&letter);
+        }
+        self.beyond |= on.windows(2).any(|two| two == b"xx");
+        self.blank = (self.blank && own.is_none() || on.contains(&b'x')) && !off.contains(&b'x');
+        // The engine never sees `x`: blanks are taken out here.
+        let keep =
+            |letters: &[u8]| letters.iter().filter(|b| b"ims".contains(b)).map(|&b| char::from(b)).collect::<String>();
+        let (on, mut off) = (keep(on), keep(off));
+        if own.is_some() {
+            off = "ims".chars().filter(|letter| !on.contains(*letter)).collect();
+        }
+        let minus = if off.is_empty() { "" } else { "-" };
+        match self.take() {
+            Some(b':') => self.out.push_str(&format!("(?{on}{minus}{off}:")),
+            Some(_) => {
+                // They hold to the end of the group around them.
+                self.open.pop();
+                if !(on.is_empty() && off.is_empty()) {
+                    self.out.push_str(&format!("(?{on}{minus}{off})"));
+                }
+            }
+            None => self.wrong = true,
+        }
     }
 
     fn named_reference(&mut self) {
@@ -258,15 +486,17 @@ impl<'a> Translator<'a> {
         self.out.push_str(&format!("(?:\\k<{name}>)"));
     }
 
-    fn quoted_name(&mut self) {
-        let start = 2;
-        match self.rest().get(start..).and_then(|rest| memchr::memchr(b'\'', rest)) {
-            Some(end) => {
-                let name = String::from_utf8_lossy(&self.rest()[start..start + end]).into_owned();
-                self.at += start + end + 1;
-                self.out.push_str(&format!("(?<{name}>"));
-            }
-            None => self.replace(1, "(?"),
-        }
+    /// The name of a group, which ends with `end`; none may be used twice.
+    fn name(&mut self, skip: usize, end: u8) {
+        self.at += skip;
+        let Some(length) = memchr::memchr(end, self.rest()) else {
+            self.wrong = true;
+            return;
+        };
+        let name = self.rest()[..length].to_vec();
+        self.at += length + 1;
+        self.out.push_str(&format!("(?<{}>", String::from_utf8_lossy(&name)));
+        self.wrong |= name.is_empty() || self.names.contains(&name);
+        self.names.push(name);
     }
 }

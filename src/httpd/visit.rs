@@ -2,7 +2,7 @@
 
 use super::evaluate::Truth;
 use super::extension::{by_extension, media_type};
-use super::mapping::{self, Mapped};
+use super::mapping::{self, Context, Mapped};
 use super::merges::{Kind, Merged, Past, Walks};
 use super::request::Asked;
 use super::resolve::{self, Engine};
@@ -28,8 +28,8 @@ pub(super) struct Visit<'c, 't> {
     pub method: Option<&'static [u8]>,
     /// What an error page is shown for.
     pub failed: bool,
-    /// The part of the URI that an alias stands for.
-    pub prefix: Vec<u8>,
+    /// What an alias or a user's directory stands for.
+    pub context: Context,
     pub depth: u32,
     /// Per-directory rewriting is over (`[END]`).
     ended: bool,
@@ -37,6 +37,8 @@ pub(super) struct Visit<'c, 't> {
     /// Conditions are asked before there is a file.
     pub unmapped: bool,
     walks: Walks<'c>,
+    /// What `SetEnv` gave the request that this is a subrequest of.
+    pub env: Vec<(Box<[u8]>, Box<[u8]>)>,
     /// What the request before ended with, where access was decided.
     decided: Option<u32>,
 }
@@ -94,12 +96,13 @@ impl<'c, 't> Visit<'c, 't> {
             given: None,
             method: None,
             failed: false,
-            prefix: Vec::new(),
+            context: Context::default(),
             depth: 0,
             ended: false,
             handler: None,
             unmapped: false,
             walks: Walks::default(),
+            env: Vec::new(),
             decided: None,
         }
     }
@@ -129,15 +132,17 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some(given) = self.given.take() {
             self.filename = given;
         } else {
-            let located = self.engine.data.outer_ifs.then(|| {
+            let located = self.engine.data.early.then(|| {
                 // Twice, as httpd: before the URI is decoded and after.
                 self.locate();
                 self.locate()
             });
-            match mapping::map(&self.engine, server, &self.uri, self.query.as_deref(), self.depth > 0, self) {
-                Mapped::File { filename, uri, query, handler, prefix } => {
+            let sections = located.as_ref().map_or(&[][..], |located| &located.sections);
+            let (query, sub) = (self.query.as_deref(), self.depth > 0);
+            match mapping::map(&self.engine, server, &self.uri, query, sub, sections, self) {
+                Mapped::File { filename, uri, query, handler, context } => {
                     (self.filename, self.uri, self.query, self.handler) = (filename, uri, query, handler);
-                    self.prefix = prefix;
+                    self.context = context;
                 }
                 Mapped::Redirect { status, to, because } => return self.redirected(status, to, because),
                 Mapped::Answer { status, because } => {
@@ -341,6 +346,12 @@ impl<'c, 't> Visit<'c, 't> {
                 if uri == self.uri && query == self.query {
                     return None;
                 }
+                // The slash that a directory's URI lacks comes first.
+                if walked.found == Found::Directory
+                    && let Some(answer) = self.slash(walked)
+                {
+                    return Some(answer);
+                }
                 let mut next = self.clone();
                 (next.uri, next.query, next.ended) = (uri, query, end);
                 (next.filename, next.path_info) = (Vec::new(), Vec::new());
@@ -355,9 +366,13 @@ impl<'c, 't> Visit<'c, 't> {
             let base = base.strip_suffix(b"/").unwrap_or(base);
             return [base, b"/", path].concat();
         }
+        let full = [directory, path].concat();
+        let Context { prefix, root } = &self.context;
+        if let Some(rest) = full.strip_prefix(&root[..]).filter(|rest| !root.is_empty() && rest.starts_with(b"/")) {
+            return [&prefix[..], rest].concat();
+        }
         let root = self.engine.document_root(self.asked.server);
         let root = root.strip_suffix(b"/").unwrap_or(root);
-        let full = [directory, path].concat();
         full.strip_prefix(root).map_or(full.clone(), <[u8]>::to_vec)
     }
 
@@ -365,17 +380,9 @@ impl<'c, 't> Visit<'c, 't> {
     fn directory(&self, walked: Walked<'c>, bare: Past<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
-        let slash = cores().find_map(|core| core.index_slash).unwrap_or(true);
         if !self.uri.ends_with(b"/") {
-            if !has_dir || !slash {
-                return self.answer(404, "the URI of a directory has no slash at its end".into(), &walked, bare);
-            }
-            let mut to = uri::escape(&self.uri);
-            to.push(b'/');
-            if let Some(query) = &self.query {
-                to = [&to[..], b"?", query].concat();
-            }
-            return self.redirected(301, Some(to), "the directory's URI gets a slash (DirectorySlash)".into());
+            let missing = || "the URI of a directory has no slash at its end".into();
+            return self.slash(&walked).unwrap_or_else(|| self.answer(404, missing(), &walked, bare));
         }
         let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
@@ -383,7 +390,7 @@ impl<'c, 't> Visit<'c, 't> {
         for name in names.iter().filter(|_| has_dir) {
             let target =
                 if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.uri)[..], name].concat() };
-            match self.sub(&target, &bare, notes) {
+            match self.sub(&target, &walked, &bare, notes) {
                 Some(Outcome::Answer { status, because, location, .. }) if status != 404 => {
                     if (300..400).contains(&status) {
                         return Outcome::Answer { status, because, location, page: None, past: Past::default() };
@@ -418,9 +425,33 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
+    /// The redirect that gives a directory's URI its slash; none: it has one, or nobody gives it.
+    fn slash(&self, walked: &Walked<'c>) -> Option<Outcome<'c, 't>> {
+        let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
+        let wanted = has_dir && cores.find_map(|core| core.index_slash).unwrap_or(true);
+        if self.uri.ends_with(b"/") || !wanted {
+            return None;
+        }
+        let mut to = uri::escape(&self.uri);
+        to.push(b'/');
+        if let Some(query) = &self.query {
+            to = [&to[..], b"?", query].concat();
+        }
+        Some(self.redirected(301, Some(to), "the directory's URI gets a slash (DirectorySlash)".into()))
+    }
+
     /// A subrequest, followed through its own internal redirects.
-    fn sub(&self, target: &[u8], bare: &Past<'c>, notes: &mut Vec<String>) -> Option<Outcome<'c, 't>> {
+    fn sub(
+        &self,
+        target: &[u8],
+        walked: &Walked<'c>,
+        bare: &Past<'c>,
+        notes: &mut Vec<String>,
+    ) -> Option<Outcome<'c, 't>> {
         let mut next = self.other(target)?;
+        next.env.clone_from(&self.env);
+        next.env.extend(walked.sections.iter().filter_map(|s| s.get().core.as_ref()).flat_map(|core| core.env.clone()));
         next.depth = self.depth + 1;
         next.method = Some(b"GET");
         next.failed = self.failed;
@@ -442,7 +473,7 @@ impl<'c, 't> Visit<'c, 't> {
         if !self.engine.data.registry.is_loaded(b"mod_dir.c") || **target == *self.uri {
             return None;
         }
-        match self.sub(target, bare, notes)? {
+        match self.sub(target, walked, bare, notes)? {
             Outcome::Answer { status: 404, .. } => None,
             other => Some(other),
         }

@@ -291,6 +291,64 @@ static void ini_texts(void) {
     EQUAL(outlive_ini_parse("a=1", 3, &options, collect, NULL, &error), OUTLIVE_ERROR_ARGUMENT);
 }
 
+/* Everything that decides which php.ini is read, and what comes behind it; each value says which file it is from. */
+static void searching(void) {
+    static const struct {
+        const char *name, *expected;
+    } rows[] = {
+        {"precision", "11"},          /* php.ini in the compiled-in directory */
+        {"serialize_precision", "12"}, /* its scan directory, by the empty element */
+        {"max_input_time", "13"},     /* the other scan directory */
+        {"max_input_nesting_level", "14"},
+        {"html_errors", "1"},         /* -d without a value */
+        {"default_socket_timeout", "15"},
+        {"user_agent", "16"},
+        {"docref_ext", "17"}, /* the scan directory alone, without a search */
+    };
+    outlive_error error;
+    outlive_str value;
+    mkdir(at("compiled"), 0755);
+    mkdir(at("conf.d"), 0755);
+    mkdir(at("more.d"), 0755);
+    mkdir(at("bin"), 0755);
+    put_text("compiled/php.ini", "precision = 11\nserialize_precision = 1\nmax_input_time = 1\nhtml_errors = 0\n");
+    put_text("conf.d/10.ini", "serialize_precision = 12\nmax_input_time = 2\n");
+    put_text("more.d/10.ini", "max_input_time = 13\n");
+    put_text("bin/php-fpm-fcgi.ini", "max_input_nesting_level = 14\n");
+    put_text("alone.ini", "docref_ext = 1\n");
+    put_text("more.d/20.ini", "docref_ext = 17\n");
+    for (int kind = 0; kind < 3; kind++) { /* a search; a search beside the program; a named file */
+        outlive_config_builder *builder = outlive_config_builder_new();
+        outlive_config *config = NULL;
+        const outlive_settings *settings = NULL;
+        char list[1024];
+        snprintf(list, sizeof list, ":%s", at("more.d"));
+        EQUAL(outlive_config_builder_set_sapi(builder, "fpm-fcgi", OUTLIVE_NTS, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_set_compiled_in(builder, at("compiled"), OUTLIVE_NTS, at("conf.d"), OUTLIVE_NTS, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_set_scan_dirs(builder, list, OUTLIVE_NTS, &error), OUTLIVE_OK);
+        if (kind == 1) {
+            EQUAL(outlive_config_builder_set_binary_dir(builder, at("bin"), OUTLIVE_NTS, &error), OUTLIVE_OK);
+        }
+        EQUAL(outlive_config_builder_load_php_ini(builder, kind == 2 ? at("alone.ini") : NULL, OUTLIVE_NTS, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_set(builder, "html_errors", OUTLIVE_NTS, NULL, 0, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_add_fastcgi_param(builder, "PHP_VALUE", OUTLIVE_NTS, "default_socket_timeout = 15\nuser_agent = 1", OUTLIVE_NTS, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_add_fastcgi_param(builder, "PHP_ADMIN_VALUE", OUTLIVE_NTS, "user_agent = 16", OUTLIVE_NTS, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_builder_build(builder, &config, &error), OUTLIVE_OK);
+        EQUAL(outlive_config_resolve(config, NULL, &settings, &error), OUTLIVE_OK);
+        for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+            const char *expected = rows[row].expected;
+            if ((row == 0 && kind > 0) || (row == 3 && kind != 1)) {
+                continue; /* another php.ini was found */
+            }
+            EQUAL(outlive_settings_get(settings, rows[row].name, OUTLIVE_NTS, &value), OUTLIVE_OK);
+            TEXT(value, expected);
+        }
+        outlive_settings_free(settings);
+        outlive_config_free(config);
+        outlive_config_builder_free(builder);
+    }
+}
+
 int main(int count, char **arguments) {
     if (count < 2) {
         fprintf(stderr, "usage: %s DIRECTORY [MEGABYTES]\n", arguments[0]);
@@ -298,6 +356,7 @@ int main(int count, char **arguments) {
     }
     root = arguments[1];
     layers();
+    searching();
     syntax_error_in_php_ini();
     wrong_files();
     large_files(count > 2 ? (size_t)atoi(arguments[2]) : 100);

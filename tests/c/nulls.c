@@ -3,6 +3,11 @@
 
 #include <stddef.h>
 
+static int visit_nothing_score(void *userdata, const outlive_scoreboard_row *row) {
+    (void)userdata, (void)row;
+    return 0;
+}
+
 static int visit_nothing_ini(void *userdata, const outlive_ini_event *event) {
     (void)userdata, (void)event;
     return 0;
@@ -109,6 +114,13 @@ static void builders(void) {
     EQUAL(outlive_config_builder_use_process_env(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_set(builder, NULL, 1, "b", 1, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_set(builder, "", 0, "b", 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_compiled_in(NULL, NULL, 0, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_binary_dir(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_set_scan_dirs(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, NULL, 1, "a=1", 3, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, "PHP_VALUE", 9, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_builder_add_fastcgi_param(builder, "OTHER", 5, "a=1", 3, &error), OUTLIVE_ERROR_ARGUMENT);
+    CHECK(strstr(error.message, "OTHER") != NULL);
     EQUAL(outlive_config_builder_load_php_ini(NULL, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_load_httpd_conf(builder, NULL, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_builder_load_fpm_pool(builder, NULL, 1, NULL, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
@@ -134,6 +146,14 @@ static void builders(void) {
     outlive_dir_config_free(merged);
     outlive_dir_config_free(dir);
     outlive_dir_config_free(NULL);
+
+    size_t cleared = 1;
+    EQUAL(outlive_engine_scoreboard(NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read(NULL, 0, visit_nothing_score, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read("/nowhere", OUTLIVE_NTS, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read("/nowhere", OUTLIVE_NTS, visit_nothing_score, NULL, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_clear(NULL, 0, &cleared, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear("/nowhere", OUTLIVE_NTS, NULL, NULL), OUTLIVE_ERROR_IO);
 
     EQUAL(outlive_ini_parse(NULL, 1, NULL, visit_nothing_ini, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_ini_parse("a=1", 3, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -169,6 +170,24 @@ static void by_directive(void) {
     outlive_engine_free(engine);
 }
 
+/* A limit on the size of files is an error, not a signal. */
+static void small_files_only(const char *directory) {
+    char other[600];
+    int status;
+    snprintf(other, sizeof other, "%s/large", directory);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit limit = {1 << 20, 1 << 20};
+        outlive_error error = {0};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        CHECK(engine_at(other, OUTLIVE_ERROR_IO, &error) == NULL);
+        CHECK(strstr(error.message, "ulimit") != NULL);
+        _exit(failures != 0);
+    }
+    EQUAL(waitpid(child, &status, 0), child);
+    EQUAL(status, 0);
+}
+
 static void refused(const char *what, int code) {
     outlive_error error = {0};
     seen seen = {0};
@@ -239,6 +258,7 @@ int main(int argc, char **argv) {
     one_process();
     killed();
     by_directive();
+    small_files_only(argv[1]);
     bad_files(argv[1]);
     outlive_settings_free(settings);
     return finished("scoreboard");

@@ -164,6 +164,25 @@ static void fpm() {
     CHECK(outlive::config_builder().load_fpm_pool(conf, "two").build().resolve().get("precision") == "2");
 }
 
+static void searching() {
+    mkdir((root + "/compiled").c_str(), 0755);
+    mkdir((root + "/conf.d").c_str(), 0755);
+    put("compiled/php.ini", "precision = 11\n");
+    put("conf.d/10.ini", "serialize_precision = 12\n");
+    const auto settings = outlive::config_builder()
+                              .set_sapi("fpm-fcgi")
+                              .set_compiled_in(root + "/compiled", root + "/conf.d")
+                              .set_binary_dir(root + "/none")
+                              .set_scan_dirs(":" + root + "/none")
+                              .load_php_ini()
+                              .add_fastcgi_param("PHP_VALUE", "user_agent = 13")
+                              .build()
+                              .resolve();
+    CHECK(settings.get("precision") == "11" && settings.get("serialize_precision") == "12" && settings.get("user_agent") == "13");
+    THROWS(result::error_argument, outlive::config_builder().add_fastcgi_param("OTHER", "a = 1"));
+    CHECK(outlive::config_builder().set_compiled_in("", "").load_php_ini().build().resolve().get("precision") == "14");
+}
+
 static void own_directives() {
     auto alive = std::make_shared<int>(0);
     outlive::settings settings;
@@ -273,6 +292,7 @@ int main(int, char **arguments) {
     layers();
     errors();
     fpm();
+    searching();
     own_directives();
     containers();
     ini_texts();

@@ -112,13 +112,14 @@ impl Writer {
         if facts.mode() & 0o002 != 0 {
             return refused("everybody may write to the scoreboard: take that away (chmod o-w)");
         }
-        let layout = match layout::judge(path, &file)? {
-            Found::Ready(layout) => layout,
-            Found::Unmade => {
-                layout::make(&file, new).map_err(|error| layout::unusable(path, &error))?;
-                new
-            }
-        };
+        let found = layout::judge(path, &file)?;
+        let layout = if let Found::Ready(layout) = found { layout } else { new };
+        if sys::largest_file() < layout.bytes() as u64 {
+            return refused("this process may not write files as large as a scoreboard (ulimit -f)");
+        }
+        if found == Found::Unmade {
+            layout::make(&file, layout).map_err(|error| layout::unusable(path, &error))?;
+        }
         let map = Mapping::new(&file, layout.bytes()).map_err(|error| layout::unusable(path, &error))?;
         let blocks = (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect();
         let retry_at = AtomicU64::new(0);

@@ -92,7 +92,7 @@ def started(workplace, start, ports_wanted):
     for _ in range(5):
         ports = free_ports(ports_wanted)
         process = start(ports)
-        if all(wait_for_port(process, port) for port in ports):
+        if all(wait_for_port(process, port) for port in ports) and process.poll() is None:
             return ports
         workplace.processes.remove(process)
         if process.poll() is None:

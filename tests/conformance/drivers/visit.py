@@ -44,7 +44,7 @@ class Client:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(address)
         self.ports = None if family == socket.AF_UNIX else (address[1], self.socket.getsockname()[1])
-        self.reads = reads
+        self.reads = reads or self.ports is None
         self.open = True
         self.socket.sendall(request)
         self.socket.setblocking(False)

@@ -1,0 +1,22 @@
+"""outlive: PHP's connection handling for Python servers. Requests that outlive their connections.
+
+The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` and `outlive.asgi` are the middleware; PHP's own names act
+on the current request. See README.md.
+"""
+
+from . import config as _config, engine as _engine, errors as _errors, names as _names, request as _request, words as _words
+from ._library import VERSION as __version__
+from .config import *
+from .engine import *
+from .errors import *
+from .names import *
+from .request import *
+from .words import *
+
+__all__ = ["__version__"]
+__all__ += _config.__all__
+__all__ += _engine.__all__
+__all__ += _errors.__all__
+__all__ += _names.__all__
+__all__ += _request.__all__
+__all__ += _words.__all__

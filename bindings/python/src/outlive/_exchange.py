@@ -1,0 +1,342 @@
+"""One HTTP request under the ASGI middleware: the application's task, what it receives and sends, and how a stop reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Tuple
+
+from ._notifier import Notifier
+from ._serving import end, log
+from .config import Settings
+from .engine import Engine
+from .errors import Error, Stop
+from .request import Host, Request, _current, ending_of
+from .words import Ending
+
+Message = Dict[str, Any]
+Scope = Dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Bytes of the body that the listener takes in before the application asks for them: what lies behind them, and the client's
+# leaving with it, is heard of once the application has read on.
+READ_AHEAD = 65536
+
+
+class Exchange(Host):
+    """The application works in a task of its own, which nobody but `deliver` cancels: the server's cancellation ends at the
+    middleware's."""
+
+    request: Request
+    task: Optional[asyncio.Task[None]] = None
+    is_counted = False  # CPU time is charged step by step
+    tells_at_once = False  # outlive.detect = watch
+    is_stopped = False  # its task was cancelled
+    is_ending = False  # the application is through
+    is_gone = False  # the client: as far as the server has said
+    is_silent = False  # it was noticed: nothing is sent any more
+    has_started = False  # the response
+    is_complete = False
+    has_body = False  # the request's body has been received to its end
+    is_reading = False  # the application waits for the server's next message
+    may_listen = False  # the listener's time has come
+    messages: Deque[Message] = deque()  # received by the listener for the application; shared while empty
+    arrived: Optional[asyncio.Future[None]] = None
+    completed: Optional[asyncio.Future[None]] = None
+    listener: Optional[asyncio.Task[None]] = None
+
+    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, notifier: Notifier) -> None:
+        self.app, self.scope, self.server_receive, self.server_send, self.notifier = app, scope, receive, send, notifier
+        self.done: asyncio.Future[None] = notifier.loop.create_future()  # what the server's task waits for
+
+    # ---- the application's task ----
+
+    async def work(self, engine: Engine, settings: Settings, ways: Tuple[bool, bool]) -> None:
+        """Begins the request, runs the application and ends the request, whatever happens."""
+        scope, notifier = self.scope, self.notifier
+        try:
+            request = engine.begin(settings, label=scope["path"], method=scope["method"], notify=notifier.fd)
+        except Exception as why:
+            self._tell(why)
+            return
+        self.request, self.task, request._host = request, asyncio.current_task(), self
+        self.is_counted, self.tells_at_once = ways
+        notifier.add(self)
+        _current.set(request)
+        if self.is_gone:
+            self.abandoned()  # the server has cancelled before the task began
+        raised: Optional[BaseException] = None
+        try:
+            running = self.app(scope, self.receive, self.send)
+            await (Charged(request, running) if self.is_counted else running)
+        except Stop:
+            pass
+        except asyncio.CancelledError as why:
+            # Not ours: the loop is being closed.
+            raised = None if self.is_stopped else why
+        except BaseException as why:
+            raised = why
+        self.is_ending = True
+        try:
+            if raised is not None:
+                self._try(request.exit, ending_of(raised))
+            elif not self.is_complete:
+                await self._say_stopped()
+            if request._functions is None:
+                end(request)
+            else:
+                await self._end_with_functions()
+        except BaseException as why:
+            raised = why
+        self.is_complete = True  # nothing is listened for any more
+        if self.listener is not None:
+            self.listener.cancel()
+        notifier.exchanges.discard(self)
+        self._tell(raised)
+
+    def _tell(self, raised: Optional[BaseException]) -> None:
+        """The server's task goes on. What it does not wait for any more, and what a client that has gone would not get to
+        see, is logged."""
+        done = self.done
+        if raised is None:
+            if not done.done():
+                done.set_result(None)
+        elif not isinstance(raised, Exception):
+            if not done.done():
+                done.cancel()
+            raise raised
+        elif done.done() or self.is_silent:
+            log.error("a request whose client has gone failed: %s", self.scope["path"], exc_info=raised)
+            if not done.done():
+                done.set_result(None)
+        else:
+            done.set_exception(raised)
+
+    async def _end_with_functions(self) -> None:
+        """Shutdown functions may block, or want to be awaited here: they run in a thread."""
+        request, context = self.request, contextvars.copy_context()
+        if self.is_counted:
+            self._try(request.suspend)
+        running = self.notifier.loop.run_in_executor(None, context.run, self._end_in_thread)
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await running  # the loop is being closed: it ends first
+            raise
+
+    def _end_in_thread(self) -> None:
+        if self.is_counted:
+            self._try(self.request.resume)
+        end(self.request)
+
+    @staticmethod
+    def _try(function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except (Error, Stop):
+            pass
+
+    async def _say_stopped(self) -> None:
+        """The answer to a client that is still there and whose request was stopped before there was one. An answer that had
+        begun is left as it is: the server breaks the connection."""
+        request = self.request
+        if self.has_started or self.is_gone or not request.should_stop():
+            return
+        status = 503 if request.ending == Ending.SHUTDOWN else 500
+        try:
+            await self._respond(status, ((b"content-type", b"text/plain"),), f"stopped: {request.ending}\n".encode())
+        except Exception:
+            log.debug("the client could not be told that its request was stopped", exc_info=True)
+
+    async def _respond(self, status: int, headers: Iterable[Tuple[bytes, bytes]], body: bytes) -> None:
+        given = [*headers, (b"content-length", str(len(body)).encode())]
+        self.has_started = True
+        await self.server_send({"type": "http.response.start", "status": status, "headers": given})
+        await self.server_send({"type": "http.response.body", "body": body})
+        self._complete()
+
+    # ---- stops ----
+
+    def deliver(self) -> None:
+        """A stop may be due: cancels the application's task, unless it holds; then the end of the hold does it."""
+        request, task = self.request, self.task
+        if self.is_ending or task is None or task.done():
+            return
+        if request.is_forced:
+            log.warning("no safe point since its time was up: %s", self.scope.get("path"))
+        if request._held == 0 and not self.is_stopped and request.should_stop():
+            self.is_stopped = True
+            task.cancel()
+
+    def stop_waits(self) -> None:
+        self.notifier.loop.call_soon_threadsafe(self.deliver)
+
+    def wait_for(self, wanted: Awaitable[Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(_awaited(wanted), self.notifier.loop).result()
+
+    def abandoned(self) -> None:
+        """The server has cancelled: nothing can be sent any more."""
+        self.is_gone = True
+        if self.task is None:
+            return  # it has not begun
+        self.notice()
+        self.deliver()
+
+    def client_left(self) -> None:
+        """The server says that the client has gone."""
+        if self.is_gone or self.is_complete:
+            return
+        self.is_gone = True
+        if self.tells_at_once:
+            self.notice()
+            self.deliver()
+
+    def notice(self) -> None:
+        """From here on nothing is sent; PHP notices at the first output that cannot be delivered."""
+        self.is_silent = True
+        self.request.client_gone()
+
+    # ---- output ----
+
+    async def send(self, message: Message) -> None:
+        """For the application. A safe point."""
+        request = self.request
+        if self.is_gone and not self.is_silent:
+            self.notice()
+        if request._word[0] and not request.ended:
+            request.check()
+        if self.is_silent or self.is_complete:
+            return
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.has_started = True
+        try:
+            await self.server_send(message)
+        except OSError:
+            self.is_gone = True
+            self.notice()
+            request.check()
+            return
+        if kind == "http.response.body" and not message.get("more_body", False):
+            self._complete()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        if self.completed is not None and not self.completed.done():
+            self.completed.set_result(None)
+
+    async def finish_async(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
+        """As fastcgi_finish_request: the response is complete, with `body` as its last part; a whole one if none had begun."""
+        if self.is_complete:
+            return False
+        if not self.is_gone:
+            if self.has_started:
+                await self.send({"type": "http.response.body", "body": body})
+            else:
+                self.request.check()
+                given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+                await self._respond(status, given, body)
+        return self.request.finish()
+
+    def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
+        """For a thread that works for the request."""
+        return bool(self.wait_for(self.finish_async(status, headers, body)))
+
+    # ---- input ----
+
+    async def receive(self) -> Message:
+        """For the application. Once the request's body is there, it hears nothing of the client until the response is complete:
+        when to end is `deliver`'s to say. A client that leaves before that has sent no request."""
+        while not self.has_body or self.messages:
+            if self.messages:
+                message: Message = self.messages.popleft()
+                self._listen()
+                return message
+            if self.is_gone:
+                return {"type": "http.disconnect"}
+            if self.listener is None:
+                return await self._receive_directly()
+            self.arrived = self.notifier.loop.create_future()
+            await self.arrived
+        if not self.is_complete:
+            if self.completed is None:
+                self.completed = self.notifier.loop.create_future()
+            await asyncio.shield(self.completed)
+        return {"type": "http.disconnect"}
+
+    async def _receive_directly(self) -> Message:
+        self.is_reading = True
+        try:
+            message: Message = await self.server_receive()
+        finally:
+            self.is_reading = False
+        self._look_at(message)
+        self._listen()  # its time may have come meanwhile
+        return message
+
+    def _look_at(self, message: Message) -> None:
+        if message["type"] == "http.disconnect":
+            self.client_left()
+        elif not message.get("more_body", False):
+            self.has_body = True
+
+    # ---- listening ----
+
+    def time_to_listen(self) -> None:
+        self.may_listen = True
+        self._listen()
+
+    def _listen(self) -> None:
+        if self.may_listen and self.listener is None and not (self.is_reading or self.is_gone or self.is_complete):
+            self.listener = self.notifier.loop.create_task(self._listening())
+
+    async def _listening(self) -> None:
+        """Receives ahead: the rest of the body as far as it may, and then the disconnect."""
+        while not self.is_gone and not self.is_complete and self._may_read_ahead():
+            try:
+                message: Message = await self.server_receive()
+            except OSError:
+                message = {"type": "http.disconnect"}
+            if message["type"] != "http.disconnect":
+                if not self.messages:
+                    self.messages = deque()
+                self.messages.append(message)
+            self._look_at(message)
+            if self.arrived is not None and not self.arrived.done():
+                self.arrived.set_result(None)
+        self.listener = None
+
+    def _may_read_ahead(self) -> bool:
+        return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
+
+
+async def _awaited(wanted: Awaitable[Any]) -> Any:
+    return await wanted
+
+
+class Charged:
+    """A coroutine whose steps, and only they, are charged to its request: many requests share a loop's thread."""
+
+    __slots__ = ("request", "running")
+
+    def __init__(self, request: Request, running: Any) -> None:
+        self.request, self.running = request, running
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        request, steps = self.request, self.running.__await__()
+        raised: Optional[BaseException] = None
+        value: Any = None
+        while True:
+            try:
+                waits = steps.send(value) if raised is None else steps.throw(raised)
+            except StopIteration as done:
+                return done.value
+            request.suspend()
+            try:
+                value, raised = (yield waits), None
+            except BaseException as why:
+                raised = why
+            request.resume()

@@ -1,0 +1,56 @@
+"""How an event loop hears that a stop is due, from an engine whose thread runs no Python; and the loop's one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, List, Set
+
+from .engine import make_notify
+
+if TYPE_CHECKING:
+    from ._exchange import Exchange
+
+# Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
+LISTEN_AFTER = 0.02
+
+
+class Notifier:
+    """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.exchanges: Set[Exchange] = set()
+        self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
+        self._fresh: List[Exchange] = []
+        self._older: List[Exchange] = []
+        self._ticks = False
+        self.fd = make_notify()
+        loop.add_reader(self.fd, self._heard)
+
+    def add(self, exchange: Exchange) -> None:
+        self.exchanges.add(exchange)
+        self._fresh.append(exchange)
+        if not self._ticks:
+            self._ticks = True
+            self.loop.call_later(LISTEN_AFTER, self._tick)
+
+    def _tick(self) -> None:
+        for exchange in self._older:
+            exchange.time_to_listen()
+        self._older, self._fresh = self._fresh, []
+        self._ticks = bool(self._older)
+        if self._ticks:
+            self.loop.call_later(LISTEN_AFTER, self._tick)
+
+    def _heard(self) -> None:
+        try:
+            os.read(self.fd, 8)
+        except BlockingIOError:
+            return
+        for exchange in list(self.exchanges):
+            exchange.deliver()
+
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            os.close(self.fd)

@@ -1,0 +1,110 @@
+"""What both kinds of middleware share: an engine per process, the settings of a URL, how an ended request is told of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from typing import Any, Dict, Mapping, Optional, Sequence, Set, Union
+
+from . import _structs as s
+from .config import Config, Path, Settings
+from .engine import Engine
+from .errors import NotServedError
+from .request import Request
+from .words import Severity
+
+log = logging.getLogger("outlive")
+
+_MOST_NAMES = 256
+
+
+class ProcessEngine:
+    """An engine that is made when the process first needs it: after a prefork server has forked, in each child anew."""
+
+    _all: weakref.WeakSet[ProcessEngine] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self.now: Optional[Engine] = None
+        self._lock = threading.Lock()
+        ProcessEngine._all.add(self)
+
+    def get(self) -> Engine:
+        engine = self.now
+        if engine is not None:
+            return engine
+        with self._lock:
+            if self.now is None:
+                self.now = Engine()
+            return self.now
+
+    def drain(self, seconds: float) -> bool:
+        """Drains what there is. Blocks. Requests that come later get a new engine."""
+        with self._lock:
+            engine, self.now = self.now, None
+        if engine is None or engine.drain(seconds):
+            return True
+        for row in engine.requests():
+            log.warning("still working after the drain: %s %s, for %.1f s", row.method, row.label, row.age)
+        return False
+
+    def _after_fork(self) -> None:
+        self.now, self._lock = None, threading.Lock()
+
+
+def _after_fork() -> None:
+    for engine in list(ProcessEngine._all):
+        engine._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Serving:
+    """The configuration of one middleware."""
+
+    def __init__(
+        self,
+        config: Optional[Config],
+        php_ini: Union[None, bool, Path, Sequence[Path]],
+        httpd_conf: Union[None, Path, Sequence[Path]],
+        values: Optional[Mapping[str, str]],
+        root: Optional[Path],
+    ) -> None:
+        if config is not None and (php_ini is not None or httpd_conf is not None or values is not None):
+            raise TypeError("give either a Config, or what one is made of")
+        self.config = config if config is not None else Config(php_ini=php_ini, httpd_conf=httpd_conf, values=values)
+        for diagnostic in self.config.diagnostics:
+            log.log(logging.INFO if diagnostic.severity == Severity.NOTE else logging.WARNING, "%s", diagnostic)
+        self.engine = ProcessEngine()
+        self.root = None if root is None else os.fsencode(root).rstrip(b"/")
+        self._said: Set[str] = set()
+        # Only Apache's files look at more than the server's name.
+        self.by_uri = self.config.has_httpd_conf
+        self._by_name: Dict[Optional[bytes], Settings] = {}
+
+    def settings(self, target: Any, name: Optional[bytes]) -> Settings:
+        """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""
+        if not self.by_uri:
+            found = self._by_name.get(name)
+            if found is None:
+                if len(self._by_name) >= _MOST_NAMES:  # names are what clients say
+                    self._by_name.clear()
+                found = self._by_name[name] = self.config.resolve_target(s.Target(size=s.TARGET_SIZE, server_name=name))
+            return found
+        try:
+            return self.config.resolve_target(target())
+        except NotServedError as why:
+            if why.message not in self._said and len(self._said) < _MOST_NAMES:
+                self._said.add(why.message)
+                log.warning("what holds for the whole server is used where Apache would not serve: %s", why)
+            return self.config.resolve_target(None)
+
+
+def end(request: Request) -> None:
+    """Ends a request. What its shutdown functions raise is logged; KeyboardInterrupt and SystemExit are raised."""
+    try:
+        request.end()
+    except Exception:
+        log.exception("a shutdown function failed")

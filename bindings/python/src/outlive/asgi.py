@@ -1,0 +1,143 @@
+"""ASGI middleware: what happens to a request whose client has gone is what its configuration says.
+
+    from outlive.asgi import OutliveMiddleware
+    app = OutliveMiddleware(app, httpd_conf="/etc/apache2/apache2.conf")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+
+from ._exchange import App, Exchange, Message, Receive, Scope, Send
+from ._notifier import Notifier
+from ._serving import Serving
+from ._targets import from_scope
+from .config import Config, Path, Settings
+
+__all__ = ["OutliveMiddleware"]
+
+# From Python 3.12 on, a task can begin at once: most requests are then over without a turn of the loop.
+_EAGER = sys.version_info >= (3, 12)
+_Task: Any = asyncio.Task
+
+
+class OutliveMiddleware:
+    """Gives an ASGI application's HTTP requests PHP's connection handling. WebSockets pass through as they are.
+
+    Needs asyncio (uvloop included). The application's task is not the server's: when the server cancels, it goes on where
+    the configuration says finish, and is cancelled where it says stop, at an await outside of every `outlive.hold()`.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: Optional[Config] = None,
+        *,
+        php_ini: Union[None, bool, Path, Sequence[Path]] = None,
+        httpd_conf: Union[None, Path, Sequence[Path]] = None,
+        values: Optional[Mapping[str, str]] = None,
+        root: Optional[Path] = None,
+        drain: float = 10.0,
+    ) -> None:
+        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that requests in flight, detached ones included, may take
+        at lifespan shutdown before they are told to stop. ConfigError: with file and line."""
+        self.app = app
+        self.drain = drain
+        self._serving = Serving(config, php_ini, httpd_conf, values, root)
+        self._notifier: Optional[Notifier] = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await _Lifespan(self, receive, send).run(scope)
+        else:
+            await self.app(scope, receive, send)
+
+    def requests(self) -> List[Any]:
+        """The live table of this process: a list of `outlive.Row`."""
+        engine = self._serving.engine.now
+        return [] if engine is None else engine.requests()
+
+    def metrics(self) -> str:
+        """This process's numbers as Prometheus text."""
+        return self._serving.engine.get().metrics()
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        notifier = self._notifier
+        if notifier is None or notifier.loop is not loop:
+            notifier = self._notifier = Notifier(loop)
+        name = None
+        for key, value in scope["headers"]:
+            if key == b"host":
+                name = value
+        settings = self._serving.settings(lambda: from_scope(scope, name, self._serving.root), name)
+        exchange = Exchange(self.app, scope, receive, send, notifier)
+        work = exchange.work(self._serving.engine.get(), settings, settings.ways or _ways(settings))
+        if _EAGER and loop.get_task_factory() is None:
+            task = _Task(work, loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(work)
+        try:
+            await exchange.done
+        except asyncio.CancelledError:
+            if not exchange.is_ending:
+                notifier.tasks.add(task)  # somebody has to know it; loops do not
+                task.add_done_callback(notifier.tasks.discard)
+                exchange.abandoned()
+            raise
+
+
+def _ways(settings: Settings) -> Tuple[bool, bool]:
+    """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
+    ways = settings.ways = (settings.get("outlive.clock") == "cpu", settings.get("outlive.detect") == "watch")
+    return ways
+
+
+class _Lifespan:
+    """Passes the lifespan through, and drains before the application hears of the shutdown. For an application that knows
+    no lifespan (Django's), it answers in its place."""
+
+    def __init__(self, middleware: OutliveMiddleware, receive: Receive, send: Send) -> None:
+        self.middleware, self.server_receive, self.server_send = middleware, receive, send
+        self.has_answered = False
+        self.has_started = False
+
+    async def run(self, scope: Scope) -> None:
+        try:
+            await self.middleware.app(scope, self.receive, self.send)
+        except Exception:
+            if self.has_answered:
+                raise
+        if not self.has_answered:
+            await self._answer()
+
+    async def receive(self) -> Message:
+        message: Message = await self.server_receive()
+        if message["type"] == "lifespan.startup":
+            self.has_started = True
+        elif message["type"] == "lifespan.shutdown":
+            await self._drain()
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.has_answered = True
+        await self.server_send(message)
+
+    async def _answer(self) -> None:
+        if not self.has_started:
+            await self.server_receive()
+        await self.server_send({"type": "lifespan.startup.complete"})
+        message = await self.server_receive()
+        if message["type"] == "lifespan.shutdown":
+            await self._drain()
+        await self.server_send({"type": "lifespan.shutdown.complete"})
+
+    async def _drain(self) -> None:
+        middleware = self.middleware
+        await asyncio.get_running_loop().run_in_executor(None, middleware._serving.engine.drain, middleware.drain)

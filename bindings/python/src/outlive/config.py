@@ -1,0 +1,383 @@
+"""Configuration: php.ini, Apache's files, FPM pools; the settings in force for a target; and why they are in force."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+from . import _structs as s
+from ._library import c
+from ._table import Visitor
+from .errors import ArgumentError, call, check
+from .words import Access, Fate, Severity
+
+__all__ = ["Config", "Diagnostic", "Directive", "Origin", "Setting", "Settings"]
+
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+Text = Union[str, bytes]
+_NTS = c_size_t(-1).value
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One layer that had something to say about a directive."""
+
+    layer: str
+    """"built-in default", "php.ini" …"""
+    file: Optional[str]
+    line: Optional[int]
+    """Counted from 1."""
+    raw: str
+    """The value as it was written."""
+    value: str
+    """The value as PHP would store it."""
+    access: Access
+    """The level with which the layer sets it."""
+    locks: bool
+    """It locks the directive."""
+    fate: Fate
+    because: str
+    """Why it is not in force; empty where it is."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file or self.layer
+        return f"{place}: {self.raw}" + (f" ({self.because})" if self.because else "")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One directive and its value in force."""
+
+    name: str
+    value: str
+    global_value: str
+    """What ini_restore() goes back to."""
+    access: Access
+    """Who may change it now."""
+    locked: bool
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Something odd that was met while reading."""
+
+    file: Optional[str]
+    line: Optional[int]
+    severity: Severity
+    code: str
+    """A short stable word for programs."""
+    text: str
+    """For people: what it is and what to do."""
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part)
+        return f"{place}{': ' if place else ''}{self.severity.name.lower()}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Directive:
+    """A directive of your own: it can be set, locked and explained like PHP's."""
+
+    name: str
+    default: Optional[str] = None
+    access: Access = Access.ALL
+    check: Optional[Callable[[str], bool]] = None
+    """Whether it takes a value; what it raises counts as no. Any thread may call it; it must not call outlive."""
+
+
+def to_bytes(text: Text) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
+
+
+def _path(path: Path) -> bytes:
+    return os.fsencode(path)
+
+
+def _paths(paths: Union[None, Path, Sequence[Path]]) -> List[bytes]:
+    if paths is None:
+        return []
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        return [_path(paths)]
+    return [_path(path) for path in paths]
+
+
+def visit(function: Any, *arguments: Any, struct: Any, see: Callable[[Any], None]) -> None:
+    """Calls a visiting C function; what `see` raises ends the visit and is raised here."""
+    raised: List[BaseException] = []
+    pointer = POINTER(struct)
+
+    def one(_: Any, at: Any) -> int:
+        try:
+            see(cast(at, pointer).contents)
+            return 0
+        except BaseException as why:
+            raised.append(why)
+            return 1
+
+    answer = function(*arguments, Visitor(one), None)
+    if raised:
+        raise raised[0]
+    check(answer)
+
+
+class Settings:
+    """The values in force for one target. Immutable; any thread may use them."""
+
+    __slots__ = ("_handle", "_finalizer", "ways", "__weakref__")
+
+    def __init__(self, handle: int) -> None:
+        """For `Config.resolve`: takes over a reference."""
+        self._handle = handle
+        self.ways: Optional[Tuple[bool, bool]] = None  # the middleware's notes
+        self._finalizer = weakref.finalize(self, c.settings_free, handle)
+        self._finalizer.atexit = False
+
+    def get(self, name: str) -> str:
+        """The value as PHP's ini_get() gives it: an Off is empty, an On is "1". NotFoundError: no such directive."""
+        value, text = s.Str(), to_bytes(name)
+        check(c.settings_get(self._handle, text, len(text), byref(value)))
+        return value.text()
+
+    __getitem__ = get
+
+    def __contains__(self, name: str) -> bool:
+        text = to_bytes(name)
+        return bool(c.settings_get(self._handle, text, len(text), byref(s.Str())) == 0)
+
+    def get_int(self, name: str) -> int:
+        """The value as PHP reads an integer: its leading digits, 0 where there are none. NotFoundError."""
+        value, text = c_int64(), to_bytes(name)
+        check(c.settings_get_int(self._handle, text, len(text), byref(value)))
+        return value.value
+
+    def get_bool(self, name: str) -> bool:
+        """The value as PHP reads a boolean: "true", "yes", "on", or a number that is not 0. NotFoundError."""
+        value, text = c_int(), to_bytes(name)
+        check(c.settings_get_bool(self._handle, text, len(text), byref(value)))
+        return value.value != 0
+
+    def get_quantity(self, name: str) -> int:
+        """The value as PHP reads a quantity: "128M" is 134217728. NotFoundError."""
+        value, text = c_int64(), to_bytes(name)
+        check(c.settings_get_quantity(self._handle, text, len(text), byref(value)))
+        return value.value
+
+    def explain(self, name: str) -> List[Origin]:
+        """Every layer that had something to say, from the weakest to the strongest. NotFoundError."""
+        found: List[Origin] = []
+
+        def see(at: Any) -> None:
+            found.append(Origin(
+                at.layer.text(), at.file.text() or None, at.line or None, at.raw.text(), at.value.text(), Access(at.access),
+                at.locks != 0, Fate(at.fate), at.because.text(),
+            ))
+
+        text = to_bytes(name)
+        visit(c.settings_explain, self._handle, text, len(text), struct=s.Origin, see=see)
+        return found
+
+    def origin(self, name: str) -> Origin:
+        """The layer whose value is in force. NotFoundError."""
+        return next(origin for origin in reversed(self.explain(name)) if origin.fate == Fate.IN_FORCE)
+
+    def all(self) -> List[Setting]:
+        """Every directive, sorted by name."""
+        found: List[Setting] = []
+
+        def see(at: Any) -> None:
+            texts = (at.name.text(), at.value.text(), at.global_value.text())
+            found.append(Setting(*texts, Access(at.access), at.locked != 0))
+
+        visit(c.settings_each, self._handle, struct=s.Setting, see=see)
+        return found
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self.all())
+
+    def close(self) -> None:
+        """Gives the reference back at once, and not when the object is collected. Not to be used afterwards."""
+        self._finalizer()
+        self._handle = 0
+
+    def __enter__(self) -> Settings:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        self.close()
+
+
+# Checks of directives are kept for good: settings that outlive their configuration may still ask them.
+_CheckFunction = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+_checks: List[Any] = []
+
+
+def _register(builder: int, directive: Directive) -> None:
+    given = s.Directive(sizeof(s.Directive), to_bytes(directive.name), int(directive.access))
+    given.default_value = None if directive.default is None else to_bytes(directive.default)
+    takes = directive.check
+    if takes is not None:
+        wanted = takes
+
+        def ask(_: Any, value: Any, length: int) -> int:
+            try:
+                return int(bool(wanted(string_at(value, length).decode("utf-8", "surrogateescape"))))
+            except Exception:
+                return 0
+
+        function = _CheckFunction(ask)
+        _checks.append(function)
+        given.check = cast(function, c_void_p).value
+    call(c.config_builder_register, builder, byref(given))
+
+
+class Config:
+    """A configuration: immutable, any thread may use it. To reload, make another; requests in flight keep their settings.
+
+    With no arguments: PHP's defaults. Nothing is read from the environment or from files unless asked for.
+    """
+
+    __slots__ = ("_handle", "_finalizer", "has_httpd_conf", "__weakref__")
+
+    def __init__(
+        self,
+        *,
+        php_ini: Union[None, bool, Path, Sequence[Path]] = None,
+        httpd_conf: Union[None, Path, Sequence[Path]] = None,
+        fpm_pool: Union[None, Path, Tuple[Path, Optional[str]]] = None,
+        values: Optional[Mapping[str, str]] = None,
+        define: Optional[Mapping[str, Optional[str]]] = None,
+        env: Union[None, bool, Mapping[str, str]] = None,
+        sapi: Optional[str] = None,
+        php_version: Optional[int] = None,
+        directives: Iterable[Directive] = (),
+    ) -> None:
+        """Reads everything.
+
+        php_ini: a file, or several, later ones stronger; True: found as PHP finds it, scan directories included.
+        httpd_conf: Apache's main file, with all that it includes. fpm_pool: an FPM configuration, or it and a pool's name.
+        values: as `php -d name=value`, on top of php.ini. define: Apache's `-D NAME` (None) or `Define NAME value`.
+        env: what ${NAME} may see; True: the process's environment. sapi: "apache2handler", "fpm-fcgi" …
+        php_version: the PHP that is the model, such as 80200. directives: your own.
+
+        ConfigError: with file and line. ArgumentError: an argument that makes no sense.
+        """
+        self._handle = 0
+        self.has_httpd_conf = bool(_paths(httpd_conf))
+        builder = c.config_builder_new()
+        if not builder:
+            raise MemoryError("outlive")
+        try:
+            if php_version is not None:
+                call(c.config_builder_set_php_version, builder, php_version)
+            if sapi is not None:
+                call(c.config_builder_set_sapi, builder, to_bytes(sapi), _NTS)
+            self._load(builder, env, define, directives, values)
+            if php_ini is True:
+                call(c.config_builder_load_php_ini, builder, None, 0)
+            for path in _paths(None if isinstance(php_ini, bool) else php_ini):
+                call(c.config_builder_load_php_ini, builder, path, len(path))
+            for path in _paths(httpd_conf):
+                call(c.config_builder_load_httpd_conf, builder, path, len(path))
+            if fpm_pool is not None:
+                file, name = fpm_pool if isinstance(fpm_pool, tuple) else (fpm_pool, None)
+                path, pool = _path(file), None if name is None else to_bytes(name)
+                call(c.config_builder_load_fpm_pool, builder, path, len(path), pool, len(pool or b""))
+            out = c_void_p()
+            call(c.config_builder_build, builder, byref(out))
+        finally:
+            c.config_builder_free(builder)
+        self._handle = out.value or 0
+        self._finalizer = weakref.finalize(self, c.config_free, self._handle)
+        self._finalizer.atexit = False
+
+    @staticmethod
+    def _load(
+        builder: int, env: Union[None, bool, Mapping[str, str]], define: Optional[Mapping[str, Optional[str]]],
+        directives: Iterable[Directive], values: Optional[Mapping[str, str]],
+    ) -> None:
+        if env is True:
+            check(c.config_builder_use_process_env(builder))
+        elif env:
+            for name, value in env.items():
+                call(c.config_builder_set_env, builder, *_pair(name, value))
+        for name, defined in (define or {}).items():
+            text = None if defined is None else to_bytes(defined)
+            call(c.config_builder_define, builder, to_bytes(name), len(to_bytes(name)), text, len(text or b""))
+        for directive in directives:
+            _register(builder, directive)
+        for name, value in (values or {}).items():
+            call(c.config_builder_set, builder, *_pair(name, value))
+
+    def resolve(
+        self,
+        uri: Optional[Text] = None,
+        *,
+        method: Optional[Text] = None,
+        server_name: Optional[Text] = None,
+        server_address: Optional[Text] = None,
+        port: int = 0,
+        scheme: Optional[Text] = None,
+        filename: Optional[Path] = None,
+        document_root: Optional[Path] = None,
+        protocol: Optional[Text] = None,
+        client_address: Optional[Text] = None,
+        headers: Iterable[Tuple[Text, Text]] = (),
+    ) -> Settings:
+        """The settings in force for a target; without arguments, what holds for the whole server.
+
+        uri: path and query as they came, still encoded. server_name: the Host header. filename, document_root: where the
+        server knows them. NotServedError: Apache itself would answer (403, a redirect …), and why.
+        """
+        given = list(headers)
+        array = (s.Header * len(given))(*(s.Header(to_bytes(name), to_bytes(value)) for name, value in given))
+        return self.resolve_target(s.Target(
+            sizeof(s.Target), _optional(server_name), _optional(server_address), port, _optional(scheme), _optional(method),
+            _optional(uri), None if filename is None else _path(filename),
+            None if document_root is None else _path(document_root), _optional(protocol), _optional(client_address),
+            array if given else None, len(given),
+        ))
+
+    def resolve_target(self, target: Optional[s.Target]) -> Settings:
+        """`resolve` for a C struct: for servers that fill it themselves."""
+        out = c_void_p()
+        call(c.config_resolve, self._handle, target if target is None else byref(target), byref(out))
+        return Settings(out.value or 0)
+
+    @property
+    def diagnostics(self) -> List[Diagnostic]:
+        """Everything odd that was met, in the order of reading."""
+        found: List[Diagnostic] = []
+
+        def see(at: Any) -> None:
+            found.append(Diagnostic(
+                at.file.text() or None, at.line or None, Severity(at.severity), at.code.text(), at.text.text()
+            ))
+
+        visit(c.config_diagnostics, self._handle, struct=s.Diagnostic, see=see)
+        return found
+
+    def close(self) -> None:
+        """Frees it at once, and not when the object is collected. Settings that came from it stay."""
+        self._finalizer()
+        self._handle = 0
+
+    def __enter__(self) -> Config:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        self.close()
+
+
+def _pair(name: str, value: str) -> Tuple[bytes, int, bytes, int]:
+    if not isinstance(value, (str, bytes)):
+        raise ArgumentError(-1, f"the value of {name} has to be text, not {value!r}")
+    left, right = to_bytes(name), to_bytes(value)
+    return left, len(left), right, len(right)
+
+
+def _optional(text: Optional[Text]) -> Optional[bytes]:
+    return None if text is None else to_bytes(text)

@@ -1,0 +1,198 @@
+"""The engine: time limits, watched sockets, the table of what is in flight."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import weakref
+from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Optional, Type
+
+from . import _structs as s
+from ._library import c
+from .config import Settings, to_bytes, visit
+from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
+from .request import Request
+from .words import Connection, Ending, Stage
+
+__all__ = ["Engine", "Row"]
+
+# The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
+# must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
+# outlive_notice_function hands over, (void *userdata, int ending), as the same two registers.
+_libc = ctypes.CDLL(None, use_errno=True)
+_EVENTFD_WRITE = cast(_libc.eventfd_write, c_void_p).value
+_NONBLOCKING = os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def make_notify() -> int:
+    """A descriptor for `Engine.begin(notify=…)`: readable once a stop is due for one of its requests. The caller closes it."""
+    fd: int = _libc.eventfd(0, _NONBLOCKING)
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return fd
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request in flight, as the live table shows it."""
+
+    label: str
+    method: str
+    age: float
+    """Seconds since it began."""
+    gone: Optional[float]
+    """Seconds since its client went; None: it is there, as far as anybody knows."""
+    stage: Stage
+    connection_status: Connection
+    held: bool
+    ignores_abort: bool
+    finished: bool
+    watched: bool
+    time_limit: int
+    """Seconds; 0: none."""
+    thread: int
+    """As the kernel numbers it."""
+    written: int
+    """Bytes."""
+
+
+class Engine:
+    """Keeps many requests at once; one per process is usual. Any thread may use it.
+
+    It has one thread of its own, started with its first request, which never runs Python. After a fork the child cannot
+    use its parent's engine (ForkedError): it makes its own.
+    """
+
+    _all: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+    def __init__(self, *, max_requests: int = 0) -> None:
+        """max_requests: how many may be in flight at once; 0: 4,194,304. ArgumentError; Error: no descriptor or memory."""
+        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests), c_void_p()
+        call(c.engine_new, byref(given), byref(out))
+        self._handle: Optional[int] = out.value
+        self._live: Dict[int, Request] = {}
+        self._options = s.RequestOptions(size=sizeof(s.RequestOptions))
+        self._out = out
+        self._finalizer = weakref.finalize(self, c.engine_free, out.value)
+        self._finalizer.atexit = False  # see _at_exit
+        Engine._all.add(self)
+
+    def begin(
+        self,
+        settings: Settings,
+        *,
+        label: Optional[str] = None,
+        method: Optional[str] = None,
+        socket: int = -1,
+        reading_input: bool = False,
+        write: Optional[Callable[[bytes], object]] = None,
+        flush: Optional[Callable[[], object]] = None,
+        notify: int = -1,
+    ) -> Request:
+        """Begins a request on the calling thread. End it: `with engine.begin(…) as request:`.
+
+        label: for people, shown in the live table, cut to 96 bytes. socket: a connected socket's descriptor, watched where
+        outlive.detect says so; it stays yours, and open to the end. reading_input: it begins in the input stage; `run` ends that.
+        write, flush: where output goes. An OSError there means that the client has gone; what else they raise means that
+        too, and is raised by the call that wrote. notify: a descriptor of `make_notify`.
+
+        DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
+        """
+        handle = self._handle
+        if handle is None:
+            raise EndedError(-12, "the engine is closed")
+        request = Request(self, write, flush)
+        given = self._options
+        given.label = None if label is None else to_bytes(label)
+        given.method = None if method is None else to_bytes(method)
+        given.socket, given.reading_input = socket, reading_input
+        given.write, given.flush = request.callbacks()
+        given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
+        given.userdata = None if notify < 0 else notify
+        answer = c.request_begin(handle, settings._handle, byref(given), byref(self._out), None)
+        if answer < 0:
+            fail(answer)
+        begun = self._out.value or 0
+        request.begun(begun)
+        self._live[begun] = request
+        return request
+
+    def drain(self, seconds: float) -> bool:
+        """Takes no new requests, waits so many seconds (less than 0: without limit) for those in flight, then tells the rest to
+        stop with ending SHUTDOWN, waits two seconds more, and forces what still runs.
+
+        True: nothing is in flight. False: something still runs. Blocks; the interpreter goes on meanwhile.
+        """
+        answer = c.engine_drain(self._native(), -1 if seconds < 0 else min(int(seconds * 1000), 2**62))
+        if answer == TIMEOUT:
+            return False
+        return check(answer) == OK
+
+    def requests(self) -> List[Row]:
+        """The requests in flight, in no particular order."""
+        rows: List[Row] = []
+
+        def see(at: Any) -> None:
+            rows.append(Row(
+                at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
+                Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0,
+                at.time_limit, at.thread, at.written,
+            ))
+
+        visit(c.engine_requests, self._native(), struct=s.RequestRow, see=see)
+        return rows
+
+    def metrics(self) -> str:
+        """The engine's numbers as Prometheus text."""
+        size = c_size_t(4096)
+        while True:
+            buffer = create_string_buffer(size.value)
+            answer = c.engine_metrics(self._native(), buffer, len(buffer), byref(size))
+            if answer != TOO_LARGE:  # it may grow between two calls
+                check(answer)
+                return buffer.value.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Ends the engine's thread and frees it. Drain it first: requests in flight go on, but their time limits do not."""
+        self._handle = None
+        self._finalizer()
+
+    def _native(self) -> int:
+        if self._handle is None:
+            raise EndedError(-12, "the engine is closed")
+        return self._handle
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        self.close()
+
+
+def _after_fork() -> None:
+    """In the child: the memory behind the flag words is not its own, so every safe point has to ask, and hears ForkedError."""
+    for engine in list(Engine._all):
+        for request in engine._live.values():
+            request.cut_off()
+        engine._live.clear()
+
+
+def _at_exit() -> None:
+    """Requests that nobody ended: their shutdown functions still run, told why. Only then the engines go."""
+    for engine in list(Engine._all):
+        for request in list(engine._live.values()):
+            try:
+                request.exit(Ending.SHUTDOWN)
+                request.end()
+            except Error:
+                pass  # a daemon thread is inside it, or ends it just now
+        engine.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

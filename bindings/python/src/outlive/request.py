@@ -1,0 +1,367 @@
+"""One request: safe points, holds, limits, shutdown functions."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from ctypes import byref, c_uint32, c_void_p, cast, string_at
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
+
+from ._library import c
+from ._structs import Str
+from ._table import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
+from .config import to_bytes
+from .errors import ALREADY, OK, STOP, EndedError, Stop, check, fail
+from .words import Connection, Ending
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["Hold", "Request"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+# What is read in place of a request's flag word once there is none: not 0, so that the call is made, and says what is wrong.
+_ASK: Sequence[int] = (1,)
+_FlagWord = c_uint32 * 1
+
+# The request that is worked on here; `outlive.current` is its face.
+_current: contextvars.ContextVar[Optional[Request]] = contextvars.ContextVar("outlive.request", default=None)
+
+
+class Host:
+    """What a request asks of the middleware that it runs under."""
+
+    __slots__ = ()
+
+    def stop_waits(self) -> None:
+        """A hold has failed while a stop waited for its end. From any thread."""
+
+    def wait_for(self, wanted: Awaitable[Any]) -> None:
+        """Runs what a shutdown function wants awaited, and returns when it is done."""
+        raise RuntimeError("only the ASGI middleware can run a coroutine function as a shutdown function")
+
+    def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
+        """Completes the response early."""
+        raise NotImplementedError
+
+    async def finish_async(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
+        """The same, on an event loop."""
+        return self.finish(status, headers, body)
+
+
+class Hold:
+    """A section in which no stop is delivered: `with request.hold():` or `async with request.hold():`. Nestable.
+
+    Its end is a safe point: a stop that waited is raised there, unless the section ends by an exception of its own.
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> Hold:
+        check(c.request_hold(self._request._native()))
+        self._request._held += 1
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        request = self._request
+        request._held -= 1
+        answer = c.request_release(request._native())
+        if kind is None:
+            request._answer(answer)
+        elif answer == STOP and request._host is not None:
+            request._host.stop_waits()
+
+    async def __aenter__(self) -> Hold:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]
+    ) -> None:
+        self.__exit__(kind, why, where)
+
+
+class Request:
+    """One request, made by `Engine.begin`. One thread at a time works on it; which one may change.
+
+    `check`, `write`, `flush`, `finish` and the end of the last hold are its safe points: they raise `Stop` when it should end.
+    As a context manager it is the current one inside, is ended at the end, and lets no `Stop` of its own through.
+    """
+
+    __slots__ = (
+        "_engine", "_handle", "_word", "_write", "_flush", "_raised", "_functions", "_told", "_token", "_finished", "_held",
+        "_host", "__weakref__",
+    )
+
+    def __init__(
+        self, engine: Engine, write: Optional[Callable[[bytes], object]], flush: Optional[Callable[[], object]]
+    ) -> None:
+        """For `Engine.begin`."""
+        self._engine = engine
+        self._handle: Optional[int] = None
+        self._word: Sequence[int] = _ASK
+        self._write = None if write is None else self._callback(WriteFunction, write, has_data=True)
+        self._flush = None if flush is None else self._callback(FlushFunction, flush, has_data=False)
+        self._raised: Optional[BaseException] = None
+        self._functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]] = None
+        self._told: Optional[Ending] = None
+        self._token: Optional[contextvars.Token[Optional[Request]]] = None
+        self._finished = False
+        self._held = 0
+        self._host: Optional[Host] = None
+
+    # ---- safe points ----
+
+    def check(self) -> None:
+        """A safe point: raises Stop if the request should end now. Tens of nanoseconds: looks at one word of memory."""
+        if self._word[0]:
+            self._answer(c.request_check(self._native()))
+
+    def should_stop(self) -> bool:
+        """As `check`, but says it."""
+        return bool(self._word[0]) and check(c.request_check(self._native())) == STOP
+
+    def write(self, data: bytes) -> None:
+        """Output, as PHP's echo: through output_buffering to the host's write function. A safe point. Bytes to a client that
+        has gone are dropped if that is ignored, else raises Stop."""
+        self._answer(c.request_write(self._native(), data, len(data)))
+
+    def flush(self) -> None:
+        """As PHP's flush(): asks the host's flush function. A safe point."""
+        self._answer(c.request_flush(self._native()))
+
+    def finish(self) -> bool:
+        """As fastcgi_finish_request(): the response is complete, the work goes on. A safe point. False: it was complete."""
+        answer = c.request_finish(self._native())
+        self._answer(answer)
+        self._finished = True
+        return bool(answer != ALREADY)
+
+    def hold(self) -> Hold:
+        """A section in which no stop is delivered."""
+        return Hold(self)
+
+    def _answer(self, answer: int) -> None:
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
+        if answer == STOP:
+            raise Stop(self.ending)
+        if answer < 0:
+            fail(answer)
+
+    # ---- the client ----
+
+    def client_gone(self) -> None:
+        """Tells that the client has gone. From any thread; nothing once the response is finished, or the request has ended."""
+        handle = self._handle
+        if handle is not None:
+            check(c.request_client_gone(handle))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has gone, as far as anybody knows. From any thread."""
+        return check(c.request_is_gone(self._native())) == 1
+
+    @property
+    def connection_status(self) -> Connection:
+        """PHP's connection_status(). Does not look at the socket."""
+        return Connection(check(c.request_connection_status(self._native())))
+
+    def ignore_user_abort(self, enable: Optional[bool] = None) -> bool:
+        """PHP's ignore_user_abort(): sets it (None: does not), and says what it was. A locked one stays as it is."""
+        return check(c.request_ignore_user_abort(self._native(), -1 if enable is None else int(enable))) == 1
+
+    # ---- time ----
+
+    def set_time_limit(self, seconds: int) -> None:
+        """PHP's set_time_limit(): so many seconds from now; 0 or less: no limit. CPU time or elapsed time: outlive.clock.
+        LockedError: an admin layer set the limit."""
+        check(c.request_set_time_limit(self._native(), seconds))
+
+    def run(self) -> None:
+        """The input has been read: the running stage, and max_execution_time, begin. StageError: it runs already."""
+        check(c.request_run(self._native()))
+
+    def suspend(self) -> None:
+        """This thread stops working on it: CPU time is not charged until `resume`. StageError: it is suspended."""
+        check(c.request_suspend(self._native()))
+
+    def resume(self) -> None:
+        """This thread goes on with it, and its CPU time is charged. StageError: it is not suspended."""
+        check(c.request_resume(self._native()))
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the forced stage has come: hard_timeout seconds after a limit, and no safe point yet."""
+        return check(c.request_is_forced(self._native())) == 1
+
+    # ---- directives ----
+
+    def ini_get(self, name: str) -> str:
+        """A directive as it is in force in this request now. NotFoundError."""
+        value, text = Str(), to_bytes(name)
+        check(c.request_ini_get(self._native(), text, len(text), byref(value)))
+        return value.text()
+
+    def ini_set(self, name: str, value: str) -> str:
+        """Sets a directive for this request, and gives the value before. NotFoundError, LockedError, AccessError,
+        ValueRefusedError."""
+        before, text, new = Str(), to_bytes(name), to_bytes(value)
+        check(c.request_ini_set(self._native(), text, len(text), new, len(new), byref(before)))
+        return before.text()
+
+    def ini_restore(self, name: str) -> None:
+        """Back to the value that it had at start-up. NotFoundError."""
+        text = to_bytes(name)
+        check(c.request_ini_restore(self._native(), text, len(text)))
+
+    def set_label(self, label: str) -> None:
+        """What people see of it in the live table; cut to 96 bytes."""
+        check(c.request_set_label(self._native(), to_bytes(label)))
+
+    # ---- the end ----
+
+    def register_shutdown_function(self, function: F, *args: Any, **kwargs: Any) -> F:
+        """PHP's register_shutdown_function(): it runs when the request ends, whatever the ending, once, in order.
+
+        `ending` says why meanwhile. What it raises ends the pass and is raised by `end`; Stop only ends the pass. Under the
+        ASGI middleware it runs in a thread, and may be a coroutine function. Usable as a decorator. StageError: too late.
+        """
+        functions = self._functions
+        if functions is None:
+            functions = self._functions = {}
+        at = len(functions) + 1
+        check(c.request_register_shutdown_function(self._native(), _SHUTDOWN, at, _NO_DESTROY))
+        functions[at] = (function, args, kwargs)
+        return function
+
+    def exit(self, ending: Ending = Ending.COMPLETED) -> None:
+        """Ends this stage early, as PHP's exit: every safe point raises Stop from here on. StageError: too late."""
+        check(c.request_exit(self._native(), int(ending)))
+
+    @property
+    def ending(self) -> Ending:
+        """Why it ends, or ended; NONE while nothing has ended it."""
+        if self._handle is None:
+            return Ending.NONE if self._told is None else self._told
+        return Ending(check(c.request_ending(self._handle)))
+
+    @property
+    def ended(self) -> bool:
+        """Whether `end` is through."""
+        return self._handle is None
+
+    def end(self) -> Ending:
+        """Ends it: runs the shutdown functions, hands down what is buffered. Why it ended. Raises what the first failing
+        shutdown function, or the host's write function, raised; it has ended then, too.
+
+        EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
+        """
+        handle = self._native()
+        told = Ending(check(c.request_ending(handle)))
+        if self._functions is None:
+            answer = c.request_end(handle, None)
+        else:
+            token = _current.set(self)
+            try:
+                answer = c.request_end(handle, None)
+            finally:
+                _current.reset(token)
+        if answer < 0:
+            fail(answer)
+        self._word, self._handle, self._host = _ASK, None, None
+        self._engine._live.pop(handle, None)
+        if self._told is None:
+            self._told = told or (Ending.FINISHED if self._finished else Ending.COMPLETED)
+        self._functions = None
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
+        return self._told
+
+    def __enter__(self) -> Request:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> bool:
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        own = isinstance(why, Stop)
+        if why is not None and not own:
+            self.exit(ending_of(why))
+        self.end()
+        return own
+
+    # ---- for the engine and the middleware ----
+
+    def callbacks(self) -> Tuple[Optional[int], Optional[int]]:
+        """The addresses of the host's write and flush functions."""
+        return (
+            None if self._write is None else cast(self._write, c_void_p).value,
+            None if self._flush is None else cast(self._flush, c_void_p).value,
+        )
+
+    def begun(self, handle: int) -> None:
+        self._handle = handle
+        self._word = memoryview(_FlagWord.from_address(c.request_flags(handle))).cast("B").cast("I")
+
+    def cut_off(self) -> None:
+        """In a forked child."""
+        self._word = _ASK
+
+    def _native(self) -> int:
+        handle = self._handle
+        if handle is None:
+            if self._told not in (None, Ending.COMPLETED, Ending.FINISHED):
+                raise Stop(self._told or Ending.NONE)  # a thread that works on after its request was stopped
+            raise EndedError(-12)
+        return handle
+
+    def _callback(self, kind: Any, function: Callable[..., object], has_data: bool) -> Any:
+        def one(_: Any, data: Any = None, length: int = 0) -> int:
+            try:
+                function(string_at(data, length)) if has_data else function()
+                return 0
+            except OSError:
+                return 1
+            except BaseException as why:
+                self._raised = self._raised or why
+                return 1
+
+        return kind(one)
+
+    def _run_shutdown_function(self, at: int, ending: int) -> int:
+        self._told = Ending(ending)
+        function, args, kwargs = (self._functions or {})[at]
+        try:
+            result = function(*args, **kwargs)
+            if inspect.isawaitable(result):
+                if self._host is None:
+                    raise RuntimeError(f"{function!r} wants to be awaited, which shutdown functions can be under the ASGI middleware")
+                self._host.wait_for(result)
+            return OK
+        except Stop:
+            return STOP
+        except BaseException as why:
+            self._raised = self._raised or why
+            return STOP
+
+
+def ending_of(why: BaseException) -> Ending:
+    """What an exception that got out of the program means for its request."""
+    return Ending.HOST_ERROR if isinstance(why, Exception) else Ending.SHUTDOWN
+
+
+def _shutdown(handle: int, ending: int, at: int) -> int:
+    request = _current.get()
+    return STOP if request is None else request._run_shutdown_function(at, ending)
+
+
+_SHUTDOWN = ShutdownFunction(_shutdown)
+_NO_DESTROY = DestroyFunction()

@@ -1,0 +1,66 @@
+"""The words of outlive, as enums: the numbers are those of outlive.h."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+__all__ = ["Access", "Connection", "Ending", "Fate", "Severity", "Stage"]
+
+
+class Ending(IntEnum):
+    """Why a request ends. The first cause wins."""
+
+    NONE = 0
+    COMPLETED = 1
+    FINISHED = 2
+    ABORTED = 3
+    TIME_LIMIT = 4
+    FORCED = 5
+    SHUTDOWN = 6
+    HOST_ERROR = 7
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class Connection(IntFlag):
+    """PHP's connection_status(): bits."""
+
+    NORMAL = 0
+    ABORTED = 1
+    TIMEOUT = 2
+
+
+class Stage(IntEnum):
+    """Where a request is."""
+
+    INPUT = 0
+    RUNNING = 1
+    SHUTDOWN = 2
+    FINAL_FLUSH = 3
+
+
+class Access(IntFlag):
+    """Who may change a directive: a running program (USER), files such as .htaccess (PERDIR), admin layers (SYSTEM)."""
+
+    NONE = 0
+    USER = 1
+    PERDIR = 2
+    SYSTEM = 4
+    ALL = 7
+
+
+class Fate(IntEnum):
+    """What became of a value that some layer gave."""
+
+    IN_FORCE = 0
+    OVERRIDDEN = 1
+    REFUSED = 2
+
+
+class Severity(IntEnum):
+    """How grave a diagnostic is."""
+
+    NOTE = 0
+    WARNING = 1
+    ERROR = 2

@@ -1,0 +1,260 @@
+"""WSGI middleware: what happens to a request whose client has gone is what its configuration says.
+
+    from outlive.wsgi import OutliveMiddleware
+    app = OutliveMiddleware(app, httpd_conf="/etc/apache2/apache2.conf")
+"""
+
+from __future__ import annotations
+
+import sys
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+from ._serving import Serving, end
+from ._targets import from_environ
+from .config import Config, Path
+from .errors import Error, Stop
+from .request import Host, Request, _current, ending_of
+from .words import Ending
+
+__all__ = ["OutliveMiddleware"]
+
+Environ = Dict[str, Any]
+Write = Callable[[bytes], object]
+Headers = List[Tuple[str, str]]
+ExcInfo = Union[None, Tuple[Type[BaseException], BaseException, TracebackType], Tuple[None, None, None]]
+
+
+class OutliveMiddleware:
+    """Gives a WSGI application PHP's connection handling.
+
+    A client that has gone is noticed at the next output, as by PHP; with outlive.detect = watch at once, where the server
+    gives its socket (gunicorn, uWSGI, Werkzeug). Where the configuration says finish, the application goes on and its output
+    is dropped; where it says stop, `Stop` is raised at its next safe point.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Environ, Any], Iterable[bytes]],
+        config: Optional[Config] = None,
+        *,
+        php_ini: Union[None, bool, Path, Sequence[Path]] = None,
+        httpd_conf: Union[None, Path, Sequence[Path]] = None,
+        values: Optional[Mapping[str, str]] = None,
+        root: Optional[Path] = None,
+    ) -> None:
+        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. ConfigError: with file and line."""
+        self.app = app
+        self._serving = Serving(config, php_ini, httpd_conf, values, root)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        name = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").encode("latin-1", "replace") or None
+        settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
+        request = self._serving.engine.get().begin(
+            settings, label=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), method=environ["REQUEST_METHOD"],
+            socket=_descriptor(environ),
+        )
+        response = _Response(request, start_response, environ)
+        request._host = response
+        return response.run(self.app)
+
+    def requests(self) -> List[Any]:
+        """The live table of this process: a list of `outlive.Row`."""
+        engine = self._serving.engine.now
+        return [] if engine is None else engine.requests()
+
+    def metrics(self) -> str:
+        """This process's numbers as Prometheus text."""
+        return self._serving.engine.get().metrics()
+
+
+class _Response(Host):
+    """One response: what the server iterates over. Its close, which servers call whatever happens, ends the request."""
+
+    def __init__(self, request: Request, start_response: Any, environ: Environ) -> None:
+        self.request = request
+        self.environ = environ
+        self.server_start = start_response
+        self.has_started = False
+        self.is_silent = False  # nothing is sent any more: the client has gone, or has its response
+        self.is_exhausted = False
+        self.result: Any = None
+        self.chunks: Iterator[bytes] = iter(())
+        self.told: Optional[bytes] = None  # what the client of a stopped request gets to read
+
+    def run(self, app: Callable[[Environ, Any], Iterable[bytes]]) -> Iterable[bytes]:
+        token = _current.set(self.request)
+        try:
+            result = self.result = app(self.environ, self.start)
+            wrapper = self.environ.get("wsgi.file_wrapper")
+            if isinstance(wrapper, type) and isinstance(result, wrapper) and not self.is_silent:
+                end(self.request)  # the rest is the server's, which wants to see what it is
+                return result
+            self.chunks = iter(result)
+        except Stop as stop:
+            self._say_stopped(stop)
+        except BaseException as why:
+            self._end(why)
+            raise
+        finally:
+            _current.reset(token)
+        return self
+
+    # ---- for the application ----
+
+    def start(self, status: str, headers: Headers, exc_info: ExcInfo = None) -> Write:
+        """start_response. Its write is a safe point."""
+        if self.is_silent:
+            return lambda data: self.request.check()
+        self.has_started = True
+        write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
+
+        def checked(data: bytes) -> None:
+            self.request.check()
+            if not self.is_silent:
+                try:
+                    write(data)
+                except OSError:
+                    self._client_left()
+                    self.request.check()
+
+        return checked
+
+    def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
+        """As fastcgi_finish_request. WSGI can complete a response early only if it is a whole one."""
+        if self.is_silent or self.has_started:
+            return False
+        given = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        self.start(_status(status), [*given, ("Content-Length", str(len(body)))])(body)
+        self.is_silent = True
+        return self.request.finish()
+
+    # ---- for the server ----
+
+    def __iter__(self) -> _Response:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.is_exhausted:
+            raise StopIteration
+        if self.told is not None:
+            self.is_exhausted = True
+            return self.told
+        token = _current.set(self.request)
+        try:
+            while True:
+                self.request.check()
+                chunk = next(self.chunks)
+                if not self.is_silent:
+                    return chunk
+        except StopIteration:
+            self.is_exhausted = True
+            raise
+        except Stop:
+            self.is_exhausted = True
+            raise StopIteration from None
+        except BaseException as why:
+            self.is_exhausted = True
+            self._end(why)
+            raise
+        finally:
+            _current.reset(token)
+
+    def close(self) -> None:
+        """What is left is work for a client that has gone: servers close early when they cannot write."""
+        if self.request.ended:
+            return
+        token = _current.set(self.request)
+        raised: Optional[BaseException] = None
+        try:
+            if not self.is_exhausted and self.told is None and self.environ["REQUEST_METHOD"] != "HEAD":
+                self._client_left()
+                for _ in self.chunks:
+                    self.request.check()
+        except Stop:
+            pass
+        except BaseException as why:
+            raised = why
+        finally:
+            _current.reset(token)
+        self._end(raised)
+        if raised is not None:
+            raise raised
+
+    # ---- inside ----
+
+    def _client_left(self) -> None:
+        self.is_silent = True
+        self.request.client_gone()
+        self.request.check()
+
+    def _say_stopped(self, stop: Stop) -> None:
+        """A client that is still there hears of it, if nothing was sent yet."""
+        self._close_result()
+        body = f"stopped: {stop.ending}\n".encode()
+        if self.is_silent:
+            self.is_exhausted = True
+            return
+        self.told = body
+        status = _status(503 if stop.ending == Ending.SHUTDOWN else 500)
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        self.server_start(status, headers, sys.exc_info() if self.has_started else None)
+
+    def _end(self, raised: Optional[BaseException]) -> None:
+        request = self.request
+        if request.ended:
+            return
+        self.is_exhausted = True
+        try:
+            self._close_result()
+        finally:
+            if raised is not None:
+                try:
+                    request.exit(ending_of(raised))
+                except Error:
+                    pass
+            end(request)
+
+    def _close_result(self) -> None:
+        result, self.result = self.result, None
+        close = getattr(result, "close", None)
+        if close is not None:
+            token = _current.set(self.request)
+            try:
+                close()
+            except Stop:
+                pass
+            finally:
+                _current.reset(token)
+
+    def __del__(self) -> None:
+        self.close()  # a server that forgot
+
+
+def _status(code: int) -> str:
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return f"{code} Unknown"
+
+
+def _descriptor(environ: Environ) -> int:
+    """The connection's socket, where the server gives it; -1 elsewhere."""
+    for name in ("gunicorn.socket", "werkzeug.socket"):
+        socket = environ.get(name)
+        if socket is not None:
+            try:
+                return int(socket.fileno())
+            except (OSError, AttributeError):
+                return -1
+    if "uwsgi.version" in environ:
+        return int(sys.modules["uwsgi"].connection_fd()) if "uwsgi" in sys.modules else _uwsgi()
+    return -1
+
+
+def _uwsgi() -> int:
+    import importlib
+
+    return int(importlib.import_module("uwsgi").connection_fd())

@@ -1,0 +1,121 @@
+"""Real servers, each on a free port of the loopback, each with tables of its own."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+BIN = pathlib.Path(sys.executable).parent
+
+GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "--log-level", "warning"]
+SERVERS = {
+    "gunicorn sync": [*GUNICORN, "--workers", "3", "{app}:application"],
+    "gunicorn gthread": [*GUNICORN, "--worker-class", "gthread", "--threads", "4", "{app}:application"],
+    "gunicorn --preload": [*GUNICORN, "--workers", "3", "--preload", "{app}:application"],
+    "uWSGI": [
+        BIN / "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "3", "--need-app", "--die-on-term", "--disable-logging",
+        "--virtualenv", sys.prefix, "--pythonpath", HERE, "--module", "{app}:application",
+    ],
+    "gunicorn asgi": [*GUNICORN, "--worker-class", "asgi", "{app}:asgi_application"],
+    "uvicorn": [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning", "{app}:asgi_application"],
+    "hypercorn": [BIN / "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "{app}:asgi_application"],
+}
+
+
+def wait_for(what, condition, seconds=60):
+    until = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > until:
+            raise AssertionError("not within %d s: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+class Server:
+    """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server."""
+
+    def __init__(self, server, app, view="sync", options=()):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-story-"))
+        self.main, self.c = self.open("main.db"), self.open("c.db")
+        self.main.execute("PRAGMA journal_mode = WAL")
+        for table in ("A (note)", "B (note)", "D (note)", "journal (note, ending)"):
+            self.main.execute("CREATE TABLE " + table)
+        self.c.execute("CREATE TABLE C (note)")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [str(part).format(port=self.port, app=app) for part in SERVERS[server]]
+        command[1:1] = options
+        self.log = open(self.directory / "log", "w+b")
+        self.process = subprocess.Popen(
+            command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT,
+            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "PYTHONUNBUFFERED": "1"},
+        )
+        wait_for("%s with %s serves" % (server, app), self.serves)
+
+    def open(self, name):
+        return sqlite3.connect(self.directory / name, timeout=60, isolation_level=None, check_same_thread=False)
+
+    def serves(self):
+        if self.process.poll() is not None:
+            raise AssertionError("the server did not start:\n" + self.said())
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=60) as asked:
+            asked.sendall(b"OPTIONS /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return asked.recv(1)
+
+    def submit(self, path):
+        """A client that has sent a form; closing it is closing the tab."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        client.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nnote=milk" % path.encode())
+        return client
+
+    def waits(self, note):
+        """Whether it has come to where C is locked."""
+        return (self.directory / ("waits-" + note)).exists()
+
+    def written(self, note):
+        tables = [(self.c if table == "C" else self.main, table) for table in "ABCD"]
+        return "".join(table for db, table in tables if db.execute("SELECT 1 FROM %s WHERE note = ?" % table, (note,)).fetchone())
+
+    def endings(self, note):
+        return [ending for ending, in self.main.execute("SELECT ending FROM journal WHERE note = ?", (note,))]
+
+    def lock_c(self):
+        self.c.execute("BEGIN EXCLUSIVE")
+
+    def unlock_c(self):
+        self.c.execute("ROLLBACK")
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def stop(self):
+        self.process.terminate()
+        self.wait()
+
+    def wait(self):
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not end:\n" + self.said()) from None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        for db in (self.main, self.c):
+            db.close()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,518 @@
+"""The ASGI middleware, against a server made of two queues: every order of events can be had."""
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import logging
+import os
+import unittest
+
+import outlive
+from outlive.asgi import OutliveMiddleware
+
+FINISH = {"outlive.disconnect": "finish"}
+STOP = {"outlive.disconnect": "stop", "outlive.detect": "watch"}
+
+
+class Server:
+    """One exchange: what the server would receive from and send to a client."""
+
+    def __init__(self, middleware, method="POST", path="/save", body=(b"note=milk",)):
+        self.sent = []
+        self.incoming = asyncio.Queue()
+        for at, part in enumerate(body):
+            self.incoming.put_nowait({"type": "http.request", "body": part, "more_body": at + 1 < len(body)})
+        self.scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "http_version": "1.1",
+            "scheme": "http", "headers": [(b"host", b"localhost")], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9),
+        }
+        self.fails = False
+        self.is_gone = False
+        self.task = asyncio.ensure_future(middleware(self.scope, self.receive, self.send))
+
+    async def receive(self):
+        if self.is_gone:
+            return {"type": "http.disconnect"}
+        message = await self.incoming.get()
+        self.is_gone = message["type"] == "http.disconnect"
+        return message
+
+    async def send(self, message):
+        if self.fails:
+            raise OSError("the client has gone")
+        self.sent.append(message)
+
+    def disconnect(self):
+        self.incoming.put_nowait({"type": "http.disconnect"})
+
+    @property
+    def body(self):
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    @property
+    def status(self):
+        return self.sent[0]["status"] if self.sent else None
+
+
+async def respond(send, body=b"saved"):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Form:
+    """The founding story's application: A, B, a held C that waits for a lock, D."""
+
+    def __init__(self):
+        self.written = ""
+        self.endings = []
+        self.waiting = asyncio.Event()
+        self.lock_of_c = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        outlive.register_shutdown_function(lambda: self.endings.append(outlive.ending()))
+        while (await receive()).get("more_body"):
+            pass
+        self.written += "A"
+        async with outlive.hold():
+            self.written += "B"
+            self.waiting.set()
+            await self.lock_of_c.wait()
+            self.written += "C"
+        await asyncio.sleep(0)
+        self.written += "D"
+        await respond(send)
+
+
+class Exchanges(unittest.IsolatedAsyncioTestCase):
+    def wrap(self, app, values=None, **options):
+        middleware = OutliveMiddleware(app, values=values, **options)
+        self.addCleanup(lambda: middleware._serving.engine.now and middleware._serving.engine.now.close())
+        self.middleware = middleware
+        return middleware
+
+    async def wait_for(self, condition):
+        for _ in range(2000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        self.fail("not in time")
+
+    def in_flight(self):
+        return self.middleware.requests()
+
+    async def test_nothing_happens_to_an_ordinary_request(self):
+        async def app(scope, receive, send):
+            self.assertEqual((await receive())["body"], b"note=milk")
+            self.assertEqual(outlive.connection_status(), 0)
+            await respond(send)
+            # What every server says once the response is complete.
+            self.assertEqual((await receive())["type"], "http.disconnect")
+
+        server = Server(self.wrap(app))
+        await server.task
+        self.assertEqual((server.status, server.body, self.in_flight()), (200, b"saved", []))
+        self.assertRaises(outlive.NoRequest, outlive.current)
+
+    async def test_finish(self):
+        form = Form()
+        server = Server(self.wrap(form, FINISH))
+        await form.waiting.wait()
+        server.disconnect()
+        await self.wait_for(lambda: server.is_gone)
+        self.assertEqual(form.written, "AB")
+        form.lock_of_c.set()
+        await server.task
+        self.assertEqual((form.written, form.endings, server.sent), ("ABCD", [outlive.Ending.COMPLETED], []))
+
+    async def test_a_server_that_cancels_before_anything_has_begun(self):
+        for values in (FINISH, STOP):
+            form = Form()
+            form.lock_of_c.set()
+            server = Server(self.wrap(form, values))
+            await asyncio.sleep(0)
+            server.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await server.task
+            await self.wait_for(lambda: not self.in_flight())
+            self.assertEqual(len(form.endings), 1)
+            # How far it gets depends on whether the task had begun; the hold is not torn apart.
+            self.assertIn(form.written, ["ABCD"] if values is FINISH else ["", "A", "ABC", "ABCD"])
+
+    async def test_finish_though_the_server_cancels(self):
+        form = Form()
+        server = Server(self.wrap(form, FINISH))
+        await form.waiting.wait()
+        server.task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await server.task
+        row, = self.in_flight()
+        self.assertIsNotNone(row.gone)
+        form.lock_of_c.set()
+        await self.wait_for(lambda: form.endings)
+        self.assertEqual((form.written, form.endings), ("ABCD", [outlive.Ending.COMPLETED]))
+        await self.wait_for(lambda: not self.in_flight())
+
+    async def test_stop_waits_for_the_hold(self):
+        for leave in (lambda server: server.disconnect(), lambda server: server.task.cancel()):
+            form = Form()
+            server = Server(self.wrap(form, STOP))
+            await form.waiting.wait()
+            leave(server)
+            await self.wait_for(lambda: self.in_flight()[0].gone is not None)
+            await asyncio.sleep(0.05)
+            self.assertEqual((form.written, form.endings), ("AB", []))
+            form.lock_of_c.set()
+            await self.wait_for(lambda: form.endings)
+            self.assertEqual((form.written, form.endings), ("ABC", [outlive.Ending.ABORTED]))
+            with contextlib.suppress(asyncio.CancelledError):
+                await server.task
+
+    async def test_stop_at_an_await(self):
+        told = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                told.append("cleaned up")
+
+        server = Server(self.wrap(app, STOP))
+        server.disconnect()
+        await server.task
+        self.assertEqual(told, ["cleaned up", outlive.Ending.ABORTED])
+
+    async def test_a_hold_that_fails_while_a_stop_waits(self):
+        reached = []
+
+        async def app(scope, receive, send):
+            with contextlib.suppress(ZeroDivisionError):
+                async with outlive.hold():
+                    outlive.current().client_gone()
+                    1 / 0
+            reached.append("after")
+            await asyncio.sleep(60)
+            reached.append("never")
+
+        await asyncio.wait_for(Server(self.wrap(app, STOP)).task, 20)
+        self.assertEqual(reached, ["after"])
+
+    async def test_phps_own_way_notices_at_the_next_output(self):
+        reached = []
+
+        async def app(scope, receive, send):
+            while not server.is_gone:
+                await asyncio.sleep(0.01)
+            reached.append(outlive.connection_aborted())
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            reached.append("never")
+
+        server = Server(self.wrap(app))
+        server.disconnect()
+        await server.task
+        self.assertEqual(reached, [False])
+
+    async def test_a_send_that_fails(self):
+        reached = []
+
+        async def app(scope, receive, send):
+            server.fails = True
+            await respond(send)
+            reached.append(outlive.connection_aborted())
+
+        server = Server(self.wrap(app, FINISH))
+        await server.task
+        server = Server(self.wrap(app))
+        await server.task
+        self.assertEqual(reached, [True])
+
+    async def test_time_limit(self):
+        async def app(scope, receive, send):
+            outlive.set_time_limit(1)
+            await asyncio.sleep(60)
+
+        server = Server(self.wrap(app, {"outlive.clock": "wall"}))
+        await asyncio.wait_for(server.task, 30)
+        self.assertEqual((server.status, server.body), (500, b"stopped: time limit\n"))
+
+    async def test_cpu_time_of_others_is_not_charged(self):
+        """Two seconds of CPU on this loop; the request that waits has a limit of one."""
+        turns = []
+
+        async def app(scope, receive, send):
+            if scope["path"] == "/busy":
+                outlive.set_time_limit(1)
+                while True:
+                    outlive.check()
+                    turns.append(1)
+            outlive.set_time_limit(1)
+            while not busy.task.done():
+                await asyncio.sleep(0.01)
+            for _ in range(3000000):
+                pass
+            outlive.check()
+            await respond(send)
+
+        middleware = self.wrap(app)
+        patient = Server(middleware)
+        busy = Server(middleware, path="/busy")
+        await busy.task
+        await patient.task
+        self.assertEqual((busy.status, busy.body), (500, b"stopped: time limit\n"))
+        self.assertEqual((patient.status, patient.body), (200, b"saved"))
+        self.assertGreater(len(turns), 1000)
+
+    async def test_the_body_is_not_all_taken_in_before_the_application_wants_it(self):
+        got, part = [], b"x" * 40000
+
+        async def app(scope, receive, send):
+            await self.wait_for(lambda: server.incoming.qsize() == 4)
+            await asyncio.sleep(0.05)
+            self.assertEqual(server.incoming.qsize(), 4)  # two of them hold more than is read ahead
+            while True:
+                message = await receive()
+                got.append(message["body"])
+                if not message["more_body"]:
+                    break
+            await respond(send)
+
+        server = Server(self.wrap(app), body=(part,) * 6)
+        await server.task
+        self.assertEqual((got, server.body), ([part] * 6, b"saved"))
+
+    async def test_an_application_that_reads_no_body_is_stopped_too(self):
+        async def app(scope, receive, send):
+            await asyncio.sleep(60)
+
+        server = Server(self.wrap(app, STOP), body=(b"note=milk", b""))
+        server.disconnect()
+        await asyncio.wait_for(server.task, 20)
+        self.assertEqual(self.in_flight(), [])
+
+    async def test_a_client_that_leaves_before_its_form_is_there(self):
+        got = []
+
+        async def app(scope, receive, send):
+            for _ in range(2):
+                got.append((await receive())["type"])
+
+        for wait in (0, 0.1):
+            server = Server(self.wrap(app, FINISH), body=())
+            server.incoming.put_nowait({"type": "http.request", "body": b"no", "more_body": True})
+            await asyncio.sleep(wait)
+            server.disconnect()
+            await server.task
+        self.assertEqual(got, ["http.request", "http.disconnect"] * 2)
+
+    async def test_exceptions(self):
+        told = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            raise ValueError("mine")
+
+        server = Server(self.wrap(app))
+        with self.assertRaisesRegex(ValueError, "mine"):
+            await server.task
+        self.assertEqual((told, self.in_flight()), ([outlive.Ending.HOST_ERROR], []))
+
+    async def test_shutdown_functions_may_block_and_be_awaited(self):
+        told = []
+
+        async def awaited(word):
+            await asyncio.sleep(0.01)
+            told.append((word, outlive.ending()))
+
+        def fails():
+            told.append("fails")
+            raise ValueError("a shutdown function's own")
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(awaited, "first")
+            outlive.register_shutdown_function(fails)
+            outlive.register_shutdown_function(told.append, "skipped")
+            await respond(send)
+
+        server = Server(self.wrap(app))
+        with self.assertLogs("outlive", logging.ERROR):
+            await server.task
+        self.assertEqual((told, server.body, self.in_flight()), ([("first", outlive.Ending.COMPLETED), "fails"], b"saved", []))
+
+    async def test_finish_request(self):
+        reached = []
+
+        async def app(scope, receive, send):
+            self.assertTrue(await outlive.afinish_request(b"thanks", status=202, headers=[("X-Note", "yes")]))
+            self.assertFalse(await outlive.afinish_request())
+            server.disconnect()
+            await asyncio.sleep(0.05)
+            reached.append(outlive.connection_status())
+            await respond(send, b"dropped")
+            reached.append("end")
+
+        server = Server(self.wrap(app, STOP))
+        await server.task
+        self.assertEqual((server.status, server.body, reached), (202, b"thanks", [0, "end"]))
+
+    async def test_threads(self):
+        """What a thread does for the request: the names work, a hold there holds, and the stop is raised there."""
+        reached = []
+
+        def work():
+            outlive.register_shutdown_function(lambda: reached.append(outlive.ending()))
+            with outlive.hold():
+                loop.call_soon_threadsafe(server.disconnect)
+                while self.in_flight()[0].gone is None:
+                    pass
+                reached.append("held")
+            reached.append("never")
+
+        async def app(scope, receive, send):
+            # asyncio.to_thread, which Python 3.9 has, too, does the same.
+            await loop.run_in_executor(None, contextvars.copy_context().run, work)
+
+        loop = asyncio.get_running_loop()
+        server = Server(self.wrap(app, STOP))
+        await server.task
+        self.assertEqual(reached, ["held", outlive.Ending.ABORTED])
+
+    async def lifespan(self, middleware):
+        incoming, sent = asyncio.Queue(), []
+
+        async def send(message):
+            sent.append(message["type"])
+
+        task = asyncio.ensure_future(middleware({"type": "lifespan"}, incoming.get, send))
+        incoming.put_nowait({"type": "lifespan.startup"})
+        await self.wait_for(lambda: sent)
+        return task, incoming, sent
+
+    async def test_lifespan_drains(self):
+        form = Form()
+
+        async def knows_lifespan(scope, receive, send):
+            if scope["type"] != "lifespan":
+                return await form(scope, receive, send)
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            form.endings.append("application")
+            await send({"type": "lifespan.shutdown.complete"})
+
+        async def does_not(scope, receive, send):
+            if scope["type"] == "lifespan":
+                raise ValueError("can only handle HTTP")
+            await form(scope, receive, send)
+
+        for app in (knows_lifespan, does_not):
+            form = Form()
+            middleware = self.wrap(app, FINISH, drain=30)
+            task, incoming, sent = await self.lifespan(middleware)
+            server = Server(middleware)
+            await form.waiting.wait()
+            server.task.cancel()
+            incoming.put_nowait({"type": "lifespan.shutdown"})
+            await asyncio.sleep(0.05)
+            self.assertEqual((form.endings, sent), ([], ["lifespan.startup.complete"]))
+            form.lock_of_c.set()
+            await asyncio.wait_for(task, 30)
+            self.assertEqual(form.written, "ABCD")
+            self.assertEqual(form.endings, [outlive.Ending.COMPLETED, "application"][: 2 if app is knows_lifespan else 1])
+            self.assertEqual(sent, ["lifespan.startup.complete", "lifespan.shutdown.complete"])
+
+    async def test_lifespan_stops_what_takes_too_long(self):
+        told = []
+
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                raise ValueError
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            await asyncio.sleep(60)
+
+        middleware = self.wrap(app, FINISH, drain=0.05)
+        task, incoming, _ = await self.lifespan(middleware)
+        server = Server(middleware)
+        await self.wait_for(lambda: middleware.requests())
+        await asyncio.sleep(0.05)
+        incoming.put_nowait({"type": "lifespan.shutdown"})
+        await task
+        await server.task
+        self.assertEqual((told, server.status), ([outlive.Ending.SHUTDOWN], 503))
+
+    async def test_others_pass_through(self):
+        seen = []
+
+        async def app(scope, receive, send):
+            seen.append((scope, receive, send))
+
+        middleware = self.wrap(app)
+        given = ({"type": "websocket"}, object(), object())
+        await middleware(*given)
+        self.assertEqual(seen, [given])
+
+    async def test_many_at_once(self):
+        """Every one ends, once; none is lost from the live table."""
+        ended = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(ended.append, scope["path"])
+            await go_on.wait()
+            await respond(send)
+
+        go_on = asyncio.Event()
+        middleware = self.wrap(app, STOP)
+        servers = [Server(middleware, path="/%d" % at) for at in range(150)]
+        await self.wait_for(lambda: len(middleware.requests()) == 150)
+        for at, server in enumerate(servers):
+            if at % 3 == 0:
+                server.disconnect()
+            elif at % 3 == 1:
+                server.task.cancel()
+        await self.wait_for(lambda: len(ended) == 100)
+        go_on.set()
+        await asyncio.gather(*(server.task for server in servers), return_exceptions=True)
+        await self.wait_for(lambda: not middleware.requests())
+        self.assertEqual(sorted(ended), sorted(set(ended)))
+        self.assertEqual(len([server for server in servers if server.body == b"saved"]), 50)
+
+
+class Loops(unittest.TestCase):
+    def test_a_loop_that_closes_ends_what_runs(self):
+        told = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            await asyncio.sleep(60)
+
+        middleware = OutliveMiddleware(app, values=FINISH)
+
+        async def main():
+            server = Server(middleware)
+            while not middleware.requests():
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+            server.task.cancel()
+
+        for _ in range(2):  # another loop, another descriptor
+            asyncio.run(main())
+        self.assertEqual((told, middleware.requests()), ([outlive.Ending.SHUTDOWN] * 2, []))
+
+    def test_descriptors_are_closed(self):
+        async def app(scope, receive, send):
+            await respond(send)
+
+        async def main():
+            await Server(middleware).task
+
+        middleware = OutliveMiddleware(app)
+        asyncio.run(main())
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            asyncio.run(main())
+        gc.collect()
+        self.assertLessEqual(len(os.listdir("/proc/self/fd")), before)
+
+
+if __name__ == "__main__":
+    unittest.main()

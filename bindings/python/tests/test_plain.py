@@ -1,0 +1,431 @@
+"""The plain API: configuration, settings, engine, request."""
+
+import contextvars
+import os
+import pathlib
+import pickle
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import unittest
+
+import outlive
+from outlive.engine import make_notify
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def settings(**values):
+    named = {name.replace("__", "."): value for name, value in values.items()}
+    return outlive.Config(values=named).resolve()
+
+
+def wait_for(condition, seconds=20.0):
+    event = threading.Event()
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        event.wait(0.01)
+    raise AssertionError("not in time")
+
+
+class Configuration(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+
+    def file(self, name, text):
+        path = self.directory / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def test_defaults_are_phps(self):
+        with outlive.Config() as config, config.resolve() as found:
+            self.assertEqual(found["max_execution_time"], "30")
+            self.assertFalse(found.get_bool("ignore_user_abort"))
+            self.assertEqual(found.get_int("max_execution_time"), 30)
+            self.assertEqual(found.get_quantity("memory_limit"), 128 << 20)
+            self.assertIn("outlive.detect", found)
+            self.assertNotIn("no.such", found)
+            with self.assertRaises(outlive.NotFoundError) as raised:
+                found.get("no.such")
+            self.assertEqual(raised.exception.name, "OUTLIVE_ERROR_NOT_FOUND")
+            self.assertIsInstance(raised.exception, KeyError)
+            self.assertGreater(len(found.all()), 100)
+
+    def test_files_and_explain(self):
+        ini = self.file("php.ini", """
+            ignore_user_abort = Off
+            max_execution_time = 7
+        """)
+        conf = self.file("httpd.conf", """
+            LoadModule php_module modules/libphp.so
+            <Location "/save">
+                php_flag ignore_user_abort on
+                php_admin_value max_execution_time 9
+            </Location>
+        """)
+        config = outlive.Config(php_ini=ini, httpd_conf=conf)
+        self.assertEqual(config.resolve("/other", filename="/srv/other")["max_execution_time"], "7")
+        found = config.resolve("/save?x=1", filename="/srv/save", method="POST", server_name="localhost", headers=[("X-Y", "z")])
+        self.assertTrue(found.get_bool("ignore_user_abort"))
+        origins = found.explain("ignore_user_abort")
+        self.assertEqual([(o.file, o.line, o.fate) for o in origins[1:]], [
+            (str(ini), 2, outlive.Fate.OVERRIDDEN), (str(conf), 4, outlive.Fate.IN_FORCE),
+        ])
+        self.assertTrue(found.origin("max_execution_time").locks)
+        self.assertEqual(str(found.origin("max_execution_time")), "%s:5: 9" % conf)
+
+    def test_errors_carry_their_place(self):
+        conf = self.file("httpd.conf", "ServerName x\n<Location /a>\n")
+        with self.assertRaises(outlive.ConfigError) as raised:
+            outlive.Config(httpd_conf=conf)
+        error = raised.exception
+        self.assertEqual((error.file, error.name), (str(conf), "OUTLIVE_ERROR_REFUSED"))
+        self.assertGreater(error.line, 0)
+        self.assertTrue(str(error).startswith("%s:%d" % (conf, error.line)), str(error))
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((type(again), again.file, again.line, str(again)), (type(error), error.file, error.line, str(error)))
+        with self.assertRaises(outlive.ConfigError):
+            outlive.Config(php_ini=self.directory / "none.ini")
+        with self.assertRaises(outlive.ArgumentError):
+            outlive.Config(php_version=12)
+        with self.assertRaises(outlive.ArgumentError):
+            outlive.Config(values={"precision": 14})
+
+    def test_not_served(self):
+        conf = self.file("httpd.conf", "Redirect /old http://localhost/new\nLoadModule alias_module modules/mod_alias.so\n")
+        with self.assertRaises(outlive.NotServedError):
+            outlive.Config(httpd_conf=conf).resolve("/old")
+
+    def test_diagnostics(self):
+        ini = self.file("php.ini", "outlive.detect = sideways\n")
+        config = outlive.Config(php_ini=ini)
+        found = config.diagnostics
+        self.assertEqual([(d.file, d.line) for d in found], [(str(ini), 1)])
+        self.assertIn("sideways", str(found[0]))
+
+    def test_environment_is_asked_for(self):
+        ini = self.file("php.ini", "error_log = ${WHERE}\n")
+        self.assertEqual(outlive.Config(php_ini=ini).resolve()["error_log"], "")
+        self.assertEqual(outlive.Config(php_ini=ini, env={"WHERE": "/there"}).resolve()["error_log"], "/there")
+
+    def test_own_directives(self):
+        mine = [outlive.Directive("shop.level", "1", outlive.Access.ALL, str.isdigit), outlive.Directive("shop.name")]
+        config = outlive.Config(directives=mine, values={"shop.level": "12"})
+        self.assertEqual(config.resolve()["shop.level"], "12")
+        self.assertEqual(config.resolve()["shop.name"], "")
+        with outlive.Engine() as engine, engine.begin(config.resolve()) as request:
+            self.assertEqual(request.ini_set("shop.level", "3"), "12")
+            with self.assertRaises(outlive.ValueRefusedError):
+                request.ini_set("shop.level", "high")
+            self.assertEqual(request.ini_get("shop.level"), "3")
+            request.ini_restore("shop.level")
+            self.assertEqual(request.ini_get("shop.level"), "12")
+
+
+class Requests(unittest.TestCase):
+    def setUp(self):
+        self.engine = outlive.Engine()
+        self.addCleanup(self.engine.close)
+
+    def test_four_calls(self):
+        told = []
+        with self.engine.begin(settings(ignore_user_abort="On"), label="/save", method="POST") as request:
+            outlive.register_shutdown_function(lambda *a, **k: told.append((a, k, outlive.ending())), 1, two=2)
+            request.client_gone()
+            outlive.check()
+            self.assertEqual(outlive.connection_status(), outlive.Connection.ABORTED)
+            self.assertTrue(outlive.connection_aborted())
+            row, = self.engine.requests()
+            self.assertEqual((row.label, row.method, row.ignores_abort), ("/save", "POST", True))
+            self.assertIsNotNone(row.gone)
+        self.assertEqual(told, [((1,), {"two": 2}, outlive.Ending.COMPLETED)])
+        self.assertEqual(self.engine.requests(), [])
+        self.assertEqual(request.ending, outlive.Ending.COMPLETED)
+        self.assertRaises(outlive.EndedError, request.check)
+        self.assertRaises(outlive.NoRequest, outlive.current)
+
+    def test_stop_is_raised_at_a_safe_point_and_again(self):
+        with self.engine.begin(settings()) as request:
+            request.client_gone()
+            self.assertTrue(request.should_stop())
+            with self.assertRaises(outlive.Stop) as raised:
+                request.check()
+            self.assertEqual(raised.exception.ending, outlive.Ending.ABORTED)
+            try:
+                request.check()
+            except Exception:
+                self.fail("an Exception handler swallowed the stop")
+            except outlive.Stop:
+                pass
+        self.assertEqual(request.ending, outlive.Ending.ABORTED)
+        self.assertRaises(outlive.Stop, request.check)  # a thread that still works for it hears so
+
+    def test_hold(self):
+        reached = []
+        with self.engine.begin(settings()) as request:
+            with outlive.hold():
+                with outlive.hold():
+                    request.client_gone()
+                    request.check()
+                reached.append("B and C")
+                request.check()
+            reached.append("D")
+        self.assertEqual(reached, ["B and C"])
+        # Its own exception is what gets out of a hold that fails.
+        with self.assertRaises(ZeroDivisionError):
+            with self.engine.begin(settings()) as request, request.hold():
+                request.client_gone()
+                1 / 0
+        self.assertEqual(request.ending, outlive.Ending.ABORTED)
+
+    def test_output(self):
+        out = []
+        with self.engine.begin(settings(output_buffering="4096"), write=out.append, flush=lambda: out.append("flush")) as request:
+            request.write(b"one ")
+            request.write(b"two")
+            self.assertEqual(out, [])
+        self.assertEqual(out[0], b"one two")
+
+        def broken(data):
+            raise BrokenPipeError
+
+        with self.engine.begin(settings(), write=broken) as request:
+            self.assertRaises(outlive.Stop, request.write, b"x")
+        with self.engine.begin(settings(ignore_user_abort="1"), write=broken) as request:
+            request.write(b"x")
+            self.assertTrue(request.is_gone)
+
+        def wrong(data):
+            raise RuntimeError("mine")
+
+        request = self.engine.begin(settings(), write=wrong)
+        with self.assertRaisesRegex(RuntimeError, "mine"):
+            request.write(b"x")
+        request.end()
+
+    def test_finish(self):
+        out = []
+        with self.engine.begin(settings(), write=out.append) as request:
+            request.write(b"thanks")
+            self.assertTrue(request.finish())
+            self.assertFalse(request.finish())
+            request.write(b"late")
+            request.client_gone()
+            request.check()
+        self.assertEqual((out, request.ending), ([b"thanks"], outlive.Ending.FINISHED))
+
+    def test_shutdown_functions_under_failure(self):
+        told = []
+        request = self.engine.begin(settings())
+        request.register_shutdown_function(told.append, 1)
+
+        def fails():
+            outlive.register_shutdown_function(told.append, "never")
+            raise KeyboardInterrupt
+
+        request.register_shutdown_function(fails)
+        request.register_shutdown_function(told.append, "skipped, as by PHP")
+        self.assertRaises(KeyboardInterrupt, request.end)
+        self.assertTrue(request.ended)
+        self.assertEqual((told, self.engine.requests()), ([1], []))
+        told.clear()
+        request = self.engine.begin(settings(outlive__shutdown="all"))
+        request.register_shutdown_function(lambda: 1 / 0)
+        request.register_shutdown_function(told.append, "all")
+        self.assertRaises(ZeroDivisionError, request.end)
+        self.assertEqual(told, ["all"])
+
+    def test_exceptions_and_endings(self):
+        for raised, ending in ((ValueError, outlive.Ending.HOST_ERROR), (SystemExit, outlive.Ending.SHUTDOWN)):
+            told = []
+            with self.assertRaises(raised):
+                with self.engine.begin(settings()) as request:
+                    request.register_shutdown_function(lambda: told.append(outlive.ending()))
+                    raise raised
+            self.assertEqual((told, request.ending), ([ending], ending))
+
+    def test_time_limit(self):
+        notify = make_notify()
+        self.addCleanup(os.close, notify)
+        with self.engine.begin(settings(max_execution_time="0", outlive__clock="wall"), notify=notify) as request:
+            request.set_time_limit(1)
+            self.assertTrue(select.select([notify], [], [], 20)[0], "the engine's thread did not tell")
+            self.assertTrue(request.should_stop())
+            self.assertEqual(request.connection_status, outlive.Connection.TIMEOUT)
+        self.assertEqual(request.ending, outlive.Ending.TIME_LIMIT)
+        locked = outlive.Config(values={}).resolve()
+        with self.engine.begin(locked, reading_input=True) as request:
+            self.assertRaises(outlive.StageError, request.set_time_limit, 1)
+            request.run()
+
+    def test_watched_socket(self):
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        with self.engine.begin(settings(outlive__detect="watch"), socket=ours.fileno()) as request:
+            request.check()
+            self.assertTrue(self.engine.requests()[0].watched)
+            theirs.close()
+            wait_for(request.should_stop)
+        self.assertEqual(request.ending, outlive.Ending.ABORTED)
+
+    def test_threads(self):
+        """A request may change threads; contexts carry the current one."""
+        with self.engine.begin(settings()) as request:
+            seen = []
+            context = contextvars.copy_context()
+            thread = threading.Thread(target=lambda: seen.append(context.run(outlive.current)))
+            thread.start()
+            thread.join()
+            self.assertIs(seen[0], request)
+            without = threading.Thread(target=lambda: seen.append(outlive.names._current.get()))
+            without.start()
+            without.join()
+            self.assertIsNone(seen[1])
+
+    def test_many_threads_tell_at_once(self):
+        for _ in range(50):
+            request = self.engine.begin(settings())
+            threads = [threading.Thread(target=request.client_gone) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            while not request.should_stop():
+                pass
+            request.end()
+            for thread in threads:
+                thread.join()
+
+    def test_drain(self):
+        request = self.engine.begin(settings())
+        drained = []
+        thread = threading.Thread(target=lambda: drained.append(self.engine.drain(0)))
+        thread.start()
+        wait_for(request.should_stop)
+        self.assertEqual(request.end(), outlive.Ending.SHUTDOWN)
+        thread.join()
+        self.assertEqual(drained, [True])
+        self.assertRaises(outlive.DrainingError, self.engine.begin, settings())
+
+    def test_metrics(self):
+        self.engine.begin(settings()).end()
+        self.assertRegex(self.engine.metrics(), r"(?m)^outlive_\w+.* \d")
+
+    def test_locked(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "httpd.conf"
+            path.write_text("LoadModule php_module modules/libphp.so\nphp_admin_flag ignore_user_abort on\nphp_admin_value max_execution_time 5\n")
+            locked = outlive.Config(httpd_conf=path).resolve()
+        with self.engine.begin(locked) as request:
+            self.assertTrue(request.ignore_user_abort(False))
+            self.assertTrue(request.ignore_user_abort())
+            self.assertRaises(outlive.LockedError, request.set_time_limit, 1)
+            self.assertRaises(outlive.LockedError, request.ini_set, "ignore_user_abort", "0")
+
+
+class Processes(unittest.TestCase):
+    """What needs a process of its own."""
+
+    def python(self, text, expect=0, **environment):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+            env={**os.environ, **environment},
+        )
+        self.assertEqual(done.returncode, expect, done.stdout)
+        return done.stdout
+
+    def test_fork(self):
+        said = self.python("""
+            import os, outlive
+            engine, settings = outlive.Engine(), outlive.Config().resolve()
+            request = engine.begin(settings)
+            request.register_shutdown_function(lambda: print("ended in", "parent" if os.getpid() == parent else "child", flush=True))
+            parent = os.getpid()
+            child = os.fork()
+            if child == 0:
+                for call in (request.check, request.end, lambda: engine.begin(settings), lambda: engine.drain(0)):
+                    try:
+                        call()
+                    except outlive.ForkedError as why:
+                        print("refused", flush=True)
+                own = outlive.Engine()
+                with own.begin(settings):
+                    outlive.check()
+                raise SystemExit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            request.check()
+        """)
+        self.assertEqual(said.splitlines(), ["refused"] * 4 + ["ended in parent"])
+
+    def test_at_exit_what_nobody_ended_is_ended(self):
+        said = self.python("""
+            import outlive
+            request = outlive.Engine().begin(outlive.Config().resolve())
+            request.register_shutdown_function(lambda: print(outlive.ending()))
+        """)
+        self.assertEqual(said, "shutdown\n")
+
+    def test_exit_with_a_due_limit_and_daemon_threads(self):
+        """The engine's thread tells of stops while the interpreter goes down: it must never want to run Python."""
+        self.python("""
+            import outlive, threading, time
+            from outlive.engine import make_notify
+            engine, settings = outlive.Engine(), outlive.Config(values={"outlive.clock": "wall"}).resolve()
+            notify = make_notify()
+            def work():
+                with engine.begin(settings, notify=notify) as request:
+                    request.set_time_limit(1)
+                    while True:
+                        request.should_stop()
+            for _ in range(4):
+                threading.Thread(target=work, daemon=True).start()
+            time.sleep(0.95)
+        """)
+
+    @unittest.skipIf(sys.version_info >= (3, 15), "the module has another name")
+    def test_sub_interpreters_are_refused(self):
+        self.python("""
+            try:
+                import _interpreters as interpreters
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+            import outlive
+            there = interpreters.create(*(["legacy"] if hasattr(interpreters, "new_config") else []))
+            text = '''
+            try:
+                import outlive
+            except ImportError as why:
+                # Python 3.12 and later may refuse ctypes itself, before we can say why.
+                assert "sub-interpreter" in str(why) or "interpreters" in str(why), why
+            else:
+                raise SystemExit("not refused")
+            '''
+            import textwrap
+            failed = interpreters.run_string(there, textwrap.dedent(text))
+            assert not failed, failed
+        """)
+
+    def test_another_version_of_the_library_is_refused(self):
+        with tempfile.TemporaryDirectory() as directory:
+            source, library = os.path.join(directory, "other.c"), os.path.join(directory, "other.so")
+            from outlive import _table
+            with open(source, "w") as file:
+                for name in _table.FUNCTIONS:
+                    file.write("const char *%s(void) { return \"0.9.4\"; }\n" % name)
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+            said = self.python("import outlive", 1, OUTLIVE_LIBRARY=library)
+            self.assertIn("is outlive 0.9.4, but this package is", said)
+            with open(source, "w") as file:
+                file.write("int nothing;\n")
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+            said = self.python("import outlive", 1, OUTLIVE_LIBRARY=library)
+            self.assertRegex(said, "ImportError: outlive's native library cannot be used.*undefined symbol")
+
+
+if __name__ == "__main__":
+    unittest.main()
