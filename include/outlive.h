@@ -1269,13 +1269,37 @@ int outlive_config_diagnostics(const struct outlive_config *config,
  * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
  * theirs. `target` may be NULL: what holds for all.
  *
- * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says which and why.
+ * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
+ * outlive_config_status which.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_config_resolve(const struct outlive_config *config,
                            const struct outlive_target *target,
                            const struct outlive_settings **out,
                            struct outlive_error *error);
+
+/**
+ * What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
+ * status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+ * httpd configuration it is always 0. `target` may be NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_status(const struct outlive_config *config,
+                          const struct outlive_target *target,
+                          int *status,
+                          struct outlive_error *error);
+
+/**
+ * From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
+ * httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
+ * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
+ * length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+ *
+ * Never waits; requests under way are not disturbed.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+void outlive_config_refresh(const struct outlive_config *config);
 
 /**
  * An empty container. Freed with outlive_dir_config_free. NULL: no memory.

@@ -3,6 +3,11 @@
 
 #include <stddef.h>
 
+static int visit_nothing_score(void *userdata, const outlive_scoreboard_row *row) {
+    (void)userdata, (void)row;
+    return 0;
+}
+
 static int visit_nothing_ini(void *userdata, const outlive_ini_event *event) {
     (void)userdata, (void)event;
     return 0;
@@ -86,6 +91,13 @@ static void handles(outlive_engine *engine, const outlive_settings *settings, ou
 
     EQUAL(outlive_config_resolve(NULL, NULL, &settings, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_resolve(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    int status = 1;
+    EQUAL(outlive_config_status(NULL, NULL, &status, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_status(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_status(config, NULL, &status, NULL), OUTLIVE_OK);
+    EQUAL(status, 0);
+    outlive_config_refresh(NULL);
+    outlive_config_refresh(config);
     EQUAL(outlive_config_resolve_dir(NULL, NULL, &settings, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_resolve_dir(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_diagnostics(NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
@@ -141,6 +153,14 @@ static void builders(void) {
     outlive_dir_config_free(merged);
     outlive_dir_config_free(dir);
     outlive_dir_config_free(NULL);
+
+    size_t cleared = 1;
+    EQUAL(outlive_engine_scoreboard(NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read(NULL, 0, visit_nothing_score, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read("/nowhere", OUTLIVE_NTS, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_read("/nowhere", OUTLIVE_NTS, visit_nothing_score, NULL, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_clear(NULL, 0, &cleared, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear("/nowhere", OUTLIVE_NTS, NULL, NULL), OUTLIVE_ERROR_IO);
 
     EQUAL(outlive_ini_parse(NULL, 1, NULL, visit_nothing_ini, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_ini_parse("a=1", 3, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
