@@ -131,7 +131,7 @@ impl<H: Host> Engine<H> {
     }
 
     fn start_thread(&self) -> std::result::Result<(), Code> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = sync::lock(&self.thread);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
             // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
