@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
 import weakref
 from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
@@ -203,6 +204,8 @@ def _at_exit() -> None:
                 request.end()
             except Error:
                 pass  # a daemon thread is inside it, or ends it just now
+            except Exception:
+                logging.getLogger("outlive").exception("a shutdown function failed")
         engine.close()
 
 
