@@ -21,6 +21,7 @@ help:
 	@echo 'make demo           the story: a form is saved though the browser has gone (SERVE=1 keeps the server up)'
 	@echo 'make test           every test; installs what it needs where it may'
 	@echo 'make bench          timings beside their gates'
+	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
 	@echo 'make python         the Python package: built, and tested on real servers'
@@ -44,6 +45,10 @@ test:
 .PHONY: bench
 bench: lib
 	benches/run
+
+.PHONY: soak
+soak:
+	tests/soak/run $(or $(SECONDS),600)
 
 .PHONY: python
 python:

@@ -907,7 +907,7 @@ typedef int (*outlive_flush_function)(void *userdata);
 
 /**
  * Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
- * thread, never after the request's end has returned. May call outlive_request_client_gone and
+ * thread, never after the request's end has returned, but perhaps before its begin has. May call outlive_request_client_gone and
  * outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
  */
 typedef void (*outlive_notice_function)(void *userdata, int ending);
@@ -1269,13 +1269,37 @@ int outlive_config_diagnostics(const struct outlive_config *config,
  * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
  * theirs. `target` may be NULL: what holds for all.
  *
- * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says which and why.
+ * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
+ * outlive_config_status which.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_config_resolve(const struct outlive_config *config,
                            const struct outlive_target *target,
                            const struct outlive_settings **out,
                            struct outlive_error *error);
+
+/**
+ * What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
+ * status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+ * httpd configuration it is always 0. `target` may be NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_status(const struct outlive_config *config,
+                          const struct outlive_target *target,
+                          int *status,
+                          struct outlive_error *error);
+
+/**
+ * From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
+ * httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
+ * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
+ * length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+ *
+ * Never waits; requests under way are not disturbed.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+void outlive_config_refresh(const struct outlive_config *config);
 
 /**
  * An empty container. Freed with outlive_dir_config_free. NULL: no memory.
@@ -1469,7 +1493,8 @@ void outlive_engine_free(struct outlive_engine *engine);
 
 /**
  * Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
- * keeps its own reference. `options` may be NULL: no output, no watching.
+ * keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
+ * there. `options` may be NULL: no output, no watching.
  *
  * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
  * as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
@@ -1690,9 +1715,11 @@ int outlive_request_exit(struct outlive_request *request,
 
 /**
  * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
- * from here on. A failure changes nothing: the request is still there.
+ * from here on. The ending is told to the shutdown functions; a host that wants to know it registers one. After a
+ * failure the request is still there.
  *
- * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. OUTLIVE_ERROR_STAGE: it is ending already (a
+ * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
+ * call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
  * shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
  * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */

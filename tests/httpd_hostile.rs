@@ -1,6 +1,6 @@
 //! Hostile configurations end, in bounded time and memory, with a text that says where.
 
-use outlive::files::Memory;
+use outlive::files::{Files, Kind, Memory};
 use outlive::httpd::{Configuration, Options, Resolution};
 use outlive::target::Target;
 use outlive::{Code, Error};
@@ -85,6 +85,139 @@ fn a_hostile_pattern_is_said_to_be_too_costly() {
     match configuration.resolve(&files, &target).expect("resolves") {
         Resolution::Run(run) => assert!(run.containers.is_empty()),
         other => panic!("{other:?}"),
+    }
+}
+
+/// What is wrong is said in a way that a person can act on: what, in which file and line, and by which way it was read.
+#[test]
+fn messages_say_where_and_what_to_do() {
+    let files = Memory::new()
+        .with("/etc/httpd.conf", "ServerName x\nInclude a.conf\n")
+        .with("/etc/a.conf", "\n\n<Directory /x>\n");
+    let text = load(&files).expect_err("refused").to_string();
+    assert!(
+        text.starts_with("/etc/a.conf:3: <Directory> was not closed.") && text.contains("/etc/httpd.conf:2"),
+        "{text}"
+    );
+    let text = refused("ServerName x\nInclude gone.conf\n").to_string();
+    assert!(text.starts_with("/etc/httpd.conf:2: ") && text.contains("gone.conf"), "{text}");
+    let text = refused("<Files x>\n</Directory>\n").to_string();
+    assert!(
+        text.starts_with("/etc/httpd.conf:2: ") && text.contains("Expected </Files> but saw </Directory>"),
+        "{text}"
+    );
+    let text = refused("</Files>\n").to_string();
+    assert!(text.starts_with("/etc/httpd.conf:1: ") && text.contains("without matching <Files> section"), "{text}");
+    let text = refused("LoadModule dir_module x\nphp_value a b\n").to_string();
+    assert!(text.starts_with("/etc/httpd.conf:2: ") && text.contains("No LoadModule line loads mod_php"), "{text}");
+}
+
+struct Locked(Memory);
+
+impl Files for Locked {
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        match path.file_name().is_some_and(|name| name == "locked.conf" || name == ".htaccess") {
+            true => Err(std::io::ErrorKind::PermissionDenied.into()),
+            false => self.0.read(path),
+        }
+    }
+    fn kind(&self, path: &Path) -> std::io::Result<Kind> {
+        self.0.kind(path)
+    }
+    fn is_symlink(&self, path: &Path) -> bool {
+        self.0.is_symlink(path)
+    }
+    fn list(&self, path: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+        self.0.list(path)
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let files =
+        Memory::new().with("/etc/httpd.conf", "\nInclude locked.conf\n").with("/etc/locked.conf", "ServerName x\n");
+    let error = Configuration::load(&Locked(files), Path::new("/etc/httpd.conf"), &Options::default()).expect_err("no");
+    assert_eq!(error.code, Code::Io);
+    assert!(error.to_string().contains("locked.conf") && error.to_string().contains("/etc/httpd.conf:2"), "{error}");
+    let missing = load(&Memory::new()).expect_err("no");
+    assert!(missing.code == Code::Io && missing.to_string().contains("/etc/httpd.conf"), "{missing}");
+
+    let conf = "LoadModule php_module x\nDocumentRoot /w\n<Directory />\nAllowOverride All\n</Directory>\n";
+    let files = Memory::new().with("/etc/httpd.conf", conf).with("/w/.htaccess", "").with("/w/p.php", "");
+    let configuration = load(&files).expect("loads");
+    match configuration
+        .resolve(&Locked(files), &Target { uri: Some(b"/p.php"), ..Target::default() })
+        .expect("resolves")
+    {
+        Resolution::Answer { status: 403, because, .. } => {
+            assert!(because.contains("/.htaccess cannot be read"), "{because}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A status and a reason, with file and line, for whatever an `.htaccess` may not hold.
+#[test]
+fn a_wrong_htaccess_is_a_500_with_its_line() {
+    let long = format!("\nphp_value a {}\n", "x".repeat(10_000));
+    let cases: &[(&str, &str)] = &[
+        ("php_admin_value a b\n", ":1: php_admin_value not allowed here"),
+        ("\n\nServerName x\n", ":3: ServerName not allowed here"),
+        ("Nonsense x\n", ":1: Invalid command 'Nonsense'"),
+        ("<Files x>\n", ":1: <Files> was not closed."),
+        ("<Files x>\n</If>\n", ":2: Expected </Files> but saw </If>"),
+        ("<Directory /x>\n</Directory>\n", ":1: <Directory not allowed here"),
+        ("Include x.conf\n", ":1: Include not allowed here"),
+        ("php_value a\n", ":1: php_value takes two arguments"),
+        ("<FilesMatch \"(\">\n</FilesMatch>\n", ":1: Regex could not be compiled"),
+        ("<If \"(\">\n</If>\n", ":1: Cannot parse condition clause"),
+        (&long, ":2: Error reading /w/.htaccess at line 2: Line too long"),
+    ];
+    let conf = "LoadModule php_module x\nDocumentRoot /w\n<Directory />\nAllowOverride All\n</Directory>\n";
+    for (text, wanted) in cases {
+        let files = Memory::new().with("/etc/httpd.conf", conf).with("/w/.htaccess", *text).with("/w/p.php", "");
+        let configuration = load(&files).expect("loads");
+        let target = Target { uri: Some(b"/p.php"), ..Target::default() };
+        match configuration.resolve(&files, &target).expect("resolves") {
+            Resolution::Answer { status: 500, because, .. } => {
+                assert!(because.starts_with(&format!("/w/.htaccess{wanted}")), "{because}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+/// Patterns that take a naive engine forever, or all memory: in the server's files and in an `.htaccess` that anybody may write.
+#[test]
+fn hostile_patterns_end_everywhere() {
+    let words = (0..20_000).map(|at| format!("w{at}")).collect::<Vec<_>>().join("|");
+    let patterns = [
+        "^(a+)+$".to_owned(),
+        "^(a|aa)+$".to_owned(),
+        "(.*)*(.*)*(.*)*b$".to_owned(),
+        "^(?=(a+)+$)(a|aa)+\\1?b$".to_owned(),
+        "(?:a?){50}a{50}b".to_owned(),
+        format!("^({words})$"),
+        format!("{}a{}", "(".repeat(150), ")*".repeat(150)),
+        format!("{}a{}", "(".repeat(20_000), ")".repeat(20_000)),
+        "((((a{1000}){1000}){1000}){1000})".to_owned(),
+        format!("a{{{}}}", u64::MAX),
+    ];
+    let name = format!("{}!", "a".repeat(5_000));
+    for pattern in &patterns {
+        let section = format!("<FilesMatch \"{pattern}\">\nphp_value user_agent x\n</FilesMatch>\n");
+        let plain = "LoadModule php_module x\nDocumentRoot /w\n<Directory />\nAllowOverride All\n</Directory>\n";
+        let file = format!("/w/{name}");
+        let target = Target { uri: Some(b"/x"), filename: Some(file.as_bytes()), ..Target::default() };
+        let files = Memory::new().with("/etc/httpd.conf", format!("{plain}{section}")).with("/w/p.php", "");
+        // Taken, or refused with a line: either ends.
+        if let Ok(configuration) = load(&files) {
+            configuration.resolve(&files, &target).expect("resolves");
+        }
+        let files = Memory::new().with("/etc/httpd.conf", plain).with("/w/p.php", "");
+        let configuration = load(&files).expect("loads");
+        let files = files.with("/w/.htaccess", section.chars().take(8_000).collect::<String>());
+        configuration.resolve(&files, &target).expect("resolves");
     }
 }
 

@@ -892,6 +892,13 @@ public:
     settings resolve(const target &target) const {
         return detail::throwing([&](error_to to) { return resolve(target, to); });
     }
+    /// outlive_config_status: 0, or the HTTP status with which httpd answers a target by itself. 0 as well if it failed.
+    int status(const target &target, error_to to) const noexcept;
+    int status(const target &target) const {
+        return detail::throwing([&](error_to to) { return status(target, to); });
+    }
+    /// outlive_config_refresh: from now on every .htaccess and .user.ini is read again once.
+    void refresh() const noexcept { outlive_config_refresh(native()); }
     /// outlive_config_resolve_dir: the settings for a merged container. Empty if it failed.
     settings resolve_dir(const dir_config &dir_config, error_to to) const noexcept {
         const outlive_settings *made = nullptr;
@@ -911,6 +918,8 @@ public:
     }
 
 private:
+    /// Calls with a C target; a result of its own where there can be none.
+    template <class F> auto with_native(const target &target, error_to to, F &&call) const noexcept -> decltype(call(nullptr));
     settings resolve_native(const outlive_target *target, error_to to) const noexcept {
         const outlive_settings *made = nullptr;
         to.said(outlive_config_resolve(native(), target, &made, to.record()));
@@ -919,7 +928,7 @@ private:
     detail::shared<outlive_config, outlive_config_ref, outlive_config_free> handle_;
 };
 
-inline settings config::resolve(const target &target, error_to to) const noexcept {
+template <class F> auto config::with_native(const target &target, error_to to, F &&call) const noexcept -> decltype(call(nullptr)) {
     OUTLIVE_TRY_ {
         // The C struct wants NUL-terminated texts: one buffer for all of them, sized first so that it does not move.
         const std::string_view texts[] = {target.server_name, target.server_address, target.scheme,   target.method,        target.uri,
@@ -968,12 +977,24 @@ inline settings config::resolve(const target &target, error_to to) const noexcep
         given.client_address = copies[8];
         given.headers = target.headers.size() == 0 ? nullptr : headers.get();
         given.header_count = target.headers.size();
-        return resolve_native(&given, to);
+        return call(&given);
     }
     OUTLIVE_CATCH_ALL_ {
         to.said(result::error_system);
         return {};
     }
+}
+
+inline settings config::resolve(const target &target, error_to to) const noexcept {
+    return with_native(target, to, [&](const outlive_target *given) { return resolve_native(given, to); });
+}
+
+inline int config::status(const target &target, error_to to) const noexcept {
+    return with_native(target, to, [&](const outlive_target *given) {
+        int status = 0;
+        to.said(outlive_config_status(native(), given, &status, to.record()));
+        return status;
+    });
 }
 
 /// outlive_directive: a directive of the host's own. `check(std::string_view value)` returns bool; any thread may call it, several at

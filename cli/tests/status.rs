@@ -47,7 +47,7 @@ fn settings() -> Arc<Settings> {
 }
 
 fn begin<'e>(engine: &'e Engine<Nobody>, method: &[u8], label: &[u8]) -> Handle<'e, Nobody> {
-    let options = Options { label, method, socket: None, reading_input: false, callbacks: () };
+    let options = Options { label, method, socket: -1, reading_input: false, callbacks: () };
     engine.begin(&settings(), options).unwrap()
 }
 
@@ -182,7 +182,7 @@ fn living_and_dead_processes_are_told_apart() {
     assert_eq!(out(&place.status(&["--clear"])), "forgot 0 unfinished requests\n");
     assert_eq!(place.status(&["--unfinished"]).status.code(), Some(0));
     assert!(out(&place.status(&[])).ends_with("1 request in flight in 1 process\n"));
-    own.end(request, |_, _| false).unwrap();
+    request.end(|_, _| false).unwrap();
     assert_eq!(out(&place.status(&[])), "no requests in flight\n");
 }
 

@@ -4,7 +4,7 @@ use super::error::{outlive_error, report, report_code};
 use super::settings::outlive_settings;
 use super::text::{Terminated, optional, outlive_str};
 use super::{guard, sized_struct};
-use crate::config::Config;
+use crate::config::{Config, Outcome};
 use crate::error::Code;
 use crate::target::Target;
 use std::ffi::{c_char, c_int, c_void};
@@ -155,7 +155,8 @@ pub unsafe extern "C" fn outlive_config_diagnostics(
 /// The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
 /// theirs. `target` may be NULL: what holds for all.
 ///
-/// OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says which and why.
+/// OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
+/// outlive_config_status which.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_resolve(
@@ -183,6 +184,57 @@ pub unsafe extern "C" fn outlive_config_resolve(
             }
         }
     })
+}
+
+/// What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
+/// status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+/// httpd configuration it is always 0. `target` may be NULL.
+///
+/// Thread safety: any thread. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_config_status(
+    config: *const outlive_config,
+    target: *const outlive_target,
+    status: *mut c_int,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL, or what the header says.
+        unsafe {
+            let Some(config) = outlive_config::borrow(config).filter(|_| !status.is_null()) else {
+                return report_code(error, Code::Argument, "outlive_config_status: an argument is NULL");
+            };
+            match with_target(target, |target| config.outcome(target)) {
+                Some(Ok(outcome)) => {
+                    let answer = match outcome {
+                        Outcome::Run(_) => 0,
+                        Outcome::Answer { status, .. } => status.into(),
+                    };
+                    status.write(answer);
+                    Code::Ok.number()
+                }
+                Some(Err(failure)) => report(error, &failure),
+                None => {
+                    report_code(error, Code::Argument, "outlive_target: size or port is wrong; use OUTLIVE_TARGET_INIT")
+                }
+            }
+        }
+    })
+}
+
+/// From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
+/// httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
+/// after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
+/// length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+///
+/// Never waits; requests under way are not disturbed.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_config_refresh(config: *const outlive_config) {
+    // SAFETY: NULL or a reference that the caller owns.
+    if let Some(config) = unsafe { outlive_config::borrow(config) } {
+        config.refresh();
+    }
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
 //! A C host behind the engine's [`Host`].
 
-use super::request::outlive_request;
-use crate::engine::{Engine, Host};
+use super::request::{outlive_request, outlive_request_options};
+use crate::engine::Host;
 use crate::request::Ending;
 use std::ffi::{c_int, c_void};
 use std::mem::transmute;
@@ -18,7 +18,7 @@ pub type outlive_write_function =
 pub type outlive_flush_function = Option<unsafe extern "C" fn(userdata: *mut c_void) -> c_int>;
 
 /// Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
-/// thread, never after the request's end has returned. May call outlive_request_client_gone and
+/// thread, never after the request's end has returned, but perhaps before its begin has. May call outlive_request_client_gone and
 /// outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
 pub type outlive_notice_function = Option<unsafe extern "C" fn(userdata: *mut c_void, ending: c_int)>;
 
@@ -31,39 +31,34 @@ pub type outlive_shutdown_function =
 /// Frees userdata. Must not throw or longjmp.
 pub type outlive_destroy_function = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
-/// What a begin brings along.
+/// What a begin brings along: the host's options, for as long as it begins.
 #[derive(Clone, Copy)]
-pub struct Callbacks {
-    pub(super) write: outlive_write_function,
-    pub(super) flush: outlive_flush_function,
-    pub(super) on_stop: outlive_notice_function,
-    pub(super) on_forced: outlive_notice_function,
-    pub(super) userdata: *mut c_void,
-    pub(super) engine: *const Engine<CHost>,
+pub struct Callbacks(*const outlive_request_options);
+
+impl Callbacks {
+    /// # Safety
+    /// The options outlive the begin that they are handed to.
+    pub(super) unsafe fn of(options: &outlive_request_options) -> Self {
+        Self(options)
+    }
 }
 
 /// A host's callbacks, in a slot. Atomics, because the quick path of a write reads them without taking anything, and
 /// a host that breaks the rules must not make that undefined.
 #[derive(Default)]
+#[repr(C)] // what a write needs comes first
 pub struct CHost {
     write: AtomicPtr<()>,
+    userdata: AtomicPtr<c_void>,
     flush: AtomicPtr<()>,
     on_stop: AtomicPtr<()>,
     on_forced: AtomicPtr<()>,
-    userdata: AtomicPtr<c_void>,
-    engine: AtomicPtr<Engine<CHost>>,
 }
 
 fn address<T>(function: Option<T>) -> *mut () {
     const { assert!(size_of::<Option<T>>() == size_of::<*mut ()>()) };
     // SAFETY: an optional function pointer is an address, or NULL.
     unsafe { std::mem::transmute_copy::<Option<T>, *mut ()>(&std::mem::ManuallyDrop::new(function)) }
-}
-
-impl CHost {
-    pub(super) fn engine(&self) -> *const Engine<CHost> {
-        self.engine.load(Relaxed)
-    }
 }
 
 // SAFETY: the pointers are only handed back to the host, which said where they may be used.
@@ -73,13 +68,15 @@ impl Host for CHost {
     type Callbacks = Callbacks;
     type Function = Function;
 
+    #[inline]
     fn attach(&self, callbacks: Callbacks) {
+        // SAFETY: as `of` was promised.
+        let callbacks = unsafe { &*callbacks.0 };
         self.write.store(address(callbacks.write), Relaxed);
         self.flush.store(address(callbacks.flush), Relaxed);
         self.on_stop.store(address(callbacks.on_stop), Relaxed);
         self.on_forced.store(address(callbacks.on_forced), Relaxed);
         self.userdata.store(callbacks.userdata, Relaxed);
-        self.engine.store(callbacks.engine.cast_mut(), Relaxed);
     }
 
     fn write(&self, bytes: &[u8]) -> bool {

@@ -55,6 +55,9 @@ pub struct outlive_request_options {
     pub userdata: *mut c_void,
 }
 
+// A million requests are half a gigabyte, not one.
+const _: () = assert!(size_of::<Slot<CHost>>() == 512);
+
 /// # Safety
 /// `request` is NULL or came from outlive_request_begin of an engine that has not been freed.
 #[inline]
@@ -81,7 +84,8 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
 }
 
 /// Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
-/// keeps its own reference. `options` may be NULL: no output, no watching.
+/// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
+/// there. `options` may be NULL: no output, no watching.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
 /// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
@@ -102,29 +106,26 @@ pub unsafe extern "C" fn outlive_request_begin(
             // SAFETY: NULL or the caller's record.
             return unsafe { report_code(error, Code::Argument, "outlive_request_begin: an argument is NULL") };
         };
-        // SAFETY: NULL, or valid for the size that it names.
-        let Some(options) = (unsafe { request_options(options) }) else {
-            let message = "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT";
-            // SAFETY: NULL or the caller's record.
-            return unsafe { report_code(error, Code::Argument, message) };
+        let other;
+        // SAFETY: NULL, or valid for the size that it names, which comes first.
+        let options = if !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>() {
+            // SAFETY: it is as large as ours.
+            unsafe { &*options }
+        } else {
+            // SAFETY: NULL, or valid for the size that it names.
+            let Some(options) = (unsafe { other_options(options) }) else {
+                let message = "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT";
+                // SAFETY: NULL or the caller's record.
+                return unsafe { report_code(error, Code::Argument, message) };
+            };
+            other = options;
+            &other
         };
-        let callbacks = Callbacks {
-            write: options.write,
-            flush: options.flush,
-            on_stop: options.on_stop,
-            on_forced: options.on_forced,
-            userdata: options.userdata,
-            engine: &raw const engine.engine,
-        };
-        // SAFETY: NULL or NUL-terminated.
-        let (label, method) = unsafe { (optional(options.label), optional(options.method)) };
-        let options = Options {
-            label,
-            method,
-            socket: Some(options.socket).filter(|&socket| socket >= 0),
-            reading_input: options.reading_input != 0,
-            callbacks,
-        };
+        // SAFETY: NULL or NUL-terminated; the options live until the call returns.
+        let (label, method, callbacks) =
+            unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
+        let options =
+            Options { label, method, socket: options.socket, reading_input: options.reading_input != 0, callbacks };
         match engine.engine.try_begin(&settings, options) {
             Ok(handle) => {
                 // SAFETY: not NULL, so valid.
@@ -137,9 +138,12 @@ pub unsafe extern "C" fn outlive_request_begin(
     })
 }
 
+/// Options that are missing, or of another version of the header.
+///
 /// # Safety
 /// `options` is NULL or valid for the size that it names.
-unsafe fn request_options(options: *const outlive_request_options) -> Option<outlive_request_options> {
+#[cold]
+unsafe fn other_options(options: *const outlive_request_options) -> Option<outlive_request_options> {
     let default = outlive_request_options {
         size: size_of::<outlive_request_options>(),
         label: std::ptr::null(),
@@ -175,6 +179,18 @@ pub unsafe extern "C" fn outlive_request_run(request: *mut outlive_request) -> c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_write(request: *mut outlive_request, buf: *const c_void, len: usize) -> c_int {
     // SAFETY: the header's contract.
+    match unsafe { (handle(request), bytes(buf.cast(), len)) } {
+        (Some(handle), Ok(bytes)) if handle.writes_directly(bytes) => number(handle.write_directly(bytes)),
+        // SAFETY: the header's contract.
+        _ => unsafe { write_slowly(request, buf, len) },
+    }
+}
+
+/// # Safety
+/// As for [`outlive_request_write`].
+#[cold]
+unsafe fn write_slowly(request: *const outlive_request, buf: *const c_void, len: usize) -> c_int {
+    // SAFETY: the header's contract.
     unsafe {
         with(request, |handle| match bytes(buf.cast(), len) {
             Ok(bytes) => number(handle.write(bytes)),
@@ -202,9 +218,17 @@ pub unsafe extern "C" fn outlive_request_check(request: *mut outlive_request) ->
     // SAFETY: the header's contract.
     match unsafe { handle(request) } {
         Some(handle) if handle.is_quiet() => Code::Ok.number(),
-        Some(handle) => guard(|| number(handle.check())),
-        None => Code::Argument.number(),
+        // SAFETY: as above.
+        _ => unsafe { check_slowly(request) },
     }
+}
+
+/// # Safety
+/// As for [`outlive_request_check`].
+#[cold]
+unsafe fn check_slowly(request: *const outlive_request) -> c_int {
+    // SAFETY: passed on.
+    unsafe { with(request, |handle| number(handle.check())) }
 }
 
 /// Tells that the host saw the client go. Once the response is finished, it does nothing: a client may leave then.
@@ -261,7 +285,8 @@ pub unsafe extern "C" fn outlive_request_ignore_user_abort(request: *mut outlive
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_request, seconds: i64) -> c_int {
     // SAFETY: the header's contract.
-    unsafe { with(request, |handle| number(handle.set_time_limit(seconds))) }
+    // Nothing here can panic, so it needs no guard.
+    unsafe { handle(request) }.map_or(Code::Argument.number(), |handle| number(handle.set_time_limit(seconds)))
 }
 
 /// Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;
@@ -472,9 +497,11 @@ pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, end
 }
 
 /// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
-/// from here on. A failure changes nothing: the request is still there.
+/// from here on. The ending is told to the shutdown functions; a host that wants to know it registers one. After a
+/// failure the request is still there.
 ///
-/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. OUTLIVE_ERROR_STAGE: it is ending already (a
+/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
+/// call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
 /// shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -488,11 +515,7 @@ pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, erro
             let call = |function: &mut Function, ending: Ending| {
                 (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number()
             };
-            // The engine lives as long as its slots.
-            let Some(engine) = handle.slot.host().engine().as_ref() else {
-                return report_code(error, Code::Ended, "");
-            };
-            match engine.end(handle, call) {
+            match handle.end(call) {
                 Ok(_) => Code::Ok.number(),
                 Err(code) => report_code(error, code, ""),
             }

@@ -1,25 +1,35 @@
 //! When to look at which slot: one deadline each, and the earliest of each block of 64.
 //!
-//! Arming is one or two atomic minimums; a tick looks at one number per block and opens only blocks where something is
-//! due, so an idle tick over a million requests reads 16,000 numbers.
+//! Arming is two loads, and a write only where the deadline moves forward; a tick looks at one number per block and
+//! opens only blocks where something is due, so an idle tick over a million requests reads 16,000 numbers.
 //!
-//! Nothing is lost: a sweep first takes a block's (or slot's) deadline away, then looks at what it guards, then puts back
-//! the earliest of what is left with another minimum. Whoever arms after the taking finds "never" and writes; whoever
-//! armed before is seen by the look. All accesses are sequentially consistent, because that argument needs it; and so
-//! must be the last write of what the look looks at (the flag word's turn, the limit).
+//! Nothing is lost. Who arms writes what is to be seen (the flag word's turn, the limit), passes the light half of the
+//! barrier, then reads the deadline, and may find that it is early enough. A sweep takes deadlines away, passes
+//! the heavy half, then looks at what they guard, then puts back the earliest of what is left. So either the sweep
+//! sees what was written, or who arms sees that the deadline was taken, and writes one. The same holds once
+//! more between a slot's deadline and its block's.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use super::sync::{AtomicU64, Barrier, Ordering::Relaxed};
 
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
 
-const BLOCK: usize = 64;
+const BLOCK: usize = if cfg!(loom) { 2 } else { 64 };
+/// Blocks that are opened between two barriers.
+const BATCH: usize = 256;
 
 /// The deadlines of one chunk of slots, in milliseconds of the engine's clock.
 #[derive(Debug)]
 pub struct Deadlines {
     blocks: Box<[AtomicU64]>,
     slots: Box<[AtomicU64]>,
+}
+
+/// What a sweep remembers between its steps; kept, so that a tick allocates nothing.
+#[derive(Debug, Default)]
+pub struct Taken {
+    blocks: Vec<usize>,
+    slots: Vec<usize>,
 }
 
 impl Deadlines {
@@ -29,89 +39,118 @@ impl Deadlines {
         Self { blocks: never(count.div_ceil(BLOCK)), slots: never(count) }
     }
 
-    /// Looks at the slot at `due` at the latest.
-    pub fn at_most(&self, slot: usize, due: u64) {
-        let deadline = &self.slots[slot];
-        if deadline.load(SeqCst) > due {
-            deadline.fetch_min(due, SeqCst);
+    /// Looks at the slot at `due` at the latest, and sees what the caller has written before. False: that was so already.
+    #[inline]
+    pub fn at_most(&self, slot: usize, due: u64, barrier: &Barrier) -> bool {
+        barrier.light();
+        let (deadline, block) = (&self.slots[slot], &self.blocks[slot / BLOCK]);
+        let is_early = deadline.load(Relaxed) <= due && block.load(Relaxed) <= due;
+        if !is_early {
+            Self::move_forward(deadline, block, due, barrier);
         }
-        let block = &self.blocks[slot / BLOCK];
-        if block.load(SeqCst) > due {
-            block.fetch_min(due, SeqCst);
-        }
+        !is_early
+    }
+
+    #[cold]
+    fn move_forward(deadline: &AtomicU64, block: &AtomicU64, due: u64, barrier: &Barrier) {
+        deadline.fetch_min(due, Relaxed);
+        barrier.light();
+        block.fetch_min(due, Relaxed);
     }
 
     /// Whether any slot is armed.
     pub fn any(&self) -> bool {
-        self.blocks.iter().any(|block| block.load(SeqCst) != NEVER)
+        self.blocks.iter().any(|block| block.load(Relaxed) != NEVER)
     }
 
     /// Calls `look` for every slot that is due; it answers when to look again.
-    pub fn sweep(&self, now: u64, mut look: impl FnMut(usize) -> u64) {
-        for (number, block) in self.blocks.iter().enumerate() {
-            if block.load(SeqCst) > now {
-                continue;
-            }
-            block.swap(NEVER, SeqCst);
-            let first = number * BLOCK;
-            let mut earliest = NEVER;
-            for (offset, slot) in self.slots[first..self.slots.len().min(first + BLOCK)].iter().enumerate() {
-                if slot.load(SeqCst) <= now {
-                    slot.swap(NEVER, SeqCst);
-                    slot.fetch_min(look(first + offset), SeqCst);
+    pub fn sweep(&self, now: u64, taken: &mut Taken, barrier: &Barrier, mut look: impl FnMut(usize) -> u64) {
+        let mut next = 0;
+        while next < self.blocks.len() {
+            taken.blocks.clear();
+            while next < self.blocks.len() && taken.blocks.len() < BATCH {
+                let block = &self.blocks[next];
+                if block.load(Relaxed) <= now {
+                    block.swap(NEVER, Relaxed);
+                    taken.blocks.push(next);
                 }
-                earliest = earliest.min(slot.load(SeqCst));
+                next += 1;
             }
-            block.fetch_min(earliest, SeqCst);
+            if !taken.blocks.is_empty() {
+                barrier.heavy();
+                self.open(now, taken, barrier, &mut look);
+            }
         }
+    }
+
+    fn open(&self, now: u64, taken: &mut Taken, barrier: &Barrier, look: &mut impl FnMut(usize) -> u64) {
+        taken.slots.clear();
+        for slot in taken.blocks.iter().flat_map(|&block| self.of_block(block)) {
+            if self.slots[slot].load(Relaxed) <= now {
+                self.slots[slot].swap(NEVER, Relaxed);
+                taken.slots.push(slot);
+            }
+        }
+        barrier.heavy();
+        for &slot in &taken.slots {
+            self.slots[slot].fetch_min(look(slot), Relaxed);
+        }
+        for &block in &taken.blocks {
+            let earliest = self.of_block(block).map(|slot| self.slots[slot].load(Relaxed)).min();
+            self.blocks[block].fetch_min(earliest.unwrap_or(NEVER), Relaxed);
+        }
+    }
+
+    fn of_block(&self, block: usize) -> std::ops::Range<usize> {
+        block * BLOCK..self.slots.len().min((block + 1) * BLOCK)
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
 
     #[test]
     fn a_sweep_looks_at_what_is_due_and_nothing_else() {
-        let deadlines = Deadlines::new(200);
+        let (deadlines, barrier, mut taken) = (Deadlines::new(200), Barrier::new(), Taken::default());
         for (slot, due) in [(0, 10), (63, 20), (64, 5), (199, 30)] {
-            deadlines.at_most(slot, due);
+            deadlines.at_most(slot, due, &barrier);
         }
         let mut looked = Vec::new();
-        deadlines.sweep(20, |slot| {
+        deadlines.sweep(20, &mut taken, &barrier, |slot| {
             looked.push(slot);
             NEVER
         });
         assert_eq!(looked, [0, 63, 64]);
         assert!(deadlines.any());
-        deadlines.sweep(30, |_| NEVER);
+        deadlines.sweep(30, &mut taken, &barrier, |_| NEVER);
         assert!(!deadlines.any());
     }
 
     #[test]
     fn arming_while_sweeping_loses_nothing() {
-        let deadlines = Deadlines::new(64);
+        let (deadlines, barrier, mut taken) = (Deadlines::new(64), Barrier::new(), Taken::default());
         let armed = AtomicU64::new(0);
         let seen = AtomicU64::new(0);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1..=200_000u64 {
-                    armed.store(round, SeqCst);
-                    deadlines.at_most((round % 64) as usize, 1);
+                    armed.store(round, Relaxed);
+                    deadlines.at_most((round % 64) as usize, 1, &barrier);
                 }
-                done.store(true, SeqCst);
+                done.store(true, Relaxed);
             });
-            while !done.load(SeqCst) {
-                deadlines.sweep(1, |_| {
-                    seen.store(armed.load(SeqCst), SeqCst);
+            while !done.load(Relaxed) {
+                deadlines.sweep(1, &mut taken, &barrier, |_| {
+                    seen.store(armed.load(Relaxed), Relaxed);
                     NEVER
                 });
             }
         });
-        deadlines.sweep(1, |_| {
-            seen.store(armed.load(SeqCst), SeqCst);
+        deadlines.sweep(1, &mut taken, &barrier, |_| {
+            seen.store(armed.load(Relaxed), Relaxed);
             NEVER
         });
         assert_eq!(seen.into_inner(), 200_000);

@@ -4,17 +4,13 @@
 //! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
 //! quick paths (`check`, a plain `write`, `set_time_limit`) take nothing and only look at atomics.
 
-use super::inside::{Below, Failed, Inside, facts_of};
+use super::inside::{Below, Failed, Inside};
 use super::live::Row;
 use super::shared::Shared;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
-use super::sys;
-use super::word::TAG_BITS;
-use crate::config::{Clock, Detect, HalfClose, Settings};
 use crate::error::Code;
-use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a call on a request answers: a good outcome, or why not.
 pub type Answer = std::result::Result<Code, Code>;
@@ -34,69 +30,8 @@ impl<H: Host> Clone for Handle<'_, H> {
 
 impl<H: Host> Copy for Handle<'_, H> {}
 
-/// What a host says when a request begins.
-pub struct Options<'a, H: Host> {
-    /// Shown to people; at most 96 bytes are kept.
-    pub label: &'a [u8],
-    /// The method; empty: unknown.
-    pub method: &'a [u8],
-    /// A connected socket to watch where `outlive.detect` says so; it stays the host's.
-    pub socket: Option<i32>,
-    /// The request begins in the input stage.
-    pub reading_input: bool,
-    /// The host's side.
-    pub callbacks: H::Callbacks,
-}
-
-/// Begins a request in a slot that nobody else has.
-pub(super) fn begin<'e, H: Host>(
-    slot: &'e Slot<H>,
-    settings: &Arc<Settings>,
-    options: Options<'_, H>,
-) -> Result<Handle<'e, H>, Code> {
-    let policy = settings.policy();
-    let begin = Begin::of_method(options.method, options.reading_input);
-    slot.host.attach(options.callbacks);
-    let mut owned = slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
-    let timer = owned.machine.begin(policy, begin);
-    owned.run_time.reset();
-    if !owned.settings.as_ref().is_some_and(|old| Arc::ptr_eq(old, settings)) {
-        owned.settings = Some(Arc::clone(settings));
-    }
-    owned.socket = options.socket.filter(|_| policy.detect == Detect::Watch);
-    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-    let fixed = bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
-        | bit(policy.clock == Clock::Cpu, facts::CPU)
-        | bit(slot.host.wants_notice(), facts::NOTICE)
-        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN);
-    let now = slot.shared.now();
-    slot.facts.store(fixed | facts_of(&owned.machine), Relaxed);
-    slot.status.store(0, Relaxed);
-    slot.written.store(0, Relaxed);
-    slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
-    slot.max_detached.store(policy.max_detached, Relaxed);
-    slot.max_detached_time.store(policy.max_detached_time, Relaxed);
-    slot.method.store(super::slot::pack(options.method), Relaxed);
-    slot.set_label(options.label);
-    slot.began.store(now, Relaxed);
-    slot.timing.begin(policy.hard_timeout);
-    let seconds = if let Timer::Start(seconds) = timer { seconds } else { 0 };
-    let due = slot.timing.start_before_turn(seconds, now, policy.clock == Clock::Cpu);
-    let generation = slot.word.turn(true).generation;
-    slot.shared.board.began(slot);
-    slot.look_at(due);
-    if let Some(socket) = owned.socket {
-        // Not a socket, or a file: nothing to watch, and the live table says so.
-        if slot.shared.poll.add(socket, generation << 32 | u64::from(slot.index)).is_ok() {
-            slot.facts.fetch_or(facts::WATCHED, Relaxed);
-            slot.shared.board.changed(slot);
-        }
-    }
-    Ok(Handle { slot, tag: generation & TAG_BITS })
-}
-
 impl<'e, H: Host> Handle<'e, H> {
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.slot.shared
     }
 
@@ -104,7 +39,10 @@ impl<'e, H: Host> Handle<'e, H> {
         if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
     }
 
-    fn enter(&self) -> Result<Inside<'e, H>, Code> {
+    /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
+    /// after, because only then it is sure.
+    #[inline]
+    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
@@ -116,15 +54,17 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         let events = word.events();
         let mut inside =
-            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_over: false };
-        inside.owned.machine.absorb(events);
+            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_silent: false };
+        if events != Events::NONE {
+            inside.owned.machine.absorb(events);
+        }
         Ok(inside)
     }
 
     /// Whether nothing waits for the owner: what a check asks first.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.slot.word.is_quiet(self.tag) && !self.shared().fork.is_child()
+        self.slot.word.is_quiet(self.tag) && self.shared().fork.is_surely_parent()
     }
 
     /// The input has been read: the running stage begins.
@@ -154,9 +94,22 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Output, as echo.
     #[inline]
     pub fn write(&self, bytes: &[u8]) -> Answer {
-        if self.slot.facts.load(Relaxed) & facts::DIRECT == 0 || bytes.is_empty() || !self.is_quiet() {
-            return self.write_slowly(bytes, &mut Below(self.slot));
+        if self.writes_directly(bytes) {
+            self.write_directly(bytes)
+        } else {
+            self.write_slowly(bytes, &mut Below(self.slot))
         }
+    }
+
+    /// Whether nothing stands between these bytes and the host.
+    #[inline]
+    pub(crate) fn writes_directly(&self, bytes: &[u8]) -> bool {
+        self.is_quiet() && self.slot.facts.load(Relaxed) & facts::DIRECT != 0 && !bytes.is_empty()
+    }
+
+    /// Only behind [`Handle::writes_directly`].
+    #[inline]
+    pub(crate) fn write_directly(&self, bytes: &[u8]) -> Answer {
         if self.slot.host.write(bytes) {
             self.slot.count_written(bytes.len());
             return Ok(Code::Ok);
@@ -224,7 +177,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let locked = policy.ignore_user_abort_locked || policy.disconnect_locked;
         if let (Some(ignore), false) = (enable, locked) {
             inside.owned.machine.set_ignore(ignore);
-            inside.owned.run_time.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
+            inside.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
         }
         Ok(before)
     }
@@ -233,24 +186,34 @@ impl<'e, H: Host> Handle<'e, H> {
     /// limit; the running one is untouched then (C-087).
     #[inline]
     pub fn set_time_limit(&self, seconds: i64) -> Answer {
-        let word = self.slot.word.load();
-        if !word.is_tagged(self.tag) || self.shared().fork.is_child() {
-            return self.check_slowly();
-        }
         let facts = self.slot.facts.load(Relaxed);
-        if facts & facts::LIMIT_LOCKED != 0 {
-            return Err(Code::Locked);
-        }
-        if facts & facts::STAGE == Stage::Input as u32 {
-            return Err(Code::Stage);
+        if !self.slot.word.load().is_tagged(self.tag)
+            || !self.shared().fork.is_surely_parent()
+            || facts & facts::LIMIT_LOCKED != 0
+            || facts & facts::STAGE == Stage::Input as u32
+        {
+            self.may_set_time_limit()?;
         }
         // i64::MIN stands for "nothing said"; one more is as negative.
         self.slot.limit_text.store(seconds.max(NO_LIMIT_TEXT + 1), Relaxed);
-        self.slot.start_limit(match effective_limit(seconds) {
-            Timer::Start(seconds) => seconds,
-            _ => 0,
-        });
+        let Timer::Start(seconds) = effective_limit(seconds) else {
+            self.slot.start_limit(0);
+            return Ok(Code::Ok);
+        };
+        self.slot.start_limit(seconds);
         Ok(Code::Ok)
+    }
+
+    #[cold]
+    fn may_set_time_limit(&self) -> Result<(), Code> {
+        self.is_forked()?;
+        let facts = self.slot.facts.load(Relaxed);
+        match () {
+            () if !self.slot.word.load().is_tagged(self.tag) => Err(Code::Ended),
+            () if facts & facts::LIMIT_LOCKED != 0 => Err(Code::Locked),
+            () if facts & facts::STAGE == Stage::Input as u32 => Err(Code::Stage),
+            () => Ok(()),
+        }
     }
 
     /// Registers a shutdown function; it runs at every ending, once, in order. Refused, it comes back.
@@ -263,6 +226,7 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err((Code::Stage, function));
         }
         inside.owned.functions.push(Some(function));
+        inside.is_silent = true;
         Ok(Code::Ok)
     }
 
@@ -270,6 +234,7 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn set_label(&self, label: &[u8]) -> Answer {
         let inside = self.enter()?;
         inside.slot.set_label(label);
+        inside.set_fact(facts::LABELLED);
         self.shared().board.relabelled(self.slot);
         Ok(Code::Ok)
     }
@@ -294,11 +259,11 @@ impl<'e, H: Host> Handle<'e, H> {
     /// The calling thread stops working on the request: CPU time is not charged until [`Handle::resume`].
     pub fn suspend(&self) -> Answer {
         let inside = self.enter()?;
-        let before = inside.slot.facts.fetch_or(facts::SUSPENDED, Relaxed);
-        if before & facts::SUSPENDED != 0 {
+        if inside.slot.facts.load(Relaxed) & facts::SUSPENDED != 0 {
             return Err(Code::Stage);
         }
-        inside.slot.timing.suspend();
+        inside.set_fact(facts::SUSPENDED);
+        inside.slot.timing.suspend(&inside.slot.counted);
         Ok(Code::Ok)
     }
 
@@ -308,7 +273,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if inside.slot.facts.load(Relaxed) & facts::SUSPENDED == 0 {
             return Err(Code::Stage);
         }
-        let due = inside.slot.timing.resume(inside.slot.shared.now());
+        let due = inside.slot.timing.resume(&inside.slot.counted, inside.slot.shared.now());
         inside.slot.facts.fetch_and(!facts::SUSPENDED, Relaxed);
         inside.slot.look_at(due);
         Ok(Code::Ok)
@@ -320,7 +285,12 @@ impl<'e, H: Host> Handle<'e, H> {
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &*inside.owned;
         let settings = settings.as_deref().ok_or(Code::Ended)?;
-        run_time.get(settings, name).map(visit).ok_or(Code::NotFound)
+        match run_time {
+            Some(run_time) => run_time.get(settings, name),
+            None => settings.get(name),
+        }
+        .map(visit)
+        .ok_or(Code::NotFound)
     }
 
     /// `ini_set()`; `previous` sees the value before.
@@ -328,8 +298,10 @@ impl<'e, H: Host> Handle<'e, H> {
         let mut inside = self.enter()?;
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let (change, before) = run_time.set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
+        let (change, before) =
+            run_time.get_or_insert_default().set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
         previous(before);
+        inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)
     }
@@ -339,7 +311,8 @@ impl<'e, H: Host> Handle<'e, H> {
         let mut inside = self.enter()?;
         inside.write_limit_text();
         let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let change = run_time.restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        let change = run_time.get_or_insert_default().restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)
     }
@@ -357,82 +330,6 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.owned.machine.exit(ending);
         Ok(Code::Ok)
-    }
-
-    /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
-    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on.
-    pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        let mut inside = self.enter()?;
-        if inside.owned.machine.stage() > Stage::Running {
-            return Err(Code::Stage);
-        }
-        if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
-            return Err(Code::Busy); // an end waits for the callback that is calling
-        }
-        let shutdown_time = inside.policy().and_then(|policy| policy.shutdown_time);
-        let Inside { owned, events, .. } = &mut inside;
-        let timer = owned.machine.begin_shutdown(shutdown_time, events);
-        inside.apply(timer);
-        if !inside.owned.functions.is_empty() {
-            inside = self.run_functions(inside, &mut call)?;
-        }
-        inside.owned.machine.end_output(&mut Below(self.slot));
-        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-        self.leave(inside, ending);
-        Ok(ending)
-    }
-
-    /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
-    fn run_functions(
-        &self,
-        mut inside: Inside<'e, H>,
-        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
-    ) -> Result<Inside<'e, H>, Code> {
-        let (began, mut ran) = (sys::coarse_ns(), 0);
-        while let Some(number) = inside.owned.machine.next_function() {
-            let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-            let function = inside.owned.functions[number as usize].take();
-            drop(inside);
-            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
-            ran += 1;
-            inside = self.enter()?;
-            inside.owned.machine.function_returned(asks_to_stop);
-        }
-        let mut functions = std::mem::take(&mut inside.owned.functions);
-        if ran < functions.len() as u64 {
-            // What a function owns may call back when it is dropped.
-            drop(inside);
-            functions.clear();
-            inside = self.enter()?;
-        }
-        functions.clear();
-        inside.owned.functions = functions;
-        let counters = &self.shared().counters;
-        counters.functions.fetch_add(ran, Relaxed);
-        counters.function_ns.fetch_add(sys::coarse_ns() - began, Relaxed);
-        Ok(inside)
-    }
-
-    /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
-    fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
-        let slot = self.slot;
-        if let Some(socket) = inside.owned.socket.take() {
-            slot.shared.poll.remove(socket);
-        }
-        inside.is_over = true;
-        let facts = slot.facts.load(Relaxed);
-        // One writer at a time, so no read-modify-write is needed.
-        let count = &slot.endings[ending as usize];
-        count.store(count.load(Relaxed) + 1, Relaxed);
-        drop(inside);
-        slot.shared.board.ended(slot);
-        if slot.word.turn(false).before.is_gone() {
-            slot.shared.counters.detached.fetch_sub(1, SeqCst);
-        }
-        if facts & facts::NOTICE != 0 {
-            // A callback that began before the turn has returned when the lock is ours; none begins after it.
-            drop(slot.notifying.lock());
-        }
     }
 
     /// The request as the live table shows it.

@@ -5,7 +5,7 @@ use super::word::FACT_GONE;
 use crate::config::{Policy, Settings};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The host, as the machine sees it.
 pub(super) struct Below<'a, H: Host>(pub &'a Slot<H>);
@@ -44,8 +44,8 @@ pub(super) struct Inside<'e, H: Host> {
     pub generation: u64,
     pub before: Events,
     pub events: Events,
-    /// The request is over: nobody reads what would be published.
-    pub is_over: bool,
+    /// Nothing changed that others see, or the request is over: there is nothing to publish.
+    pub is_silent: bool,
 }
 
 impl<H: Host> Inside<'_, H> {
@@ -65,8 +65,19 @@ impl<H: Host> Inside<'_, H> {
     pub fn write_limit_text(&mut self) {
         let seconds = self.slot.limit_text.swap(NO_LIMIT_TEXT, Relaxed);
         if seconds != NO_LIMIT_TEXT {
-            self.owned.run_time.put(b"max_execution_time", seconds.to_string().as_bytes());
+            self.put(b"max_execution_time", seconds.to_string().as_bytes());
         }
+    }
+
+    /// Writes into the run-time layer what needs no leave.
+    pub fn put(&mut self, name: &[u8], value: &[u8]) {
+        self.owned.run_time.get_or_insert_default().put(name, value);
+        self.set_fact(facts::CHANGED);
+    }
+
+    /// One more published fact. Only the owner writes them, so no read-modify-write is needed.
+    pub fn set_fact(&self, fact: u32) {
+        self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Release);
     }
 
     pub fn change(&mut self, change: Change) {
@@ -85,14 +96,17 @@ impl<H: Host> Inside<'_, H> {
 
     fn ignore_directive(&self) -> bool {
         let Owned { settings, run_time, .. } = &*self.owned;
-        let text = settings.as_deref().and_then(|settings| run_time.get(settings, b"ignore_user_abort"));
+        let text = settings.as_deref().and_then(|settings| match run_time {
+            Some(run_time) => run_time.get(settings, b"ignore_user_abort"),
+            None => settings.get(b"ignore_user_abort"),
+        });
         text.is_some_and(|text| Change::of(b"ignore_user_abort", text) == Change::IgnoreUserAbort(true))
     }
 }
 
 impl<H: Host> Drop for Inside<'_, H> {
     fn drop(&mut self) {
-        if self.is_over {
+        if self.is_silent {
             return;
         }
         let machine = &self.owned.machine;
@@ -100,17 +114,11 @@ impl<H: Host> Drop for Inside<'_, H> {
             true => self.events.with(Events::STOPPED),
             false => self.events.without(Events::STOPPED),
         };
-        let (status, gone) = (machine.status(), machine.noticed_gone());
-        let new_status = self.slot.status.load(Relaxed) != u32::from(status);
-        if new_status {
-            self.slot.status.store(status.into(), Relaxed);
-        }
+        let gone = machine.noticed_gone();
         let old = self.slot.facts.load(Relaxed);
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
             self.slot.facts.store(new, Relaxed);
-        }
-        if new != old || new_status {
             self.slot.shared.board.changed(self.slot);
         }
         self.slot.word.settle(self.before, after);
@@ -121,16 +129,14 @@ impl<H: Host> Drop for Inside<'_, H> {
 }
 
 impl<H: Host> Slot<H> {
-    pub(crate) fn host(&self) -> &H {
-        &self.host
-    }
-
+    #[inline]
     pub(super) fn start_limit(&self, seconds: u32) {
         let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
         let now = self.shared.now();
         self.look_at(self.timing.start(seconds, now, cpu));
     }
 
+    #[inline]
     pub(super) fn count_written(&self, bytes: usize) {
         // One writer at a time, so no read-modify-write is needed.
         self.written.store(self.written.load(Relaxed) + bytes as u64, Relaxed);
@@ -141,6 +147,7 @@ impl<H: Host> Slot<H> {
 pub(super) fn facts_of(machine: &Machine) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     machine.stage() as u32
+        | u32::from(machine.status()) << facts::STATUS_SHIFT
         | bit(machine.is_held(), facts::HELD)
         | bit(machine.is_finished(), facts::FINISHED)
         | bit(machine.ignores_abort(), facts::IGNORES)

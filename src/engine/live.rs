@@ -4,7 +4,7 @@ use super::Engine;
 use super::slot::{Host, Slot, facts};
 use crate::request::{Ending, Stage};
 use std::fmt::Write;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How well a client is being watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +54,18 @@ impl Row {
         if !word.is_live() {
             return None;
         }
-        let facts = slot.facts.load(Relaxed);
+        let facts = slot.facts.load(Acquire);
         let now = slot.shared.now();
         let since = |then: u64| now.saturating_sub(then);
-        let mut method = slot.method.load(Relaxed).to_ne_bytes().to_vec();
+        let given = |fact: u32, text: &dyn Fn() -> Vec<u8>| if facts & fact != 0 { text() } else { Vec::new() };
+        let mut method = given(facts::METHOD, &|| slot.method.load(Relaxed).to_ne_bytes().to_vec());
         method.retain(|&byte| byte != 0);
         let row = Self {
-            label: slot.label(),
+            label: given(facts::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
             stage: Stage::of_number(facts & facts::STAGE),
-            status: slot.status.load(Relaxed) as u8,
+            status: ((facts & facts::STATUS) >> facts::STATUS_SHIFT) as u8,
             gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
             held: facts & facts::HELD != 0,
             ignores_abort: facts & facts::IGNORES != 0,
@@ -103,7 +104,10 @@ impl<H: Host> Engine<H> {
         };
         let ended = Ending::ALL.map(|ending| {
             let label = format!("{{ending=\"{}\"}}", ending.word().replace(' ', "_"));
-            let count: u64 = self.table.used().map(|slot| slot.endings[ending as usize].load(Relaxed)).sum();
+            let count = match ending {
+                Ending::Completed => self.table.used().map(|slot| slot.completed.load(Relaxed)).sum(),
+                other => counters.endings[other as usize].load(Relaxed),
+            };
             (label, count)
         });
         let ended: Vec<_> = ended.iter().map(|(label, count)| (label.as_str(), *count)).collect();
@@ -144,6 +148,6 @@ impl<H: Host> Slot<H> {
     pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
         let facts = self.facts.load(Relaxed);
         let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut cpu_ns) } else { None };
-        self.timing.left(now, facts & facts::SUSPENDED != 0, cpu)
+        self.timing.left(&self.counted, now, facts & facts::SUSPENDED != 0, cpu)
     }
 }

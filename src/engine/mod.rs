@@ -4,20 +4,28 @@
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
 
+mod begin;
+mod clock;
 mod deadlines;
+mod end;
+mod free_list;
 mod handle;
 mod inside;
 mod live;
+mod notice;
 pub mod scoreboard;
 mod shared;
 mod slot;
+mod sync;
 mod sys;
 mod table;
 mod ticker;
 mod timing;
+mod watched;
 mod word;
 
-pub use handle::{Answer, Handle, Options};
+pub use begin::Options;
+pub use handle::{Answer, Handle};
 pub use live::{Row, Watching};
 pub use slot::Host;
 
@@ -28,8 +36,9 @@ use crate::config::Settings;
 use crate::error::{Code, Error, Result};
 use crate::request::{Ending, Events};
 use shared::Shared;
+use shared::{DRAINING, OPEN};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use table::Table;
@@ -59,7 +68,6 @@ pub struct Engine<H: Host> {
     shared: Arc<Shared>,
     table: Arc<Table<H>>,
     thread: Mutex<Option<sys::Thread>>,
-    has_thread: AtomicBool,
 }
 
 impl<H: Host> Engine<H> {
@@ -76,7 +84,7 @@ impl<H: Host> Engine<H> {
             shared.board.open(path)?;
         }
         let table = Arc::new(Table::new(&shared, options.most_requests));
-        Ok(Self { shared, table, thread: Mutex::new(None), has_thread: AtomicBool::new(false) })
+        Ok(Self { shared, table, thread: Mutex::new(None) })
     }
 
     /// Begins a request on the calling thread.
@@ -92,48 +100,36 @@ impl<H: Host> Engine<H> {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
         }
-        if self.shared.draining.load(SeqCst) {
-            return Err(Code::Draining);
-        }
-        if !self.has_thread.load(Relaxed) {
-            self.start_thread()?;
+        if self.shared.door() != OPEN {
+            self.open_door()?;
         }
         if settings.policy().has_scoreboard {
             self.shared.board.open_once(settings);
         }
-        let slot = self.table.take().ok_or(Code::Full)?;
-        let handle = handle::begin(slot, settings, options)?;
+        let handle = begin::begin(self.table.take().ok_or(Code::Full)?, settings, options);
         // Asked again, now that a drain would see the request: one of the two notices the other.
-        if self.shared.draining.load(SeqCst) {
+        self.shared.barrier.light();
+        if self.shared.door() & DRAINING != 0 {
             let _ = handle.end(|_, _| false);
-            self.table.give_back(slot);
             return Err(Code::Draining);
         }
         Ok(handle)
     }
 
-    /// Ends a request; see [`Handle::end`]. Its place is free again.
-    pub fn end(
-        &self,
-        request: Handle<'_, H>,
-        call: impl FnMut(&mut H::Function, Ending) -> bool,
-    ) -> std::result::Result<Ending, Code> {
-        let ending = request.end(call)?;
-        self.table.give_back(request.slot);
-        Ok(ending)
+    #[cold]
+    fn open_door(&self) -> std::result::Result<(), Code> {
+        if self.shared.door() & DRAINING != 0 { Err(Code::Draining) } else { self.start_thread() }
     }
 
-    #[cold]
     fn start_thread(&self) -> std::result::Result<(), Code> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
             // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
-            self.shared.set_now();
-            self.shared.set_asleep(false);
+            self.shared.publish_now();
             let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
-            self.has_thread.store(true, Relaxed);
+            self.shared.set_door(OPEN);
         }
         Ok(())
     }
@@ -149,11 +145,12 @@ impl<H: Host> Engine<H> {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
         }
-        self.shared.draining.store(true, SeqCst);
+        self.shared.set_door(DRAINING);
+        self.shared.barrier.heavy();
         if self.wait_until_idle(time) {
             return Ok(Code::Ok);
         }
-        for slot in self.table.used() {
+        for slot in self.table.used().filter(|slot| slot.word.load().is_live()) {
             let generation = slot.word.load().generation();
             slot.word.raise(generation, Events::DRAIN.0.into(), 0);
             slot.look_at(0);

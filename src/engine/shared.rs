@@ -1,7 +1,11 @@
 //! What every slot of an engine, its handles and its thread have in common.
 
+use super::clock::Clock;
+use super::free_list::FreeList;
 use super::scoreboard::Board;
+use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
+use super::watched::Watched;
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
@@ -10,24 +14,32 @@ use std::sync::atomic::{
 
 /// The engine's clock, its counters and its way to wake its thread.
 pub struct Shared {
-    /// Milliseconds, as of the last tick.
-    now: AtomicU64,
-    /// The engine's thread waits without a time limit.
-    asleep: AtomicBool,
     pub fork: ForkMark,
+    clock: Clock,
+    /// [`OPEN`], or why a begin has to take the long way.
+    door: AtomicU32,
+    pub barrier: Barrier,
     pub poll: Poll,
-    pub draining: AtomicBool,
+    pub watched: Watched,
     /// The engine's thread is to end.
     pub closing: AtomicBool,
     /// The CPU clock of the engine's thread, which tells it from others; 0: there is none yet.
     pub thread: AtomicI32,
+    pub free: FreeList,
     pub counters: Counters,
     pub board: Board,
 }
 
+/// The engine has its thread, and takes requests.
+pub const OPEN: u32 = 1;
+/// It drains.
+pub const DRAINING: u32 = 2;
+
 /// What the metrics are made of.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// By ending; those that completed are counted in their slots.
+    pub endings: [AtomicU64; 8],
     pub detached: AtomicI64,
     pub detached_most: AtomicI64,
     pub time_limits: AtomicU64,
@@ -51,30 +63,44 @@ impl Shared {
             Error::new(Code::System, format!("cannot make an engine: the system refused {what} ({error})"))
         };
         Ok(Self {
-            now: AtomicU64::new(sys::now_ms()),
-            asleep: AtomicBool::new(true),
             fork: ForkMark::new().map_err(|error| refused("a page of memory", error))?,
+            clock: Clock::default(),
+            door: AtomicU32::new(0),
+            barrier: Barrier::new(),
             poll: Poll::new().map_err(|error| refused("an epoll or event descriptor", error))?,
-            draining: AtomicBool::new(false),
+            watched: Watched::default(),
             closing: AtomicBool::new(false),
             thread: AtomicI32::new(0),
+            free: FreeList::default(),
             counters: Counters::default(),
             board: Board::default(),
         })
     }
 
-    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock.
-    pub fn now(&self) -> u64 {
-        if self.asleep.load(SeqCst) {
-            self.set_now();
-        }
-        self.now.load(Relaxed)
+    /// What stands in the way of a begin: [`OPEN`] alone is nothing.
+    #[inline]
+    pub fn door(&self) -> u32 {
+        self.door.load(Relaxed)
     }
 
-    /// The engine's thread, and whoever finds it asleep, reads the clock for everybody.
-    pub fn set_now(&self) -> u64 {
-        let now = sys::now_ms();
-        self.now.fetch_max(now, Relaxed).max(now)
+    pub fn set_door(&self, bit: u32) {
+        self.door.fetch_or(bit, SeqCst);
+    }
+
+    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.clock.now().unwrap_or_else(sys::now_ms)
+    }
+
+    /// The engine's thread reads the clock for everybody; it is awake from here on.
+    pub fn publish_now(&self) -> u64 {
+        self.clock.publish(sys::now_ms())
+    }
+
+    /// The engine's thread will sleep, unless it finds work behind this.
+    pub fn fall_asleep(&self) {
+        self.clock.fall_asleep(&self.barrier);
     }
 
     /// Whether the engine's own thread is calling: it runs callbacks, and cannot wait for itself.
@@ -82,9 +108,10 @@ impl Shared {
         self.thread.load(Relaxed) == sys::thread_clock()
     }
 
-    /// Async-signal-safe.
+    /// Behind the writing of what the engine's thread is to see. Async-signal-safe.
+    #[inline]
     pub fn wake_if_asleep(&self) {
-        if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
+        if self.clock.sleeps(&self.barrier) && self.clock.wake(sys::now_ms()) {
             self.poll.wake();
         }
     }
@@ -93,57 +120,7 @@ impl Shared {
     pub fn wake(&self) {
         self.poll.wake();
     }
-
-    pub fn set_asleep(&self, asleep: bool) {
-        self.asleep.store(asleep, SeqCst);
-    }
 }
 
 /// How many requests an engine can hold at once, unless it is told otherwise.
 pub const MOST_REQUESTS: u32 = 4 << 20;
-
-/// The next free slot, as a stack whose top carries a count so that a slot that came back is told from one that
-/// never left (ABA).
-#[derive(Debug, Default)]
-pub struct FreeList {
-    top: AtomicU64,
-    fresh: AtomicU32,
-}
-
-impl FreeList {
-    /// A slot that was used before. `look` finds it, and says which comes after it.
-    pub fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
-        let mut top = self.top.load(SeqCst);
-        loop {
-            let (found, next) = look((top as u32).checked_sub(1)?);
-            let next = (top >> 32).wrapping_add(1) << 32 | u64::from(next);
-            match self.top.compare_exchange_weak(top, next, SeqCst, SeqCst) {
-                Ok(_) => return Some(found),
-                Err(now) => top = now,
-            }
-        }
-    }
-
-    /// A slot that was never used, below `most`.
-    pub fn fresh(&self, most: u32) -> Option<u32> {
-        self.fresh.fetch_update(Relaxed, Relaxed, |fresh| (fresh < most).then_some(fresh + 1)).ok()
-    }
-
-    /// How many slots were ever used.
-    pub fn used(&self) -> u32 {
-        self.fresh.load(SeqCst)
-    }
-
-    /// Gives a slot back; `set_next` writes what comes after it.
-    pub fn push(&self, index: u32, set_next: impl Fn(u32)) {
-        let mut top = self.top.load(SeqCst);
-        loop {
-            set_next(top as u32);
-            let new = (top >> 32).wrapping_add(1) << 32 | u64::from(index + 1);
-            match self.top.compare_exchange_weak(top, new, SeqCst, SeqCst) {
-                Ok(_) => return,
-                Err(now) => top = now,
-            }
-        }
-    }
-}

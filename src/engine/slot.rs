@@ -1,14 +1,18 @@
 //! One place for a request: what its owner works on, and what other threads may see of it.
 
 use super::deadlines::{Deadlines, NEVER};
+use super::notice::Notice;
 use super::shared::Shared;
-use super::timing::Timing;
+use super::sys;
+use super::timing::{Counted, Timing};
 use super::word::Word;
 use crate::config::Settings;
-use crate::request::{Ending, Machine, RunTime};
+use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicI64, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
+};
 
 /// The host's side of requests: where output goes and who is told.
 ///
@@ -58,115 +62,182 @@ pub mod facts {
     pub const WATCHED: u32 = 1 << 11;
     /// The end of the client's sending side does not mean that it has gone.
     pub const HALF_OPEN: u32 = 1 << 12;
+    /// A label was given; without it the slot's label is an old one. So with the three that follow.
+    pub const LABELLED: u32 = 1 << 13;
+    /// A method was given.
+    pub const METHOD: u32 = 1 << 14;
+    /// Detached requests are capped, by number or by time.
+    pub const CAPPED: u32 = 1 << 15;
+    /// The run-time layer is not empty.
+    pub const CHANGED: u32 = 1 << 16;
+    /// `connection_status()`, in two bits from here.
+    pub const STATUS_SHIFT: u32 = 17;
+    /// See [`STATUS_SHIFT`].
+    pub const STATUS: u32 = 3 << STATUS_SHIFT;
+    /// `outlive.shutdown_time` is set.
+    pub const SHUTDOWN_TIME: u32 = 1 << 19;
     /// What the machine says anew after each step.
-    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT;
+    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS;
 }
 
 /// No `set_time_limit` call is waiting to be written into the run-time layer.
 pub const NO_LIMIT_TEXT: i64 = i64::MIN;
 
-/// What only the thread that works on the request touches.
+/// What only the thread that works on the request touches. What every request needs comes first.
+#[repr(C)]
 pub struct Owned<H: Host> {
-    pub machine: Machine,
-    pub run_time: RunTime,
+    /// With `template`: of the last request that began here. Most requests are like the one before.
     pub settings: Option<Arc<Settings>>,
+    pub machine: Machine,
+    pub template: Template,
     pub functions: Vec<Option<H::Function>>,
-    pub socket: Option<i32>,
+    pub run_time: Option<Box<RunTime>>,
+    pub socket: i32,
+}
+
+/// What all requests with the same settings and the same kind of method begin with.
+#[derive(Default)]
+pub struct Template {
+    pub is_made: bool,
+    pub begin: Begin,
+    pub facts: u32,
+    /// The limit; 0: none.
+    pub seconds: u32,
+    /// `hard_timeout`; 0: none.
+    pub hard: u32,
+    pub start: Start,
+}
+
+impl Template {
+    /// Whether it holds for a request with these settings; `old` are those that it was made for.
+    #[inline]
+    pub fn is_for(&self, old: &Option<Arc<Settings>>, settings: &Arc<Settings>, begin: Begin) -> bool {
+        self.is_made & (self.begin == begin) && old.as_ref().is_some_and(|old| Arc::ptr_eq(old, settings))
+    }
 }
 
 /// The label that people see: at most this many bytes of it.
 pub const LABEL: usize = 96;
 
-/// A request's place. Aligned, so that a handle can carry a tag in the low bits of its address.
+/// A request's place. Aligned, so that a handle can carry a tag in the low bits of its address; ordered, so that a request
+/// that asks for nothing special touches three cache lines of it.
 #[repr(C, align(512))]
 pub struct Slot<H: Host> {
-    // The first cache line is all that check and a plain write touch.
+    // The first is all that check, a plain write and the free list touch.
     pub(super) word: Word,
     pub(super) facts: AtomicU32,
+    pub(super) next_free: AtomicU32,
     pub(super) index: u32,
+    pub(super) lane: u32,
     pub(super) shared: Arc<Shared>,
+    pub(super) written: AtomicU64,
     pub(super) host: H,
 
+    // With the second, time limits.
     pub(super) timing: Timing,
     pub(super) limit_text: AtomicI64,
+    pub(super) began: AtomicU64,
     pub(super) deadlines: Arc<Deadlines>,
-    pub(super) lane: usize,
+
+    // With the third, begin and end.
+    /// How many requests ran to their ends here; only the owner counts.
+    pub(super) completed: AtomicU64,
     pub(super) owned: AtomicRefCell<Owned<H>>,
 
-    pub(super) next_free: AtomicU32,
-    pub(super) status: AtomicU32,
-    pub(super) written: AtomicU64,
-    pub(super) began: AtomicU64,
-    pub(super) gone_at: AtomicU64,
+    pub(super) method: AtomicU64,
     pub(super) max_detached: AtomicU32,
     pub(super) max_detached_time: AtomicU32,
-    /// Held by the engine's thread while it calls the host about this request; an end waits for it.
-    pub(super) notifying: Mutex<()>,
+    pub(super) gone_at: AtomicU64,
+    pub(super) counted: Counted,
+    pub(super) notice: Notice,
     pub(super) notified: AtomicU64,
-    pub(super) method: AtomicU64,
-    /// How many requests ended here, by ending; only the owner counts.
-    pub(super) endings: [AtomicU64; 8],
+    /// Odd while the label is written.
+    label_turn: AtomicU32,
     pub(super) label: [AtomicU64; LABEL / 8],
 }
 
 impl<H: Host> Slot<H> {
-    pub(super) fn new(index: u32, lane: usize, shared: &Arc<Shared>, deadlines: &Arc<Deadlines>) -> Self {
+    pub(super) fn new(index: u32, lane: u32, shared: &Arc<Shared>, deadlines: &Arc<Deadlines>) -> Self {
         Self {
             word: Word::default(),
             facts: AtomicU32::new(0),
+            next_free: AtomicU32::new(0),
             index,
+            lane,
             shared: Arc::clone(shared),
+            written: AtomicU64::new(0),
             host: H::default(),
             timing: Timing::default(),
             limit_text: AtomicI64::new(NO_LIMIT_TEXT),
-            deadlines: Arc::clone(deadlines),
-            lane,
-            owned: AtomicRefCell::new(Owned {
-                machine: Machine::default(),
-                run_time: RunTime::default(),
-                settings: None,
-                functions: Vec::new(),
-                socket: None,
-            }),
-            next_free: AtomicU32::new(0),
-            status: AtomicU32::new(0),
-            written: AtomicU64::new(0),
             began: AtomicU64::new(0),
-            gone_at: AtomicU64::new(0),
+            deadlines: Arc::clone(deadlines),
+            completed: AtomicU64::new(0),
+            owned: AtomicRefCell::new(Owned {
+                settings: None,
+                machine: Machine::default(),
+                functions: Vec::new(),
+                template: Template::default(),
+                run_time: None,
+                socket: -1,
+            }),
+            method: AtomicU64::new(0),
             max_detached: AtomicU32::new(0),
             max_detached_time: AtomicU32::new(0),
-            notifying: Mutex::new(()),
+            gone_at: AtomicU64::new(0),
+            counted: Counted::default(),
+            notice: Notice::default(),
             notified: AtomicU64::new(0),
-            method: AtomicU64::new(0),
-            endings: Default::default(),
+            label_turn: AtomicU32::new(0),
             label: Default::default(),
         }
     }
 
-    /// The engine looks at this slot at `due` at the latest.
+    /// The engine looks at this slot at `due` at the latest, and sees what the caller has written before.
+    #[inline]
     pub(super) fn look_at(&self, due: u64) {
         if due != NEVER {
-            self.deadlines.at_most(self.lane, due);
-            self.shared.wake_if_asleep();
+            // Where a deadline stands that is early enough, the engine's thread does not sleep.
+            if self.deadlines.at_most(self.lane as usize, due, &self.shared.barrier) {
+                self.shared.wake_if_asleep();
+            }
         }
     }
 
+    /// Fetches what a begin or an end is about to need.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        sys::prefetch(&raw const self.timing);
+        sys::prefetch(&raw const self.completed);
+    }
+
+    /// By the owner, or before the slot is live.
     pub(super) fn set_label(&self, label: &[u8]) {
-        if label.is_empty() && self.label[0].load(Relaxed) == 0 {
-            return;
-        }
         let label = cut(label, LABEL);
+        let turn = self.label_turn.load(Relaxed);
+        self.label_turn.store(turn.wrapping_add(1), Relaxed);
+        fence(Release);
         for (number, word) in self.label.iter().enumerate() {
             let start = (number * 8).min(label.len());
             let part = &label[start..label.len().min(start + 8)];
             word.store(pack(part), Relaxed);
         }
+        self.label_turn.store(turn.wrapping_add(2), Release);
     }
 
+    /// Whole, though it may be written meanwhile; empty where its writer does not get on.
     pub(super) fn label(&self) -> Vec<u8> {
-        let mut label: Vec<u8> = self.label.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
-        label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
-        label
+        for _ in 0..100 {
+            let turn = self.label_turn.load(Acquire);
+            let words = self.label.each_ref().map(|word| word.load(Relaxed));
+            fence(Acquire);
+            if turn & 1 == 0 && self.label_turn.load(Relaxed) == turn {
+                let mut label: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
+                return label;
+            }
+            std::thread::yield_now();
+        }
+        Vec::new()
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
 /// Milliseconds of a clock that never goes back and does not count from anything in particular.
@@ -56,9 +56,13 @@ fn clock_ns(clock: i32) -> Option<u64> {
 pub struct ForkMark {
     page: NonNull<AtomicU32>,
     size: usize,
-    /// Where the kernel cannot wipe pages: the process that made it.
-    process: Option<i32>,
+    process: i32,
 }
+
+/// What the page says in the process that made it, where the kernel wipes it in a child.
+const HERE: u32 = 1;
+/// The kernel cannot wipe pages: the process number has to be asked for each time.
+const ASK: u32 = 2;
 
 // SAFETY: the page is only reached through an atomic, and belongs to the mark alone.
 unsafe impl Send for ForkMark {}
@@ -80,18 +84,33 @@ impl ForkMark {
         let wiped = unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } == 0;
         let page = NonNull::new(page.cast::<AtomicU32>()).ok_or_else(io::Error::last_os_error)?;
         // SAFETY: mapped, aligned and writable; zero is a valid AtomicU32.
-        unsafe { page.as_ref() }.store(1, Ordering::Relaxed);
+        unsafe { page.as_ref() }.store(if wiped { HERE } else { ASK }, Ordering::Relaxed);
         // SAFETY: getpid has no preconditions.
-        let process = (!wiped).then(|| unsafe { libc::getpid() });
-        Ok(Self { page, size, process })
+        Ok(Self { page, size, process: unsafe { libc::getpid() } })
+    }
+
+    /// Whether this is the process that made the mark, as far as one load can tell.
+    #[inline]
+    pub fn is_surely_parent(&self) -> bool {
+        // SAFETY: mapped for as long as the mark lives.
+        unsafe { self.page.as_ref() }.load(Ordering::Relaxed) == HERE
     }
 
     /// Whether this is a child of the process that made the mark.
+    #[inline]
     pub fn is_child(&self) -> bool {
         // SAFETY: mapped for as long as the mark lives.
-        let wiped = unsafe { self.page.as_ref() }.load(Ordering::Relaxed) == 0;
+        match unsafe { self.page.as_ref() }.load(Ordering::Relaxed) {
+            HERE => false,
+            ASK => self.is_other_process(),
+            _ => true,
+        }
+    }
+
+    #[cold]
+    fn is_other_process(&self) -> bool {
         // SAFETY: getpid has no preconditions.
-        wiped || self.process.is_some_and(|process| process != unsafe { libc::getpid() })
+        self.process != unsafe { libc::getpid() }
     }
 }
 
@@ -100,6 +119,73 @@ impl Drop for ForkMark {
         // SAFETY: the mapping made in `new`, with its size; nothing refers to it any more.
         unsafe { libc::munmap(self.page.as_ptr().cast(), self.size) };
     }
+}
+
+/// Two halves of one fence, for two sides that each write something and then read what the other wrote: one of them sees the
+/// other's. The frequent side pays nothing, the rare side a system call that has every processor on which
+/// a thread of this process runs pass a full fence.
+#[derive(Debug)]
+pub struct Barrier {
+    asymmetric: AtomicBool,
+}
+
+// As linux/membarrier.h numbers them.
+const MEMBARRIER_PRIVATE_EXPEDITED: i32 = 1 << 3;
+const MEMBARRIER_REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+
+impl Barrier {
+    /// Where the kernel refuses the call, both halves are ordinary fences.
+    pub fn new() -> Self {
+        Self { asymmetric: AtomicBool::new(membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED)) }
+    }
+
+    /// The frequent side: between its write and its read. Async-signal-safe.
+    #[inline]
+    pub fn light(&self) {
+        if self.asymmetric.load(Ordering::Relaxed) {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The rare side: between its write and its read.
+    pub fn heavy(&self) {
+        fence(Ordering::SeqCst);
+        if self.asymmetric.load(Ordering::Relaxed) && !membarrier(MEMBARRIER_PRIVATE_EXPEDITED) {
+            // The process was put into a sandbox since: fences from now on, and what was on its way arrives while we wait.
+            self.asymmetric.store(false, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn membarrier(command: i32) -> bool {
+    // SAFETY: no memory is involved; an unknown command is answered with an error.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Fetches what lies at `address` into the cache, if it can be.
+#[inline]
+pub fn prefetch<T>(address: *const T) {
+    // SAFETY: a hint; it never faults, whatever the address.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// Asks for large pages behind `bytes` bytes of memory, so that a million requests do not cost a page walk each.
+pub fn prefer_large_pages<T>(memory: *const T, bytes: usize) {
+    const LARGE: usize = 2 << 20;
+    let first = memory.addr().next_multiple_of(LARGE);
+    let Some(rest) = (memory.addr() + bytes).checked_sub(first).filter(|&rest| rest >= LARGE) else { return };
+    let start = memory.map_addr(|_| first).cast_mut().cast();
+    // SAFETY: advice about memory that is the caller's; what it holds stays as it is.
+    unsafe { libc::madvise(start, rest - rest % LARGE, libc::MADV_HUGEPAGE) };
 }
 
 /// What was seen of a watched socket.

@@ -1,16 +1,22 @@
-//! The slots of an engine: chunks that double in size and stay where they are, so that a handle can be an address.
+//! The slots of an engine: chunks that stay where they are, so that a handle can be an address.
 
 use super::deadlines::Deadlines;
-use super::shared::{FreeList, Shared};
+use super::shared::{MOST_REQUESTS, Shared};
 use super::slot::{Host, Slot};
+use super::sys;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Slots of the first chunk.
+/// Slots of the first chunk; each that follows is twice as large, up to a size that a request can wait for.
 const FIRST: u32 = 64;
-/// Enough doublings for any `u32`.
-const CHUNKS: usize = 26;
+/// How often they double: to 16,384 slots, eight megabytes.
+const DOUBLINGS: u32 = 8;
+/// Slots of the chunks that double, all but the largest.
+const SMALL: u32 = FIRST * ((1 << DOUBLINGS) - 1);
+const LARGEST: u32 = FIRST << DOUBLINGS;
+/// Enough for as many requests as an engine may be asked for.
+const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
 
 struct Chunk<H: Host> {
     slots: Box<[Slot<H>]>,
@@ -21,52 +27,57 @@ struct Chunk<H: Host> {
 pub struct Table<H: Host> {
     shared: Arc<Shared>,
     // A race cell and not a OnceLock: a child forked while another thread fills it would wait for ever.
-    chunks: [OnceBox<Chunk<H>>; CHUNKS],
-    free: FreeList,
+    chunks: Box<[OnceBox<Chunk<H>>]>,
     most: u32,
 }
 
 impl<H: Host> Table<H> {
     pub fn new(shared: &Arc<Shared>, most: u32) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            chunks: std::array::from_fn(|_| OnceBox::new()),
-            free: FreeList::default(),
-            most,
-        }
+        Self { shared: Arc::clone(shared), chunks: (0..CHUNKS).map(|_| OnceBox::new()).collect(), most }
     }
 
     /// A free slot; `None`: as many are live as the engine may hold.
+    #[inline]
     pub fn take(&self) -> Option<&Slot<H>> {
-        let used = self.free.pop(|index| {
+        let used = self.shared.free.pop(|index| {
             let slot = self.slot(index);
             (slot, slot.next_free.load(Relaxed))
         });
-        used.or_else(|| self.free.fresh(self.most).map(|index| self.slot(index)))
+        used.or_else(|| self.take_fresh())
     }
 
-    pub fn give_back(&self, slot: &Slot<H>) {
-        self.free.push(slot.index, |next| slot.next_free.store(next, Relaxed));
+    #[cold]
+    fn take_fresh(&self) -> Option<&Slot<H>> {
+        self.shared.free.fresh(self.most).map(|index| self.slot(index))
     }
 
     /// The slot with this number; its chunk comes into being with the first.
+    #[inline]
     pub fn slot(&self, index: u32) -> &Slot<H> {
         let (chunk, offset) = place(index);
         &self.chunk(chunk).slots[offset]
     }
 
+    #[inline]
     fn chunk(&self, number: usize) -> &Chunk<H> {
+        self.chunks[number].get().unwrap_or_else(|| self.make_chunk(number))
+    }
+
+    #[cold]
+    fn make_chunk(&self, number: usize) -> &Chunk<H> {
         self.chunks[number].get_or_init(|| {
-            let (first, count) = (FIRST * ((1 << number) - 1), FIRST << number);
+            let (first, count) = extent(number as u32);
             let deadlines = Arc::new(Deadlines::new(count as usize));
-            let slot = |lane: u32| Slot::new(first + lane, lane as usize, &self.shared, &deadlines);
-            Box::new(Chunk { slots: (0..count).map(slot).collect(), deadlines })
+            let mut slots = Vec::with_capacity(count as usize);
+            sys::prefer_large_pages(slots.as_ptr(), count as usize * size_of::<Slot<H>>());
+            slots.extend((0..count).map(|lane| Slot::new(first + lane, lane, &self.shared, &deadlines)));
+            Box::new(Chunk { slots: slots.into_boxed_slice(), deadlines })
         })
     }
 
     /// Every slot that was ever used.
     pub fn used(&self) -> impl Iterator<Item = &Slot<H>> {
-        (0..self.free.used()).map(|index| self.slot(index))
+        (0..self.shared.free.used()).map(|index| self.slot(index))
     }
 
     /// Every chunk's deadlines, with its slots.
@@ -76,9 +87,23 @@ impl<H: Host> Table<H> {
 }
 
 /// Chunk and offset of a slot's number.
+#[inline]
 fn place(index: u32) -> (usize, usize) {
-    let chunk = (index / FIRST + 1).ilog2();
-    (chunk as usize, (index - FIRST * ((1 << chunk) - 1)) as usize)
+    if index < SMALL {
+        let chunk = (index / FIRST + 1).ilog2();
+        (chunk as usize, (index - FIRST * ((1 << chunk) - 1)) as usize)
+    } else {
+        let beyond = index - SMALL;
+        ((beyond / LARGEST + DOUBLINGS) as usize, (beyond % LARGEST) as usize)
+    }
+}
+
+/// A chunk's first slot, and how many it has.
+fn extent(chunk: u32) -> (u32, u32) {
+    match chunk.checked_sub(DOUBLINGS) {
+        None => (FIRST * ((1 << chunk) - 1), FIRST << chunk),
+        Some(large) => (SMALL + large * LARGEST, LARGEST),
+    }
 }
 
 #[cfg(test)]
@@ -88,12 +113,15 @@ mod tests {
     #[test]
     fn numbers_fill_chunks_without_gaps() {
         let mut expected = (0, 0);
-        for index in 0..100_000 {
+        for index in 0..MOST_REQUESTS {
             assert_eq!(place(index), expected, "{index}");
+            let (first, count) = extent(expected.0 as u32);
+            assert_eq!(first + expected.1 as u32, index);
             expected.1 += 1;
-            if expected.1 == (FIRST as usize) << expected.0 {
+            if expected.1 == count as usize {
                 expected = (expected.0 + 1, 0);
             }
         }
+        assert!(place(MOST_REQUESTS - 1).0 < CHUNKS);
     }
 }

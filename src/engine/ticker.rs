@@ -2,7 +2,7 @@
 //!
 //! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
 
-use super::deadlines::NEVER;
+use super::deadlines::{NEVER, Taken};
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
 use super::sys::{self, Readiness};
@@ -24,16 +24,16 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
     shared.thread.store(sys::thread_clock(), Relaxed);
     let mut idle = 0;
     let mut seen = Vec::new();
-    let mut clocks = Clocks::default();
+    let (mut clocks, mut taken) = (Clocks::default(), Taken::default());
     while !shared.closing.load(SeqCst) {
-        let now = shared.set_now();
+        let now = shared.publish_now();
         for socket in &seen {
             notice(table, socket);
         }
         clocks.forget();
         let mut armed = false;
         for (deadlines, slots) in table.deadlines() {
-            deadlines.sweep(now, |slot| look(&slots[slot], now, &mut clocks));
+            deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
             armed |= deadlines.any();
         }
         shared.board.refresh(table, now, |clock| clocks.read(clock));
@@ -41,16 +41,15 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
         let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
         let time = if asleep { shared.board.pause(table) } else { Some(Duration::from_millis(TICK)) };
         shared.poll.wait(time, &mut seen);
-        shared.set_asleep(false);
     }
 }
 
 /// Says that it sleeps, then looks once more: whoever armed a deadline before has been seen, whoever comes later wakes it.
 fn fall_asleep<H: Host>(shared: &Shared, table: &Table<H>) -> bool {
-    shared.set_asleep(true);
+    shared.fall_asleep();
     let armed = table.deadlines().any(|(deadlines, _)| deadlines.any());
     if armed || shared.closing.load(SeqCst) {
-        shared.set_asleep(false);
+        shared.publish_now();
         return false;
     }
     true
@@ -98,7 +97,7 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
     let generation = word.generation();
     let mut read = |clock| clocks.read(clock);
     let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut read) } else { None };
-    let limit = match slot.timing.look(now, facts & facts::SUSPENDED != 0, cpu) {
+    let limit = match slot.timing.look(&slot.counted, now, facts & facts::SUSPENDED != 0, cpu) {
         Look::Never => NEVER,
         Look::Later(at) => at,
         Look::Fired(next) => {
@@ -136,7 +135,7 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
 
 /// `outlive.max_detached_time`: until when a request whose client has gone may work on.
 fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
-    let most = 1_000 * u64::from(slot.max_detached_time.load(Relaxed));
+    let (_, most) = slot.caps();
     if most == 0 || !slot.word.load().is_gone() {
         return NEVER;
     }
@@ -174,10 +173,7 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
 
 /// Calls the host while the request cannot end.
 fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H)) {
-    let _notifying = slot.notifying.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if slot.word.load().generation() == generation {
-        call(&slot.host);
-    }
+    slot.notice.tell(&slot.word, generation, || call(&slot.host));
 }
 
 impl<H: Host> Slot<H> {
@@ -200,16 +196,23 @@ impl<H: Host> Slot<H> {
         self.gone_at.store(now, Relaxed);
         self.shared.board.gone(self, generation);
         let count = self.shared.counters.detach();
-        let most = i64::from(self.max_detached.load(Relaxed));
-        if most > 0 && count > most {
+        let (most, time) = self.caps();
+        if most > 0 && count > i64::from(most) {
             self.word.raise(generation, Events::CAP.0.into(), 0);
         }
-        let time = u64::from(self.max_detached_time.load(Relaxed));
         if self.facts.load(Relaxed) & facts::NOTICE != 0 {
             self.look_at(0);
             self.shared.wake();
         } else if time > 0 {
-            self.look_at(now + time * 1_000);
+            self.look_at(now + time);
         }
+    }
+
+    /// How many requests may be detached at once, and for how many milliseconds each; 0: no cap.
+    fn caps(&self) -> (u32, u64) {
+        if self.facts.load(Relaxed) & facts::CAPPED == 0 {
+            return (0, 0);
+        }
+        (self.max_detached.load(Relaxed), 1_000 * u64::from(self.max_detached_time.load(Relaxed)))
     }
 }

@@ -1,20 +1,25 @@
 //! One request's time limit: what its owner asks for, and how the engine's thread sees it run out.
 
 use super::sys;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 /// A limit never fires early; it fires at most this much late (two of the engine's ticks of 10 ms).
 pub const SLACK: u64 = super::ticker::TICK;
 
-/// Written by the owner: `limit`, `armed_at`, `clock`, `hard`. Written by the engine's thread: the rest; by the owner
-/// while it suspends or resumes the request.
+/// Written by the owner.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Timing {
     /// Restarts << 32 | seconds; 0 seconds: no limit.
     limit: AtomicU64,
     armed_at: AtomicU64,
     clock: AtomicI32,
     hard: AtomicU32,
+}
+
+/// Written by the engine's thread, and by the owner while it suspends or resumes the request.
+#[derive(Debug, Default)]
+pub struct Counted {
     /// Restart << 32 | phase.
     phase: AtomicU64,
     phase_began: AtomicU64,
@@ -44,21 +49,16 @@ pub enum Look {
 
 impl Timing {
     /// A new request on the calling thread.
-    pub fn begin(&self, hard_timeout: i64) {
+    #[inline]
+    pub fn begin(&self, hard: u32) {
         self.clock.store(sys::thread_clock(), Relaxed);
-        self.hard.store(u32::try_from(hard_timeout.clamp(0, 999_999_999)).unwrap_or(0), Relaxed);
+        self.hard.store(hard, Relaxed);
     }
 
-    /// The limit starts anew; when the engine should look first. 0: no limit.
+    /// The limit starts anew; when the engine should look first. 0: no limit. The caller arms the deadline behind it, whatever
+    /// it is, so that the engine's thread sees the limit or the deadline.
+    #[inline]
     pub fn start(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
-        let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
-        self.armed_at.store(now, Relaxed);
-        self.limit.swap(restarts << 32 | u64::from(seconds), SeqCst);
-        self.first_look(seconds, now, cpu)
-    }
-
-    /// As [`Timing::start`] for a slot whose word has yet to turn: that orders it.
-    pub fn start_before_turn(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
         let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
         self.armed_at.store(now, Relaxed);
         self.limit.store(restarts << 32 | u64::from(seconds), Release);
@@ -85,10 +85,16 @@ impl Timing {
     }
 
     /// The engine's thread looks. `cpu_ns` reads a thread's CPU clock; none: the limit counts elapsed time.
-    pub fn look(&self, now: u64, suspended: bool, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Look {
-        let limit = self.limit.load(SeqCst);
+    pub fn look(
+        &self,
+        counted: &Counted,
+        now: u64,
+        suspended: bool,
+        cpu_ns: Option<&mut dyn FnMut(i32) -> u64>,
+    ) -> Look {
+        let limit = self.limit.load(Acquire);
         let (restart, seconds) = (limit >> 32, limit as u32);
-        let phase = match self.phase.load(Relaxed) {
+        let phase = match counted.phase.load(Relaxed) {
             phase if phase >> 32 == restart => phase & 0xffff_ffff,
             _ => FIRST,
         };
@@ -98,75 +104,81 @@ impl Timing {
         let allowed = 1_000 * u64::from(if phase == FIRST { seconds } else { self.hard.load(Relaxed) });
         let left = match cpu_ns {
             Some(_) if suspended => return Look::Never,
-            Some(cpu_ns) => allowed.saturating_sub(self.cpu_used_ms(restart, cpu_ns)),
+            Some(cpu_ns) => allowed.saturating_sub(self.cpu_used_ms(counted, restart, cpu_ns)),
             None => {
-                let began = if phase == FIRST { &self.armed_at } else { &self.phase_began };
+                let began = if phase == FIRST { &self.armed_at } else { &counted.phase_began };
                 (began.load(Relaxed) + allowed + SLACK).saturating_sub(now)
             }
         };
-        if left > 0 { Look::Later(now + left) } else { self.fire(restart, now) }
+        if left > 0 { Look::Later(now + left) } else { self.fire(counted, restart, now) }
     }
 
     /// Milliseconds that are left of the limit, of elapsed time or, where `cpu_ns` reads its clock, of CPU time; `None`: no
     /// limit. Nothing is changed: CPU time counts from the engine's first look.
-    pub fn left(&self, now: u64, suspended: bool, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
-        let limit = self.limit.load(SeqCst);
+    pub fn left(
+        &self,
+        counted: &Counted,
+        now: u64,
+        suspended: bool,
+        cpu_ns: Option<&mut dyn FnMut(i32) -> u64>,
+    ) -> Option<u64> {
+        let limit = self.limit.load(Acquire);
         let (restart, allowed) = (limit >> 32, 1_000 * u64::from(limit as u32));
-        let phase = self.phase.load(Relaxed);
+        let phase = counted.phase.load(Relaxed);
         let used = match cpu_ns {
             _ if allowed == 0 => return None,
             _ if phase >> 32 == restart && phase & 0xffff_ffff != FIRST => return Some(0),
             None => now.saturating_sub(self.armed_at.load(Relaxed)),
-            Some(_) if self.cpu_known.load(Relaxed) != (restart << 32 | 1) => 0,
-            Some(_) if suspended => self.cpu_used.load(Relaxed) / 1_000_000,
+            Some(_) if counted.cpu_known.load(Relaxed) != (restart << 32 | 1) => 0,
+            Some(_) if suspended => counted.cpu_used.load(Relaxed) / 1_000_000,
             Some(cpu_ns) => {
-                let since = cpu_ns(self.clock.load(Relaxed)).saturating_sub(self.cpu_base.load(Relaxed));
-                (self.cpu_used.load(Relaxed) + since) / 1_000_000
+                let since = cpu_ns(self.clock.load(Relaxed)).saturating_sub(counted.cpu_base.load(Relaxed));
+                (counted.cpu_used.load(Relaxed) + since) / 1_000_000
             }
         };
         Some(allowed.saturating_sub(used))
     }
 
-    fn fire(&self, restart: u64, now: u64) -> Look {
+    fn fire(&self, counted: &Counted, restart: u64, now: u64) -> Look {
         let hard = u64::from(self.hard.load(Relaxed));
         let phase = if hard > 0 { HARD } else { SPENT };
-        self.phase.store(restart << 32 | phase, Relaxed);
-        self.phase_began.store(now, Relaxed);
-        self.cpu_known.store(0, Relaxed);
+        counted.phase.store(restart << 32 | phase, Relaxed);
+        counted.phase_began.store(now, Relaxed);
+        counted.cpu_known.store(0, Relaxed);
         // A look soon reads the CPU clock that the next phase counts from.
         Look::Fired(if hard > 0 { now + 1 } else { super::deadlines::NEVER })
     }
 
-    fn cpu_used_ms(&self, restart: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
+    fn cpu_used_ms(&self, counted: &Counted, restart: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
         let cpu = cpu_ns(self.clock.load(Relaxed));
-        if self.cpu_known.load(Relaxed) != (restart << 32 | 1) {
-            self.cpu_base.store(cpu, Relaxed);
-            self.cpu_used.store(0, Relaxed);
-            self.cpu_known.store(restart << 32 | 1, Relaxed);
+        if counted.cpu_known.load(Relaxed) != (restart << 32 | 1) {
+            counted.cpu_base.store(cpu, Relaxed);
+            counted.cpu_used.store(0, Relaxed);
+            counted.cpu_known.store(restart << 32 | 1, Relaxed);
         }
-        let used = self.cpu_used.load(Relaxed) + cpu.saturating_sub(self.cpu_base.load(Relaxed));
+        let used = counted.cpu_used.load(Relaxed) + cpu.saturating_sub(counted.cpu_base.load(Relaxed));
         used / 1_000_000
     }
 
     /// The owner stops working on the request: what it used is kept.
-    pub fn suspend(&self) {
+    pub fn suspend(&self, counted: &Counted) {
         let known = (self.limit.load(Relaxed) >> 32) << 32 | 1;
-        let used = if self.cpu_known.load(Relaxed) == known {
+        let used = if counted.cpu_known.load(Relaxed) == known {
             let cpu = sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0);
-            self.cpu_used.load(Relaxed) + cpu.saturating_sub(self.cpu_base.load(Relaxed))
+            counted.cpu_used.load(Relaxed) + cpu.saturating_sub(counted.cpu_base.load(Relaxed))
         } else {
             0
         };
-        self.cpu_used.store(used, Relaxed);
-        self.cpu_known.store(known, Relaxed);
+        counted.cpu_used.store(used, Relaxed);
+        counted.cpu_known.store(known, Relaxed);
     }
 
     /// The calling thread goes on with it; when the engine should look, at the earliest.
-    pub fn resume(&self, now: u64) -> u64 {
+    pub fn resume(&self, counted: &Counted, now: u64) -> u64 {
         let clock = sys::thread_clock();
-        self.cpu_base.store(sys::thread_cpu_ns(clock).unwrap_or(0), Relaxed);
+        counted.cpu_base.store(sys::thread_cpu_ns(clock).unwrap_or(0), Relaxed);
         self.clock.store(clock, Relaxed);
-        let used = self.cpu_used.load(Relaxed) / 1_000_000;
+        let used = counted.cpu_used.load(Relaxed) / 1_000_000;
         match u64::from(self.seconds()) * 1_000 {
             0 => super::deadlines::NEVER,
             // After the limit has fired, the hard timeout may be what runs.
@@ -182,31 +194,60 @@ mod tests {
 
     #[test]
     fn elapsed_time_fires_once_then_counts_the_hard_timeout() {
-        let timing = Timing::default();
+        let (timing, counted) = (Timing::default(), Counted::default());
         timing.hard.store(2, Relaxed);
         assert_eq!(timing.start(1, 5_000, false), 6_000 + SLACK);
-        assert_eq!(timing.look(5_500, false, None), Look::Later(6_000 + SLACK));
+        assert_eq!(timing.look(&counted, 5_500, false, None), Look::Later(6_000 + SLACK));
         let fired = 6_000 + SLACK;
-        assert_eq!(timing.look(fired, false, None), Look::Fired(fired + 1));
-        assert_eq!(timing.look(fired + 1, false, None), Look::Later(fired + 2_000 + SLACK));
-        assert_eq!(timing.look(fired + 2_000 + SLACK, false, None), Look::Fired(fired + 2_001 + SLACK));
+        assert_eq!(timing.look(&counted, fired, false, None), Look::Fired(fired + 1));
+        assert_eq!(timing.look(&counted, fired + 1, false, None), Look::Later(fired + 2_000 + SLACK));
+        assert_eq!(timing.look(&counted, fired + 2_000 + SLACK, false, None), Look::Fired(fired + 2_001 + SLACK));
         let again = timing.start(3, 20_000, false);
-        assert_eq!(timing.look(20_001, false, None), Look::Later(again));
+        assert_eq!(timing.look(&counted, 20_001, false, None), Look::Later(again));
         assert_eq!(timing.start(0, 21_000, false), NEVER);
-        assert_eq!(timing.look(99_000, false, None), Look::Never);
+        assert_eq!(timing.look(&counted, 99_000, false, None), Look::Never);
     }
 
     #[test]
     fn cpu_time_is_counted_from_the_first_look_and_stands_still_while_suspended() {
-        let timing = Timing::default();
+        let (timing, counted) = (Timing::default(), Counted::default());
         assert_eq!(timing.start(1, 0, true), 3);
         let mut cpu = 7_000_000_000;
-        assert_eq!(timing.look(3, false, Some(&mut |_| cpu)), Look::Later(1_003));
+        assert_eq!(timing.look(&counted, 3, false, Some(&mut |_| cpu)), Look::Later(1_003));
         cpu += 400_000_000;
-        assert_eq!(timing.look(1_003, false, Some(&mut |_| cpu)), Look::Later(1_603));
-        assert_eq!(timing.look(1_603, true, Some(&mut |_| cpu)), Look::Never);
+        assert_eq!(timing.look(&counted, 1_003, false, Some(&mut |_| cpu)), Look::Later(1_603));
+        assert_eq!(timing.look(&counted, 1_603, true, Some(&mut |_| cpu)), Look::Never);
         cpu += 600_000_000;
-        assert_eq!(timing.look(2_000, false, Some(&mut |_| cpu)), Look::Fired(NEVER));
-        assert_eq!(timing.look(2_001, false, Some(&mut |_| cpu)), Look::Never);
+        assert_eq!(timing.look(&counted, 2_000, false, Some(&mut |_| cpu)), Look::Fired(NEVER));
+        assert_eq!(timing.look(&counted, 2_001, false, Some(&mut |_| cpu)), Look::Never);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_fires_nothing() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        let due = timing.start(1, 5_000, false);
+        for _ in 0..1_000 {
+            assert_eq!(timing.look(&counted, 5_000, false, None), Look::Later(due));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_waits_and_one_that_jumps_ahead_fires_once() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.hard.store(1, Relaxed);
+        let due = timing.start(2, 1_000_000, false);
+        assert_eq!(timing.look(&counted, 3, false, None), Look::Later(due));
+        assert!(matches!(timing.look(&counted, u64::MAX / 2, false, None), Look::Fired(_)));
+        assert!(matches!(timing.look(&counted, 7, false, None), Look::Later(_)));
+        assert!(matches!(timing.look(&counted, u64::MAX / 2 + 10_000, false, None), Look::Fired(_)));
+    }
+
+    #[test]
+    fn a_cpu_clock_that_goes_back_or_is_gone_counts_nothing() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.start(1, 0, true);
+        assert_eq!(timing.look(&counted, 3, false, Some(&mut |_| 9_000_000_000)), Look::Later(1_003));
+        assert_eq!(timing.look(&counted, 1_003, false, Some(&mut |_| 0)), Look::Later(2_003));
+        assert_eq!(timing.look(&counted, u64::MAX - 5_000, false, Some(&mut |_| 0)), Look::Later(u64::MAX - 4_000));
     }
 }

@@ -5,24 +5,35 @@
 //! | bits | what | who writes |
 //! | --- | --- | --- |
 //! | 0–31 | [`Events`] that wait for the owner; not zero: look | other threads set, the owner clears |
-//! | 32–39 | lasting facts: [`GONE`](FACT_GONE) | whoever learns it first |
+//! | 32–39 | lasting facts, such as [`FACT_GONE`] | whoever learns it first |
 //! | 40–63 | generation; odd: the slot is live | begin and end |
 //!
-//! The protocol, which makes it race-free:
+//! The protocol, which makes it race-free (`tests/interleavings` tries every order of its steps):
 //! 1. *Raise* (engine thread, any thread, signal handlers): a compare-and-swap that sets bits only while the generation is
 //!    the one it was meant for. An event can therefore never reach the next request in the slot.
 //! 2. *Safe point* (owner): one load. Equal to the quiet word of its generation: go on.
 //! 3. *Clear* (owner): an atomic and-not of exactly the bits that were dealt with. A bit raised meanwhile stays.
-//! 4. *Begin, end* (owner): one swap each, which moves the generation on. Whatever was raised before belongs to the old
-//!    request and is gone with it; whatever comes later fails at its compare.
+//! 4. *Begin* (whoever took the slot from the free list): one write, which moves the generation on. Whatever is raised for the
+//!    old one fails at its compare, or is overwritten.
+//! 5. *End* (owner): one swap, which moves the generation on and says what was there: a fact that somebody won, and counted, is
+//!    seen by the end, which uncounts it.
+//! 6. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
+//!    once after its swap. So a callback that has begun is waited for, and none begins later.
 //!
 //! C hosts read bits 0–31 through `outlive_request_flags`.
 
+use super::sync::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
 use crate::request::Events;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The client has gone: kept to the end of the request, counted once.
 pub const FACT_GONE: u64 = 1 << 32;
+/// An end had to leave off in the middle of its shutdown functions, and can be called again.
+pub const FACT_LEFT_OFF: u64 = 1 << 33;
+/// The function before which it left off had asked to stop.
+pub const FACT_ASKED: u64 = 1 << 34;
 
 const GENERATION_SHIFT: u32 = 40;
 const GENERATION_BITS: u64 = (1 << 24) - 1;
@@ -36,24 +47,26 @@ pub struct Word(AtomicU64);
 
 impl Word {
     /// Everything, for whoever needs several parts of one moment.
+    #[inline]
     pub fn load(&self) -> Seen {
-        Seen(self.0.load(Ordering::SeqCst))
+        Seen(self.0.load(Acquire))
     }
 
     /// Whether the request with this tag is live and nothing waits for its owner: one relaxed load.
+    #[inline]
     pub fn is_quiet(&self, tag: u64) -> bool {
-        let word = self.0.load(Ordering::Relaxed);
+        let word = self.0.load(Relaxed);
         word & (TAG_BITS << GENERATION_SHIFT | 0xffff_ffff) == tag << GENERATION_SHIFT
     }
 
     /// Sets bits for the request with this generation. False: it has ended, or `unless` was set already.
     pub fn raise(&self, generation: u64, bits: u64, unless: u64) -> bool {
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.0.load(Relaxed);
         loop {
             if word >> GENERATION_SHIFT != generation || word & unless != 0 {
                 return false;
             }
-            match self.0.compare_exchange_weak(word, word | bits, Ordering::SeqCst, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(word, word | bits, AcqRel, Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }
@@ -61,36 +74,44 @@ impl Word {
     }
 
     /// The owner: replaces the events `before` by `after`, keeping what was raised meanwhile.
+    #[inline]
     pub fn settle(&self, before: Events, after: Events) {
-        let (cleared, set) = (before.without(after), after.without(before));
-        if cleared != Events::NONE {
-            self.0.fetch_and(!u64::from(cleared.0), Ordering::SeqCst);
-        }
-        if set != Events::NONE {
-            self.0.fetch_or(u64::from(set.0), Ordering::SeqCst);
+        if before != after {
+            let (cleared, set) = (before.without(after), after.without(before));
+            self.0.fetch_and(!u64::from(cleared.0), AcqRel);
+            self.0.fetch_or(u64::from(set.0), AcqRel);
         }
     }
 
-    /// The owner: the next generation, without events or facts; live if `live`. What stood there before.
-    pub fn turn(&self, live: bool) -> Turn {
+    /// The owner: forgets facts.
+    pub fn forget(&self, facts: u64) {
+        self.0.fetch_and(!facts, AcqRel);
+    }
+
+    /// Who has the free slot: it is live from here on, in the next generation, without events or facts. A plain write: what is
+    /// raised at this moment is meant for another generation, and may be lost.
+    #[inline]
+    pub fn begin(&self) -> u64 {
         let next = (self.load().generation() + 1) & GENERATION_BITS;
-        debug_assert_eq!(next & 1 == 1, live);
-        Turn { before: Seen(self.0.swap(next << GENERATION_SHIFT, Ordering::SeqCst)), generation: next }
+        debug_assert_eq!(next & 1, 1, "a slot begins while it is free");
+        self.0.store(next << GENERATION_SHIFT, Release);
+        next
+    }
+
+    /// The owner: it is free from here on. What stood there to the last.
+    #[inline]
+    pub fn end(&self) -> Seen {
+        let next = (self.load().generation() + 1) & GENERATION_BITS;
+        debug_assert_eq!(next & 1, 0, "a slot ends while it is live");
+        Seen(self.0.swap(next << GENERATION_SHIFT, AcqRel))
     }
 
     /// Where C reads the events.
+    #[cfg(not(loom))]
     pub fn as_ptr(&self) -> *const u32 {
         let low_half = if cfg!(target_endian = "little") { 0 } else { 1 };
         self.0.as_ptr().cast::<u32>().wrapping_add(low_half)
     }
-}
-
-/// What a turn left behind, and what it began.
-pub struct Turn {
-    /// The word before.
-    pub before: Seen,
-    /// The generation now.
-    pub generation: u64,
 }
 
 /// A word as it was at one moment.
@@ -106,6 +127,11 @@ impl Seen {
     /// Whether the client has gone.
     pub fn is_gone(self) -> bool {
         self.0 & FACT_GONE != 0
+    }
+
+    /// Whether all these facts hold.
+    pub fn has(self, facts: u64) -> bool {
+        self.0 & facts == facts
     }
 
     /// The generation, whole.
@@ -124,20 +150,20 @@ impl Seen {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_raised_for_one_request_never_reaches_the_next() {
         let word = Word::default();
-        word.turn(true);
+        word.begin();
         let first = word.load().generation();
         assert!(word.raise(first, Events::TIME_UP.0.into(), 0));
         assert!(!word.is_quiet(first & TAG_BITS));
-        word.turn(false);
+        word.end();
         assert!(!word.raise(first, Events::TIME_UP.0.into(), 0));
-        word.turn(true);
+        word.begin();
         assert!(!word.raise(first, Events::TIME_UP.0.into(), 0));
         let second = word.load();
         assert_eq!(second.events(), Events::NONE);
@@ -148,7 +174,7 @@ mod tests {
     #[test]
     fn settling_keeps_what_came_meanwhile() {
         let word = Word::default();
-        word.turn(true);
+        word.begin();
         let generation = word.load().generation();
         word.raise(generation, Events::GONE.0.into(), 0);
         let before = word.load().events();
@@ -160,7 +186,7 @@ mod tests {
     #[test]
     fn a_fact_is_won_by_one() {
         let word = Word::default();
-        word.turn(true);
+        word.begin();
         let generation = word.load().generation();
         assert!(word.raise(generation, FACT_GONE, FACT_GONE));
         assert!(!word.raise(generation, FACT_GONE, FACT_GONE));

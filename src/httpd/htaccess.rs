@@ -92,9 +92,12 @@ impl Cache {
     }
 }
 
+/// A directory, under which rules, and what its access file says.
+type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
+
 /// The access files of one request: all that follows from it sees the same ones.
 #[derive(Debug, Default)]
-pub(super) struct Memo(RefCell<Vec<(Box<[u8]>, Rules, Option<Arc<Section>>)>>);
+pub(super) struct Memo(RefCell<Vec<Seen>>);
 
 /// Reads the first access file that `directory` (with its slash) has.
 pub(super) fn read(
@@ -105,7 +108,7 @@ pub(super) fn read(
     list: Option<&[Box<[u8]>]>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Arc<Section>>, Denied> {
-    let seen = |known: &&(Box<[u8]>, Rules, Option<Arc<Section>>)| *known.0 == *directory && known.1.are(allow, list);
+    let seen = |known: &&Seen| *known.0 == *directory && known.1.are(allow, list);
     if let Some((.., section)) = engine.memo.0.borrow().iter().find(seen) {
         return Ok(section.clone());
     }

@@ -34,6 +34,7 @@ mod reader;
 mod request;
 mod resolve;
 mod rewrite;
+mod rewrite_flags;
 mod rewrite_map;
 mod section;
 mod section_args;
@@ -44,6 +45,7 @@ mod types;
 mod uri;
 mod vhost;
 mod visit;
+mod visit_rewrite;
 mod walk;
 mod words;
 

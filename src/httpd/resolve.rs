@@ -101,7 +101,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 return Ok(Resolution::Run(run));
             }
             Outcome::Again { next, past } => {
-                visit = next;
+                visit = *next;
                 before = Some(past);
             }
             Outcome::Answer { status, because, location, page, past } => {

@@ -2,6 +2,7 @@
 
 use super::evaluate::Facts;
 use super::pattern::{Bad, Pattern};
+use super::rewrite_flags::{Flags, flags_of};
 use super::rewrite_map::Map;
 use super::words::Words;
 use crate::files::Kind;
@@ -93,25 +94,6 @@ pub(super) struct Rule {
     to: Box<[u8]>,
     flags: Flags,
     pub origin: Origin,
-}
-
-#[derive(Debug, Default, Clone)]
-struct Flags {
-    last: bool,
-    end: bool,
-    pass_through: bool,
-    redirect: Option<u16>,
-    status: Option<u16>,
-    chain: bool,
-    next: bool,
-    skip: u32,
-    append_query: bool,
-    discard_query: bool,
-    proxy: bool,
-    any_case: bool,
-    escape: bool,
-    or_next: bool,
-    handler: Option<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -489,51 +471,4 @@ fn variable(name: &[u8], state: &State<'_>, facts: &dyn Facts) -> Vec<u8> {
         return state.query.clone().unwrap_or_default();
     }
     facts.variable(name).unwrap_or_default()
-}
-
-/// `[flags]`.
-fn flags_of(text: Option<&[u8]>) -> Result<Flags, String> {
-    let mut flags = Flags { or_next: false, ..Flags::default() };
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(flags) };
-    let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]"));
-    let inner = inner.ok_or("RewriteRule: bad flag delimiters")?;
-    for flag in inner.split(|&b| b == b',') {
-        let flag = super::words::trim(flag);
-        let mut parts = flag.splitn(2, |&b| b == b'=');
-        let name = parts.next().unwrap_or_default().to_ascii_uppercase();
-        let value = parts.next();
-        let number = value.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u16>().ok());
-        match &name[..] {
-            b"L" | b"LAST" => flags.last = true,
-            b"END" => flags.end = true,
-            b"PT" | b"PASSTHROUGH" => flags.pass_through = true,
-            b"R" | b"REDIRECT" => match number.or(redirect_word(value)) {
-                Some(status) if !(300..400).contains(&status) => flags.status = Some(status),
-                status => flags.redirect = Some(status.unwrap_or(302)),
-            },
-            b"F" | b"FORBIDDEN" => flags.status = Some(403),
-            b"G" | b"GONE" => flags.status = Some(410),
-            b"C" | b"CHAIN" => flags.chain = true,
-            b"N" | b"NEXT" => flags.next = true,
-            b"S" | b"SKIP" => flags.skip = number.unwrap_or(0).into(),
-            b"QSA" | b"QSAPPEND" => flags.append_query = true,
-            b"QSD" | b"QSDISCARD" => flags.discard_query = true,
-            b"P" | b"PROXY" => flags.proxy = true,
-            b"B" => flags.escape = true,
-            b"NC" | b"NOCASE" => flags.any_case = true,
-            b"OR" | b"ORNEXT" => flags.or_next = true,
-            b"H" | b"HANDLER" => flags.handler = value.map(Into::into),
-            _ => {}
-        }
-    }
-    Ok(flags)
-}
-
-fn redirect_word(value: Option<&[u8]>) -> Option<u16> {
-    match &value?.to_ascii_lowercase()[..] {
-        b"permanent" => Some(301),
-        b"temp" => Some(302),
-        b"seeother" => Some(303),
-        _ => None,
-    }
 }

@@ -94,7 +94,7 @@ pub(super) mod options {
 }
 
 /// A text of the configuration.
-type Text = Box<[u8]>;
+pub(super) type Text = Box<[u8]>;
 
 /// Extension and what it means; none: the meaning is taken away.
 pub(super) type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;

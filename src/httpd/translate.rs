@@ -147,6 +147,14 @@ impl<'a> Translator<'a> {
         !first.is_empty() && digits(first) && parts.next().is_none_or(digits) && parts.next().is_none()
     }
 
+    /// As [`Self::is_count`], before the brace.
+    fn is_counted(&mut self) -> bool {
+        self.at += 1;
+        let counted = self.is_count();
+        self.at -= 1;
+        counted
+    }
+
     fn count(&mut self) {
         let end = memchr::memchr(b'}', self.rest()).unwrap_or(0);
         let text = format!("{{{}}}", String::from_utf8_lossy(&self.rest()[..end]));
@@ -210,6 +218,7 @@ impl<'a> Translator<'a> {
             b'H' if !in_class => self.out.push_str("[^ \\t\\xa0]"),
             b'V' if !in_class => self.out.push_str("[^\\n-\\r\\x85]"),
             b'R' if !in_class => self.out.push_str("(?:\\r\\n|[\\n-\\r\\x85])"),
+            b'N' if !in_class && self.rest().first() == Some(&b'{') && !self.is_counted() => self.wrong = true,
             b'N' if !in_class => self.out.push_str("[^\\n]"),
             b'Z' if !in_class => self.out.push_str("(?=\\n?\\z)"),
             b'c' => self.control(),

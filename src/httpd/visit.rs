@@ -6,8 +6,7 @@ use super::mapping::{self, Context, Mapped};
 use super::merges::{Kind, Merged, Past, Walks};
 use super::request::Asked;
 use super::resolve::{self, Engine};
-use super::rewrite::{Place, Rewritten, Rules};
-use super::section::{AuthMerging, Core, ErrorPage, options};
+use super::section::{AuthMerging, Core, ErrorPage, Text, options};
 use super::walk::{self, Denied, Found, Ref, Walked};
 use super::{Layer, Run, if_walk, uri};
 
@@ -32,13 +31,13 @@ pub(super) struct Visit<'c, 't> {
     pub context: Context,
     pub depth: u32,
     /// Per-directory rewriting is over (`[END]`).
-    ended: bool,
-    handler: Option<Box<[u8]>>,
+    pub ended: bool,
+    pub handler: Option<Box<[u8]>>,
     /// Conditions are asked before there is a file.
     pub unmapped: bool,
     walks: Walks<'c>,
     /// What `SetEnv` gave the request that this is a subrequest of.
-    pub env: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub env: Vec<(Text, Text)>,
     /// What the request before ended with, where access was decided.
     decided: Option<u32>,
 }
@@ -48,7 +47,7 @@ pub(super) enum Outcome<'c, 't> {
     Run(Run),
     /// Another URI answers.
     Again {
-        next: Visit<'c, 't>,
+        next: Box<Visit<'c, 't>>,
         past: Past<'c>,
     },
     Answer {
@@ -212,7 +211,7 @@ impl<'c, 't> Visit<'c, 't> {
         run
     }
 
-    fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
+    pub(super) fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
         let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
         Outcome::Answer { status, because, location, page: None, past: Past::default() }
     }
@@ -226,7 +225,7 @@ impl<'c, 't> Visit<'c, 't> {
         Outcome::server_error(self, denied.status, &denied.because)
     }
 
-    fn answer(&self, status: u16, because: String, walked: &Walked<'c>, bare: Past<'c>) -> Outcome<'c, 't> {
+    pub(super) fn answer(&self, status: u16, because: String, walked: &Walked<'c>, bare: Past<'c>) -> Outcome<'c, 't> {
         answer(status, because, &walked.sections, bare)
     }
 
@@ -292,90 +291,6 @@ impl<'c, 't> Visit<'c, 't> {
         }
     }
 
-    /// The rules of the innermost container that has any.
-    fn rewrite(&mut self, walked: &Walked<'c>, bare: &Past<'c>) -> Option<Outcome<'c, 't>> {
-        let mut rules = Rules::default();
-        let mut last = None;
-        for section in walked.sections.iter().map(Ref::get) {
-            let below = !matches!(section.layer, Layer::Server | Layer::VirtualHost);
-            if let Some(config) = section.core.as_ref().and_then(|core| core.rewrite.as_ref()).filter(|_| below) {
-                rules = rules.merge(Some(config));
-                last = Some(section);
-            }
-        }
-        let section = last.filter(|_| rules.engine && !self.ended)?;
-        let directory = directory_of(section, &walked.filename)?;
-        // A directory whose slash is still missing is sent there first.
-        if directory.strip_suffix(b"/") == Some(&walked.filename) {
-            return None;
-        }
-        if walked.options & (options::FOLLOW | options::OWNER) == 0 {
-            let because =
-                format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
-            return Some(self.answer(403, because, walked, bare.clone()));
-        }
-        let full = [&walked.filename[..], &walked.path_info].concat();
-        let below = full.strip_prefix(&directory[..])?.to_vec();
-        let place = Place { server: false, sub: self.depth > 0 };
-        match rules.run(&below, self.query.as_deref(), place, self) {
-            Rewritten::Unchanged => None,
-            Rewritten::Status(status, origin) => {
-                Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
-            }
-            Rewritten::Proxied(origin) => Some(self.answer(
-                502,
-                format!("{origin}: RewriteRule passes it to another server"),
-                walked,
-                bare.clone(),
-            )),
-            Rewritten::Redirect { to, status, origin } => {
-                let to = match rules.base {
-                    _ if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() => to,
-                    Some(_) => self.uri_of(&directory, rules.base, &to),
-                    // Without a RewriteBase, the place on the disk is shown to the world.
-                    None => [&directory[..], &to].concat(),
-                };
-                Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
-            }
-            Rewritten::Path { path, query, end, handler, .. } => {
-                if path == below && query == self.query {
-                    self.handler = handler.or(self.handler.take());
-                    return None;
-                }
-                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, rules.base, &path) };
-                if uri == self.uri && query == self.query {
-                    return None;
-                }
-                // The slash that a directory's URI lacks comes first.
-                if walked.found == Found::Directory
-                    && let Some(answer) = self.slash(walked)
-                {
-                    return Some(answer);
-                }
-                let mut next = self.clone();
-                (next.uri, next.query, next.ended) = (uri, query, end);
-                (next.filename, next.path_info) = (Vec::new(), Vec::new());
-                Some(Outcome::Again { next, past: bare.clone() })
-            }
-        }
-    }
-
-    /// A path below a directory as a URI: by `RewriteBase`, or by taking the document root off.
-    fn uri_of(&self, directory: &[u8], base: Option<&[u8]>, path: &[u8]) -> Vec<u8> {
-        if let Some(base) = base {
-            let base = base.strip_suffix(b"/").unwrap_or(base);
-            return [base, b"/", path].concat();
-        }
-        let full = [directory, path].concat();
-        let Context { prefix, root } = &self.context;
-        if let Some(rest) = full.strip_prefix(&root[..]).filter(|rest| !root.is_empty() && rest.starts_with(b"/")) {
-            return [&prefix[..], rest].concat();
-        }
-        let root = self.engine.document_root(self.asked.server);
-        let root = root.strip_suffix(b"/").unwrap_or(root);
-        full.strip_prefix(root).map_or(full.clone(), <[u8]>::to_vec)
-    }
-
     /// A directory: the slash, the index files, the fallback.
     fn directory(&self, walked: Walked<'c>, bare: Past<'c>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
@@ -426,7 +341,7 @@ impl<'c, 't> Visit<'c, 't> {
     }
 
     /// The redirect that gives a directory's URI its slash; none: it has one, or nobody gives it.
-    fn slash(&self, walked: &Walked<'c>) -> Option<Outcome<'c, 't>> {
+    pub(super) fn slash(&self, walked: &Walked<'c>) -> Option<Outcome<'c, 't>> {
         let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
         let wanted = has_dir && cores.find_map(|core| core.index_slash).unwrap_or(true);
@@ -542,7 +457,7 @@ impl<'c, 't> Visit<'c, 't> {
                 let target = [&script[..], &uri::escape(&self.uri)].concat();
                 if let Some(mut next) = self.other(&target) {
                     next.query.clone_from(&self.query);
-                    return Outcome::Again { next, past: bare };
+                    return Outcome::Again { next: Box::new(next), past: bare };
                 }
             }
         }
@@ -570,18 +485,5 @@ impl<'c, 't> Visit<'c, 't> {
             );
         }
         Outcome::Run(self.made(&walked))
-    }
-}
-
-/// The directory that a container's rewrite rules are relative to.
-fn directory_of(section: &super::section::Section, filename: &[u8]) -> Option<Vec<u8>> {
-    use super::section::Matcher;
-    if section.layer == Layer::Htaccess {
-        let file = section.origin.file.as_deref()?;
-        return Some(file[..=memchr::memrchr(b'/', file)?].to_vec());
-    }
-    match &section.matcher {
-        Matcher::Literal(path) if section.layer == Layer::Directory => Some(path.to_vec()),
-        _ => Some(filename[..=memchr::memrchr(b'/', filename)?].to_vec()),
     }
 }

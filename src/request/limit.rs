@@ -1,10 +1,11 @@
 //! Time limits as the machine sees them: commands to whoever has a clock.
 
 /// What is to happen to the request's one timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub enum Timer {
     /// It goes on as it is.
+    #[default]
     Keep,
     /// It starts anew with this many seconds.
     Start(u32),

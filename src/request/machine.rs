@@ -6,7 +6,7 @@ use super::words::{Begin, Ending, Events, Finish, Stage, Verdict, status};
 use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
 
 /// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).
-const LATE_OUTPUT: usize = 8_184;
+const LATE_OUTPUT: u32 = 8_184;
 
 /// The state of the way to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,10 +19,14 @@ enum Way {
 
 /// One request's connection handling. See the [module](super) for how it is driven.
 #[derive(Debug, Default)]
+#[repr(C)] // what every request touches comes first
 pub struct Machine {
     state: State,
     buffer: Buffer,
 }
+
+/// `output_buffering` is off.
+const UNBUFFERED: u32 = u32::MAX;
 
 /// What begins anew with each request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,8 +48,6 @@ struct State {
     noticed_gone: bool,
     /// The host was told that the response is complete.
     finished_early: bool,
-    /// Bytes that came later.
-    late: usize,
     /// Bit n: the ending with number n was a cause.
     causes: u8,
     ending: Option<Ending>,
@@ -55,13 +57,44 @@ struct State {
     pass_is_over: bool,
     after_finish: AfterFinish,
     shutdown: ShutdownMode,
+    /// Bytes that came after the response was finished.
+    late: u32,
+    /// The buffer is handed down when it holds so many bytes; 0: at the end; [`UNBUFFERED`]: there is none.
+    buffering: u32,
+    /// There was one when the request began.
+    was_buffered: bool,
 }
 
 impl Machine {
     /// Begins a request, forgetting the one before (C-003), and says what its timer does.
     pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
-        self.buffer.reset(policy.output_buffering);
-        self.state = State {
+        let start = Start::new(policy, begin);
+        self.begin_as(&start);
+        start.timer
+    }
+
+    /// As [`Machine::begin`], with what was worked out before.
+    #[inline]
+    pub fn begin_as(&mut self, start: &Start) {
+        if self.state.was_buffered {
+            self.buffer.reset();
+        }
+        self.state = start.state;
+    }
+}
+
+/// How every request begins that has the same policy and the same [`Begin`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    state: State,
+    /// What its timer does.
+    pub timer: Timer,
+}
+
+impl Start {
+    /// Works it out.
+    pub fn new(policy: &Policy, begin: Begin) -> Self {
+        let state = State {
             stage: if begin.reading_input { Stage::Input } else { Stage::Running },
             ignore: ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method),
             head: begin.head,
@@ -70,15 +103,17 @@ impl Machine {
             implicit_flush: policy.implicit_flush && policy.output_buffering.is_none(),
             after_finish: policy.after_finish,
             shutdown: policy.shutdown,
+            buffering: policy.output_buffering.map_or(UNBUFFERED, |size| size.min(UNBUFFERED as usize - 1) as u32),
+            was_buffered: policy.output_buffering.is_some(),
             ..State::default()
         };
-        if begin.reading_input && policy.max_input_time >= 0 {
-            effective_limit(policy.max_input_time)
-        } else {
-            effective_limit(policy.max_execution_time)
-        }
+        let input = begin.reading_input && policy.max_input_time >= 0;
+        let limit = if input { policy.max_input_time } else { policy.max_execution_time };
+        Self { state, timer: effective_limit(limit) }
     }
+}
 
+impl Machine {
     /// Takes notice of what happened outside: the status has its bit the moment time is up (C-006). Every call
     /// of the owner does this first.
     pub fn absorb(&mut self, events: Events) {
@@ -150,8 +185,8 @@ impl Machine {
             return Verdict::Go; // C-029
         }
         match self.state.way {
-            Way::Open if self.buffer.is_on() => {
-                if self.buffer.push(bytes) {
+            Way::Open if self.is_buffering() => {
+                if self.buffer.push(bytes, self.state.buffering as usize) {
                     self.hand_down_buffer(output)
                 } else {
                     Verdict::Go
@@ -187,7 +222,7 @@ impl Machine {
         if self.hand_down_buffer(output) == Verdict::Stop {
             return Finish::Stop;
         }
-        self.buffer.turn_off();
+        self.state.buffering = UNBUFFERED;
         // A client that has gone by now is not an abort any more: the response was complete (C-196).
         output.flush();
         self.state.finished_early = true;
@@ -288,7 +323,7 @@ impl Machine {
     /// The last stage: what is still buffered goes out, after the shutdown functions (C-011, C-121).
     pub fn end_output(&mut self, output: &mut impl Output) {
         self.enter(Stage::FinalFlush);
-        if self.state.way == Way::Open && self.buffer.is_on() {
+        if self.state.way == Way::Open && self.is_buffering() {
             let _ = self.hand_down_buffer(output);
         }
         if self.state.way == Way::Open && !self.state.finished_early {
@@ -330,7 +365,12 @@ impl Machine {
     /// Whether output goes straight to [`Output::write`], with nothing else to do before or after.
     pub fn is_direct(&self) -> bool {
         let State { way, finished_early, implicit_flush, head, .. } = self.state;
-        way == Way::Open && !finished_early && !self.buffer.is_on() && !implicit_flush && !head
+        way == Way::Open && !finished_early && !self.is_buffering() && !implicit_flush && !head
+    }
+
+    /// Whether any shutdown function was registered.
+    pub fn has_functions(&self) -> bool {
+        self.state.functions > 0
     }
 
     /// Why it ends or ended; `None`: nothing has ended it yet.
@@ -379,7 +419,14 @@ impl Machine {
         if went_well { Verdict::Go } else { self.abort_event() }
     }
 
+    fn is_buffering(&self) -> bool {
+        self.state.buffering != UNBUFFERED
+    }
+
     fn hand_down_buffer(&mut self, output: &mut impl Output) -> Verdict {
+        if !self.is_buffering() {
+            return Verdict::Go;
+        }
         let bytes = self.buffer.take();
         let verdict = if bytes.is_empty() { Verdict::Go } else { self.hand_down(&bytes, output) };
         self.buffer.give_back(bytes);
@@ -404,7 +451,7 @@ impl Machine {
     /// PHP-FPM collects late output, and fails to write it when there is enough of it (C-192), or at once where each
     /// output is flushed (C-193).
     fn write_late(&mut self, bytes: usize) -> Verdict {
-        self.state.late = self.state.late.saturating_add(bytes);
+        self.state.late = self.state.late.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         let tries = self.state.late >= LATE_OUTPUT || self.state.implicit_flush;
         if self.state.after_finish == AfterFinish::Abort && tries { self.abort_event() } else { Verdict::Go }
     }

@@ -18,7 +18,7 @@ mod run_time;
 mod words;
 
 pub use limit::{Timer, effective_limit};
-pub use machine::Machine;
+pub use machine::{Machine, Start};
 pub use output::Output;
 pub use run_time::{Change, RunTime};
 pub use words::{Begin, Ending, Events, Finish, Stage, Verdict, status};

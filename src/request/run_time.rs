@@ -52,14 +52,6 @@ pub struct RunTime {
 }
 
 impl RunTime {
-    /// Forgets everything: a new request begins.
-    pub fn reset(&mut self) {
-        if !self.overrides.is_empty() {
-            self.overrides.clear();
-            self.replaced = None;
-        }
-    }
-
     /// The value in force, a NUL behind it that is not counted; `None`: no such directive.
     pub fn get<'a>(&'a self, settings: &'a Settings, name: &[u8]) -> Option<&'a [u8]> {
         match self.find(name) {

@@ -154,7 +154,7 @@ impl Events {
 }
 
 /// What is known when a request begins.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Begin {
     /// It begins in the input stage; [`run`](super::Machine::run) ends that.
     pub reading_input: bool,

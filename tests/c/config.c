@@ -117,6 +117,55 @@ static void layers(void) {
     outlive_settings_free(settings);
 }
 
+/* What httpd would answer by itself; and an .htaccess is read again when it changes. */
+static void status_and_htaccess(void) {
+    outlive_config_builder *builder = outlive_config_builder_new();
+    outlive_config *config = NULL;
+    const outlive_settings *settings = NULL;
+    outlive_error error;
+    outlive_str value = {0};
+    int status = -1;
+    mkdir(at("docs"), 0755);
+    put_text("docs/p.php", "<?php");
+    put_text("docs/.htaccess", "php_value precision 3\n");
+    put_text("docs.conf",
+             "LoadModule mpm_event_module x\nLoadModule authz_core_module x\nLoadModule mime_module x\nLoadModule php_module x\n"
+             "LoadModule alias_module x\nDocumentRoot %s/docs\nAddHandler application/x-httpd-php .php\nRedirect gone /gone\n"
+             "<Directory %s/docs>\nAllowOverride All\n</Directory>\n", root, root);
+    EQUAL(outlive_config_builder_load_httpd_conf(builder, at("docs.conf"), OUTLIVE_NTS, &error), OUTLIVE_OK);
+    EQUAL(outlive_config_builder_build(builder, &config, &error), OUTLIVE_OK);
+    outlive_config_builder_free(builder);
+    outlive_target target = OUTLIVE_TARGET_INIT;
+    target.uri = "/gone";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 410);
+    target.uri = "/none.php";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 404);
+    target.uri = "/p.php";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 0);
+    for (int i = 0; i < 4; i++) {
+        const char *texts[] = {"php_value precision 3\n", "php_value precision 15\n", "php_value precision 6\n", "Nonsense\n"};
+        put_text("docs/.htaccess", "%s", texts[i]);
+        if (i == 2) {
+            outlive_config_refresh(config);
+        }
+        if (i == 3) {
+            EQUAL(outlive_config_resolve(config, &target, &settings, &error), OUTLIVE_ERROR_NOT_SERVED);
+            CHECK(strstr(error.message, "500") != NULL && strstr(error.message, "docs/.htaccess:1") != NULL);
+            break;
+        }
+        EQUAL(outlive_config_resolve(config, &target, &settings, &error), OUTLIVE_OK);
+        EQUAL(outlive_settings_get(settings, "precision", OUTLIVE_NTS, &value), OUTLIVE_OK);
+        TEXT(value, i == 0 ? "3" : i == 1 ? "15" : "6");
+        outlive_settings_free(settings);
+    }
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 500);
+    outlive_config_free(config);
+}
+
 static int found;
 static char finding[1024];
 static int count_findings(void *userdata, const outlive_diagnostic *diagnostic) {
@@ -357,6 +406,7 @@ int main(int count, char **arguments) {
     root = arguments[1];
     layers();
     searching();
+    status_and_htaccess();
     syntax_error_in_php_ini();
     wrong_files();
     large_files(count > 2 ? (size_t)atoi(arguments[2]) : 100);

@@ -91,6 +91,13 @@ static void handles(outlive_engine *engine, const outlive_settings *settings, ou
 
     EQUAL(outlive_config_resolve(NULL, NULL, &settings, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_resolve(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    int status = 1;
+    EQUAL(outlive_config_status(NULL, NULL, &status, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_status(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_config_status(config, NULL, &status, NULL), OUTLIVE_OK);
+    EQUAL(status, 0);
+    outlive_config_refresh(NULL);
+    outlive_config_refresh(config);
     EQUAL(outlive_config_resolve_dir(NULL, NULL, &settings, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_resolve_dir(config, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_config_diagnostics(NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);

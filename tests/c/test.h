@@ -15,9 +15,9 @@ static long checks;
 
 #define CHECK(condition) \
     do { \
-        checks++; \
+        __atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED); \
         if (!(condition)) { \
-            failures++; \
+            __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED); \
             fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
         } \
     } while (0)
@@ -25,9 +25,9 @@ static long checks;
 #define EQUAL(left, right) \
     do { \
         int64_t left_ = (int64_t)(left), right_ = (int64_t)(right); \
-        checks++; \
+        __atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED); \
         if (left_ != right_) { \
-            failures++; \
+            __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED); \
             fprintf(stderr, "%s:%d: %s is %" PRId64 ", not %" PRId64 "\n", __FILE__, __LINE__, #left, left_, right_); \
         } \
     } while (0)
@@ -35,9 +35,9 @@ static long checks;
 #define TEXT(view, text) \
     do { \
         outlive_str view_ = (view); \
-        checks++; \
+        __atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED); \
         if (view_.len != strlen(text) || memcmp(view_.ptr, text, view_.len) != 0 || view_.ptr[view_.len] != 0) { \
-            failures++; \
+            __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED); \
             fprintf(stderr, "%s:%d: %s is \"%.*s\", not \"%s\"\n", __FILE__, __LINE__, #view, (int)view_.len, view_.ptr, text); \
         } \
     } while (0)

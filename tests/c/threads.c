@@ -10,7 +10,7 @@ enum { WORKERS = 4, EACH = 2000, SOCKETS = 200 };
 static outlive_engine *engine;
 static const outlive_settings *settings;
 static long ended, destroyed, aborted;
-static outlive_request *volatile current[WORKERS];
+static outlive_request *current[WORKERS];
 static int done;
 
 static int count_end(outlive_request *request, int ending, void *userdata) {
@@ -33,7 +33,7 @@ static void *worker(void *argument) {
     for (int i = 0; i < EACH; i++) {
         outlive_request *request = begin(engine, settings, &host, "POST");
         outlive_request_register_shutdown_function(request, count_end, NULL, count_destroy);
-        current[number] = request;
+        __atomic_store_n(&current[number], request, __ATOMIC_SEQ_CST);
         if (i % 10 == 0) {
             outlive_request_client_gone(request);
         }
@@ -43,7 +43,7 @@ static void *worker(void *argument) {
             }
             outlive_request_set_time_limit(request, 30);
         }
-        current[number] = NULL;
+        __atomic_store_n(&current[number], NULL, __ATOMIC_SEQ_CST);
         EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
     }
     return NULL;
@@ -54,7 +54,7 @@ static void *meddler(void *argument) {
     (void)argument;
     while (!__atomic_load_n(&done, __ATOMIC_SEQ_CST)) {
         for (int i = 0; i < WORKERS; i++) {
-            outlive_request *request = current[i];
+            outlive_request *request = __atomic_load_n(&current[i], __ATOMIC_SEQ_CST);
             if (request != NULL) {
                 int answer = outlive_request_client_gone(request);
                 CHECK(answer == OUTLIVE_OK || answer == OUTLIVE_ERROR_ENDED);

@@ -108,6 +108,9 @@ static void layers() {
     outlive_error record;
     CHECK(!config.resolve(target, record) && record.code == OUTLIVE_ERROR_NOT_SERVED);
     CHECK(std::string(record.message).find("404") != std::string::npos);
+    CHECK(config.status(target) == 404 && config.status(target, code) == 404 && !code);
+    THROWS(result::error_argument, outlive::config().status(target));
+    config.refresh();
     target.uri = std::string_view("/save.php\0/x", 12); // must not be cut to what comes before
     CHECK(!config.resolve(target, code) && code == result::error_argument);
 }

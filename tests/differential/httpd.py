@@ -7,6 +7,9 @@ Boots Debian's apache2 with libapache2-mod-php8.2 on loopback (ports P and P+1) 
 tests/conformance/httpd/harness.py, which ends what it started. The answers go to FILE, one layout a line, in the form
 of layouts.jsonl; then `cargo test --test httpd_differential` compares them. Layouts that differ are appended to KEEP:
 once the resolver is right they belong in tests/conformance/httpd/found.jsonl.
+
+Left as it is, on purpose: where a RewriteRule with [R] and without [L] is followed by one that leads back to a file, httpd runs the
+file and keeps the status of the redirect (302) without a Location; the resolver says 200. The file and its values are the same.
 """
 import argparse, json, os, random, shutil, subprocess, sys, tempfile
 

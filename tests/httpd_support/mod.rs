@@ -15,7 +15,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/httpd").join(name)
 }
 
-#[allow(dead_code)] // one of the two tests that share this file
+#[allow(dead_code)] // not every test that shares this file
 pub fn layouts(name: &str) -> Vec<Value> {
     let text = fs::read_to_string(data(name)).unwrap_or_default();
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -127,6 +127,7 @@ pub struct Compared {
     pub wrong: Vec<String>,
 }
 
+#[allow(dead_code)] // not every test that shares this file
 pub fn compare(layout: &Layout, root: &Path, preamble: &Value) -> Compared {
     let mut result = Compared::default();
     let options = layout.options(root, preamble);
@@ -307,11 +308,42 @@ fn request(
     result.values += values(layout, root, preamble, &base, answer, &run, &mut wrong);
 }
 
+/// Shows every request for which PHP ran, with what the resolver says of it and the values that the real server had where they were not
+/// PHP's own. Left out: what a php.ini, another script (prepended or nested) or `ini_set` had a part in.
+#[allow(dead_code)] // not every test that shares this file
+pub fn runs(layout: &Layout, root: &Path, preamble: &Value, mut see: impl FnMut(&Run, &[(String, Option<String>)])) {
+    let options = layout.options(root, preamble);
+    let Ok(configuration) = Configuration::load(&Disk, &root.join("httpd.conf"), &options) else { return };
+    let defaults = &preamble["defaults_omitted_from_expected"];
+    let has_ini = layout.files.keys().any(|name| name.starts_with("phpini/") || name.ends_with(".ini"));
+    for answer in layout.expected["requests"].as_array().into_iter().flatten() {
+        change_files(&answer["request"], root);
+        let Some(recorded) = answer["php"]["ini"].as_object().filter(|_| !has_ini) else { continue };
+        let Ok(Resolution::Run(run)) = ask(&configuration, &question(&answer["request"], root)) else { continue };
+        let base = merged(&run, None);
+        let file = fs::read(Path::new(&*String::from_utf8_lossy(&run.filename))).unwrap_or_default();
+        if base.iter().any(|value| *value.name == *b"auto_prepend_file") || file != b"<?php // probe" {
+            continue;
+        }
+        let values: Vec<(String, Option<String>)> = defaults
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, default)| {
+                let value = &recorded.get(name).unwrap_or(default)["get"];
+                (name.clone(), value.as_str().map(|text| put_text(text, root)))
+            })
+            .collect();
+        see(&run, &values);
+    }
+}
+
 fn run_status(answer: &Value) -> u16 {
     answer["status"].as_u64().unwrap_or(0) as u16
 }
 
-fn merged(run: &Run, outer: Option<&DirConfig>) -> DirConfig {
+/// The values of a request's containers, merged; on top of those of an outer request.
+pub fn merged(run: &Run, outer: Option<&DirConfig>) -> DirConfig {
     let mut all = DirConfig::new();
     for container in &run.containers {
         all = DirConfig::merge(&all, &container.values);

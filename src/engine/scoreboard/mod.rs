@@ -175,18 +175,21 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let Some(row) = writer.row_or_claim(slot.index, began) else { return writer.count_not_shown() };
     let limit = slot.timing.seconds();
     let whole = u64::from(limit) * 1_000;
+    let facts = slot.facts.load(Relaxed);
+    // What was not given is an old request's.
+    let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
     row.begin(&First {
         began,
         limit,
         thread: slot.timing.thread(),
         left: match limit {
             0 => NO_LIMIT,
-            _ if slot.facts.load(Relaxed) & facts::CPU != 0 => whole,
+            _ if facts & facts::CPU != 0 => whole,
             _ => began + whole,
         },
         facts: facts_of(slot),
-        method: slot.method.load(Relaxed),
-        label: &slot.label,
+        method: if facts & facts::METHOD != 0 { slot.method.load(Relaxed) } else { 0 },
+        label: if facts & facts::LABELLED != 0 { &slot.label } else { &none },
     });
     slot.shared.wake_if_asleep();
 }
@@ -209,5 +212,5 @@ fn facts_of<H: Host>(slot: &Slot<H>) -> u64 {
         | bit(facts::IGNORES, row::facts::IGNORES)
         | bit(facts::WATCHED, row::facts::WATCHED)
         | bit(facts::CPU, row::facts::CPU)
-        | u64::from(slot.status.load(Relaxed)) << row::facts::STATUS_SHIFT
+        | u64::from((facts & facts::STATUS) >> facts::STATUS_SHIFT) << row::facts::STATUS_SHIFT
 }

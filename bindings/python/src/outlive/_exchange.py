@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections import deque
 from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Tuple
 
@@ -243,6 +244,8 @@ class Exchange(Host):
 
     def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
         """For a thread that works for the request."""
+        if threading.get_ident() == self.notifier.thread:
+            raise RuntimeError("on an event loop, say: await outlive.afinish_request(…)")
         return bool(self.wait_for(self.finish_async(status, headers, body)))
 
     # ---- input ----

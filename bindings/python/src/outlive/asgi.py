@@ -19,7 +19,7 @@ from .config import Config, Path, Settings
 __all__ = ["OutliveMiddleware"]
 
 # From Python 3.12 on, a task can begin at once: most requests are then over without a turn of the loop.
-_EAGER = sys.version_info >= (3, 12)
+_EAGER = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 _Task: Any = asyncio.Task
 
 
@@ -72,15 +72,19 @@ class OutliveMiddleware:
         notifier = self._notifier
         if notifier is None or notifier.loop is not loop:
             notifier = self._notifier = Notifier(loop)
-        name = None
+        serving, name = self._serving, None
         for key, value in scope["headers"]:
             if key == b"host":
                 name = value
-        settings = self._serving.settings(lambda: from_scope(scope, name, self._serving.root), name)
+                break
+        settings = serving.of_name.get(name)
+        if settings is None:
+            settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
         exchange = Exchange(self.app, scope, receive, send, notifier)
-        work = exchange.work(self._serving.engine.get(), settings, settings.ways or _ways(settings))
-        if _EAGER and loop.get_task_factory() is None:
-            task = _Task(work, loop=loop, eager_start=True)
+        work = exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings))
+        task: asyncio.Task[None]
+        if loop.get_task_factory() is None:
+            task = _Task(work, loop=loop, **_EAGER)
         else:
             task = loop.create_task(work)
         try:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
 import weakref
 from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
-from .config import Settings, to_bytes, visit
+from .config import Settings, visit
 from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
-from .request import Request
+from .request import Request, flag_word
 from .words import Connection, Ending, Stage
 
 __all__ = ["Engine", "Row"]
@@ -78,6 +79,9 @@ class Engine:
         self._live: Dict[int, Request] = {}
         self._options = s.RequestOptions(size=sizeof(s.RequestOptions))
         self._out = out
+        self._given, self._into = byref(self._options), byref(out)
+        self._shape: Optional[Tuple[int, bool, int]] = None
+        self._words: Dict[int, Sequence[int]] = {}  # places are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
         self._finalizer.atexit = False  # see _at_exit
         Engine._all.add(self)
@@ -107,18 +111,27 @@ class Engine:
         if handle is None:
             raise EndedError(-12, "the engine is closed")
         request = Request(self, write, flush)
-        given = self._options
-        given.label = None if label is None else to_bytes(label)
-        given.method = None if method is None else to_bytes(method)
-        given.socket, given.reading_input = socket, reading_input
-        given.write, given.flush = request.callbacks()
-        given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
-        given.userdata = None if notify < 0 else notify
-        answer = c.request_begin(handle, settings._handle, byref(given), byref(self._out), None)
+        given, shape = self._options, (socket, reading_input, notify)
+        given.label = None if label is None else label.encode("utf-8", "surrogateescape")
+        given.method = None if method is None else method.encode("utf-8", "surrogateescape")
+        if shape != self._shape:  # most are like the one before
+            self._shape = shape
+            given.socket, given.reading_input = socket, reading_input
+            given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
+            given.userdata = None if notify < 0 else notify
+        if write is not None or flush is not None:
+            given.write, given.flush = request.callbacks()
+        answer = c.request_begin(handle, settings._handle, self._given, self._into, None)
+        if write is not None or flush is not None:
+            given.write = given.flush = None
         if answer < 0:
             fail(answer)
         begun = self._out.value or 0
-        request.begun(begun)
+        address = c.request_flags(begun)
+        word = self._words.get(address)
+        if word is None:
+            word = self._words[address] = flag_word(address)
+        request._handle, request._word = begun, word
         self._live[begun] = request
         return request
 
@@ -191,6 +204,8 @@ def _at_exit() -> None:
                 request.end()
             except Error:
                 pass  # a daemon thread is inside it, or ends it just now
+            except Exception:
+                logging.getLogger("outlive").exception("a shutdown function failed")
         engine.close()
 
 

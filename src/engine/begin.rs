@@ -1,0 +1,123 @@
+//! The beginning of a request. One that is like the one before in its place copies what was worked out then.
+
+use super::handle::Handle;
+use super::inside::facts_of;
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, Template, facts};
+use super::word::TAG_BITS;
+use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
+use crate::request::{Begin, Start, Timer};
+use atomic_refcell::AtomicRefMut;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What a host says when a request begins.
+pub struct Options<'a, H: Host> {
+    /// Shown to people; at most 96 bytes are kept.
+    pub label: &'a [u8],
+    /// The method; empty: unknown.
+    pub method: &'a [u8],
+    /// A connected socket to watch where `outlive.detect` says so; it stays the host's. Negative: none.
+    pub socket: i32,
+    /// The request begins in the input stage.
+    pub reading_input: bool,
+    /// The host's side.
+    pub callbacks: H::Callbacks,
+}
+
+/// Begins a request in a slot that nobody else has.
+#[inline]
+pub(super) fn begin<'e, H: Host>(
+    slot: &'e Slot<H>,
+    settings: &Arc<Settings>,
+    options: Options<'_, H>,
+) -> Handle<'e, H> {
+    slot.prefetch();
+    let now = slot.shared.now();
+    slot.host.attach(options.callbacks);
+    let mut owned = take_over(slot);
+    if slot.facts.load(Relaxed) & facts::CHANGED != 0 {
+        owned.run_time = None;
+    }
+    let begin = Begin::of_method(options.method, options.reading_input);
+    if !owned.template.is_for(&owned.settings, settings, begin) {
+        new_template(&mut owned, settings, begin);
+        slot.max_detached.store(settings.policy().max_detached, Relaxed);
+        slot.max_detached_time.store(settings.policy().max_detached_time, Relaxed);
+    }
+    let Owned { machine, template, .. } = &mut *owned;
+    machine.begin_as(&template.start);
+    let mut new = template.facts;
+    let (seconds, hard) = (template.seconds, template.hard);
+    drop(owned);
+    if slot.host.wants_notice() {
+        new |= facts::NOTICE;
+    }
+    if !options.method.is_empty() {
+        slot.method.store(super::slot::pack(options.method), Relaxed);
+        new |= facts::METHOD;
+    }
+    if !options.label.is_empty() {
+        slot.set_label(options.label);
+        new |= facts::LABELLED;
+    }
+    slot.written.store(0, Relaxed);
+    slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
+    slot.began.store(now, Relaxed);
+    slot.timing.begin(hard);
+    let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
+    slot.facts.store(new & !facts::WATCHED, Relaxed);
+    let generation = slot.word.begin();
+    slot.shared.board.began(slot);
+    slot.look_at(due);
+    if new & facts::WATCHED != 0 && options.socket >= 0 {
+        watch(slot, options.socket, generation);
+    }
+    Handle { slot, tag: generation & TAG_BITS }
+}
+
+#[cold]
+fn new_template<H: Host>(owned: &mut Owned<H>, settings: &Arc<Settings>, begin: Begin) {
+    let policy = settings.policy();
+    let start = Start::new(policy, begin);
+    owned.machine.begin_as(&start);
+    let facts = facts_of(&owned.machine) | facts_of_policy(policy);
+    let seconds = if let Timer::Start(seconds) = start.timer { seconds } else { 0 };
+    let hard = u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0);
+    owned.settings = Some(Arc::clone(settings));
+    owned.template = Template { is_made: true, begin, facts, seconds, hard, start };
+}
+
+/// The owned part of a slot that was free. A late call on the request before may have it for the moment that it takes to see
+/// that it is late.
+#[inline]
+fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
+    loop {
+        match slot.owned.try_borrow_mut() {
+            Ok(owned) => return owned,
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}
+
+/// What the settings fix for the whole request; watched, if there is something to watch.
+#[inline]
+fn facts_of_policy(policy: &Policy) -> u32 {
+    let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+    bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
+        | bit(policy.clock == Clock::Cpu, facts::CPU)
+        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
+        | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
+        | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
+        | bit(policy.detect == Detect::Watch, facts::WATCHED)
+}
+
+#[cold]
+fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
+    let Ok(mut owned) = slot.owned.try_borrow_mut() else { return };
+    // Not a socket, or a file: nothing to watch, and the live table says so.
+    if slot.shared.watched.add(&slot.shared.poll, socket, generation << 32 | u64::from(slot.index)).is_ok() {
+        owned.socket = socket;
+        slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
+        slot.shared.board.changed(slot);
+    }
+}

@@ -1,0 +1,151 @@
+//! The end of a request: shutdown functions, the last output, and the place is free.
+
+use super::handle::Handle;
+use super::inside::{Below, Inside};
+use super::slot::{Host, facts};
+use super::sys;
+use super::word::{FACT_ASKED, FACT_LEFT_OFF};
+use crate::error::Code;
+use crate::request::{Ending, Stage};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How often an end lets others run before it leaves off.
+const PATIENCE: u32 = 100;
+
+impl<'e, H: Host> Handle<'e, H> {
+    /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
+    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on, and its place is free.
+    ///
+    /// `Busy` before anything has happened: another call has not returned, or a callback of the engine's thread called. `Busy` behind a
+    /// shutdown function: another thread is in a call on the request; end it again, and the pass goes on where it was.
+    #[inline]
+    pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
+        self.slot.prefetch();
+        let mut inside = self.enter()?;
+        if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
+            return Err(Code::Busy); // an end waits for the callback that is calling
+        }
+        if inside.owned.machine.stage() > Stage::Running {
+            inside = self.take_up_again(inside)?;
+        } else {
+            let shutdown_time = match self.slot.facts.load(Relaxed) & facts::SHUTDOWN_TIME {
+                0 => None,
+                _ => inside.policy().and_then(|policy| policy.shutdown_time),
+            };
+            let Inside { owned, events, .. } = &mut inside;
+            let timer = owned.machine.begin_shutdown(shutdown_time, events);
+            inside.apply(timer);
+        }
+        if inside.owned.machine.has_functions() {
+            inside = self.run_functions(inside, &mut call)?;
+        }
+        inside.owned.machine.end_output(&mut Below(self.slot));
+        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        self.leave(inside, ending);
+        Ok(ending)
+    }
+
+    /// An end that had to leave off behind a shutdown function.
+    #[cold]
+    fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
+        let word = self.slot.word.load();
+        if !word.has(FACT_LEFT_OFF) {
+            return Err(Code::Stage);
+        }
+        self.slot.word.forget(FACT_LEFT_OFF | FACT_ASKED);
+        inside.owned.machine.function_returned(word.has(FACT_ASKED));
+        Ok(inside)
+    }
+
+    /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
+    fn run_functions(
+        &self,
+        mut inside: Inside<'e, H>,
+        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> Result<Inside<'e, H>, Code> {
+        let (began, mut ran) = (sys::coarse_ns(), 0);
+        while let Some(number) = inside.owned.machine.next_function() {
+            let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+            let function = inside.owned.functions[number as usize].take();
+            drop(inside);
+            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
+            ran += 1;
+            inside = match self.enter_again(asks_to_stop) {
+                Ok(inside) => inside,
+                Err(code) => {
+                    self.count_functions(ran, began);
+                    return Err(code);
+                }
+            };
+            inside.owned.machine.function_returned(asks_to_stop);
+        }
+        let functions = &mut inside.owned.functions;
+        if functions.iter().any(Option::is_some) {
+            // What a function owns may call back when it is dropped.
+            let functions = std::mem::take(functions);
+            drop(inside);
+            drop(functions);
+            inside = self.enter_again(false)?;
+        } else {
+            functions.clear();
+        }
+        self.count_functions(ran, began);
+        Ok(inside)
+    }
+
+    fn count_functions(&self, ran: u64, began: u64) {
+        let counters = &self.shared().counters;
+        counters.functions.fetch_add(ran, Relaxed);
+        counters.function_ns.fetch_add(sys::coarse_ns().saturating_sub(began), Relaxed);
+    }
+
+    /// Behind a callback. A call of another thread is waited for a little; then the end leaves off, to be called again.
+    #[inline]
+    fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+        match self.enter() {
+            Err(Code::Busy) => self.enter_later(asks_to_stop),
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn enter_later(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+        for _ in 0..PATIENCE {
+            std::thread::yield_now();
+            match self.enter() {
+                Err(Code::Busy) => {}
+                other => return other,
+            }
+        }
+        let asked = if asks_to_stop { FACT_ASKED } else { 0 };
+        self.slot.word.raise(self.slot.word.load().generation(), FACT_LEFT_OFF | asked, 0);
+        Err(Code::Busy)
+    }
+
+    /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
+    #[inline]
+    fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
+        let (slot, counters) = (self.slot, &self.shared().counters);
+        let facts = slot.facts.load(Relaxed);
+        if facts & facts::WATCHED != 0 {
+            let token = inside.generation << 32 | u64::from(slot.index);
+            slot.shared.watched.remove(&slot.shared.poll, inside.owned.socket, token);
+        }
+        if ending == Ending::Completed {
+            // One writer at a time, so no read-modify-write is needed.
+            slot.completed.store(slot.completed.load(Relaxed) + 1, Relaxed);
+        } else {
+            counters.endings[ending as usize].fetch_add(1, Relaxed);
+        }
+        inside.is_silent = true;
+        slot.shared.board.ended(slot);
+        if slot.word.end().is_gone() {
+            counters.detached.fetch_sub(1, Relaxed);
+        }
+        drop(inside);
+        if facts & facts::NOTICE != 0 {
+            slot.notice.wait();
+        }
+        slot.shared.free.push(slot.index, |next| slot.next_free.store(next, Relaxed));
+    }
+}

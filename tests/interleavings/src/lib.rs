@@ -1,0 +1,49 @@
+//! Every order in which threads may take their steps through the engine's protocols, tried one by one (loom). The files under test
+//! are the engine's own, compiled here against the checker's atomics, which also show a thread old values where the
+//! memory orders allow it.
+#![cfg(test)]
+#![allow(dead_code)] // the files hold more than their protocols
+
+#[path = "../../../src/engine/clock.rs"]
+mod clock;
+#[path = "../../../src/engine/deadlines.rs"]
+mod deadlines;
+#[path = "../../../src/engine/free_list.rs"]
+mod free_list;
+#[path = "../../../src/engine/notice.rs"]
+mod notice;
+#[path = "../../../src/engine/word.rs"]
+mod word;
+#[path = "../../../src/request/words.rs"]
+mod words;
+
+mod request {
+    pub use super::words::Events;
+}
+
+/// What `src/engine/sync.rs` is for the engine.
+mod sync {
+    pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub use loom::sync::{Mutex, MutexGuard};
+
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap()
+    }
+
+    /// The kernel's barrier gives one half for nothing; what both halves promise together is what two fences promise.
+    #[derive(Debug)]
+    pub struct Barrier;
+
+    impl Barrier {
+        pub fn light(&self) {
+            loom::sync::atomic::fence(Ordering::SeqCst);
+        }
+
+        pub fn heavy(&self) {
+            loom::sync::atomic::fence(Ordering::SeqCst);
+        }
+    }
+}
+
+mod tests_of_deadlines;
+mod tests_of_the_word;

@@ -1,0 +1,202 @@
+//! Owner, engine's thread and anybody, on one flag word.
+
+use crate::free_list::FreeList;
+use crate::notice::Notice;
+use crate::request::Events;
+use crate::sync::Barrier;
+use crate::word::{FACT_GONE, TAG_BITS, Word};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+use loom::thread;
+
+const TIME_UP: u64 = Events::TIME_UP.0 as u64;
+const GONE: u64 = Events::GONE.0 as u64;
+
+/// An event for one request is seen by it, or comes too late; the next in its place never sees it.
+#[test]
+fn an_event_never_reaches_the_next_request() {
+    loom::model(|| {
+        let word = Arc::new(Word::default());
+        let first = word.begin();
+        let raiser = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || word.raise(first, TIME_UP, TIME_UP))
+        };
+        let seen = word.end().events().has(Events::TIME_UP);
+        let second = word.begin();
+        assert!(word.is_quiet(second & TAG_BITS), "the next request begins without events");
+        let raised = raiser.join().unwrap();
+        assert_eq!(raised, seen, "raised and seen are the same thing");
+        assert!(word.is_quiet(second & TAG_BITS));
+    });
+}
+
+/// The place is taken again and ended again while a late word for the first is on its way.
+#[test]
+fn not_even_after_two_turns() {
+    loom::model(|| {
+        let word = Arc::new(Word::default());
+        let first = word.begin();
+        let raisers: Vec<_> = [TIME_UP, GONE]
+            .into_iter()
+            .map(|bits| {
+                let word = Arc::clone(&word);
+                thread::spawn(move || word.raise(first, bits, bits))
+            })
+            .collect();
+        let events = word.end().events();
+        word.begin();
+        assert_eq!(word.end().events(), Events::NONE);
+        let raised: Vec<bool> = raisers.into_iter().map(|raiser| raiser.join().unwrap()).collect();
+        assert_eq!(raised, [events.has(Events::TIME_UP), events.has(Events::GONE)]);
+    });
+}
+
+/// A client that has gone is counted once, whoever says so first, and uncounted by the end: nobody is left over.
+#[test]
+fn a_gone_client_is_counted_once_and_uncounted() {
+    loom::model(|| {
+        let (word, detached) = (Arc::new(Word::default()), Arc::new(AtomicI64::new(0)));
+        let generation = word.begin();
+        let tellers: Vec<_> = (0..2)
+            .map(|_| {
+                let (word, detached) = (Arc::clone(&word), Arc::clone(&detached));
+                thread::spawn(move || {
+                    let new = word.raise(generation, GONE | FACT_GONE, FACT_GONE);
+                    if new {
+                        detached.fetch_add(1, Relaxed);
+                    }
+                    new
+                })
+            })
+            .collect();
+        let gone = word.end().is_gone();
+        if gone {
+            detached.fetch_sub(1, Relaxed);
+        }
+        let told = tellers.into_iter().map(|teller| teller.join().unwrap());
+        assert_eq!(told.filter(|&new| new).count(), usize::from(gone));
+        assert_eq!(detached.load(Relaxed), 0);
+    });
+}
+
+/// A safe point clears what it dealt with and nothing else.
+#[test]
+fn settling_keeps_what_is_raised_meanwhile() {
+    loom::model(|| {
+        let word = Arc::new(Word::default());
+        let generation = word.begin();
+        assert!(word.raise(generation, GONE, 0));
+        let other = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || assert!(word.raise(generation, TIME_UP, TIME_UP)))
+        };
+        let before = word.load().events();
+        let after = before.without(Events::GONE).with(Events::STOPPED);
+        word.settle(before, after);
+        other.join().unwrap();
+        assert_eq!(word.load().events(), Events::TIME_UP.with(Events::STOPPED));
+    });
+}
+
+/// No callback runs once an end has returned, and an end does not return while one runs.
+#[test]
+fn no_callback_about_a_request_that_has_ended() {
+    loom::model(|| {
+        let (word, notice) = (Arc::new(Word::default()), Arc::new(Notice::default()));
+        let (running, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let generation = word.begin();
+        let engine = {
+            let (word, notice) = (Arc::clone(&word), Arc::clone(&notice));
+            let (running, over) = (Arc::clone(&running), Arc::clone(&over));
+            thread::spawn(move || {
+                notice.tell(&word, generation, || {
+                    running.store(true, SeqCst);
+                    assert!(!over.load(SeqCst), "called about a request that has ended");
+                    thread::yield_now();
+                    running.store(false, SeqCst);
+                });
+            })
+        };
+        word.end();
+        notice.wait();
+        assert!(!running.load(SeqCst), "the end came back under a callback");
+        over.store(true, SeqCst);
+        word.begin();
+        engine.join().unwrap();
+    });
+}
+
+/// A drain sees the request, or the request sees the drain.
+#[test]
+fn a_begin_and_a_drain_notice_each_other() {
+    loom::model(|| {
+        let (word, draining) = (Arc::new(Word::default()), Arc::new(AtomicU32::new(0)));
+        let drain = {
+            let (word, draining) = (Arc::clone(&word), Arc::clone(&draining));
+            thread::spawn(move || {
+                draining.store(1, Relaxed);
+                Barrier.heavy();
+                word.load().is_live()
+            })
+        };
+        word.begin();
+        Barrier.light();
+        let turned_back = draining.load(Relaxed) == 1;
+        assert!(drain.join().unwrap() || turned_back);
+    });
+}
+
+struct Places {
+    free: FreeList,
+    next: [AtomicU32; 2],
+    taken: [AtomicU32; 2],
+}
+
+impl Places {
+    fn take(&self) -> Option<u32> {
+        let slot = self.free.pop(|slot| (slot, self.next[slot as usize].load(Relaxed)))?;
+        assert_eq!(self.taken[slot as usize].fetch_add(1, Relaxed), 0, "taken twice");
+        Some(slot)
+    }
+
+    fn give_back(&self, slot: u32) {
+        self.taken[slot as usize].fetch_sub(1, Relaxed);
+        self.free.push(slot, |after| self.next[slot as usize].store(after, Relaxed));
+    }
+}
+
+/// One thread takes a slot while another takes both and gives them back in the other order, which leaves the first on top again
+/// with another one below it (ABA): no slot is two's at once, and none is lost. Up to three switches between the threads
+/// at points where they could go on.
+#[test]
+fn a_slot_is_never_taken_twice() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let places = Arc::new(Places {
+            free: FreeList::default(),
+            next: [AtomicU32::new(0), AtomicU32::new(0)],
+            taken: [AtomicU32::new(0), AtomicU32::new(0)],
+        });
+        for slot in 0..2 {
+            places.free.push(slot, |after| places.next[slot as usize].store(after, Relaxed));
+        }
+        let other = {
+            let places = Arc::clone(&places);
+            thread::spawn(move || {
+                if let Some(slot) = places.take() {
+                    places.give_back(slot);
+                }
+            })
+        };
+        let (first, second) = (places.take(), places.take());
+        for slot in [first, second].into_iter().flatten() {
+            places.give_back(slot);
+        }
+        other.join().unwrap();
+        let mut left = [places.take(), places.take(), places.take()];
+        left.sort_unstable();
+        assert_eq!(left, [None, Some(0), Some(1)]);
+    });
+}
