@@ -142,6 +142,15 @@ static double measure(void (*work)(long), long count) {
     return rounds[ROUNDS / 2];
 }
 
+/* CPU seconds that the process takes while its own threads rest. */
+static double rest(int seconds) {
+    struct timespec before, after, pause = {seconds, 0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    nanosleep(&pause, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    return (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+}
+
 static void row(const char *what, double ns, double gate) {
     printf("%-46s %8.2f ns   gate %6.0f   %5.2f x%s\n", what, ns, gate, ns / gate, ns > gate ? "   over" : "");
 }
@@ -186,13 +195,10 @@ int main(void) {
     row("write, random over 1,000,000 live", measure(write_random, LIVE), 60);
     row("set_time_limit, random over 1,000,000 live", measure(set_time_limit_random, LIVE), 60);
 
-    struct timespec before, after;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-    struct timespec pause = {5, 0};
-    nanosleep(&pause, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-    double cpu = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
-    printf("%-46s %8.3f %%    gate      1 %%\n", "ticks over 1,000,000 live limits, of one core", cpu / 5 * 100);
+    /* Each fresh CPU limit is looked at once near its start, to read the thread's clock; from then on nothing is due. */
+    set_time_limit_random(LIVE);
+    row("a million fresh limits: each one's first look", rest(2) * 1e9 / LIVE, 200);
+    printf("%-46s %8.3f %%    gate      1 %%\n", "ticks over 1,000,000 live limits, of one core", rest(5) / 5 * 100);
     for (unsigned i = 0; i < LIVE; i++) {
         outlive_request_end(live[i], NULL);
     }

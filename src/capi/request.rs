@@ -124,8 +124,8 @@ pub unsafe extern "C" fn outlive_request_begin(
         // SAFETY: NULL or NUL-terminated; the options live until the call returns.
         let (label, method, callbacks) =
             unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
-        let options =
-            Options { label, method, socket: options.socket, reading_input: options.reading_input != 0, callbacks };
+        let socket = (options.socket >= 0).then_some(options.socket);
+        let options = Options { label, method, socket, reading_input: options.reading_input != 0, callbacks };
         match engine.engine.try_begin(&settings, options) {
             Ok(handle) => {
                 // SAFETY: not NULL, so valid.

@@ -16,8 +16,8 @@ pub struct Options<'a, H: Host> {
     pub label: &'a [u8],
     /// The method; empty: unknown.
     pub method: &'a [u8],
-    /// A connected socket to watch where `outlive.detect` says so; it stays the host's. Negative: none.
-    pub socket: i32,
+    /// A connected socket to watch where `outlive.detect` says so; it stays the host's.
+    pub socket: Option<i32>,
     /// The request begins in the input stage.
     pub reading_input: bool,
     /// The host's side.
@@ -69,8 +69,8 @@ pub(super) fn begin<'e, H: Host>(
     let generation = slot.word.begin();
     slot.shared.board.began(slot);
     slot.look_at(due);
-    if new & facts::WATCHED != 0 && options.socket >= 0 {
-        watch(slot, options.socket, generation);
+    if let (Some(socket), true) = (options.socket, new & facts::WATCHED != 0) {
+        watch(slot, socket, generation);
     }
     Handle { slot, tag: generation & TAG_BITS }
 }
