@@ -312,6 +312,20 @@ class Requests(unittest.TestCase):
         self.assertEqual(drained, [True])
         self.assertRaises(outlive.DrainingError, self.engine.begin, settings())
 
+    def test_scoreboard(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "board"
+            with outlive.Engine(scoreboard=path) as engine, engine.begin(settings(), label="/save", method="POST"):
+                row, = outlive.read_scoreboard(path)
+                self.assertEqual((row.process, row.unfinished, row.request.label), (os.getpid(), False, "/save"))
+                self.assertEqual(row.request.time_limit, 30)
+                self.assertGreater(row.request.time_left, 0)
+            self.assertEqual(outlive.read_scoreboard(path), [])
+            path.write_text("no scoreboard")
+            with self.assertRaises(outlive.Error) as raised:
+                outlive.read_scoreboard(path)
+            self.assertIn("board", str(raised.exception))
+
     def test_metrics(self):
         self.engine.begin(settings()).end()
         self.assertRegex(self.engine.metrics(), r"(?m)^outlive_\w+.* \d")

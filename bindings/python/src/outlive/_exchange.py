@@ -63,7 +63,7 @@ class Exchange(Host):
         except Exception as why:
             self._tell(why)
             return
-        self.request, self.task, request._host = request, asyncio.current_task(), self
+        self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
         self.is_counted, self.tells_at_once = ways
         notifier.add(self)
         _current.set(request)

@@ -14,12 +14,12 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
-from .config import Settings, visit
+from .config import Path, Settings, visit
 from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
 from .request import Request, flag_word
 from .words import Connection, Ending, Stage
 
-__all__ = ["Engine", "Row"]
+__all__ = ["Engine", "Row", "ScoreboardRow", "read_scoreboard"]
 
 # The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
 # must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
@@ -60,6 +60,40 @@ class Row:
     """As the kernel numbers it."""
     written: int
     """Bytes."""
+    time_left: Optional[float]
+    """Seconds of its time limit; None: no limit."""
+
+
+@dataclass(frozen=True)
+class ScoreboardRow:
+    """One request of any process that publishes in a scoreboard."""
+
+    process: int
+    unfinished: bool
+    """That process has died; the request had begun, and never ended."""
+    began: float
+    """Seconds since 1970."""
+    request: Row
+
+
+def _row(at: Any) -> Row:
+    return Row(
+        at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
+        Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0, at.time_limit,
+        at.thread, at.written, None if at.time_left < 0 else at.time_left / 1000,
+    )
+
+
+def read_scoreboard(path: Path) -> List[ScoreboardRow]:
+    """The requests of all processes that publish there, and what dead ones left. ConfigError: it cannot be read."""
+    rows: List[ScoreboardRow] = []
+
+    def see(at: Any) -> None:
+        rows.append(ScoreboardRow(at.process, at.unfinished != 0, at.began_unix_ms / 1000, _row(at.request)))
+
+    text = os.fsencode(path)
+    visit(c.scoreboard_read, text, len(text), struct=s.ScoreboardRow, see=see, record=s.ErrorRecord())
+    return rows
 
 
 class Engine:
@@ -71,9 +105,12 @@ class Engine:
 
     _all: weakref.WeakSet[Engine] = weakref.WeakSet()
 
-    def __init__(self, *, max_requests: int = 0) -> None:
-        """max_requests: how many may be in flight at once; 0: 4,194,304. ArgumentError; Error: no descriptor or memory."""
-        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests), c_void_p()
+    def __init__(self, *, max_requests: int = 0, scoreboard: Optional[Path] = None) -> None:
+        """max_requests: how many may be in flight at once; 0: 4,194,304. scoreboard: a file that all processes share, for
+        `read_scoreboard`; None: what outlive.scoreboard says. ArgumentError; ConfigError: the scoreboard; Error: no descriptor or
+        memory."""
+        file = None if scoreboard is None else os.fsencode(scoreboard)
+        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests, file), c_void_p()
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
         self._live: Dict[int, Request] = {}
@@ -151,11 +188,7 @@ class Engine:
         rows: List[Row] = []
 
         def see(at: Any) -> None:
-            rows.append(Row(
-                at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
-                Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0,
-                at.time_limit, at.thread, at.written,
-            ))
+            rows.append(_row(at))
 
         visit(c.engine_requests, self._native(), struct=s.RequestRow, see=see)
         return rows

@@ -271,7 +271,8 @@ class Request:
         EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
         """
         handle = self._native()
-        told = _ENDINGS[check(c.request_ending(handle))]
+        # Nothing has happened to it while its flag word is 0.
+        told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
         if self._functions is None:
             answer = c.request_end(handle, None)
         else:
