@@ -152,7 +152,7 @@ fn serve(
     tables: &Path,
 ) -> io::Result<Ending> {
     (&client).read_exact(&mut [0; 23])?;
-    let socket = client.as_raw_fd();
+    let socket = Some(client.as_raw_fd());
     let options = Options { label: b"POST /form", method: b"POST", socket, reading_input: false, callbacks: client };
     let request = engine.begin(settings, options).map_err(|error| io::Error::other(error.to_string()))?;
     let mut told = None;

@@ -47,7 +47,7 @@ fn settings() -> Arc<Settings> {
 }
 
 fn begin<'e>(engine: &'e Engine<Nobody>, method: &[u8], label: &[u8]) -> Handle<'e, Nobody> {
-    let options = Options { label, method, socket: -1, reading_input: false, callbacks: () };
+    let options = Options { label, method, socket: None, reading_input: false, callbacks: () };
     engine.begin(&settings(), options).unwrap()
 }
 

@@ -148,7 +148,7 @@ fn settings_of(scenario: &Value) -> Arc<Settings> {
 fn run_once(engine: &Engine<Below>, settings: &Arc<Settings>, scenario: &Value, layer: Layer) -> Option<Vec<String>> {
     let client = Arc::new(Mutex::new(Connection::new(layer)));
     let callbacks = Arc::clone(&client);
-    let options = Options { label: b"", method: b"GET", socket: -1, reading_input: false, callbacks };
+    let options = Options { label: b"", method: b"GET", socket: None, reading_input: false, callbacks };
     let handle = engine.begin(settings, options).unwrap();
     let mut request = InEngine { handle, client, stretch: Instant::now(), stalled: false };
     let mut log = Vec::new();
