@@ -16,8 +16,6 @@ docs:
 	@echo $(TARGET)/docs/html/index.html
 
 # Fuzzes every target, SECONDS in all; `make fuzz SECONDS=36000 TARGETS=httpd` by hand.
-SECONDS ?= 60
-TARGETS ?=
 .PHONY: fuzz
 fuzz:
-	FUZZ_SECONDS=$(SECONDS) TARGETS='$(TARGETS)' fuzz/run
+	FUZZ_SECONDS='$(or $(SECONDS),60)' TARGETS='$(TARGETS)' fuzz/run

@@ -159,7 +159,7 @@ fn serve(
     if request.register(()).is_ok() {
         save(&request, scene, tables)?;
     }
-    let ending = engine.end(request, |(), ending| {
+    let ending = request.end(|(), ending| {
         told = Some(ending);
         false
     });

@@ -9,6 +9,7 @@ use outlive::diagnostic::Severity;
 use outlive::files::Disk;
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -165,7 +166,12 @@ fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     }
     if let Some(dirs) = &args.scan_dir {
         for dir in dirs.as_bytes().split(|&byte| byte == b':').filter(|dir| !dir.is_empty()) {
-            must_be_directory("--scan-dir", Path::new(OsStr::from_bytes(dir)))?;
+            let dir = Path::new(OsStr::from_bytes(dir));
+            if dir.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                eprintln!("warning: --scan-dir {}: no such directory; PHP passes over it", dir.display());
+            } else {
+                must_be_directory("--scan-dir", dir)?;
+            }
         }
         builder.set_scan_dirs(dirs.as_bytes());
     }

@@ -23,7 +23,7 @@ fn wrong_calls_say_what_was_meant() {
         (&["get", "precision", "--php-ini", "php.ini", "--php-ini-search"], "give one of them"),
         (&["get", "precision", "--php-ini-path", "."], "--php-ini-path needs --php-ini-search"),
         (&["get", "precision", "--php-ini-search", "--php-ini-path", "none"], "--php-ini-path none: cannot read it"),
-        (&["get", "precision", "--scan-dir", "none"], "--scan-dir none: cannot read it"),
+        (&["get", "precision", "--scan-dir", "php.ini"], "--scan-dir php.ini: cannot read it"),
         (&["get", "precision", "--pool", "www"], "--pool needs --fpm-pool FILE"),
         (&["get", "precision", "-D", "x"], "-d sets a directive"),
         (&["get", "precision", "--server-root", "/"], "--server-root needs --httpd-conf FILE"),
@@ -40,6 +40,15 @@ fn wrong_calls_say_what_was_meant() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(err(&output).contains(part) && out(&output).is_empty(), "{args:?}: {output:?}");
     }
+}
+
+/// As PHP_INI_SCAN_DIR: a directory that is not there is passed over, but said.
+#[test]
+fn a_scan_directory_that_is_not_there() {
+    let place = Place::new("missing", &[("d/1.ini", b"precision = 3\n")]);
+    let output = place.run(&["get", "precision", "--scan-dir", "none:d"]);
+    assert_eq!((output.status.code(), out(&output).trim()), (Some(0), "3"));
+    assert!(err(&output).contains("--scan-dir none: no such directory"), "{output:?}");
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn living_and_dead_processes_are_told_apart() {
     assert_eq!(out(&place.status(&["--clear"])), "forgot 0 unfinished requests\n");
     assert_eq!(place.status(&["--unfinished"]).status.code(), Some(0));
     assert!(out(&place.status(&[])).ends_with("1 request in flight in 1 process\n"));
-    own.end(request, |_, _| false).unwrap();
+    request.end(|_, _| false).unwrap();
     assert_eq!(out(&place.status(&[])), "no requests in flight\n");
 }
 

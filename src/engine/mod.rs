@@ -116,15 +116,6 @@ impl<H: Host> Engine<H> {
         Ok(handle)
     }
 
-    /// Ends a request; see [`Handle::end`].
-    pub fn end(
-        &self,
-        request: Handle<'_, H>,
-        call: impl FnMut(&mut H::Function, Ending) -> bool,
-    ) -> std::result::Result<Ending, Code> {
-        request.end(call)
-    }
-
     #[cold]
     fn open_door(&self) -> std::result::Result<(), Code> {
         if self.shared.door() & DRAINING != 0 { Err(Code::Draining) } else { self.start_thread() }

@@ -21,6 +21,9 @@ MODULES = pathlib.Path("/usr/lib/apache2/modules")
 LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
           "include", "rewrite"]
 
+# Whoever ends a test ends its servers, too.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
 
 def wait_for(what, condition, seconds=30):
     """The first true answer of condition, or a failure that says what was waited for."""

@@ -153,7 +153,7 @@ fn run_once(engine: &Engine<Below>, settings: &Arc<Settings>, scenario: &Value, 
     let mut request = InEngine { handle, client, stretch: Instant::now(), stalled: false };
     let mut log = Vec::new();
     play_all(&mut request, &mut log, "main", &scenario["main"]);
-    engine.end(handle, |&mut function, _| !play_function(&mut request, &mut log, scenario, function)).unwrap();
+    handle.end(|&mut function, _| !play_function(&mut request, &mut log, scenario, function)).unwrap();
     request.stretch_ends();
     (!request.stalled).then_some(log)
 }

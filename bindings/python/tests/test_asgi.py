@@ -14,6 +14,9 @@ from outlive.asgi import OutliveMiddleware
 FINISH = {"outlive.disconnect": "finish"}
 STOP = {"outlive.disconnect": "stop", "outlive.detect": "watch"}
 
+# Its debug mode, which finds real mistakes, also reports every busy moment of the machine.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+
 
 class Server:
     """One exchange: what the server would receive from and send to a client."""
@@ -354,6 +357,17 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         server = Server(self.wrap(app, STOP))
         await server.task
         self.assertEqual((server.status, server.body, reached), (202, b"thanks", [0, "end"]))
+
+    async def test_finish_request_from_a_thread(self):
+        async def app(scope, receive, send):
+            self.assertRaisesRegex(RuntimeError, "afinish_request", outlive.finish_request)
+            work = contextvars.copy_context().run
+            self.assertTrue(await loop.run_in_executor(None, work, outlive.finish_request, b"thanks"))
+
+        loop = asyncio.get_running_loop()
+        server = Server(self.wrap(app))
+        await server.task
+        self.assertEqual((server.status, server.body), (200, b"thanks"))
 
     async def test_threads(self):
         """What a thread does for the request: the names work, a hold there holds, and the stop is raised there."""

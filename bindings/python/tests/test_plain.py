@@ -312,6 +312,20 @@ class Requests(unittest.TestCase):
         self.assertEqual(drained, [True])
         self.assertRaises(outlive.DrainingError, self.engine.begin, settings())
 
+    def test_scoreboard(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "board"
+            with outlive.Engine(scoreboard=path) as engine, engine.begin(settings(), label="/save", method="POST"):
+                row, = outlive.read_scoreboard(path)
+                self.assertEqual((row.process, row.unfinished, row.request.label), (os.getpid(), False, "/save"))
+                self.assertEqual(row.request.time_limit, 30)
+                self.assertGreater(row.request.time_left, 0)
+            self.assertEqual(outlive.read_scoreboard(path), [])
+            path.write_text("no scoreboard")
+            with self.assertRaises(outlive.Error) as raised:
+                outlive.read_scoreboard(path)
+            self.assertIn("board", str(raised.exception))
+
     def test_metrics(self):
         self.engine.begin(settings()).end()
         self.assertRegex(self.engine.metrics(), r"(?m)^outlive_\w+.* \d")
@@ -365,10 +379,12 @@ class Processes(unittest.TestCase):
     def test_at_exit_what_nobody_ended_is_ended(self):
         said = self.python("""
             import outlive
-            request = outlive.Engine().begin(outlive.Config().resolve())
-            request.register_shutdown_function(lambda: print(outlive.ending()))
+            engine, settings = outlive.Engine(), outlive.Config().resolve()
+            engine.begin(settings).register_shutdown_function(lambda: 1 / 0)
+            engine.begin(settings).register_shutdown_function(lambda: print(outlive.ending()))
         """)
-        self.assertEqual(said, "shutdown\n")
+        self.assertTrue(said.endswith("shutdown\n"), said)
+        self.assertIn("ZeroDivisionError", said)
 
     def test_exit_with_a_due_limit_and_daemon_threads(self):
         """The engine's thread tells of stops while the interpreter goes down: it must never want to run Python."""

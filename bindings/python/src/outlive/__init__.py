@@ -1,7 +1,7 @@
 """outlive: PHP's connection handling for Python servers. Requests that outlive their connections.
 
-The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` and `outlive.asgi` are the middleware; PHP's own names act
-on the current request. See README.md.
+The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` and `outlive.asgi` are the middleware; PHP's own names
+act on the current request. See README.md.
 """
 
 from . import config as _config, engine as _engine, errors as _errors, names as _names, request as _request, words as _words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections import deque
 from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Tuple
 
@@ -62,7 +63,7 @@ class Exchange(Host):
         except Exception as why:
             self._tell(why)
             return
-        self.request, self.task, request._host = request, asyncio.current_task(), self
+        self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
         self.is_counted, self.tells_at_once = ways
         notifier.add(self)
         _current.set(request)
@@ -243,6 +244,8 @@ class Exchange(Host):
 
     def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
         """For a thread that works for the request."""
+        if threading.get_ident() == self.notifier.thread:
+            raise RuntimeError("on an event loop, say: await outlive.afinish_request(…)")
         return bool(self.wait_for(self.finish_async(status, headers, body)))
 
     # ---- input ----

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, List, Set
 
 from .engine import make_notify
@@ -19,7 +20,7 @@ class Notifier:
     """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop, self.thread = loop, threading.get_ident()
         self.exchanges: Set[Exchange] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
         self._fresh: List[Exchange] = []

@@ -82,16 +82,16 @@ class Serving:
         self._said: Set[str] = set()
         # Only Apache's files look at more than the server's name.
         self.by_uri = self.config.has_httpd_conf
-        self._by_name: Dict[Optional[bytes], Settings] = {}
+        self.of_name: Dict[Optional[bytes], Settings] = {}
 
     def settings(self, target: Any, name: Optional[bytes]) -> Settings:
         """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""
         if not self.by_uri:
-            found = self._by_name.get(name)
+            found = self.of_name.get(name)
             if found is None:
-                if len(self._by_name) >= _MOST_NAMES:  # names are what clients say
-                    self._by_name.clear()
-                found = self._by_name[name] = self.config.resolve_target(s.Target(size=s.TARGET_SIZE, server_name=name))
+                if len(self.of_name) >= _MOST_NAMES:  # names are what clients say
+                    self.of_name.clear()
+                found = self.of_name[name] = self.config.resolve_target(s.Target(size=s.TARGET_SIZE, server_name=name))
             return found
         try:
             return self.config.resolve_target(target())

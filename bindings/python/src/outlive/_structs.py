@@ -91,7 +91,7 @@ class Setting(Structure):
 class EngineOptions(Structure):
     """outlive_engine_options"""
 
-    _fields_ = [("size", c_size_t), ("max_requests", c_uint32)]
+    _fields_ = [("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p)]
 
 
 class RequestRow(Structure):
@@ -100,7 +100,15 @@ class RequestRow(Structure):
     _fields_ = [
         ("size", c_size_t), ("label", Str), ("method", Str), ("age", c_int64), ("gone", c_int64), ("stage", c_int),
         ("connection_status", c_int), ("held", c_int), ("ignores_abort", c_int), ("finished", c_int), ("watched", c_int),
-        ("time_limit", c_uint32), ("thread", c_uint32), ("written", c_uint64),
+        ("time_limit", c_uint32), ("thread", c_uint32), ("written", c_uint64), ("time_left", c_int64),
+    ]
+
+
+class ScoreboardRow(Structure):
+    """outlive_scoreboard_row"""
+
+    _fields_ = [
+        ("size", c_size_t), ("process", c_int64), ("unfinished", c_int), ("began_unix_ms", c_uint64), ("request", RequestRow),
     ]
 
 

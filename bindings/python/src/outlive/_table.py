@@ -37,6 +37,10 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_config_builder_set_env": (c_int, (c_void_p, *_text, *_text, _error)),
     "outlive_config_builder_use_process_env": (c_int, (c_void_p,)),
     "outlive_config_builder_set": (c_int, (c_void_p, *_text, *_text, _error)),
+    "outlive_config_builder_set_compiled_in": (c_int, (c_void_p, *_text, *_text, _error)),
+    "outlive_config_builder_set_binary_dir": (c_int, (c_void_p, *_text, _error)),
+    "outlive_config_builder_set_scan_dirs": (c_int, (c_void_p, *_text, _error)),
+    "outlive_config_builder_add_fastcgi_param": (c_int, (c_void_p, *_text, *_text, _error)),
     "outlive_config_builder_load_php_ini": (c_int, (c_void_p, *_text, _error)),
     "outlive_config_builder_load_httpd_conf": (c_int, (c_void_p, *_text, _error)),
     "outlive_config_builder_load_fpm_pool": (c_int, (c_void_p, *_text, *_text, _error)),
@@ -47,6 +51,8 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_config_free": (None, (c_void_p,)),
     "outlive_config_diagnostics": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_config_resolve": (c_int, (c_void_p, POINTER(s.Target), _out, _error)),
+    "outlive_config_status": (c_int, (c_void_p, POINTER(s.Target), POINTER(c_int), _error)),
+    "outlive_config_refresh": (None, (c_void_p,)),
     "outlive_dir_config_new": (c_void_p, ()),
     "outlive_dir_config_set": (c_int, (c_void_p, c_int, *_text, *_text, c_char_p, c_uint32, c_int, _error)),
     "outlive_dir_config_merge": (c_void_p, (c_void_p, c_void_p)),
@@ -65,6 +71,9 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_engine_requests": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_engine_metrics": (c_int, (c_void_p, c_char_p, c_size_t, POINTER(c_size_t))),
     "outlive_engine_free": (None, (c_void_p,)),
+    "outlive_scoreboard_read": (c_int, (*_text, Visitor, c_void_p, _error)),
+    "outlive_scoreboard_clear": (c_int, (*_text, POINTER(c_size_t), _error)),
+    "outlive_engine_scoreboard": (c_int, (c_void_p, _error)),
     "outlive_request_begin": (c_int, (c_void_p, c_void_p, POINTER(s.RequestOptions), _out, _error)),
     "outlive_request_run": (c_int, (c_void_p,)),
     "outlive_request_write": (c_int, (c_void_p, c_char_p, c_size_t)),
@@ -96,8 +105,8 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
 # microsecond, or call back; they keep it, which is faster, and lets no two threads be inside one request at the same time.
 SLOW = frozenset({
     "outlive_config_builder_load_php_ini", "outlive_config_builder_load_httpd_conf", "outlive_config_builder_load_fpm_pool",
-    "outlive_config_builder_build", "outlive_config_resolve", "outlive_config_resolve_dir", "outlive_engine_drain",
-    "outlive_engine_free",
+    "outlive_config_builder_build", "outlive_config_resolve", "outlive_config_resolve_dir", "outlive_config_status",
+    "outlive_engine_drain", "outlive_engine_free", "outlive_scoreboard_read", "outlive_scoreboard_clear",
 })
 
 Function = Callable[..., Any]

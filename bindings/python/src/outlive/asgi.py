@@ -19,7 +19,7 @@ from .config import Config, Path, Settings
 __all__ = ["OutliveMiddleware"]
 
 # From Python 3.12 on, a task can begin at once: most requests are then over without a turn of the loop.
-_EAGER = sys.version_info >= (3, 12)
+_EAGER = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 _Task: Any = asyncio.Task
 
 
@@ -42,45 +42,38 @@ class OutliveMiddleware:
         drain: float = 10.0,
     ) -> None:
         """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
-        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that requests in flight, detached ones included, may take
-        at lifespan shutdown before they are told to stop. ConfigError: with file and line."""
+        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that
+        requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. ConfigError: with
+        file and line."""
         self.app = app
         self.drain = drain
         self._serving = Serving(config, php_ini, httpd_conf, values, root)
-        self._notifier: Optional[Notifier] = None
+        self._notifier: Optional[Notifier] = None  # of the loop that came last
+        self._notifiers: List[Notifier] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
-        if kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "lifespan":
-            await _Lifespan(self, receive, send).run(scope)
-        else:
-            await self.app(scope, receive, send)
-
-    def requests(self) -> List[Any]:
-        """The live table of this process: a list of `outlive.Row`."""
-        engine = self._serving.engine.now
-        return [] if engine is None else engine.requests()
-
-    def metrics(self) -> str:
-        """This process's numbers as Prometheus text."""
-        return self._serving.engine.get().metrics()
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if kind == "lifespan":
+            return await _Lifespan(self, receive, send).run(scope)
+        if kind != "http":
+            return await self.app(scope, receive, send)
         loop = asyncio.get_running_loop()
         notifier = self._notifier
         if notifier is None or notifier.loop is not loop:
-            notifier = self._notifier = Notifier(loop)
-        name = None
+            notifier = self._notifier_of(loop)
+        serving, name = self._serving, None
         for key, value in scope["headers"]:
             if key == b"host":
                 name = value
-        settings = self._serving.settings(lambda: from_scope(scope, name, self._serving.root), name)
+                break
+        settings = serving.of_name.get(name)
+        if settings is None:
+            settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
         exchange = Exchange(self.app, scope, receive, send, notifier)
-        work = exchange.work(self._serving.engine.get(), settings, settings.ways or _ways(settings))
-        if _EAGER and loop.get_task_factory() is None:
-            task = _Task(work, loop=loop, eager_start=True)
+        work = exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings))
+        task: asyncio.Task[None]
+        if loop.get_task_factory() is None:
+            task = _Task(work, loop=loop, **_EAGER)
         else:
             task = loop.create_task(work)
         try:
@@ -91,6 +84,26 @@ class OutliveMiddleware:
                 task.add_done_callback(notifier.tasks.discard)
                 exchange.abandoned()
             raise
+
+    def _notifier_of(self, loop: asyncio.AbstractEventLoop) -> Notifier:
+        self._notifiers = [notifier for notifier in self._notifiers if not notifier.loop.is_closed()]
+        for notifier in self._notifiers:
+            if notifier.loop is loop:
+                break
+        else:
+            notifier = Notifier(loop)
+            self._notifiers.append(notifier)
+        self._notifier = notifier
+        return notifier
+
+    def requests(self) -> List[Any]:
+        """The live table of this process: a list of `outlive.Row`."""
+        engine = self._serving.engine.now
+        return [] if engine is None else engine.requests()
+
+    def metrics(self) -> str:
+        """This process's numbers as Prometheus text."""
+        return self._serving.engine.get().metrics()
 
 
 def _ways(settings: Settings) -> Tuple[bool, bool]:

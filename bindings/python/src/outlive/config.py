@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, S
 from . import _structs as s
 from ._library import c
 from ._table import Visitor
-from .errors import ArgumentError, call, check
+from .errors import ArgumentError, call, check, fail
 from .words import Access, Fate, Severity
 
 __all__ = ["Config", "Diagnostic", "Directive", "Origin", "Setting", "Settings"]
@@ -105,8 +105,10 @@ def _paths(paths: Union[None, Path, Sequence[Path]]) -> List[bytes]:
     return [_path(path) for path in paths]
 
 
-def visit(function: Any, *arguments: Any, struct: Any, see: Callable[[Any], None]) -> None:
-    """Calls a visiting C function; what `see` raises ends the visit and is raised here."""
+def visit(
+    function: Any, *arguments: Any, struct: Any, see: Callable[[Any], None], record: Optional[s.ErrorRecord] = None
+) -> None:
+    """Calls a visiting C function; what `see` raises ends the visit and is raised here. record: for those that take one."""
     raised: List[BaseException] = []
     pointer = POINTER(struct)
 
@@ -118,10 +120,11 @@ def visit(function: Any, *arguments: Any, struct: Any, see: Callable[[Any], None
             raised.append(why)
             return 1
 
-    answer = function(*arguments, Visitor(one), None)
+    answer = function(*arguments, Visitor(one), None, *(() if record is None else (byref(record),)))
     if raised:
         raise raised[0]
-    check(answer)
+    if answer < 0:
+        fail(answer, record)
 
 
 class Settings:

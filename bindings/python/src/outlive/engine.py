@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
 import weakref
 from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
-from .config import Settings, to_bytes, visit
+from .config import Path, Settings, visit
 from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
-from .request import Request
+from .request import Request, flag_word
 from .words import Connection, Ending, Stage
 
-__all__ = ["Engine", "Row"]
+__all__ = ["Engine", "Row", "ScoreboardRow", "read_scoreboard"]
 
 # The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
 # must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
@@ -59,6 +60,40 @@ class Row:
     """As the kernel numbers it."""
     written: int
     """Bytes."""
+    time_left: Optional[float]
+    """Seconds of its time limit; None: no limit."""
+
+
+@dataclass(frozen=True)
+class ScoreboardRow:
+    """One request of any process that publishes in a scoreboard."""
+
+    process: int
+    unfinished: bool
+    """That process has died; the request had begun, and never ended."""
+    began: float
+    """Seconds since 1970."""
+    request: Row
+
+
+def _row(at: Any) -> Row:
+    return Row(
+        at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
+        Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0, at.time_limit,
+        at.thread, at.written, None if at.time_left < 0 else at.time_left / 1000,
+    )
+
+
+def read_scoreboard(path: Path) -> List[ScoreboardRow]:
+    """The requests of all processes that publish there, and what dead ones left. ConfigError: it cannot be read."""
+    rows: List[ScoreboardRow] = []
+
+    def see(at: Any) -> None:
+        rows.append(ScoreboardRow(at.process, at.unfinished != 0, at.began_unix_ms / 1000, _row(at.request)))
+
+    text = os.fsencode(path)
+    visit(c.scoreboard_read, text, len(text), struct=s.ScoreboardRow, see=see, record=s.ErrorRecord())
+    return rows
 
 
 class Engine:
@@ -70,14 +105,20 @@ class Engine:
 
     _all: weakref.WeakSet[Engine] = weakref.WeakSet()
 
-    def __init__(self, *, max_requests: int = 0) -> None:
-        """max_requests: how many may be in flight at once; 0: 4,194,304. ArgumentError; Error: no descriptor or memory."""
-        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests), c_void_p()
+    def __init__(self, *, max_requests: int = 0, scoreboard: Optional[Path] = None) -> None:
+        """max_requests: how many may be in flight at once; 0: 4,194,304. scoreboard: a file that all processes share, for
+        `read_scoreboard`; None: what outlive.scoreboard says. ArgumentError; ConfigError: the scoreboard; Error: no descriptor or
+        memory."""
+        file = None if scoreboard is None else os.fsencode(scoreboard)
+        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests, file), c_void_p()
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
         self._live: Dict[int, Request] = {}
         self._options = s.RequestOptions(size=sizeof(s.RequestOptions))
         self._out = out
+        self._given, self._into = byref(self._options), byref(out)
+        self._shape: Optional[Tuple[int, bool, int]] = None
+        self._words: Dict[int, Sequence[int]] = {}  # places are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
         self._finalizer.atexit = False  # see _at_exit
         Engine._all.add(self)
@@ -107,18 +148,27 @@ class Engine:
         if handle is None:
             raise EndedError(-12, "the engine is closed")
         request = Request(self, write, flush)
-        given = self._options
-        given.label = None if label is None else to_bytes(label)
-        given.method = None if method is None else to_bytes(method)
-        given.socket, given.reading_input = socket, reading_input
-        given.write, given.flush = request.callbacks()
-        given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
-        given.userdata = None if notify < 0 else notify
-        answer = c.request_begin(handle, settings._handle, byref(given), byref(self._out), None)
+        given, shape = self._options, (socket, reading_input, notify)
+        given.label = None if label is None else label.encode("utf-8", "surrogateescape")
+        given.method = None if method is None else method.encode("utf-8", "surrogateescape")
+        if shape != self._shape:  # most are like the one before
+            self._shape = shape
+            given.socket, given.reading_input = socket, reading_input
+            given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
+            given.userdata = None if notify < 0 else notify
+        if write is not None or flush is not None:
+            given.write, given.flush = request.callbacks()
+        answer = c.request_begin(handle, settings._handle, self._given, self._into, None)
+        if write is not None or flush is not None:
+            given.write = given.flush = None
         if answer < 0:
             fail(answer)
         begun = self._out.value or 0
-        request.begun(begun)
+        address = c.request_flags(begun)
+        word = self._words.get(address)
+        if word is None:
+            word = self._words[address] = flag_word(address)
+        request._handle, request._word = begun, word
         self._live[begun] = request
         return request
 
@@ -138,11 +188,7 @@ class Engine:
         rows: List[Row] = []
 
         def see(at: Any) -> None:
-            rows.append(Row(
-                at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
-                Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0,
-                at.time_limit, at.thread, at.written,
-            ))
+            rows.append(_row(at))
 
         visit(c.engine_requests, self._native(), struct=s.RequestRow, see=see)
         return rows
@@ -191,6 +237,8 @@ def _at_exit() -> None:
                 request.end()
             except Error:
                 pass  # a daemon thread is inside it, or ends it just now
+            except Exception:
+                logging.getLogger("outlive").exception("a shutdown function failed")
         engine.close()
 
 

@@ -13,8 +13,8 @@ from .request import Hold, Request, _current
 from .words import Connection, Ending
 
 __all__ = [
-    "afinish_request", "check", "connection_aborted", "connection_status", "current", "ending", "finish_request", "flush", "hold", "ignore_user_abort", "ini_get", "ini_restore",
-    "ini_set", "register_shutdown_function", "set_time_limit", "should_stop",
+    "afinish_request", "check", "connection_aborted", "connection_status", "current", "ending", "finish_request", "flush", "hold",
+    "ignore_user_abort", "ini_get", "ini_restore", "ini_set", "register_shutdown_function", "set_time_limit", "should_stop",
 ]
 
 F = TypeVar("F", bound=Callable[..., object])

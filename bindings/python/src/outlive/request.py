@@ -26,6 +26,14 @@ F = TypeVar("F", bound=Callable[..., object])
 _ASK: Sequence[int] = (1,)
 _FlagWord = c_uint32 * 1
 
+_ENDINGS = tuple(Ending)
+
+
+def flag_word(address: int) -> Sequence[int]:
+    """The word there, read anew each time: an index into a memoryview is the fastest read of memory that Python has."""
+    return memoryview(_FlagWord.from_address(address)).cast("B").cast("I")
+
+
 # The request that is worked on here; `outlive.current` is its face.
 _current: contextvars.ContextVar[Optional[Request]] = contextvars.ContextVar("outlive.request", default=None)
 
@@ -92,27 +100,27 @@ class Request:
     As a context manager it is the current one inside, is ended at the end, and lets no `Stop` of its own through.
     """
 
-    __slots__ = (
-        "_engine", "_handle", "_word", "_write", "_flush", "_raised", "_functions", "_told", "_token", "_finished", "_held",
-        "_host", "__weakref__",
-    )
+    _handle: Optional[int] = None
+    _word: Sequence[int] = _ASK
+    _write: Any = None
+    _flush: Any = None
+    _raised: Optional[BaseException] = None
+    _functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]] = None
+    _told: Optional[Ending] = None
+    _token: Optional[contextvars.Token[Optional[Request]]] = None
+    _finished = False
+    _held = 0
+    _host: Optional[Host] = None
 
     def __init__(
         self, engine: Engine, write: Optional[Callable[[bytes], object]], flush: Optional[Callable[[], object]]
     ) -> None:
         """For `Engine.begin`."""
         self._engine = engine
-        self._handle: Optional[int] = None
-        self._word: Sequence[int] = _ASK
-        self._write = None if write is None else self._callback(WriteFunction, write, has_data=True)
-        self._flush = None if flush is None else self._callback(FlushFunction, flush, has_data=False)
-        self._raised: Optional[BaseException] = None
-        self._functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]] = None
-        self._told: Optional[Ending] = None
-        self._token: Optional[contextvars.Token[Optional[Request]]] = None
-        self._finished = False
-        self._held = 0
-        self._host: Optional[Host] = None
+        if write is not None:
+            self._write = self._callback(WriteFunction, write, has_data=True)
+        if flush is not None:
+            self._flush = self._callback(FlushFunction, flush, has_data=False)
 
     # ---- safe points ----
 
@@ -263,7 +271,8 @@ class Request:
         EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
         """
         handle = self._native()
-        told = Ending(check(c.request_ending(handle)))
+        # Nothing has happened to it while its flag word is 0.
+        told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
         if self._functions is None:
             answer = c.request_end(handle, None)
         else:
@@ -306,10 +315,6 @@ class Request:
             None if self._write is None else cast(self._write, c_void_p).value,
             None if self._flush is None else cast(self._flush, c_void_p).value,
         )
-
-    def begun(self, handle: int) -> None:
-        self._handle = handle
-        self._word = memoryview(_FlagWord.from_address(c.request_flags(handle))).cast("B").cast("I")
 
     def cut_off(self) -> None:
         """In a forked child."""
