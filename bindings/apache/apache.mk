@@ -25,10 +25,11 @@ apache-module:
 	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive_example.so -I$(APACHE_SOURCE) \
 		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS)
 
-# After `make install`: the module looks for the library in LIBDIR.
+# After `make install`: the module looks for the library in LIBDIR, or with SYSTEM_LIBRARY=1 where the system has its own.
+INSTALLED_RPATH = $(if $(SYSTEM_LIBRARY),,$(LIBDIR))
 .PHONY: install-apache
 install-apache: lib
-	@$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(LIBDIR)' APACHE_BUILD='$(APACHE_BUILD)/installed'
+	@$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(INSTALLED_RPATH)' APACHE_BUILD='$(APACHE_BUILD)/installed'
 	$(INSTALL) -d '$(DESTDIR)$(APACHE_MODULES)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(APACHE_CONFIG)/mods-available'
 	$(INSTALL) -m 644 $(APACHE_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(APACHE_MODULES)/'
 	$(INSTALL) -m 644 $(APACHE_SOURCE)/mod_outlive.h '$(DESTDIR)$(PREFIX)/include/'
