@@ -56,7 +56,7 @@ impl Builder<'_, '_> {
             | Act::ScriptAliasMatch
             | Act::ProxyPass
             | Act::ProxyPassMatch => {
-                return self.server_directive(node, directive, &words);
+                return self.server_directive(node, directive, words);
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
             Act::Require => {
@@ -144,19 +144,15 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn server_directive(&mut self, node: &Node, directive: &Directive, words: &[Box<[u8]>]) -> Done {
+    fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
         if directive.act == Act::DocumentRoot {
             return self.document_root(node, one);
         }
-        let in_section = self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some();
-        let in_location = self.within(&[Kind::Directory, Kind::Files, Kind::If]).is_none()
-            && self.within(&[Kind::Location]).is_some();
-        let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
-        let outer = outer.map(|outer| outer.name.clone());
-        let two: Option<Box<[u8]>> = words.get(1).cloned();
+        if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
+            return self.alias(node, directive, one, words.get(1).map(|to| &**to));
+        }
         let origin = self.reader.tree.node_origin(node);
-        let target = two.as_deref().map(|path| self.real_path(path, directive.act));
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
             Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
@@ -166,8 +162,8 @@ impl Builder<'_, '_> {
                 ));
             }
             Act::ServerName => server_name(server, one),
-            Act::ServerAlias => server.aliases_of_name.extend(words.iter().cloned()),
-            Act::AccessFileName => server.access_names = Some(words.to_vec()),
+            Act::ServerAlias => server.aliases_of_name.extend(words),
+            Act::AccessFileName => server.access_names = Some(words),
             Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
             Act::AllowEncodedSlashes => {
                 server.encoded_slashes = Some(match &*one.to_ascii_lowercase() {
@@ -176,35 +172,42 @@ impl Builder<'_, '_> {
                     _ => Slashes::Refuse,
                 });
             }
-            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), words),
+            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), &words),
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
-                let exempt = two.as_deref() == Some(b"!");
+                let exempt = words.get(1).is_some_and(|two| **two == *b"!");
                 let from =
                     if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
                 if !exempt {
                     server.proxied.push((from, origin));
                 }
             }
-            _ => {
-                let Some(to) = target else {
-                    if in_location {
-                        self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
-                        return Ok(());
-                    }
-                    if let Some(outer) = outer {
-                        return Err(format!("{} cannot occur within {outer}> section", directive.name));
-                    }
-                    return Err(format!("{} must have two arguments when used globally", directive.name));
-                };
-                if in_section {
-                    return Err(format!("{} cannot occur within directory context", directive.name));
-                }
-                let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
-                let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
-                server.aliases.push(Alias { from, to });
-            }
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn alias(&mut self, node: &Node, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
+        let Some(to) = to else {
+            let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
+            if let Some(outer) = outer {
+                let outer = super::reader::lossy(self.reader.tree.slice(outer.name));
+                return Err(format!("{} cannot occur within {outer}> section", directive.name));
+            }
+            if self.within(&[Kind::Location]).is_some() {
+                self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
+                return Ok(());
+            }
+            return Err(format!("{} must have two arguments when used globally", directive.name));
+        };
+        if self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some() {
+            return Err(format!("{} cannot occur within directory context", directive.name));
+        }
+        let to = self.real_path(to, directive.act);
+        let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
+        let Some(server) = self.server() else { return Ok(()) };
+        let from = if matched { pattern(from)? } else { Matcher::Literal(from.into()) };
+        server.aliases.push(Alias { from, to });
         Ok(())
     }
 

@@ -123,7 +123,7 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
 
 /// A plain host name in lower case, without its port.
 fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
-    let name = match memchr::memchr(b':', text) {
+    let name = match position(b':', text) {
         Some(at) => {
             let port = &text[at + 1..];
             // Leading zeros and the like are the full parser's matter.
@@ -145,13 +145,23 @@ fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]>
 
 /// The path of a target that needs no decoding and no cleaning.
 fn path<'t>(text: &'t [u8], main: &Server, host: Option<&Server>) -> Option<&'t [u8]> {
-    if text.iter().any(|&b| b <= b' ' || b == 0x7f || b == b'#') {
-        return None;
+    let mut end = None;
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            ..=b' ' | 0x7f | b'#' => return None,
+            b'%' if end.is_none() => return None,
+            b'?' if end.is_none() => end = Some(at),
+            _ => {}
+        }
     }
     let merge = host.and_then(|host| host.merge_slashes).or(main.merge_slashes).unwrap_or(true);
-    let path = &text[..memchr::memchr(b'?', text).unwrap_or(text.len())];
-    let plain = memchr::memchr(b'%', path).is_none() && uri::is_clean(path, merge);
-    plain.then_some(path)
+    let path = &text[..end.unwrap_or(text.len())];
+    uri::is_clean(path, merge).then_some(path)
+}
+
+/// For texts that are shorter than a vector search takes to begin.
+fn position(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|&own| own == byte)
 }
 
 impl<'c> Walk<'c> {
@@ -239,7 +249,6 @@ impl<'c> Walk<'c> {
     }
 
     fn matching(&mut self, depth: u32, hash: u64, path: &[u8]) -> Option<()> {
-        let start = Start::new(path);
         for which in 0..2 {
             let Some(server) = self.servers[which] else { continue };
             let index = &server.dir_index;
@@ -254,6 +263,7 @@ impl<'c> Walk<'c> {
                 }
                 continue;
             }
+            let start = Start::new(path);
             let mut hits = Few::new(0);
             if literal {
                 index.find(hash, path, &server.dirs).try_for_each(|number| hits.push(number))?;
@@ -277,6 +287,9 @@ impl<'c> Walk<'c> {
 
     /// Both lists are sorted by depth; the main server's come first among equals.
     fn regexes(&mut self, filename: &[u8]) -> Option<()> {
+        if self.servers.into_iter().flatten().all(|server| server.dir_index.regex.is_empty()) {
+            return Some(());
+        }
         let start = Start::new(filename);
         let mut places = [0, 0];
         loop {
@@ -300,6 +313,9 @@ impl<'c> Walk<'c> {
     }
 
     fn files(&mut self, filename: &[u8]) -> Option<()> {
+        if self.with_files.length == 0 {
+            return Some(());
+        }
         let name = &filename[memchr::memrchr(b'/', filename).map_or(0, |at| at + 1)..];
         for at in 0..self.with_files.length {
             let outer = self.with_files.all()[at];
@@ -313,12 +329,12 @@ impl<'c> Walk<'c> {
     }
 
     fn locations(&mut self, uri: &[u8]) -> Option<()> {
-        let start = Start::new(uri);
         for server in self.servers.into_iter().flatten() {
             let index = &server.location_index;
             if server.locations.is_empty() {
                 continue;
             }
+            let start = Start::new(uri);
             let mut numbers = Few::new(0);
             if index.has_literals() {
                 let mut fits = Some(());

@@ -14,6 +14,7 @@ use super::words::next_word;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
+use crate::find;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -221,7 +222,7 @@ impl<'f> Reader<'f> {
     }
 
     fn expand<'l>(&mut self, frame: &Frame, line: &'l [u8]) -> Result<Cow<'l, [u8]>> {
-        if memchr::memchr(b'$', line).is_none() {
+        if !frame.lines.has_dollar || find::one(b'$', line).is_none() {
             return Ok(Cow::Borrowed(line));
         }
         let origin = self.tree.origin(frame.source, frame.lines.number);

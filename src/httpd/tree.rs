@@ -15,7 +15,7 @@ const MAX_TEXT: usize = 1 << 30;
 const MAX_NODES: usize = 16 << 20;
 
 /// A piece of the tree's text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     from: u32,
     to: u32,
@@ -29,7 +29,7 @@ pub(super) struct Node {
     pub line: u32,
     pub parent: u32,
     pub end: u32,
-    name: Span,
+    pub name: Span,
     args: Span,
 }
 
@@ -84,7 +84,7 @@ impl Tree {
         Span { from, to: self.text.len() as u32 }
     }
 
-    fn slice(&self, span: Span) -> &[u8] {
+    pub fn slice(&self, span: Span) -> &[u8] {
         &self.text[span.from as usize..span.to as usize]
     }
 

@@ -66,9 +66,13 @@ fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
 }
 
 pub(super) fn is_clean(path: &[u8], merge: bool) -> bool {
+    // Paths are short: byte by byte is quicker than a search that is made ready for each of their parts.
     let mut rest = path;
-    while let Some(at) = memchr::memchr(b'/', rest) {
-        rest = &rest[at + 1..];
+    while let [byte, behind @ ..] = rest {
+        rest = behind;
+        if *byte != b'/' {
+            continue;
+        }
         match rest {
             [b'/', ..] if merge => return false,
             [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..] => return false,
@@ -227,16 +231,33 @@ pub(super) fn host(text: &[u8]) -> Option<(Vec<u8>, Option<u16>)> {
 
 /// Letters, digits, `-`, `_` and single dots; something that looks like an IPv4 address must be one.
 pub(super) fn is_host(name: &[u8]) -> bool {
-    let fine = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if name.is_empty() || !name.iter().all(fine) || name.windows(2).any(|two| two == b"..") {
+    // In one go: every request's name comes by. `first`: the byte that the last part begins with.
+    let (mut before, mut first, mut dotted, mut number) = (0, None, false, true);
+    for &byte in name {
+        let fine = match byte {
+            b'.' => before != b'.',
+            b'0'..=b'9' => true,
+            _ => {
+                number = false;
+                byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')
+            }
+        };
+        if !fine {
+            return false;
+        }
+        if before == b'.' {
+            first = Some(byte);
+        }
+        dotted |= byte == b'.';
+        before = byte;
+    }
+    if name.is_empty() {
         return false;
     }
-    if name.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
+    if number {
         return String::from_utf8_lossy(name).parse::<std::net::Ipv4Addr>().is_ok();
     }
-    let last = name.strip_suffix(b".").unwrap_or(name).rsplit(|&b| b == b'.').next().unwrap_or_default();
-    let dotted = memchr::memchr(b'.', name).is_some();
-    !dotted || name.ends_with(b".") || last.first().is_none_or(u8::is_ascii_alphabetic)
+    !dotted || before == b'.' || first.is_none_or(|first: u8| first.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
