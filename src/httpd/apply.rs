@@ -29,8 +29,8 @@ impl Builder<'_, '_> {
             _ => {}
         }
         let origin = self.reader.tree.node_origin(node);
-        let args = self.reader.tree.args(node).to_vec();
-        let words: Vec<Box<[u8]>> = Words::new(&args).map(|word| word.into_owned().into()).collect();
+        let words: Vec<Box<[u8]>> =
+            Words::new(self.reader.tree.args(node)).map(|word| word.into_owned().into()).collect();
         let one = words.first().map(|word| &**word).unwrap_or_default();
         match directive.act {
             Act::PhpIniDir => {
@@ -60,7 +60,7 @@ impl Builder<'_, '_> {
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
             Act::Require => {
-                let new = Requirement::parse(&args)?;
+                let new = Requirement::parse(self.reader.tree.args(node))?;
                 if let Some(context) = self.stack.last_mut() {
                     context.requires.push(new);
                 }
@@ -69,6 +69,7 @@ impl Builder<'_, '_> {
                 return self.redirect(directive.act, &words, origin);
             }
             Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
+                let args = self.reader.tree.args(node).to_vec();
                 let config = self.core()?.rewrite.get_or_insert_default();
                 if let Some(what) = rewrite(config, directive.act, &args, origin)? {
                     self.not_evaluated(node, directive.name, what);
@@ -91,7 +92,11 @@ impl Builder<'_, '_> {
                 let allowed = self.reader.allowed.map(|_| self.allowed_options());
                 return options(&words, self.core()?, allowed.flatten());
             }
-            act => return settings(self.core()?, act, words, &args, origin),
+            Act::ErrorDocument => {
+                let args = self.reader.tree.args(node).to_vec();
+                return error_page(self.core()?, &args, origin);
+            }
+            act => return settings(self.core()?, act, words, origin),
         }
         Ok(())
     }
@@ -381,7 +386,7 @@ fn rewrite(
 }
 
 /// Directives that any container may hold.
-fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origin: crate::origin::Origin) -> Done {
+fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::origin::Origin) -> Done {
     let one = words.first().cloned().unwrap_or_default();
     let none = one.eq_ignore_ascii_case(b"none");
     let on = one.eq_ignore_ascii_case(b"on");
@@ -416,7 +421,6 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
             let anyway = words.get(2).is_some_and(|word| word.eq_ignore_ascii_case(b"virtual"));
             core.actions.push((one.to_ascii_lowercase().into(), script, anyway));
         }
-        Act::ErrorDocument => return error_page(core, args, origin),
         Act::AuthMerging => {
             core.auth_merging = Some(match &*one.to_ascii_lowercase() {
                 b"and" => AuthMerging::And,

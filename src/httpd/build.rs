@@ -50,7 +50,11 @@ pub(super) struct Context {
 pub(super) struct Builder<'r, 'f> {
     pub reader: &'r mut Reader<'f>,
     pub stack: Vec<Context>,
-    pub servers: Vec<Server>,
+    #[allow(
+        clippy::vec_box,
+        reason = "they are large, and in their boxes already: only their places are moved as the list grows"
+    )]
+    pub servers: Vec<Box<Server>>,
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
@@ -196,7 +200,7 @@ impl Builder<'_, '_> {
         let Some(context) = self.stack.pop() else { return Ok(()) };
         if let Some(mut server) = context.server {
             finish_requires(&mut server.section, context.requires);
-            self.servers.push(*server);
+            self.servers.push(server);
             return Ok(());
         }
         if context.kind == Kind::Require {
@@ -397,7 +401,7 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
 
 /// The servers that were built, the main one first.
 pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
-    let mut hosts = std::mem::take(&mut builder.servers);
+    let hosts = std::mem::take(&mut builder.servers);
     let mut all = Vec::with_capacity(hosts.len() + 1);
     if let Some(context) = builder.stack.pop()
         && let Some(mut main) = context.server
@@ -406,8 +410,10 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
         all.push(*main);
     }
     let main = all.first().and_then(|main| main.name.clone());
-    hosts.iter_mut().for_each(|host| host.derive_name(main.as_deref()));
-    all.append(&mut hosts);
+    for mut host in hosts {
+        host.derive_name(main.as_deref());
+        all.push(*host);
+    }
     all.iter_mut().for_each(Server::finish);
     all
 }

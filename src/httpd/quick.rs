@@ -71,6 +71,8 @@ struct Walk<'c> {
     /// `AllowOverrideList` names something.
     listed: bool,
     wild: [usize; 2],
+    /// The depths that a plain or wildcard section may be at, of either server: bit n, as [`super::server::Index::depths`].
+    depths: u64,
 }
 
 pub(super) fn met(data: &Data, target: &Target<'_>) -> Option<Met> {
@@ -91,8 +93,11 @@ pub(super) fn met(data: &Data, target: &Target<'_>) -> Option<Met> {
         closed: false,
         listed: false,
         wild: [0, 0],
+        depths: 0,
     };
     for server in walk.servers.into_iter().flatten() {
+        let index = &server.dir_index;
+        walk.depths |= if index.wild.is_empty() { index.depths } else { u64::MAX };
         walk.add(&server.section)?;
     }
     walk.directories(filename)?;
@@ -202,7 +207,12 @@ impl<'c> Walk<'c> {
         let (mut end, mut depth, mut state) = (1, 0, step(FNV_START, b'/'));
         loop {
             let whole = end > filename.len();
-            if whole {
+            if self.depths & (1 << depth.min(63)) == 0 {
+                // No section is so deep.
+                if !whole && (!self.closed || self.listed) {
+                    return None;
+                }
+            } else if whole {
                 // The file itself, as if it were a directory: nothing of the kind is ever written down, or almost.
                 self.whole(depth, finish(state), filename)?;
             } else {

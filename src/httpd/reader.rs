@@ -64,6 +64,8 @@ pub(super) struct Reader<'f> {
     pub diagnostics: Vec<Diagnostic>,
     /// What was read depends on other files: `<IfFile>`.
     pub asks: bool,
+    /// What was read depends on the modules that are loaded, beyond the directives that act while they are read.
+    pub asks_modules: bool,
     lines_read: u64,
 }
 
@@ -99,6 +101,7 @@ impl<'f> Reader<'f> {
             tree: Tree::default(),
             diagnostics: Vec::new(),
             asks: false,
+            asks_modules: false,
             lines_read: 0,
         }
     }
@@ -185,6 +188,7 @@ impl<'f> Reader<'f> {
             let text = format!("Could not open configuration file {}: {error}", path.display());
             Error::new(Code::Io, text)
         })?;
+        self.tree.reserve(bytes.len());
         let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
         let source = self.source(Source { file: Some(file), macro_lines: None });
         Ok(Frame::text(Lines::new(bytes.into()), source, parent))
@@ -295,6 +299,7 @@ impl<'f> Reader<'f> {
             }
             Act::IfModule | Act::IfDefine | Act::IfVersion | Act::IfFile | Act::IfDirective | Act::IfSection => {
                 self.asks |= act == Act::IfFile;
+                self.asks_modules |= matches!(act, Act::IfModule | Act::IfDirective | Act::IfSection);
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
                     Verdict::Fails => {

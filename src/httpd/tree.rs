@@ -68,6 +68,13 @@ impl Tree {
         self.origin(node.source, node.line)
     }
 
+    /// Makes room for a file of so many bytes: about what its directives will take, so that nothing is moved while it grows.
+    pub fn reserve(&mut self, length: usize) {
+        let length = length.min(MAX_TEXT);
+        self.text.reserve(length);
+        self.nodes.reserve(length / size_of::<Node>());
+    }
+
     pub fn push(&mut self, name: &[u8], args: &[u8], mut node: Node) -> Result<u32> {
         if self.text.len() + name.len() + args.len() > MAX_TEXT || self.nodes.len() >= MAX_NODES {
             return Err(Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros"));

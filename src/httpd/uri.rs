@@ -229,35 +229,49 @@ pub(super) fn host(text: &[u8]) -> Option<(Vec<u8>, Option<u16>)> {
     Some((name, port))
 }
 
+/// What a byte is in a host name; 0: it cannot be there.
+static HOST: [u8; 256] = host_bytes();
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const SIGN: u8 = 4;
+const DOT: u8 = 8;
+
+const fn host_bytes() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        kinds[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'-' | b'_' => SIGN,
+            b'.' => DOT,
+            _ => 0,
+        };
+        at += 1;
+    }
+    kinds
+}
+
 /// Letters, digits, `-`, `_` and single dots; something that looks like an IPv4 address must be one.
 pub(super) fn is_host(name: &[u8]) -> bool {
-    // In one go: every request's name comes by. `first`: the byte that the last part begins with.
-    let (mut before, mut first, mut dotted, mut number) = (0, None, false, true);
+    // In one go: every request's name comes by.
+    let (mut before, mut first, mut seen) = (0, LETTER, 0);
     for &byte in name {
-        let fine = match byte {
-            b'.' => before != b'.',
-            b'0'..=b'9' => true,
-            _ => {
-                number = false;
-                byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')
-            }
-        };
-        if !fine {
+        let kind = HOST[byte as usize];
+        if kind == 0 || kind & before & DOT != 0 {
             return false;
         }
-        if before == b'.' {
-            first = Some(byte);
+        if before == DOT {
+            // What the last part begins with.
+            first = kind;
         }
-        dotted |= byte == b'.';
-        before = byte;
+        seen |= kind;
+        before = kind;
     }
-    if name.is_empty() {
-        return false;
-    }
-    if number {
+    if seen & (LETTER | SIGN) == 0 {
         return String::from_utf8_lossy(name).parse::<std::net::Ipv4Addr>().is_ok();
     }
-    !dotted || before == b'.' || first.is_none_or(|first: u8| first.is_ascii_alphabetic())
+    seen & DOT == 0 || before == DOT || first == LETTER
 }
 
 #[cfg(test)]

@@ -50,17 +50,15 @@ pub(super) fn next_word(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     if first == b'"' || first == b'\'' {
         return quoted(first, &text[1..]);
     }
-    let (mut end, mut seen) = (0, PLAIN);
-    while let Some(&byte) = text.get(end) {
+    let mut seen = PLAIN;
+    let end = text.iter().position(|&byte| {
         let kind = KINDS[byte as usize];
-        if kind == SPACE {
-            break;
-        }
         seen |= kind;
-        end += 1;
-    }
+        kind == SPACE
+    });
+    let end = end.unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
-    (if seen == PLAIN { Cow::Borrowed(word) } else { unescape(word, None) }, trim_start(rest))
+    (if seen & BACKSLASH == 0 { Cow::Borrowed(word) } else { unescape(word, None) }, trim_start(rest))
 }
 
 fn quoted(quote: u8, text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
