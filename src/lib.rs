@@ -22,6 +22,7 @@ pub mod target;
 pub mod version;
 
 mod capi;
+mod find;
 
 pub use error::{Code, Error, Result};
 pub use version::PhpVersion;

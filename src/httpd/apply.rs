@@ -29,8 +29,8 @@ impl Builder<'_, '_> {
             _ => {}
         }
         let origin = self.reader.tree.node_origin(node);
-        let args = self.reader.tree.args(node).to_vec();
-        let words: Vec<Box<[u8]>> = Words::new(&args).map(|word| word.into_owned().into()).collect();
+        let words: Vec<Box<[u8]>> =
+            Words::new(self.reader.tree.args(node)).map(|word| word.into_owned().into()).collect();
         let one = words.first().map(|word| &**word).unwrap_or_default();
         match directive.act {
             Act::PhpIniDir => {
@@ -56,11 +56,11 @@ impl Builder<'_, '_> {
             | Act::ScriptAliasMatch
             | Act::ProxyPass
             | Act::ProxyPassMatch => {
-                return self.server_directive(node, directive, &words);
+                return self.server_directive(node, directive, words);
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
             Act::Require => {
-                let new = Requirement::parse(&args)?;
+                let new = Requirement::parse(self.reader.tree.args(node))?;
                 if let Some(context) = self.stack.last_mut() {
                     context.requires.push(new);
                 }
@@ -69,6 +69,7 @@ impl Builder<'_, '_> {
                 return self.redirect(directive.act, &words, origin);
             }
             Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
+                let args = self.reader.tree.args(node).to_vec();
                 let config = self.core()?.rewrite.get_or_insert_default();
                 if let Some(what) = rewrite(config, directive.act, &args, origin)? {
                     self.not_evaluated(node, directive.name, what);
@@ -91,7 +92,11 @@ impl Builder<'_, '_> {
                 let allowed = self.reader.allowed.map(|_| self.allowed_options());
                 return options(&words, self.core()?, allowed.flatten());
             }
-            act => return settings(self.core()?, act, words, &args, origin),
+            Act::ErrorDocument => {
+                let args = self.reader.tree.args(node).to_vec();
+                return error_page(self.core()?, &args, origin);
+            }
+            act => return settings(self.core()?, act, words, origin),
         }
         Ok(())
     }
@@ -144,19 +149,15 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn server_directive(&mut self, node: &Node, directive: &Directive, words: &[Box<[u8]>]) -> Done {
+    fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
         if directive.act == Act::DocumentRoot {
             return self.document_root(node, one);
         }
-        let in_section = self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some();
-        let in_location = self.within(&[Kind::Directory, Kind::Files, Kind::If]).is_none()
-            && self.within(&[Kind::Location]).is_some();
-        let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
-        let outer = outer.map(|outer| outer.name.clone());
-        let two: Option<Box<[u8]>> = words.get(1).cloned();
+        if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
+            return self.alias(node, directive, one, words.get(1).map(|to| &**to));
+        }
         let origin = self.reader.tree.node_origin(node);
-        let target = two.as_deref().map(|path| self.real_path(path, directive.act));
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
             Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
@@ -166,8 +167,8 @@ impl Builder<'_, '_> {
                 ));
             }
             Act::ServerName => server_name(server, one),
-            Act::ServerAlias => server.aliases_of_name.extend(words.iter().cloned()),
-            Act::AccessFileName => server.access_names = Some(words.to_vec()),
+            Act::ServerAlias => server.aliases_of_name.extend(words),
+            Act::AccessFileName => server.access_names = Some(words),
             Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
             Act::AllowEncodedSlashes => {
                 server.encoded_slashes = Some(match &*one.to_ascii_lowercase() {
@@ -176,35 +177,42 @@ impl Builder<'_, '_> {
                     _ => Slashes::Refuse,
                 });
             }
-            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), words),
+            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), &words),
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
-                let exempt = two.as_deref() == Some(b"!");
+                let exempt = words.get(1).is_some_and(|two| **two == *b"!");
                 let from =
                     if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
                 if !exempt {
                     server.proxied.push((from, origin));
                 }
             }
-            _ => {
-                let Some(to) = target else {
-                    if in_location {
-                        self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
-                        return Ok(());
-                    }
-                    if let Some(outer) = outer {
-                        return Err(format!("{} cannot occur within {outer}> section", directive.name));
-                    }
-                    return Err(format!("{} must have two arguments when used globally", directive.name));
-                };
-                if in_section {
-                    return Err(format!("{} cannot occur within directory context", directive.name));
-                }
-                let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
-                let from = if matched { pattern(one)? } else { Matcher::Literal(one.into()) };
-                server.aliases.push(Alias { from, to });
-            }
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn alias(&mut self, node: &Node, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
+        let Some(to) = to else {
+            let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
+            if let Some(outer) = outer {
+                let outer = super::reader::lossy(self.reader.tree.slice(outer.name));
+                return Err(format!("{} cannot occur within {outer}> section", directive.name));
+            }
+            if self.within(&[Kind::Location]).is_some() {
+                self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
+                return Ok(());
+            }
+            return Err(format!("{} must have two arguments when used globally", directive.name));
+        };
+        if self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some() {
+            return Err(format!("{} cannot occur within directory context", directive.name));
+        }
+        let to = self.real_path(to, directive.act);
+        let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
+        let Some(server) = self.server() else { return Ok(()) };
+        let from = if matched { pattern(from)? } else { Matcher::Literal(from.into()) };
+        server.aliases.push(Alias { from, to });
         Ok(())
     }
 
@@ -378,7 +386,7 @@ fn rewrite(
 }
 
 /// Directives that any container may hold.
-fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origin: crate::origin::Origin) -> Done {
+fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::origin::Origin) -> Done {
     let one = words.first().cloned().unwrap_or_default();
     let none = one.eq_ignore_ascii_case(b"none");
     let on = one.eq_ignore_ascii_case(b"on");
@@ -413,7 +421,6 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, args: &[u8], origi
             let anyway = words.get(2).is_some_and(|word| word.eq_ignore_ascii_case(b"virtual"));
             core.actions.push((one.to_ascii_lowercase().into(), script, anyway));
         }
-        Act::ErrorDocument => return error_page(core, args, origin),
         Act::AuthMerging => {
             core.auth_merging = Some(match &*one.to_ascii_lowercase() {
                 b"and" => AuthMerging::And,

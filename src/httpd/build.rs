@@ -6,7 +6,7 @@ use super::not_acted::influence;
 use super::reader::{Reader, lossy, not_allowed, push};
 use super::section::{Matcher, Section};
 use super::server::Server;
-use super::tree::{Node, UNKNOWN};
+use super::tree::{Node, Span, UNKNOWN};
 use super::{Layer, section_args};
 use crate::diagnostic::Severity;
 use crate::error::{Code, Error, Result};
@@ -42,15 +42,19 @@ pub(super) struct Context {
     pub server: Option<Box<Server>>,
     pub requires: Vec<super::access::Requirement>,
     pub act: Act,
-    /// As it is written, with its `<`.
-    pub name: String,
+    /// As it is written, with its `<`: a place in the tree.
+    pub name: Span,
 }
 
 /// What building makes.
 pub(super) struct Builder<'r, 'f> {
     pub reader: &'r mut Reader<'f>,
     pub stack: Vec<Context>,
-    pub servers: Vec<Server>,
+    #[allow(
+        clippy::vec_box,
+        reason = "they are large, and in their boxes already: only their places are moved as the list grows"
+    )]
+    pub servers: Vec<Box<Server>>,
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
@@ -146,7 +150,8 @@ impl Builder<'_, '_> {
 
     /// Whether a directive may stand here. False: it may not, and that is no error.
     fn may_stand(&mut self, node: &Node, directive: &Directive) -> Result<bool> {
-        let parent = self.reader.tree.nodes.get(node.parent as usize).map(|parent| self.reader.tree.name(parent));
+        let tree = &self.reader.tree;
+        let parent = || tree.nodes.get(node.parent as usize).map(|parent| tree.name(parent));
         if let Some(allowed) = self.reader.allowed {
             if allowed.has(directive.place, directive.name) {
                 return Ok(true);
@@ -154,7 +159,7 @@ impl Builder<'_, '_> {
             if allowed.nonfatal_override {
                 return Ok(false);
             }
-            let text = not_allowed(directive.name, parent);
+            let text = not_allowed(directive.name, parent());
             return Err(self.fail(node, text));
         }
         let inside = self.stack.iter().skip(1).any(|context| !matches!(context.kind, Kind::Host | Kind::Other));
@@ -165,7 +170,7 @@ impl Builder<'_, '_> {
         if directive.place & bits != 0 {
             return Ok(true);
         }
-        let text = not_allowed(directive.name, parent);
+        let text = not_allowed(directive.name, parent());
         Err(self.fail(node, text))
     }
 
@@ -195,7 +200,7 @@ impl Builder<'_, '_> {
         let Some(context) = self.stack.pop() else { return Ok(()) };
         if let Some(mut server) = context.server {
             finish_requires(&mut server.section, context.requires);
-            self.servers.push(*server);
+            self.servers.push(server);
             return Ok(());
         }
         if context.kind == Kind::Require {
@@ -242,8 +247,8 @@ impl Builder<'_, '_> {
         if self.stack.len() > MAX_NESTING {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
-        let name = lossy(self.reader.tree.name(node)).into_owned();
-        self.stack.push(Context { kind, end: node.end, section, server: None, requires: Vec::new(), act, name });
+        let (end, name) = (node.end, node.name);
+        self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), act, name });
         Ok(())
     }
 }
@@ -366,7 +371,7 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         server: None,
         requires: Vec::new(),
         act: Act::Keep,
-        name: String::new(),
+        name: Span::default(),
     };
     Builder::new(reader, context)
 }
@@ -389,14 +394,14 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         server: Some(Box::new(main)),
         requires: Vec::new(),
         act: Act::Keep,
-        name: String::new(),
+        name: Span::default(),
     };
     Builder::new(reader, context)
 }
 
 /// The servers that were built, the main one first.
 pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
-    let mut hosts = std::mem::take(&mut builder.servers);
+    let hosts = std::mem::take(&mut builder.servers);
     let mut all = Vec::with_capacity(hosts.len() + 1);
     if let Some(context) = builder.stack.pop()
         && let Some(mut main) = context.server
@@ -405,8 +410,10 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
         all.push(*main);
     }
     let main = all.first().and_then(|main| main.name.clone());
-    hosts.iter_mut().for_each(|host| host.derive_name(main.as_deref()));
-    all.append(&mut hosts);
+    for mut host in hosts {
+        host.derive_name(main.as_deref());
+        all.push(*host);
+    }
     all.iter_mut().for_each(Server::finish);
     all
 }

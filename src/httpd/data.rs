@@ -46,15 +46,20 @@ impl Data {
     /// Reads with the modules that the files load. Files without any `LoadModule` line say nothing about modules (httpd may
     /// have them compiled in, or a host keeps a file of its own): then every stock module counts as compiled in.
     pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
-        let (strict, loads_modules) = Self::load_with(files, path, options, Registry::new());
-        if loads_modules {
+        let mut reader = Self::reader(files, path, options, Registry::new());
+        let read = Self::read(&mut reader, path, options);
+        if read.is_ok() && !reader.registry.has_loaded() && reader.take_stock() {
+            return Self::build(&mut reader, options).map(Self::with_stock_note);
+        }
+        let strict = read.and_then(|()| Self::build(&mut reader, options));
+        if reader.registry.has_loaded() {
             return strict;
         }
-        match Self::load_with(files, path, options, Registry::stock()) {
-            // It was only further down than the first error.
-            (_, true) => strict,
-            (generous, false) => generous.map(Self::with_stock_note),
-        }
+        let mut reader = Self::reader(files, path, options, Registry::stock());
+        let read = Self::read(&mut reader, path, options);
+        let generous = read.and_then(|()| Self::build(&mut reader, options));
+        // A LoadModule line was only further down than the first error.
+        if reader.registry.has_loaded() { strict } else { generous.map(Self::with_stock_note) }
     }
 
     fn with_stock_note(mut self) -> Self {
@@ -64,19 +69,16 @@ impl Data {
         self
     }
 
-    /// The configuration, and whether a `LoadModule` line was read on the way.
-    fn load_with(files: &dyn Files, path: &Path, options: &Options, registry: Registry) -> (Result<Self>, bool) {
+    fn reader<'f>(files: &'f dyn Files, path: &Path, options: &Options, registry: Registry) -> Reader<'f> {
         let root = match &options.server_root {
             Some(root) => root.clone(),
             None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
         };
-        let mut reader = Reader::new(files, include::clean(root), options, registry);
-        let data = Self::read(&mut reader, path, options);
-        (data, reader.registry.has_loaded())
+        Reader::new(files, include::clean(root), options, registry)
     }
 
-    /// Reads, then builds: an error of the first pass comes before any of the second.
-    fn read(reader: &mut Reader<'_>, path: &Path, options: &Options) -> Result<Self> {
+    /// The first pass: its errors come before any of the second.
+    fn read(reader: &mut Reader<'_>, path: &Path, options: &Options) -> Result<()> {
         let lines = |texts: &[Vec<u8>]| texts.join(&b'\n');
         if !options.before.is_empty() {
             reader.read_text(&lines(&options.before), None)?;
@@ -85,6 +87,11 @@ impl Data {
         if !options.after.is_empty() {
             reader.read_text(&lines(&options.after), None)?;
         }
+        Ok(())
+    }
+
+    /// The second pass.
+    fn build(reader: &mut Reader<'_>, options: &Options) -> Result<Self> {
         let mut builder = build::server(reader);
         builder.run()?;
         let servers = build::finish_server(&mut builder);

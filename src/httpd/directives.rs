@@ -101,8 +101,11 @@ impl Arity {
             Self::OneAndEach => Words::new(args).count() < 2,
             Self::Counts(counts) => {
                 // An empty word counts as missing, and one word too many as wrong.
-                let filled = Words::new(args).take(4).take_while(|word| !word.is_empty()).count();
-                let all = Words::new(args).take(5).count();
+                let (mut filled, mut all) = (0, 0);
+                for word in Words::new(args).take(5) {
+                    filled += usize::from(!word.is_empty() && filled == all);
+                    all += 1;
+                }
                 all != filled || filled > 3 || counts & (1 << filled) == 0
             }
         };

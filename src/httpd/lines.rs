@@ -1,6 +1,7 @@
 //! Lines: continuations, blanks, comments (facts ).
 
 use super::words::trim;
+use crate::find;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -12,12 +13,14 @@ pub(super) struct Lines {
     /// The number of the last physical line that was read.
     pub number: u32,
     has_nul: bool,
+    /// A `$` stands somewhere in the text: most have none, and then no line need be searched for variables.
+    pub has_dollar: bool,
 }
 
 impl Lines {
     pub fn new(text: Arc<[u8]>) -> Self {
-        let has_nul = memchr::memchr(0, &text).is_some();
-        Self { text, at: 0, number: 0, has_nul }
+        let (has_nul, has_dollar) = (find::one(0, &text).is_some(), find::one(b'$', &text).is_some());
+        Self { text, at: 0, number: 0, has_nul, has_dollar }
     }
 
     /// The text as a whole.
@@ -42,13 +45,13 @@ impl Lines {
             more = again;
         }
         if self.has_nul {
-            joined.truncate(memchr::memchr(0, &joined).unwrap_or(joined.len()));
+            joined.truncate(find::one(0, &joined).unwrap_or(joined.len()));
         }
         Some(Cow::Owned(trim(&joined).to_vec()))
     }
 
     fn finish<'t>(&self, line: &'t [u8]) -> &'t [u8] {
-        let end = if self.has_nul { memchr::memchr(0, line).unwrap_or(line.len()) } else { line.len() };
+        let end = if self.has_nul { find::one(0, line).unwrap_or(line.len()) } else { line.len() };
         trim(&line[..end])
     }
 
@@ -56,7 +59,7 @@ impl Lines {
     fn physical<'t>(&mut self, text: &'t [u8]) -> (&'t [u8], bool) {
         let rest = &text[self.at..];
         self.number = self.number.saturating_add(1);
-        let Some(end) = memchr::memchr(b'\n', rest) else {
+        let Some(end) = find::one(b'\n', rest) else {
             self.at = text.len();
             return (rest, false);
         };

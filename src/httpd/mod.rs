@@ -39,6 +39,7 @@ mod rewrite_map;
 mod section;
 mod section_args;
 mod server;
+mod stock;
 mod translate;
 mod tree;
 mod types;

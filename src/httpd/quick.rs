@@ -71,6 +71,8 @@ struct Walk<'c> {
     /// `AllowOverrideList` names something.
     listed: bool,
     wild: [usize; 2],
+    /// The depths that a plain or wildcard section may be at, of either server: bit n, as [`super::server::Index::depths`].
+    depths: u64,
 }
 
 pub(super) fn met(data: &Data, target: &Target<'_>) -> Option<Met> {
@@ -91,8 +93,11 @@ pub(super) fn met(data: &Data, target: &Target<'_>) -> Option<Met> {
         closed: false,
         listed: false,
         wild: [0, 0],
+        depths: 0,
     };
     for server in walk.servers.into_iter().flatten() {
+        let index = &server.dir_index;
+        walk.depths |= if index.wild.is_empty() { index.depths } else { u64::MAX };
         walk.add(&server.section)?;
     }
     walk.directories(filename)?;
@@ -123,7 +128,7 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
 
 /// A plain host name in lower case, without its port.
 fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
-    let name = match memchr::memchr(b':', text) {
+    let name = match position(b':', text) {
         Some(at) => {
             let port = &text[at + 1..];
             // Leading zeros and the like are the full parser's matter.
@@ -145,13 +150,23 @@ fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]>
 
 /// The path of a target that needs no decoding and no cleaning.
 fn path<'t>(text: &'t [u8], main: &Server, host: Option<&Server>) -> Option<&'t [u8]> {
-    if text.iter().any(|&b| b <= b' ' || b == 0x7f || b == b'#') {
-        return None;
+    let mut end = None;
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            ..=b' ' | 0x7f | b'#' => return None,
+            b'%' if end.is_none() => return None,
+            b'?' if end.is_none() => end = Some(at),
+            _ => {}
+        }
     }
     let merge = host.and_then(|host| host.merge_slashes).or(main.merge_slashes).unwrap_or(true);
-    let path = &text[..memchr::memchr(b'?', text).unwrap_or(text.len())];
-    let plain = memchr::memchr(b'%', path).is_none() && uri::is_clean(path, merge);
-    plain.then_some(path)
+    let path = &text[..end.unwrap_or(text.len())];
+    uri::is_clean(path, merge).then_some(path)
+}
+
+/// For texts that are shorter than a vector search takes to begin.
+fn position(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|&own| own == byte)
 }
 
 impl<'c> Walk<'c> {
@@ -192,7 +207,12 @@ impl<'c> Walk<'c> {
         let (mut end, mut depth, mut state) = (1, 0, step(FNV_START, b'/'));
         loop {
             let whole = end > filename.len();
-            if whole {
+            if self.depths & (1 << depth.min(63)) == 0 {
+                // No section is so deep.
+                if !whole && (!self.closed || self.listed) {
+                    return None;
+                }
+            } else if whole {
                 // The file itself, as if it were a directory: nothing of the kind is ever written down, or almost.
                 self.whole(depth, finish(state), filename)?;
             } else {
@@ -239,7 +259,6 @@ impl<'c> Walk<'c> {
     }
 
     fn matching(&mut self, depth: u32, hash: u64, path: &[u8]) -> Option<()> {
-        let start = Start::new(path);
         for which in 0..2 {
             let Some(server) = self.servers[which] else { continue };
             let index = &server.dir_index;
@@ -254,6 +273,7 @@ impl<'c> Walk<'c> {
                 }
                 continue;
             }
+            let start = Start::new(path);
             let mut hits = Few::new(0);
             if literal {
                 index.find(hash, path, &server.dirs).try_for_each(|number| hits.push(number))?;
@@ -277,6 +297,9 @@ impl<'c> Walk<'c> {
 
     /// Both lists are sorted by depth; the main server's come first among equals.
     fn regexes(&mut self, filename: &[u8]) -> Option<()> {
+        if self.servers.into_iter().flatten().all(|server| server.dir_index.regex.is_empty()) {
+            return Some(());
+        }
         let start = Start::new(filename);
         let mut places = [0, 0];
         loop {
@@ -300,6 +323,9 @@ impl<'c> Walk<'c> {
     }
 
     fn files(&mut self, filename: &[u8]) -> Option<()> {
+        if self.with_files.length == 0 {
+            return Some(());
+        }
         let name = &filename[memchr::memrchr(b'/', filename).map_or(0, |at| at + 1)..];
         for at in 0..self.with_files.length {
             let outer = self.with_files.all()[at];
@@ -313,12 +339,12 @@ impl<'c> Walk<'c> {
     }
 
     fn locations(&mut self, uri: &[u8]) -> Option<()> {
-        let start = Start::new(uri);
         for server in self.servers.into_iter().flatten() {
             let index = &server.location_index;
             if server.locations.is_empty() {
                 continue;
             }
+            let start = Start::new(uri);
             let mut numbers = Few::new(0);
             if index.has_literals() {
                 let mut fits = Some(());

@@ -14,6 +14,7 @@ use super::words::next_word;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
+use crate::find;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub(super) struct Reader<'f> {
     pub diagnostics: Vec<Diagnostic>,
     /// What was read depends on other files: `<IfFile>`.
     pub asks: bool,
+    /// What was read depends on the modules that are loaded, beyond the directives that act while they are read.
+    pub asks_modules: bool,
     lines_read: u64,
 }
 
@@ -98,6 +101,7 @@ impl<'f> Reader<'f> {
             tree: Tree::default(),
             diagnostics: Vec::new(),
             asks: false,
+            asks_modules: false,
             lines_read: 0,
         }
     }
@@ -184,6 +188,7 @@ impl<'f> Reader<'f> {
             let text = format!("Could not open configuration file {}: {error}", path.display());
             Error::new(Code::Io, text)
         })?;
+        self.tree.reserve(bytes.len());
         let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
         let source = self.source(Source { file: Some(file), macro_lines: None });
         Ok(Frame::text(Lines::new(bytes.into()), source, parent))
@@ -221,7 +226,7 @@ impl<'f> Reader<'f> {
     }
 
     fn expand<'l>(&mut self, frame: &Frame, line: &'l [u8]) -> Result<Cow<'l, [u8]>> {
-        if memchr::memchr(b'$', line).is_none() {
+        if !frame.lines.has_dollar || find::one(b'$', line).is_none() {
             return Ok(Cow::Borrowed(line));
         }
         let origin = self.tree.origin(frame.source, frame.lines.number);
@@ -294,6 +299,7 @@ impl<'f> Reader<'f> {
             }
             Act::IfModule | Act::IfDefine | Act::IfVersion | Act::IfFile | Act::IfDirective | Act::IfSection => {
                 self.asks |= act == Act::IfFile;
+                self.asks_modules |= matches!(act, Act::IfModule | Act::IfDirective | Act::IfSection);
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
                     Verdict::Fails => {

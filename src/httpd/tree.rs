@@ -15,7 +15,7 @@ const MAX_TEXT: usize = 1 << 30;
 const MAX_NODES: usize = 16 << 20;
 
 /// A piece of the tree's text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     from: u32,
     to: u32,
@@ -29,7 +29,7 @@ pub(super) struct Node {
     pub line: u32,
     pub parent: u32,
     pub end: u32,
-    name: Span,
+    pub name: Span,
     args: Span,
 }
 
@@ -68,6 +68,13 @@ impl Tree {
         self.origin(node.source, node.line)
     }
 
+    /// Makes room for a file of so many bytes: about what its directives will take, so that nothing is moved while it grows.
+    pub fn reserve(&mut self, length: usize) {
+        let length = length.min(MAX_TEXT);
+        self.text.reserve(length);
+        self.nodes.reserve(length / size_of::<Node>());
+    }
+
     pub fn push(&mut self, name: &[u8], args: &[u8], mut node: Node) -> Result<u32> {
         if self.text.len() + name.len() + args.len() > MAX_TEXT || self.nodes.len() >= MAX_NODES {
             return Err(Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros"));
@@ -84,7 +91,7 @@ impl Tree {
         Span { from, to: self.text.len() as u32 }
     }
 
-    fn slice(&self, span: Span) -> &[u8] {
+    pub fn slice(&self, span: Span) -> &[u8] {
         &self.text[span.from as usize..span.to as usize]
     }
 

@@ -66,9 +66,13 @@ fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
 }
 
 pub(super) fn is_clean(path: &[u8], merge: bool) -> bool {
+    // Paths are short: byte by byte is quicker than a search that is made ready for each of their parts.
     let mut rest = path;
-    while let Some(at) = memchr::memchr(b'/', rest) {
-        rest = &rest[at + 1..];
+    while let [byte, behind @ ..] = rest {
+        rest = behind;
+        if *byte != b'/' {
+            continue;
+        }
         match rest {
             [b'/', ..] if merge => return false,
             [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..] => return false,
@@ -225,18 +229,49 @@ pub(super) fn host(text: &[u8]) -> Option<(Vec<u8>, Option<u16>)> {
     Some((name, port))
 }
 
+/// What a byte is in a host name; 0: it cannot be there.
+static HOST: [u8; 256] = host_bytes();
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const SIGN: u8 = 4;
+const DOT: u8 = 8;
+
+const fn host_bytes() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        kinds[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'-' | b'_' => SIGN,
+            b'.' => DOT,
+            _ => 0,
+        };
+        at += 1;
+    }
+    kinds
+}
+
 /// Letters, digits, `-`, `_` and single dots; something that looks like an IPv4 address must be one.
 pub(super) fn is_host(name: &[u8]) -> bool {
-    let fine = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if name.is_empty() || !name.iter().all(fine) || name.windows(2).any(|two| two == b"..") {
-        return false;
+    // In one go: every request's name comes by.
+    let (mut before, mut first, mut seen) = (0, LETTER, 0);
+    for &byte in name {
+        let kind = HOST[byte as usize];
+        if kind == 0 || kind & before & DOT != 0 {
+            return false;
+        }
+        if before == DOT {
+            // What the last part begins with.
+            first = kind;
+        }
+        seen |= kind;
+        before = kind;
     }
-    if name.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
+    if seen & (LETTER | SIGN) == 0 {
         return String::from_utf8_lossy(name).parse::<std::net::Ipv4Addr>().is_ok();
     }
-    let last = name.strip_suffix(b".").unwrap_or(name).rsplit(|&b| b == b'.').next().unwrap_or_default();
-    let dotted = memchr::memchr(b'.', name).is_some();
-    !dotted || name.ends_with(b".") || last.first().is_none_or(u8::is_ascii_alphabetic)
+    seen & DOT == 0 || before == DOT || first == LETTER
 }
 
 #[cfg(test)]

@@ -140,7 +140,8 @@ impl Set {
         let key = hash(name);
         let has = |place: &u32| {
             let server = &servers[self.hosts[*place as usize] as usize];
-            server.names().any(|own| own.eq_ignore_ascii_case(name))
+            // Most names are written in lower case: comparing them as they are is the quicker question.
+            server.names().any(|own| own == name) || server.names().any(|own| own.eq_ignore_ascii_case(name))
         };
         let first = self.names.get(&key).copied();
         let exact = first.filter(has).or_else(|| {

@@ -2,10 +2,28 @@
 
 use std::borrow::Cow;
 
+/// What a byte is to a word, from a table: one look where words are split byte by byte.
+static KINDS: [u8; 256] = kinds();
+const PLAIN: u8 = 0;
+const SPACE: u8 = 1;
+const BACKSLASH: u8 = 2;
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [PLAIN; 256];
+    kinds[b' ' as usize] = SPACE;
+    let mut byte = 9;
+    while byte <= 13 {
+        kinds[byte] = SPACE;
+        byte += 1;
+    }
+    kinds[b'\\' as usize] = BACKSLASH;
+    kinds
+}
+
 /// Apache's white space: space, TAB, LF, VT, FF, CR.
 #[inline]
 pub(super) fn is_space(byte: u8) -> bool {
-    byte == b' ' || (9..=13).contains(&byte)
+    KINDS[byte as usize] == SPACE
 }
 
 /// The text without white space around it.
@@ -32,25 +50,32 @@ pub(super) fn next_word(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     if first == b'"' || first == b'\'' {
         return quoted(first, &text[1..]);
     }
-    let end = text.iter().position(|&b| is_space(b)).unwrap_or(text.len());
-    (unescape(&text[..end], None), trim_start(&text[end..]))
+    let mut seen = PLAIN;
+    let end = text.iter().position(|&byte| {
+        let kind = KINDS[byte as usize];
+        seen |= kind;
+        kind == SPACE
+    });
+    let end = end.unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    (if seen & BACKSLASH == 0 { Cow::Borrowed(word) } else { unescape(word, None) }, trim_start(rest))
 }
 
 fn quoted(quote: u8, text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
-    let mut at = 0;
+    let (mut at, mut plain) = (0, true);
     while at < text.len() && text[at] != quote {
         // A backslash protects a backslash and this quote, nothing else.
         let escaped = text[at] == b'\\' && matches!(text.get(at + 1), Some(&next) if next == quote || next == b'\\');
+        plain &= !escaped;
         at += if escaped { 2 } else { 1 };
     }
     let rest = text.get(at + 1..).unwrap_or_default();
-    (unescape(&text[..at.min(text.len())], Some(quote)), trim_start(rest))
+    let word = &text[..at.min(text.len())];
+    (if plain { Cow::Borrowed(word) } else { unescape(word, Some(quote)) }, trim_start(rest))
 }
 
+/// A word that has backslashes in it.
 fn unescape(word: &[u8], quote: Option<u8>) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', word).is_none() {
-        return Cow::Borrowed(word);
-    }
     let mut out = Vec::with_capacity(word.len());
     let mut at = 0;
     while at < word.len() {

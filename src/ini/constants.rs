@@ -1,6 +1,6 @@
 //! The constants that exist while php.ini is read (I-061).
 
-use super::find;
+use crate::find;
 use crate::version::PhpVersion;
 
 /// One line each: name, first and last version, text, with a tab between. Names of all versions stand together.

@@ -1,13 +1,13 @@
 //! Joined texts: adjacent pieces, double-quoted parts and variables, one inside the other (I-030, I-040, I-054, I-070).
 //! What is open is kept on a stack of our own, so nothing that a text does can exhaust the program's.
 
-use super::find;
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
 use super::quoted::push_unescaped;
 use super::token::{Span, Token, check_depth};
 use super::typed;
 use super::{Lookup, Mode, SyntaxError};
+use crate::find;
 use std::borrow::Cow;
 
 /// What a joined text is, beyond its bytes.

@@ -1,8 +1,8 @@
 //! Cuts the text into words. At every point the longest word wins; on a tie, the one that is tried first here.
 
 use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, NAME_8_3, TEXT, class_of, skip, skip_label, skip_text};
-use super::find;
 use super::token::{Span, Token, Word};
+use crate::find;
 
 /// What PHP versions disagree about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

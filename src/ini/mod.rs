@@ -4,7 +4,6 @@
 mod bytes;
 pub mod constants;
 mod expression;
-pub(crate) mod find;
 pub(crate) mod index;
 mod joined;
 mod lexer;
@@ -20,6 +19,7 @@ mod typed;
 
 use self::lexer::Dialect;
 use self::scan::Scanner;
+use crate::find;
 use crate::version::PhpVersion;
 use std::borrow::Cow;
 use std::ops::ControlFlow;

@@ -1,10 +1,10 @@
 //! Between double quotes: where a chunk of text ends, and what its backslashes mean (I-052, I-053).
 
 use super::bytes::{BLANK, skip, skip_quoted};
-use super::find;
 use super::lexer::{Dialect, Lexer};
 use super::pieces::Pieces;
 use super::token::{Span, Token};
+use crate::find;
 
 impl Lexer<'_> {
     /// A word between double quotes.

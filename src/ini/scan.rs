@@ -2,13 +2,13 @@
 
 use super::bytes::{BLANK, skip, trim};
 use super::expression::{self, Outcome};
-use super::find;
 use super::joined::{Joiner, Kind};
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
 use super::token::{Span, Token, Word, check_depth};
 use super::typed;
 use super::{Event, Mode, Options, SyntaxError, Value};
+use crate::find;
 use std::ops::ControlFlow;
 
 /// Why reading ends early.

@@ -18,7 +18,7 @@ pub(crate) fn one(byte: u8, text: &[u8]) -> Option<usize> {
 
 /// The first place of either byte.
 #[inline]
-pub(super) fn two(bytes: [u8; 2], text: &[u8]) -> Option<usize> {
+pub(crate) fn two(bytes: [u8; 2], text: &[u8]) -> Option<usize> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     if let Some(search) = Two::new(bytes[0], bytes[1]) {
         return search.find(text);
@@ -28,7 +28,7 @@ pub(super) fn two(bytes: [u8; 2], text: &[u8]) -> Option<usize> {
 
 /// The first place of any of three bytes.
 #[inline]
-pub(super) fn three(bytes: [u8; 3], text: &[u8]) -> Option<usize> {
+pub(crate) fn three(bytes: [u8; 3], text: &[u8]) -> Option<usize> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     if let Some(search) = Three::new(bytes[0], bytes[1], bytes[2]) {
         return search.find(text);

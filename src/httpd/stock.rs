@@ -1,0 +1,33 @@
+//! Files without any `LoadModule` line: every stock module counts as compiled in, and what was read without them is kept where it
+//! is what would be read with them.
+
+use super::modules::{Registry, place};
+use super::reader::Reader;
+use super::tree::UNKNOWN;
+use std::sync::Arc;
+
+impl Reader<'_> {
+    /// Goes on as if every stock module had been compiled in all along. False, and nothing has changed: with them the files would
+    /// have been read otherwise, so that they must be read again.
+    pub fn take_stock(&mut self) -> bool {
+        // A condition asked for modules or their directives.
+        if self.asks_modules {
+            return false;
+        }
+        let stock = Registry::stock();
+        let mut found = Vec::new();
+        for (at, node) in self.tree.nodes.iter().enumerate().filter(|(_, node)| node.directive == UNKNOWN) {
+            let Some(number) = stock.find(self.tree.name(node)) else { continue };
+            // It would have acted while it was read.
+            if stock.directive(number).place & place::ON_READ != 0 {
+                return false;
+            }
+            found.push((at, number));
+        }
+        for (at, number) in found {
+            self.tree.nodes[at].directive = number;
+        }
+        self.registry = Arc::new(stock);
+        true
+    }
+}
