@@ -262,13 +262,16 @@ fn finish_requires(section: &mut Section, requires: Vec<super::access::Requireme
 impl Builder<'_, '_> {
     fn open(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
         let origin = self.reader.tree.node_origin(node);
-        let args = self.reader.tree.args(node).to_vec();
+        let args = self.reader.tree.args(node);
         let name = directive.name;
         self.may_open(name, directive.act)?;
         let matcher = match directive.act {
-            Act::VirtualHost => return self.open_host(node, section_args::before_bracket(name, &args)?),
+            Act::VirtualHost => {
+                let addresses = section_args::before_bracket(name, args)?.to_vec();
+                return self.open_host(node, &addresses);
+            }
             Act::Limit | Act::LimitExcept => {
-                section_args::before_bracket(name, &args)?;
+                section_args::before_bracket(name, args)?;
                 return self.push_context(Kind::Limit, directive.act, node, None);
             }
             Act::Proxy | Act::ProxyMatch => {
@@ -278,11 +281,12 @@ impl Builder<'_, '_> {
             Act::RequireAll | Act::RequireAny | Act::RequireNone => {
                 return self.push_context(Kind::Require, directive.act, node, None);
             }
-            Act::Directory | Act::DirectoryMatch => section_args::directory(name, &args, directive.act)?,
+            Act::Directory | Act::DirectoryMatch => section_args::directory(name, args, directive.act)?,
             Act::Location | Act::LocationMatch | Act::Files | Act::FilesMatch => {
-                section_args::simple(name, &args, directive.act)?
+                section_args::simple(name, args, directive.act)?
             }
             Act::If | Act::ElseIf | Act::Else => {
+                let args = args.to_vec();
                 let last = self.section().and_then(|outer| outer.ifs.last()).map(|last| &last.matcher);
                 section_args::condition(name, &args, directive.act, last)?
             }

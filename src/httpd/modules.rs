@@ -1,6 +1,7 @@
 //! Which modules are loaded, and which directives they bring (facts; the table is `modules.txt`).
 
 use super::directives::{Act, Arity, act_of};
+use super::words::same_name;
 use crate::error::{Code, Error, Result};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -191,7 +192,7 @@ impl Registry {
     /// A directive of a loaded module; sections with their `<`. Case is ignored.
     pub fn find(&self, name: &[u8]) -> Option<u16> {
         let number = *self.by_name.get(&name_hash(name))?;
-        self.directives[usize::from(number)].name.as_bytes().eq_ignore_ascii_case(name).then_some(number)
+        same_name(self.directives[usize::from(number)].name.as_bytes(), name).then_some(number)
     }
 
     pub fn directive(&self, number: u16) -> &Directive {

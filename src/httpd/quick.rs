@@ -128,22 +128,18 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
 
 /// A plain host name in lower case, without its port.
 fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
-    let name = match position(b':', text) {
-        Some(at) => {
-            let port = &text[at + 1..];
-            // Leading zeros and the like are the full parser's matter.
-            let plain =
-                matches!(port, [b'1'..=b'9', rest @ ..] if rest.len() < 4 && rest.iter().all(u8::is_ascii_digit));
-            plain.then_some(&text[..at])?
-        }
-        None => text,
+    let name = if uri::is_host(text) {
+        text
+    } else {
+        let (name, port) = text.split_at(text.iter().position(|&byte| byte == b':')?);
+        // Leading zeros and the like are the full parser's matter.
+        let plain =
+            matches!(port, [_, b'1'..=b'9', rest @ ..] if rest.len() < 4 && rest.iter().all(u8::is_ascii_digit));
+        (plain && uri::is_host(name)).then_some(name)?
     };
     let own = buffer.get_mut(..name.len())?;
     own.copy_from_slice(name);
     own.make_ascii_lowercase();
-    if !uri::is_host(own) {
-        return None;
-    }
     let own: &[u8] = own;
     Some(if own.len() > 1 { own.strip_suffix(b".").unwrap_or(own) } else { own })
 }
@@ -162,11 +158,6 @@ fn path<'t>(text: &'t [u8], main: &Server, host: Option<&Server>) -> Option<&'t 
     let merge = host.and_then(|host| host.merge_slashes).or(main.merge_slashes).unwrap_or(true);
     let path = &text[..end.unwrap_or(text.len())];
     uri::is_clean(path, merge).then_some(path)
-}
-
-/// For texts that are shorter than a vector search takes to begin.
-fn position(byte: u8, text: &[u8]) -> Option<usize> {
-    text.iter().position(|&own| own == byte)
 }
 
 impl<'c> Walk<'c> {

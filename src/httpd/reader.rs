@@ -10,7 +10,7 @@ use super::macros::{Macro, Macros};
 pub(super) use super::messages::{lossy, not_allowed, push};
 use super::modules::{Registry, place};
 use super::tree::{NONE, Node, Source, Tree, UNKNOWN};
-use super::words::next_word;
+use super::words::{next_word, same_name};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
@@ -409,7 +409,7 @@ impl<'f> Reader<'f> {
             return Err(self.refused(frame, format!("{}> directive missing closing '>'", lossy(name))));
         };
         let open = self.tree.name(&self.tree.nodes[at as usize]);
-        if !bare[2..].eq_ignore_ascii_case(&open[1..]) {
+        if !same_name(&bare[2..], &open[1..]) {
             let text = format!("Expected </{}> but saw {}>", lossy(&open[1..]), lossy(bare));
             return Err(self.refused(frame, text));
         }

@@ -6,6 +6,7 @@ use super::glob;
 use super::pattern::{Bad, Pattern};
 use super::reader::lossy;
 use super::section::Matcher;
+use super::uri;
 use super::words::{next_word, trim};
 
 /// A matcher and its rank, or why it cannot be used.
@@ -67,6 +68,14 @@ pub(super) fn directory(name: &str, args: &[u8], act: Act) -> Result<Made, Strin
 /// A directory's path: no double slashes, no dots, a slash at the end.
 fn clean(path: &[u8]) -> Vec<u8> {
     let absolute = path.first() == Some(&b'/');
+    if absolute && uri::is_clean(path, true) {
+        let mut out = Vec::with_capacity(path.len() + 1);
+        out.extend_from_slice(path);
+        if !path.ends_with(b"/") {
+            out.push(b'/');
+        }
+        return out;
+    }
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in path.split(|&b| b == b'/') {
         match part {

@@ -31,3 +31,28 @@ impl Reader<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Memory;
+    use crate::httpd::Options;
+
+    #[test]
+    fn what_asks_for_modules_is_read_again() {
+        let files = Memory::default();
+        let takes = |text: &[u8]| {
+            let mut reader = Reader::new(&files, "/".into(), &Options::default(), Registry::new());
+            reader.read_text(text, None).unwrap();
+            let took = reader.take_stock();
+            let known = reader.tree.nodes.iter().all(|node| node.directive != UNKNOWN);
+            assert_eq!(took, known);
+            took
+        };
+        assert!(takes(b"php_value a b\n<Directory />\nphp_flag c on\n</Directory>"));
+        assert!(takes(b"<IfDefine x>\n</IfDefine>\nRewriteEngine on"));
+        assert!(!takes(b"php_value a b\n<IfModule mod_php.c>\n</IfModule>"));
+        assert!(!takes(b"php_value a b\n<IfDirective php_value>\n</IfDirective>"));
+        assert!(!takes(b"php_value a b\n<Macro m>\nphp_value c d\n</Macro>\nUse m"));
+    }
+}

@@ -26,6 +26,11 @@ pub(super) fn is_space(byte: u8) -> bool {
     KINDS[byte as usize] == SPACE
 }
 
+/// Whether two names are the same, letters' case ignored. Most are written as they are known: that is the quicker question.
+pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
+}
+
 /// The text without white space around it.
 pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text {
