@@ -96,6 +96,10 @@ impl Host for CHost {
         function.is_none_or(|flush| unsafe { flush(self.userdata.load(Relaxed)) } == 0)
     }
 
+    fn has_flush(&self) -> bool {
+        !self.flush.load(Relaxed).is_null()
+    }
+
     fn wants_notice(&self) -> bool {
         !self.on_stop.load(Relaxed).is_null() || !self.on_forced.load(Relaxed).is_null()
     }

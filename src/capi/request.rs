@@ -10,10 +10,12 @@ use super::host::{
 use super::settings::outlive_settings;
 use super::text::{bytes, optional, outlive_str};
 use super::{guard, number, sized_struct};
+use crate::config::Settings;
 use crate::engine::{Handle, Options, Slot, TAG_BITS};
 use crate::error::Code;
 use crate::request::Ending;
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::Arc;
 
 /// One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
 /// OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
@@ -106,43 +108,65 @@ pub unsafe extern "C" fn outlive_request_begin(
             // SAFETY: NULL or the caller's record.
             return unsafe { report_code(error, Code::Argument, "outlive_request_begin: an argument is NULL") };
         };
-        let other;
         // SAFETY: NULL, or valid for the size that it names, which comes first.
-        let options = if !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>() {
+        let begun = if !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>() {
             // SAFETY: it is as large as ours.
-            unsafe { &*options }
+            unsafe { begin(engine, &settings, &*options) }
         } else {
             // SAFETY: NULL, or valid for the size that it names.
-            let Some(options) = (unsafe { other_options(options) }) else {
-                let message = "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT";
-                // SAFETY: NULL or the caller's record.
-                return unsafe { report_code(error, Code::Argument, message) };
-            };
-            other = options;
-            &other
+            unsafe { begin_with_other(engine, &settings, options) }
         };
-        // SAFETY: NULL or NUL-terminated; the options live until the call returns.
-        let (label, method, callbacks) =
-            unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
-        let socket = (options.socket >= 0).then_some(options.socket);
-        let options = Options { label, method, socket, reading_input: options.reading_input != 0, callbacks };
-        match engine.engine.try_begin(&settings, options) {
+        match begun {
             Ok(handle) => {
                 // SAFETY: not NULL, so valid.
                 unsafe { *out = pointer(handle) };
                 Code::Ok.number()
             }
-            // SAFETY: NULL or the caller's record.
-            Err(code) => unsafe { report_code(error, code, "") },
+            Err(code) => {
+                let message = match code {
+                    Code::Argument => "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT",
+                    _ => "",
+                };
+                // SAFETY: NULL or the caller's record.
+                unsafe { report_code(error, code, message) }
+            }
         }
     })
+}
+
+/// # Safety
+/// The texts in `options` are NULL or NUL-terminated.
+#[inline(always)] // once for the options as they are today, once for all others
+unsafe fn begin<'e>(
+    engine: &'e outlive_engine,
+    settings: &Arc<Settings>,
+    options: &outlive_request_options,
+) -> Result<Handle<'e, CHost>, Code> {
+    // SAFETY: passed on; the options live until the call returns.
+    let (label, method, callbacks) =
+        unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
+    let socket = (options.socket >= 0).then_some(options.socket);
+    let options = Options { label, method, socket, reading_input: options.reading_input != 0, callbacks };
+    engine.engine.try_begin(settings, options)
+}
+
+/// # Safety
+/// `options` is NULL or valid for the size that it names, and as for [`begin`].
+#[cold]
+#[inline(never)]
+unsafe fn begin_with_other<'e>(
+    engine: &'e outlive_engine,
+    settings: &Arc<Settings>,
+    options: *const outlive_request_options,
+) -> Result<Handle<'e, CHost>, Code> {
+    // SAFETY: passed on.
+    unsafe { begin(engine, settings, &other_options(options).ok_or(Code::Argument)?) }
 }
 
 /// Options that are missing, or of another version of the header.
 ///
 /// # Safety
 /// `options` is NULL or valid for the size that it names.
-#[cold]
 unsafe fn other_options(options: *const outlive_request_options) -> Option<outlive_request_options> {
     let default = outlive_request_options {
         size: size_of::<outlive_request_options>(),
@@ -179,11 +203,15 @@ pub unsafe extern "C" fn outlive_request_run(request: *mut outlive_request) -> c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_write(request: *mut outlive_request, buf: *const c_void, len: usize) -> c_int {
     // SAFETY: the header's contract.
-    match unsafe { (handle(request), bytes(buf.cast(), len)) } {
-        (Some(handle), Ok(bytes)) if handle.writes_directly(bytes) => number(handle.write_directly(bytes)),
-        // SAFETY: the header's contract.
-        _ => unsafe { write_slowly(request, buf, len) },
+    if let (Some(handle), true) = (unsafe { handle(request) }, !buf.is_null() & (len <= isize::MAX as usize)) {
+        // SAFETY: not NULL, and as long as it may be.
+        let bytes = unsafe { std::slice::from_raw_parts(buf.cast::<u8>(), len) };
+        if handle.writes_directly(bytes) {
+            return number(handle.write_directly(bytes));
+        }
     }
+    // SAFETY: the header's contract.
+    unsafe { write_slowly(request, buf, len) }
 }
 
 /// # Safety

@@ -52,6 +52,9 @@ pub(super) fn begin<'e, H: Host>(
     if slot.host.wants_notice() {
         new |= facts::NOTICE;
     }
+    if slot.host.has_flush() {
+        new |= facts::TOUCHED;
+    }
     if !options.method.is_empty() {
         slot.method.store(super::slot::pack(options.method), Relaxed);
         new |= facts::METHOD;
@@ -76,11 +79,13 @@ pub(super) fn begin<'e, H: Host>(
 }
 
 #[cold]
+#[inline(never)]
 fn new_template<H: Host>(owned: &mut Owned<H>, settings: &Arc<Settings>, begin: Begin) {
     let policy = settings.policy();
     let start = Start::new(policy, begin);
     owned.machine.begin_as(&start);
-    let facts = facts_of(&owned.machine) | facts_of_policy(policy);
+    let input = if begin.reading_input { facts::TOUCHED } else { 0 };
+    let facts = facts_of(&owned.machine) | facts_of_policy(policy) | input;
     let seconds = if let Timer::Start(seconds) = start.timer { seconds } else { 0 };
     let hard = u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0);
     owned.settings = Some(Arc::clone(settings));
@@ -109,6 +114,7 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
         | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
         | bit(policy.detect == Detect::Watch, facts::WATCHED)
+        | bit(policy.output_buffering.is_some(), facts::TOUCHED)
 }
 
 #[cold]

@@ -2,11 +2,12 @@
 
 use super::handle::Handle;
 use super::inside::{Below, Inside};
-use super::slot::{Host, facts};
+use super::slot::{Host, Owned, facts};
 use super::sys;
 use super::word::{FACT_ASKED, FACT_LEFT_OFF};
 use crate::error::Code;
-use crate::request::{Ending, Stage};
+use crate::request::{Ending, Events, Stage};
+use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How often an end lets others run before it leaves off.
@@ -21,14 +22,21 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline]
     pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         self.slot.prefetch();
-        let mut inside = self.enter()?;
-        if self.slot.facts.load(Relaxed) & facts::NOTICE != 0 && self.shared().is_own_thread() {
+        let (owned, word) = self.claim()?;
+        let facts = self.slot.facts.load(Relaxed);
+        if facts & (facts::TOUCHED | facts::NOTICE | facts::WATCHED) == 0 && word.events() == Events::NONE {
+            // Nothing but quick calls, and nothing is left to do.
+            self.free(owned);
+            return Ok(Ending::Completed);
+        }
+        let mut inside = Inside::new(self.slot, owned, word);
+        if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end waits for the callback that is calling
         }
         if inside.owned.machine.stage() > Stage::Running {
             inside = self.take_up_again(inside)?;
         } else {
-            let shutdown_time = match self.slot.facts.load(Relaxed) & facts::SHUTDOWN_TIME {
+            let shutdown_time = match facts & facts::SHUTDOWN_TIME {
                 0 => None,
                 _ => inside.policy().and_then(|policy| policy.shutdown_time),
             };
@@ -77,17 +85,20 @@ impl<'e, H: Host> Handle<'e, H> {
                     return Err(code);
                 }
             };
-            inside.owned.machine.function_returned(asks_to_stop);
+            let machine = &mut inside.owned.machine;
+            let is_quiet = !(asks_to_stop || machine.is_stopped() || machine.is_held());
+            machine.function_returned(asks_to_stop);
+            inside.is_silent = is_quiet && inside.events == Events::NONE;
         }
-        let functions = &mut inside.owned.functions;
-        if functions.iter().any(Option::is_some) {
+        inside.is_silent = false;
+        if inside.owned.machine.has_skipped() {
             // What a function owns may call back when it is dropped.
-            let functions = std::mem::take(functions);
+            let functions = std::mem::take(&mut inside.owned.functions);
             drop(inside);
             drop(functions);
             inside = self.enter_again(false)?;
         } else {
-            functions.clear();
+            inside.owned.functions.clear();
         }
         self.count_functions(ran, began);
         Ok(inside)
@@ -100,7 +111,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Behind a callback. A call of another thread is waited for a little; then the end leaves off, to be called again.
-    #[inline]
+    #[inline(always)]
     fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
         match self.enter() {
             Err(Code::Busy) => self.enter_later(asks_to_stop),
@@ -109,6 +120,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     #[cold]
+    #[inline(never)]
     fn enter_later(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
         for _ in 0..PATIENCE {
             std::thread::yield_now();
@@ -128,24 +140,50 @@ impl<'e, H: Host> Handle<'e, H> {
         let (slot, counters) = (self.slot, &self.shared().counters);
         let facts = slot.facts.load(Relaxed);
         if facts & facts::WATCHED != 0 {
-            let token = inside.generation << 32 | u64::from(slot.index);
+            let token = inside.generation() << 32 | u64::from(slot.index);
             slot.shared.watched.remove(&slot.shared.poll, inside.owned.socket, token);
         }
         if ending == Ending::Completed {
-            // One writer at a time, so no read-modify-write is needed.
-            slot.completed.store(slot.completed.load(Relaxed) + 1, Relaxed);
+            self.count_completed();
         } else {
             counters.endings[ending as usize].fetch_add(1, Relaxed);
         }
         inside.is_silent = true;
-        slot.shared.board.ended(slot);
-        if slot.word.end().is_gone() {
-            counters.detached.fetch_sub(1, Relaxed);
-        }
+        self.turn();
         drop(inside);
         if facts & facts::NOTICE != 0 {
             slot.notice.wait();
         }
-        slot.shared.free.push(slot.index, |next| slot.next_free.store(next, Relaxed));
+        self.push();
+    }
+
+    /// As `leave`, where there is nothing that would have to be told.
+    #[inline]
+    fn free(&self, owned: AtomicRefMut<'_, Owned<H>>) {
+        self.count_completed();
+        self.turn();
+        drop(owned);
+        self.push();
+    }
+
+    #[inline]
+    fn count_completed(&self) {
+        // One writer at a time, so no read-modify-write is needed.
+        self.slot.completed.store(self.slot.completed.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// From here on the request has ended for everybody.
+    #[inline]
+    fn turn(&self) {
+        self.shared().board.ended(self.slot);
+        if self.slot.word.end().is_gone() {
+            self.shared().counters.detached.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// The place is free.
+    #[inline]
+    fn push(&self) {
+        self.shared().free.push(self.slot.index, |next| self.slot.next_free.store(next, Relaxed));
     }
 }

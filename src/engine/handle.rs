@@ -8,8 +8,10 @@ use super::inside::{Below, Failed, Inside};
 use super::live::Row;
 use super::shared::Shared;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::word::Seen;
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a call on a request answers: a good outcome, or why not.
@@ -39,10 +41,17 @@ impl<'e, H: Host> Handle<'e, H> {
         if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
     }
 
+    /// A call that has the owned part.
+    #[inline]
+    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
+        let (owned, word) = self.claim()?;
+        Ok(Inside::new(self.slot, owned, word))
+    }
+
     /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
     /// after, because only then it is sure.
     #[inline]
-    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
+    pub(super) fn claim(&self) -> Result<(AtomicRefMut<'e, Owned<H>>, Seen), Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
@@ -52,13 +61,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if !word.is_tagged(self.tag) {
             return Err(Code::Ended);
         }
-        let events = word.events();
-        let mut inside =
-            Inside { slot: self.slot, owned, generation: word.generation(), before: events, events, is_silent: false };
-        if events != Events::NONE {
-            inside.owned.machine.absorb(events);
-        }
-        Ok(inside)
+        Ok((owned, word))
     }
 
     /// Whether nothing waits for the owner: what a check asks first.
@@ -85,7 +88,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     #[cold]
-    fn check_slowly(&self) -> Answer {
+    fn check_slowly(self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
         Ok(said(owned.machine.check(events)))
@@ -118,7 +121,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     #[cold]
-    fn write_slowly(&self, bytes: &[u8], output: &mut impl Output) -> Answer {
+    fn write_slowly(self, bytes: &[u8], output: &mut impl Output) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
         Ok(said(owned.machine.write(bytes, output, events)))
@@ -205,7 +208,8 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     #[cold]
-    fn may_set_time_limit(&self) -> Result<(), Code> {
+    #[inline(never)]
+    fn may_set_time_limit(self) -> Result<(), Code> {
         self.is_forked()?;
         let facts = self.slot.facts.load(Relaxed);
         match () {

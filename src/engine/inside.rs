@@ -1,7 +1,7 @@
 //! One call on a request: it has the owned part for itself, and what it changed is published when it ends.
 
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
-use super::word::FACT_GONE;
+use super::word::{FACT_GONE, Seen};
 use crate::config::{Policy, Settings};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
@@ -41,14 +41,29 @@ impl Output for Failed {
 pub(super) struct Inside<'e, H: Host> {
     pub slot: &'e Slot<H>,
     pub owned: AtomicRefMut<'e, Owned<H>>,
-    pub generation: u64,
     pub before: Events,
     pub events: Events,
     /// Nothing changed that others see, or the request is over: there is nothing to publish.
     pub is_silent: bool,
 }
 
-impl<H: Host> Inside<'_, H> {
+impl<'e, H: Host> Inside<'e, H> {
+    #[inline]
+    pub fn new(slot: &'e Slot<H>, owned: AtomicRefMut<'e, Owned<H>>, word: Seen) -> Self {
+        let events = word.events();
+        let mut inside = Self { slot, owned, before: events, events, is_silent: false };
+        inside.set_fact(facts::TOUCHED);
+        if events != Events::NONE {
+            inside.owned.machine.absorb(events);
+        }
+        inside
+    }
+
+    /// It does not change while a call is inside.
+    pub fn generation(&self) -> u64 {
+        self.slot.word.load().generation()
+    }
+
     pub fn apply(&self, timer: Timer) {
         match timer {
             Timer::Keep => {}
@@ -105,10 +120,17 @@ impl<H: Host> Inside<'_, H> {
 }
 
 impl<H: Host> Drop for Inside<'_, H> {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_silent {
-            return;
+        if !self.is_silent {
+            self.publish();
         }
+    }
+}
+
+impl<H: Host> Inside<'_, H> {
+    #[inline(never)]
+    fn publish(&self) {
         let machine = &self.owned.machine;
         let after = match machine.is_stopped() {
             true => self.events.with(Events::STOPPED),
@@ -122,14 +144,17 @@ impl<H: Host> Drop for Inside<'_, H> {
             self.slot.shared.board.changed(self.slot);
         }
         self.slot.word.settle(self.before, after);
-        if gone && self.slot.word.raise(self.generation, FACT_GONE, FACT_GONE) {
-            self.slot.detached(self.generation);
+        if gone {
+            let generation = self.generation();
+            if self.slot.word.raise(generation, FACT_GONE, FACT_GONE) {
+                self.slot.detached(generation);
+            }
         }
     }
 }
 
 impl<H: Host> Slot<H> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn start_limit(&self, seconds: u32) {
         let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
         let now = self.shared.now();

@@ -90,7 +90,7 @@ impl Shared {
     /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock.
     #[inline]
     pub fn now(&self) -> u64 {
-        self.clock.now().unwrap_or_else(sys::now_ms)
+        self.clock.now().unwrap_or_else(ask_the_system)
     }
 
     /// The engine's thread reads the clock for everybody; it is awake from here on.
@@ -120,6 +120,13 @@ impl Shared {
     pub fn wake(&self) {
         self.poll.wake();
     }
+}
+
+/// Apart, so that whoever asks needs no place for the answer.
+#[cold]
+#[inline(never)]
+fn ask_the_system() -> u64 {
+    sys::now_ms()
 }
 
 /// How many requests an engine can hold at once, unless it is told otherwise.

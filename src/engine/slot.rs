@@ -30,6 +30,10 @@ pub trait Host: Default + Send + Sync + 'static {
     fn write(&self, bytes: &[u8]) -> bool;
     /// Pushes what the host still holds; false: the client has gone.
     fn flush(&self) -> bool;
+    /// Whether [`Host::flush`] does anything.
+    fn has_flush(&self) -> bool {
+        true
+    }
     /// Whether [`Host::on_stop`] or [`Host::on_forced`] does anything.
     fn wants_notice(&self) -> bool;
     /// A stop is due at the next safe point.
@@ -76,6 +80,8 @@ pub mod facts {
     pub const STATUS: u32 = 3 << STATUS_SHIFT;
     /// `outlive.shutdown_time` is set.
     pub const SHUTDOWN_TIME: u32 = 1 << 19;
+    /// The machine has something to do at the end: it was called since the beginning, or began with something that is left to do.
+    pub const TOUCHED: u32 = 1 << 20;
     /// What the machine says anew after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS;
 }
@@ -195,12 +201,17 @@ impl<H: Host> Slot<H> {
     /// The engine looks at this slot at `due` at the latest, and sees what the caller has written before.
     #[inline]
     pub(super) fn look_at(&self, due: u64) {
-        if due != NEVER {
-            // Where a deadline stands that is early enough, the engine's thread does not sleep.
-            if self.deadlines.at_most(self.lane as usize, due, &self.shared.barrier) {
-                self.shared.wake_if_asleep();
-            }
+        // Where a deadline stands that is early enough, the engine's thread does not sleep.
+        if due != NEVER && !self.deadlines.is_early(self.lane as usize, due, &self.shared.barrier) {
+            self.arm(due);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn arm(&self, due: u64) {
+        self.deadlines.move_forward(self.lane as usize, due, &self.shared.barrier);
+        self.shared.wake_if_asleep();
     }
 
     /// Fetches what a begin or an end is about to need.

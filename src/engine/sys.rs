@@ -3,8 +3,10 @@
 //! Linux today. Another system needs its own version of this file and of nothing else.
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -178,14 +180,71 @@ pub fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Asks for large pages behind `bytes` bytes of memory, so that a million requests do not cost a page walk each.
-pub fn prefer_large_pages<T>(memory: *const T, bytes: usize) {
-    const LARGE: usize = 2 << 20;
-    let first = memory.addr().next_multiple_of(LARGE);
-    let Some(rest) = (memory.addr() + bytes).checked_sub(first).filter(|&rest| rest >= LARGE) else { return };
-    let start = memory.map_addr(|_| first).cast_mut().cast();
-    // SAFETY: advice about memory that is the caller's; what it holds stays as it is.
-    unsafe { libc::madvise(start, rest - rest % LARGE, libc::MADV_HUGEPAGE) };
+/// Values that stay where they are, on large pages where they fill some: a million requests in random order would cost a page walk
+/// each.
+pub struct Fixed<T> {
+    start: NonNull<T>,
+    count: usize,
+}
+
+// SAFETY: it owns its values, as a Box<[T]> does.
+unsafe impl<T: Send> Send for Fixed<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Fixed<T> {}
+
+impl<T> Fixed<T> {
+    const LARGE_PAGE: usize = 2 << 20;
+
+    /// What `make` makes of 0, 1 and so on; not nothing.
+    pub fn new(count: usize, make: impl Fn(usize) -> T) -> Self {
+        let layout = Self::layout(count);
+        // SAFETY: the size is not zero: `layout` sees to that.
+        let Some(start) = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<T>()) else {
+            std::alloc::handle_alloc_error(layout)
+        };
+        if layout.align() == Self::LARGE_PAGE {
+            // SAFETY: advice about memory that is ours.
+            unsafe {
+                libc::madvise(
+                    start.as_ptr().cast(),
+                    layout.size() - layout.size() % Self::LARGE_PAGE,
+                    libc::MADV_HUGEPAGE,
+                )
+            };
+        }
+        for number in 0..count {
+            // SAFETY: within the allocation; if `make` panics, what was made is leaked.
+            unsafe { start.add(number).write(make(number)) };
+        }
+        Self { start, count }
+    }
+
+    fn layout(count: usize) -> Layout {
+        let layout = Layout::array::<T>(count).ok().filter(|layout| layout.size() > 0);
+        let layout = layout.unwrap_or_else(|| unreachable!("counts are fixed, and no request has size 0"));
+        let align = if layout.size() >= Self::LARGE_PAGE { Self::LARGE_PAGE } else { 1 };
+        layout.align_to(align).unwrap_or(layout)
+    }
+}
+
+impl<T> Deref for Fixed<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: so many values were written, and live as long as this does.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.count) }
+    }
+}
+
+impl<T> Drop for Fixed<T> {
+    fn drop(&mut self) {
+        // SAFETY: the values are ours, and nobody has them any more; allocated with the same layout.
+        unsafe {
+            std::ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.count).drop_in_place();
+            std::alloc::dealloc(self.start.as_ptr().cast(), Self::layout(self.count));
+        }
+    }
 }
 
 /// What was seen of a watched socket.

@@ -3,7 +3,7 @@
 use super::deadlines::Deadlines;
 use super::shared::{MOST_REQUESTS, Shared};
 use super::slot::{Host, Slot};
-use super::sys;
+use super::sys::Fixed;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,7 +19,7 @@ const LARGEST: u32 = FIRST << DOUBLINGS;
 const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
 
 struct Chunk<H: Host> {
-    slots: Box<[Slot<H>]>,
+    slots: Fixed<Slot<H>>,
     deadlines: Arc<Deadlines>,
 }
 
@@ -68,10 +68,10 @@ impl<H: Host> Table<H> {
         self.chunks[number].get_or_init(|| {
             let (first, count) = extent(number as u32);
             let deadlines = Arc::new(Deadlines::new(count as usize));
-            let mut slots = Vec::with_capacity(count as usize);
-            sys::prefer_large_pages(slots.as_ptr(), count as usize * size_of::<Slot<H>>());
-            slots.extend((0..count).map(|lane| Slot::new(first + lane, lane, &self.shared, &deadlines)));
-            Box::new(Chunk { slots: slots.into_boxed_slice(), deadlines })
+            let slots = Fixed::new(count as usize, |lane| {
+                Slot::new(first + lane as u32, lane as u32, &self.shared, &deadlines)
+            });
+            Box::new(Chunk { slots, deadlines })
         })
     }
 

@@ -27,6 +27,8 @@ pub struct Counted {
     cpu_known: AtomicU64,
     cpu_base: AtomicU64,
     cpu_used: AtomicU64,
+    /// For the same restart: until then its CPU time cannot have run out, and its clock need not be read.
+    not_before: AtomicU64,
 }
 
 /// What is counted.
@@ -104,7 +106,14 @@ impl Timing {
         let allowed = 1_000 * u64::from(if phase == FIRST { seconds } else { self.hard.load(Relaxed) });
         let left = match cpu_ns {
             Some(_) if suspended => return Look::Never,
-            Some(cpu_ns) => allowed.saturating_sub(self.cpu_used_ms(counted, restart, cpu_ns)),
+            Some(cpu_ns) => match counted.not_before.load(Relaxed) {
+                then if then > now && counted.cpu_known.load(Relaxed) == (restart << 32 | 1) => then - now,
+                _ => {
+                    let left = allowed.saturating_sub(self.cpu_used_ms(counted, restart, cpu_ns));
+                    counted.not_before.store(now + left, Relaxed);
+                    left
+                }
+            },
             None => {
                 let began = if phase == FIRST { &self.armed_at } else { &counted.phase_began };
                 (began.load(Relaxed) + allowed + SLACK).saturating_sub(now)

@@ -309,6 +309,11 @@ impl Machine {
         Some(self.state.next_function - 1)
     }
 
+    /// Whether the pass was over before each function had its turn.
+    pub fn has_skipped(&self) -> bool {
+        self.state.next_function < self.state.functions
+    }
+
     /// A shutdown function has returned. One that was stopped, or that asks to stop as `exit` does, ends the pass
     /// (C-067, C-113, C-157) unless `outlive.shutdown = all`.
     pub fn function_returned(&mut self, asks_to_stop: bool) {
