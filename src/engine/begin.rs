@@ -2,7 +2,7 @@
 
 use super::handle::Handle;
 use super::inside::facts_of;
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, Template, facts};
+use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
 use super::word::TAG_BITS;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::request::{Begin, Start, Timer};
@@ -34,26 +34,17 @@ pub(super) fn begin<'e, H: Host>(
     slot.prefetch();
     let now = slot.shared.now();
     slot.host.attach(options.callbacks);
-    let mut owned = take_over(slot);
-    if slot.facts.load(Relaxed) & facts::CHANGED != 0 {
-        owned.run_time = None;
-    }
     let begin = Begin::of_method(options.method, options.reading_input);
-    if !owned.template.is_for(&owned.settings, settings, begin) {
-        new_template(&mut owned, settings, begin);
-        slot.max_detached.store(settings.policy().max_detached, Relaxed);
-        slot.max_detached_time.store(settings.policy().max_detached_time, Relaxed);
-    }
-    let Owned { machine, template, .. } = &mut *owned;
-    machine.begin_as(&template.start);
-    let mut new = template.facts;
-    let (seconds, hard) = (template.seconds, template.hard);
-    drop(owned);
+    let is_clean = slot.facts.load(Relaxed) & facts::CHANGED == 0;
+    let (mut new, seconds) = match slot.template.of(settings, begin) {
+        Some(found) if is_clean => found,
+        _ => new_template(slot, settings, begin),
+    };
     if slot.host.wants_notice() {
         new |= facts::NOTICE;
     }
     if slot.host.has_flush() {
-        new |= facts::TOUCHED;
+        new |= facts::ENDS_SLOWLY;
     }
     if !options.method.is_empty() {
         slot.method.store(super::slot::pack(options.method), Relaxed);
@@ -66,7 +57,7 @@ pub(super) fn begin<'e, H: Host>(
     slot.written.store(0, Relaxed);
     slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
     slot.began.store(now, Relaxed);
-    slot.timing.begin(hard);
+    slot.timing.begin();
     let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
     slot.facts.store(new & !facts::WATCHED, Relaxed);
     let generation = slot.word.begin();
@@ -78,23 +69,30 @@ pub(super) fn begin<'e, H: Host>(
     Handle { slot, tag: generation & TAG_BITS }
 }
 
+/// Works out what a request with these settings begins with, and leaves it behind for the next.
 #[cold]
 #[inline(never)]
-fn new_template<H: Host>(owned: &mut Owned<H>, settings: &Arc<Settings>, begin: Begin) {
+fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin) -> (u32, u32) {
+    let mut owned = take_over(slot);
     let policy = settings.policy();
-    let start = Start::new(policy, begin);
-    owned.machine.begin_as(&start);
-    let input = if begin.reading_input { facts::TOUCHED } else { 0 };
-    let facts = facts_of(&owned.machine) | facts_of_policy(policy) | input;
-    let seconds = if let Timer::Start(seconds) = start.timer { seconds } else { 0 };
-    let hard = u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0);
+    owned.start = Start::new(policy, begin);
+    owned.begin();
+    owned.run_time = None;
     owned.settings = Some(Arc::clone(settings));
-    owned.template = Template { is_made: true, begin, facts, seconds, hard, start };
+    let slow = if begin.reading_input { facts::ENDS_SLOWLY } else { 0 };
+    let facts = facts_of(&owned.machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
+    let seconds = if let Timer::Start(seconds) = owned.start.timer { seconds } else { 0 };
+    slot.template.settings.store(Arc::as_ptr(settings).addr(), Relaxed);
+    slot.template.facts.store(facts, Relaxed);
+    slot.template.seconds.store(seconds, Relaxed);
+    slot.timing.set_hard(u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0));
+    slot.max_detached.store(policy.max_detached, Relaxed);
+    slot.max_detached_time.store(policy.max_detached_time, Relaxed);
+    (facts, seconds)
 }
 
 /// The owned part of a slot that was free. A late call on the request before may have it for the moment that it takes to see
 /// that it is late.
-#[inline]
 fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
     loop {
         match slot.owned.try_borrow_mut() {
@@ -114,7 +112,7 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
         | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
         | bit(policy.detect == Detect::Watch, facts::WATCHED)
-        | bit(policy.output_buffering.is_some(), facts::TOUCHED)
+        | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)
 }
 
 #[cold]

@@ -62,6 +62,15 @@ impl Deadlines {
         self.groups[group].load(Relaxed) <= due && self.blocks[block].load(Relaxed) <= due
     }
 
+    /// Fetches what [`Deadlines::is_early`] will read.
+    #[cfg(not(loom))]
+    #[inline]
+    pub fn prefetch(&self, slot: usize) {
+        if let Some(deadline) = self.groups.get(place(slot).0) {
+            super::sys::prefetch(deadline);
+        }
+    }
+
     /// Behind [`Deadlines::is_early`], which said no.
     pub fn move_forward(&self, slot: usize, due: u64, barrier: &Barrier) {
         let (group, block) = place(slot);

@@ -2,12 +2,11 @@
 
 use super::handle::Handle;
 use super::inside::{Below, Inside};
-use super::slot::{Host, Owned, facts};
+use super::slot::{Host, facts};
 use super::sys;
 use super::word::{FACT_ASKED, FACT_LEFT_OFF};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
-use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How often an end lets others run before it leaves off.
@@ -22,14 +21,18 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline]
     pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         self.slot.prefetch();
-        let (owned, word) = self.claim()?;
         let facts = self.slot.facts.load(Relaxed);
-        if facts & (facts::TOUCHED | facts::NOTICE | facts::WATCHED) == 0 && word.events() == Events::NONE {
+        if facts & (facts::ENDS_SLOWLY | facts::NOTICE | facts::WATCHED) == 0
+            && self.shared().fork.is_surely_parent()
+            && self.slot.word.end_quietly(self.tag)
+        {
             // Nothing but quick calls, and nothing is left to do.
-            self.free(owned);
+            self.shared().board.ended(self.slot);
+            self.count_completed();
+            self.push();
             return Ok(Ending::Completed);
         }
-        let mut inside = Inside::new(self.slot, owned, word);
+        let mut inside = self.enter()?;
         if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end waits for the callback that is calling
         }
@@ -149,7 +152,10 @@ impl<'e, H: Host> Handle<'e, H> {
             counters.endings[ending as usize].fetch_add(1, Relaxed);
         }
         inside.is_silent = true;
-        self.turn();
+        slot.shared.board.ended(slot);
+        if slot.word.end().is_gone() {
+            counters.detached.fetch_sub(1, Relaxed);
+        }
         drop(inside);
         if facts & facts::NOTICE != 0 {
             slot.notice.wait();
@@ -157,28 +163,10 @@ impl<'e, H: Host> Handle<'e, H> {
         self.push();
     }
 
-    /// As `leave`, where there is nothing that would have to be told.
-    #[inline]
-    fn free(&self, owned: AtomicRefMut<'_, Owned<H>>) {
-        self.count_completed();
-        self.turn();
-        drop(owned);
-        self.push();
-    }
-
     #[inline]
     fn count_completed(&self) {
         // One writer at a time, so no read-modify-write is needed.
         self.slot.completed.store(self.slot.completed.load(Relaxed) + 1, Relaxed);
-    }
-
-    /// From here on the request has ended for everybody.
-    #[inline]
-    fn turn(&self) {
-        self.shared().board.ended(self.slot);
-        if self.slot.word.end().is_gone() {
-            self.shared().counters.detached.fetch_sub(1, Relaxed);
-        }
     }
 
     /// The place is free.

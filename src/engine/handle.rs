@@ -8,7 +8,7 @@ use super::inside::{Below, Failed, Inside};
 use super::live::Row;
 use super::shared::Shared;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
-use super::word::Seen;
+use super::word::{FACT_ENTERED, Seen};
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use atomic_refcell::AtomicRefMut;
@@ -56,12 +56,25 @@ impl<'e, H: Host> Handle<'e, H> {
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
         }
-        let owned = self.slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
+        let mut owned = self.slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
         let word = self.slot.word.load();
         if !word.is_tagged(self.tag) {
             return Err(Code::Ended);
         }
+        if !word.has(FACT_ENTERED) && !self.enters_first(&mut owned, word) {
+            return Err(Code::Ended);
+        }
         Ok((owned, word))
+    }
+
+    /// From here on the owned part is this request's. False: it has ended meanwhile.
+    #[inline(never)]
+    fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
+        let is_live = self.slot.word.raise(word.generation(), FACT_ENTERED, 0);
+        if is_live {
+            owned.begin();
+        }
+        is_live
     }
 
     /// Whether nothing waits for the owner: what a check asks first.

@@ -52,7 +52,6 @@ impl<'e, H: Host> Inside<'e, H> {
     pub fn new(slot: &'e Slot<H>, owned: AtomicRefMut<'e, Owned<H>>, word: Seen) -> Self {
         let events = word.events();
         let mut inside = Self { slot, owned, before: events, events, is_silent: false };
-        inside.set_fact(facts::TOUCHED);
         if events != Events::NONE {
             inside.owned.machine.absorb(events);
         }

@@ -92,6 +92,7 @@ impl<H: Host> Engine<H> {
         self.try_begin(settings, options).map_err(|code| Error::new(code, code.text()))
     }
 
+    #[inline(always)] // the C ABI calls it with all that it needs in registers
     pub(crate) fn try_begin(
         &self,
         settings: &Arc<Settings>,

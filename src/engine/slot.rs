@@ -11,7 +11,7 @@ use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicI64, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
+    AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
 };
 
 /// The host's side of requests: where output goes and who is told.
@@ -80,8 +80,10 @@ pub mod facts {
     pub const STATUS: u32 = 3 << STATUS_SHIFT;
     /// `outlive.shutdown_time` is set.
     pub const SHUTDOWN_TIME: u32 = 1 << 19;
-    /// The machine has something to do at the end: it was called since the beginning, or began with something that is left to do.
-    pub const TOUCHED: u32 = 1 << 20;
+    /// The end has something to do though nothing was called: there is a buffer, something to flush, input to be given up.
+    pub const ENDS_SLOWLY: u32 = 1 << 20;
+    /// How it began, in three bits from here: [`Begin::bits`](crate::request::Begin::bits).
+    pub const BEGIN_SHIFT: u32 = 21;
     /// What the machine says anew after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS;
 }
@@ -89,36 +91,44 @@ pub mod facts {
 /// No `set_time_limit` call is waiting to be written into the run-time layer.
 pub const NO_LIMIT_TEXT: i64 = i64::MIN;
 
-/// What only the thread that works on the request touches. What every request needs comes first.
+/// What only the thread that works on the request touches. Of a request that no call has entered yet, it is the one before's.
 #[repr(C)]
 pub struct Owned<H: Host> {
-    /// With `template`: of the last request that began here. Most requests are like the one before.
+    /// With `start`: of the last request that began here. Most requests are like the one before.
     pub settings: Option<Arc<Settings>>,
     pub machine: Machine,
-    pub template: Template,
+    pub start: Start,
     pub functions: Vec<Option<H::Function>>,
     pub run_time: Option<Box<RunTime>>,
     pub socket: i32,
 }
 
-/// What all requests with the same settings and the same kind of method begin with.
+impl<H: Host> Owned<H> {
+    /// The first call enters a request.
+    pub fn begin(&mut self) {
+        self.machine.begin_as(&self.start);
+    }
+}
+
+/// What all requests with the same settings and the same kind of method begin with. Written by a begin, read by the next.
 #[derive(Default)]
+#[repr(C)]
 pub struct Template {
-    pub is_made: bool,
-    pub begin: Begin,
-    pub facts: u32,
+    /// Their address; [`Owned::settings`] keeps them where they are. 0: there were none yet.
+    pub settings: AtomicUsize,
+    pub facts: AtomicU32,
     /// The limit; 0: none.
-    pub seconds: u32,
-    /// `hard_timeout`; 0: none.
-    pub hard: u32,
-    pub start: Start,
+    pub seconds: AtomicU32,
 }
 
 impl Template {
-    /// Whether it holds for a request with these settings; `old` are those that it was made for.
+    /// The facts and the limit that a request with these settings begins with; `None`: the one before began in another way.
     #[inline]
-    pub fn is_for(&self, old: &Option<Arc<Settings>>, settings: &Arc<Settings>, begin: Begin) -> bool {
-        self.is_made & (self.begin == begin) && old.as_ref().is_some_and(|old| Arc::ptr_eq(old, settings))
+    pub fn of(&self, settings: &Arc<Settings>, begin: Begin) -> Option<(u32, u32)> {
+        let facts = self.facts.load(Relaxed);
+        let is_like =
+            self.settings.load(Relaxed) == Arc::as_ptr(settings).addr() && facts >> facts::BEGIN_SHIFT == begin.bits();
+        is_like.then(|| (facts, self.seconds.load(Relaxed)))
     }
 }
 
@@ -136,6 +146,7 @@ pub struct Slot<H: Host> {
     pub(super) index: u32,
     pub(super) lane: u32,
     pub(super) shared: Arc<Shared>,
+    pub(super) deadlines: Arc<Deadlines>,
     pub(super) written: AtomicU64,
     pub(super) host: H,
 
@@ -143,11 +154,11 @@ pub struct Slot<H: Host> {
     pub(super) timing: Timing,
     pub(super) limit_text: AtomicI64,
     pub(super) began: AtomicU64,
-    pub(super) deadlines: Arc<Deadlines>,
 
     // With the third, begin and end.
     /// How many requests ran to their ends here; only the owner counts.
     pub(super) completed: AtomicU64,
+    pub(super) template: Template,
     pub(super) owned: AtomicRefCell<Owned<H>>,
 
     pub(super) method: AtomicU64,
@@ -171,18 +182,19 @@ impl<H: Host> Slot<H> {
             index,
             lane,
             shared: Arc::clone(shared),
+            deadlines: Arc::clone(deadlines),
             written: AtomicU64::new(0),
             host: H::default(),
             timing: Timing::default(),
             limit_text: AtomicI64::new(NO_LIMIT_TEXT),
             began: AtomicU64::new(0),
-            deadlines: Arc::clone(deadlines),
             completed: AtomicU64::new(0),
+            template: Template::default(),
             owned: AtomicRefCell::new(Owned {
                 settings: None,
                 machine: Machine::default(),
                 functions: Vec::new(),
-                template: Template::default(),
+                start: Start::default(),
                 run_time: None,
                 socket: -1,
             }),
@@ -214,11 +226,12 @@ impl<H: Host> Slot<H> {
         self.shared.wake_if_asleep();
     }
 
-    /// Fetches what a begin or an end is about to need.
+    /// Fetches what a begin or an end is about to need; behind an end, the next begin here is soon.
     #[inline]
     pub(super) fn prefetch(&self) {
         sys::prefetch(&raw const self.timing);
         sys::prefetch(&raw const self.completed);
+        self.deadlines.prefetch(self.lane as usize);
     }
 
     /// By the owner, or before the slot is live.

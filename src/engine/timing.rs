@@ -52,8 +52,12 @@ pub enum Look {
 impl Timing {
     /// A new request on the calling thread.
     #[inline]
-    pub fn begin(&self, hard: u32) {
+    pub fn begin(&self) {
         self.clock.store(sys::thread_clock(), Relaxed);
+    }
+
+    /// `hard_timeout` in seconds, 0: none; of this request and those that follow.
+    pub fn set_hard(&self, hard: u32) {
         self.hard.store(hard, Relaxed);
     }
 

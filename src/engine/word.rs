@@ -17,7 +17,10 @@
 //!    old one fails at its compare, or is overwritten.
 //! 5. *End* (owner): one swap, which moves the generation on and says what was there: a fact that somebody won, and counted, is
 //!    seen by the end, which uncounts it.
-//! 6. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
+//! 6. *Enter* (owner, the first time): a raise of [`FACT_ENTERED`], behind the taking of the owned part. *End quietly* (owner): a
+//!    compare-and-swap from the quiet word to the next generation. So of two calls that come at once, against the rules, one fails: the
+//!    end finds that somebody entered, or who enters finds that it has ended.
+//! 7. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
 //!    once after its swap. So a callback that has begun is waited for, and none begins later.
 //!
 //! C hosts read bits 0–31 through `outlive_request_flags`.
@@ -34,6 +37,9 @@ pub const FACT_GONE: u64 = 1 << 32;
 pub const FACT_LEFT_OFF: u64 = 1 << 33;
 /// The function before which it left off had asked to stop.
 pub const FACT_ASKED: u64 = 1 << 34;
+
+/// A call has had the request's owned part: the end has to look at it.
+pub const FACT_ENTERED: u64 = 1 << 35;
 
 const GENERATION_SHIFT: u32 = 40;
 const GENERATION_BITS: u64 = (1 << 24) - 1;
@@ -104,6 +110,18 @@ impl Word {
         let next = (self.load().generation() + 1) & GENERATION_BITS;
         debug_assert_eq!(next & 1, 0, "a slot ends while it is live");
         Seen(self.0.swap(next << GENERATION_SHIFT, AcqRel))
+    }
+
+    /// As [`Word::end`], if it is the request with this tag, nothing waits and nothing has happened. False: it is as it was.
+    #[inline]
+    pub fn end_quietly(&self, tag: u64) -> bool {
+        let word = self.0.load(Relaxed);
+        let generation = word >> GENERATION_SHIFT;
+        if word != generation << GENERATION_SHIFT || generation & TAG_BITS != tag {
+            return false;
+        }
+        let next = ((generation + 1) & GENERATION_BITS) << GENERATION_SHIFT;
+        self.0.compare_exchange(word, next, AcqRel, Relaxed).is_ok()
     }
 
     /// Where C reads the events.
@@ -181,6 +199,22 @@ mod tests {
         word.raise(generation, Events::TIME_UP.0.into(), 0);
         word.settle(before, Events::STOPPED);
         assert_eq!(word.load().events(), Events::TIME_UP.with(Events::STOPPED));
+    }
+
+    #[test]
+    fn what_has_happened_keeps_an_end_from_being_quiet() {
+        let word = Word::default();
+        for what in [FACT_ENTERED, FACT_GONE, Events::TIME_UP.0.into()] {
+            let generation = word.begin();
+            word.raise(generation, what, 0);
+            assert!(!word.end_quietly(generation & TAG_BITS));
+            assert_eq!(word.end().generation(), generation);
+        }
+        let generation = word.begin();
+        assert!(!word.end_quietly((generation + 2) & TAG_BITS), "another request");
+        assert!(word.end_quietly(generation & TAG_BITS));
+        assert!(!word.end_quietly(generation & TAG_BITS), "it has ended");
+        assert!(!word.load().is_live());
     }
 
     #[test]

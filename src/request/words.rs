@@ -173,4 +173,9 @@ impl Begin {
             safe_method: matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE"),
         }
     }
+
+    /// All of it in three bits.
+    pub fn bits(self) -> u32 {
+        u32::from(self.reading_input) | u32::from(self.head) << 1 | u32::from(self.safe_method) << 2
+    }
 }

@@ -4,7 +4,7 @@ use crate::free_list::FreeList;
 use crate::notice::Notice;
 use crate::request::Events;
 use crate::sync::Barrier;
-use crate::word::{FACT_GONE, TAG_BITS, Word};
+use crate::word::{FACT_ENTERED, FACT_GONE, TAG_BITS, Word};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use loom::thread;
@@ -28,6 +28,30 @@ fn an_event_never_reaches_the_next_request() {
         let raised = raiser.join().unwrap();
         assert_eq!(raised, seen, "raised and seen are the same thing");
         assert!(word.is_quiet(second & TAG_BITS));
+    });
+}
+
+/// A quiet end, against a call from another thread that enters and against a client that goes: each has happened before the end,
+/// which then is not quiet, or comes too late, and the next request in the place knows nothing of it.
+#[test]
+fn a_quiet_end_overlooks_nothing() {
+    loom::model(|| {
+        let word = Arc::new(Word::default());
+        let first = word.begin();
+        let others: Vec<_> = [FACT_ENTERED, GONE | FACT_GONE]
+            .into_iter()
+            .map(|bits| {
+                let word = Arc::clone(&word);
+                thread::spawn(move || word.raise(first, bits, 0))
+            })
+            .collect();
+        let quiet = word.end_quietly(first & TAG_BITS);
+        let left = if quiet { None } else { Some(word.end()) };
+        let second = word.begin();
+        let raised: Vec<bool> = others.into_iter().map(|other| other.join().unwrap()).collect();
+        assert_eq!(raised, [FACT_ENTERED, FACT_GONE].map(|fact| left.is_some_and(|left| left.has(fact))));
+        assert!(quiet || raised.contains(&true), "nothing else keeps an end from being quiet");
+        assert!(word.end_quietly(second & TAG_BITS));
     });
 }
 
