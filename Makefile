@@ -80,7 +80,7 @@ install: lib
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'
 	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
-	$(RELEASE)/outlive man > '$(DESTDIR)$(PREFIX)/share/man/man1/outlive.1'
+	$(RELEASE)/outlive man --directory '$(DESTDIR)$(PREFIX)/share/man/man1'
 	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
 	$(FILL) packaging/outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
 	$(FILL) packaging/cmake/outlive-config.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/outlive/outlive-config.cmake'
