@@ -24,6 +24,7 @@ help:
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
+	@echo 'make lib-portable   the shared library for systems down to GLIBC=2.17, in $(TARGET)/portable'
 	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make docs           the HTML reference, in $(TARGET)/docs/html'
 	@echo 'make fuzz           SECONDS=60 over all targets; TARGETS=httpd for one'

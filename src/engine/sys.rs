@@ -424,7 +424,8 @@ pub fn largest_file() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place.
     match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
-        0 => limit.rlim_cur,
+        #[allow(clippy::useless_conversion)] // 32 bits on 32-bit systems
+        0 => limit.rlim_cur.into(),
         _ => u64::MAX,
     }
 }
