@@ -5,28 +5,24 @@
 #include "peers.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 11, LIVE = 1000000, HOT = 64, EXPIRING = 200000, PROPAGATIONS = 500 };
+enum { ROUNDS = 11, LIVE = 1000000, HOT = 64 };
 
-static outlive_engine *engine;
+outlive_engine *engine;
 static const outlive_settings *settings;
 static outlive_request *request, **live;
 static unsigned *shuffled;
 
 /* ---- measuring ---- */
 
-static double clock_ns(clockid_t clock) {
+double clock_ns(clockid_t clock) {
     struct timespec time;
     clock_gettime(clock, &time);
     return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
@@ -40,12 +36,12 @@ static int compare(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static double quantile(double *values, int count, int percent) {
+double quantile(double *values, int count, int percent) {
     qsort(values, (size_t)count, sizeof *values, compare);
     return values[(count - 1) * percent / 100];
 }
 
-static void print_row(const char *number, const char *what, double ns, double gate) {
+void print_row(const char *number, const char *what, double ns, double gate) {
     printf("%-3s %-58s %9.2f ns", number, what, ns);
     if (gate > 0) {
         printf("   gate %5.0f ns  %5.2f x%s", gate, ns / gate, ns > gate ? "   over" : "");
@@ -53,7 +49,7 @@ static void print_row(const char *number, const char *what, double ns, double ga
     printf("\n");
 }
 
-static void print_peer(const char *what, double ns, double ratio, double gate) {
+void print_peer(const char *what, double ns, double ratio, double gate) {
     printf("      beside %-51s %9.2f ns   ratio %.4f", what, ns, ratio);
     if (gate > 0) {
         printf("   gate %.4f%s", gate, ratio > gate ? "   over" : "");
@@ -80,7 +76,7 @@ void compare_row(const char *number, const char *what, measured ours, long count
 
 /* ---- ours ---- */
 
-static const outlive_settings *resolve(const char **names, const char **values, int count) {
+const outlive_settings *resolve(const char **names, const char **values, int count) {
     outlive_config_builder *builder = outlive_config_builder_new();
     outlive_config *config = NULL;
     const outlive_settings *made = NULL;
@@ -105,7 +101,7 @@ static int function(outlive_request *of, int ending, void *userdata) {
     return OUTLIVE_OK;
 }
 
-static outlive_request *begin_with(const outlive_settings *with, int socket) {
+outlive_request *begin_with(const outlive_settings *with, int socket) {
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     outlive_request *made = NULL;
     options.write = nothing;
@@ -164,233 +160,6 @@ static double setitimer_of_kernel(long count) {
 
 static const peer kernel_poll[] = {{"poll(POLLRDHUP, 0)", poll_of_kernel, 100000}, {0}};
 static const peer kernel_setitimer[] = {{"setitimer(ITIMER_PROF)", setitimer_of_kernel, 100000}, {0}};
-
-/* ---- row 16: many limits run out in one tick ---- */
-
-static long stops;
-
-static void count_stop(void *userdata, int ending) {
-    (void)userdata, (void)ending;
-    stops++;
-}
-
-static long limits_run_out(void) {
-    static char text[16384];
-    const char *name = "\noutlive_time_limits_total ";
-    outlive_engine_metrics(engine, text, sizeof text, NULL);
-    const char *found = strstr(text, name);
-    return found == NULL ? -1 : atol(found + strlen(name));
-}
-
-static double expiry_of(long count, int told) {
-    static const char *names[] = {"outlive.clock", "hard_timeout", "max_execution_time"}, *values[] = {"wall", "0", "3600"};
-    const outlive_settings *wall = resolve(names, values, 3);
-    outlive_request **due = malloc((size_t)count * sizeof *due);
-    outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
-    options.on_stop = told ? count_stop : NULL;
-    stops = 0;
-    long before = limits_run_out();
-    for (long i = 0; i < count; i++) {
-        if (outlive_request_begin(engine, wall, &options, &due[i], NULL) != OUTLIVE_OK) {
-            abort();
-        }
-    }
-    /* All in one tick, as near as may be: first the far limits are looked at, then the near ones are set. */
-    usleep(50000);
-    for (long i = 0; i < count; i++) {
-        outlive_request_set_time_limit(due[i], 1);
-    }
-    usleep(300000); /* new limits have been looked at; no request is due yet */
-    if (limits_run_out() != before) {
-        for (long i = 0; i < count; i++) {
-            outlive_request_end(due[i], NULL);
-        }
-        free(due);
-        outlive_settings_free(wall);
-        return 0; /* the machine was too busy to set them all in time */
-    }
-    double began = process_ns();
-    usleep(1000000);
-    double both = process_ns() - began;
-    if (limits_run_out() - before != count || stops != (told ? count : 0)) {
-        fprintf(stderr, "%ld of %ld limits ran out, %ld callbacks\n", limits_run_out() - before, count, stops);
-        abort();
-    }
-    began = process_ns();
-    usleep(1000000); /* the ticks alone */
-    double ns = (both - (process_ns() - began)) / (double)count;
-    for (long i = 0; i < count; i++) {
-        outlive_request_end(due[i], NULL);
-    }
-    free(due);
-    outlive_settings_free(wall);
-    return ns;
-}
-
-static void expiry(void) {
-    double alone[3], told[3], others[3];
-    for (int round = 0; round < 3; round++) {
-        while ((alone[round] = expiry_of(EXPIRING, 0)) <= 0) {
-        }
-        while ((told[round] = expiry_of(EXPIRING, 1)) <= 0) {
-        }
-    }
-    print_row("16", "a limit that runs out, of 200,000 in one tick", quantile(alone, 3, 50), 200);
-    print_row("16", "the same, and on_stop is called", quantile(told, 3, 50), 200);
-    for (const peer *peer = peer_timer_expiry; peer->what != NULL; peer++) {
-        for (int round = 0; round < 3; round++) {
-            others[round] = peer->of(EXPIRING);
-        }
-        print_peer(peer->what, quantile(others, 3, 50), told[1] / others[1], 0);
-    }
-}
-
-/* ---- row 17: from the client's close to the safe point ---- */
-
-static atomic_int flag, watched = -1, finished;
-
-/* The least that an event loop can do: epoll, and a store. */
-static void *watch(void *argument) {
-    int poll = epoll_create1(0);
-    struct epoll_event event;
-    (void)argument;
-    while (!atomic_load(&finished)) {
-        int socket = atomic_load(&watched);
-        if (socket >= 0) {
-            event = (struct epoll_event){.events = EPOLLRDHUP | EPOLLET, .data.fd = socket};
-            epoll_ctl(poll, EPOLL_CTL_ADD, socket, &event);
-            atomic_store(&watched, -1);
-        }
-        if (epoll_wait(poll, &event, 1, 10) == 1) {
-            atomic_store_explicit(&flag, 1, memory_order_release);
-        }
-    }
-    close(poll);
-    return NULL;
-}
-
-static double to_flag(void) {
-    int ends[2];
-    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
-    atomic_store(&flag, 0);
-    atomic_store(&watched, ends[0]);
-    while (atomic_load(&watched) >= 0) {
-        usleep(100);
-    }
-    usleep(2000);
-    double began = clock_ns(CLOCK_MONOTONIC);
-    close(ends[1]);
-    while (atomic_load_explicit(&flag, memory_order_acquire) == 0) {
-    }
-    double ns = clock_ns(CLOCK_MONOTONIC) - began;
-    close(ends[0]);
-    return ns;
-}
-
-static double to_check(const outlive_settings *with) {
-    int ends[2];
-    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
-    outlive_request *made = begin_with(with, ends[0]);
-    usleep(2000);
-    double began = clock_ns(CLOCK_MONOTONIC);
-    close(ends[1]);
-    while (outlive_request_check(made) != OUTLIVE_STOP) {
-    }
-    double ns = clock_ns(CLOCK_MONOTONIC) - began;
-    outlive_request_end(made, NULL);
-    close(ends[0]);
-    return ns;
-}
-
-/* An event loop that has seen a hang-up, without the kernel's part: it waits for the word to go, then says so to the library, or stores. */
-static _Atomic(outlive_request *) hung_up;
-static atomic_int stored;
-
-static void *say(void *argument) {
-    (void)argument;
-    while (!atomic_load(&finished)) {
-        outlive_request *of = atomic_load_explicit(&hung_up, memory_order_acquire);
-        if (of != NULL) {
-            atomic_store_explicit(&hung_up, NULL, memory_order_relaxed);
-            outlive_request_client_gone(of);
-        } else if (atomic_load_explicit(&stored, memory_order_acquire) == 1) {
-            atomic_store_explicit(&stored, 2, memory_order_release);
-        }
-    }
-    return NULL;
-}
-
-static double said_to_check(const outlive_settings *with) {
-    outlive_request *made = begin_with(with, -1);
-    double began = clock_ns(CLOCK_MONOTONIC);
-    atomic_store_explicit(&hung_up, made, memory_order_release);
-    while (outlive_request_check(made) != OUTLIVE_STOP) {
-    }
-    double ns = clock_ns(CLOCK_MONOTONIC) - began;
-    outlive_request_end(made, NULL);
-    return ns;
-}
-
-static double said_to_flag(void) {
-    double began = clock_ns(CLOCK_MONOTONIC);
-    atomic_store_explicit(&stored, 1, memory_order_release);
-    while (atomic_load_explicit(&stored, memory_order_acquire) != 2) {
-    }
-    return clock_ns(CLOCK_MONOTONIC) - began;
-}
-
-static void stay_on(int processor) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(processor, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
-/* Who waits for the bit stays on one processor, who sees the socket on another; a thread begins where its maker is. The least of many is
- * what the way itself takes; more than that is the scheduler's. */
-static void propagation(void) {
-    static const char *names[] = {"outlive.detect", "ignore_user_abort"}, *values[] = {"watch", "0"};
-    static double ours[PROPAGATIONS], kernels[PROPAGATIONS];
-    const outlive_settings *with = resolve(names, values, 2);
-    outlive_engine *before = engine;
-    pthread_t thread;
-    cpu_set_t all;
-    if (sched_getaffinity(0, sizeof all, &all) != 0 || CPU_COUNT(&all) < 2 || !CPU_ISSET(0, &all) || !CPU_ISSET(1, &all)) {
-        printf("17  left out: this takes two processors\n");
-        return;
-    }
-    stay_on(1);
-    if (outlive_engine_new(NULL, &engine, NULL) != OUTLIVE_OK) {
-        abort();
-    }
-    outlive_request_end(begin_with(with, -1), NULL); /* its thread is there */
-    for (int way = 0; way < 2; way++) {
-        atomic_store(&finished, 0);
-        stay_on(1);
-        pthread_create(&thread, NULL, way == 0 ? say : watch, NULL);
-        usleep(10000);
-        stay_on(0);
-        for (int i = 0; i < PROPAGATIONS; i++) {
-            ours[i] = way == 0 ? said_to_check(with) : to_check(with);
-            kernels[i] = way == 0 ? said_to_flag() : to_flag();
-        }
-        atomic_store(&finished, 1);
-        pthread_join(thread, NULL);
-        static const int percents[] = {0, 10, 50};
-        for (int i = 0; i < 3; i++) {
-            char what[100];
-            double own = quantile(ours, PROPAGATIONS, percents[i]), least = quantile(kernels, PROPAGATIONS, percents[i]);
-            snprintf(what, sizeof what, "%s, beyond the peer; %d %% are quicker",
-                     way == 0 ? "client_gone() to check()" : "close() to check()", percents[i]);
-            print_row("17", what, own - least, percents[i] == 50 ? 1000 : 0);
-            print_peer(way == 0 ? "a store, and a load" : "epoll_wait in a thread, and a store", least, own / least, 0);
-        }
-    }
-    sched_setaffinity(0, sizeof all, &all);
-    outlive_engine_free(engine);
-    engine = before;
-    outlive_settings_free(with);
-}
 
 /* ---- row 18: settings for one request ---- */
 
