@@ -19,3 +19,9 @@ docs:
 .PHONY: fuzz
 fuzz:
 	FUZZ_SECONDS='$(or $(SECONDS),60)' TARGETS='$(TARGETS)' fuzz/run
+
+# The shared library for systems down to this glibc, in $(TARGET)/portable.
+GLIBC ?= 2.17
+.PHONY: lib-portable
+lib-portable:
+	packaging/portable $(GLIBC)

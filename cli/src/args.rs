@@ -52,8 +52,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// Write a page for each command into this directory, with every option
+        #[arg(long)]
+        directory: Option<PathBuf>,
+    },
 }
 
 /// The commands for ini texts

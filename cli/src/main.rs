@@ -13,6 +13,7 @@ mod help;
 mod ini;
 mod json;
 mod load;
+mod man;
 mod meaning;
 mod output;
 mod plain;
@@ -49,10 +50,10 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
             clap_complete::generate(shell, &mut Cli::command(), "outlive", &mut text);
             Ok(Answer::raw(text))
         }
-        Command::Man => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-            Ok(Answer::raw(text))
+        Command::Man { directory: Some(directory) } => {
+            man::write_all(&directory)?;
+            Ok(Answer::raw(Vec::new()))
         }
+        Command::Man { directory: None } => Ok(Answer::raw(man::page()?)),
     }
 }

@@ -248,6 +248,37 @@ fn help_completions_and_the_manual_page() {
     assert!(out(&command().arg("man").output().unwrap()).contains(".TH outlive"));
 }
 
+/// The options that a `--help` lists.
+fn options_of(help: &str) -> Vec<String> {
+    let words = help.split(|byte: char| !(byte.is_ascii_alphanumeric() || byte == '-'));
+    words.filter(|word| word.starts_with("--") && word.len() > 2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command_and_every_option_on_it() {
+    let place = Place::new("manual", &[]);
+    std::fs::create_dir_all(&place.0).unwrap();
+    assert_eq!(out(&command().args(["man", "--directory"]).arg(&place.0).output().unwrap()), "");
+    let commands =
+        ["", "get", "explain", "dump", "check", "diff", "ini", "ini parse", "status", "demo", "completions", "man"];
+    let pages = std::fs::read_dir(&place.0).unwrap().count();
+    assert_eq!(pages, commands.len());
+    for name in commands {
+        let words: Vec<_> = name.split_whitespace().collect();
+        let file = [&["outlive"][..], &words].concat().join("-") + ".1";
+        // What stands for a hyphen, so that it is not taken for one between words.
+        let page = std::fs::read_to_string(place.0.join(&file)).unwrap().replace("\\-", "-");
+        let help = out(&command().args(&words).arg("--help").output().unwrap());
+        let options = options_of(&help);
+        assert!(!options.is_empty(), "{help}");
+        for option in options {
+            assert!(page.contains(&option), "{file} lacks {option}\n{page}");
+        }
+    }
+    let nowhere = command().args(["man", "--directory", "/nowhere"]).output().unwrap();
+    assert!(nowhere.status.code() == Some(2) && err(&nowhere).contains("/nowhere"), "{nowhere:?}");
+}
+
 #[test]
 fn debians_php_ini_has_the_values_that_php_has() {
     let ini = Path::new("/usr/lib/php/8.2/php.ini-development");

@@ -198,8 +198,8 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
 }
 
 /// The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
-/// stops, time in shutdown functions. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the
-/// whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+/// stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
+/// included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
 ///
 /// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

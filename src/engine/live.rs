@@ -139,6 +139,9 @@ impl<H: Host> Engine<H> {
         let milliseconds = load(&counters.function_ns) / 1_000_000;
         let name = "outlive_shutdown_function_milliseconds_total";
         metric(name, "counter", "Time spent in shutdown functions.", &[("", milliseconds)]);
+        let not_shown = self.shared.board.not_shown();
+        let help = "Requests of this engine that found no room in the scoreboard.";
+        metric("outlive_requests_not_shown_total", "counter", help, &[("", not_shown)]);
         text
     }
 }

@@ -82,8 +82,10 @@ impl ForkMark {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
+        // Who takes advice that does not exist (qemu's user mode) does nothing with any.
         // SAFETY: the page just mapped, whole.
-        let wiped = unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } == 0;
+        let takes = |advice| unsafe { libc::madvise(page, size, advice) } == 0;
+        let wiped = takes(libc::MADV_WIPEONFORK) && !takes(-1);
         let page = NonNull::new(page.cast::<AtomicU32>()).ok_or_else(io::Error::last_os_error)?;
         // SAFETY: mapped, aligned and writable; zero is a valid AtomicU32.
         unsafe { page.as_ref() }.store(if wiped { HERE } else { ASK }, Ordering::Relaxed);
@@ -483,7 +485,8 @@ pub fn largest_file() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place.
     match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
-        0 => limit.rlim_cur,
+        #[allow(clippy::useless_conversion)] // 32 bits on 32-bit systems
+        0 => limit.rlim_cur.into(),
         _ => u64::MAX,
     }
 }

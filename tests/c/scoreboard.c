@@ -260,12 +260,54 @@ static void bad_files(const char *directory) {
     EQUAL(outlive_engine_scoreboard(NULL, &error), OUTLIVE_ERROR_ARGUMENT);
 }
 
+static int count_row(void *userdata, const outlive_scoreboard_row *row) {
+    (void)row;
+    ++*(long *)userdata;
+    return 0;
+}
+
+static long not_shown(outlive_engine *engine) {
+    static char text[16384];
+    const char *name = "\noutlive_requests_not_shown_total ", *found;
+    EQUAL(outlive_engine_metrics(engine, text, sizeof text, NULL), OUTLIVE_OK);
+    found = strstr(text, name);
+    CHECK(found != NULL);
+    return found == NULL ? -1 : atol(found + strlen(name));
+}
+
+/* More requests at once than a file has room for: the rest run as any other, and are counted. */
+static void full(void) {
+    enum { ROOM = 65536, MORE = 3 };
+    static outlive_request *all[ROOM + MORE];
+    host host = {0};
+    long rows = 0;
+    outlive_engine *engine = engine_at(path, OUTLIVE_OK, NULL);
+    for (int i = 0; i < ROOM; i++) {
+        all[i] = begin(engine, settings, &host, "GET");
+    }
+    EQUAL(not_shown(engine), 0);
+    for (int i = ROOM; i < ROOM + MORE; i++) {
+        all[i] = begin(engine, settings, &host, "GET");
+    }
+    EQUAL(not_shown(engine), MORE);
+    EQUAL(outlive_scoreboard_read(path, OUTLIVE_NTS, count_row, &rows, NULL), OUTLIVE_OK);
+    EQUAL(rows, ROOM);
+    for (int i = 0; i < ROOM + MORE; i++) {
+        EQUAL(outlive_request_check(all[i]), OUTLIVE_OK);
+        EQUAL(outlive_request_end(all[i], NULL), OUTLIVE_OK);
+    }
+    EQUAL(read_board().rows, 0);
+    EQUAL(not_shown(engine), MORE);
+    outlive_engine_free(engine);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     snprintf(path, sizeof path, "%s/board", argv[1]);
     settings = settings_of("");
     one_process();
     killed();
+    full();
     by_directive();
     small_files_only(argv[1]);
     bad_files(argv[1]);

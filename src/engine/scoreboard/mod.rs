@@ -88,6 +88,11 @@ impl Board {
         self.writer.get().and_then(|writer| writer.as_ref().ok())
     }
 
+    /// How many requests of this engine found no room in the file.
+    pub fn not_shown(&self) -> u64 {
+        self.writer().map_or(0, Writer::not_shown)
+    }
+
     /// A slot's row, if it has one and is ours to write.
     #[inline]
     fn row<H: Host>(&self, slot: &Slot<H>) -> Option<RowWriter<'_>> {

@@ -266,6 +266,7 @@ mod tests {
         assert!(other.row_or_claim(0, 0).is_none());
         other.count_not_shown();
         assert_eq!(read(&path).unwrap().not_shown, 1);
+        assert_eq!((one.not_shown(), other.not_shown()), (0, 1));
         one.release();
         assert!(other.row_or_claim(0, 999).is_none(), "it does not look all the time");
         assert!(other.row_or_claim(0, 1_000).is_some());

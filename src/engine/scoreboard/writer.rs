@@ -83,6 +83,7 @@ pub struct Writer {
     /// The block of each 16 slots.
     blocks: Box<[AtomicU32]>,
     retry_at: AtomicU64,
+    not_shown: AtomicU64,
 }
 
 impl Writer {
@@ -123,7 +124,8 @@ impl Writer {
         let map = Mapping::new(&file, layout.bytes()).map_err(|error| layout::unusable(path, &error))?;
         let blocks = (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect();
         let retry_at = AtomicU64::new(0);
-        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, retry_at })
+        let not_shown = AtomicU64::new(0);
+        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, retry_at, not_shown })
     }
 
     fn table(&self) -> Table<'_> {
@@ -135,9 +137,15 @@ impl Writer {
         self.layout.blocks.saturating_mul(ROWS as u32)
     }
 
-    /// Requests that found no room, of all processes.
+    /// Counts a request that found no room, among those of all processes and among this engine's own.
     pub fn count_not_shown(&self) {
         self.map.words()[NOT_SHOWN].fetch_add(1, Relaxed);
+        self.not_shown.fetch_add(1, Relaxed);
+    }
+
+    /// How many requests of this engine found no room.
+    pub fn not_shown(&self) -> u64 {
+        self.not_shown.load(Relaxed)
     }
 
     /// The row of a slot, if it has one.
