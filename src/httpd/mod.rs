@@ -29,6 +29,7 @@ mod messages;
 mod modules;
 mod not_acted;
 mod override_args;
+mod pairs;
 mod pattern;
 mod quick;
 mod reader;

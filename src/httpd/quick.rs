@@ -363,23 +363,25 @@ impl<'c> Walk<'c> {
             return Some(());
         }
         let servers = self.layers.map(|layer| layer.and_then(|(number, _)| self.server(number)));
-        let start = Start::new(filename);
+        let start = Start::with_pairs(filename);
         let mut places = [0, 0];
         loop {
-            let next = |which: usize| {
+            // The next one of each list that may match: only these are looked at.
+            let mut next = |which: usize| {
                 let server = servers[which]?;
-                let &(head, number) = server.dir_index.regex.get(places[which])?;
-                Some((server.dirs[number as usize].depth, which, head, &*server.dirs[number as usize]))
+                let rest = &server.dir_index.regex[places[which]..];
+                let ahead = rest.iter().position(|(head, _)| head.may_match(start)).unwrap_or(rest.len());
+                places[which] += ahead;
+                rest.get(ahead).map(|&(_, number)| &*server.dirs[number as usize])
             };
-            let (main, host) = (next(0), next(1));
-            let Some((_, which, head, section)) = (match (main, host) {
-                (Some(main), Some(host)) => Some(if host.0 < main.0 { host } else { main }),
-                (main, host) => main.or(host),
-            }) else {
-                return Some(());
+            let (which, section) = match (next(0), next(1)) {
+                (Some(main), Some(host)) if main.depth <= host.depth => (0, main),
+                (_, Some(host)) => (1, host),
+                (Some(main), None) => (0, main),
+                (None, None) => return Some(()),
             };
             places[which] += 1;
-            if head.may_match(start) && hits(section, filename)? {
+            if hits(section, filename)? {
                 self.add_section(section)?;
             }
         }
@@ -416,7 +418,7 @@ impl<'c> Walk<'c> {
             }
             fits?;
             if own.location_patterns {
-                let start = Start::new(uri);
+                let start = Start::with_pairs(uri);
                 let server = self.server(number)?;
                 for &(head, place) in server.location_index.wild.iter().chain(&server.location_index.regex) {
                     let section = &server.locations[place as usize];
