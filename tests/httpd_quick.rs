@@ -168,7 +168,9 @@ impl Maker {
 fn conf(seed: u64) -> String {
     let mut maker = Maker { random: Random(seed), out: String::new(), serial: 0 };
     maker.out += "LoadModule php_module x\nLoadModule authz_core_module x\nLoadModule alias_module x\n";
-    for module in ["authz_host", "access_compat", "rewrite", "actions", "mime", "dir", "userdir", "vhost_alias", "proxy"] {
+    for module in
+        ["authz_host", "access_compat", "rewrite", "actions", "mime", "dir", "userdir", "vhost_alias", "proxy"]
+    {
         maker.out += &format!("LoadModule {module}_module x\n");
     }
     maker.out += "DocumentRoot /srv\n<Directory />\nAllowOverride None\n</Directory>\n";

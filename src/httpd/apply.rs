@@ -200,7 +200,12 @@ impl Builder<'_, '_> {
                 return Err(format!("{} cannot occur within {outer}> section", directive.name));
             }
             if self.within(&[Kind::Location]).is_some() {
-                self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
+                if memchr::memchr3(b'%', b'$', b'\\', from).is_some() {
+                    self.not_evaluated(node, directive.name, "with an expression: its location may lead elsewhere");
+                    return Ok(());
+                }
+                let to = self.real_path(from, directive.act);
+                self.core()?.alias = Some(to);
                 return Ok(());
             }
             return Err(format!("{} must have two arguments when used globally", directive.name));

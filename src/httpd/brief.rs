@@ -279,11 +279,8 @@ impl Brief {
         path: &'b [u8],
         index: impl FnOnce() -> &'b Index,
     ) -> impl Iterator<Item = &'b Part> {
-        let from = if parts.len() <= FEW {
-            parts.iter().position(|part| part.hash == hash)
-        } else {
-            index().first(hash)
-        };
+        let from =
+            if parts.len() <= FEW { parts.iter().position(|part| part.hash == hash) } else { index().first(hash) };
         let rest = &parts[from.unwrap_or(parts.len())..];
         let same = rest.iter().take_while(move |part| part.hash == hash);
         same.filter(move |part| *self.slice(part.text..part.text + part.length) == *path)

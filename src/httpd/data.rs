@@ -40,7 +40,7 @@ pub(super) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_doubt: bool,
-    /// Conditions or redirects stand where they are looked at before a request is mapped as well.
+    /// Conditions, redirects or aliases stand where they are looked at before a request is mapped as well.
     pub early: bool,
     pub htaccess: Cache,
     pub types: Types,

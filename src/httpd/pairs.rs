@@ -110,11 +110,12 @@ mod tests {
 
     #[test]
     fn what_may_be_missing_is_not_asked_for() {
-        let may = |pattern: &str, text: &str| {
-            Pairs::of_regex(pattern, false).may_be_in(Pairs::of_text(text.as_bytes()))
-        };
+        let may =
+            |pattern: &str, text: &str| Pairs::of_regex(pattern, false).may_be_in(Pairs::of_text(text.as_bytes()));
         assert!(!may("/other/.*[.]php$", "/app/index.php") && may("/other/.*[.]php$", "/other/x.php"));
-        assert!(!may("abc", "ab") && may("ab?c", "ac") && may("ab*c", "ac") && !may("(ab)+", "ba") && may("(ab)+", "ab"));
+        assert!(
+            !may("abc", "ab") && may("ab?c", "ac") && may("ab*c", "ac") && !may("(ab)+", "ba") && may("(ab)+", "ab")
+        );
         assert!(may("abc|xyz", "xyz") && !may("abc|abd", "xyz") && may("(?i)ABC", "abc") && may("a(b|)c", "ac"));
         assert!(may("(?=ab)", "x") && may("a[bc]d", "acd") && may("a{0}bc", "bc") && !may("a\\bbc", "xy"));
     }

@@ -149,6 +149,8 @@ pub(super) struct Core {
     pub legacy: Option<LegacyAccess>,
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
+    /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
+    pub alias: Option<Box<[u8]>>,
     pub env: Vec<(Text, Text)>,
 }
 

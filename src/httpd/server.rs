@@ -182,10 +182,12 @@ impl Server {
         };
     }
 
-    /// Whether conditions or redirects stand where they are looked at before there is a file: outside directories and files.
+    /// Whether conditions, redirects or aliases stand where they are looked at before there is a file: outside directories and files.
     pub fn is_early(&self) -> bool {
-        let redirects = |section: &Section| section.core.as_ref().is_some_and(|core| !core.redirects.is_empty());
-        let early = |section: &Arc<Section>| !section.ifs.is_empty() || redirects(section);
+        let leads = |section: &Section| {
+            section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())
+        };
+        let early = |section: &Arc<Section>| !section.ifs.is_empty() || leads(section);
         !self.section.ifs.is_empty() || self.locations.iter().any(early)
     }
 

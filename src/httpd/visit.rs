@@ -296,8 +296,11 @@ impl<'c, 't> Visit<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
         if !self.uri.ends_with(b"/") {
-            let missing = || "the URI of a directory has no slash at its end".into();
-            return self.slash(&walked).unwrap_or_else(|| self.answer(404, missing(), &walked, bare));
+            return self.slash(&walked).unwrap_or_else(|| {
+                let missing = (404, "the URI of a directory has no slash at its end");
+                let (status, because) = self.method_answer().unwrap_or(missing);
+                self.answer(status, because.into(), &walked, bare)
+            });
         }
         let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
@@ -467,12 +470,9 @@ impl<'c, 't> Visit<'c, 't> {
             return self.answer(status, because.into(), &walked, bare);
         }
         if found == Found::Missing {
-            return self.answer(
-                404,
-                format!("{} does not exist", String::from_utf8_lossy(&walked.filename)),
-                &walked,
-                bare,
-            );
+            let mut because = format!("{} does not exist", String::from_utf8_lossy(&walked.filename));
+            because.push_str(&self.engine.root_trouble(self.asked.server, &walked.filename));
+            return self.answer(404, because, &walked, bare);
         }
         let accept = cores().find_map(|core| core.path_info).flatten();
         let program = handler.is_some() && handler.as_deref() != Some(b"default-handler");
