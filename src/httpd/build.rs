@@ -101,16 +101,18 @@ impl Builder<'_, '_> {
             self.open(node, &directive).map_err(|text| self.fail(node, text))?;
             return Ok(at + 1);
         }
-        if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
-            return Err(self.fail(node, wrong));
-        }
-        if let Some(what) = influence(directive.name, self.reader.tree.args(node)) {
-            self.not_evaluated(node, directive.name, what);
-        }
         if directive.act == Act::Keep {
+            if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
+                return Err(self.fail(node, wrong));
+            }
             self.kept.push(at);
         } else {
             self.apply(node, &directive).map_err(|text| self.fail(node, text))?;
+        }
+        if directive.influences
+            && let Some(what) = influence(directive.name, self.reader.tree.args(node))
+        {
+            self.not_evaluated(node, directive.name, what);
         }
         Ok(skip)
     }

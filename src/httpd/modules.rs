@@ -1,6 +1,7 @@
 //! Which modules are loaded, and which directives they bring (facts; the table is `modules.txt`).
 
 use super::directives::{Act, Arity, act_of};
+use super::not_acted::influence;
 use super::words::same_name;
 use crate::error::{Code, Error, Result};
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub(super) struct Directive {
     pub place: u16,
     pub arity: Arity,
     pub act: Act,
+    /// It may decide which file answers although it is not evaluated: see [`influence`].
+    pub influences: bool,
 }
 
 /// FNV-1a: names are short, and the table is ours.
@@ -146,7 +149,8 @@ impl Registry {
             return;
         }
         let place = second.parse().unwrap_or(0);
-        self.directives.push(Directive { name: first, place, arity: Arity::of(third), act: act_of(first) });
+        let influences = influence(first, b"").is_some();
+        self.directives.push(Directive { name: first, place, arity: Arity::of(third), act: act_of(first), influences });
         if let Some(module) = self.modules.last_mut() {
             module.to = end + 1;
         }

@@ -83,6 +83,11 @@ fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> O
     }
 }
 
+/// The containers of a walk that say more than values, weakest first.
+fn outer_first<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = (Layer, &'w Core)> {
+    walked.sections.iter().filter_map(|section| Some((section.get().layer, section.get().core.as_deref()?)))
+}
+
 impl<'c, 't> Visit<'c, 't> {
     pub fn new(engine: Engine<'c>, asked: &'t Asked<'t>, uri: Vec<u8>, query: Option<Vec<u8>>) -> Self {
         Self {
@@ -415,7 +420,7 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
             return Some(handler.to_vec());
         }
-        by_extension(&walked.filename, || cores().map(|core| &core.handlers)).map(<[u8]>::to_vec)
+        by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec)
     }
 
     /// What httpd says to methods that a plain file does not take.
