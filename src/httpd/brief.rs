@@ -292,9 +292,8 @@ fn strays(server: &Server, root: &[u8]) -> bool {
     let core = server.section.core.as_deref();
     let sends = core.is_some_and(|core| core.rewrite.is_some() || !core.redirects.is_empty());
     let elsewhere = !server.aliases.is_empty() || server.user_dirs.is_some() || server.virtual_root.is_some();
-    let odd_root = root.first() != Some(&b'/') || memchr::memmem::find(root, b"/.").is_some();
-    let doubled = memchr::memmem::find(root, b"//").is_some();
-    sends || elsewhere || odd_root || doubled || !server.proxied.is_empty() || server.is_early()
+    let odd_root = root.first() != Some(&b'/') || !super::uri::is_clean(root, true);
+    sends || elsewhere || odd_root || !server.proxied.is_empty() || server.is_early()
 }
 
 /// The options that are in force outside of every section.

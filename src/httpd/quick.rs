@@ -103,11 +103,14 @@ pub(super) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
     let main = (0, brief.own(0)?);
     let host = if number == 0 { None } else { Some((number, brief.own(number)?)) };
     let uri = path(text, main.1, host.map(|(_, own)| own))?;
-    let mut buffer = [0; LONGEST_PATH];
+    let mut buffer;
     let filename = match target.filename {
         Some(name) if name.first() == Some(&b'/') && name.last() != Some(&b'/') => name,
         Some(_) => return None,
-        None => mapped(brief, files, target, host.unwrap_or(main).1, uri, &mut buffer)?,
+        None => {
+            buffer = [0; LONGEST_PATH];
+            mapped(brief, files, target, host.unwrap_or(main).1, uri, &mut buffer)?
+        }
     };
     let mut walk = Walk {
         data,
@@ -146,7 +149,7 @@ fn mapped<'b>(
         return None;
     }
     // Whatever a path's cleaning might still change is for the full walk.
-    if memchr::memmem::find(uri, b"/.").is_some() || memchr::memmem::find(uri, b"//").is_some() {
+    if !uri::is_clean(uri, true) {
         return None;
     }
     let root = brief.root(own);
@@ -197,17 +200,22 @@ fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]>
 
 /// The path of a target that needs no decoding and no cleaning.
 fn path<'t>(text: &'t [u8], main: &Own, host: Option<&Own>) -> Option<&'t [u8]> {
-    let mut end = None;
+    let (mut end, mut before, mut doubtful) = (None, 0, false);
     for (at, &byte) in text.iter().enumerate() {
         match byte {
             ..=b' ' | 0x7f | b'#' => return None,
             b'%' if end.is_none() => return None,
             b'?' if end.is_none() => end = Some(at),
+            b'.' | b'/' => doubtful |= before == b'/',
             _ => {}
         }
+        before = byte;
+    }
+    let path = &text[..end.unwrap_or(text.len())];
+    if !doubtful {
+        return Some(path);
     }
     let merge = host.and_then(|host| host.merge_slashes).or(main.merge_slashes).unwrap_or(true);
-    let path = &text[..end.unwrap_or(text.len())];
     uri::is_clean(path, merge).then_some(path)
 }
 
@@ -407,6 +415,9 @@ impl<'c> Walk<'c> {
         let (brief, data) = (self.brief, self.data);
         for (number, own) in self.layers.into_iter().flatten() {
             let parts = brief.parts(own, Which::Locations);
+            if parts.is_empty() && !own.location_patterns {
+                continue;
+            }
             let mut met = Few::none();
             let mut fits = Some(());
             if !parts.is_empty() {
