@@ -131,6 +131,58 @@ fn reading() {
     }
 }
 
+/// One host with so many literal sections, half of them directories and half locations.
+fn sections(count: usize) -> String {
+    let mut conf = format!("{PRELUDE}<VirtualHost *:80>\nServerName h.test\n");
+    for at in 0..count / 2 {
+        conf += &format!(
+            "<Directory /srv/www/d{at}>\nphp_value user_agent d{at}\n</Directory>\n\
+             <Location /d{at}>\nphp_flag display_errors on\n</Location>\n"
+        );
+    }
+    conf + "</VirtualHost>\n"
+}
+
+/// Nanoseconds of a request at a random place of a configuration.
+fn at_random(config: &Config, count: usize, place: impl Fn(usize) -> [String; 3]) -> f64 {
+    let places: Vec<[String; 3]> = (0..count).map(place).collect();
+    let resolve = |at: usize| {
+        let [name, uri, file] = &places[at];
+        let target = Target {
+            server_name: Some(name.as_bytes()),
+            uri: Some(uri.as_bytes()),
+            filename: Some(file.as_bytes()),
+            port: 80,
+            ..Target::default()
+        };
+        black_box(config.resolve(&target).expect("resolves"));
+    };
+    (0..count).for_each(resolve);
+    let mut state = 1u64;
+    median(9, || {
+        let start = Instant::now();
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            resolve((state >> 33) as usize % count);
+        }
+        start.elapsed().as_nanos() as f64 / 20_000.0
+    })
+}
+
+/// For benches/httpd_growth.py, which shows httpd's own growth beside it; lines as it reads them.
+fn growth() {
+    for count in [10, 1_000, 10_000] {
+        let ns = at_random(&config(sections(count)), count / 2, |at| {
+            ["h.test".to_owned(), format!("/d{at}/p.php"), format!("/srv/www/d{at}/p.php")]
+        });
+        println!("growth sections {count} {ns:.1}");
+        let ns = at_random(&config(hosts(count)), count, |at| {
+            [format!("h{at}.test"), "/app/index.php".to_owned(), format!("/srv/h{at}/www/app/index.php")]
+        });
+        println!("growth hosts {count} {ns:.1}");
+    }
+}
+
 fn resolving(known: bool) {
     for (count, gate) in [(10, 400.0), (1_000, 400.0), (10_000, 800.0), (100_000, 2_000.0)] {
         let config = config(hosts(count));
@@ -192,6 +244,9 @@ fn patterns(kind: &str, gate: f64, section: impl Fn(usize) -> String) {
 fn main() {
     // A row's number as an argument runs that row alone.
     let only = std::env::args().find(|arg| matches!(arg.as_str(), "6" | "7" | "8"));
+    if std::env::args().any(|arg| arg == "growth") {
+        return growth();
+    }
     let wanted = |row: &str| only.as_deref().is_none_or(|only| only == row);
     if wanted("7") {
         resolving(true);

@@ -293,6 +293,24 @@ fn httpd_s_containers_merge_first_and_admin_values_lock() {
 }
 
 #[test]
+fn without_a_document_root_the_error_says_what_to_do() {
+    let why = |conf: &str| {
+        let mut builder = Builder::new(Arc::new(Memory::new().with("/conf/httpd.conf", conf)));
+        builder.load_httpd_conf("/conf/httpd.conf".as_ref()).unwrap();
+        let target = Target { uri: Some(b"/x.php"), ..Target::default() };
+        builder.build().unwrap().resolve(&target).unwrap_err().message
+    };
+    let none = why("php_value precision 6\n");
+    assert!(
+        none.contains("/conf/htdocs does not exist") && none.contains("set DocumentRoot, or give the file"),
+        "{none}"
+    );
+    let gone = why("<VirtualHost *>\nDocumentRoot /gone\n</VirtualHost>\n");
+    assert!(gone.contains("DocumentRoot /gone is no directory: create it, or give the file"), "{gone}");
+    assert!(!why("DocumentRoot /conf\n").contains("filename"));
+}
+
+#[test]
 fn php_value_under_fpm_has_no_effect_and_says_so() {
     let settings = httpd(b"fpm-fcgi").resolve(&Target { uri: Some(b"/x.php"), ..Target::default() }).unwrap();
     assert_eq!(text(&settings, "user_agent"), "");

@@ -55,7 +55,57 @@ const LOCATIONS: &[&str] = &[
     "/[ab]/*",
 ];
 const FILES: &[&str] = &["p.php", "*.php", "~ \"^p\"", "q.php", "~ \"\\.ph\"", "?.php"];
+const FILES_THERE: &[&str] = &[
+    "/srv/p.php",
+    "/srv/a/p.php",
+    "/srv/a/b/p.php",
+    "/srv/b/q.php",
+    "/srv/c/b/q.php",
+    "/srv/a/b/q.php",
+    "/srv/zz/p.php",
+    "/srv/c/a/p.php",
+    "/srv/a/a/b/p.php",
+    "/srv/abb/x",
+];
 const NAMES: [&str; 5] = ["user_agent", "docref_root", "error_prepend_string", "auto_append_file", "include_path"];
+
+/// What a mapped request asks besides: who is let in, and whether it is sent elsewhere.
+const ASIDES: &[&str] = &[
+    "Require all granted\n",
+    "Require all granted\n",
+    "Require all denied\n",
+    "Require all granted\nRequire all denied\n",
+    "Require not ip 10.0.0.0/8\nRequire all granted\n",
+    "<RequireAll>\nRequire all denied\n</RequireAll>\n",
+    "Require method GET\n",
+    "AuthMerging And\nRequire all granted\n",
+    "AuthMerging Or\nRequire all denied\n",
+    "Order allow,deny\nAllow from all\n",
+    "Order deny,allow\nDeny from all\n",
+    "Satisfy Any\n",
+    "RewriteEngine On\nRewriteRule p.php /a/b/q.php\n",
+    "Action application/x-httpd-php /b/q.php\n",
+    "AddHandler x-some .php\nAction x-some /b/q.php\n",
+    "SetHandler application/x-httpd-php\n",
+    "SetHandler none\n",
+    "ErrorDocument 403 /p.php\n",
+    "ErrorDocument 404 /a/b/p.php\n",
+    "FallbackResource /a/b/p.php\n",
+    "AcceptPathInfo Off\n",
+];
+const ASIDES_OF_SERVERS: &[&str] = &[
+    "Alias /b /srv/a/b\n",
+    "AliasMatch ^/zz/(.*) /srv/a/$1\n",
+    "Redirect /b /a\n",
+    "RedirectMatch 410 ^/zz/\n",
+    "RewriteEngine On\nRewriteRule ^/b/(.*) /srv/a/b/$1\n",
+    "UserDir /srv/*\n",
+    "VirtualDocumentRoot /srv/%1\n",
+    "ProxyPass /zz http://127.0.0.1:1/\n",
+    "DocumentRoot /srv/a\n",
+    "DocumentRoot /srv/c/\n",
+    "DocumentRoot /srv/../srv/a\n",
+];
 
 struct Maker {
     random: Random,
@@ -77,12 +127,21 @@ impl Maker {
         if self.random.below(3) == 0 {
             self.out += &format!("<Files {}>\n", self.random.pick(FILES));
             self.values();
+            self.aside(ASIDES);
             self.out += "</Files>\n";
+        }
+    }
+
+    /// Rarely, so that most requests still take the short way.
+    fn aside(&mut self, from: &[&'static str]) {
+        if self.random.below(6) == 0 {
+            self.out += self.random.pick(from);
         }
     }
 
     fn container(&mut self) {
         self.values();
+        self.aside(ASIDES_OF_SERVERS);
         self.files();
         for _ in 0..self.random.below(5) {
             let directory = self.random.pick(DIRECTORIES);
@@ -90,6 +149,7 @@ impl Maker {
             self.out += self.random.pick(&["", "", "Options -FollowSymLinks\n", "Options None\n", "Options All\n"]);
             self.out += self.random.pick(&["", "", "", "AllowOverride None\n", "AllowOverride All\n"]);
             self.values();
+            self.aside(ASIDES);
             self.files();
             if self.random.below(12) == 0 {
                 self.out += "<If \"%{REQUEST_URI} =~ m#b#\">\nphp_value user_agent if\n</If>\n";
@@ -99,6 +159,7 @@ impl Maker {
         for _ in 0..self.random.below(5) {
             self.out += &format!("<Location {}>\n", self.random.pick(LOCATIONS));
             self.values();
+            self.aside(ASIDES);
             self.out += "</Location>\n";
         }
     }
@@ -107,7 +168,12 @@ impl Maker {
 fn conf(seed: u64) -> String {
     let mut maker = Maker { random: Random(seed), out: String::new(), serial: 0 };
     maker.out += "LoadModule php_module x\nLoadModule authz_core_module x\nLoadModule alias_module x\n";
-    maker.out += "<Directory />\nAllowOverride None\n</Directory>\n";
+    for module in
+        ["authz_host", "access_compat", "rewrite", "actions", "mime", "dir", "userdir", "vhost_alias", "proxy"]
+    {
+        maker.out += &format!("LoadModule {module}_module x\n");
+    }
+    maker.out += "DocumentRoot /srv\n<Directory />\nAllowOverride None\n</Directory>\n";
     maker.container();
     for host in ["*:80", "*:80", "127.0.0.2:80", "*:81"].into_iter().enumerate() {
         maker.out += &format!(
@@ -130,12 +196,13 @@ fn config(files: &Memory) -> Config {
 
 #[test]
 fn the_short_walk_agrees_with_the_full_one() {
-    let mut set = 0;
+    let (mut set, mut mapped) = (0, 0);
     for seed in 1..=300 {
         let conf = conf(seed);
         let files = Memory::new()
             .with("/etc/httpd.conf", conf.clone())
             .with("/srv/a/b/.htaccess", "php_value include_path own\n");
+        let files = FILES_THERE.iter().fold(files, |files, name| files.with(*name, ""));
         let full = Configuration::load(&files, Path::new("/etc/httpd.conf"), &Options::default()).unwrap();
         let config = config(&files);
         let mut random = Random(seed ^ 0xabcd);
@@ -167,6 +234,10 @@ fn the_short_walk_agrees_with_the_full_one() {
                 "/a#b",
                 "http://h1.test/a/b/p.php",
                 "/b/q.php",
+                "/p.php",
+                "/a/a/b/p.php",
+                "/a/b/p.php/more",
+                "/zz/p.php",
                 "/a/.",
                 "x",
             ]);
@@ -186,7 +257,8 @@ fn the_short_walk_agrees_with_the_full_one() {
                 port: [0, 80, 81][random.below(3)],
                 protocol: (random.below(3) == 0).then_some(b"HTTP/1.1"),
                 uri: (random.below(9) > 0).then_some(uri.as_bytes()),
-                filename: Some(filename.as_bytes()),
+                filename: (random.below(2) == 0).then_some(filename.as_bytes()),
+                method: [None, None, Some(&b"GET"[..]), Some(b"OPTIONS"), Some(b"BREW")][random.below(5)],
                 ..Target::default()
             };
             let wanted = match full.resolve(&files, &target).unwrap() {
@@ -212,8 +284,9 @@ fn the_short_walk_agrees_with_the_full_one() {
                 });
                 assert_eq!(found, wanted, "seed {seed}, round {round}, {target:?}\n{conf}");
             }
+            mapped += usize::from(wanted.is_some() && target.filename.is_none());
             set += wanted.into_iter().flatten().flatten().count();
         }
     }
-    assert!(set > 10_000, "{set}");
+    assert!(set > 10_000 && mapped > 2_000, "{set}, {mapped}");
 }

@@ -27,8 +27,43 @@ const CACHE: usize = 4096;
 /// Script directory to when its files were read, before which refresh, and what they said.
 type UserInis = HashMap<Box<[u8]>, (i64, u64, Arc<UserIni>)>;
 
-/// The places of sections to the settings that they make.
-type BySections = HashMap<Box<[usize]>, Arc<Settings>, BuildHasherDefault<Mix>>;
+/// The settings that sections make, by their numbers.
+#[derive(Default)]
+struct BySections {
+    /// By a few, in the key itself, so that it is at hand where the answer is; what it has not is 0.
+    few: HashMap<[u32; FEW], Arc<Settings>, BuildHasherDefault<Mix>>,
+    /// By more of them.
+    many: HashMap<Box<[u32]>, Arc<Settings>, BuildHasherDefault<Mix>>,
+}
+
+/// Nearly every request meets no more sections that set values.
+const FEW: usize = 6;
+
+fn few(ids: &[u32]) -> Option<[u32; FEW]> {
+    let mut key = [0; FEW];
+    key.get_mut(..ids.len())?.copy_from_slice(ids);
+    Some(key)
+}
+
+impl BySections {
+    fn get(&self, ids: &[u32]) -> Option<&Arc<Settings>> {
+        match few(ids) {
+            Some(key) => self.few.get(&key),
+            None => self.many.get(ids),
+        }
+    }
+
+    /// Keeps one more; beyond `most` it begins anew.
+    fn put(&mut self, ids: &[u32], settings: Arc<Settings>, most: usize) {
+        if self.few.len() + self.many.len() >= most {
+            *self = Self::default();
+        }
+        match few(ids) {
+            Some(key) => self.few.insert(key, settings),
+            None => self.many.insert(ids.into(), settings),
+        };
+    }
+}
 
 /// An immutable configuration, shared by all threads. Cloning shares it. To reload, build another one.
 #[derive(Clone)]
@@ -51,7 +86,7 @@ struct Inner {
     generation: AtomicU64,
 }
 
-/// A hash of a few places in memory, which nobody outside chooses.
+/// A hash of a few numbers of sections, which nobody outside chooses.
 #[derive(Default)]
 struct Mix(u64);
 
@@ -60,7 +95,7 @@ impl Hasher for Mix {
         self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {
-        // A list of places comes as one piece; they are all of eight bytes, or of four.
+        // A list of numbers comes as one piece.
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
         rest.iter().for_each(|&byte| self.write_u64(byte.into()));
@@ -179,12 +214,12 @@ impl Config {
         let inner = &*self.inner;
         // `.user.ini` files and PHP's own sections depend on more than httpd's sections.
         let met = match &inner.httpd {
-            Some(httpd) if !inner.core.sapi.has_user_ini() => httpd.met(target),
+            Some(httpd) if !inner.core.sapi.has_user_ini() => httpd.met(&*inner.files, target),
             _ => None,
         };
         if let Some(met) = &met
             && let Ok(quick) = inner.quick.try_read()
-            && let Some(known) = quick.get(met.places())
+            && let Some(known) = quick.get(met.ids())
         {
             return Ok(Outcome::Run(Arc::clone(known)));
         }
@@ -201,12 +236,9 @@ impl Config {
         if let Some(met) = met
             && let Ok(mut quick) = inner.quick.try_write()
         {
-            // Every virtual host may have its place: that is no more than the configuration itself takes.
-            let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.servers()).max(CACHE);
-            if quick.len() >= most {
-                quick.clear();
-            }
-            quick.insert(met.places().into(), Arc::clone(&settings));
+            // Every section may have its place: that is no more than the configuration itself takes.
+            let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.containers()).max(CACHE);
+            quick.put(met.ids(), Arc::clone(&settings), most);
         }
         Ok(Outcome::Run(settings))
     }

@@ -22,11 +22,14 @@ type Done = Result<(), String>;
 impl Builder<'_, '_> {
     pub(super) fn apply(&mut self, node: &Node, directive: &Directive) -> Done {
         match directive.act {
-            Act::PhpValue => return self.value(node, ValueKind::Value),
-            Act::PhpFlag => return self.value(node, ValueKind::Flag),
-            Act::PhpAdminValue => return self.value(node, ValueKind::AdminValue),
-            Act::PhpAdminFlag => return self.value(node, ValueKind::AdminFlag),
+            Act::PhpValue => return self.value(node, directive, ValueKind::Value),
+            Act::PhpFlag => return self.value(node, directive, ValueKind::Flag),
+            Act::PhpAdminValue => return self.value(node, directive, ValueKind::AdminValue),
+            Act::PhpAdminFlag => return self.value(node, directive, ValueKind::AdminFlag),
             _ => {}
+        }
+        if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
+            return Err(wrong);
         }
         let origin = self.reader.tree.node_origin(node);
         let words: Vec<Box<[u8]>> =
@@ -134,10 +137,17 @@ impl Builder<'_, '_> {
         self.reader.allowed_options
     }
 
-    fn value(&mut self, node: &Node, kind: ValueKind) -> Done {
+    fn value(&mut self, node: &Node, directive: &Directive, kind: ValueKind) -> Done {
         let origin = self.reader.tree.node_origin(node);
-        let mut words = Words::new(self.reader.tree.args(node));
+        let args = self.reader.tree.args(node);
+        let mut words = Words::new(args);
         let (name, raw) = (words.word(), words.word());
+        // These are most of all lines: their words are counted while they are taken.
+        if (name.is_empty() || raw.is_empty() || !words.rest().is_empty())
+            && let Some(wrong) = directive.arity.complaint(directive.name, args)
+        {
+            return Err(wrong);
+        }
         // Borrowed from the tree, so the section is looked up by hand.
         let section = self.stack.iter_mut().rev().find_map(|context| match &mut context.server {
             Some(server) => Some(&mut server.section),
@@ -200,7 +210,12 @@ impl Builder<'_, '_> {
                 return Err(format!("{} cannot occur within {outer}> section", directive.name));
             }
             if self.within(&[Kind::Location]).is_some() {
-                self.not_evaluated(node, directive.name, "with one argument: its location may lead elsewhere");
+                if memchr::memchr3(b'%', b'$', b'\\', from).is_some() {
+                    self.not_evaluated(node, directive.name, "with an expression: its location may lead elsewhere");
+                    return Ok(());
+                }
+                let to = self.real_path(from, directive.act);
+                self.core()?.alias = Some(to);
                 return Ok(());
             }
             return Err(format!("{} must have two arguments when used globally", directive.name));

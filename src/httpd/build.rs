@@ -62,6 +62,8 @@ pub(super) struct Builder<'r, 'f> {
     pub env_doubt: bool,
     /// `TypesConfig`, and where.
     pub types_config: Option<(PathBuf, Origin)>,
+    /// How many sections set values.
+    pub ids: u32,
 }
 
 impl Builder<'_, '_> {
@@ -99,16 +101,18 @@ impl Builder<'_, '_> {
             self.open(node, &directive).map_err(|text| self.fail(node, text))?;
             return Ok(at + 1);
         }
-        if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
-            return Err(self.fail(node, wrong));
-        }
-        if let Some(what) = influence(directive.name, self.reader.tree.args(node)) {
-            self.not_evaluated(node, directive.name, what);
-        }
         if directive.act == Act::Keep {
+            if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
+                return Err(self.fail(node, wrong));
+            }
             self.kept.push(at);
         } else {
             self.apply(node, &directive).map_err(|text| self.fail(node, text))?;
+        }
+        if directive.influences
+            && let Some(what) = influence(directive.name, self.reader.tree.args(node))
+        {
+            self.not_evaluated(node, directive.name, what);
         }
         Ok(skip)
     }
@@ -200,6 +204,7 @@ impl Builder<'_, '_> {
         let Some(context) = self.stack.pop() else { return Ok(()) };
         if let Some(mut server) = context.server {
             finish_requires(&mut server.section, context.requires);
+            self.count(&mut server.section);
             self.servers.push(server);
             return Ok(());
         }
@@ -214,6 +219,7 @@ impl Builder<'_, '_> {
             return Ok(());
         };
         finish_requires(&mut section, context.requires);
+        self.count(&mut section);
         let section = Arc::new(section);
         match context.kind {
             Kind::Directory => self.server().into_iter().for_each(|server| server.dirs.push(Arc::clone(&section))),
@@ -223,6 +229,14 @@ impl Builder<'_, '_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A number for a section that sets values.
+    fn count(&mut self, section: &mut Section) {
+        if !section.values.is_empty() {
+            self.ids += 1;
+            section.id = self.ids;
+        }
     }
 
     fn leave_require(&mut self, context: Context) {
@@ -362,7 +376,7 @@ impl Builder<'_, '_> {
 impl<'r, 'f> Builder<'r, 'f> {
     fn new(reader: &'r mut Reader<'f>, context: Context) -> Self {
         let (servers, kept, stack) = (Vec::new(), Vec::new(), vec![context]);
-        Self { reader, stack, servers, php_ini_dir: None, kept, env_doubt: false, types_config: None }
+        Self { reader, stack, servers, php_ini_dir: None, kept, env_doubt: false, types_config: None, ids: 0 }
     }
 }
 
@@ -411,6 +425,7 @@ pub(super) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
         && let Some(mut main) = context.server
     {
         finish_requires(&mut main.section, context.requires);
+        builder.count(&mut main.section);
         all.push(*main);
     }
     let main = all.first().and_then(|main| main.name.clone());

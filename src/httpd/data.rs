@@ -1,5 +1,6 @@
 //! A configuration, as it stays in memory.
 
+use super::brief::Brief;
 use super::build;
 use super::defines::Defines;
 use super::htaccess::Cache;
@@ -29,6 +30,9 @@ pub(super) struct Data {
     pub macros: Arc<Macros>,
     pub servers: Vec<Server>,
     pub hosts: Hosts,
+    pub brief: Brief,
+    /// How many sections set values.
+    pub ids: u32,
     pub default_document_root: Box<[u8]>,
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     pub diagnostics: Vec<Diagnostic>,
@@ -36,7 +40,7 @@ pub(super) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_doubt: bool,
-    /// Conditions or redirects stand where they are looked at before a request is mapped as well.
+    /// Conditions, redirects or aliases stand where they are looked at before a request is mapped as well.
     pub early: bool,
     pub htaccess: Cache,
     pub types: Types,
@@ -97,11 +101,14 @@ impl Data {
         let servers = build::finish_server(&mut builder);
         let (php_ini_dir, kept, env_doubt) =
             (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), builder.env_doubt);
+        let ids = builder.ids;
         let types = builder.types_config.take();
         let types = types_of(reader, types);
-        let default_document_root = reader.root.join("htdocs").as_os_str().as_bytes().into();
+        let default_document_root: Box<[u8]> = reader.root.join("htdocs").as_os_str().as_bytes().into();
         Ok(Self {
             hosts: Hosts::new(&servers),
+            brief: Brief::new(&servers, &default_document_root),
+            ids,
             htaccess: Cache::default(),
             types,
             early: servers.iter().any(Server::is_early),

@@ -45,9 +45,9 @@ pub struct DirValue {
     /// The directive's name, as written.
     pub name: Box<[u8]>,
     /// The value as it was written.
-    pub raw: Box<[u8]>,
+    pub raw: Arc<[u8]>,
     /// The value as mod_php keeps it: `none` is empty, a flag is `1` or `0`.
-    pub value: Box<[u8]>,
+    pub value: Arc<[u8]>,
     /// Which directive set it.
     pub kind: ValueKind,
     /// Where.
@@ -78,15 +78,18 @@ impl DirConfig {
 
     /// Sets a value as mod_php does. In one container the last line for a name wins, whatever its kind.
     pub fn set(&mut self, kind: ValueKind, name: &[u8], raw: &[u8], origin: Origin) {
-        let value: Box<[u8]> = match kind {
+        let raw: Arc<[u8]> = raw.into();
+        let value = match kind {
             ValueKind::Flag | ValueKind::AdminFlag => {
-                let on = raw.eq_ignore_ascii_case(b"on") || raw == b"1";
-                Box::from(if on { &b"1"[..] } else { b"0" })
+                let on = raw.eq_ignore_ascii_case(b"on") || *raw == *b"1";
+                let value = if on { b"1" } else { b"0" };
+                // Most are written as they are meant: then there is one text.
+                if *raw == *value { Arc::clone(&raw) } else { Arc::from(&value[..]) }
             }
-            _ if raw.eq_ignore_ascii_case(b"none") => Box::default(),
-            _ => raw.into(),
+            _ if raw.eq_ignore_ascii_case(b"none") => Arc::default(),
+            _ => Arc::clone(&raw),
         };
-        let new = Arc::new(DirValue { name: name.into(), raw: raw.into(), value, kind, origin });
+        let new = Arc::new(DirValue { name: name.into(), raw, value, kind, origin });
         match self.place(name) {
             Some(at) => self.values[at] = new,
             None => self.append(new),

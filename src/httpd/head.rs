@@ -1,4 +1,7 @@
-//! The bytes that every match of a pattern begins with: most patterns are told apart from a text by these alone.
+//! The bytes that every match of a pattern begins with, and the pairs that it has in it: most patterns are told apart from a text
+//! by these alone.
+
+use super::pairs::Pairs;
 
 /// Up to sixteen bytes, so that one comparison of a machine word or two answers.
 const LENGTH: usize = 16;
@@ -8,15 +11,25 @@ const LENGTH: usize = 16;
 pub(super) struct Head {
     text: u128,
     mask: u128,
+    pairs: Pairs,
 }
 
 /// The head of a text, to be compared with those of many patterns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start(u128);
+pub(super) struct Start {
+    text: u128,
+    pairs: Pairs,
+}
 
 impl Start {
+    /// For wildcards, whose heads are all that is known of them.
     pub fn new(text: &[u8]) -> Self {
-        Self(word(text))
+        Self { text: word(text), pairs: Pairs::all() }
+    }
+
+    /// For regular expressions too.
+    pub fn with_pairs(text: &[u8]) -> Self {
+        Self { text: word(text), pairs: Pairs::of_text(text) }
     }
 }
 
@@ -31,7 +44,7 @@ fn word(text: &[u8]) -> u128 {
 impl Head {
     fn new(text: &[u8]) -> Self {
         let length = text.len().min(LENGTH);
-        Self { text: word(text), mask: word(&[0xff; LENGTH][..length]) }
+        Self { text: word(text), mask: word(&[0xff; LENGTH][..length]), pairs: Pairs::default() }
     }
 
     /// Of a wildcard pattern: what stands before its first special byte.
@@ -68,10 +81,15 @@ impl Head {
         Self::new(&bytes)
     }
 
-    /// False: a text that starts so cannot match.
+    /// With the pairs that the pattern has in it.
+    pub fn and(self, pairs: Pairs) -> Self {
+        Self { pairs, ..self }
+    }
+
+    /// False: a text that starts so, and has these pairs, cannot match.
     #[inline]
     pub fn may_match(&self, start: Start) -> bool {
-        (self.text ^ start.0) & self.mask == 0
+        (self.text ^ start.text) & self.mask == 0 && self.pairs.may_be_in(start.pairs)
     }
 }
 

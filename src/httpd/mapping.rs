@@ -94,6 +94,7 @@ pub(super) fn map(
             let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
             (file, Context { prefix: path[..end].to_vec(), root })
         })
+        .or_else(|| location_alias(located))
         .or_else(|| engine.layers(server).find_map(|server| alias_file(engine, &server.aliases, &path)))
         .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Context::default())));
     let (filename, context) = found.unwrap_or_else(|| (under_root(engine, server, &path), Context::default()));
@@ -170,6 +171,12 @@ fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(prefix)?;
     let fine = prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/';
     fine.then_some(rest)
+}
+
+/// The `Alias` of the last location that has one: it comes before those of servers.
+fn location_alias(located: &[Ref<'_>]) -> Option<(Vec<u8>, Context)> {
+    let to = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
+    Some((to.to_vec(), Context::default()))
 }
 
 fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Context)> {

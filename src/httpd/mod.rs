@@ -5,6 +5,7 @@
 mod access;
 mod allowed;
 mod apply;
+mod brief;
 mod build;
 mod conditions;
 mod data;
@@ -28,6 +29,7 @@ mod messages;
 mod modules;
 mod not_acted;
 mod override_args;
+mod pairs;
 mod pattern;
 mod quick;
 mod reader;
@@ -202,15 +204,15 @@ impl Configuration {
         self.data.htaccess.refresh();
     }
 
-    /// The sections that give a request its values, by their places in memory; none: only [`Configuration::resolve`] can
-    /// tell. Equal answers of one configuration mean equal containers. Neither allocates nor looks at any file.
-    pub(crate) fn met(&self, target: &Target<'_>) -> Option<Met> {
-        quick::met(&self.data, target)
+    /// The sections that give a request its values, by their numbers; none: only [`Configuration::resolve`] can tell. Equal answers
+    /// of one configuration mean equal containers. Does not allocate; where the target says no file, looks at one path.
+    pub(crate) fn met(&self, files: &dyn Files, target: &Target<'_>) -> Option<Met> {
+        quick::met(&self.data, files, target)
     }
 
-    /// How many servers there are.
-    pub(crate) fn servers(&self) -> usize {
-        self.data.servers.len()
+    /// How many servers and sections set values.
+    pub(crate) fn containers(&self) -> usize {
+        self.data.ids as usize
     }
 
     /// `PHPINIDir`, where it is set.

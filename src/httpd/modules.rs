@@ -1,6 +1,7 @@
 //! Which modules are loaded, and which directives they bring (facts; the table is `modules.txt`).
 
 use super::directives::{Act, Arity, act_of};
+use super::not_acted::influence;
 use super::words::same_name;
 use crate::error::{Code, Error, Result};
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub(super) struct Directive {
     pub place: u16,
     pub arity: Arity,
     pub act: Act,
+    /// It may decide which file answers although it is not evaluated: see [`influence`].
+    pub influences: bool,
 }
 
 /// FNV-1a: names are short, and the table is ours.
@@ -75,6 +78,12 @@ pub(super) fn finish(hash: u64) -> u64 {
 
 /// A map whose keys are hashes already.
 pub(super) type HashIndex<T> = HashMap<u64, T, BuildHasherDefault<Fnv>>;
+
+/// A line's first word, and the rest. The table is read for every configuration, and its words are short: byte by byte is quickest.
+fn cut(line: &'static str) -> (&'static str, &'static str) {
+    let end = line.bytes().position(|byte| byte == b' ').unwrap_or(line.len());
+    (&line[..end], line.get(end + 1..).unwrap_or_default())
+}
 
 #[derive(Clone, Debug)]
 struct Module {
@@ -137,8 +146,12 @@ impl Registry {
     }
 
     fn table_line(&mut self, line: &'static str) {
-        let mut words = line.split(' ');
-        let (Some(first), Some(second), Some(third)) = (words.next(), words.next(), words.next()) else { return };
+        let (first, rest) = cut(line);
+        let (second, third) = cut(rest);
+        let third = cut(third).0;
+        if third.is_empty() {
+            return;
+        }
         let end = self.directives.len() as u32;
         if first == "module" || first == "static" {
             let loaded = first == "static";
@@ -146,7 +159,8 @@ impl Registry {
             return;
         }
         let place = second.parse().unwrap_or(0);
-        self.directives.push(Directive { name: first, place, arity: Arity::of(third), act: act_of(first) });
+        let influences = influence(first, b"").is_some();
+        self.directives.push(Directive { name: first, place, arity: Arity::of(third), act: act_of(first), influences });
         if let Some(module) = self.modules.last_mut() {
             module.to = end + 1;
         }

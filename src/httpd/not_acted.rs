@@ -5,6 +5,7 @@
 /// nothing.
 pub(super) fn influence(name: &str, args: &[u8]) -> Option<&'static str> {
     let what = match name {
+        "AliasPreservePath" => "an alias of a location may lead to another file",
         "CacheQuickHandler" => "a cache may answer before any section is looked at",
         "CheckSpelling" | "CheckCaseOnly" => "a misspelt URI may be redirected",
         "DirectoryCheckHandler" => "a directory with a handler of its own may get no index file",

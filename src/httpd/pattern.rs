@@ -13,6 +13,7 @@
 //! - A group that is repeated possessively and may be empty, `(x?)++`, holds what it met last that was not empty; in PCRE the empty end.
 
 use super::head::Head;
+use super::pairs::Pairs;
 use super::translate::{Translated, translate};
 use std::fmt;
 
@@ -72,10 +73,11 @@ impl Pattern {
             _ => Bad::Unsupported,
         })?;
         let head = if any_case { Head::default() } else { Head::of_regex(text) };
+        let head = head.and(Pairs::of_regex(&pattern, any_case));
         Ok(Self { regex: Box::new(regex), text: text.into(), head })
     }
 
-    /// What every match begins with.
+    /// What every match begins with, and has in it.
     pub fn head(&self) -> Head {
         self.head
     }
@@ -139,7 +141,57 @@ pub(super) fn substitute(template: &[u8], groups: &[Option<Vec<u8>>]) -> Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Start;
     use super::*;
+
+    /// Patterns of a small alphabet, so that many match, with everything that decides what must be there.
+    fn random_pattern(random: &mut impl FnMut(usize) -> usize, depth: usize, out: &mut String) {
+        for _ in 0..1 + random(4) {
+            match random(if depth == 0 { 8 } else { 13 }) {
+                0..=3 => out.push(['a', 'b', '/', 'p', 'H', '7'][random(6)]),
+                4 => out.push_str(["ab", "/a/", "php", "aB", "b7"][random(5)]),
+                5 => out.push_str(["[ab]", "[^a]", "[pP]", "[[:alpha:]]", "\\d", "\\w", "\\.", "\\x61"][random(8)]),
+                6 => out.push_str(["^", "$", "\\b", "\\B", "\\A", "\\z", "\\Z", "\\K"][random(8)]),
+                7 => out.push_str([".", "\\Qa.\\E", "(?i)", "(?-i)", "(?x)", " ", "(?s)", "\\/"][random(8)]),
+                kind => {
+                    out.push_str(["(", "(?:", "(?i:", "(?=", "(?!", "(?<=", "(?>"][random(7)]);
+                    random_pattern(random, depth - 1, out);
+                    if kind > 10 {
+                        out.push('|');
+                        random_pattern(random, depth - 1, out);
+                    }
+                    out.push(')');
+                }
+            }
+            out.push_str(["", "", "", "", "?", "*", "+", "{2}", "{0,1}", "{0}", "++", "*?"][random(12)]);
+        }
+    }
+
+    #[test]
+    fn what_matches_is_never_taken_for_what_cannot() {
+        let mut state = 7u64;
+        let mut random = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        let (mut patterns, mut matched, mut skipped) = (0, 0, 0);
+        while patterns < 6_000 {
+            let mut text = String::new();
+            random_pattern(&mut random, 3, &mut text);
+            let any_case = random(4) == 0;
+            let Ok(pattern) = Pattern::new(text.as_bytes(), any_case) else { continue };
+            patterns += 1;
+            for _ in 0..12 {
+                let subject: Vec<u8> = (0..random(14)).map(|_| b"abB/pPhH7.\n "[random(12)]).collect();
+                let may = pattern.head().may_match(Start::with_pairs(&subject));
+                let Ok(hit) = pattern.is_match(&subject) else { continue };
+                assert!(may || !hit, "{text} matches {:?}", String::from_utf8_lossy(&subject));
+                matched += usize::from(hit);
+                skipped += usize::from(!may);
+            }
+        }
+        assert!(matched > 5_000 && skipped > 5_000, "{matched} {skipped}");
+    }
 
     fn hit(pattern: &str, text: &[u8]) -> bool {
         Pattern::new(pattern.as_bytes(), false).unwrap().is_match(text).unwrap()
@@ -226,6 +278,7 @@ mod tests {
                     .as_array()
                     .map(|groups| groups.iter().map(|group| group.as_str().map(|_| bytes(group))).collect::<Vec<_>>());
                 compared += 1;
+                assert!(theirs.is_none() || pattern.head().may_match(Start::with_pairs(&subject)), "{shown}");
                 if own != theirs || pattern.is_match(&subject).ok() != Some(theirs.is_some()) {
                     wrong
                         .push(format!("{shown} on {:?}: {own:?}, PCRE2 {theirs:?}", String::from_utf8_lossy(&subject)));

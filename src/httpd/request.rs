@@ -40,7 +40,9 @@ impl<'t> Asked<'t> {
         };
         let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
         let ip = ip.or_else(|| engine.data.hosts.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let server = engine.data.hosts.find(ip, port, host.as_deref(), &engine.data.servers) as usize;
+        let server = engine.data.hosts.find(ip, port, host.as_deref(), |server, name| {
+            engine.data.servers.get(server as usize).is_some_and(|server| server.has_name(name))
+        }) as usize;
         Ok(Self {
             server,
             host,

@@ -45,6 +45,29 @@ impl<'c> Engine<'c> {
         set.unwrap_or(&self.data.default_document_root)
     }
 
+    /// What to do where a file is missing because the document root itself is; empty: that is not why.
+    pub fn root_trouble(&self, server: usize, filename: &[u8]) -> String {
+        let root = self.document_root(server);
+        let bare = root.strip_suffix(b"/").unwrap_or(root);
+        // What is missing may be what the root is in.
+        let apart = !filename.starts_with(bare) && !bare.starts_with(filename);
+        if apart || matches!(self.files.kind(path_of(root)), Ok(Kind::Directory)) {
+            return String::new();
+        }
+        let shown = String::from_utf8_lossy(root);
+        match self.layers(server).any(|server| server.document_root.is_some()) {
+            true => {
+                format!(
+                    "; its DocumentRoot {shown} is no directory: create it, or give the file of the request (filename)"
+                )
+            }
+            false => format!(
+                "; no DocumentRoot is set, and {shown}, which stands for it, is not there: set DocumentRoot, or give the \
+                 file of the request (filename)"
+            ),
+        }
+    }
+
     pub fn access_names(&self, server: usize) -> Option<&'c [Box<[u8]>]> {
         self.layers(server).find_map(|server| server.access_names.as_deref())
     }
@@ -74,6 +97,11 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     let server = asked.server;
     if target.uri.is_none() && target.filename.is_none() {
         return Ok(Resolution::Run(of_server(&engine, &asked)));
+    }
+    if target.filename.is_none() && asked.method == b"OPTIONS" && uri::is_server(asked.target) {
+        // Of the server itself: no section is looked at.
+        let because = "httpd answers OPTIONS by itself".into();
+        return Ok(Resolution::Answer { status: 200, because, location: None });
     }
     let own = |find: fn(&Server) -> Option<bool>| engine.layers(server).find_map(find);
     let merge = own(|server| server.merge_slashes).unwrap_or(true);

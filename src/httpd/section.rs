@@ -63,12 +63,14 @@ pub(super) struct Section {
     pub ifs: Vec<Arc<Section>>,
     /// For directories: the order among those of one rank.
     pub depth: u32,
+    /// Its number among the configuration's sections that set values, from 1; 0: it sets none.
+    pub id: u32,
 }
 
 impl Section {
     pub fn new(layer: Layer, matcher: Matcher, origin: Origin) -> Self {
         let (files, ifs) = (Vec::new(), Vec::new());
-        Self { layer, matcher, origin, values: Arc::new(DirConfig::new()), core: None, files, ifs, depth: 0 }
+        Self { layer, matcher, origin, values: Arc::new(DirConfig::new()), core: None, files, ifs, depth: 0, id: 0 }
     }
 
     pub fn core_mut(&mut self) -> &mut Core {
@@ -147,6 +149,8 @@ pub(super) struct Core {
     pub legacy: Option<LegacyAccess>,
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
+    /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
+    pub alias: Option<Box<[u8]>>,
     pub env: Vec<(Text, Text)>,
 }
 

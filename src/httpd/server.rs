@@ -1,6 +1,7 @@
 //! One server: the main one or a virtual host, with indexes over its literal sections.
 
 use super::Layer;
+use super::brief::FEW;
 use super::head::Head;
 use super::modules::{FNV_START, HashIndex, finish, step};
 use super::section::{Matcher, Section};
@@ -51,9 +52,6 @@ pub(super) struct Server {
     pub file_index: Index,
 }
 
-/// Up to here a scan is quicker than a table; nearly every virtual host stays below.
-const FEW: usize = 8;
-
 /// Literal sections by hash, the others in order.
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -91,18 +89,23 @@ impl Index {
         new
     }
 
-    /// The entries of a hash, in the order of the file.
-    fn entries(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
-        let from = match self.literal.len() {
-            ..=FEW => self.literal.iter().position(|&(own, _)| own == hash),
-            _ => self.places.get(&hash).map(|&at| at as usize),
-        };
-        let rest = &self.literal[from.unwrap_or(self.literal.len())..];
-        rest.iter().take_while(move |&&(own, _)| own == hash).map(|&(_, at)| at)
+    /// The literal sections: hash and number, sorted.
+    pub fn literals(&self) -> &[(u64, u32)] {
+        &self.literal
     }
 
-    pub fn has_hash(&self, hash: u64) -> bool {
-        self.entries(hash).next().is_some()
+    /// Where in [`Self::literals`] a hash's entries begin.
+    pub fn first(&self, hash: u64) -> Option<usize> {
+        match self.literal.len() {
+            ..=FEW => self.literal.iter().position(|&(own, _)| own == hash),
+            _ => self.places.get(&hash).map(|&at| at as usize),
+        }
+    }
+
+    /// The entries of a hash, in the order of the file.
+    fn entries(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
+        let rest = &self.literal[self.first(hash).unwrap_or(self.literal.len())..];
+        rest.iter().take_while(move |&&(own, _)| own == hash).map(|&(_, at)| at)
     }
 
     pub fn has_literals(&self) -> bool {
@@ -161,6 +164,11 @@ impl Server {
         self.own_name().into_iter().chain(self.aliases_of_name.iter().map(|name| &**name))
     }
 
+    /// Whether a name, which is in lower case, is one of them.
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
     /// Gives a host without a name one.
     pub fn derive_name(&mut self, main: Option<&[u8]>) {
         if self.name.is_some() {
@@ -174,10 +182,12 @@ impl Server {
         };
     }
 
-    /// Whether conditions or redirects stand where they are looked at before there is a file: outside directories and files.
+    /// Whether conditions, redirects or aliases stand where they are looked at before there is a file: outside directories and files.
     pub fn is_early(&self) -> bool {
-        let redirects = |section: &Section| section.core.as_ref().is_some_and(|core| !core.redirects.is_empty());
-        let early = |section: &Arc<Section>| !section.ifs.is_empty() || redirects(section);
+        let leads = |section: &Section| {
+            section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())
+        };
+        let early = |section: &Arc<Section>| !section.ifs.is_empty() || leads(section);
         !self.section.ifs.is_empty() || self.locations.iter().any(early)
     }
 

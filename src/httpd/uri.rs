@@ -40,6 +40,12 @@ pub(super) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
     Ok(Target { host, path, query })
 }
 
+/// Whether a target names the server as a whole: `*`, or a URL without a path.
+pub(super) fn is_server(target: &[u8]) -> bool {
+    let no_path = |(host, rest): Split<'_>| host.is_some() && matches!(rest.first(), None | Some(b'?'));
+    target == b"*" || split_host(target).is_ok_and(no_path)
+}
+
 /// `AllowEncodedSlashes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) enum Slashes {

@@ -58,10 +58,10 @@ pub(super) fn parse(text: &[u8]) -> Parsed {
 struct Set {
     /// In the order of the file.
     hosts: Vec<u32>,
-    /// A name's first place in `hosts`.
-    names: HashIndex<u32>,
-    /// The places of further hosts whose names have the same hash.
-    others: HashIndex<Vec<u32>>,
+    /// A name's first place in `hosts`, and the host itself.
+    names: HashIndex<(u32, u32)>,
+    /// The same of further hosts whose names have the same hash.
+    others: HashIndex<Vec<(u32, u32)>>,
     /// Wildcard names, with their place in `hosts`.
     wild: Vec<(u32, Box<[u8]>)>,
 }
@@ -100,14 +100,14 @@ impl Hosts {
         Some(&self.sets[at].1)
     }
 
-    /// The server for an address and a lower-case name; 0: the main one.
-    pub fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, servers: &[Server]) -> u32 {
+    /// The server for an address and a lower-case name; 0: the main one. `has` tells whether a server has a name.
+    pub fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, has: impl Fn(u32, &[u8]) -> bool) -> u32 {
         let own = [Address { ip, port }, Address { ip, port: 0 }];
         let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
         let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
         let set = own.chain(&any).find_map(|address| self.set(address));
         let Some(set) = set else { return 0 };
-        let named = name.and_then(|name| set.find(name, servers));
+        let named = name.and_then(|name| set.find(name, has));
         named.or_else(|| set.hosts.first().copied()).unwrap_or(0)
     }
 }
@@ -125,9 +125,9 @@ impl Set {
                 let key = hash(&name);
                 match self.names.entry(key) {
                     Entry::Vacant(free) => {
-                        free.insert(place);
+                        free.insert((place, number));
                     }
-                    Entry::Occupied(_) => self.others.entry(key).or_default().push(place),
+                    Entry::Occupied(_) => self.others.entry(key).or_default().push((place, number)),
                 }
             } else {
                 self.wild.push((place, name.into()));
@@ -136,23 +136,21 @@ impl Set {
     }
 
     /// The first host of the file that has the name, wildcards and plain names alike.
-    fn find(&self, name: &[u8], servers: &[Server]) -> Option<u32> {
+    fn find(&self, name: &[u8], has: impl Fn(u32, &[u8]) -> bool) -> Option<u32> {
         let key = hash(name);
-        let has = |place: &u32| {
-            let server = &servers[self.hosts[*place as usize] as usize];
-            // Most names are written in lower case: comparing them as they are is the quicker question.
-            server.names().any(|own| own == name) || server.names().any(|own| own.eq_ignore_ascii_case(name))
-        };
+        let has = |&(_, host): &(u32, u32)| has(host, name);
         let first = self.names.get(&key).copied();
         let exact = first.filter(has).or_else(|| {
             // Only where the first host's name merely has the same hash.
             first.and_then(|_| self.others.get(&key)?.iter().copied().find(has))
         });
-        let before = |place: u32| exact.is_none_or(|exact| place < exact);
-        let wild = self.wild.iter().take_while(|(place, _)| before(*place));
-        let wild =
-            wild.filter(|(_, pattern)| glob::matches(pattern, name, Rules::default())).map(|(place, _)| *place).next();
-        wild.or(exact).map(|place| self.hosts[place as usize])
+        if self.wild.is_empty() {
+            return exact.map(|(_, host)| host);
+        }
+        let before = |place: u32| exact.is_none_or(|(exact, _)| place < exact);
+        let mut wild = self.wild.iter().take_while(|(place, _)| before(*place));
+        let wild = wild.find(|(_, pattern)| glob::matches(pattern, name, Rules::default()));
+        wild.map(|(place, _)| self.hosts[*place as usize]).or(exact.map(|(_, host)| host))
     }
 }
 

@@ -83,6 +83,11 @@ fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> O
     }
 }
 
+/// The containers of a walk that say more than values, weakest first.
+fn outer_first<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = (Layer, &'w Core)> {
+    walked.sections.iter().filter_map(|section| Some((section.get().layer, section.get().core.as_deref()?)))
+}
+
 impl<'c, 't> Visit<'c, 't> {
     pub fn new(engine: Engine<'c>, asked: &'t Asked<'t>, uri: Vec<u8>, query: Option<Vec<u8>>) -> Self {
         Self {
@@ -296,8 +301,11 @@ impl<'c, 't> Visit<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let has_dir = self.engine.data.registry.is_loaded(b"mod_dir.c");
         if !self.uri.ends_with(b"/") {
-            let missing = || "the URI of a directory has no slash at its end".into();
-            return self.slash(&walked).unwrap_or_else(|| self.answer(404, missing(), &walked, bare));
+            return self.slash(&walked).unwrap_or_else(|| {
+                let missing = (404, "the URI of a directory has no slash at its end");
+                let (status, because) = self.method_answer().unwrap_or(missing);
+                self.answer(status, because.into(), &walked, bare)
+            });
         }
         let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
         let names = cores().find_map(|core| core.index.as_deref()).unwrap_or(&default);
@@ -412,7 +420,7 @@ impl<'c, 't> Visit<'c, 't> {
         if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
             return Some(handler.to_vec());
         }
-        by_extension(&walked.filename, || cores().map(|core| &core.handlers)).map(<[u8]>::to_vec)
+        by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec)
     }
 
     /// What httpd says to methods that a plain file does not take.
@@ -467,12 +475,9 @@ impl<'c, 't> Visit<'c, 't> {
             return self.answer(status, because.into(), &walked, bare);
         }
         if found == Found::Missing {
-            return self.answer(
-                404,
-                format!("{} does not exist", String::from_utf8_lossy(&walked.filename)),
-                &walked,
-                bare,
-            );
+            let mut because = format!("{} does not exist", String::from_utf8_lossy(&walked.filename));
+            because.push_str(&self.engine.root_trouble(self.asked.server, &walked.filename));
+            return self.answer(404, because, &walked, bare);
         }
         let accept = cores().find_map(|core| core.path_info).flatten();
         let program = handler.is_some() && handler.as_deref() != Some(b"default-handler");

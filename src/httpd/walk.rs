@@ -230,7 +230,7 @@ impl<'c> Walk<'_, 'c> {
     /// All regular expressions, by their slashes, main server's first among equals.
     fn regexes(&mut self, filename: &[u8], notes: &mut Vec<String>) {
         let mut all: Vec<(u32, usize, u32)> = Vec::new();
-        let start = Start::new(filename);
+        let start = Start::with_pairs(filename);
         for (which, server) in self.servers.iter().enumerate() {
             let Some(server) = server else { continue };
             let may = server.dir_index.regex.iter().filter(|(head, _)| head.may_match(start));
@@ -336,7 +336,7 @@ pub(super) fn files<'c>(sections: &[Ref<'c>], filename: &[u8], notes: &mut Vec<S
 /// `<Location>`: main server's, then the host's, in the order of the file.
 pub(super) fn locations<'c>(engine: &Engine<'c>, server: usize, uri: &[u8], notes: &mut Vec<String>) -> Vec<Ref<'c>> {
     let mut found = Vec::new();
-    let start = Start::new(uri);
+    let start = Start::with_pairs(uri);
     for server in [Some(engine.main()), engine.host(server)].into_iter().flatten() {
         let index = &server.location_index;
         let mut numbers: Vec<u32> = Vec::new();

@@ -173,7 +173,11 @@ fn message_differs(layout: &Layout, root: &Path, error: &outlive::Error) -> Opti
         error.message.split(" (read from").next().unwrap_or_default().split(" (in macro").next().unwrap_or_default();
     let own = own.split(". No LoadModule").next().unwrap_or_default();
     // Of a macro in a macro, Apache says where in the outer one it was defined, and this crate where in the file.
-    let own = if own.contains("(defined on") { own.rsplit(") ").next().unwrap_or(own) } else { own };
+    let own = if own.contains("(defined on") {
+        own.rsplit([") ", "): "][usize::from(own.contains("): "))]).next().unwrap_or(own)
+    } else {
+        own
+    };
     let exact = ["Cannot parse condition clause"].iter().all(|start| !own.starts_with(start));
     let wanted = if exact { own } else { "Cannot parse condition clause" };
     let line = format!("line {} of {}", error.origin.line, error.origin.file_text().unwrap_or_default());
