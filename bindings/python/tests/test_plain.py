@@ -301,6 +301,29 @@ class Requests(unittest.TestCase):
             for thread in threads:
                 thread.join()
 
+    def test_many_threads_begin_at_once(self):
+        """Each gets the request that it began, whenever the interpreter changes threads."""
+        found, wrong = settings(), []
+
+        def work(name):
+            for _ in range(1000):
+                out = []
+                with self.engine.begin(found, label=name, method=name, write=out.append) as request:
+                    request.write(name.encode())
+                if out != [name.encode()] or request.ending != outlive.Ending.COMPLETED:
+                    wrong.append((name, out, request.ending))
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        self.addCleanup(sys.setswitchinterval, before)
+        threads = [threading.Thread(target=work, args=("T%d" % at,)) for at in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((wrong, self.engine.requests()), ([], []))
+        self.assertIn('outlive_requests_total{ending="completed"} 4000', self.engine.metrics())
+
     def test_drain(self):
         request = self.engine.begin(settings())
         drained = []
