@@ -15,11 +15,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 from . import _structs as s
 from ._library import c
 from .config import Path, Settings, visit
-from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
+from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, NotFoundError, call, check, fail
 from .request import Request, flag_word
 from .words import Connection, Ending, Stage
 
-__all__ = ["Engine", "Row", "ScoreboardRow", "read_scoreboard"]
+__all__ = ["Engine", "Row", "ScoreboardRow", "clear_scoreboard", "read_scoreboard"]
 
 # The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
 # must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
@@ -94,6 +94,14 @@ def read_scoreboard(path: Path) -> List[ScoreboardRow]:
     text = os.fsencode(path)
     visit(c.scoreboard_read, text, len(text), struct=s.ScoreboardRow, see=see, record=s.ErrorRecord())
     return rows
+
+
+def clear_scoreboard(path: Path) -> int:
+    """Forgets what dead processes left there, and says how many unfinished requests that were; what living ones do stays. ConfigError:
+    it cannot be read or written."""
+    text, cleared = os.fsencode(path), c_size_t()
+    call(c.scoreboard_clear, text, len(text), byref(cleared))
+    return cleared.value
 
 
 # Each place in the engine has 256 names in turn; what is forgotten is asked for again.
@@ -224,6 +232,16 @@ class Engine:
 
         visit(c.engine_requests, self._native(), struct=s.RequestRow, see=see)
         return rows
+
+    @property
+    def publishes(self) -> bool:
+        """Whether its requests are in a scoreboard. The one that outlive.scoreboard names is opened by the first request with such
+        settings; ConfigError or Error: that failed, and requests run on without."""
+        try:
+            call(c.engine_scoreboard, self._native())
+            return True
+        except NotFoundError:
+            return False
 
     def metrics(self) -> str:
         """The engine's numbers as Prometheus text."""
