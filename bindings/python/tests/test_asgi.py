@@ -560,6 +560,42 @@ class Loops(unittest.TestCase):
             asyncio.run(main())
         self.assertEqual((told, middleware.requests()), ([outlive.Ending.SHUTDOWN] * 2, []))
 
+    def test_keyboard_interrupt(self):
+        """At the application's first step, at a later one, and in a shutdown function: it gets out, the request has ended."""
+
+        async def at_once(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            raise KeyboardInterrupt
+
+        async def later(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            await asyncio.sleep(0.01)
+            raise KeyboardInterrupt
+
+        async def at_its_end(scope, receive, send):
+            def fails():
+                told.append(outlive.ending())
+                raise KeyboardInterrupt
+
+            outlive.register_shutdown_function(fails)
+            outlive.register_shutdown_function(told.append, "never")
+            await respond(send)
+
+        noise = logging.getLogger("asyncio")  # says that nobody asked the task for it
+        noise.setLevel(logging.CRITICAL)
+        self.addCleanup(noise.setLevel, logging.ERROR)
+        for app, ending in ((at_once, outlive.Ending.SHUTDOWN), (later, outlive.Ending.SHUTDOWN), (at_its_end, outlive.Ending.COMPLETED)):
+            told = []
+            middleware = OutliveMiddleware(app)
+
+            async def main():
+                await Server(middleware).task
+
+            with self.subTest(app.__name__):
+                self.assertRaises(KeyboardInterrupt, asyncio.run, main())
+                self.assertEqual((told, middleware.requests()), ([ending], []))
+                gc.collect()
+
     def test_descriptors_are_closed(self):
         async def app(scope, receive, send):
             await respond(send)

@@ -73,13 +73,18 @@ def table(rows):
 def main():
     missing = [name for name in SERVERS if not installed(name)]
     if missing:
-        sys.exit("not installed: " + ", ".join(missing))
+        print("left out, because not installed: " + ", ".join(missing), file=sys.stderr)
+        if os.environ.get("CI") == "true":
+            sys.exit(1)
+        CASES[:] = [case for case in CASES if case[0] not in missing]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         rows = list(pool.map(lambda case: tell(*case), CASES))
     made = table(rows)
     print(made)
     for (server, framework, *_), row in zip(CASES, rows):
         assert row[1:] == ["ABCD, completed", "ABCD, completed" if server in BLIND else "ABC, aborted"], "%s, %s: %s" % (server, framework, row)
+    if missing:
+        return  # the table would be another one
     text = README.read_text()
     begin, end = "<!-- made by tests/story/run.py -->\n", "<!-- end -->"
     before, rest = text.split(begin)
