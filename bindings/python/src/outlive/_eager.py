@@ -59,6 +59,9 @@ class Begun:
             self.has_ended = True
         except (Exception, asyncio.CancelledError) as why:
             self.has_ended, self.raised = True, why
+        except BaseException:  # KeyboardInterrupt, SystemExit: gets out here, and the task has nothing left to do
+            self.has_ended = True
+            raise
 
     def _go_on(self, _: None) -> Any:
         self.send, self.throw = self.work.send, self.work.throw

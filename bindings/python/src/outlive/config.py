@@ -7,7 +7,7 @@ import weakref
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _structs as s
 from ._library import c
@@ -20,6 +20,7 @@ __all__ = ["Config", "Diagnostic", "DirConfig", "Directive", "Origin", "Setting"
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Text = Union[str, bytes]
 _NTS = c_size_t(-1).value
+_MOST_KNOWN = 256
 
 
 @dataclass(frozen=True)
@@ -356,6 +357,20 @@ class Config:
         out = c_void_p()
         call(c.config_resolve, self._handle, target if target is None else byref(target), byref(out))
         return Settings(out.value or 0)
+
+    def resolve_known(self, target: s.Target, known: Dict[int, Settings]) -> Settings:
+        """`resolve_target` for the middleware. Targets to which the same layers apply share their settings: known ones are used again."""
+        out = c_void_p()
+        call(c.config_resolve, self._handle, byref(target), byref(out))
+        handle = out.value or 0
+        found = known.get(handle)
+        if found is not None:
+            c.settings_free(handle)  # this reference; `known` has one
+            return found
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        found = known[handle] = Settings(handle)
+        return found
 
     def resolve_dir(self, lines: Optional[DirConfig] = None) -> Settings:
         """For hosts that have read their own configuration: the settings in force under the lines of a container, merged from the
