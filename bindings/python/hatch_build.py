@@ -1,12 +1,15 @@
-"""Puts the native library into the wheel: the one that OUTLIVE_LIBRARY names, else one that cargo builds.
+"""Puts the native library into the wheel: the one that OUTLIVE_LIBRARY names, else one that cargo builds; with cargo-zigbuild
+(pip install cargo-zigbuild ziglang) and OUTLIVE_GLIBC=2.17, say, for a glibc as old as that.
 
-OUTLIVE_WHEEL_PLATFORM names another platform for the wheel's file name, such as manylinux_2_34_x86_64.
+The wheel's file name says which glibc the library needs, by the versions of the symbols in it: manylinux_2_17_x86_64.
+OUTLIVE_WHEEL_PLATFORM names another platform.
 """
 
 from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 import sysconfig
 import tempfile
@@ -19,10 +22,10 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
     """For hatchling."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        platform = os.environ.get("OUTLIVE_WHEEL_PLATFORM") or sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        library = self.library()
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform}"
-        build_data["force_include"][self.library()] = "outlive/_lib/liboutlive.so"
+        build_data["tag"] = "py3-none-" + (os.environ.get("OUTLIVE_WHEEL_PLATFORM") or platform(pathlib.Path(library)))
+        build_data["force_include"][library] = "outlive/_lib/liboutlive.so"
 
     def library(self) -> str:
         """The library's path, stripped of what only debuggers read where strip is at hand."""
@@ -43,8 +46,29 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         source = next((at for at in (here / "rust", here.parent.parent) if (at / "src" / "capi").is_dir()), None)
         if source is None:
             raise FileNotFoundError("outlive's Rust source is not here: build from a source distribution or the repository")
+        built = source / os.environ.get("CARGO_TARGET_DIR", "target")
+        options = ["--release", "--locked", "--package", "outlive", "--lib"]
+        glibc = os.environ.get("OUTLIVE_GLIBC")
+        if glibc:
+            target = f"{machine()}-unknown-linux-gnu"
+            command, built = ["cargo", "zigbuild", *options, "--target", f"{target}.{glibc}"], built / target
+        else:
+            command = ["cargo", "build", *options]
         try:
-            subprocess.run(["cargo", "build", "--release", "--locked", "--package", "outlive", "--lib"], cwd=source, check=True)
+            subprocess.run(command, cwd=source, check=True)
         except OSError as why:
             raise RuntimeError(f"cargo is needed to build outlive's library: {why}; or name a built one in OUTLIVE_LIBRARY") from why
-        return source / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "liboutlive.so"
+        return built / "release" / "liboutlive.so"
+
+
+def machine() -> str:
+    return sysconfig.get_platform().split("-", 1)[1].replace("-", "_").replace(".", "_")
+
+
+def platform(library: pathlib.Path) -> str:
+    """The wheel's platform, as auditwheel would say it: by the newest glibc that a symbol is asked of. What the library links to is
+    on every such system: libc and its parts, and libgcc_s. Without glibc (musl, say), what this Python calls its own platform."""
+    asked = [(int(major), int(minor)) for major, minor in re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?=[\0.])", library.read_bytes())]
+    if not asked:
+        return "linux_" + machine()
+    return "manylinux_%d_%d_%s" % (*max(*asked, (2, 5)), machine())

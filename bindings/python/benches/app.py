@@ -17,8 +17,14 @@ async def nothing(request, call_next):
     return await call_next(request)
 
 
-inner = Starlette(routes=[Route("/{which}", hello)])
-APPS = {"/bare": inner, "/outlive": OutliveMiddleware(inner), "/base": BaseHTTPMiddleware(inner, nothing)}
+def plain_wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
+INNER = Starlette(routes=[Route("/{which:path}", hello)])
+MIDDLEWARE = {"/outlive": OutliveMiddleware(INNER), "/base": BaseHTTPMiddleware(INNER, nothing)}
+APPS = {"/bare": INNER, **MIDDLEWARE}
 
 
 async def app(scope, receive, send):

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import unittest
+import weakref
 
 import outlive
 from outlive.asgi import OutliveMiddleware
@@ -200,6 +201,53 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
 
         await asyncio.wait_for(Server(self.wrap(app, STOP)).task, 20)
         self.assertEqual(reached, ["after"])
+
+    async def test_the_first_step_is_the_same_tasks_as_the_others(self):
+        """Also where it is made before the loop gets to it: one task, one context, and a cancellation at once is not lost."""
+        word, seen = contextvars.ContextVar("word", default=""), []
+
+        async def app(scope, receive, send):
+            seen.append(asyncio.current_task())
+            word.set("set")
+            wanted = asyncio.get_running_loop().create_future()
+            asyncio.current_task().cancel()
+            try:
+                await wanted
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+            self.assertTrue(wanted.cancelled())
+            await asyncio.sleep(0)
+            seen.append((asyncio.current_task(), word.get()))
+            await respond(send)
+
+        server = Server(self.wrap(app))
+        await server.task
+        self.assertEqual(seen[1:], ["cancelled", (seen[0], "set")])
+        self.assertIsNot(seen[0], server.task)
+        self.assertEqual((server.body, word.get()), (b"saved", ""))
+
+    async def test_an_exchange_leaves_nothing_for_the_garbage_collector(self):
+        async def app(scope, receive, send):
+            await respond(send)
+
+        server = Server(self.wrap(app))  # what is made once is made
+        await server.task
+        seen = weakref.WeakSet()
+        loop = asyncio.get_running_loop()
+        loop.set_debug(False)  # which keeps more
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for _ in range(3):
+            async def noted(scope, receive, send):
+                seen.add(outlive.current())
+                await respond(send)
+
+            self.middleware.app = noted
+            server = Server(self.middleware)
+            await server.task
+            self.assertEqual(server.body, b"saved")
+        await asyncio.sleep(0.01)
+        self.assertEqual(len(seen), 0)
 
     async def test_phps_own_way_notices_at_the_next_output(self):
         reached = []
@@ -511,6 +559,42 @@ class Loops(unittest.TestCase):
         for _ in range(2):  # another loop, another descriptor
             asyncio.run(main())
         self.assertEqual((told, middleware.requests()), ([outlive.Ending.SHUTDOWN] * 2, []))
+
+    def test_keyboard_interrupt(self):
+        """At the application's first step, at a later one, and in a shutdown function: it gets out, the request has ended."""
+
+        async def at_once(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            raise KeyboardInterrupt
+
+        async def later(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            await asyncio.sleep(0.01)
+            raise KeyboardInterrupt
+
+        async def at_its_end(scope, receive, send):
+            def fails():
+                told.append(outlive.ending())
+                raise KeyboardInterrupt
+
+            outlive.register_shutdown_function(fails)
+            outlive.register_shutdown_function(told.append, "never")
+            await respond(send)
+
+        noise = logging.getLogger("asyncio")  # says that nobody asked the task for it
+        noise.setLevel(logging.CRITICAL)
+        self.addCleanup(noise.setLevel, logging.ERROR)
+        for app, ending in ((at_once, outlive.Ending.SHUTDOWN), (later, outlive.Ending.SHUTDOWN), (at_its_end, outlive.Ending.COMPLETED)):
+            told = []
+            middleware = OutliveMiddleware(app)
+
+            async def main():
+                await Server(middleware).task
+
+            with self.subTest(app.__name__):
+                self.assertRaises(KeyboardInterrupt, asyncio.run, main())
+                self.assertEqual((told, middleware.requests()), ([ending], []))
+                gc.collect()
 
     def test_descriptors_are_closed(self):
         async def app(scope, receive, send):

@@ -1,9 +1,8 @@
-"""The plain API: configuration, settings, engine, request."""
+"""The plain API: engine, request, process."""
 
 import contextvars
 import os
 import pathlib
-import pickle
 import select
 import socket
 import subprocess
@@ -15,9 +14,6 @@ import unittest
 
 import outlive
 from outlive.engine import make_notify
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-
 
 def settings(**values):
     named = {name.replace("__", "."): value for name, value in values.items()}
@@ -31,102 +27,6 @@ def wait_for(condition, seconds=20.0):
             return
         event.wait(0.01)
     raise AssertionError("not in time")
-
-
-class Configuration(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = pathlib.Path(directory.name)
-
-    def file(self, name, text):
-        path = self.directory / name
-        path.write_text(textwrap.dedent(text))
-        return path
-
-    def test_defaults_are_phps(self):
-        with outlive.Config() as config, config.resolve() as found:
-            self.assertEqual(found["max_execution_time"], "30")
-            self.assertFalse(found.get_bool("ignore_user_abort"))
-            self.assertEqual(found.get_int("max_execution_time"), 30)
-            self.assertEqual(found.get_quantity("memory_limit"), 128 << 20)
-            self.assertIn("outlive.detect", found)
-            self.assertNotIn("no.such", found)
-            with self.assertRaises(outlive.NotFoundError) as raised:
-                found.get("no.such")
-            self.assertEqual(raised.exception.name, "OUTLIVE_ERROR_NOT_FOUND")
-            self.assertIsInstance(raised.exception, KeyError)
-            self.assertGreater(len(found.all()), 100)
-
-    def test_files_and_explain(self):
-        ini = self.file("php.ini", """
-            ignore_user_abort = Off
-            max_execution_time = 7
-        """)
-        conf = self.file("httpd.conf", """
-            LoadModule php_module modules/libphp.so
-            <Location "/save">
-                php_flag ignore_user_abort on
-                php_admin_value max_execution_time 9
-            </Location>
-        """)
-        config = outlive.Config(php_ini=ini, httpd_conf=conf)
-        self.assertEqual(config.resolve("/other", filename="/srv/other")["max_execution_time"], "7")
-        found = config.resolve("/save?x=1", filename="/srv/save", method="POST", server_name="localhost", headers=[("X-Y", "z")])
-        self.assertTrue(found.get_bool("ignore_user_abort"))
-        origins = found.explain("ignore_user_abort")
-        self.assertEqual([(o.file, o.line, o.fate) for o in origins[1:]], [
-            (str(ini), 2, outlive.Fate.OVERRIDDEN), (str(conf), 4, outlive.Fate.IN_FORCE),
-        ])
-        self.assertTrue(found.origin("max_execution_time").locks)
-        self.assertEqual(str(found.origin("max_execution_time")), "%s:5: 9" % conf)
-
-    def test_errors_carry_their_place(self):
-        conf = self.file("httpd.conf", "ServerName x\n<Location /a>\n")
-        with self.assertRaises(outlive.ConfigError) as raised:
-            outlive.Config(httpd_conf=conf)
-        error = raised.exception
-        self.assertEqual((error.file, error.name), (str(conf), "OUTLIVE_ERROR_REFUSED"))
-        self.assertGreater(error.line, 0)
-        self.assertTrue(str(error).startswith("%s:%d" % (conf, error.line)), str(error))
-        again = pickle.loads(pickle.dumps(error))
-        self.assertEqual((type(again), again.file, again.line, str(again)), (type(error), error.file, error.line, str(error)))
-        with self.assertRaises(outlive.ConfigError):
-            outlive.Config(php_ini=self.directory / "none.ini")
-        with self.assertRaises(outlive.ArgumentError):
-            outlive.Config(php_version=12)
-        with self.assertRaises(outlive.ArgumentError):
-            outlive.Config(values={"precision": 14})
-
-    def test_not_served(self):
-        conf = self.file("httpd.conf", "Redirect /old http://localhost/new\nLoadModule alias_module modules/mod_alias.so\n")
-        with self.assertRaises(outlive.NotServedError):
-            outlive.Config(httpd_conf=conf).resolve("/old")
-
-    def test_diagnostics(self):
-        ini = self.file("php.ini", "outlive.detect = sideways\n")
-        config = outlive.Config(php_ini=ini)
-        found = config.diagnostics
-        self.assertEqual([(d.file, d.line) for d in found], [(str(ini), 1)])
-        self.assertIn("sideways", str(found[0]))
-
-    def test_environment_is_asked_for(self):
-        ini = self.file("php.ini", "error_log = ${WHERE}\n")
-        self.assertEqual(outlive.Config(php_ini=ini).resolve()["error_log"], "")
-        self.assertEqual(outlive.Config(php_ini=ini, env={"WHERE": "/there"}).resolve()["error_log"], "/there")
-
-    def test_own_directives(self):
-        mine = [outlive.Directive("shop.level", "1", outlive.Access.ALL, str.isdigit), outlive.Directive("shop.name")]
-        config = outlive.Config(directives=mine, values={"shop.level": "12"})
-        self.assertEqual(config.resolve()["shop.level"], "12")
-        self.assertEqual(config.resolve()["shop.name"], "")
-        with outlive.Engine() as engine, engine.begin(config.resolve()) as request:
-            self.assertEqual(request.ini_set("shop.level", "3"), "12")
-            with self.assertRaises(outlive.ValueRefusedError):
-                request.ini_set("shop.level", "high")
-            self.assertEqual(request.ini_get("shop.level"), "3")
-            request.ini_restore("shop.level")
-            self.assertEqual(request.ini_get("shop.level"), "12")
 
 
 class Requests(unittest.TestCase):
@@ -301,6 +201,29 @@ class Requests(unittest.TestCase):
             for thread in threads:
                 thread.join()
 
+    def test_many_threads_begin_at_once(self):
+        """Each gets the request that it began, whenever the interpreter changes threads."""
+        found, wrong = settings(), []
+
+        def work(name):
+            for _ in range(1000):
+                out = []
+                with self.engine.begin(found, label=name, method=name, write=out.append) as request:
+                    request.write(name.encode())
+                if out != [name.encode()] or request.ending != outlive.Ending.COMPLETED:
+                    wrong.append((name, out, request.ending))
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        self.addCleanup(sys.setswitchinterval, before)
+        threads = [threading.Thread(target=work, args=("T%d" % at,)) for at in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual((wrong, self.engine.requests()), ([], []))
+        self.assertIn('outlive_requests_total{ending="completed"} 4000', self.engine.metrics())
+
     def test_drain(self):
         request = self.engine.begin(settings())
         drained = []
@@ -325,6 +248,24 @@ class Requests(unittest.TestCase):
             with self.assertRaises(outlive.Error) as raised:
                 outlive.read_scoreboard(path)
             self.assertIn("board", str(raised.exception))
+
+    def test_scoreboard_of_a_process_that_died(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "board")
+            subprocess.run([sys.executable, "-c", textwrap.dedent("""
+                import os, outlive, sys
+                engine = outlive.Engine(scoreboard=sys.argv[1])
+                assert engine.publishes
+                engine.begin(outlive.Config().resolve(), label="/lost")
+                os._exit(0)
+            """), path], check=True, timeout=60)
+            row, = outlive.read_scoreboard(path)
+            self.assertEqual((row.unfinished, row.request.label), (True, "/lost"))
+            with outlive.Engine(scoreboard=path) as engine, engine.begin(settings(), label="/here"):
+                self.assertEqual(outlive.clear_scoreboard(path), 1)
+                self.assertEqual([row.request.label for row in outlive.read_scoreboard(path)], ["/here"])
+            self.assertRaises(outlive.ConfigError, outlive.clear_scoreboard, path + ".none")
+        self.assertFalse(self.engine.publishes)
 
     def test_metrics(self):
         self.engine.begin(settings()).end()

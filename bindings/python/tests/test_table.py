@@ -100,11 +100,16 @@ class Table(unittest.TestCase):
     def test_numbers_are_those_of_the_header(self):
         for enum, prefix in (
             (words.Ending, "ENDING"), (words.Connection, "CONNECTION"), (words.Stage, "STAGE"), (words.Access, "ACCESS"),
-            (words.Fate, "FATE"),
+            (words.Fate, "FATE"), (words.Kind, "KIND"),
         ):
             in_header = {n: int(v) for n, v in re.findall(r"#define OUTLIVE_%s_(\w+) (\d+)" % prefix, HEADER)}
             ours = {name: int(member) for name, member in enum.__members__.items() if (enum, name) != (words.Access, "NONE")}
             self.assertEqual(ours, in_header)
+
+    def test_numbers_of_ini_texts(self):
+        in_header = dict(re.findall(r"#define OUTLIVE_INI_(\w+) (\d+)", HEADER))
+        for enum in (words.IniMode, words.IniKind):
+            self.assertEqual([int(in_header[member.name]) for member in enum], [int(member) for member in enum])
 
     def test_versions_agree(self):
         self.assertIn('#define OUTLIVE_VERSION "%s"' % _library.VERSION, (ROOT / "include/outlive.h").read_text())

@@ -1,6 +1,7 @@
 """The WSGI middleware: against the validator of the standard library, and against servers that stop writing."""
 
 import logging
+import os
 import socket
 import unittest
 import wsgiref.util
@@ -111,6 +112,32 @@ class Exchanges(unittest.TestCase):
 
         self.serve(self.wrap(app, STOP), **{"gunicorn.socket": ours})
         self.assertEqual(reached, ["C", outlive.Ending.ABORTED])
+
+    def test_waitress_channel(self):
+        """Its socket may be closed while the application works: ours is another descriptor, and is closed at the end."""
+
+        class Channel:
+            socket, theirs = socket.socketpair()
+
+            def check_client_disconnected(self):
+                raise AssertionError("asked")
+
+        channel, reached = Channel(), []
+        self.addCleanup(channel.socket.close)
+
+        def app(environ, start_response):
+            with outlive.hold():
+                channel.theirs.close()
+                while not outlive.current().is_gone:
+                    pass
+                reached.append("C")
+            reached.append("D")
+
+        before = len(os.listdir("/proc/self/fd"))
+        self.serve(self.wrap(app, STOP), **{"waitress.client_disconnected": channel.check_client_disconnected})
+        self.middleware._serving.engine.now.close()
+        self.assertEqual(reached, ["C"])
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before - 1)  # theirs
 
     def test_write_of_start_response(self):
         reached = []

@@ -4,11 +4,12 @@ The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` an
 act on the current request. See README.md.
 """
 
-from . import config as _config, engine as _engine, errors as _errors, names as _names, request as _request, words as _words
+from . import config as _config, engine as _engine, errors as _errors, ini as _ini, names as _names, request as _request, words as _words
 from ._library import VERSION as __version__
 from .config import *
 from .engine import *
 from .errors import *
+from .ini import *
 from .names import *
 from .request import *
 from .words import *
@@ -17,6 +18,7 @@ __all__ = ["__version__"]
 __all__ += _config.__all__
 __all__ += _engine.__all__
 __all__ += _errors.__all__
+__all__ += _ini.__all__
 __all__ += _names.__all__
 __all__ += _request.__all__
 __all__ += _words.__all__

@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Tuple
+from types import CoroutineType
+from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Set, Tuple
 
 from ._notifier import Notifier
 from ._serving import end, log
@@ -29,10 +30,14 @@ READ_AHEAD = 65536
 
 class Exchange(Host):
     """The application works in a task of its own, which nobody but `deliver` cancels: the server's cancellation ends at the
-    middleware's."""
+    middleware's. Most exchanges are over at that task's first step, so what only others need is made when it is needed."""
 
     request: Request
+    home: Set[Exchange]  # of the notifier's, the one that it is in
     task: Optional[asyncio.Task[None]] = None
+    done: Optional[asyncio.Future[None]] = None  # what the server's task waits for
+    is_over = False
+    raised: Optional[BaseException] = None  # for the server's task, which has not begun to wait
     is_counted = False  # CPU time is charged step by step
     tells_at_once = False  # outlive.detect = watch
     is_stopped = False  # its task was cancelled
@@ -51,7 +56,26 @@ class Exchange(Host):
 
     def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, notifier: Notifier) -> None:
         self.app, self.scope, self.server_receive, self.server_send, self.notifier = app, scope, receive, send, notifier
-        self.done: asyncio.Future[None] = notifier.loop.create_future()  # what the server's task waits for
+
+    # ---- the server's task ----
+
+    def result(self) -> None:
+        """What came of it, once it is over."""
+        raised, self.raised = self.raised, None
+        if raised is not None:
+            raise raised
+
+    async def wait(self, task: asyncio.Task[None]) -> None:
+        """Until it is over, or the server cancels."""
+        done = self.done = self.notifier.loop.create_future()
+        try:
+            await done
+        except asyncio.CancelledError:
+            if not self.is_ending:
+                self.notifier.tasks.add(task)  # somebody has to know it; loops do not
+                task.add_done_callback(self.notifier.tasks.discard)
+                self.abandoned()
+            raise
 
     # ---- the application's task ----
 
@@ -65,14 +89,24 @@ class Exchange(Host):
             return
         self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
         self.is_counted, self.tells_at_once = ways
-        notifier.add(self)
+        self.home = notifier.add(self)
         _current.set(request)
         if self.is_gone:
             self.abandoned()  # the server has cancelled before the task began
         raised: Optional[BaseException] = None
         try:
-            running = self.app(scope, self.receive, self.send)
-            await (Charged(request, running) if self.is_counted else running)
+            running: Any = self.app(scope, self.receive, self.send)
+            if self.is_counted:
+                if type(running) is not CoroutineType:
+                    running = _awaited(running)
+                try:
+                    waits = running.send(None)
+                except StopIteration:
+                    pass
+                else:
+                    await Charged(request, running, waits)
+            else:
+                await running
         except Stop:
             pass
         except asyncio.CancelledError as why:
@@ -95,26 +129,28 @@ class Exchange(Host):
         self.is_complete = True  # nothing is listened for any more
         if self.listener is not None:
             self.listener.cancel()
-        notifier.exchanges.discard(self)
+        self.home.discard(self)
         self._tell(raised)
 
     def _tell(self, raised: Optional[BaseException]) -> None:
         """The server's task goes on. What it does not wait for any more, and what a client that has gone would not get to
         see, is logged."""
-        done = self.done
-        if raised is None:
-            if not done.done():
-                done.set_result(None)
-        elif not isinstance(raised, Exception):
-            if not done.done():
-                done.cancel()
-            raise raised
-        elif done.done() or self.is_silent:
+        done, self.is_over = self.done, True
+        is_waited_for = done is None or not done.done()
+        if isinstance(raised, Exception) and (self.is_silent or not is_waited_for):
             log.error("a request whose client has gone failed: %s", self.scope["path"], exc_info=raised)
-            if not done.done():
+            raised = None
+        if done is None:
+            self.raised = raised
+        elif raised is None:
+            if is_waited_for:
                 done.set_result(None)
-        else:
+        elif isinstance(raised, Exception):
             done.set_exception(raised)
+        elif is_waited_for:
+            done.cancel()
+        if raised is not None and not isinstance(raised, Exception):
+            raise raised
 
     async def _end_with_functions(self) -> None:
         """Shutdown functions may block, or want to be awaited here: they run in a thread."""
@@ -299,11 +335,14 @@ class Exchange(Host):
     async def _listening(self) -> None:
         """Receives ahead: the rest of the body as far as it may, and then the disconnect."""
         while not self.is_gone and not self.is_complete and self._may_read_ahead():
+            had_body = self.has_body
             try:
                 message: Message = await self.server_receive()
             except OSError:
                 message = {"type": "http.disconnect"}
             if message["type"] != "http.disconnect":
+                if had_body:
+                    break  # a server that says more than there is has no end
                 if not self.messages:
                     self.messages = deque()
                 self.messages.append(message)
@@ -321,25 +360,26 @@ async def _awaited(wanted: Awaitable[Any]) -> Any:
 
 
 class Charged:
-    """A coroutine whose steps, and only they, are charged to its request: many requests share a loop's thread."""
+    """The rest of a coroutine, whose steps, and only they, are charged to its request: many requests share a loop's thread."""
 
-    __slots__ = ("request", "running")
+    __slots__ = ("request", "running", "waits")
 
-    def __init__(self, request: Request, running: Any) -> None:
-        self.request, self.running = request, running
+    def __init__(self, request: Request, running: Any, waits: Any) -> None:
+        """waits: what its first step has come to wait for."""
+        self.request, self.running, self.waits = request, running, waits
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        request, steps = self.request, self.running.__await__()
-        raised: Optional[BaseException] = None
-        value: Any = None
+        request, running, waits = self.request, self.running, self.waits
+        self.waits = None
+        raised: Optional[BaseException]
         while True:
-            try:
-                waits = steps.send(value) if raised is None else steps.throw(raised)
-            except StopIteration as done:
-                return done.value
             request.suspend()
             try:
                 value, raised = (yield waits), None
             except BaseException as why:
                 raised = why
             request.resume()
+            try:
+                waits = running.send(value) if raised is None else running.throw(raised)
+            except StopIteration as done:
+                return done.value

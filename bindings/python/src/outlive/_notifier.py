@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from typing import TYPE_CHECKING, List, Set
+from typing import TYPE_CHECKING, Set
 
 from .engine import make_notify
 
@@ -21,25 +21,31 @@ class Notifier:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop, self.thread = loop, threading.get_ident()
-        self.exchanges: Set[Exchange] = set()
+        # Each exchange is in one of these, which it knows, and leaves when it is over: what stays longer than it has to makes
+        # work for the garbage collector, which costs more than all the rest.
+        self._fresh: Set[Exchange] = set()
+        self._older: Set[Exchange] = set()
+        self._settled: Set[Exchange] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
-        self._fresh: List[Exchange] = []
-        self._older: List[Exchange] = []
         self._ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
 
-    def add(self, exchange: Exchange) -> None:
-        self.exchanges.add(exchange)
-        self._fresh.append(exchange)
+    def add(self, exchange: Exchange) -> Set[Exchange]:
+        """Where it is to be discarded from once it is over, unless it has been told of another place."""
+        fresh = self._fresh
+        fresh.add(exchange)
         if not self._ticks:
             self._ticks = True
             self.loop.call_later(LISTEN_AFTER, self._tick)
+        return fresh
 
     def _tick(self) -> None:
-        for exchange in self._older:
+        older, self._older, self._fresh = self._older, self._fresh, set()
+        for exchange in older:
+            self._settled.add(exchange)
+            exchange.home = self._settled
             exchange.time_to_listen()
-        self._older, self._fresh = self._fresh, []
         self._ticks = bool(self._older)
         if self._ticks:
             self.loop.call_later(LISTEN_AFTER, self._tick)
@@ -49,7 +55,7 @@ class Notifier:
             os.read(self.fd, 8)
         except BlockingIOError:
             return
-        for exchange in list(self.exchanges):
+        for exchange in [*self._fresh, *self._older, *self._settled]:
             exchange.deliver()
 
     def __del__(self) -> None:

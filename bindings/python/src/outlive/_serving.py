@@ -83,6 +83,7 @@ class Serving:
         # Only Apache's files look at more than the server's name.
         self.by_uri = self.config.has_httpd_conf
         self.of_name: Dict[Optional[bytes], Settings] = {}
+        self._known: Dict[int, Settings] = {}
 
     def settings(self, target: Any, name: Optional[bytes]) -> Settings:
         """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""
@@ -94,7 +95,7 @@ class Serving:
                 found = self.of_name[name] = self.config.resolve_target(s.Target(size=s.TARGET_SIZE, server_name=name))
             return found
         try:
-            return self.config.resolve_target(target())
+            return self.config.resolve_known(target(), self._known)
         except NotServedError as why:
             if why.message not in self._said and len(self._said) < _MOST_NAMES:
                 self._said.add(why.message)

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
+from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
 from ._serving import Serving
@@ -17,10 +17,6 @@ from ._targets import from_scope
 from .config import Config, Path, Settings
 
 __all__ = ["OutliveMiddleware"]
-
-# From Python 3.12 on, a task can begin at once: most requests are then over without a turn of the loop.
-_EAGER = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-_Task: Any = asyncio.Task
 
 
 class OutliveMiddleware:
@@ -70,20 +66,10 @@ class OutliveMiddleware:
         if settings is None:
             settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
         exchange = Exchange(self.app, scope, receive, send, notifier)
-        work = exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings))
-        task: asyncio.Task[None]
-        if loop.get_task_factory() is None:
-            task = _Task(work, loop=loop, **_EAGER)
-        else:
-            task = loop.create_task(work)
-        try:
-            await exchange.done
-        except asyncio.CancelledError:
-            if not exchange.is_ending:
-                notifier.tasks.add(task)  # somebody has to know it; loops do not
-                task.add_done_callback(notifier.tasks.discard)
-                exchange.abandoned()
-            raise
+        task = begin_task(loop, exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings)))
+        if exchange.is_over:
+            return exchange.result()
+        await exchange.wait(task)
 
     def _notifier_of(self, loop: asyncio.AbstractEventLoop) -> Notifier:
         self._notifiers = [notifier for notifier in self._notifiers if not notifier.loop.is_closed()]

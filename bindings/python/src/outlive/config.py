@@ -7,19 +7,20 @@ import weakref
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _structs as s
 from ._library import c
 from ._table import Visitor
 from .errors import ArgumentError, call, check, fail
-from .words import Access, Fate, Severity
+from .words import Access, Fate, Kind, Severity
 
-__all__ = ["Config", "Diagnostic", "Directive", "Origin", "Setting", "Settings"]
+__all__ = ["Config", "Diagnostic", "DirConfig", "Directive", "Origin", "Setting", "Settings"]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Text = Union[str, bytes]
 _NTS = c_size_t(-1).value
+_MOST_KNOWN = 256
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,10 @@ class Config:
         sapi: Optional[str] = None,
         php_version: Optional[int] = None,
         directives: Iterable[Directive] = (),
+        compiled_in: Union[None, Path, Tuple[Optional[Path], Optional[Path]]] = None,
+        binary_dir: Optional[Path] = None,
+        scan_dirs: Union[None, Path, Sequence[Path]] = None,
+        fastcgi_params: Iterable[Tuple[str, str]] = (),
     ) -> None:
         """Reads everything.
 
@@ -265,6 +270,11 @@ class Config:
         values: as `php -d name=value`, on top of php.ini. define: Apache's `-D NAME` (None) or `Define NAME value`.
         env: what ${NAME} may see; True: the process's environment. sapi: "apache2handler", "fpm-fcgi" …
         php_version: the PHP that is the model, such as 80200. directives: your own.
+
+        compiled_in: the directories that this PHP was compiled with: where php.ini is searched last, or that and its scan directory.
+        binary_dir: the directory of its program, which CGI, FPM and command line search, too. scan_dirs: as PHP_INI_SCAN_DIR, and
+        instead of it: one directory, or several, "" among them being the compiled-in one; none at all reads none. fastcgi_params: what a web server
+        hands to FPM beside the request, in order: ("PHP_VALUE", "name=value"), ("PHP_ADMIN_VALUE", …), one assignment a line.
 
         ConfigError: with file and line. ArgumentError: an argument that makes no sense.
         """
@@ -279,6 +289,9 @@ class Config:
             if sapi is not None:
                 call(c.config_builder_set_sapi, builder, to_bytes(sapi), _NTS)
             self._load(builder, env, define, directives, values)
+            _set_search(builder, compiled_in, binary_dir, scan_dirs)
+            for param, text in fastcgi_params:
+                call(c.config_builder_add_fastcgi_param, builder, *_pair(param, text))
             if php_ini is True:
                 call(c.config_builder_load_php_ini, builder, None, 0)
             for path in _paths(None if isinstance(php_ini, bool) else php_ini):
@@ -335,13 +348,8 @@ class Config:
         uri: path and query as they came, still encoded. server_name: the Host header. filename, document_root: where the
         server knows them. NotServedError: Apache itself would answer (403, a redirect …), and why.
         """
-        given = list(headers)
-        array = (s.Header * len(given))(*(s.Header(to_bytes(name), to_bytes(value)) for name, value in given))
-        return self.resolve_target(s.Target(
-            sizeof(s.Target), _optional(server_name), _optional(server_address), port, _optional(scheme), _optional(method),
-            _optional(uri), None if filename is None else _path(filename),
-            None if document_root is None else _path(document_root), _optional(protocol), _optional(client_address),
-            array if given else None, len(given),
+        return self.resolve_target(_target(
+            uri, method, server_name, server_address, port, scheme, filename, document_root, protocol, client_address, headers
         ))
 
     def resolve_target(self, target: Optional[s.Target]) -> Settings:
@@ -349,6 +357,55 @@ class Config:
         out = c_void_p()
         call(c.config_resolve, self._handle, target if target is None else byref(target), byref(out))
         return Settings(out.value or 0)
+
+    def resolve_known(self, target: s.Target, known: Dict[int, Settings]) -> Settings:
+        """`resolve_target` for the middleware. Targets to which the same layers apply share their settings: known ones are used again."""
+        out = c_void_p()
+        call(c.config_resolve, self._handle, byref(target), byref(out))
+        handle = out.value or 0
+        found = known.get(handle)
+        if found is not None:
+            c.settings_free(handle)  # this reference; `known` has one
+            return found
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        found = known[handle] = Settings(handle)
+        return found
+
+    def resolve_dir(self, lines: Optional[DirConfig] = None) -> Settings:
+        """For hosts that have read their own configuration: the settings in force under the lines of a container, merged from the
+        outermost to the innermost, on top of what holds for all."""
+        out = c_void_p()
+        call(c.config_resolve_dir, self._handle, None if lines is None else lines._handle, byref(out))
+        return Settings(out.value or 0)
+
+    def status(
+        self,
+        uri: Optional[Text] = None,
+        *,
+        method: Optional[Text] = None,
+        server_name: Optional[Text] = None,
+        server_address: Optional[Text] = None,
+        port: int = 0,
+        scheme: Optional[Text] = None,
+        filename: Optional[Path] = None,
+        document_root: Optional[Path] = None,
+        protocol: Optional[Text] = None,
+        client_address: Optional[Text] = None,
+        headers: Iterable[Tuple[Text, Text]] = (),
+    ) -> int:
+        """What Apache would do with a request: 0, a program runs, and `resolve` gives its settings; else the HTTP status that it
+        answers with by itself (301, 403, 404 …), which is what NotServedError stands for. Without httpd_conf always 0."""
+        target, status = _target(
+            uri, method, server_name, server_address, port, scheme, filename, document_root, protocol, client_address, headers
+        ), c_int()
+        call(c.config_status, self._handle, byref(target), byref(status))
+        return status.value
+
+    def refresh(self) -> None:
+        """From now on every .htaccess and .user.ini is read again once. Seldom needed: changes are noticed anyway (a .user.ini's after
+        user_ini.cache_ttl seconds), unless the file system's clock is too coarse. From any thread; never waits."""
+        c.config_refresh(self._handle)
 
     @property
     def diagnostics(self) -> List[Diagnostic]:
@@ -373,6 +430,73 @@ class Config:
 
     def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
         self.close()
+
+
+class DirConfig:
+    """The php_value, php_flag, php_admin_value and php_admin_flag lines of one container (a directory section, a location, a virtual host,
+    a .htaccess), or of several merged: for hosts that read their own configuration. One thread at a time."""
+
+    __slots__ = ("_handle", "_finalizer", "__weakref__")
+
+    def __init__(self) -> None:
+        """An empty one."""
+        self._own(c.dir_config_new())
+
+    def _own(self, handle: Optional[int]) -> None:
+        if not handle:
+            raise MemoryError("outlive")
+        self._handle = handle
+        self._finalizer = weakref.finalize(self, c.dir_config_free, handle)
+        self._finalizer.atexit = False
+
+    def set(
+        self, name: str, value: str, *, kind: Kind = Kind.VALUE, file: Optional[Path] = None, line: int = 0, from_htaccess: bool = False
+    ) -> None:
+        """Adds a line; the last one for a name wins, whatever its kind. file, line: where it stands, for `explain`. AccessError: an
+        admin line in a .htaccess (httpd answers 500). ArgumentError: an empty name or value."""
+        where = None if file is None else _path(file)
+        call(c.dir_config_set, self._handle, int(kind), *_pair(name, value), where, line, int(from_htaccess))
+
+    def merge(self, inner: DirConfig) -> DirConfig:
+        """A new one: this, with an inner container's lines on top. The inner value wins, unless the outer one is an admin line and the
+        inner is not."""
+        merged = DirConfig.__new__(DirConfig)
+        merged._own(c.dir_config_merge(self._handle, inner._handle))
+        return merged
+
+
+def _target(
+    uri: Optional[Text], method: Optional[Text], server_name: Optional[Text], server_address: Optional[Text], port: int,
+    scheme: Optional[Text], filename: Optional[Path], document_root: Optional[Path], protocol: Optional[Text],
+    client_address: Optional[Text], headers: Iterable[Tuple[Text, Text]],
+) -> s.Target:
+    given = list(headers)
+    array = (s.Header * len(given))(*(s.Header(to_bytes(name), to_bytes(value)) for name, value in given))
+    return s.Target(
+        sizeof(s.Target), _optional(server_name), _optional(server_address), port, _optional(scheme), _optional(method), _optional(uri),
+        None if filename is None else _path(filename), None if document_root is None else _path(document_root), _optional(protocol),
+        _optional(client_address), array if given else None, len(given),
+    )
+
+
+def _set_search(
+    builder: int, compiled_in: Union[None, Path, Tuple[Optional[Path], Optional[Path]]], binary_dir: Optional[Path],
+    scan_dirs: Union[None, Path, Sequence[Path]],
+) -> None:
+    """Where php.ini and what is read behind it are looked for."""
+    if compiled_in is not None:
+        pair = compiled_in if isinstance(compiled_in, tuple) else (compiled_in, None)
+        directory, scan = (None if path is None else _path(path) for path in pair)
+        call(c.config_builder_set_compiled_in, builder, directory, len(directory or b""), scan, len(scan or b""))
+    if binary_dir is not None:
+        path = _path(binary_dir)
+        call(c.config_builder_set_binary_dir, builder, path, len(path))
+    if scan_dirs is not None:
+        paths = _paths(scan_dirs)
+        if any(b":" in path for path in paths):
+            raise ArgumentError(-1, "a scan directory cannot have a colon in its name: that is what separates them")
+        text = b":".join(paths)
+        call(c.config_builder_set_scan_dirs, builder, text, len(text))
 
 
 def _pair(name: str, value: str) -> Tuple[bytes, int, bytes, int]:

@@ -15,11 +15,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 from . import _structs as s
 from ._library import c
 from .config import Path, Settings, visit
-from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, call, check, fail
+from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, NotFoundError, call, check, fail
 from .request import Request, flag_word
 from .words import Connection, Ending, Stage
 
-__all__ = ["Engine", "Row", "ScoreboardRow", "read_scoreboard"]
+__all__ = ["Engine", "Row", "ScoreboardRow", "clear_scoreboard", "read_scoreboard"]
 
 # The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
 # must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
@@ -96,6 +96,37 @@ def read_scoreboard(path: Path) -> List[ScoreboardRow]:
     return rows
 
 
+def clear_scoreboard(path: Path) -> int:
+    """Forgets what dead processes left there, and says how many unfinished requests that were; what living ones do stays. ConfigError:
+    it cannot be read or written."""
+    text, cleared = os.fsencode(path), c_size_t()
+    call(c.scoreboard_clear, text, len(text), byref(cleared))
+    return cleared.value
+
+
+# Each place in the engine has 256 names in turn; what is forgotten is asked for again.
+_MOST_WORDS = 4096
+
+
+class _Form:
+    """What a request is begun with and where its handle is written to: one thread's while it begins one."""
+
+    __slots__ = ("options", "given", "out", "into", "method", "shape")
+
+    def __init__(self) -> None:
+        self.options, self.out = s.RequestOptions(size=sizeof(s.RequestOptions), socket=-1), c_void_p()
+        self.given, self.into = byref(self.options), byref(self.out)
+        self.method: Optional[str] = None
+        self.shape: Tuple[int, bool, int] = (-1, False, -1)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+
+
 class Engine:
     """Keeps many requests at once; one per process is usual. Any thread may use it.
 
@@ -114,11 +145,8 @@ class Engine:
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
         self._live: Dict[int, Request] = {}
-        self._options = s.RequestOptions(size=sizeof(s.RequestOptions))
-        self._out = out
-        self._given, self._into = byref(self._options), byref(out)
-        self._shape: Optional[Tuple[int, bool, int]] = None
-        self._words: Dict[int, Sequence[int]] = {}  # places are used again
+        self._forms: List[_Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
+        self._words: Dict[int, Sequence[int]] = {}  # the flag word of a handle: places, and their names, are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
         self._finalizer.atexit = False  # see _at_exit
         Engine._all.add(self)
@@ -148,29 +176,41 @@ class Engine:
         if handle is None:
             raise EndedError(-12, "the engine is closed")
         request = Request(self, write, flush)
-        given, shape = self._options, (socket, reading_input, notify)
-        given.label = None if label is None else label.encode("utf-8", "surrogateescape")
-        given.method = None if method is None else method.encode("utf-8", "surrogateescape")
-        if shape != self._shape:  # most are like the one before
-            self._shape = shape
+        try:
+            form = self._forms.pop()
+        except IndexError:
+            form = _Form()
+        given = form.options
+        given.label = label if label is None else _encoded(label)
+        if method != form.method:  # most are like the one before
+            form.method, given.method = method, method if method is None else _encoded(method)
+        if (socket, reading_input, notify) != form.shape:
+            form.shape = (socket, reading_input, notify)
             given.socket, given.reading_input = socket, reading_input
             given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
             given.userdata = None if notify < 0 else notify
-        if write is not None or flush is not None:
+        if write is None and flush is None:
+            answer = c.request_begin(handle, settings._handle, form.given, form.into, None)
+        else:
             given.write, given.flush = request.callbacks()
-        answer = c.request_begin(handle, settings._handle, self._given, self._into, None)
-        if write is not None or flush is not None:
+            answer = c.request_begin(handle, settings._handle, form.given, form.into, None)
             given.write = given.flush = None
+        begun = form.out.value or 0
+        self._forms.append(form)
         if answer < 0:
             fail(answer)
-        begun = self._out.value or 0
-        address = c.request_flags(begun)
-        word = self._words.get(address)
+        word = self._words.get(begun)
         if word is None:
-            word = self._words[address] = flag_word(address)
+            word = self._word_of(begun)
         request._handle, request._word = begun, word
         self._live[begun] = request
         return request
+
+    def _word_of(self, begun: int) -> Sequence[int]:
+        if len(self._words) >= _MOST_WORDS:
+            self._words.clear()
+        word = self._words[begun] = flag_word(c.request_flags(begun))
+        return word
 
     def drain(self, seconds: float) -> bool:
         """Takes no new requests, waits so many seconds (less than 0: without limit) for those in flight, then tells the rest to
@@ -192,6 +232,16 @@ class Engine:
 
         visit(c.engine_requests, self._native(), struct=s.RequestRow, see=see)
         return rows
+
+    @property
+    def publishes(self) -> bool:
+        """Whether its requests are in a scoreboard. The one that outlive.scoreboard names is opened by the first request with such
+        settings; ConfigError or Error: that failed, and requests run on without."""
+        try:
+            call(c.engine_scoreboard, self._native())
+            return True
+        except NotFoundError:
+            return False
 
     def metrics(self) -> str:
         """The engine's numbers as Prometheus text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["Access", "Connection", "Ending", "Fate", "Severity", "Stage"]
+__all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Severity", "Stage"]
 
 
 class Ending(IntEnum):
@@ -64,3 +64,29 @@ class Severity(IntEnum):
     NOTE = 0
     WARNING = 1
     ERROR = 2
+
+
+class IniMode(IntEnum):
+    """How the values of an ini text are read."""
+
+    NORMAL = 0
+    RAW = 1
+    TYPED = 2
+
+
+class IniKind(IntEnum):
+    """What a statement of an ini text is; BARE: a key without "=", which PHP ignores."""
+
+    SECTION = 0
+    ENTRY = 1
+    ARRAY_ENTRY = 2
+    BARE = 3
+
+
+class Kind(IntEnum):
+    """A line of a container: php_value, php_flag, php_admin_value, php_admin_flag."""
+
+    VALUE = 0
+    FLAG = 1
+    ADMIN_VALUE = 2
+    ADMIN_FLAG = 3

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from http import HTTPStatus
 from types import TracebackType
@@ -30,7 +31,7 @@ class OutliveMiddleware:
     """Gives a WSGI application PHP's connection handling.
 
     A client that has gone is noticed at the next output, as by PHP; with outlive.detect = watch at once, where the server
-    gives its socket (gunicorn, uWSGI, Werkzeug). Where the configuration says finish, the application goes on and its output
+    gives its socket (gunicorn, uWSGI, Werkzeug, waitress). Where the configuration says finish, the application goes on and its output
     is dropped; where it says stop, `Stop` is raised at its next safe point.
     """
 
@@ -52,11 +53,17 @@ class OutliveMiddleware:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         name = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").encode("latin-1", "replace") or None
         settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
-        request = self._serving.engine.get().begin(
-            settings, label=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), method=environ["REQUEST_METHOD"],
-            socket=_descriptor(environ),
-        )
-        response = _Response(request, start_response, environ)
+        socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
+        try:
+            request = self._serving.engine.get().begin(
+                settings, label=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), method=environ["REQUEST_METHOD"],
+                socket=socket if own is None else own,
+            )
+        except BaseException:
+            if own is not None:
+                os.close(own)
+            raise
+        response = _Response(request, start_response, environ, own)
         request._host = response
         return response.run(self.app)
 
@@ -73,8 +80,10 @@ class OutliveMiddleware:
 class _Response(Host):
     """One response: what the server iterates over. Its close, which servers call whatever happens, ends the request."""
 
-    def __init__(self, request: Request, start_response: Any, environ: Environ) -> None:
+    def __init__(self, request: Request, start_response: Any, environ: Environ, own: Optional[int]) -> None:
+        """own: a descriptor that is closed when the request has ended."""
         self.request = request
+        self.own = own
         self.environ = environ
         self.server_start = start_response
         self.has_started = False
@@ -90,7 +99,7 @@ class _Response(Host):
             result = self.result = app(self.environ, self.start)
             wrapper = self.environ.get("wsgi.file_wrapper")
             if isinstance(wrapper, type) and isinstance(result, wrapper) and not self.is_silent:
-                end(self.request)  # the rest is the server's, which wants to see what it is
+                self._end_request()  # the rest is the server's, which wants to see what it is
                 return result
             self.chunks = iter(result)
         except Stop as stop:
@@ -215,7 +224,15 @@ class _Response(Host):
                     request.exit(ending_of(raised))
                 except Error:
                     pass
-            end(request)
+            self._end_request()
+
+    def _end_request(self) -> None:
+        try:
+            end(self.request)
+        finally:
+            own, self.own = self.own, None
+            if own is not None:
+                os.close(own)
 
     def _close_result(self) -> None:
         result, self.result = self.result, None
@@ -252,6 +269,17 @@ def _descriptor(environ: Environ) -> int:
     if "uwsgi.version" in environ:
         return int(sys.modules["uwsgi"].connection_fd()) if "uwsgi" in sys.modules else _uwsgi()
     return -1
+
+
+def _descriptor_of_our_own(environ: Environ) -> Optional[int]:
+    """Waitress gives its channel's method that says whether the client has gone, where it reads ahead. It may close the channel's
+    socket while the application works, so that is watched by another descriptor."""
+    asked = environ.get("waitress.client_disconnected")
+    socket = getattr(getattr(asked, "__self__", None), "socket", None)
+    try:
+        return None if socket is None else os.dup(socket.fileno())
+    except (OSError, AttributeError):
+        return None
 
 
 def _uwsgi() -> int:

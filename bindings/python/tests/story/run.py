@@ -10,7 +10,7 @@ import pathlib
 import sys
 import time
 
-from servers import SERVERS, Server, wait_for
+from servers import SERVERS, Server, installed, wait_for
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 WSGI = ("gunicorn sync", "gunicorn gthread", "gunicorn --preload", "uWSGI")
@@ -18,10 +18,17 @@ ASGI = ("uvicorn", "hypercorn", "gunicorn asgi")
 CASES = [
     *((server, "Flask", "flask_app", "sync") for server in WSGI),
     *((server, "Django", "django_app", "sync") for server in WSGI),
+    ("gunicorn gevent", "Flask", "flask_app", "sync"),
+    ("waitress", "Flask", "flask_app", "sync"),
+    ("mod_wsgi", "none", "plain_app", "sync"),
     *((server, "FastAPI", "fastapi_app", "async") for server in ASGI),
+    ("uvicorn, uvloop", "FastAPI", "fastapi_app", "async"),
     *((server, "Django, async view", "django_app", "async") for server in ASGI),
+    ("uvicorn, uvloop", "Django, async view", "django_app", "async"),
     *((server, "Django, sync view", "django_app", "sync") for server in ASGI),
 ]
+# Those that give nobody the socket, and take in a whole response for a client that has gone.
+BLIND = ("mod_wsgi",)
 # Longer than the three seconds after which gunicorn's ASGI worker cancels.
 GRACE = 6
 NOTES = ("plain-1", "finish-1", "stop-1")
@@ -64,15 +71,20 @@ def table(rows):
 
 
 def main():
-    missing = [name for name, command in SERVERS.items() if not os.path.exists(command[0])]
+    missing = [name for name in SERVERS if not installed(name)]
     if missing:
-        sys.exit("not installed: " + ", ".join(missing))
+        print("left out, because not installed: " + ", ".join(missing), file=sys.stderr)
+        if os.environ.get("CI") == "true":
+            sys.exit(1)
+        CASES[:] = [case for case in CASES if case[0] not in missing]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         rows = list(pool.map(lambda case: tell(*case), CASES))
     made = table(rows)
     print(made)
     for (server, framework, *_), row in zip(CASES, rows):
-        assert row[1:] == ["ABCD, completed", "ABC, aborted"], "%s, %s: %s" % (server, framework, row)
+        assert row[1:] == ["ABCD, completed", "ABCD, completed" if server in BLIND else "ABC, aborted"], "%s, %s: %s" % (server, framework, row)
+    if missing:
+        return  # the table would be another one
     text = README.read_text()
     begin, end = "<!-- made by tests/story/run.py -->\n", "<!-- end -->"
     before, rest = text.split(begin)

@@ -1,6 +1,7 @@
 """Real servers, each on a free port of the loopback, each with tables of its own."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -15,6 +16,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 BIN = pathlib.Path(sys.executable).parent
 
 GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "--log-level", "warning"]
+UVICORN = [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning"]
+# Apache's modules, and the one of Python that Debian has for it.
+MODULES = pathlib.Path("/usr/lib/apache2/modules")
 SERVERS = {
     "gunicorn sync": [*GUNICORN, "--workers", "3", "{app}:application"],
     "gunicorn gthread": [*GUNICORN, "--worker-class", "gthread", "--threads", "4", "{app}:application"],
@@ -23,10 +27,39 @@ SERVERS = {
         BIN / "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "3", "--need-app", "--die-on-term", "--disable-logging",
         "--virtualenv", sys.prefix, "--pythonpath", HERE, "--module", "{app}:application",
     ],
+    "gunicorn gevent": [*GUNICORN, "--worker-class", "gevent", "{app}:application"],
+    "waitress": [BIN / "waitress-serve", "--listen", "127.0.0.1:{port}", "{app}:application"],
+    "mod_wsgi": ["/usr/sbin/apache2", "-f", "{directory}/apache.conf", "-D", "FOREGROUND"],
     "gunicorn asgi": [*GUNICORN, "--worker-class", "asgi", "{app}:asgi_application"],
-    "uvicorn": [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning", "{app}:asgi_application"],
+    "uvicorn": [*UVICORN, "--loop", "asyncio", "{app}:asgi_application"],
+    "uvicorn, uvloop": [*UVICORN, "--loop", "uvloop", "{app}:asgi_application"],
     "hypercorn": [BIN / "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "{app}:asgi_application"],
 }
+
+
+APACHE = """
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile {directory}/apache.pid
+DefaultRuntimeDir {directory}
+ErrorLog {directory}/log
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule wsgi_module {modules}/mod_wsgi.so
+{user}
+WSGISocketPrefix {directory}/wsgi
+WSGIDaemonProcess story threads=5 python-path={directory}/app shutdown-timeout=30
+WSGIProcessGroup story
+WSGIApplicationGroup %{{GLOBAL}}
+WSGIScriptAlias / {directory}/app/{app}.py
+<Directory {directory}/app>
+    Require all granted
+</Directory>
+"""
+
+
+def installed(server):
+    return os.path.exists(SERVERS[server][0]) and (server != "mod_wsgi" or (MODULES / "mod_wsgi.so").exists())
 
 
 def wait_for(what, condition, seconds=60):
@@ -53,14 +86,29 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        command = [str(part).format(port=self.port, app=app) for part in SERVERS[server]]
+        if server == "mod_wsgi":
+            self.for_apache(app)
+        command = [str(part).format(port=self.port, app=app, directory=self.directory) for part in SERVERS[server]]
         command[1:1] = options
         self.log = open(self.directory / "log", "w+b")
         self.process = subprocess.Popen(
             command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT,
-            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONUNBUFFERED": "1"},
         )
         wait_for("%s with %s serves" % (server, app), self.serves)
+
+    def for_apache(self, app):
+        """Its processes are another user's where this is root's: they get copies, and tables that they may write to."""
+        shutil.copytree(HERE, self.directory / "app", ignore=shutil.ignore_patterns("__pycache__"))
+        package = pathlib.Path(importlib.util.find_spec("outlive").origin).parent
+        shutil.copytree(package, self.directory / "app/outlive", ignore=shutil.ignore_patterns("__pycache__"))
+        user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+        text = APACHE.format(port=self.port, directory=self.directory, modules=MODULES, user=user, app=app)
+        (self.directory / "apache.conf").write_text(text)
+        self.directory.chmod(0o777)
+        for file in self.directory.iterdir():
+            if file.is_file():
+                file.chmod(0o666)
 
     def open(self, name):
         return sqlite3.connect(self.directory / name, timeout=60, isolation_level=None, check_same_thread=False)
