@@ -20,6 +20,7 @@ int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
     (void)plog, (void)ptemp;
     memset(&the_process, 0, sizeof the_process);
     the_process.sections = apr_array_make(pconf, 16, sizeof(mod_section));
+    mod_gateway_pre_config();
     return OK;
 }
 
@@ -96,6 +97,7 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     the_process.config = config;
+    the_process.root_watches = mod_settings_watch(the_process.root);
     apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
     the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);

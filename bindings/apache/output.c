@@ -136,5 +136,6 @@ apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_brigade_cleanup(brigade);
         return APR_ECONNABORTED;
     }
+    if (job->tie != NULL && !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade))) mod_gateway_untie(job);
     return job->discarding || has_unknown_length(brigade) ? gather(filter, brigade) : pass(filter, brigade);
 }
