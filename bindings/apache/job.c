@@ -45,7 +45,7 @@ static void on_stop(void *data, int ending) {
 
 static int socket_of(mod_job *job) {
     if (!mod_watches(job->r)) return -1;
-    conn_rec *connection = job->r->connection;
+    conn_rec *connection = job->connection;
     apr_socket_t *socket = ap_get_conn_socket(connection->master != NULL ? connection->master : connection);
     apr_os_sock_t descriptor = -1;
     if (socket == NULL || apr_os_sock_get(&descriptor, socket) != APR_SUCCESS) return -1;
@@ -59,6 +59,8 @@ static apr_status_t end_late(void *data);
 static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     mod_job *job = apr_pcalloc(r->pool, sizeof *job);
     job->r = r;
+    const mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
+    job->connection = before == NULL ? r->connection : before->connection;
     job->wake = job->socket = -1;
     job->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* nothing to make, and nothing to destroy */
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
@@ -107,7 +109,7 @@ apr_status_t mod_job_lost(mod_job *job) {
     if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
     job->discarding = 1;
     /* Handlers look at this by themselves, and would end. It is put back when they have returned. */
-    job->r->connection->aborted = 0;
+    job->connection->aborted = 0;
     return APR_SUCCESS;
 }
 
@@ -143,7 +145,7 @@ int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
     struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
     const apr_interval_time_t slice = apr_time_from_msec(50);
-    int sliced = job->r->connection->master != NULL && (time < 0 || time > slice);
+    int sliced = job->connection->master != NULL && (time < 0 || time > slice);
     if (sliced) time = slice;
     struct timespec left = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
     int ready = ppoll(what, 2, time < 0 ? NULL : &left, NULL);
@@ -208,8 +210,8 @@ static void end(mod_job *job) {
         if (settings != NULL) tell(job, settings, ending, gone);
     }
     if (job->discarding || (gone && job->stopped)) {
-        r->connection->aborted = 1; /* as httpd would have it */
-        r->connection->keepalive = AP_CONN_CLOSE;
+        job->connection->aborted = 1; /* as httpd would have it */
+        job->connection->keepalive = AP_CONN_CLOSE;
     }
 }
 
@@ -233,6 +235,23 @@ static int cut_short(mod_job *job) {
     return DONE;
 }
 
+/**
+ * A stream of HTTP/2 is reset by another thread, at any moment; handlers that look at r->connection->aborted by themselves, between two outputs,
+ * would end. Where that is to be ignored, they look at a copy.
+ */
+static int handle(mod_job *job) {
+    request_rec *r = job->r;
+    conn_rec *connection = r->connection;
+    if (connection->master == NULL || outlive_request_ignore_user_abort(job->request, -1) != 1) return ap_run_handler(r);
+    conn_rec *copy = apr_pmemdup(r->pool, connection, sizeof *copy);
+    copy->aborted = 0;
+    r->connection = copy;
+    const int status = ap_run_handler(r);
+    r->connection = connection;
+    connection->keepalive = copy->keepalive;
+    return status;
+}
+
 int mod_job_handle(request_rec *r) {
     if (r->main != NULL) return DECLINED;
     mod_job *job = mod_job_of(r);
@@ -244,7 +263,7 @@ int mod_job_handle(request_rec *r) {
     pthread_mutex_lock(&job->lock);
     job->inside = 1;
     pthread_mutex_unlock(&job->lock);
-    int status = ap_run_handler(r);
+    int status = handle(job);
     if (job->request == NULL || status == SUSPENDED) return status;
     /* A handler that failed because its time was up did not have to write anything to learn that. */
     if (!job->stopped && status != OK && status != DONE && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);

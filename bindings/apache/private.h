@@ -100,6 +100,7 @@ void mod_name_unused(server_rec *server);
 /** One request in the engine. */
 typedef struct mod_job {
     request_rec *r;
+    conn_rec *connection;      /* the real one; the handler of a stream of HTTP/2 may see another */
     outlive_request *request;  /* NULL: ended */
     const uint32_t *flags;     /* its flag word */
     pthread_mutex_t lock;      /* for the next four, which the engine's thread may look at */
