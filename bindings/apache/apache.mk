@@ -14,6 +14,12 @@ APACHE_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -fvisibility=hidden -fPIC -Ii
 	$(shell $(APXS) -q CFLAGS) $(shell $(APXS) -q EXTRA_CPPFLAGS) \
 	-I$(shell $(APXS) -q INCLUDEDIR) -I$(shell $(APXS) -q APR_INCLUDEDIR) -I$(shell $(APXS) -q APU_INCLUDEDIR)
 
+# Where php.ini is looked for last, and the directory of *.ini files that is read behind it, as they are compiled into mod_php: for Debian's
+# PHP 8.2, PHP_INI_DIR=/etc/php/8.2/apache2. Nowhere unless said: which PHP of the machine is meant is not for us to guess.
+PHP_INI_DIR    ?=
+PHP_SCAN_DIR   ?= $(if $(PHP_INI_DIR),$(PHP_INI_DIR)/conf.d)
+APACHE_CFLAGS  += $(if $(PHP_INI_DIR),-DOUTLIVE_PHP_INI_DIR='"$(PHP_INI_DIR)"' -DOUTLIVE_PHP_SCAN_DIR='"$(PHP_SCAN_DIR)"')
+
 .PHONY: apache
 apache: lib apache-module
 

@@ -40,8 +40,16 @@ static int diagnosed(void *data, const outlive_diagnostic *diagnostic) {
     return 0;
 }
 
+/* Where mod_php has its own compiled in; by `make apache PHP_INI_DIR=…`. */
+#ifndef OUTLIVE_PHP_INI_DIR
+#define OUTLIVE_PHP_INI_DIR NULL
+#define OUTLIVE_PHP_SCAN_DIR NULL
+#endif
+
 static int build(outlive_config_builder *builder, outlive_config **config, outlive_error *error) {
     int result = outlive_config_builder_set_sapi(builder, "apache2handler", OUTLIVE_NTS, error);
+    if (result == OUTLIVE_OK)
+        result = outlive_config_builder_set_compiled_in(builder, OUTLIVE_PHP_INI_DIR, OUTLIVE_NTS, OUTLIVE_PHP_SCAN_DIR, OUTLIVE_NTS, error);
     /* PHPINIDir takes the place of the search that PHPRC steers. */
     if (result == OUTLIVE_OK && the_process.php_ini_dir != NULL)
         result = outlive_config_builder_set_env(builder, "PHPRC", OUTLIVE_NTS, the_process.php_ini_dir, OUTLIVE_NTS, error);

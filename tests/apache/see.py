@@ -170,6 +170,27 @@ php_flag ignore_user_abort on
         assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")
 
 
+def built_in():
+    """The php.ini that the module was built to look for, and its conf.d, as mod_php has them."""
+    with tempfile.TemporaryDirectory() as there:
+        os.chmod(there, 0o755)
+        ini = pathlib.Path(there, "ini")
+        (ini / "conf.d").mkdir(parents=True)
+        (ini / "php.ini").write_text("max_execution_time = 41\nmemory_limit = 41M\n")
+        (ini / "conf.d/20-more.ini").write_text("memory_limit = 42M\n")
+        subprocess.run(["make", "-s", "apache-module", f"APACHE_BUILD={there}/built", f"PHP_INI_DIR={ini}"], cwd=ROOT, check=True)
+        conf = "<Location /settings>\nSetHandler outlive-settings\n</Location>\n"
+        load = f"LoadModule outlive_module {there}/built/mod_outlive.so"
+
+        def values(*more):
+            with Httpd(conf, module=False, more=[load, *more], php_ini="max_execution_time = 77\n") as server:
+                said = json.loads(server.ask("/settings?name=max_execution_time,memory_limit")[2])["settings"]
+                return [(one["value"], one["file"]) for one in (said["max_execution_time"], said["memory_limit"])], server.root
+        assert values()[0] == [("41", f"{ini}/php.ini"), ("42M", f"{ini}/conf.d/20-more.ini")]
+        said, root = values("PHPINIDir @ROOT@/php.ini")
+        assert said == [("77", f"{root}/php.ini"), ("42M", f"{ini}/conf.d/20-more.ini")], said
+
+
 def main():
     more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
@@ -184,6 +205,7 @@ def main():
         with Httpd(conf.replace("php_", "#php_").replace("Outlive", "#Outlive"), more=more, module=False) as server:
             assert server.ask("/example")[2] == b"40 steps\n"  # nothing of mod_outlive is needed to load it
     beside_php()
+    built_in()
     print("settings, log, functions for modules, status page, beside mod_php: as they should be")
 
 
