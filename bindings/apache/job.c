@@ -254,6 +254,7 @@ static int handle(mod_job *job) {
 
 int mod_job_handle(request_rec *r) {
     if (r->main != NULL) return DECLINED;
+    if (r->handler != NULL && strcmp(r->handler, "outlive-status") == 0) return DECLINED; /* who looks at what is in flight is not in flight */
     mod_job *job = mod_job_of(r);
     if (job != NULL && job->inside) return DECLINED; /* called from below */
     if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;

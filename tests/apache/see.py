@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,6 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 </Location>
 <Location /live>
   SetHandler outlive-status
-  OutliveEngine Off
 </Location>
 <Location /server-status>
   SetHandler server-status
@@ -97,6 +97,8 @@ def live(server):
 
 def status(server, back):
     assert live(server)["all_children"] is True, server.ask("/live?json")
+    # Whoever looks is not among what he sees.
+    assert live(server)["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
     gone = server.client("/work/seen?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "seen" in back.begun)
     there = server.client("/work/there?steps=1&pause=30&silent")
@@ -138,6 +140,7 @@ def browse(server):
         assert browser.text("#detached") == "1" and browser.text("#in-flight") == "2"
         table = browser.text("#requests")
         assert "/work/seen" in table and "works on" in table and "gone" in table, table
+        assert re.search(r"gone [0-9.]+ s ago, works on", " ".join(table.split())) and "%" not in table, table
         wide = browser.script("return document.documentElement.scrollWidth <= window.innerWidth")
         assert wide, "the page is wider than its window"
         browser.script("document.title = 'old'")
