@@ -65,6 +65,7 @@ void mod_gateway_untie(mod_job *job) {
 }
 
 void mod_gateway_over(mod_job *job) {
+    if (job->r->proxyreq == PROXYREQ_NONE) return;
     if (asking == job) asking = NULL;
     if (job->tie == NULL) return;
     /* The connection may be another's by now: the tie stays with it, and means nothing. */

@@ -28,7 +28,7 @@ static const char mod_status_head[] =
     "table { border-collapse: collapse; width: 100%; } th { text-align: left; font-size: .8rem; color: var(--soft); }\n"
     "th, td { padding: .45rem .8rem; border-bottom: 1px solid var(--line); vertical-align: top; }\n"
     "tbody tr:last-child td { border-bottom: 0; } .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }\n"
-    "td:nth-child(2) { min-width: 15rem; } td code { overflow-wrap: anywhere; }\n"
+    "td:nth-child(2) { min-width: 17rem; } td code { overflow-wrap: anywhere; }\n"
     ".tag { border-radius: 1rem; padding: 0 .6rem; font-size: .85rem; font-weight: 600; border: 1px solid var(--line); white-space: nowrap; }\n"
     ".tag.warn { background: var(--warn-paper); color: var(--warn); } .tag.bad { background: var(--bad-paper); color: var(--bad); }\n"
     "@media (max-width: 44rem) {\n"
