@@ -6,10 +6,11 @@ socket is two system calls more. mod_php with the same 40 stands beside it.
 
 Each is measured against an httpd alone of its own. The two answer short slices of requests in turn, A B B A and B A A B, so that what else
 the machine does meets both alike. What counts is the CPU time of the threads that serve; of two slices the cheaper, since noise only ever
-adds; of the ratios the median, with its 95 % confidence interval, which needs no assumption about the noise. `httpd alone, again` is what the
-bench makes of no difference at all. On a busy machine the caches are always cold: everything costs more, what is paid in memory most.
+adds; of the ratios the median. Two servers of the same kind differ by several percent for as long as they live, by where their memory happens to
+be, so all are started anew several times: the figure is the median of these medians, with its 95 % confidence interval. `httpd alone,
+again` is what the bench makes of no difference at all. On a busy machine the caches are always cold: everything costs more.
 
-    benches/apache.py [rounds]
+    benches/apache.py [how often they are started] [rounds]
     benches/apache.py --instructions   user instructions of a static request by callgrind, engine's thread excluded: exact on any machine
 """
 
@@ -126,10 +127,9 @@ def median_within(values):
     return statistics.median(values), values[aside], values[-1 - aside]
 
 
-def measure(clients, kinds, what, path, rounds):
-    """Whether every gate holds."""
-    more, alone_ns = {name: [] for name in kinds}, []
-    (_, engine), since = clients["mod_outlive"][0].cpu(), time.monotonic()
+def measure(clients, path, rounds):
+    """By what is measured: how much more it needs than its httpd alone, in percent; and about the second: microseconds of httpd alone."""
+    more, alone_ns = {name: [] for name in clients}, []
     for turn in range(rounds + 1):
         for name, (mine, alone) in clients.items():
             used = {mine: math.inf, alone: math.inf}
@@ -137,14 +137,16 @@ def measure(clients, kinds, what, path, rounds):
                 used[client] = min(used[client], client.slice(path))
             if turn:
                 more[name].append(100 * (used[mine] / used[alone] - 1))
-            if turn and name == "mod_outlive":
                 alone_ns.append(used[alone] / SLICE)
-    share = (clients["mod_outlive"][0].cpu()[1] - engine) / (time.monotonic() - since) / 1e7
-    print(f"{what}: httpd alone {statistics.median(alone_ns) / 1000:.0f} us of CPU; the engine's thread: {share:.2f} % of a processor")
+    return {name: statistics.median(values) for name, values in more.items()}, statistics.median(alone_ns) / 1000
+
+
+def report(what, seen, gates):
+    """Whether every gate holds."""
+    print(f"{what}: httpd alone {statistics.median(alone for _, alone in seen):.0f} us of CPU")
     good = True
-    for name, values in more.items():
-        middle, low, high = median_within(values)
-        gate = kinds[name][2]
+    for name, gate in gates.items():
+        middle, low, high = median_within([more[name] for more, _ in seen])
         verdict = "" if gate is None else f"  gate {gate} %: " + ("held" if middle <= gate else "missed" if low > gate else "not sure")
         good = good and (gate is None or middle <= gate)
         print(f"  {name:32} {middle:+5.1f} %  ({low:+.1f} to {high:+.1f}){verdict}", flush=True)
@@ -192,29 +194,41 @@ def counted(server, number):
         return int(re.search(r"^(?:totals|summary): (\d+)", text, re.M).group(1))
 
 
+PATHS = {"a static file": "/f.txt", "a proxied request": "/proxied/f.txt"}
+
+
+def instance(backend, rounds):
+    """Everything once, with servers that were started for it; by path. And the gates, and the engine's thread's share of a processor."""
+    kinds, clients = kinds_of(backend), {}
+    try:
+        for name, (mine, alone, _) in kinds.items():
+            for server in (mine, alone):
+                server.may_crash = True  # event's children sometimes do while they are ended, without any module of ours
+                server.__enter__()
+                server.file("www/f.txt", "x" * 1000)
+            clients[name] = Client(mine), Client(alone)
+        (_, engine), since = clients["mod_outlive"][0].cpu(), time.monotonic()
+        seen = {what: measure(clients, path, rounds) for what, path in PATHS.items()}
+        share = (clients["mod_outlive"][0].cpu()[1] - engine) / (time.monotonic() - since) / 1e7
+        return seen, {name: gate for name, (_, _, gate) in kinds.items()}, share
+    finally:
+        for client in (client for pair in clients.values() for client in pair):
+            client.socket.close()
+        for server in (server for mine, alone, _ in kinds.values() for server in (mine, alone) if server.process is not None):
+            server.__exit__(None)
+
+
 def main():
     if sys.argv[1:] == ["--instructions"]:
         return instructions()
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    instances, rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9, int(sys.argv[2]) if len(sys.argv) > 2 else 25
     with Httpd("", mpm="event", module=False, limits="StartServers 1\nServerLimit 1\nThreadsPerChild 100\nMaxRequestWorkers 100\n"
                "MaxKeepAliveRequests 0\nKeepAliveTimeout 300") as back:
+        back.may_crash = True
         back.file("www/f.txt", "x" * 1000)
-        kinds, clients = kinds_of(back.port), {}
-        try:
-            for name, (mine, alone, _) in kinds.items():
-                for server in (mine, alone):
-                    server.may_crash = True  # event's children sometimes do while they are ended, without any module of ours
-                    server.__enter__()
-                    server.file("www/f.txt", "x" * 1000)
-                clients[name] = Client(mine), Client(alone)
-            good = [measure(clients, kinds, what, path, rounds)
-                    for what, path in (("a static file", "/f.txt"), ("a proxied request", "/proxied/f.txt"))]
-        finally:
-            for pair in clients.values():
-                for client in pair:
-                    client.socket.close()
-            for server in (server for mine, alone, _ in kinds.values() for server in (mine, alone) if server.process is not None):
-                server.__exit__(None)
+        all_seen = [instance(back.port, rounds) for _ in range(instances)]
+    good = [report(what, [seen[what] for seen, _, _ in all_seen], all_seen[0][1]) for what in PATHS]
+    print(f"the engine's thread: {statistics.median(share for _, _, share in all_seen):.2f} % of a processor")
     sys.exit(0 if all(good) else 1)
 
 
