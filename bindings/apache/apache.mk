@@ -4,7 +4,7 @@
 APXS           ?= $(or $(shell command -v apxs2),apxs)
 APACHE_BUILD   := $(RELEASE)/apache
 APACHE_SOURCE  := bindings/apache
-APACHE_FILES   := $(addprefix $(APACHE_SOURCE)/,mod_outlive.c directives.c containers.c child.c job.c output.c backend.c settings.c status.c)
+APACHE_FILES   := $(addprefix $(APACHE_SOURCE)/,mod_outlive.c directives.c containers.c child.c job.c output.c backend.c gateway.c script.c settings.c status.c)
 # Where the library is looked for besides the system's places; empty for a package.
 APACHE_RPATH   ?= $(abspath $(RELEASE))
 APACHE_LINK     = -Wl,-rpath='$(APACHE_RPATH)'
@@ -13,6 +13,12 @@ APACHE_CONFIG   = $(shell $(APXS) -q sysconfdir)
 APACHE_CFLAGS   = -std=gnu11 -Wall -Wextra -Werror -fvisibility=hidden -fPIC -Iinclude \
 	$(shell $(APXS) -q CFLAGS) $(shell $(APXS) -q EXTRA_CPPFLAGS) \
 	-I$(shell $(APXS) -q INCLUDEDIR) -I$(shell $(APXS) -q APR_INCLUDEDIR) -I$(shell $(APXS) -q APU_INCLUDEDIR)
+
+# Where php.ini is looked for last, and the directory of *.ini files that is read behind it, as they are compiled into mod_php: for Debian's
+# PHP 8.2, PHP_INI_DIR=/etc/php/8.2/apache2. Nowhere unless said: which PHP of the machine is meant is not for us to guess.
+PHP_INI_DIR    ?=
+PHP_SCAN_DIR   ?= $(if $(PHP_INI_DIR),$(PHP_INI_DIR)/conf.d)
+APACHE_CFLAGS  += $(if $(PHP_INI_DIR),-DOUTLIVE_PHP_INI_DIR='"$(PHP_INI_DIR)"' -DOUTLIVE_PHP_SCAN_DIR='"$(PHP_SCAN_DIR)"')
 
 .PHONY: apache
 apache: lib apache-module

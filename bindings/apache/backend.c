@@ -1,6 +1,5 @@
 /*
- * What handlers wait for. mod_proxy_http waits for its server in an input filter of ours, which also waits for a stop; a script of mod_cgi
- * that has not written anything yet is asked to end, as httpd does it at the end of a request.
+ * Waiting for an HTTP server. mod_proxy_http reads its response through an input filter of ours, which waits for a stop as well.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -10,8 +9,6 @@
 #include <apr_portable.h>
 #include <http_core.h>
 #include <mod_proxy.h>
-#include <signal.h>
-#include <stdio.h>
 
 static ap_filter_rec_t *waiting_filter;
 
@@ -38,7 +35,7 @@ static apr_status_t wait_for_server(ap_filter_t *filter, apr_bucket_brigade *bri
         if (seen < 0) return APR_TIMEUP;
         waited = seen > 0 ? 0 : waited + (apr_time_now() - from);
         if (limit >= 0 && waited >= limit) return APR_TIMEUP;
-        if (job->r->connection->aborted && (status = mod_job_lost(job)) != APR_SUCCESS) return status;
+        if (job->connection->aborted && (status = mod_job_lost(job)) != APR_SUCCESS) return status;
     }
 }
 
@@ -55,20 +52,4 @@ static int create_req(request_rec *r, request_rec *response) {
 void mod_backend_register(void) {
     waiting_filter = ap_register_input_filter("OUTLIVE_WAIT", wait_for_server, NULL, AP_FTYPE_CONNECTION - 1);
     APR_OPTIONAL_HOOK(proxy, create_req, create_req, NULL, NULL, APR_HOOK_MIDDLE); /* mod_proxy may be loaded or not */
-}
-
-/**
- * The children that the job's thread has made: its script, as httpd's children make no other. They cannot have been waited for, since
- * that happens after the handler has returned, for which the job's lock is needed.
- */
-void mod_backend_end(mod_job *job) {
-    const char *handler = job->r->handler;
-    if (handler == NULL || strcmp(handler, "cgi-script") != 0) return;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)job->thread);
-    FILE *children = fopen(path, "re");
-    if (children == NULL) return;
-    int child;
-    while (fscanf(children, "%d", &child) == 1) kill((pid_t)child, SIGTERM);
-    fclose(children);
 }

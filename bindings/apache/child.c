@@ -20,6 +20,7 @@ int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
     (void)plog, (void)ptemp;
     memset(&the_process, 0, sizeof the_process);
     the_process.sections = apr_array_make(pconf, 16, sizeof(mod_section));
+    mod_gateway_pre_config();
     return OK;
 }
 
@@ -39,8 +40,16 @@ static int diagnosed(void *data, const outlive_diagnostic *diagnostic) {
     return 0;
 }
 
+/* Where mod_php has its own compiled in; by `make apache PHP_INI_DIR=…`. */
+#ifndef OUTLIVE_PHP_INI_DIR
+#define OUTLIVE_PHP_INI_DIR NULL
+#define OUTLIVE_PHP_SCAN_DIR NULL
+#endif
+
 static int build(outlive_config_builder *builder, outlive_config **config, outlive_error *error) {
     int result = outlive_config_builder_set_sapi(builder, "apache2handler", OUTLIVE_NTS, error);
+    if (result == OUTLIVE_OK)
+        result = outlive_config_builder_set_compiled_in(builder, OUTLIVE_PHP_INI_DIR, OUTLIVE_NTS, OUTLIVE_PHP_SCAN_DIR, OUTLIVE_NTS, error);
     /* PHPINIDir takes the place of the search that PHPRC steers. */
     if (result == OUTLIVE_OK && the_process.php_ini_dir != NULL)
         result = outlive_config_builder_set_env(builder, "PHPRC", OUTLIVE_NTS, the_process.php_ini_dir, OUTLIVE_NTS, error);
@@ -96,6 +105,7 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     the_process.config = config;
+    the_process.root_watches = mod_settings_watch(the_process.root);
     apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
     the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);

@@ -87,6 +87,16 @@ int mod_engine_is_on(const request_rec *r) {
     return the_process.engine != NULL && container->engine != 0;
 }
 
+int mod_settings_watch(const outlive_settings *settings) {
+    outlive_str detect;
+    return outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) == OUTLIVE_OK && strcmp(detect.ptr, "watch") == 0;
+}
+
+int mod_watches(const request_rec *r) {
+    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+    return container->values == NULL ? the_process.root_watches : __atomic_load_n(&container->watches, __ATOMIC_RELAXED);
+}
+
 const outlive_settings *mod_settings(request_rec *r) {
     mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
     if (container->values == NULL) return the_process.root;
@@ -97,6 +107,7 @@ const outlive_settings *mod_settings(request_rec *r) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: no settings for this request: %s", error.message);
         return NULL;
     }
+    __atomic_store_n(&container->watches, mod_settings_watch(settings), __ATOMIC_RELAXED);
     const outlive_settings *none = NULL;
     if (!__atomic_compare_exchange_n(&container->settings, &none, settings, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         outlive_settings_free(settings); /* another thread was quicker */

@@ -14,12 +14,22 @@
 #include <http_request.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 mod_job *mod_job_of(const request_rec *r) {
     while (r->main != NULL) r = r->main;
     return ap_get_module_config(r->request_config, &outlive_module);
+}
+
+/** Ends what the handler waits for and cannot be woken from. What has just been begun is waited for, a little. */
+static void end_waiting(mod_job *job) {
+    const struct timespec pause = {0, 5000000};
+    for (int tries = 0; tries < 10; tries++) {
+        const int connected = mod_gateway_end(job), started = mod_script_end(job);
+        if (connected && started) return;
+        nanosleep(&pause, NULL);
+    }
 }
 
 /** From the engine's thread: a stop is due. */
@@ -29,15 +39,13 @@ static void on_stop(void *data, int ending) {
     pthread_mutex_lock(&job->lock);
     job->due = 1;
     if (job->wake >= 0) eventfd_write(job->wake, 1);
-    if (job->inside) mod_backend_end(job);
+    if (job->inside) end_waiting(job);
     pthread_mutex_unlock(&job->lock);
 }
 
-static int socket_of(mod_job *job, const outlive_settings *settings) {
-    outlive_str detect;
-    if (outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) != OUTLIVE_OK || strcmp(detect.ptr, "watch") != 0)
-        return -1;
-    conn_rec *connection = job->r->connection;
+static int socket_of(mod_job *job) {
+    if (!mod_watches(job->r)) return -1;
+    conn_rec *connection = job->connection;
     apr_socket_t *socket = ap_get_conn_socket(connection->master != NULL ? connection->master : connection);
     apr_os_sock_t descriptor = -1;
     if (socket == NULL || apr_os_sock_get(&descriptor, socket) != APR_SUCCESS) return -1;
@@ -51,25 +59,25 @@ static apr_status_t end_late(void *data);
 static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     mod_job *job = apr_pcalloc(r->pool, sizeof *job);
     job->r = r;
+    const mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
+    job->connection = before == NULL ? r->connection : before->connection;
     job->wake = job->socket = -1;
+    job->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* nothing to make, and nothing to destroy */
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     options.label = r->uri;
     options.method = r->method;
-    options.socket = socket_of(job, settings);
+    options.socket = socket_of(job);
     options.on_stop = on_stop;
     options.on_forced = on_stop;
     options.userdata = job;
     outlive_error error;
-    pthread_mutex_init(&job->lock, NULL);
     if (outlive_request_begin(the_process.engine, settings, &options, &job->request, &error) != OUTLIVE_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: nobody looks after this request: %s", error.message);
         if (job->socket >= 0) close(job->socket);
-        pthread_mutex_destroy(&job->lock);
         return NULL;
     }
     job->flags = outlive_request_flags(job->request);
-    /* Asked for only where it is needed, to find a script. */
-    if (r->handler != NULL && strcmp(r->handler, "cgi-script") == 0) job->thread = (pid_t)syscall(SYS_gettid);
+    mod_script_begin(job);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
     return job;
@@ -101,7 +109,7 @@ apr_status_t mod_job_lost(mod_job *job) {
     if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
     job->discarding = 1;
     /* Handlers look at this by themselves, and would end. It is put back when they have returned. */
-    job->r->connection->aborted = 0;
+    job->connection->aborted = 0;
     return APR_SUCCESS;
 }
 
@@ -137,7 +145,7 @@ int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
     struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
     const apr_interval_time_t slice = apr_time_from_msec(50);
-    int sliced = job->r->connection->master != NULL && (time < 0 || time > slice);
+    int sliced = job->connection->master != NULL && (time < 0 || time > slice);
     if (sliced) time = slice;
     struct timespec left = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
     int ready = ppoll(what, 2, time < 0 ? NULL : &left, NULL);
@@ -181,6 +189,7 @@ static void count(int ending, int gone) {
 
 static void end(mod_job *job) {
     request_rec *r = job->r;
+    mod_gateway_over(job);
     pthread_mutex_lock(&job->lock);
     job->inside = 0;
     const int wake = job->wake, due = job->due;
@@ -188,22 +197,21 @@ static void end(mod_job *job) {
     pthread_mutex_unlock(&job->lock);
     if (wake >= 0) give_wake(wake, due);
     int gone = outlive_request_is_gone(job->request) > 0;
-    int ending = outlive_request_ending(job->request);
-    if (!job->stopped || ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
+    int ending = job->stopped ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
+    if (ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
     outlive_error error;
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
     job->request = NULL;
     if (job->socket >= 0) close(job->socket);
-    pthread_mutex_destroy(&job->lock);
     count(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
         const outlive_settings *settings = mod_settings(r);
         if (settings != NULL) tell(job, settings, ending, gone);
     }
     if (job->discarding || (gone && job->stopped)) {
-        r->connection->aborted = 1; /* as httpd would have it */
-        r->connection->keepalive = AP_CONN_CLOSE;
+        job->connection->aborted = 1; /* as httpd would have it */
+        job->connection->keepalive = AP_CONN_CLOSE;
     }
 }
 
@@ -227,8 +235,26 @@ static int cut_short(mod_job *job) {
     return DONE;
 }
 
+/**
+ * A stream of HTTP/2 is reset by another thread, at any moment; handlers that look at r->connection->aborted by themselves, between two outputs,
+ * would end. Where that is to be ignored, they look at a copy.
+ */
+static int handle(mod_job *job) {
+    request_rec *r = job->r;
+    conn_rec *connection = r->connection;
+    if (connection->master == NULL || outlive_request_ignore_user_abort(job->request, -1) != 1) return ap_run_handler(r);
+    conn_rec *copy = apr_pmemdup(r->pool, connection, sizeof *copy);
+    copy->aborted = 0;
+    r->connection = copy;
+    const int status = ap_run_handler(r);
+    r->connection = connection;
+    connection->keepalive = copy->keepalive;
+    return status;
+}
+
 int mod_job_handle(request_rec *r) {
     if (r->main != NULL) return DECLINED;
+    if (r->handler != NULL && strcmp(r->handler, "outlive-status") == 0) return DECLINED; /* who looks at what is in flight is not in flight */
     mod_job *job = mod_job_of(r);
     if (job != NULL && job->inside) return DECLINED; /* called from below */
     if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
@@ -238,7 +264,7 @@ int mod_job_handle(request_rec *r) {
     pthread_mutex_lock(&job->lock);
     job->inside = 1;
     pthread_mutex_unlock(&job->lock);
-    int status = ap_run_handler(r);
+    int status = handle(job);
     if (job->request == NULL || status == SUSPENDED) return status;
     /* A handler that failed because its time was up did not have to write anything to learn that. */
     if (!job->stopped && status != OK && status != DONE && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);

@@ -80,18 +80,25 @@ static void insert_filter(request_rec *r) {
     if (job != NULL && job->request != NULL) ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
 }
 
+/** The handlers of our own. One hook for all, since httpd asks it for every request. */
+static int answer(request_rec *r) {
+    if (r->handler == NULL || strncmp(r->handler, "outlive-", 8) != 0) return DECLINED;
+    const int status = mod_settings_handle(r);
+    return status == DECLINED ? mod_status_handle(r) : status;
+}
+
 static void register_hooks(apr_pool_t *pool) {
     (void)pool;
     /* Before the content filters, whatever they are. */
     mod_output_filter = ap_register_output_filter("OUTLIVE", mod_output, NULL, AP_FTYPE_RESOURCE - 1);
     mod_backend_register();
+    mod_gateway_register();
     ap_hook_pre_config(mod_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(mod_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mod_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(mod_job_handle, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_handler(mod_settings_handle, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_handler(mod_status_handle, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(answer, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ap, status_hook, mod_status_section, NULL, NULL, APR_HOOK_MIDDLE);
     APR_REGISTER_OPTIONAL_FN(outlive_mod_request);
     APR_REGISTER_OPTIONAL_FN(outlive_mod_check);

@@ -27,7 +27,7 @@ static int means_gone(const conn_rec *connection, apr_status_t status) {
 /** Passes on what there is, if there is somebody; the brigade is empty afterwards. */
 static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
     mod_job *job = filter->ctx;
-    conn_rec *connection = job->r->connection;
+    conn_rec *connection = job->connection;
     if (mod_job_check(job) == OUTLIVE_STOP) {
         apr_brigade_cleanup(brigade);
         return mod_job_stop(job);
@@ -64,7 +64,7 @@ static apr_status_t await(mod_job *job, apr_bucket *bucket) {
         const apr_interval_time_t time = descriptor >= 0 ? limit - waited : pause;
         const int seen = mod_job_wait(job, descriptor, time);
         if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
-        if (job->r->connection->aborted) {
+        if (job->connection->aborted) {
             apr_status_t status = mod_job_lost(job);
             if (status != APR_SUCCESS) return status;
         }
@@ -136,5 +136,6 @@ apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_brigade_cleanup(brigade);
         return APR_ECONNABORTED;
     }
+    if (job->tie != NULL && !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade))) mod_gateway_untie(job);
     return job->discarding || has_unknown_length(brigade) ? gather(filter, brigade) : pass(filter, brigade);
 }

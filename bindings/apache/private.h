@@ -8,7 +8,9 @@
  *   child.c       the configuration of the server, the engine of a child
  *   job.c         one request: beginning, waking, ending, telling why
  *   output.c      the filter in front of all others: what becomes of output
- *   backend.c     waiting for a proxied server, and for a CGI script
+ *   backend.c     waiting for an HTTP server
+ *   gateway.c     ending the wait for a FastCGI server
+ *   script.c      ending CGI scripts that say nothing
  *   settings.c    the handler outlive-settings
  *   status.c      the handler outlive-status, and the section in mod_status's page
  *   mod_outlive.c the module: hooks, optional functions
@@ -36,6 +38,7 @@ typedef struct mod_process {
     const char *scoreboard;      /* OutliveScoreboard */
     const outlive_config *config; /* php.ini; made in the parent */
     const outlive_settings *root; /* in force where no section says anything */
+    int root_watches;            /* its outlive.detect is watch */
     outlive_engine *engine;      /* the child's own */
     apr_pool_t *pool;            /* the child's; used with the mutex held */
     apr_thread_mutex_t *mutex;
@@ -65,6 +68,7 @@ typedef struct mod_container {
     int engine;                        /* OutliveEngine: 1, 0; -1: not said */
     int lasting;                       /* it lives as long as the configuration, not as a request */
     const outlive_settings *settings;  /* what they make, once it was asked; atomic */
+    int watches;                       /* their outlive.detect is watch; valid once there are settings; atomic */
     struct mod_merged *merged;         /* what was merged on top of it before; atomic */
 } mod_container;
 
@@ -72,6 +76,9 @@ void *mod_container_create(apr_pool_t *pool, char *path);
 void *mod_container_merge(apr_pool_t *pool, void *base, void *add);
 /** The settings in force for a request; they live as long as it. NULL: they could not be made, which is logged. */
 const outlive_settings *mod_settings(request_rec *r);
+/** Whether they say outlive.detect = watch. To be asked after mod_settings has answered. */
+int mod_watches(const request_rec *r);
+int mod_settings_watch(const outlive_settings *settings);
 int mod_engine_is_on(const request_rec *r);
 
 /* ---- directives.c --------------------------------------------------------------------------------------------------- */
@@ -93,13 +100,16 @@ void mod_name_unused(server_rec *server);
 /** One request in the engine. */
 typedef struct mod_job {
     request_rec *r;
+    conn_rec *connection;      /* the real one; the handler of a stream of HTTP/2 may see another */
     outlive_request *request;  /* NULL: ended */
     const uint32_t *flags;     /* its flag word */
     pthread_mutex_t lock;      /* for the next four, which the engine's thread may look at */
     int inside;                /* the handler runs */
     int due;                   /* a stop is due, said the engine's thread */
     int wake;                  /* an eventfd, once the handler waits for something; -1 */
-    pid_t thread;              /* that runs the handler */
+    pid_t thread;              /* that runs a CGI script */
+    const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
+    struct mod_tie *tie;       /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
     int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
     int sent;                  /* output was passed on */
     int discarding;            /* output goes nowhere, and the handler is told that all is well */
@@ -127,13 +137,26 @@ apr_status_t mod_job_stop(mod_job *job);
  */
 int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
 
-/* ---- output.c, backend.c, settings.c, status.c ---------------------------------------------------------------------- */
+/* ---- output.c, backend.c, gateway.c, script.c, settings.c, status.c ---------------------------------------------------------------------- */
 
 apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
 
 void mod_backend_register(void);
-/** From the engine's thread, with the job's lock held: ends what the handler waits for and cannot be woken from. */
-void mod_backend_end(mod_job *job);
+
+void mod_gateway_register(void);
+/** mod_proxy may be loaded or not, so its hook is not linked: asked for once all modules are loaded, before hooks are sorted again. */
+void mod_gateway_pre_config(void);
+/** From the engine's thread, with the job's lock held: ends the wait for a FastCGI server. 0: it is being connected to, try again. */
+int mod_gateway_end(mod_job *job);
+/** The response is complete: the connection may be another request's from now on. */
+void mod_gateway_untie(mod_job *job);
+/** The handler has returned. */
+void mod_gateway_over(mod_job *job);
+
+/** Marks a CGI script that the handler will start, so that it can be found. */
+void mod_script_begin(mod_job *job);
+/** From the engine's thread, with the job's lock held: asks the script to end. 0: there is none yet, try again. */
+int mod_script_end(mod_job *job);
 
 int mod_settings_handle(request_rec *r);
 /** `file:line` of what put a directive in force; "the built-in default" where nothing did. */

@@ -52,10 +52,11 @@ static int of_this_child(void *data, const outlive_request_row *seen) {
     return 0;
 }
 
-/** The dead first, then the oldest. */
+/** The dead first, then those whose client has gone, then the oldest. */
 static int by_age(const void *left_data, const void *right_data) {
     const row *left = left_data, *right = right_data;
     if (left->unfinished != right->unfinished) return right->unfinished - left->unfinished;
+    if ((left->gone >= 0) != (right->gone >= 0)) return left->gone >= 0 ? -1 : 1;
     return left->age < right->age ? 1 : left->age > right->age ? -1 : 0;
 }
 
@@ -87,11 +88,11 @@ static const char *stage_of(const row *one) {
 
 /** 0.4 s, 12 s, 3 min 20 s, 2 h 5 min. */
 static const char *time_of(apr_pool_t *pool, int64_t ms) {
-    const long long s = ms / 1000;
-    if (s < 10) return apr_psprintf(pool, "%lld.%lld s", s, (long long)(ms % 1000 / 100));
-    if (s < 60) return apr_psprintf(pool, "%lld s", s);
-    if (s < 3600) return apr_psprintf(pool, "%lld min %lld s", s / 60, s % 60);
-    return apr_psprintf(pool, "%lld h %lld min", s / 3600, s / 60 % 60);
+    const long s = (long)(ms / 1000); /* apr_psprintf knows no long long */
+    if (s < 10) return apr_psprintf(pool, "%ld.%d s", s, (int)(ms % 1000 / 100));
+    if (s < 60) return apr_psprintf(pool, "%ld s", s);
+    if (s < 3600) return apr_psprintf(pool, "%ld min %ld s", s / 60, s % 60);
+    return apr_psprintf(pool, "%ld h %ld min", s / 3600, s / 60 % 60);
 }
 
 /* ---- ?json --------------------------------------------------------------------------------------------------------------- */
@@ -151,6 +152,10 @@ static void put_client(request_rec *r, const row *one) {
 
 static void put_table(const table *of) {
     request_rec *r = of->r;
+    if (of->rows->nelts == 0) {
+        ap_rputs("<p id=\"requests\" class=\"soft\">Nothing is in flight.</p>\n", r);
+        return;
+    }
     ap_rputs("<div class=\"scroll\"><table id=\"requests\"><thead><tr><th>Request<th>Client<th>Does<th class=\"n\">For<th class=\"n\">Limit"
              "<th class=\"n\">Process</tr></thead><tbody>\n", r);
     for (int i = 0; i < of->rows->nelts; i++) {
@@ -158,10 +163,10 @@ static void put_table(const table *of) {
         ap_rprintf(r, "<tr%s><td><b>%s</b> <code>%s</code></td>", one->unfinished ? " class=\"dead\"" : one->gone >= 0 ? " class=\"gone\"" : "",
                    ap_escape_html(r->pool, one->method), ap_escape_html(r->pool, one->label));
         put_client(r, one);
-        ap_rprintf(r, "<td>%s</td><td class=\"n\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age));
-        if (one->limit > 0) ap_rprintf(r, "<td class=\"n\">%u s</td>", (unsigned)one->limit);
-        else ap_rputs("<td class=\"n\">none</td>", r);
-        ap_rprintf(r, "<td class=\"n\">%" APR_INT64_T_FMT "</td></tr>\n", (apr_int64_t)one->process);
+        ap_rprintf(r, "<td>%s</td><td class=\"n\" data-is=\"for\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age));
+        if (one->limit > 0) ap_rprintf(r, "<td class=\"n\" data-is=\"limit\">%u s</td>", (unsigned)one->limit);
+        else ap_rputs("<td class=\"n\" data-is=\"limit\">none</td>", r);
+        ap_rprintf(r, "<td class=\"n\" data-is=\"process\">%" APR_INT64_T_FMT "</td></tr>\n", (apr_int64_t)one->process);
     }
     ap_rputs("</tbody></table></div>\n", r);
 }
@@ -174,7 +179,7 @@ static void put_numbers(const table *of) {
     ap_rputs("<dl class=\"numbers\">", of->r);
     number(of->r, "in-flight", "in flight", of->running, "");
     number(of->r, "detached", "working on, client gone", of->detached, "warn");
-    number(of->r, "held", "held together", of->held, "");
+    number(of->r, "held", "in a held section", of->held, "");
     number(of->r, "unfinished", "never ended", of->unfinished, "bad");
     ap_rputs("</dl>\n", of->r);
 }

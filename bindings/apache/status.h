@@ -28,9 +28,15 @@ static const char mod_status_head[] =
     "table { border-collapse: collapse; width: 100%; } th { text-align: left; font-size: .8rem; color: var(--soft); }\n"
     "th, td { padding: .45rem .8rem; border-bottom: 1px solid var(--line); vertical-align: top; }\n"
     "tbody tr:last-child td { border-bottom: 0; } .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }\n"
-    "td code { overflow-wrap: anywhere; }\n"
+    "td:nth-child(2) { min-width: 17rem; } td code { overflow-wrap: anywhere; }\n"
     ".tag { border-radius: 1rem; padding: 0 .6rem; font-size: .85rem; font-weight: 600; border: 1px solid var(--line); white-space: nowrap; }\n"
     ".tag.warn { background: var(--warn-paper); color: var(--warn); } .tag.bad { background: var(--bad-paper); color: var(--bad); }\n"
+    "@media (max-width: 44rem) {\n"
+    "  main { padding: 1.25rem .75rem; } .numbers { display: grid; grid-template-columns: 1fr 1fr; } .number { min-width: 0; }\n"
+    "  thead { display: none; } tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .6rem .9rem; border-bottom: 1px solid var(--line); }\n"
+    "  tbody tr:last-child { border-bottom: 0; } td { padding: 0; border: 0; } td:empty { display: none; }\n"
+    "  td:nth-child(-n+2) { flex-basis: 100%; min-width: 0; } .n { text-align: left; color: var(--soft); } .n::before { content: attr(data-is) \" \"; }\n"
+    "}\n"
     "</style></head><body><main>\n";
 
 #endif

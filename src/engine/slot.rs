@@ -240,10 +240,11 @@ impl<H: Host> Slot<H> {
         let turn = self.label_turn.load(Relaxed);
         self.label_turn.store(turn.wrapping_add(1), Relaxed);
         fence(Release);
-        for (number, word) in self.label.iter().enumerate() {
-            let start = (number * 8).min(label.len());
-            let part = &label[start..label.len().min(start + 8)];
-            word.store(pack(part), Relaxed);
+        let mut bytes = [0; LABEL];
+        bytes[..label.len()].copy_from_slice(label);
+        let (parts, _) = bytes.as_chunks();
+        for (word, &part) in self.label.iter().zip(parts) {
+            word.store(u64::from_ne_bytes(part), Relaxed);
         }
         self.label_turn.store(turn.wrapping_add(2), Release);
     }

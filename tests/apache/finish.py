@@ -58,6 +58,13 @@ except BrokenPipeError:
 """
 
 
+SHELL = """#!/bin/sh
+name=@ROOT@/run$PATH_INFO
+setsid sh -c 'while ! [ -e '$name.gone' ]; do sleep 0.1; done; touch '$name.apart </dev/null >/dev/null 2>&1 &
+sh -c 'touch '$name.begun'; sleep 3600'
+"""
+
+
 def begun(server, name):
     wait_for(f"{name} has begun", (server.root / "run" / f"{name}.begun").exists)
 
@@ -119,7 +126,7 @@ def limited(server, back):
     assert back.ends["l2"].startswith("lost"), back.ends
 
 
-def scripts(server, daemon):
+def scripts(server):
     """mod_cgi, or mod_cgid."""
     client = server.client("/cgi-finish/work/c1")
     client.read(b"step 1")
@@ -131,14 +138,22 @@ def scripts(server, daemon):
     client.go()
     assert left(server, "c2", "done", "terminated", "broken") == "terminated"
 
-    if not daemon:  # a script of mod_cgid that says nothing is not known to httpd's children
-        client = server.client("/cgi-stop/work/c3?long&silent")
-        begun(server, "c3")
-        client.go()
-        assert left(server, "c3", "done", "terminated", "broken") == "terminated"
-        status, _, _ = server.ask("/cgi-limit/work/c4?long&silent")
-        assert status == 500, status
-        assert left(server, "c4", "done", "terminated") == "terminated"
+    client = server.client("/cgi-stop/work/c3?long&silent")
+    begun(server, "c3")
+    client.go()
+    assert left(server, "c3", "done", "terminated", "broken") == "terminated"
+    status, _, _ = server.ask("/cgi-limit/work/c4?long&silent")
+    assert status == 500, status
+    assert left(server, "c4", "done", "terminated") == "terminated"
+
+    # What a script waits for holds its output open, so that it has to end, too; what it has sent away does not.
+    stopped = server.said().count("the client has gone; stopped")
+    client = server.client("/cgi-stop/shell/c7")
+    begun(server, "c7")
+    client.go()
+    wait_for("c7 is stopped", lambda: server.said().count("the client has gone; stopped") > stopped)
+    (server.root / "run/c7.gone").touch()
+    assert left(server, "c7", "apart") == "apart"
 
     status, _, body = server.ask("/cgi-plain/work/c5")
     assert status == 200 and body.endswith(b"the end\n") and body.count(b"step") == 20, (status, body[-100:])
@@ -157,11 +172,12 @@ def main():
         more.append("ScriptSock @ROOT@/run/cgid")
     with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm, more=more) as server:
         server.file("cgi/work", SCRIPT, 0o755)
+        server.file("cgi/shell", SHELL, 0o755)
         server.file("www/plain.txt", "plain\n")
         assert server.ask("/plain.txt")[2] == b"plain\n"
         proxied(server, back)
         limited(server, back)
-        scripts(server, cgi == "cgid")
+        scripts(server)
     print(f"{mpm}, mod_{cgi}: finished what was to be finished, stopped what was to be stopped")
 
 

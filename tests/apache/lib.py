@@ -129,6 +129,39 @@ class Httpd:
         return path
 
 
+class Fpm:
+    """php-fpm on a free port."""
+
+    def __init__(self, children=4):
+        self.directory = tempfile.mkdtemp(prefix="outlive-fpm-")
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            self.port = one.getsockname()[1]
+        account = "user = www-data\ngroup = www-data\n" if os.geteuid() == 0 else ""
+        conf = pathlib.Path(self.directory, "fpm.conf")
+        conf.write_text(f"[global]\nerror_log = {self.directory}/log\ndaemonize = no\n[www]\n{account}"
+                        f"listen = 127.0.0.1:{self.port}\npm = static\npm.max_children = {children}\n")
+        self.process = subprocess.Popen(["php-fpm8.2", "-n", "-y", conf, "-F"], stderr=subprocess.DEVNULL)
+        wait_for("php-fpm answers", self.up)
+
+    def up(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Client:
     """A client on a plain socket, which goes when it is told to."""
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The same through TLS, and through HTTP/2: a stream that is reset, and a connection that is closed."""
 
+import random
 import socket
 import ssl
 import struct
@@ -128,6 +129,23 @@ def http2(connect, back, name):
     assert ended(back, f"{name}5") == "done"
 
 
+def storm(connect, back, batches, streams=20):
+    """Streams that are reset at any moment, some of them while the handler has just looked away: what is to be finished is finished."""
+    chance = random.Random(20)
+    for batch in range(batches):
+        client = Http2(connect())
+        client.send(8, 0, 0, struct.pack(">I", 1 << 30))  # nobody waits for us to read
+        left = {f"r{batch}.{number}": client.get(f"/finish/r{batch}.{number}?steps=150&pause=0.001&size=300") for number in range(streams)}
+        names = list(left)
+        while left:
+            # A stream that is reset before it has begun never begins.
+            name = chance.choice(wait_for("another has begun", lambda: [name for name in left if name in back.begun]))
+            client.reset(left.pop(name))
+        for name in names:
+            assert ended(back, name) == "done", (name, back.ends)
+        client.go()
+
+
 def main():
     mpm = sys.argv[1]
     port = free_port()
@@ -142,6 +160,7 @@ def main():
             tls(port, back)
             http2(lambda: socket.create_connection(("127.0.0.1", server.port), 60), back, "c")
             http2(lambda: over_tls(port, ["h2"]), back, "s")
+            storm(lambda: socket.create_connection(("127.0.0.1", server.port), 60), back, 15)
     print(f"{mpm}: TLS, HTTP/2 in clear and over TLS: finished, stopped, reset streams beside others")
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,6 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 </Location>
 <Location /live>
   SetHandler outlive-status
-  OutliveEngine Off
 </Location>
 <Location /server-status>
   SetHandler server-status
@@ -97,6 +97,8 @@ def live(server):
 
 def status(server, back):
     assert live(server)["all_children"] is True, server.ask("/live?json")
+    # Whoever looks is not among what he sees.
+    assert live(server)["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
     gone = server.client("/work/seen?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "seen" in back.begun)
     there = server.client("/work/there?steps=1&pause=30&silent")
@@ -138,6 +140,7 @@ def browse(server):
         assert browser.text("#detached") == "1" and browser.text("#in-flight") == "2"
         table = browser.text("#requests")
         assert "/work/seen" in table and "works on" in table and "gone" in table, table
+        assert re.search(r"gone [0-9.]+ s ago, works on", " ".join(table.split())) and "%" not in table, table
         wide = browser.script("return document.documentElement.scrollWidth <= window.innerWidth")
         assert wide, "the page is wider than its window"
         browser.script("document.title = 'old'")
@@ -170,6 +173,27 @@ php_flag ignore_user_abort on
         assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")
 
 
+def built_in():
+    """The php.ini that the module was built to look for, and its conf.d, as mod_php has them."""
+    with tempfile.TemporaryDirectory() as there:
+        os.chmod(there, 0o755)
+        ini = pathlib.Path(there, "ini")
+        (ini / "conf.d").mkdir(parents=True)
+        (ini / "php.ini").write_text("max_execution_time = 41\nmemory_limit = 41M\n")
+        (ini / "conf.d/20-more.ini").write_text("memory_limit = 42M\n")
+        subprocess.run(["make", "-s", "apache-module", f"APACHE_BUILD={there}/built", f"PHP_INI_DIR={ini}"], cwd=ROOT, check=True)
+        conf = "<Location /settings>\nSetHandler outlive-settings\n</Location>\n"
+        load = f"LoadModule outlive_module {there}/built/mod_outlive.so"
+
+        def values(*more):
+            with Httpd(conf, module=False, more=[load, *more], php_ini="max_execution_time = 77\n") as server:
+                said = json.loads(server.ask("/settings?name=max_execution_time,memory_limit")[2])["settings"]
+                return [(one["value"], one["file"]) for one in (said["max_execution_time"], said["memory_limit"])], server.root
+        assert values()[0] == [("41", f"{ini}/php.ini"), ("42M", f"{ini}/conf.d/20-more.ini")]
+        said, root = values("PHPINIDir @ROOT@/php.ini")
+        assert said == [("77", f"{root}/php.ini"), ("42M", f"{ini}/conf.d/20-more.ini")], said
+
+
 def main():
     more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
@@ -184,6 +208,7 @@ def main():
         with Httpd(conf.replace("php_", "#php_").replace("Outlive", "#Outlive"), more=more, module=False) as server:
             assert server.ask("/example")[2] == b"40 steps\n"  # nothing of mod_outlive is needed to load it
     beside_php()
+    built_in()
     print("settings, log, functions for modules, status page, beside mod_php: as they should be")
 
 

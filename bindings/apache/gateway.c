@@ -1,0 +1,180 @@
+/*
+ * The connection to a FastCGI server, for which mod_proxy_fcgi waits in a place that httpd shows to no module: a stop shuts it down, and
+ * the wait ends with an end of file.
+ *
+ * Which connection a request has got is learnt without a word to mod_proxy. Under prefork it is the worker's only one. Under threads the
+ * worker's list of connections stands behind one of ours that keeps nothing: whoever acquires one calls borrow() on his own thread.
+ * From then on it is tied to the request, until it is closed, or the response is complete; nobody closes what is being shut down.
+ *
+ * Not for members of a balancer: it would hold the end of the connection against the member, and try another.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <apr_dso.h>
+#include <apr_portable.h>
+#include <apr_reslist.h>
+#include <mod_proxy.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/** A connection that a request has got. */
+struct mod_tie {
+    mod_job *job; /* NULL: the request is over */
+    const proxy_conn_rec *connection;
+    apr_pool_t *pool; /* of its socket */
+};
+
+/** Of all ties of a child, and of the sockets behind them. */
+static pthread_mutex_t ties = PTHREAD_MUTEX_INITIALIZER;
+
+/** The job for which this thread is about to acquire a connection; NULL: none. */
+static __thread mod_job *asking;
+
+/* ---- ties -------------------------------------------------------------------------------------------------------------- */
+
+/** The socket is about to be closed. */
+static apr_status_t closing(void *data) {
+    struct mod_tie *tie = data;
+    pthread_mutex_lock(&ties);
+    if (tie->job != NULL) tie->job->tie = NULL;
+    pthread_mutex_unlock(&ties);
+    free(tie);
+    return APR_SUCCESS;
+}
+
+static void tie_to(mod_job *job, const proxy_conn_rec *connection) {
+    struct mod_tie *tie = job->tie == NULL ? malloc(sizeof *tie) : NULL;
+    if (tie == NULL) return;
+    *tie = (struct mod_tie){job, connection, connection->scpool};
+    apr_pool_pre_cleanup_register(tie->pool, tie, closing);
+    pthread_mutex_lock(&ties);
+    job->tie = tie;
+    pthread_mutex_unlock(&ties);
+}
+
+void mod_gateway_untie(mod_job *job) {
+    pthread_mutex_lock(&ties);
+    struct mod_tie *tie = job->tie;
+    job->tie = NULL;
+    pthread_mutex_unlock(&ties);
+    if (tie == NULL) return;
+    apr_pool_cleanup_kill(tie->pool, tie, closing);
+    free(tie);
+}
+
+void mod_gateway_over(mod_job *job) {
+    if (job->r->proxyreq == PROXYREQ_NONE) return;
+    if (asking == job) asking = NULL;
+    if (job->tie == NULL) return;
+    /* The connection may be another's by now: the tie stays with it, and means nothing. */
+    pthread_mutex_lock(&ties);
+    if (job->tie != NULL) job->tie->job = NULL;
+    job->tie = NULL;
+    pthread_mutex_unlock(&ties);
+}
+
+int mod_gateway_end(mod_job *job) {
+    pthread_mutex_lock(&ties);
+    apr_socket_t *socket = job->tie == NULL ? NULL : __atomic_load_n(&job->tie->connection->sock, __ATOMIC_ACQUIRE);
+    const int later = job->tie != NULL && socket == NULL;
+    apr_os_sock_t descriptor = -1;
+    if (socket != NULL && apr_os_sock_get(&descriptor, socket) == APR_SUCCESS && descriptor >= 0) shutdown(descriptor, SHUT_RDWR);
+    pthread_mutex_unlock(&ties);
+    return !later;
+}
+
+static int is_due(mod_job *job) {
+    pthread_mutex_lock(&job->lock);
+    const int due = job->due;
+    pthread_mutex_unlock(&job->lock);
+    return due && mod_job_check(job) == OUTLIVE_STOP;
+}
+
+/* ---- the list in front ----------------------------------------------------------------------------------------------- */
+
+/** Never blocks: the list in front is as long as the one behind. */
+static apr_status_t borrow(void **connection, void *behind, apr_pool_t *pool) {
+    (void)pool;
+    if (asking != NULL && is_due(asking)) return APR_ECONNABORTED; /* it waited for a free one */
+    const apr_status_t status = apr_reslist_acquire(behind, connection);
+    if (status == APR_SUCCESS && asking != NULL) tie_to(asking, *connection);
+    return status;
+}
+
+static apr_status_t give_back(void *connection, void *behind, apr_pool_t *pool) {
+    (void)pool;
+    if (asking != NULL && asking->tie != NULL && asking->tie->connection == connection) mod_gateway_untie(asking);
+    return apr_reslist_release(behind, connection);
+}
+
+/** Workers of FastCGI servers, and the one for servers that only a handler or a rewrite rule names. */
+static int may_be_fastcgi(const proxy_worker *worker) {
+    return strcasecmp(worker->s->scheme, "fcgi") == 0 || (worker->s->status & PROXY_WORKER_GENERIC) || strcmp(worker->s->scheme, "*") == 0;
+}
+
+static void stand_before(proxy_worker *worker, apr_array_header_t *done) {
+    if (worker == NULL || worker->s == NULL || worker->cp == NULL || worker->cp->res == NULL || worker->s->hmax <= 0 ||
+        !may_be_fastcgi(worker))
+        return;
+    for (int i = 0; i < done->nelts; i++)
+        if (APR_ARRAY_IDX(done, i, apr_reslist_t *) == worker->cp->res) return; /* workers are copied from server to server */
+    apr_reslist_t *front;
+    /* What is given back goes to the list behind when the next is acquired: after a microsecond it is too old to stay. */
+    if (apr_reslist_create(&front, 0, 0, worker->s->hmax, 1, borrow, give_back, worker->cp->res, worker->cp->pool) != APR_SUCCESS) return;
+    if (worker->s->acquire_set) apr_reslist_timeout_set(front, worker->s->acquire);
+    worker->cp->res = front;
+    APR_ARRAY_PUSH(done, apr_reslist_t *) = front;
+}
+
+/** In each child, before it serves; mod_proxy has made its lists. */
+static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
+    const module *proxy = ap_find_linked_module("mod_proxy.c");
+    if (proxy == NULL || the_process.engine == NULL) return;
+    apr_array_header_t *done = apr_array_make(pchild, 8, sizeof(apr_reslist_t *));
+    for (; server != NULL; server = server->next) {
+        const proxy_server_conf *conf = ap_get_module_config(server->module_config, proxy);
+        if (conf == NULL) continue;
+        for (int i = 0; i < conf->workers->nelts; i++)
+            stand_before((proxy_worker *)(void *)(conf->workers->elts + (size_t)i * (size_t)conf->workers->elt_size), done);
+        stand_before(conf->reverse, done);
+    }
+}
+
+/* ---- hooks ------------------------------------------------------------------------------------------------------------- */
+
+/** mod_proxy is about to hand the request to the module that knows the scheme. */
+static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_conf *conf, char *url, const char *host, apr_port_t port) {
+    (void)conf, (void)host, (void)port;
+    asking = NULL;
+    if (url == NULL || strncasecmp(url, "fcgi:", 5) != 0 || worker->balancer != NULL || worker->cp == NULL) return DECLINED;
+    mod_job *job = mod_job_of(r);
+    if (job == NULL || job->request == NULL || !job->inside || r->main != NULL) return DECLINED;
+    if (is_due(job)) {
+        mod_job_stop(job);
+        return HTTP_GATEWAY_TIME_OUT;
+    }
+    asking = job;
+    if (worker->cp->res == NULL && worker->cp->conn != NULL) tie_to(job, worker->cp->conn);
+    return DECLINED;
+}
+
+typedef void hook_scheme_handler(proxy_HOOK_scheme_handler_t *, const char *const *, const char *const *, int);
+
+void mod_gateway_pre_config(void) {
+    const module *proxy = ap_find_linked_module("mod_proxy.c");
+    apr_dso_handle_sym_t symbol = NULL;
+    if (proxy == NULL || proxy->dynamic_load_handle == NULL ||
+        apr_dso_sym(&symbol, proxy->dynamic_load_handle, "proxy_hook_scheme_handler") != APR_SUCCESS)
+        return;
+    const char *before = apr_hook_debug_current;
+    apr_hook_debug_current = "mod_outlive.c";
+    ((hook_scheme_handler *)symbol)(about_to_connect, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    apr_hook_debug_current = before;
+}
+
+void mod_gateway_register(void) {
+    static const char *const after[] = {"mod_proxy.c", "mod_proxy_balancer.c", "mod_outlive.c", NULL};
+    ap_hook_child_init(stand_before_all, after, NULL, APR_HOOK_LAST);
+}
