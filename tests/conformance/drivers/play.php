@@ -41,6 +41,8 @@ function play($ops, $who) {
                 $QUIET++; $ROUNDS = 0;
                 while ($ROUNDS < $a) { play($op[2], $who); $ROUNDS++; if (connection_status() !== 0) break; }
                 $QUIET--; lg("$who repeat $ROUNDS"); break;
+            case 'code':  http_response_code($a); break;
+            case 'input': lg("$who input " . strlen(file_get_contents('php://input'))); break;
             case 'count': lg("$who count $ROUNDS"); break;
             default:      lg("$who does not know $o"); exit;
         }

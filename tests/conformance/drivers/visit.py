@@ -132,12 +132,21 @@ def serve_asked(log, client):
             open(asked + ".done", "w").close()
 
 
+def upload_of(scenario):
+    """What the client says that it will send, what it sends of that, and whether it then leaves."""
+    declared, sent = scenario.get("upload", (0, 0))
+    return declared, b"x" * sent, sent < declared
+
+
 def play(scenario, path, address, request_of):
     """Plays a scenario on a server with one worker at `address`: the lines that it logged. request_of(path): the request's bytes."""
     log = path + ".log"
     with open(path, "w") as out:
         json.dump({**scenario, "log": log}, out)
     client = Client(address, request_of(path), reads=not wants_unread(scenario))
+    if upload_of(scenario)[2]:
+        # In order, and in the middle of what it had announced; nothing can have been sent to it yet.
+        client.close("fin")
     ping = None
     end = time.monotonic() + PATIENCE
     while ping is None or ping.open:
@@ -163,8 +172,9 @@ def lines(path):
         return file.read().split("\n")[:-1]
 
 
-def http_request(method, url, query):
-    return f"{method} {url}?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+def http_request(method, url, query, declared=0, body=b""):
+    length = f"Content-Length: {declared}\r\n" if declared else ""
+    return f"{method} {url}?{query} HTTP/1.1\r\nHost: localhost\r\n{length}Connection: close\r\n\r\n".encode() + body
 
 
 def _record(kind, content):
@@ -180,8 +190,12 @@ def _pairs(params):
     return out
 
 
-def fastcgi_request(method, script, query):
+def fastcgi_request(method, script, query, declared=0, body=b""):
     params = {"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": method, "SCRIPT_FILENAME": script,
               "SCRIPT_NAME": "/play.php", "REQUEST_URI": "/play.php?" + query, "QUERY_STRING": query}
+    if declared:
+        params.update(CONTENT_LENGTH=str(declared), CONTENT_TYPE="application/octet-stream")
     begin = _record(1, struct.pack(">HB5x", 1, 0))
-    return begin + _record(4, _pairs(params)) + _record(4, b"") + _record(5, b"")
+    stdin = b"".join(_record(5, body[at:at + 8000]) for at in range(0, len(body), 8000))
+    end = _record(5, b"") if len(body) == declared else b""
+    return begin + _record(4, _pairs(params)) + _record(4, b"") + stdin + end

@@ -16,14 +16,17 @@ enum { KEPT = 8000 };
 typedef struct response {
     visit visit;
     int head, headers_sent, aborted;
+    const char *status;
+    int has_no_body;
     size_t pending;
     char kept[KEPT];
 } response;
 
 /* The header where it is due, what is kept, and `len` bytes more. */
 static int send_down(response *self, const void *bytes, size_t len) {
-    static const char header[] = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=UTF-8\r\nConnection: close\r\n\r\n";
-    const size_t head = self->headers_sent ? 0 : sizeof header - 1;
+    char header[128];
+    const int made = snprintf(header, sizeof header, "HTTP/1.1 %s\r\nContent-Type: text/html; charset=UTF-8\r\nConnection: close\r\n\r\n", self->status);
+    const size_t head = self->headers_sent ? 0 : (size_t)made;
     char *whole = malloc(head + self->pending + len + 1);
     int result;
     if (whole == NULL) {
@@ -48,6 +51,9 @@ static int take(void *userdata, const void *bytes, size_t len) {
     if (self->aborted) {
         return -1;
     }
+    if (self->has_no_body) {
+        return 0;
+    }
     if (self->pending + len > KEPT) {
         return send_down(self, bytes, len);
     }
@@ -61,11 +67,17 @@ static int push(void *userdata) {
     if (self->aborted) {
         return -1;
     }
-    /* A HEAD's header goes out at the end only (C-040). */
-    if (self->head || (self->headers_sent && self->pending == 0)) {
+    /* A header that no body may follow goes out at the end only (C-040, C-041). */
+    if (self->head || self->has_no_body || (self->headers_sent && self->pending == 0)) {
         return 0;
     }
     return send_down(self, NULL, 0);
+}
+
+static void code(void *userdata, int status) {
+    response *self = userdata;
+    self->has_no_body = status == 204 || status == 304;
+    self->status = status == 204 ? "204 No Content" : status == 304 ? "304 Not Modified" : "200 OK";
 }
 
 static void finish(void *userdata) {
@@ -79,10 +91,25 @@ static void end_response(response *self) {
     shutdown(self->visit.fd, SHUT_WR);
 }
 
-/* "GET /i0/play.php?/path/of/scenario HTTP/1.1"; 0 where it is none. */
-static int read_request(int fd, char *text, size_t size, char **method, char **uri) {
+/* The body, as far as it comes (C-044): how much. `there` bytes of it have been read. */
+static size_t read_body(int fd, const char *header, size_t there) {
+    const char *length = strstr(header, "Content-Length: ");
+    const size_t declared = length == NULL ? 0 : strtoul(length + 16, NULL, 10);
+    char bytes[8192];
+    while (there < declared) {
+        ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+        if (got <= 0) {
+            break;
+        }
+        there += (size_t)got;
+    }
+    return there;
+}
+
+/* "GET /i0/play.php?/path/of/scenario HTTP/1.1", and what follows; 0 where it is none. */
+static int read_request(int fd, char *text, size_t size, char **method, char **uri, size_t *received) {
     size_t len = 0;
-    char *rest;
+    char *rest, *end = NULL;
     while (len < size - 1) {
         ssize_t got = recv(fd, text + len, size - 1 - len, 0);
         if (got <= 0) {
@@ -90,10 +117,15 @@ static int read_request(int fd, char *text, size_t size, char **method, char **u
         }
         len += (size_t)got;
         text[len] = 0;
-        if (strstr(text, "\r\n\r\n") != NULL) {
+        end = strstr(text, "\r\n\r\n");
+        if (end != NULL) {
             break;
         }
     }
+    if (end == NULL) {
+        return 0;
+    }
+    *received = read_body(fd, text, len - (size_t)(end + 4 - text));
     *method = strtok_r(text, " ", &rest);
     *uri = strtok_r(NULL, " ", &rest);
     return *uri != NULL && strchr(*uri, '?') != NULL;
@@ -106,7 +138,7 @@ static void serve(outlive_engine *engine, const outlive_config *config, int fd) 
     outlive_target target = OUTLIVE_TARGET_INIT;
     const outlive_settings *settings = NULL;
     outlive_error error;
-    if (!read_request(fd, request, sizeof request, &method, &uri)) {
+    if (!read_request(fd, request, sizeof request, &method, &uri, &below.received)) {
         return;
     }
     target.server_name = "localhost";
@@ -121,6 +153,8 @@ static void serve(outlive_engine *engine, const outlive_config *config, int fd) 
     below.write = take;
     below.flush = push;
     below.finish = finish;
+    below.code = code;
+    self.status = "200 OK";
     visit_play(engine, settings, strchr(uri, '?') + 1, &self.visit, &below);
     end_response(&self);
     outlive_settings_free(settings);

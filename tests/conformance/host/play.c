@@ -214,6 +214,12 @@ static int operation(player *self, const char *who, const cJSON *what) {
         return finish(self, who);
     } else if (strcmp(name, "repeat") == 0) {
         return repeat(self, who, number, cJSON_GetArrayItem(what, 2));
+    } else if (strcmp(name, "code") == 0) {
+        if (self->below->code != NULL) {
+            self->below->code(self->below->self, number);
+        }
+    } else if (strcmp(name, "input") == 0) {
+        log_line(self, "%s input %zu", who, self->below->received);
     } else if (strcmp(name, "count") == 0) {
         log_line(self, "%s count %ld", who, self->rounds);
     } else {

@@ -18,6 +18,10 @@ typedef struct layer {
     void (*settle)(void *self);
     /* The response is complete. */
     void (*finish)(void *self);
+    /* The response's status, before any output. NULL: there is none. */
+    void (*code)(void *self, int status);
+    /* Bytes of the request's body that came. */
+    size_t received;
     /* One line of the log. */
     void (*line)(void *self, const char *text);
 } layer;

@@ -72,7 +72,7 @@ typedef struct replayer {
 } replayer;
 
 static cJSON *play_once(replayer *self, const cJSON *scenario, int *stalled) {
-    const layer below = {NULL, take, push, close_client, nothing, nothing, add_line};
+    const layer below = {.write = take, .flush = push, .close = close_client, .settle = nothing, .finish = nothing, .line = add_line};
     connection client = {0};
     layer own = below;
     outlive_error error;
