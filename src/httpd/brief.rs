@@ -191,10 +191,12 @@ impl Brief {
 
     fn add(&mut self, server: &Server, main_root: &[u8]) {
         let names = self.text.len() as u32;
-        for name in server.names().filter(|name| name.len() <= LONGEST_NAME) {
-            self.text.push(name.len() as u8);
-            self.text.extend(name.iter().map(u8::to_ascii_lowercase));
-        }
+        server.names().for_each(|name| {
+            if name.len() <= LONGEST_NAME {
+                self.text.push(name.len() as u8);
+                self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+            }
+        });
         let names_end = self.text.len() as u32;
         let root = server.document_root.as_deref().unwrap_or(main_root);
         self.text.extend_from_slice(root.strip_suffix(b"/").unwrap_or(root));
