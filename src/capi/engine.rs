@@ -240,7 +240,8 @@ pub unsafe extern "C" fn outlive_engine_metrics(
 /// memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
 /// shows them until they end or the process does.
 ///
-/// Thread safety: no other call on the engine may run. Fork safety: in a child it only frees. Signal safety: no.
+/// Thread safety: no other call on the engine may run, and each outlive_request_end has to have returned: that a drain says OUTLIVE_OK
+/// does not say so of other threads' ends. Fork safety: in a child it only frees. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_free(engine: *mut outlive_engine) {
     if engine.is_null() {

@@ -278,9 +278,9 @@ impl Machine {
     }
 
     /// One more shutdown function; it runs after those before it, even when registered by one of them (C-112).
-    /// Its number, or `None` where registering comes too late.
+    /// Its number, or `None` where registering comes too late: the request is through, or its pass has been ended by a function.
     pub fn register(&mut self) -> Option<u32> {
-        if self.state.stage > Stage::Shutdown {
+        if self.state.stage > Stage::Shutdown || self.state.pass_is_over {
             return None;
         }
         let number = self.state.functions;

@@ -39,6 +39,13 @@ static void destroy(void *userdata) {
     destroyed++;
 }
 
+/* What is destroyed because its pass was ended may not register anything: nothing would run it. */
+static outlive_request *ending_now;
+static void destroy_and_register(void *userdata) {
+    destroy(userdata);
+    EQUAL(outlive_request_register_shutdown_function(ending_now, remember, "z", NULL), OUTLIVE_ERROR_STAGE);
+}
+
 static void forget(void) {
     order[0] = 0;
     count = destroyed = 0;
@@ -97,6 +104,22 @@ static void shutdown_functions(void) {
 }
 
 /* ---- aborts ---- */
+
+static void nothing_is_left_for_the_next(void) {
+    const outlive_settings *plain = settings_of("ignore_user_abort=0");
+    host host = {0};
+    forget();
+    ending_now = begin(engine, plain, &host, "GET");
+    add(ending_now, "e");
+    EQUAL(outlive_request_register_shutdown_function(ending_now, remember, "b", destroy_and_register), OUTLIVE_OK);
+    EQUAL(outlive_request_end(ending_now, NULL), OUTLIVE_OK);
+    EQUAL(destroyed, 2);
+    ending_now = begin(engine, plain, &host, "GET");
+    add(ending_now, "n");
+    EQUAL(outlive_request_end(ending_now, NULL), OUTLIVE_OK);
+    CHECK(strcmp(order, "en") == 0);
+    outlive_settings_free(plain);
+}
 
 static void aborts(void) {
     const outlive_settings *off = settings_of("ignore_user_abort=0");
@@ -517,6 +540,7 @@ int main(void) {
         return 1;
     }
     shutdown_functions();
+    nothing_is_left_for_the_next();
     aborts();
     holds();
     who_decides();
