@@ -142,6 +142,9 @@ impl<'e, H: Host> Handle<'e, H> {
     fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
         let (slot, counters) = (self.slot, &self.shared().counters);
         let facts = slot.facts.load(Relaxed);
+        if facts & facts::SUSPENDED != 0 {
+            slot.timing.forget_suspension(&slot.counted);
+        }
         if facts & facts::WATCHED != 0 {
             let token = inside.generation() << 32 | u64::from(slot.index);
             slot.shared.watched.remove(&slot.shared.poll, inside.owned.socket, token);

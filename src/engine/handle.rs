@@ -291,7 +291,7 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Stage);
         }
         let due = inside.slot.timing.resume(&inside.slot.counted, inside.slot.shared.now());
-        inside.slot.facts.fetch_and(!facts::SUSPENDED, Relaxed);
+        inside.clear_fact(facts::SUSPENDED);
         inside.slot.look_at(due);
         Ok(Code::Ok)
     }

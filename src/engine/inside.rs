@@ -94,6 +94,11 @@ impl<'e, H: Host> Inside<'e, H> {
         self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Release);
     }
 
+    /// One published fact less.
+    pub fn clear_fact(&self, fact: u32) {
+        self.slot.facts.store(self.slot.facts.load(Relaxed) & !fact, Release);
+    }
+
     pub fn change(&mut self, change: Change) {
         match change {
             Change::None => {}
@@ -136,13 +141,14 @@ impl<H: Host> Inside<'_, H> {
             false => self.events.without(Events::STOPPED),
         };
         let gone = machine.noticed_gone();
+        // Events first: with the facts of a new stage nobody sees those of the old one.
+        self.slot.word.settle(self.before, after);
         let old = self.slot.facts.load(Relaxed);
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
-            self.slot.facts.store(new, Relaxed);
+            self.slot.facts.store(new, Release);
             self.slot.shared.board.changed(self.slot);
         }
-        self.slot.word.settle(self.before, after);
         if gone {
             let generation = self.generation();
             if self.slot.word.raise(generation, FACT_GONE, FACT_GONE) {

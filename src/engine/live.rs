@@ -151,6 +151,6 @@ impl<H: Host> Slot<H> {
     pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
         let facts = self.facts.load(Relaxed);
         let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut cpu_ns) } else { None };
-        self.timing.left(&self.counted, now, facts & facts::SUSPENDED != 0, cpu)
+        self.timing.left(&self.counted, now, cpu)
     }
 }

@@ -151,8 +151,7 @@ impl<H: Host> Engine<H> {
         if self.wait_until_idle(time) {
             return Ok(Code::Ok);
         }
-        for slot in self.table.used().filter(|slot| slot.word.load().is_live()) {
-            let generation = slot.word.load().generation();
+        for (slot, generation) in self.live() {
             slot.word.raise(generation, Events::DRAIN.0.into(), 0);
             slot.look_at(0);
         }
@@ -160,10 +159,16 @@ impl<H: Host> Engine<H> {
         if self.wait_until_idle(GRACE) {
             return Ok(Code::Ok);
         }
-        for slot in self.table.used().filter(|slot| slot.word.load().is_live()) {
-            ticker::force(slot, slot.word.load().generation(), Ending::Shutdown);
+        for (slot, generation) in self.live() {
+            ticker::force(slot, generation, Ending::Shutdown);
         }
         if self.wait_until_idle(LOOK) { Ok(Code::Ok) } else { Err(Code::Timeout) }
+    }
+
+    /// The requests in flight; what is done for one that has ended meanwhile comes too late, by its generation.
+    fn live(&self) -> impl Iterator<Item = (&Slot<H>, u64)> {
+        let words = self.table.used().map(|slot| (slot, slot.word.load()));
+        words.filter(|(_, word)| word.is_live()).map(|(slot, word)| (slot, word.generation()))
     }
 
     fn wait_until_idle(&self, time: Duration) -> bool {

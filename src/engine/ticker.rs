@@ -11,7 +11,7 @@ use super::timing::Look;
 use super::word::FACT_GONE;
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::time::Duration;
 
 /// Milliseconds between two looks at the clock while anything is timed.
@@ -97,7 +97,7 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
     let generation = word.generation();
     let mut read = |clock| clocks.read(clock);
     let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut read) } else { None };
-    let limit = match slot.timing.look(&slot.counted, now, facts & facts::SUSPENDED != 0, cpu) {
+    let limit = match slot.timing.look(&slot.counted, now, cpu) {
         Look::Never => NEVER,
         Look::Later(at) => at,
         Look::Fired(next) => {
@@ -128,9 +128,12 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
         return;
     }
     slot.shared.counters.forced.fetch_add(1, Relaxed);
-    with_host(slot, generation, |host| {
-        host.on_forced(ending);
-    });
+    // An end waits for callbacks only where there are any.
+    if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
+        with_host(slot, generation, |host| {
+            host.on_forced(ending);
+        });
+    }
 }
 
 /// `outlive.max_detached_time`: until when a request whose client has gone may work on.
@@ -139,7 +142,11 @@ fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     if most == 0 || !slot.word.load().is_gone() {
         return NEVER;
     }
-    let until = slot.gone_at.load(Relaxed) + most;
+    let gone_at = slot.gone_at.load(Relaxed);
+    if gone_at < slot.began.load(Relaxed) {
+        return now + most; // it is being noticed just now, and what stands there is of a request before
+    }
+    let until = gone_at + most;
     if until <= now {
         slot.word.raise(generation, Events::CAP.0.into(), 0);
         return NEVER;
@@ -149,7 +156,8 @@ fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 
 /// Tells the host that a stop is due at the next safe point, once for each cause.
 fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
-    let facts = slot.facts.load(Relaxed);
+    // Behind these facts stand the events that they go with.
+    let facts = slot.facts.load(Acquire);
     if facts & facts::NOTICE == 0 {
         return;
     }

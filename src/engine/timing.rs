@@ -1,5 +1,6 @@
 //! One request's time limit: what its owner asks for, and how the engine's thread sees it run out.
 
+use super::sync::{Mutex, lock};
 use super::sys;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
@@ -17,26 +18,52 @@ pub struct Timing {
     hard: AtomicU32,
 }
 
-/// Written by the engine's thread, and by the owner while it suspends or resumes the request.
+/// What has been counted of one start of the limit. Behind a lock, for the engine's thread looks while the owner suspends and resumes; of
+/// no interest to quick calls.
 #[derive(Debug, Default)]
-pub struct Counted {
-    /// Restart << 32 | phase.
-    phase: AtomicU64,
-    phase_began: AtomicU64,
-    /// Restart << 32 | 1: the two numbers below belong to this restart.
-    cpu_known: AtomicU64,
-    cpu_base: AtomicU64,
-    cpu_used: AtomicU64,
-    /// For the same restart: until then its CPU time cannot have run out, and its clock need not be read.
-    not_before: AtomicU64,
+pub struct Counted(Mutex<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    /// Which start of the limit it is about.
+    restart: u32,
+    phase: Phase,
+    /// No CPU time is charged.
+    suspended: bool,
+    /// `cpu_base` and `cpu_used` are.
+    cpu_known: bool,
+    phase_began: u64,
+    cpu_base: u64,
+    cpu_used: u64,
+    /// Until then CPU time cannot have run out, and its clock need not be read.
+    not_before: u64,
+}
+
+impl Count {
+    /// Forgets what was counted of another start.
+    fn of(&mut self, restart: u32) -> &mut Self {
+        if self.restart != restart {
+            *self = Self { restart, suspended: self.suspended, ..Self::default() };
+        }
+        self
+    }
+
+    /// The CPU clock says `cpu`: nanoseconds used since the phase began, or since it was looked at first.
+    fn used(&self, cpu: u64) -> u64 {
+        self.cpu_used + cpu.saturating_sub(self.cpu_base)
+    }
 }
 
 /// What is counted.
-const FIRST: u64 = 0;
-/// The limit has fired; now `hard_timeout` runs.
-const HARD: u64 = 1;
-/// It has fired, and nothing follows.
-const SPENT: u64 = 2;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    First,
+    /// The limit has fired; now `hard_timeout` runs.
+    Hard,
+    /// It has fired, and nothing follows.
+    Spent,
+}
 
 /// What a look at the clock found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,112 +118,102 @@ impl Timing {
     }
 
     /// The engine's thread looks. `cpu_ns` reads a thread's CPU clock; none: the limit counts elapsed time.
-    pub fn look(
-        &self,
-        counted: &Counted,
-        now: u64,
-        suspended: bool,
-        cpu_ns: Option<&mut dyn FnMut(i32) -> u64>,
-    ) -> Look {
-        let limit = self.limit.load(Acquire);
-        let (restart, seconds) = (limit >> 32, limit as u32);
-        let phase = match counted.phase.load(Relaxed) {
-            phase if phase >> 32 == restart => phase & 0xffff_ffff,
-            _ => FIRST,
-        };
-        if seconds == 0 || phase == SPENT {
+    pub fn look(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Look {
+        let mut count = lock(&counted.0);
+        // Read behind the lock: what the owner has counted is not of a later start.
+        let (restart, seconds) = self.started();
+        let count = count.of(restart);
+        if seconds == 0 || count.phase == Phase::Spent {
             return Look::Never;
         }
-        let allowed = 1_000 * u64::from(if phase == FIRST { seconds } else { self.hard.load(Relaxed) });
+        let allowed = self.allowed(count.phase, seconds);
         let left = match cpu_ns {
-            Some(_) if suspended => return Look::Never,
-            Some(cpu_ns) => match counted.not_before.load(Relaxed) {
-                then if then > now && counted.cpu_known.load(Relaxed) == (restart << 32 | 1) => then - now,
-                _ => {
-                    let left = allowed.saturating_sub(self.cpu_used_ms(counted, restart, cpu_ns));
-                    counted.not_before.store(now + left, Relaxed);
-                    left
+            Some(_) if count.suspended => return Look::Never,
+            Some(_) if count.not_before > now => count.not_before - now,
+            // It began within this sweep, and the clock may have been read before.
+            Some(_) if !count.cpu_known && self.armed_at.load(Relaxed) >= now => 1,
+            Some(cpu_ns) => {
+                let cpu = cpu_ns(self.clock.load(Relaxed));
+                if !count.cpu_known {
+                    (count.cpu_known, count.cpu_base, count.cpu_used) = (true, cpu, 0);
                 }
-            },
+                let left = allowed.saturating_sub(count.used(cpu) / 1_000_000);
+                count.not_before = now + left;
+                left
+            }
             None => {
-                let began = if phase == FIRST { &self.armed_at } else { &counted.phase_began };
-                (began.load(Relaxed) + allowed + SLACK).saturating_sub(now)
+                let began = if count.phase == Phase::First { self.armed_at.load(Relaxed) } else { count.phase_began };
+                (began + allowed + SLACK).saturating_sub(now)
             }
         };
-        if left > 0 { Look::Later(now + left) } else { self.fire(counted, restart, now) }
+        if left > 0 { Look::Later(now + left) } else { self.fire(count, now) }
     }
 
     /// Milliseconds that are left of the limit, of elapsed time or, where `cpu_ns` reads its clock, of CPU time; `None`: no
     /// limit. Nothing is changed: CPU time counts from the engine's first look.
-    pub fn left(
-        &self,
-        counted: &Counted,
-        now: u64,
-        suspended: bool,
-        cpu_ns: Option<&mut dyn FnMut(i32) -> u64>,
-    ) -> Option<u64> {
-        let limit = self.limit.load(Acquire);
-        let (restart, allowed) = (limit >> 32, 1_000 * u64::from(limit as u32));
-        let phase = counted.phase.load(Relaxed);
+    pub fn left(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
+        let count = lock(&counted.0);
+        let (restart, seconds) = self.started();
+        let (is_counted, allowed) = (count.restart == restart, 1_000 * u64::from(seconds));
         let used = match cpu_ns {
             _ if allowed == 0 => return None,
-            _ if phase >> 32 == restart && phase & 0xffff_ffff != FIRST => return Some(0),
+            _ if is_counted && count.phase != Phase::First => return Some(0),
             None => now.saturating_sub(self.armed_at.load(Relaxed)),
-            Some(_) if counted.cpu_known.load(Relaxed) != (restart << 32 | 1) => 0,
-            Some(_) if suspended => counted.cpu_used.load(Relaxed) / 1_000_000,
-            Some(cpu_ns) => {
-                let since = cpu_ns(self.clock.load(Relaxed)).saturating_sub(counted.cpu_base.load(Relaxed));
-                (counted.cpu_used.load(Relaxed) + since) / 1_000_000
-            }
+            Some(_) if !is_counted || !count.cpu_known => 0,
+            Some(_) if count.suspended => count.cpu_used / 1_000_000,
+            Some(cpu_ns) => count.used(cpu_ns(self.clock.load(Relaxed))) / 1_000_000,
         };
         Some(allowed.saturating_sub(used))
     }
 
-    fn fire(&self, counted: &Counted, restart: u64, now: u64) -> Look {
-        let hard = u64::from(self.hard.load(Relaxed));
-        let phase = if hard > 0 { HARD } else { SPENT };
-        counted.phase.store(restart << 32 | phase, Relaxed);
-        counted.phase_began.store(now, Relaxed);
-        counted.cpu_known.store(0, Relaxed);
-        // A look soon reads the CPU clock that the next phase counts from.
-        Look::Fired(if hard > 0 { now + 1 } else { super::deadlines::NEVER })
+    /// Which start of the limit it is, and its seconds.
+    fn started(&self) -> (u32, u32) {
+        let limit = self.limit.load(Acquire);
+        ((limit >> 32) as u32, limit as u32)
     }
 
-    fn cpu_used_ms(&self, counted: &Counted, restart: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
-        let cpu = cpu_ns(self.clock.load(Relaxed));
-        if counted.cpu_known.load(Relaxed) != (restart << 32 | 1) {
-            counted.cpu_base.store(cpu, Relaxed);
-            counted.cpu_used.store(0, Relaxed);
-            counted.cpu_known.store(restart << 32 | 1, Relaxed);
-        }
-        let used = counted.cpu_used.load(Relaxed) + cpu.saturating_sub(counted.cpu_base.load(Relaxed));
-        used / 1_000_000
+    /// Milliseconds.
+    fn allowed(&self, phase: Phase, seconds: u32) -> u64 {
+        1_000 * u64::from(if phase == Phase::First { seconds } else { self.hard.load(Relaxed) })
+    }
+
+    fn fire(&self, count: &mut Count, now: u64) -> Look {
+        let goes_on = self.hard.load(Relaxed) > 0;
+        count.phase = if goes_on { Phase::Hard } else { Phase::Spent };
+        (count.phase_began, count.cpu_known, count.not_before) = (now, false, 0);
+        // A look soon reads the CPU clock that the next phase counts from.
+        Look::Fired(if goes_on { now + 1 } else { super::deadlines::NEVER })
     }
 
     /// The owner stops working on the request: what it used is kept.
     pub fn suspend(&self, counted: &Counted) {
-        let known = (self.limit.load(Relaxed) >> 32) << 32 | 1;
-        let used = if counted.cpu_known.load(Relaxed) == known {
-            let cpu = sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0);
-            counted.cpu_used.load(Relaxed) + cpu.saturating_sub(counted.cpu_base.load(Relaxed))
-        } else {
-            0
-        };
-        counted.cpu_used.store(used, Relaxed);
-        counted.cpu_known.store(known, Relaxed);
+        let mut count = lock(&counted.0);
+        let count = count.of(self.started().0);
+        if count.cpu_known && !count.suspended {
+            count.cpu_used = count.used(sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0));
+        }
+        count.suspended = true;
     }
 
     /// The calling thread goes on with it; when the engine should look, at the earliest.
     pub fn resume(&self, counted: &Counted, now: u64) -> u64 {
-        let clock = sys::thread_clock();
-        counted.cpu_base.store(sys::thread_cpu_ns(clock).unwrap_or(0), Relaxed);
+        let mut count = lock(&counted.0);
+        let (restart, seconds) = self.started();
+        let (count, clock) = (count.of(restart), sys::thread_clock());
         self.clock.store(clock, Relaxed);
-        let used = counted.cpu_used.load(Relaxed) / 1_000_000;
-        match u64::from(self.seconds()) * 1_000 {
-            0 => super::deadlines::NEVER,
-            // After the limit has fired, the hard timeout may be what runs.
-            limit => now + limit.saturating_sub(used).min(1_000 * u64::from(self.hard.load(Relaxed).max(1))),
+        if !count.cpu_known {
+            count.cpu_used = 0;
         }
+        (count.suspended, count.cpu_known, count.cpu_base) = (false, true, sys::thread_cpu_ns(clock).unwrap_or(0));
+        match (seconds, count.phase) {
+            (0, _) | (_, Phase::Spent) => super::deadlines::NEVER,
+            (_, phase) => now + self.allowed(phase, seconds).saturating_sub(count.cpu_used / 1_000_000),
+        }
+    }
+
+    /// The request ends while it is suspended: the next one here is not.
+    pub fn forget_suspension(&self, counted: &Counted) {
+        lock(&counted.0).suspended = false;
     }
 }
 
@@ -210,15 +227,15 @@ mod tests {
         let (timing, counted) = (Timing::default(), Counted::default());
         timing.hard.store(2, Relaxed);
         assert_eq!(timing.start(1, 5_000, false), 6_000 + SLACK);
-        assert_eq!(timing.look(&counted, 5_500, false, None), Look::Later(6_000 + SLACK));
+        assert_eq!(timing.look(&counted, 5_500, None), Look::Later(6_000 + SLACK));
         let fired = 6_000 + SLACK;
-        assert_eq!(timing.look(&counted, fired, false, None), Look::Fired(fired + 1));
-        assert_eq!(timing.look(&counted, fired + 1, false, None), Look::Later(fired + 2_000 + SLACK));
-        assert_eq!(timing.look(&counted, fired + 2_000 + SLACK, false, None), Look::Fired(fired + 2_001 + SLACK));
+        assert_eq!(timing.look(&counted, fired, None), Look::Fired(fired + 1));
+        assert_eq!(timing.look(&counted, fired + 1, None), Look::Later(fired + 2_000 + SLACK));
+        assert_eq!(timing.look(&counted, fired + 2_000 + SLACK, None), Look::Fired(fired + 2_001 + SLACK));
         let again = timing.start(3, 20_000, false);
-        assert_eq!(timing.look(&counted, 20_001, false, None), Look::Later(again));
+        assert_eq!(timing.look(&counted, 20_001, None), Look::Later(again));
         assert_eq!(timing.start(0, 21_000, false), NEVER);
-        assert_eq!(timing.look(&counted, 99_000, false, None), Look::Never);
+        assert_eq!(timing.look(&counted, 99_000, None), Look::Never);
     }
 
     #[test]
@@ -226,13 +243,15 @@ mod tests {
         let (timing, counted) = (Timing::default(), Counted::default());
         assert_eq!(timing.start(1, 0, true), 3);
         let mut cpu = 7_000_000_000;
-        assert_eq!(timing.look(&counted, 3, false, Some(&mut |_| cpu)), Look::Later(1_003));
+        assert_eq!(timing.look(&counted, 3, Some(&mut |_| cpu)), Look::Later(1_003));
         cpu += 400_000_000;
-        assert_eq!(timing.look(&counted, 1_003, false, Some(&mut |_| cpu)), Look::Later(1_603));
-        assert_eq!(timing.look(&counted, 1_603, true, Some(&mut |_| cpu)), Look::Never);
+        assert_eq!(timing.look(&counted, 1_003, Some(&mut |_| cpu)), Look::Later(1_603));
+        lock(&counted.0).suspended = true;
+        assert_eq!(timing.look(&counted, 1_603, Some(&mut |_| cpu)), Look::Never);
+        lock(&counted.0).suspended = false;
         cpu += 600_000_000;
-        assert_eq!(timing.look(&counted, 2_000, false, Some(&mut |_| cpu)), Look::Fired(NEVER));
-        assert_eq!(timing.look(&counted, 2_001, false, Some(&mut |_| cpu)), Look::Never);
+        assert_eq!(timing.look(&counted, 2_000, Some(&mut |_| cpu)), Look::Fired(NEVER));
+        assert_eq!(timing.look(&counted, 2_001, Some(&mut |_| cpu)), Look::Never);
     }
 
     #[test]
@@ -240,7 +259,7 @@ mod tests {
         let (timing, counted) = (Timing::default(), Counted::default());
         let due = timing.start(1, 5_000, false);
         for _ in 0..1_000 {
-            assert_eq!(timing.look(&counted, 5_000, false, None), Look::Later(due));
+            assert_eq!(timing.look(&counted, 5_000, None), Look::Later(due));
         }
     }
 
@@ -249,18 +268,50 @@ mod tests {
         let (timing, counted) = (Timing::default(), Counted::default());
         timing.hard.store(1, Relaxed);
         let due = timing.start(2, 1_000_000, false);
-        assert_eq!(timing.look(&counted, 3, false, None), Look::Later(due));
-        assert!(matches!(timing.look(&counted, u64::MAX / 2, false, None), Look::Fired(_)));
-        assert!(matches!(timing.look(&counted, 7, false, None), Look::Later(_)));
-        assert!(matches!(timing.look(&counted, u64::MAX / 2 + 10_000, false, None), Look::Fired(_)));
+        assert_eq!(timing.look(&counted, 3, None), Look::Later(due));
+        assert!(matches!(timing.look(&counted, u64::MAX / 2, None), Look::Fired(_)));
+        assert!(matches!(timing.look(&counted, 7, None), Look::Later(_)));
+        assert!(matches!(timing.look(&counted, u64::MAX / 2 + 10_000, None), Look::Fired(_)));
     }
 
     #[test]
     fn a_cpu_clock_that_goes_back_or_is_gone_counts_nothing() {
         let (timing, counted) = (Timing::default(), Counted::default());
         timing.start(1, 0, true);
-        assert_eq!(timing.look(&counted, 3, false, Some(&mut |_| 9_000_000_000)), Look::Later(1_003));
-        assert_eq!(timing.look(&counted, 1_003, false, Some(&mut |_| 0)), Look::Later(2_003));
-        assert_eq!(timing.look(&counted, u64::MAX - 5_000, false, Some(&mut |_| 0)), Look::Later(u64::MAX - 4_000));
+        assert_eq!(timing.look(&counted, 3, Some(&mut |_| 9_000_000_000)), Look::Later(1_003));
+        assert_eq!(timing.look(&counted, 1_003, Some(&mut |_| 0)), Look::Later(2_003));
+        assert_eq!(timing.look(&counted, u64::MAX - 5_000, Some(&mut |_| 0)), Look::Later(u64::MAX - 4_000));
+    }
+
+    #[test]
+    fn a_new_limit_owes_nothing_to_what_was_counted_of_the_one_before() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.begin();
+        timing.start(1_000, 0, true);
+        assert_eq!(timing.look(&counted, 3, Some(&mut |_| 0)), Look::Later(1_000_003));
+        // Suspended and resumed before anybody has looked.
+        timing.start(1, 10, true);
+        timing.suspend(&counted);
+        assert_eq!(timing.resume(&counted, 10), 1_010);
+        let base = lock(&counted.0).cpu_base;
+        assert_eq!(timing.look(&counted, 20, Some(&mut |_| base + 400_000_000)), Look::Later(620));
+        // And anew while it is suspended.
+        timing.suspend(&counted);
+        timing.start(2, 600, true);
+        assert_eq!(timing.look(&counted, 607, Some(&mut |_| unreachable!("it is suspended"))), Look::Never);
+        assert_eq!(timing.resume(&counted, 700), 2_700);
+        let base = lock(&counted.0).cpu_base;
+        assert_eq!(timing.look(&counted, 2_700, Some(&mut |_| base + 2_000_000_000)), Look::Fired(NEVER));
+    }
+
+    #[test]
+    fn a_clock_that_was_read_before_the_request_began_is_not_its_base() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.start(1, 50, true);
+        assert_eq!(
+            timing.look(&counted, 50, Some(&mut |_| unreachable!("read earlier in this sweep"))),
+            Look::Later(51)
+        );
+        assert_eq!(timing.look(&counted, 60, Some(&mut |_| 7)), Look::Later(1_060));
     }
 }
