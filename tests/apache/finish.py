@@ -60,7 +60,8 @@ except BrokenPipeError:
 
 SHELL = """#!/bin/sh
 name=@ROOT@/run$PATH_INFO
-setsid sh -c 'while ! [ -e '$name.gone' ]; do sleep 0.1; done; touch '$name.apart </dev/null >/dev/null 2>&1 &
+setsid sh -c 'touch '$name.away'; while ! [ -e '$name.gone' ]; do sleep 0.1; done; touch '$name.apart </dev/null >/dev/null 2>&1 &
+while ! [ -e $name.away ]; do sleep 0.05; done
 sh -c 'touch '$name.begun'; sleep 3600'
 """
 
