@@ -120,6 +120,7 @@ static apr_status_t free_engine(void *data) {
     (void)data;
     outlive_engine_free(the_process.engine);
     the_process.engine = NULL;
+    mod_waiting_close();
     return APR_SUCCESS;
 }
 

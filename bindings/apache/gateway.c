@@ -24,6 +24,7 @@ struct mod_tie {
     mod_job *job; /* NULL: the request is over */
     const proxy_conn_rec *connection;
     apr_pool_t *pool; /* of its socket */
+    int alone;        /* no other thread can have it */
 };
 
 /** Of all ties of a child, and of the sockets behind them. */
@@ -44,10 +45,10 @@ static apr_status_t closing(void *data) {
     return APR_SUCCESS;
 }
 
-static void tie_to(mod_job *job, const proxy_conn_rec *connection) {
+static void tie_to(mod_job *job, const proxy_conn_rec *connection, int alone) {
     struct mod_tie *tie = job->tie == NULL ? malloc(sizeof *tie) : NULL;
     if (tie == NULL) return;
-    *tie = (struct mod_tie){job, connection, connection->scpool};
+    *tie = (struct mod_tie){job, connection, connection->scpool, alone};
     apr_pool_pre_cleanup_register(tie->pool, tie, closing);
     pthread_mutex_lock(&ties);
     job->tie = tie;
@@ -68,6 +69,10 @@ void mod_gateway_over(mod_job *job) {
     if (job->r->proxyreq == PROXYREQ_NONE) return;
     if (asking == job) asking = NULL;
     if (job->tie == NULL) return;
+    if (job->tie->alone) {
+        mod_gateway_untie(job);
+        return;
+    }
     /* The connection may be another's by now: the tie stays with it, and means nothing. */
     pthread_mutex_lock(&ties);
     if (job->tie != NULL) job->tie->job = NULL;
@@ -97,9 +102,12 @@ static int is_due(mod_job *job) {
 /** Never blocks: the list in front is as long as the one behind. */
 static apr_status_t borrow(void **connection, void *behind, apr_pool_t *pool) {
     (void)pool;
-    if (asking != NULL && is_due(asking)) return APR_ECONNABORTED; /* it waited for a free one */
     const apr_status_t status = apr_reslist_acquire(behind, connection);
-    if (status == APR_SUCCESS && asking != NULL) tie_to(asking, *connection);
+    if (status == APR_SUCCESS && asking != NULL) {
+        tie_to(asking, *connection, 0);
+        /* It waited for a free one. To fail here would leave the next who waits asleep: the list wakes one for each that comes back. */
+        if (is_due(asking)) mod_waiting_end(asking);
+    }
     return status;
 }
 
@@ -121,7 +129,8 @@ static void stand_before(proxy_worker *worker, apr_array_header_t *done) {
     for (int i = 0; i < done->nelts; i++)
         if (APR_ARRAY_IDX(done, i, apr_reslist_t *) == worker->cp->res) return; /* workers are copied from server to server */
     apr_reslist_t *front;
-    /* What is given back goes to the list behind when the next is acquired: after a microsecond it is too old to stay. */
+    /* What is given back goes to the list behind when the next is acquired: after a microsecond it is too old to stay. With 0 it would stay
+     * for whoever is waiting, without a word to borrow(). So the ttl of the list behind does not count for what was used last. */
     if (apr_reslist_create(&front, 0, 0, worker->s->hmax, 1, borrow, give_back, worker->cp->res, worker->cp->pool) != APR_SUCCESS) return;
     if (worker->s->acquire_set) apr_reslist_timeout_set(front, worker->s->acquire);
     worker->cp->res = front;
@@ -156,7 +165,7 @@ static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_c
         return HTTP_GATEWAY_TIME_OUT;
     }
     asking = job;
-    if (worker->cp->res == NULL && worker->cp->conn != NULL) tie_to(job, worker->cp->conn);
+    if (worker->cp->res == NULL && worker->cp->conn != NULL) tie_to(job, worker->cp->conn, 1);
     return DECLINED;
 }
 

@@ -22,16 +22,6 @@ mod_job *mod_job_of(const request_rec *r) {
     return ap_get_module_config(r->request_config, &outlive_module);
 }
 
-/** Ends what the handler waits for and cannot be woken from. What has just been begun is waited for, a little. */
-static void end_waiting(mod_job *job) {
-    const struct timespec pause = {0, 5000000};
-    for (int tries = 0; tries < 10; tries++) {
-        const int connected = mod_gateway_end(job), started = mod_script_end(job);
-        if (connected && started) return;
-        nanosleep(&pause, NULL);
-    }
-}
-
 /** From the engine's thread: a stop is due. */
 static void on_stop(void *data, int ending) {
     (void)ending;
@@ -39,7 +29,7 @@ static void on_stop(void *data, int ending) {
     pthread_mutex_lock(&job->lock);
     job->due = 1;
     if (job->wake >= 0) eventfd_write(job->wake, 1);
-    if (job->inside) end_waiting(job);
+    if (job->inside) mod_waiting_end(job);
     pthread_mutex_unlock(&job->lock);
 }
 
@@ -195,6 +185,7 @@ static void end(mod_job *job) {
     const int wake = job->wake, due = job->due;
     job->wake = -1;
     pthread_mutex_unlock(&job->lock);
+    if (due) mod_waiting_over(job);
     if (wake >= 0) give_wake(wake, due);
     int gone = outlive_request_is_gone(job->request) > 0;
     int ending = job->stopped ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
@@ -263,12 +254,15 @@ int mod_job_handle(request_rec *r) {
     ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
     pthread_mutex_lock(&job->lock);
     job->inside = 1;
+    const int due = job->due;
     pthread_mutex_unlock(&job->lock);
+    /* When the engine's thread said so, it was too early for that. */
+    if (due && mod_job_check(job) == OUTLIVE_STOP) mod_waiting_end(job);
     int status = handle(job);
     if (job->request == NULL || status == SUSPENDED) return status;
     /* A handler that failed because its time was up did not have to write anything to learn that. */
     if (!job->stopped && status != OK && status != DONE && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
     end(job);
     if (!job->stopped) return status;
-    return r->connection->aborted ? DONE : cut_short(job);
+    return job->connection->aborted ? DONE : cut_short(job);
 }

@@ -10,6 +10,7 @@
  *   output.c      the filter in front of all others: what becomes of output
  *   backend.c     waiting for an HTTP server
  *   gateway.c     ending the wait for a FastCGI server
+ *   waiting.c     the thread that does it, and asks scripts to end
  *   script.c      ending CGI scripts that say nothing
  *   settings.c    the handler outlive-settings
  *   status.c      the handler outlive-status, and the section in mod_status's page
@@ -109,6 +110,9 @@ typedef struct mod_job {
     int wake;                  /* an eventfd, once the handler waits for something; -1 */
     pid_t thread;              /* that runs a CGI script */
     const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
+    struct mod_job *next;      /* of those in waiting.c's list, whose lock this and the next two have */
+    int listed;
+    int tries;
     struct mod_tie *tie;       /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
     int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
     int sent;                  /* output was passed on */
@@ -137,7 +141,7 @@ apr_status_t mod_job_stop(mod_job *job);
  */
 int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
 
-/* ---- output.c, backend.c, gateway.c, script.c, settings.c, status.c ---------------------------------------------------------------------- */
+/* ---- output.c, backend.c, gateway.c, script.c, waiting.c, settings.c, status.c ---------------------------------------------------------------------- */
 
 apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
 
@@ -146,7 +150,7 @@ void mod_backend_register(void);
 void mod_gateway_register(void);
 /** mod_proxy may be loaded or not, so its hook is not linked: asked for once all modules are loaded, before hooks are sorted again. */
 void mod_gateway_pre_config(void);
-/** From the engine's thread, with the job's lock held: ends the wait for a FastCGI server. 0: it is being connected to, try again. */
+/** From waiting.c's thread: ends the wait for a FastCGI server. 0: it is being connected to, try again. */
 int mod_gateway_end(mod_job *job);
 /** The response is complete: the connection may be another request's from now on. */
 void mod_gateway_untie(mod_job *job);
@@ -155,8 +159,15 @@ void mod_gateway_over(mod_job *job);
 
 /** Marks a CGI script that the handler will start, so that it can be found. */
 void mod_script_begin(mod_job *job);
-/** From the engine's thread, with the job's lock held: asks the script to end. 0: there is none yet, try again. */
+/** From waiting.c's thread: asks the script to end. 0: there is none yet, try again. */
 int mod_script_end(mod_job *job);
+
+/** A stop is due while the handler runs: what it waits for is ended, now or once it is there. From any thread. */
+void mod_waiting_end(mod_job *job);
+/** The handler has returned; nobody adds the job any more. */
+void mod_waiting_over(mod_job *job);
+/** The child ends. */
+void mod_waiting_close(void);
 
 int mod_settings_handle(request_rec *r);
 /** `file:line` of what put a directive in force; "the built-in default" where nothing did. */

@@ -11,6 +11,7 @@
 
 #include <apr_strings.h>
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static int end_process(pid_t process, const char *mark) {
             if (atoi(thread->d_name) > 0) each_child(process, (pid_t)atoi(thread->d_name), end_with, session);
         closedir(threads);
     }
-    return kill(process, SIGTERM) == 0;
+    return kill(process, SIGTERM) == 0 || errno == EPERM; /* suEXEC's is another user's, and stays so */
 }
 
 /** Whether its environment has the mark. */
@@ -78,15 +79,16 @@ static int is_marked(pid_t process, const char *mark) {
 
 static int end_if_marked(pid_t process, const char *mark) { return is_marked(process, mark) && end_process(process, mark); }
 
+/** Not below a script that lost its parent: what that has sent away is nobody's business. */
 static int look_below(pid_t sibling, const char *mark) {
-    return sibling != getpid() && each_child(sibling, sibling, end_if_marked, mark);
+    return sibling != getpid() && !is_marked(sibling, mark) && each_child(sibling, sibling, end_if_marked, mark);
 }
 
 /**
- * The job's lock is held: a child of the thread cannot have been waited for, since that happens after the handler has returned, for
- * which the lock is needed. A marked process is this request's, whenever it is found.
+ * A marked process is this request's, whenever it is found; and only that: a child of the thread may also be another request's that is
+ * not waited for yet, another module's, or a copy of httpd that has still to become the script.
  */
 int mod_script_end(mod_job *job) {
-    return job->mark == NULL || each_child(getpid(), job->thread, end_process, job->mark) ||
+    return job->mark == NULL || each_child(getpid(), job->thread, end_if_marked, job->mark) ||
            each_child(getppid(), getppid(), look_below, job->mark);
 }

@@ -1,0 +1,104 @@
+/*
+ * Handlers that wait where no module can wake them, for a FastCGI server or for a script: a thread of each child ends what they wait for,
+ * and tries again while that is not there yet (a connection is being made, a script has not begun), until the handler has returned.
+ *
+ * Locks: a job's may be held when one is added; then this one; then that of the connections.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include <signal.h>
+#include <time.h>
+
+/** So many quick tries; then only each so many rounds. */
+#define QUICK 20
+static const struct timespec round_time = {0, 5000000};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that follows, and of the jobs' places in the list */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static mod_job *first;
+static pthread_t thread;
+static int runs, closing;
+
+/** Whether nothing is left to be tried. */
+static int try(mod_job *job) {
+    if (job->tries++ >= QUICK && job->tries % QUICK != 0) return 0;
+    const int connected = mod_gateway_end(job), started = mod_script_end(job);
+    return connected && started;
+}
+
+static void *look_after(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    while (!closing) {
+        if (first == NULL) {
+            pthread_cond_wait(&changed, &lock);
+            continue;
+        }
+        for (mod_job **at = &first; *at != NULL;) {
+            mod_job *job = *at;
+            if (try(job)) {
+                *at = job->next;
+                job->listed = 0;
+            } else {
+                at = &job->next;
+            }
+        }
+        if (first != NULL) {
+            pthread_mutex_unlock(&lock);
+            nanosleep(&round_time, NULL);
+            pthread_mutex_lock(&lock);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/** httpd's own threads are those that take signals. */
+static int start(void) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&thread, NULL, look_after, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+void mod_waiting_end(mod_job *job) {
+    pthread_mutex_lock(&lock);
+    job->tries = 0;
+    if (!job->listed && !closing) {
+        job->listed = 1;
+        job->next = first;
+        first = job;
+        if (!runs) runs = start();
+        pthread_cond_signal(&changed);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void mod_waiting_over(mod_job *job) {
+    pthread_mutex_lock(&lock);
+    for (mod_job **at = &first; job->listed && *at != NULL; at = &(*at)->next) {
+        if (*at == job) {
+            *at = job->next;
+            job->listed = 0;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void mod_waiting_close(void) {
+    pthread_mutex_lock(&lock);
+    const int join = runs;
+    closing = 1;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+    if (join) pthread_join(thread, NULL);
+    pthread_mutex_lock(&lock);
+    runs = closing = 0;
+    first = NULL;
+    pthread_mutex_unlock(&lock);
+}
