@@ -11,7 +11,6 @@ use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
 use super::word::{FACT_ENTERED, Seen};
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
-use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a call on a request answers: a good outcome, or why not.
@@ -41,17 +40,10 @@ impl<'e, H: Host> Handle<'e, H> {
         if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
     }
 
-    /// A call that has the owned part.
-    #[inline]
-    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
-        let (owned, word) = self.claim()?;
-        Ok(Inside::new(self.slot, owned, word))
-    }
-
     /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
     /// after, because only then it is sure.
     #[inline]
-    pub(super) fn claim(&self) -> Result<(AtomicRefMut<'e, Owned<H>>, Seen), Code> {
+    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
@@ -64,7 +56,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if !word.has(FACT_ENTERED) && !self.enters_first(&mut owned, word) {
             return Err(Code::Ended);
         }
-        Ok((owned, word))
+        Ok(Inside::new(self.slot, owned, word))
     }
 
     /// From here on the owned part is this request's. False: it has ended meanwhile.
