@@ -104,11 +104,11 @@ typedef struct mod_job {
     conn_rec *connection;      /* the real one; the handler of a stream of HTTP/2 may see another */
     outlive_request *request;  /* NULL: ended */
     const uint32_t *flags;     /* its flag word */
-    pthread_mutex_t lock;      /* for the next four, which the engine's thread may look at */
+    pthread_mutex_t lock;      /* for the next three, which the engine's thread looks at, too */
     int inside;                /* the handler runs */
     int due;                   /* a stop is due, said the engine's thread */
     int wake;                  /* an eventfd, once the handler waits for something; -1 */
-    pid_t thread;              /* that runs a CGI script */
+    pid_t thread;              /* that runs a CGI script; with its mark, as it was at the beginning */
     const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
     struct mod_job *next;      /* of those in waiting.c's list, whose lock this and the next two have */
     int listed;
