@@ -4,9 +4,11 @@ The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` an
 act on the current request. See README.md.
 """
 
-from . import config as _config, engine as _engine, errors as _errors, ini as _ini, names as _names, request as _request, words as _words
+from . import config as _config, dir_config as _dir_config, engine as _engine, errors as _errors, ini as _ini, names as _names
+from . import request as _request, words as _words
 from ._library import VERSION as __version__
 from .config import *
+from .dir_config import *
 from .engine import *
 from .errors import *
 from .ini import *
@@ -16,6 +18,7 @@ from .words import *
 
 __all__ = ["__version__"]
 __all__ += _config.__all__
+__all__ += _dir_config.__all__
 __all__ += _engine.__all__
 __all__ += _errors.__all__
 __all__ += _ini.__all__

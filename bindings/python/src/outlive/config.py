@@ -7,15 +7,18 @@ import weakref
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _structs as s
 from ._library import c
 from ._table import Visitor
 from .errors import ArgumentError, call, check, fail
-from .words import Access, Fate, Kind, Severity
+from .words import Access, Fate, Severity
 
-__all__ = ["Config", "Diagnostic", "DirConfig", "Directive", "Origin", "Setting", "Settings"]
+if TYPE_CHECKING:
+    from .dir_config import DirConfig
+
+__all__ = ["Config", "Diagnostic", "Directive", "Origin", "Setting", "Settings"]
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Text = Union[str, bytes]
@@ -94,7 +97,7 @@ def to_bytes(text: Text) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
 
 
-def _path(path: Path) -> bytes:
+def path_bytes(path: Path) -> bytes:
     return os.fsencode(path)
 
 
@@ -102,8 +105,8 @@ def _paths(paths: Union[None, Path, Sequence[Path]]) -> List[bytes]:
     if paths is None:
         return []
     if isinstance(paths, (str, bytes, os.PathLike)):
-        return [_path(paths)]
-    return [_path(path) for path in paths]
+        return [path_bytes(paths)]
+    return [path_bytes(path) for path in paths]
 
 
 def visit(
@@ -291,7 +294,7 @@ class Config:
             self._load(builder, env, define, directives, values)
             _set_search(builder, compiled_in, binary_dir, scan_dirs)
             for param, text in fastcgi_params:
-                call(c.config_builder_add_fastcgi_param, builder, *_pair(param, text))
+                call(c.config_builder_add_fastcgi_param, builder, *name_and_value(param, text))
             if php_ini is True:
                 call(c.config_builder_load_php_ini, builder, None, 0)
             for path in _paths(None if isinstance(php_ini, bool) else php_ini):
@@ -300,7 +303,7 @@ class Config:
                 call(c.config_builder_load_httpd_conf, builder, path, len(path))
             if fpm_pool is not None:
                 file, name = fpm_pool if isinstance(fpm_pool, tuple) else (fpm_pool, None)
-                path, pool = _path(file), None if name is None else to_bytes(name)
+                path, pool = path_bytes(file), None if name is None else to_bytes(name)
                 call(c.config_builder_load_fpm_pool, builder, path, len(path), pool, len(pool or b""))
             out = c_void_p()
             call(c.config_builder_build, builder, byref(out))
@@ -319,14 +322,14 @@ class Config:
             check(c.config_builder_use_process_env(builder))
         elif env:
             for name, value in env.items():
-                call(c.config_builder_set_env, builder, *_pair(name, value))
+                call(c.config_builder_set_env, builder, *name_and_value(name, value))
         for name, defined in (define or {}).items():
             text = None if defined is None else to_bytes(defined)
             call(c.config_builder_define, builder, to_bytes(name), len(to_bytes(name)), text, len(text or b""))
         for directive in directives:
             _register(builder, directive)
         for name, value in (values or {}).items():
-            call(c.config_builder_set, builder, *_pair(name, value))
+            call(c.config_builder_set, builder, *name_and_value(name, value))
 
     def resolve(
         self,
@@ -432,39 +435,6 @@ class Config:
         self.close()
 
 
-class DirConfig:
-    """The php_value, php_flag, php_admin_value and php_admin_flag lines of one container (a directory section, a location, a virtual host,
-    a .htaccess), or of several merged: for hosts that read their own configuration. One thread at a time."""
-
-    __slots__ = ("_handle", "_finalizer", "__weakref__")
-
-    def __init__(self) -> None:
-        """An empty one."""
-        self._own(c.dir_config_new())
-
-    def _own(self, handle: Optional[int]) -> None:
-        if not handle:
-            raise MemoryError("outlive")
-        self._handle = handle
-        self._finalizer = weakref.finalize(self, c.dir_config_free, handle)
-        self._finalizer.atexit = False
-
-    def set(
-        self, name: str, value: str, *, kind: Kind = Kind.VALUE, file: Optional[Path] = None, line: int = 0, from_htaccess: bool = False
-    ) -> None:
-        """Adds a line; the last one for a name wins, whatever its kind. file, line: where it stands, for `explain`. AccessError: an
-        admin line in a .htaccess (httpd answers 500). ArgumentError: an empty name or value."""
-        where = None if file is None else _path(file)
-        call(c.dir_config_set, self._handle, int(kind), *_pair(name, value), where, line, int(from_htaccess))
-
-    def merge(self, inner: DirConfig) -> DirConfig:
-        """A new one: this, with an inner container's lines on top. The inner value wins, unless the outer one is an admin line and the
-        inner is not."""
-        merged = DirConfig.__new__(DirConfig)
-        merged._own(c.dir_config_merge(self._handle, inner._handle))
-        return merged
-
-
 def _target(
     uri: Optional[Text], method: Optional[Text], server_name: Optional[Text], server_address: Optional[Text], port: int,
     scheme: Optional[Text], filename: Optional[Path], document_root: Optional[Path], protocol: Optional[Text],
@@ -474,7 +444,7 @@ def _target(
     array = (s.Header * len(given))(*(s.Header(to_bytes(name), to_bytes(value)) for name, value in given))
     return s.Target(
         sizeof(s.Target), _optional(server_name), _optional(server_address), port, _optional(scheme), _optional(method), _optional(uri),
-        None if filename is None else _path(filename), None if document_root is None else _path(document_root), _optional(protocol),
+        None if filename is None else path_bytes(filename), None if document_root is None else path_bytes(document_root), _optional(protocol),
         _optional(client_address), array if given else None, len(given),
     )
 
@@ -486,10 +456,10 @@ def _set_search(
     """Where php.ini and what is read behind it are looked for."""
     if compiled_in is not None:
         pair = compiled_in if isinstance(compiled_in, tuple) else (compiled_in, None)
-        directory, scan = (None if path is None else _path(path) for path in pair)
+        directory, scan = (None if path is None else path_bytes(path) for path in pair)
         call(c.config_builder_set_compiled_in, builder, directory, len(directory or b""), scan, len(scan or b""))
     if binary_dir is not None:
-        path = _path(binary_dir)
+        path = path_bytes(binary_dir)
         call(c.config_builder_set_binary_dir, builder, path, len(path))
     if scan_dirs is not None:
         paths = _paths(scan_dirs)
@@ -499,7 +469,7 @@ def _set_search(
         call(c.config_builder_set_scan_dirs, builder, text, len(text))
 
 
-def _pair(name: str, value: str) -> Tuple[bytes, int, bytes, int]:
+def name_and_value(name: str, value: str) -> Tuple[bytes, int, bytes, int]:
     if not isinstance(value, (str, bytes)):
         raise ArgumentError(-1, f"the value of {name} has to be text, not {value!r}")
     left, right = to_bytes(name), to_bytes(value)
