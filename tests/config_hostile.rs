@@ -95,6 +95,32 @@ fn more_than_can_be_held_is_an_error() {
     assert!(config.diagnostics()[0].message.contains("256 MiB"), "{:?}", config.diagnostics());
 }
 
+/// Each line doubles what the one before has made: sixty lines would be an exabyte.
+#[test]
+fn values_that_double_end_in_an_error_with_file_and_line() {
+    let doubling = |first: &str| {
+        let lines = (1..60).map(|line| format!("a{line}=\"${{a{0}}}${{a{0}}}\"\n", line - 1));
+        format!("a0={first}\n{}", lines.collect::<String>())
+    };
+    let scratch = Scratch::new("doubling");
+    let path = scratch.put("php.ini", &doubling("0123456789abcdef"));
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.load_php_ini(&path).unwrap();
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.code, Code::TooLarge);
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("{}:", path.display())) && text.contains("16 MiB"), "{text}");
+    std::fs::remove_file(&path).unwrap();
+    // Many files share one budget: each of these alone would be within it.
+    scratch.put("0.ini", &format!("big={}\n", "x".repeat(1 << 20)));
+    for number in 1..40 {
+        scratch.put(&format!("{number}.ini"), &format!("big{number}=${{big}}\n"));
+    }
+    let error = scan(&scratch.0).build().unwrap_err();
+    assert_eq!(error.code, Code::TooLarge);
+    assert!(error.to_string().contains(".ini:1:"), "{error}");
+}
+
 /// Permissions do not bind uid 0, so the asking is done by a child with another.
 #[test]
 fn what_may_not_be_read_is_named() {

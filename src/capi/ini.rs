@@ -187,7 +187,8 @@ pub unsafe extern "C" fn outlive_ini_parse(
                     let file = optional(options.file);
                     let file = (!file.is_empty()).then(|| Arc::from(file));
                     let origin = Origin { file, line: failure.line };
-                    report(error, &Error::new(Code::Syntax, failure.message).at(origin))
+                    let code = if failure.is_limit() { Code::TooLarge } else { Code::Syntax };
+                    report(error, &Error::new(code, failure.message).at(origin))
                 }
                 Ok(()) if cancelled => Code::Cancelled.number(),
                 Ok(()) => Code::Ok.number(),

@@ -13,29 +13,37 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
 use crate::httpd::Configuration;
-use std::cell::RefCell;
+use crate::origin::Origin;
+use std::cell::{Cell, RefCell};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// How much text php.ini and all files of the scan directories may come to: they are kept, so that questions about them can be answered.
+const MAX_TEXTS: usize = 512 << 20;
+
 pub(super) fn build(builder: Builder) -> Result<Config> {
-    let sapi = builder.sapi.unwrap_or(match (&builder.httpd, builder.pools.is_empty()) {
+    let httpd = httpd(&builder)?;
+    let sapi = builder.sapi.unwrap_or(match (&httpd, builder.pools.is_empty()) {
         (Some(_), true) => Sapi::Apache,
-        (None, false) => Sapi::Fpm,
-        _ => Sapi::Web,
+        // With mod_php in the same server, either may run a request.
+        (Some(httpd), false) if httpd.has_module(b"mod_php.c") => Sapi::Web,
+        (_, false) => Sapi::Fpm,
+        (None, true) => Sapi::Web,
     });
     let directives = directives(&builder, sapi)?;
-    let httpd = httpd(&builder)?;
     let reader = Reader {
         version: builder.version,
         sapi: sapi.name(),
         directives: &directives,
         env: &builder.env,
         state: RefCell::new(State { winners: vec![None; directives.len()], ..State::default() }),
+        substituted: Cell::new(0),
+        text_size: Cell::new(0),
     };
     read_inis(&builder, sapi, httpd.as_ref(), &reader)?;
     read_fixed(sapi, &reader);
-    read_sets(&builder, &reader);
+    read_sets(&builder, &reader)?;
     let mut state = reader.state.into_inner();
     let mut diagnostics = std::mem::take(&mut state.diagnostics);
     let mut core = Core {
@@ -108,7 +116,7 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
                 None => files.read(&path),
             };
             match text {
-                Ok(text) => read_text(text, &path, Layer::ScanDir, reader),
+                Ok(text) => read_text(text, &path, Layer::ScanDir, reader)?,
                 Err(error) if files.kind(&path).is_ok_and(|kind| kind == Kind::File) => {
                     let diagnostic = diagnose::unreadable(&path, &cannot_read(&path, &error));
                     reader.state.borrow_mut().diagnostics.push(diagnostic);
@@ -152,12 +160,18 @@ pub(super) fn file_name(path: &Path) -> Arc<[u8]> {
 
 fn read_file(files: &dyn Files, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
     let text = files.read(path).map_err(|error| cannot_read(path, &error))?;
-    read_text(text, path, layer, reader);
-    Ok(())
+    read_text(text, path, layer, reader)
 }
 
-fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) {
-    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }));
+fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
+    let read: usize = reader.text_size.get().saturating_add(text.len());
+    reader.text_size.set(read);
+    if read > MAX_TEXTS {
+        let message =
+            format!("php.ini and the files of the scan directories come to more than {} MiB", MAX_TEXTS >> 20);
+        return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file_name(path), 0)));
+    }
+    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }))
 }
 
 /// The error for a file that cannot be read.
@@ -175,7 +189,7 @@ fn read_fixed(sapi: Sapi, reader: &Reader<'_>) {
 }
 
 /// `-d`: all of them make one text (I-117).
-fn read_sets(builder: &Builder, reader: &Reader<'_>) {
+fn read_sets(builder: &Builder, reader: &Reader<'_>) -> Result<()> {
     let mut text = Vec::new();
     for (name, value) in &builder.sets {
         text.extend_from_slice(name);
@@ -191,7 +205,7 @@ fn read_sets(builder: &Builder, reader: &Reader<'_>) {
         }
         text.push(b'\n');
     }
-    reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text }));
+    reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text }))
 }
 
 /// Whether a `-d` value is ini text as it stands, or is put in quotes first (I-117).

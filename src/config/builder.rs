@@ -74,8 +74,8 @@ impl Builder {
         self.version = version;
     }
 
-    /// The SAPI that is the model, by PHP's name. Where it is never called: mod_php with an httpd configuration,
-    /// PHP-FPM with a pool, both or neither: a web server to which every layer counts.
+    /// The SAPI that is the model, by PHP's name. Where it is never called: PHP-FPM with a pool, mod_php with an
+    /// httpd configuration; neither, or a pool beside an httpd that loads mod_php: a web server to which every layer counts.
     pub fn set_sapi(&mut self, name: &[u8]) -> Result<()> {
         let known = Sapi::from_name(name).ok_or_else(|| {
             let names: Vec<_> = Sapi::ALL.iter().map(|sapi| sapi.name()).collect();

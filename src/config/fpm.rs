@@ -4,7 +4,7 @@ use super::build::{cannot_read, file_name};
 use super::core::{Assignment, Core, Source};
 use super::layer::Layer;
 use super::lookup::CoreLookup;
-use super::reader::{text_of, unknown};
+use super::reader::{text_of, too_large, unknown};
 use super::slot::Power;
 use super::text::Text;
 use crate::diagnostic::Diagnostic;
@@ -89,6 +89,7 @@ impl Pools<'_> {
             });
         match (problem, result) {
             (Some(error), _) => Err(error),
+            (None, Err(error)) if error.is_limit() => Err(too_large(&source, error)),
             (None, Err(error)) => Err(Error::new(Code::Syntax, error.message).at(source.origin(error.line))),
             (None, Ok(())) => Ok(()),
         }

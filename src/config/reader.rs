@@ -8,11 +8,12 @@ use super::table;
 use super::text::Text;
 use super::unknowns::Unknowns;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::{Code, Error, Result};
 use crate::ini::{self, Event, Value};
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +28,10 @@ pub(super) struct Reader<'a> {
     pub(super) directives: &'a [Directive],
     pub(super) env: &'a Env,
     pub(super) state: RefCell<State>,
+    /// How many bytes `${NAME}` has put in, over all texts.
+    pub(super) substituted: Cell<usize>,
+    /// How many bytes of text have been read.
+    pub(super) text_size: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -44,13 +49,16 @@ impl ini::Lookup for Reader<'_> {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let state = self.state.borrow();
         let known = core::find(self.directives, name).and_then(|at| state.winners[at]);
-        if let Some(winner) = known {
-            return Some(Cow::Owned(state.startup[winner as usize].value.bytes().to_vec()));
-        }
-        match state.unknown.get(name) {
-            Some(value) => Some(Cow::Owned(value.to_vec())),
-            None => self.env.get(ini::env_name(name)).map(|value| Cow::Borrowed(&**value)),
-        }
+        let value = if let Some(winner) = known {
+            Some(Cow::Owned(state.startup[winner as usize].value.bytes().to_vec()))
+        } else if let Some(value) = state.unknown.get(name) {
+            Some(Cow::Owned(value.to_vec()))
+        } else {
+            self.env.get(ini::env_name(name)).map(|value| Cow::Borrowed(&**value))
+        };
+        let length = value.as_ref().map_or(0, |value| value.len());
+        self.substituted.set(self.substituted.get().saturating_add(length));
+        value
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -59,6 +67,11 @@ impl ini::Lookup for Reader<'_> {
 
     fn has_lowercase_constants(&self) -> bool {
         false
+    }
+
+    /// One budget for all texts: each may build on what the ones before it have set.
+    fn room(&self) -> usize {
+        ini::MAX_SUBSTITUTED.saturating_sub(self.substituted.get())
     }
 }
 
@@ -79,15 +92,20 @@ pub(super) fn text_of<'a>(value: &Value<'a>) -> &'a [u8] {
 pub(super) fn syntax(source: &Source, error: &ini::SyntaxError) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
-        code: "syntax",
+        code: if error.is_limit() { "unreadable" } else { "syntax" },
         origin: source.origin(error.line),
         message: format!("{}; what stands before it counts, the rest of this file is not read", error.message),
     }
 }
 
+/// What a text adds is more than is kept: nobody knows what it would come to.
+pub(super) fn too_large(source: &Source, error: ini::SyntaxError) -> Error {
+    Error::new(Code::TooLarge, error.message).at(source.origin(error.line))
+}
+
 impl Reader<'_> {
     /// Reads one text. Each begins outside of any section (I-116).
-    pub(super) fn read(&self, source: &Arc<Source>) {
+    pub(super) fn read(&self, source: &Arc<Source>) -> Result<()> {
         let options = ini::Options { mode: ini::Mode::Normal, version: self.version, stop_at_nul: false, lookup: self };
         self.state.borrow_mut().sources.push(Arc::clone(source));
         let mut section = None;
@@ -95,8 +113,13 @@ impl Reader<'_> {
             self.event(event, line, source, &mut section);
             ControlFlow::Continue(())
         });
-        if let Err(error) = result {
-            self.state.borrow_mut().diagnostics.push(syntax(source, &error));
+        match result {
+            Err(error) if error.is_limit() => Err(too_large(source, error)),
+            Err(error) => {
+                self.state.borrow_mut().diagnostics.push(syntax(source, &error));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 

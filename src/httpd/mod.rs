@@ -220,6 +220,11 @@ impl Configuration {
         self.data.php_ini_dir.as_ref().map(|(path, origin)| (path.as_path(), origin))
     }
 
+    /// Whether a module is loaded, by its source file's name (`mod_php.c`) or its identifier (`php_module`).
+    pub fn has_module(&self, name: &[u8]) -> bool {
+        self.data.registry.is_loaded(name)
+    }
+
     /// What was odd.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.data.diagnostics

@@ -179,6 +179,7 @@ impl<'a, 't> Joiner<'a, 't> {
                 level.some |= level.place.is_some();
                 let text = self.lexer.text;
                 if let Some(value) = self.lookup.variable(name.of(text)) {
+                    self.lexer.put_in(value.len())?;
                     self.pieces.push_text(text, &value);
                 }
             }
@@ -217,6 +218,7 @@ impl<'a, 't> Joiner<'a, 't> {
                 let text = self.lexer.text;
                 let buffer = self.pieces.copy(text);
                 if let Some(value) = self.lookup.variable(name.of(text)) {
+                    self.lexer.put_in(value.len())?;
                     buffer.truncate(mark);
                     buffer.extend_from_slice(&value);
                 } else if let Some(nul) = find::one(0, &buffer[mark..]) {

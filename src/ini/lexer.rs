@@ -2,6 +2,7 @@
 
 use super::bytes::{self, BLANK, HEADER, LABEL, LABEL_8_3, NAME_8_3, TEXT, class_of, skip, skip_label, skip_text};
 use super::token::{Span, Token, Word};
+use super::{OVER_LIMIT, SyntaxError};
 use crate::find;
 
 /// What PHP versions disagree about.
@@ -31,6 +32,8 @@ pub(super) struct Lexer<'t> {
     pub(super) line: u32,
     pub(super) dialect: Dialect,
     pub(super) label: u8,
+    /// How many bytes variables may still put in.
+    pub(super) room: usize,
 }
 
 impl<'t> Lexer<'t> {
@@ -38,7 +41,14 @@ impl<'t> Lexer<'t> {
         // I-002
         let at = if text.len() > 3 && text.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
         let label = if dialect == Dialect::Php83 { LABEL_8_3 } else { LABEL };
-        Self { text, at, line: 1, dialect, label }
+        Self { text, at, line: 1, dialect, label, room: super::MAX_SUBSTITUTED }
+    }
+
+    /// A variable puts that many bytes in.
+    pub(super) fn put_in(&mut self, length: usize) -> Result<(), SyntaxError> {
+        let left = self.room.checked_sub(length);
+        self.room = left.ok_or_else(|| SyntaxError { message: OVER_LIMIT.to_owned(), line: self.line })?;
+        Ok(())
     }
 
     pub(super) fn byte(&self, at: usize) -> Option<u8> {

@@ -36,6 +36,10 @@ pub enum Mode {
     Typed,
 }
 
+/// How many bytes `${NAME}` may put into the values of one text, all in all (16 MiB). Two lines can double what a third one
+/// doubles again, so without a bound a page of text would come to more than any machine holds.
+pub const MAX_SUBSTITUTED: usize = 16 << 20;
+
 /// What a text may ask of the outside.
 pub trait Lookup {
     /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it. A name may hold NUL
@@ -46,6 +50,11 @@ pub trait Lookup {
     /// Whether some constant's name begins with a lower-case letter. Where none does, most words of a text need no look-up.
     fn has_lowercase_constants(&self) -> bool {
         true
+    }
+    /// How many bytes `${NAME}` may put into the text that begins now; what goes beyond it ends the text
+    /// ([`SyntaxError::is_limit`]). One that serves many texts gives less each time.
+    fn room(&self) -> usize {
+        MAX_SUBSTITUTED
     }
 }
 
@@ -120,6 +129,15 @@ pub struct SyntaxError {
     pub message: String,
     /// The line that PHP names.
     pub line: u32,
+}
+
+const OVER_LIMIT: &str = "the values that ${NAME} puts in come to more than 16 MiB; no more of this text is read";
+
+impl SyntaxError {
+    /// Whether this is no mistake to PHP, but the end of [`Lookup::room`].
+    pub fn is_limit(&self) -> bool {
+        self.message == OVER_LIMIT
+    }
 }
 
 /// Reads a text and hands each statement, with its line, to `visit`, which may break off. What was visited before a

@@ -43,7 +43,8 @@ const STATEMENT: usize = 1;
 
 impl<'t, 'o> Scanner<'t, 'o> {
     pub(super) fn new(text: &'t [u8], options: &'o Options<'o>, dialect: Dialect) -> Self {
-        let lexer = Lexer::new(text, dialect);
+        let mut lexer = Lexer::new(text, dialect);
+        lexer.room = options.lookup.room();
         let lowercase = options.lookup.has_lowercase_constants();
         Self { lexer, options, lowercase, name: Pieces::default(), value: Pieces::default() }
     }
