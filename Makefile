@@ -19,7 +19,8 @@ PRIVATE := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 .PHONY: help
 help:
 	@echo 'make demo           the story: a form is saved though the browser has gone (SERVE=1 keeps the server up)'
-	@echo 'make test           every test; installs what it needs where it may'
+	@echo 'make test           every test; installs what it needs where it may (STAGES="c apache" for some)'
+	@echo 'make test-fresh     the same on a clean Debian, made here; as root'
 	@echo 'make bench          timings beside their gates'
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
@@ -45,6 +46,10 @@ header:
 .PHONY: test
 test:
 	tests/run
+
+.PHONY: test-fresh
+test-fresh:
+	tests/fresh/run
 
 .PHONY: bench
 bench: lib
