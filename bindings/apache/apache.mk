@@ -39,6 +39,7 @@ install-apache: lib
 	$(INSTALL) -d '$(DESTDIR)$(APACHE_MODULES)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(APACHE_CONFIG)/mods-available'
 	$(INSTALL) -m 644 $(APACHE_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(APACHE_MODULES)/'
 	$(INSTALL) -m 644 $(APACHE_SOURCE)/mod_outlive.h '$(DESTDIR)$(PREFIX)/include/'
-	echo 'LoadModule outlive_module $(APACHE_MODULES)/mod_outlive.so' > '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
+	printf '# Depends: authz_core authz_host\n' > '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
+	echo 'LoadModule outlive_module $(APACHE_MODULES)/mod_outlive.so' >> '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
 	test -e '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.conf' || \
 		$(INSTALL) -m 644 $(APACHE_SOURCE)/outlive.conf '$(DESTDIR)$(APACHE_CONFIG)/mods-available/'

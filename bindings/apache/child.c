@@ -93,6 +93,11 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     (void)plog, (void)ptemp;
     /* httpd reads its configuration twice before it starts; only the second time counts. */
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
+    if (!the_process.wanted) {
+        mod_name_idle(server);
+        return OK;
+    }
     outlive_error error = {0};
     outlive_config *config = NULL;
     outlive_config_builder *builder = outlive_config_builder_new();
@@ -105,9 +110,8 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     the_process.config = config;
-    the_process.root_watches = mod_settings_watch(the_process.root);
+    the_process.root_facts = mod_facts_of(the_process.root);
     apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
-    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);
     mod_name_unused(server);
     make_counters(pconf);
@@ -128,6 +132,7 @@ void mod_child_init(apr_pool_t *pchild, server_rec *server) {
     the_process.serving = 1;
     apr_pool_create(&the_process.pool, pchild);
     apr_thread_mutex_create(&the_process.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    if (!the_process.wanted) return;
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     options.scoreboard = the_process.scoreboard;

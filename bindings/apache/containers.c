@@ -28,7 +28,7 @@ static apr_status_t forget(void *data) {
 
 static mod_container *make(apr_pool_t *pool, int lasting) {
     mod_container *container = apr_pcalloc(pool, sizeof *container);
-    container->engine = -1;
+    container->engine = container->handlers = -1;
     container->lasting = lasting;
     apr_pool_cleanup_register(pool, container, forget, apr_pool_cleanup_null);
     return container;
@@ -39,12 +39,15 @@ void *mod_container_create(apr_pool_t *pool, char *path) {
     return make(pool, !the_process.serving);
 }
 
-static int is_empty(const mod_container *container) { return container->values == NULL && container->engine < 0; }
+static int is_empty(const mod_container *container) {
+    return container->values == NULL && container->engine < 0 && container->handlers < 0;
+}
 
 static mod_container *merge(apr_pool_t *pool, int lasting, const mod_container *base, const mod_container *add) {
     mod_container *result = make(pool, lasting);
     if (base->values != NULL || add->values != NULL) result->values = outlive_dir_config_merge(base->values, add->values);
     result->engine = add->engine >= 0 ? add->engine : base->engine;
+    result->handlers = add->handlers >= 0 ? add->handlers : base->handlers;
     return result;
 }
 
@@ -84,17 +87,23 @@ void *mod_container_merge(apr_pool_t *pool, void *base_data, void *add_data) {
 
 int mod_engine_is_on(const request_rec *r) {
     const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
-    return the_process.engine != NULL && container->engine != 0;
+    return container->engine == 1 && the_process.engine != NULL;
 }
 
-int mod_settings_watch(const outlive_settings *settings) {
-    outlive_str detect;
-    return outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) == OUTLIVE_OK && strcmp(detect.ptr, "watch") == 0;
-}
-
-int mod_watches(const request_rec *r) {
+int mod_handlers_are_on(const request_rec *r) {
     const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
-    return container->values == NULL ? the_process.root_watches : __atomic_load_n(&container->watches, __ATOMIC_RELAXED);
+    return container->handlers == 1;
+}
+
+unsigned mod_facts_of(const outlive_settings *settings) {
+    outlive_str detect;
+    const int known = outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) == OUTLIVE_OK;
+    return (known && strcasecmp(detect.ptr, "watch") == 0 ? FACT_WATCHES : 0) | (mod_is_said(settings, "max_execution_time") ? FACT_LIMITED : 0);
+}
+
+unsigned mod_facts(const request_rec *r) {
+    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+    return container->values == NULL ? the_process.root_facts : __atomic_load_n(&container->facts, __ATOMIC_RELAXED);
 }
 
 const outlive_settings *mod_settings(request_rec *r) {
@@ -107,7 +116,7 @@ const outlive_settings *mod_settings(request_rec *r) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: no settings for this request: %s", error.message);
         return NULL;
     }
-    __atomic_store_n(&container->watches, mod_settings_watch(settings), __ATOMIC_RELAXED);
+    __atomic_store_n(&container->facts, mod_facts_of(settings), __ATOMIC_RELAXED);
     const outlive_settings *none = NULL;
     if (!__atomic_compare_exchange_n(&container->settings, &none, settings, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         outlive_settings_free(settings); /* another thread was quicker */

@@ -64,7 +64,7 @@ static const char *set_value(cmd_parms *cmd, void *dir, const char *name, const 
         section.name = apr_pstrdup(cmd->pool, name);
         section.file = apr_pstrdup(cmd->pool, file);
         APR_ARRAY_PUSH(the_process.sections, mod_section) = section;
-    } else if (!the_process.beside_php && !is_acted_on(name)) {
+    } else if (the_process.wanted && !the_process.beside_php && !is_acted_on(name)) {
         name_once(cmd, &section);
     }
     return NULL;
@@ -101,6 +101,13 @@ void mod_name_unused(server_rec *server) {
     }
 }
 
+void mod_name_idle(server_rec *server) {
+    if (the_process.beside_php || the_process.sections->nelts == 0) return;
+    const mod_section *section = &APR_ARRAY_IDX(the_process.sections, 0, mod_section);
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s:%u: %s %s has no effect: no line says OutliveEngine On",
+                 section->file, section->line, section->directive, section->name);
+}
+
 static const char *set_ini_dir(cmd_parms *cmd, void *dir, const char *path) {
     (void)dir;
     if (the_process.php_ini_dir != NULL)
@@ -110,8 +117,16 @@ static const char *set_ini_dir(cmd_parms *cmd, void *dir, const char *path) {
 }
 
 static const char *set_engine(cmd_parms *cmd, void *dir, int on) {
-    (void)cmd;
     ((mod_container *)dir)->engine = on != 0;
+    if (on && !the_process.serving) the_process.wanted = 1;
+    (void)cmd;
+    return NULL;
+}
+
+static const char *set_handlers(cmd_parms *cmd, void *dir, int on) {
+    ((mod_container *)dir)->handlers = on != 0;
+    if (on && !the_process.serving) the_process.wanted = 1;
+    (void)cmd;
     return NULL;
 }
 
@@ -133,7 +148,9 @@ const command_rec mod_directives[] = {
     AP_INIT_TAKE2("php_admin_flag", set_value, KIND(OUTLIVE_KIND_ADMIN_FLAG), ACCESS_CONF | RSRC_CONF,
                   "PHP Flag Modifier (Admin)"),
     AP_INIT_TAKE1("PHPINIDir", set_ini_dir, NULL, RSRC_CONF, "Directory containing the php.ini file"),
-    AP_INIT_FLAG("OutliveEngine", set_engine, NULL, OR_OPTIONS, "On or Off: whether mod_outlive looks after requests here"),
+    AP_INIT_FLAG("OutliveEngine", set_engine, NULL, ACCESS_CONF | RSRC_CONF, "On or Off (the default): whether mod_outlive looks after requests here"),
+    AP_INIT_FLAG("OutliveHandlers", set_handlers, NULL, ACCESS_CONF | RSRC_CONF,
+                 "On or Off (the default): whether SetHandler outlive-status and its like answer here"),
     AP_INIT_TAKE1("OutliveScoreboard", set_scoreboard, NULL, RSRC_CONF,
                   "a file in which all children note their requests in flight, or none"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},

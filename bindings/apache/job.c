@@ -34,7 +34,7 @@ static void on_stop(void *data, int ending) {
 }
 
 static int socket_of(mod_job *job) {
-    if (!mod_watches(job->r)) return -1;
+    if (!(job->facts & FACT_WATCHES)) return -1;
     conn_rec *connection = job->connection;
     apr_socket_t *socket = ap_get_conn_socket(connection->master != NULL ? connection->master : connection);
     apr_os_sock_t descriptor = -1;
@@ -52,6 +52,7 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     const mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
     job->connection = before == NULL ? r->connection : before->connection;
     job->wake = job->socket = -1;
+    job->facts = mod_facts(r);
     job->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* nothing to make, and nothing to destroy */
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     options.label = r->uri;
@@ -66,6 +67,7 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
         if (job->socket >= 0) close(job->socket);
         return NULL;
     }
+    if (!(job->facts & FACT_LIMITED)) outlive_request_set_time_limit(job->request, 0);
     job->flags = outlive_request_flags(job->request);
     mod_script_begin(job);
     ap_set_module_config(r->request_config, &outlive_module, job);
@@ -135,7 +137,7 @@ int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
     struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
     const apr_interval_time_t slice = apr_time_from_msec(50);
-    int sliced = job->connection->master != NULL && (time < 0 || time > slice);
+    int sliced = job->connection->master != NULL && (job->facts & FACT_WATCHES) && (time < 0 || time > slice);
     if (sliced) time = slice;
     struct timespec left = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
     int ready = ppoll(what, 2, time < 0 ? NULL : &left, NULL);
@@ -245,7 +247,7 @@ static int handle(mod_job *job) {
 
 int mod_job_handle(request_rec *r) {
     if (r->main != NULL) return DECLINED;
-    if (r->handler != NULL && strcmp(r->handler, "outlive-status") == 0) return DECLINED; /* who looks at what is in flight is not in flight */
+    if (r->handler != NULL && strcmp(r->handler, "outlive-status") == 0 && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
     mod_job *job = mod_job_of(r);
     if (job != NULL && job->inside) return DECLINED; /* called from below */
     if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;

@@ -82,7 +82,7 @@ static void insert_filter(request_rec *r) {
 
 /** The handlers of our own. One hook for all, since httpd asks it for every request. */
 static int answer(request_rec *r) {
-    if (r->handler == NULL || strncmp(r->handler, "outlive-", 8) != 0) return DECLINED;
+    if (r->handler == NULL || strncmp(r->handler, "outlive-", 8) != 0 || !mod_handlers_are_on(r)) return DECLINED;
     const int status = mod_settings_handle(r);
     return status == DECLINED ? mod_status_handle(r) : status;
 }

@@ -64,7 +64,7 @@ static apr_status_t await(mod_job *job, apr_bucket *bucket) {
         const apr_interval_time_t time = descriptor >= 0 ? limit - waited : pause;
         const int seen = mod_job_wait(job, descriptor, time);
         if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
-        if (job->connection->aborted) {
+        if ((job->facts & FACT_WATCHES) && job->connection->aborted) {
             apr_status_t status = mod_job_lost(job);
             if (status != APR_SUCCESS) return status;
         }

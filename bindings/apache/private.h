@@ -39,7 +39,8 @@ typedef struct mod_process {
     const char *scoreboard;      /* OutliveScoreboard */
     const outlive_config *config; /* php.ini; made in the parent */
     const outlive_settings *root; /* in force where no section says anything */
-    int root_watches;            /* its outlive.detect is watch */
+    unsigned root_facts;         /* about it */
+    int wanted;                  /* a line says OutliveEngine On, or OutliveHandlers On; else nothing here does anything */
     outlive_engine *engine;      /* the child's own */
     apr_pool_t *pool;            /* the child's; used with the mutex held */
     apr_thread_mutex_t *mutex;
@@ -66,10 +67,11 @@ void mod_child_init(apr_pool_t *pchild, server_rec *server);
 /** The values of one section, or of several merged: httpd's per-directory configuration of this module. */
 typedef struct mod_container {
     outlive_dir_config *values;        /* NULL: none */
-    int engine;                        /* OutliveEngine: 1, 0; -1: not said */
+    int engine;                        /* OutliveEngine: 1, 0; -1: not said, which is Off */
+    int handlers;                      /* OutliveHandlers: likewise */
     int lasting;                       /* it lives as long as the configuration, not as a request */
     const outlive_settings *settings;  /* what they make, once it was asked; atomic */
-    int watches;                       /* their outlive.detect is watch; valid once there are settings; atomic */
+    unsigned facts;                    /* about them; valid once there are settings; atomic */
     struct mod_merged *merged;         /* what was merged on top of it before; atomic */
 } mod_container;
 
@@ -77,10 +79,15 @@ void *mod_container_create(apr_pool_t *pool, char *path);
 void *mod_container_merge(apr_pool_t *pool, void *base, void *add);
 /** The settings in force for a request; they live as long as it. NULL: they could not be made, which is logged. */
 const outlive_settings *mod_settings(request_rec *r);
-/** Whether they say outlive.detect = watch. To be asked after mod_settings has answered. */
-int mod_watches(const request_rec *r);
-int mod_settings_watch(const outlive_settings *settings);
+/** What a request asks its settings each time, looked up once. */
+#define FACT_WATCHES 1u /* outlive.detect is watch */
+#define FACT_LIMITED 2u /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
+unsigned mod_facts_of(const outlive_settings *settings);
+/** Those of a request. To be asked after mod_settings has answered. */
+unsigned mod_facts(const request_rec *r);
 int mod_engine_is_on(const request_rec *r);
+/** Whether the server's configuration lets this module's own handlers answer here. */
+int mod_handlers_are_on(const request_rec *r);
 
 /* ---- directives.c --------------------------------------------------------------------------------------------------- */
 
@@ -95,6 +102,8 @@ typedef struct mod_section {
 
 /** Names every line that is not acted on, and every value that is refused. */
 void mod_name_unused(server_rec *server);
+/** Names the first line that sets a value for nothing, since no line says OutliveEngine On. Beside mod_php they are PHP's. */
+void mod_name_idle(server_rec *server);
 
 /* ---- job.c ---------------------------------------------------------------------------------------------------------- */
 
@@ -114,6 +123,7 @@ typedef struct mod_job {
     int listed;
     int tries;
     struct mod_tie *tie;       /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
+    unsigned facts;            /* about its settings */
     int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
     int sent;                  /* output was passed on */
     int discarding;            /* output goes nowhere, and the handler is told that all is well */
@@ -172,6 +182,8 @@ void mod_waiting_close(void);
 int mod_settings_handle(request_rec *r);
 /** `file:line` of what put a directive in force; "the built-in default" where nothing did. */
 const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name);
+/** Whether somebody wrote it: a file, the environment, the server's configuration. */
+int mod_is_said(const outlive_settings *settings, const char *name);
 /** As a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD. */
 const char *mod_json(apr_pool_t *pool, const char *text, size_t len);
 

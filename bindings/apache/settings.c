@@ -46,6 +46,8 @@ static const char *json(apr_pool_t *pool, const char *text) {
 
 /* ---- where a value comes from -------------------------------------------------------------------------------------------- */
 
+#define BUILT_IN "built-in default"
+
 typedef struct in_force {
     apr_pool_t *pool;
     const char *layer, *file;
@@ -62,9 +64,20 @@ static int look(void *data, const outlive_origin *origin) {
 }
 
 const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name) {
-    in_force found = {pool, "built-in default", NULL, 0};
+    in_force found = {pool, BUILT_IN, NULL, 0};
     outlive_settings_explain(settings, name, OUTLIVE_NTS, look, &found);
     return found.file == NULL ? found.layer : apr_psprintf(pool, "%s:%u", found.file, found.line);
+}
+
+static int look_who(void *said, const outlive_origin *origin) {
+    if (origin->fate == OUTLIVE_FATE_IN_FORCE) *(int *)said = strcmp(origin->layer.ptr, BUILT_IN) != 0;
+    return 0;
+}
+
+int mod_is_said(const outlive_settings *settings, const char *name) {
+    int said = 0;
+    outlive_settings_explain(settings, name, OUTLIVE_NTS, look_who, &said);
+    return said;
 }
 
 /* ---- the handler --------------------------------------------------------------------------------------------------------- */
@@ -73,19 +86,21 @@ typedef struct answer {
     request_rec *r;
     const outlive_settings *settings;
     const char *names; /* ",a,b,": only these; NULL: all */
-    int count;
+    int count, as_php;
 } answer;
 
 static int put(void *data, const outlive_setting *setting) {
     answer *to = data;
     apr_pool_t *pool = to->r->pool;
     if (to->names != NULL && strstr(to->names, apr_pstrcat(pool, ",", setting->name.ptr, ",", NULL)) == NULL) return 0;
-    in_force found = {pool, "built-in default", NULL, 0};
+    in_force found = {pool, BUILT_IN, NULL, 0};
     outlive_settings_explain(to->settings, setting->name.ptr, setting->name.len, look, &found);
+    /* PHP's built-in time limit is for PHP programs: nobody wrote it, so it limits nothing else. */
+    const int unsaid = !to->as_php && strcmp(setting->name.ptr, "max_execution_time") == 0 && strcmp(found.layer, BUILT_IN) == 0;
     ap_rprintf(to->r, "%s\n  %s: {\"value\": %s, \"global\": %s, \"access\": %d, \"locked\": %s, \"layer\": %s",
                to->count++ == 0 ? "" : ",", mod_json(pool, setting->name.ptr, setting->name.len),
-               mod_json(pool, setting->value.ptr, setting->value.len),
-               mod_json(pool, setting->global_value.ptr, setting->global_value.len), setting->access,
+               unsaid ? "\"0\"" : mod_json(pool, setting->value.ptr, setting->value.len),
+               unsaid ? "\"0\"" : mod_json(pool, setting->global_value.ptr, setting->global_value.len), setting->access,
                setting->locked ? "true" : "false", json(pool, found.layer));
     if (found.file != NULL) ap_rprintf(to->r, ", \"file\": %s, \"line\": %u", json(pool, found.file), found.line);
     ap_rputs("}", to->r);
@@ -105,7 +120,7 @@ static int as_php(const request_rec *r, const outlive_settings *settings) {
 int mod_settings_handle(request_rec *r) {
     const int php = r->handler != NULL && strcmp(r->handler, "outlive-settings-as-php") == 0;
     if (r->handler == NULL || (!php && strcmp(r->handler, "outlive-settings") != 0)) return DECLINED;
-    answer to = {r, mod_settings(r), NULL, 0};
+    answer to = {r, mod_settings(r), NULL, 0, php};
     if (to.settings == NULL) return HTTP_INTERNAL_SERVER_ERROR;
     const int status = php ? as_php(r, to.settings) : OK;
     if (status != OK) return status;

@@ -215,6 +215,7 @@ int mod_status_handle(request_rec *r) {
 /* ---- in mod_status's page ------------------------------------------------------------------------------------------------ */
 
 int mod_status_section(request_rec *r, int flags) {
+    if (!mod_handlers_are_on(r)) return OK;
     table all;
     gather(&all, r);
     if (flags & AP_STATUS_SHORT) {

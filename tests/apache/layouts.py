@@ -91,7 +91,8 @@ class Place:
             if words[0] == "LoadModule" and words[1] in dropped or words[0] in ("User", "Group") and os.geteuid():
                 continue
             if words[0] == "LoadModule" and words[1] == "php_module":
-                line = f"LoadModule outlive_module {self.module}"
+                command += ["-C", f"LoadModule outlive_module {self.module}"]
+                line = "OutliveHandlers On"
             if words[0] == "PHPINIDir":
                 if case.get("no_phpinidir"):
                     continue

@@ -45,7 +45,7 @@ def free_port():
 class Httpd:
     """One httpd with its own ServerRoot. `conf` may say @ROOT@; php.ini is in its directory."""
 
-    def __init__(self, conf, mpm="prefork", module=True, modules=(), php_ini="", more=(), limits=""):
+    def __init__(self, conf, mpm="prefork", module=True, modules=(), php_ini="", more=(), limits="", engine=True):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-httpd-"))
         os.chmod(self.root, 0o777)
         self.port = free_port()
@@ -58,7 +58,9 @@ class Httpd:
         load += [f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in [*LOADED, *modules]]
         if module:
             load += [f"LoadModule outlive_module {BUILD}/mod_outlive.so"]
-            load += ["<IfModule mod_outlive.c>", "PHPINIDir @ROOT@/php.ini", "</IfModule>"]
+            load += ["<IfModule mod_outlive.c>", "PHPINIDir @ROOT@/php.ini"]
+            load += ["OutliveEngine On", "OutliveHandlers On"] if engine else []
+            load += ["</IfModule>"]
         account = ["User www-data", "Group www-data"] if os.geteuid() == 0 else []
         text = "\n".join([
             *load, *account, *more, "ServerRoot @ROOT@", "DefaultRuntimeDir @ROOT@/run", "PidFile @ROOT@/run/pid", "ServerName localhost",

@@ -183,7 +183,7 @@ def built_in():
         (ini / "conf.d/20-more.ini").write_text("memory_limit = 42M\n")
         subprocess.run(["make", "-s", "apache-module", f"APACHE_BUILD={there}/built", f"PHP_INI_DIR={ini}"], cwd=ROOT, check=True)
         conf = "<Location /settings>\nSetHandler outlive-settings\n</Location>\n"
-        load = f"LoadModule outlive_module {there}/built/mod_outlive.so"
+        load = f"LoadModule outlive_module {there}/built/mod_outlive.so\nOutliveHandlers On"
 
         def values(*more):
             with Httpd(conf, module=False, more=[load, *more], php_ini="max_execution_time = 77\n") as server:

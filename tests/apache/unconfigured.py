@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Loaded and not asked for anything, the module changes nothing: unconfigured.py. With and without LoadModule httpd gives the same responses,
+writes the same log and the same files, and talks to its backends in the same way. With OutliveEngine On and nothing else it sets no limit, and a
+client that goes has no effect that it would not have had."""
+
+import contextlib
+import http.server
+import json
+import re
+import socket
+import sys
+import threading
+
+from lib import BUILD, Fpm, Httpd, backend, wait_for
+from secure import Http2
+
+CONF = """
+ServerTokens Full
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+ProxyPass /kept/ http://127.0.0.1:@KEPT@/
+ProxyPass /refused/ http://127.0.0.1:1/
+<Proxy balancer://two>
+  BalancerMember http://127.0.0.1:@BACKEND@
+  ProxySet failonstatus=502
+</Proxy>
+ProxyPass /balanced/ balancer://two/
+<Proxy fcgi://127.0.0.1:@FPM@/ enablereuse=on max=20>
+</Proxy>
+ProxyPassMatch ^/php/(.*)$ fcgi://127.0.0.1:@FPM@@ROOT@/www/work.php/$1
+ScriptAlias /cgi/ @ROOT@/cgi/
+AddOutputFilter INCLUDES .shtml
+AddHandler lua-script .lua
+ExtendedStatus Off
+<Location /server-status>
+  SetHandler server-status
+</Location>
+<Location /ours>
+  SetHandler outlive-settings
+</Location>
+"""
+SCRIPT = """#!/bin/sh
+printf 'Content-Type: text/plain\\n\\n'
+env | grep -v PORT | sort
+"""
+LUA = """function handle(r)
+  for i = 1, 100 do r:puts(i, ' ') end
+  return apache2.OK
+end
+"""
+PATHS = ["/f.txt", "/none", "/sub/f.txt", "/i.shtml", "/w.lua", "/work/a?steps=2", "/work/b?steps=1&silent", "/kept/a", "/kept/b", "/balanced/c?steps=1",
+         "/refused/x", "/cgi/env?a=b", "/cgi/none", "/php/x?a=b", "/php/y", "/ours", "/server-status"]
+
+
+@contextlib.contextmanager
+def kept_backend():
+    """Tells each request the number of its connection."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            if not hasattr(self, "number"):
+                Handler.count += 1
+                self.number = Handler.count
+            body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    Handler.count = 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def whole(server, path):
+    """Every byte of a response, but for what is a time, a process or a port."""
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        seen = b""
+        while more := client.recv(65536):
+            seen += more
+    return plain(server, seen.decode("latin-1"), path)
+
+
+def plain(server, text, path=""):
+    text = text.replace(str(server.root), "@ROOT@").replace(f":{server.port}", ":@PORT@")
+    text = re.sub(r"(?m)^(Date|Last-Modified|ETag|UNIQUE_ID|REMOTE_PORT|Content-Length): .*$", r"\1", text)
+    text = re.sub(r"(?m)^(REMOTE_PORT|UNIQUE_ID)=.*$", r"\1", text)
+    if path == "/server-status":
+        text = re.sub(r"(?m)^.*(Time|time|uptime|Load|CPU|<td>|generation|accesses|requests/sec|Total).*$\n?", "", text)
+        text = re.sub(r"<pre>[^<]*</pre>|<dt>[^\n]*|\r\n[0-9a-f]+\r\n", "", text)
+    return text
+
+
+def log_of(server):
+    lines = [re.sub(r"\[pid \d+(:tid \d+)?\]|\[client [^]]*\]|^\[[^]]*\]|tid \d+", "", line) for line in server.said().splitlines()]
+    # A port that is refused, numbers of processes.
+    return sorted(re.sub(r"\d{4,}", "N", plain(server, line)) for line in lines)
+
+
+def seen(conf, mpm, cgi, module, fpm):
+    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
+    limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1" if mpm == "prefork" else \
+        "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25"
+    load = f"LoadModule outlive_module {BUILD}/mod_outlive.so" if module else ""
+    with kept_backend() as kept, Httpd(conf.replace("@KEPT@", str(kept)), mpm=mpm, module=False, limits=limits, more=[*more, load],
+                                       modules=["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"]) as server:
+        for name, text in (("f.txt", "plain\n"), ("sub/f.txt", "plain\n"), ("i.shtml", "a <!--#include virtual='/cgi/env' --> b\n"), ("w.lua", LUA),
+                           ("work.php", "<?php ksort($_SERVER); foreach ($_SERVER as $k => $v) if (!preg_match('/PORT|TIME|ID/', $k) && is_string($v)) echo \"$k=$v\\n\";")):
+            server.file(f"www/{name}", text)
+        server.file("cgi/env", SCRIPT, 0o755)
+        responses = {path: whole(server, path) for path in PATHS}
+        files = sorted(path.name for path in (server.root / "run").iterdir())
+        log = log_of(server)
+    return responses, [re.sub(r"\d+", "N", name) for name in files], log
+
+
+def same(back, fpm):
+    conf = CONF.replace("@BACKEND@", str(back.port)).replace("@FPM@", str(fpm.port))
+    for mpm, cgi in (("prefork", "cgi"), ("event", "cgid")):
+        without, loaded = seen(conf, mpm, cgi, False, fpm), seen(conf, mpm, cgi, True, fpm)
+        for path in PATHS:
+            assert re.sub(r"127.0.0.1:\d+|localhost:\d+", "", without[0][path]) == re.sub(r"127.0.0.1:\d+|localhost:\d+", "", loaded[0][path]), \
+                f"{mpm} {path}:\n{without[0][path]}\n--- with LoadModule:\n{loaded[0][path]}"
+        assert without[1] == loaded[1], (mpm, without[1], loaded[1])
+        assert without[2] == loaded[2], (mpm, without[2], loaded[2])
+
+
+def only_on(back):
+    """OutliveEngine On, and no line besides."""
+    conf = """
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+Protocols h2c http/1.1
+<Location /live>
+  SetHandler outlive-status
+</Location>
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+<Location /work/said>
+  php_value max_execution_time 30
+</Location>
+""".replace("@BACKEND@", str(back.port))
+    with Httpd(conf, mpm="event", modules=["http2"]) as server:
+        asked = [server.client(f"/work/{name}?steps=1&pause=4&silent") for name in ("unsaid", "said")]
+        wait_for("both have begun", lambda: {"unsaid", "said"} <= set(back.begun))
+
+        def limits():
+            return {row["label"]: row["time_limit"] for row in json.loads(server.ask("/live?json")[2])["requests"]}
+        wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": 0, "/work/said": 30}, 3)
+        said = json.loads(server.ask("/settings?name=max_execution_time")[2])["settings"]["max_execution_time"]
+        assert said["value"] == "0" and said["layer"] == "built-in default", said
+        # A stream that is reset while a server says nothing: httpd alone waits for it, too.
+        client = Http2(socket.create_connection(("127.0.0.1", server.port), 60))
+        stream = client.get("/work/reset?steps=1&pause=1&silent")
+        wait_for("it has begun", lambda: "reset" in back.begun)
+        client.reset(stream)
+        assert wait_for("it is over", lambda: back.ends.get("reset")) == "done", back.ends
+        client.go()
+        for one in asked:
+            one.go()
+
+
+def tenants():
+    """What the server's configuration decides, a tenant cannot take back."""
+    conf = """
+<Location />
+  php_admin_value max_execution_time 7
+</Location>
+<Location /closed>
+  OutliveHandlers Off
+</Location>
+<Location /live>
+  SetHandler outlive-status
+</Location>
+"""
+    with Httpd(conf) as server:
+        for line in ("OutliveEngine Off", "OutliveEngine On", "OutliveHandlers On", "OutliveScoreboard none"):
+            server.file("www/t/.htaccess", line + "\n")
+            server.file("www/t/f.txt", "f\n")
+            assert server.ask("/t/f.txt")[0] == 500, line
+            assert f"{line.split()[0]} not allowed here" in server.said(), server.said()
+        for handler in ("outlive-settings", "outlive-settings-as-php", "outlive-status"):
+            server.file("www/closed/.htaccess", f"SetHandler {handler}\n")
+            server.file("www/closed/f.txt", "mine\n")
+            status, _, body = server.ask("/closed/f.txt")
+            assert (status, body) == (200, b"mine\n"), (handler, status, body)
+    for engine, said in ((True, False), (False, True)):
+        with Httpd("php_value outlive.disconnect stop\n", engine=engine) as server:
+            named = "php_value outlive.disconnect has no effect: no line says OutliveEngine On" in server.said()
+            assert named == said, server.said()
+
+
+def main():
+    with Fpm() as fpm, backend() as back:
+        same(back, fpm)
+        only_on(back)
+    tenants()
+    print("loaded and not configured: nothing is changed; a tenant cannot switch off, or look at, what is the administrator's")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
