@@ -43,7 +43,7 @@ const USER_INI: &str = "arg_separator.output = ;\nsession.upload_progress.prefix
 
 /// The stock trees in a place of their own; none: Debian's PHP and Apache are not all here.
 fn stock(name: &str, programs: &[&str]) -> Option<Place> {
-    for program in programs.iter().chain(&["/etc/php/8.2/mods-available"]) {
+    for program in programs {
         if !Path::new(program).exists() {
             assert!(!ci(), "{program} is missing: tests/run names the packages");
             eprintln!("left out: {program} is missing");
@@ -51,11 +51,8 @@ fn stock(name: &str, programs: &[&str]) -> Option<Place> {
         }
     }
     let place = Place::new(&format!("real-{name}"), &[]);
-    for (from, to) in [("/etc/php/8.2/.", "php"), ("/etc/apache2/.", "apache2")] {
-        let to = place.path(to);
-        fs::create_dir_all(&to).unwrap();
-        // Links into /etc become files; a link to something that is gone is none of ours.
-        let _ = Command::new("cp").args(["-rL", from, &to]).output().unwrap();
+    if !support::debian(&place) {
+        return None;
     }
     write(&place, "www/deep/all.php", SCRIPT);
     write(&place, "www/deep/.user.ini", USER_INI);
@@ -77,7 +74,7 @@ fn edit(place: &Place, name: &str, change: impl FnOnce(String) -> String) {
 /// Our lines stand before the file's own, so that no section of it swallows them.
 fn add_lines(place: &Place, sapi: &str, sections: bool) {
     let sections = if sections { SECTIONS.replace("@WWW@", &place.path("www")) } else { String::new() };
-    edit(place, &format!("php/{sapi}/php.ini"), |text| format!("{text}\n{INI}{sections}"));
+    edit(place, &format!("etc/php/8.2/{sapi}/php.ini"), |text| format!("{text}\n{INI}{sections}"));
 }
 
 fn table(text: &str) -> Map<String, Value> {
@@ -132,36 +129,39 @@ fn apache_with_mod_php() {
     let Some(place) = stock("apache", &["/usr/sbin/apache2", "/usr/lib/apache2/modules/libphp8.2.so"]) else { return };
     let (port, www, root) = (free_port(), place.path("www"), place.0.to_str().unwrap().to_owned());
     add_lines(&place, "apache2", true);
-    edit(&place, "apache2/ports.conf", |text| text.replace("Listen 80", &format!("Listen 127.0.0.1:{port}")));
-    edit(&place, "apache2/sites-enabled/000-default.conf", |text| {
+    edit(&place, "etc/apache2/ports.conf", |text| text.replace("Listen 80", &format!("Listen 127.0.0.1:{port}")));
+    edit(&place, "etc/apache2/sites-enabled/000-default.conf", |text| {
         let own = "php_value memory_limit 200M\nphp_admin_value user_agent vhost\n</VirtualHost>";
         let text = text.replace("*:80", &format!("*:{port}")).replace("/var/www/html", &www);
         text.replace("</VirtualHost>", own)
     });
-    edit(&place, "apache2/apache2.conf", |text| {
+    edit(&place, "etc/apache2/apache2.conf", |text| {
         text.replace("/var/www/", &www).replace("AllowOverride None", "AllowOverride All")
     });
-    edit(&place, "apache2/envvars", |text| text.replace("/var/", &format!("{root}/var/")));
+    edit(&place, "etc/apache2/envvars", |text| text.replace("/var/", &format!("{root}/var/")));
     for directory in ["run", "log", "lock"] {
         fs::create_dir_all(place.0.join("var").join(directory).join("apache2")).unwrap();
     }
     let conf = format!(
-        "ServerName localhost\nPHPINIDir {root}/php/apache2\n<Directory {www}/deep>\nphp_admin_value precision 5\nphp_value sys_temp_dir /refused\n\
+        "ServerName localhost\nPHPINIDir {root}/etc/php/8.2/apache2\n<Directory {www}/deep>\nphp_admin_value precision 5\nphp_value sys_temp_dir /refused\n\
          php_flag display_errors yes\n</Directory>\n<FilesMatch all>\nphp_value docref_root files\n</FilesMatch>\n\
          <Location /deep>\nphp_value docref_ext none\n</Location>\n"
     );
-    write(&place, "apache2/conf-enabled/zz-ours.conf", &conf);
+    write(&place, "etc/apache2/conf-enabled/zz-ours.conf", &conf);
     write(
         &place,
         "www/deep/.htaccess",
         "php_value precision 6\nphp_value error_append_string \"a b\"\nphp_flag log_errors Off\n",
     );
-    let scan = place.path("php/apache2/conf.d");
-    let main = place.path("apache2/apache2.conf");
-    let apache = ["-d", &place.path("apache2"), "-f", &main, "-DFOREGROUND"].map(str::to_owned);
+    let scan = place.path("etc/php/8.2/apache2/conf.d");
+    let main = place.path("etc/apache2/apache2.conf");
+    let apache = ["-d", &place.path("etc/apache2"), "-f", &main, "-DFOREGROUND"].map(str::to_owned);
     let mut program = Command::new("/bin/sh");
     // As apache2ctl does it: the environment is the file's.
-    program.args(["-c", ". \"$0\" && exec /usr/sbin/apache2 \"$@\""]).arg(place.path("apache2/envvars")).args(&apache);
+    program
+        .args(["-c", ". \"$0\" && exec /usr/sbin/apache2 \"$@\""])
+        .arg(place.path("etc/apache2/envvars"))
+        .args(&apache);
     let server = Server::start(program.env("PHP_INI_SCAN_DIR", &scan), port);
     let php = table(&http_get(port, "/deep/all.php"));
     server.stop();
@@ -175,17 +175,19 @@ fn php_fpm() {
     let Some(place) = stock("fpm", &["/usr/sbin/php-fpm8.2"]) else { return };
     let (port, root) = (free_port(), place.0.to_str().unwrap().to_owned());
     add_lines(&place, "fpm", true);
-    edit(&place, "php/fpm/php-fpm.conf", |text| {
-        let text = text.replace("/etc/php/8.2/fpm", &place.path("php/fpm"));
+    edit(&place, "etc/php/8.2/fpm/php-fpm.conf", |text| {
         text.replace("/run/php/", &format!("{root}/run/")).replace("/var/log/", &format!("{root}/run/"))
     });
-    edit(&place, "php/fpm/pool.d/www.conf", |text| {
+    edit(&place, "etc/php/8.2/fpm/pool.d/www.conf", |text| {
         let own = "\nphp_admin_value[memory_limit] = 96M\nphp_value[precision] = 7\nphp_value[precision] = 8\n\
             php_flag[display_errors] = yes\nphp_value[sys_temp_dir] = /tmp/$pool\nphp_admin_flag[log_errors] = off\n";
         text.replace("listen = /run/php/php8.2-fpm.sock", &format!("listen = 127.0.0.1:{port}")) + own
     });
-    let (ini, scan, conf) =
-        (place.path("php/fpm/php.ini"), place.path("php/fpm/conf.d"), place.path("php/fpm/php-fpm.conf"));
+    let (ini, scan, conf) = (
+        place.path("etc/php/8.2/fpm/php.ini"),
+        place.path("etc/php/8.2/fpm/conf.d"),
+        place.path("etc/php/8.2/fpm/php-fpm.conf"),
+    );
     let mut program = Command::new("/usr/sbin/php-fpm8.2");
     let server = Server::start(program.args(["-F", "-c", &ini, "-y", &conf]).env("PHP_INI_SCAN_DIR", &scan), port);
     let (script, www) = (place.path("www/deep/all.php"), place.path("www"));
@@ -227,7 +229,7 @@ fn php_fpm() {
 fn php_cgi() {
     let Some(place) = stock("cgi", &["/usr/bin/php-cgi8.2"]) else { return };
     add_lines(&place, "cgi", true);
-    let (dir, scan) = (place.path("php/cgi"), place.path("php/cgi/conf.d"));
+    let (dir, scan) = (place.path("etc/php/8.2/cgi"), place.path("etc/php/8.2/cgi/conf.d"));
     let (script, www) = (place.path("www/deep/all.php"), place.path("www"));
     let mut program = Command::new("php-cgi8.2");
     program
@@ -260,7 +262,8 @@ fn php_cgi() {
 fn the_command_line() {
     let Some(place) = stock("cli", &["/usr/bin/php8.2", "/usr/bin/php-cgi8.2"]) else { return };
     add_lines(&place, "cli", true);
-    let (dir, scan, script) = (place.path("php/cli"), place.path("php/cli/conf.d"), place.path("www/deep/all.php"));
+    let (dir, scan, script) =
+        (place.path("etc/php/8.2/cli"), place.path("etc/php/8.2/cli/conf.d"), place.path("www/deep/all.php"));
     let sets = ["-d", "precision=3", "-d", "user_agent=a b", "-d", "display_errors", "-d", "max_execution_time=7"];
     let mut program = Command::new("php8.2");
     let php = program.args(["-c", &dir]).args(sets).arg(&script).env("PHP_INI_SCAN_DIR", &scan).output().unwrap();

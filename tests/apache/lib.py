@@ -54,6 +54,7 @@ class Httpd:
             (self.root / directory).mkdir()
             os.chmod(self.root / directory, 0o777)
         (self.root / "php.ini").write_text(php_ini)
+        (self.root / "mime.types").write_text("text/html html htm\ntext/plain txt\ntext/css css\napplication/json json\nimage/png png\n")
         load = [f"LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so"]
         load += [f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in [*LOADED, *modules]]
         if module:
@@ -65,7 +66,7 @@ class Httpd:
         text = "\n".join([
             *load, *account, *more, "ServerRoot @ROOT@", "DefaultRuntimeDir @ROOT@/run", "PidFile @ROOT@/run/pid", "ServerName localhost",
             f"Listen 127.0.0.1:{self.port}", "ErrorLog @ROOT@/error.log", "LogLevel warn outlive:info" if module else "LogLevel warn",
-            "TypesConfig /etc/mime.types" if pathlib.Path("/etc/mime.types").exists() else "TypesConfig /dev/null",
+            "TypesConfig @ROOT@/mime.types",
             "DocumentRoot @ROOT@/www", "Timeout 60", "GracefulShutdownTimeout 60", limits, "<Directory @ROOT@>", "  Require all granted",
             "  AllowOverride All", "  Options +Includes", "</Directory>", conf, ""])
         (self.root / "httpd.conf").write_text(text.replace("@ROOT@", str(self.root)))

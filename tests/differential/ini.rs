@@ -153,7 +153,7 @@ fn ask(wasm: Option<&str>, version: PhpVersion, what: &str, texts: &[Vec<u8>]) -
     let mut command = match wasm {
         None => {
             let mut command = Command::new("php8.2");
-            command.args(["-d", "memory_limit=256M"]).arg(here.join("ini.php"));
+            command.args(["-n", "-d", "memory_limit=256M"]).arg(here.join("ini.php"));
             command
         }
         Some(modules) => {

@@ -4,6 +4,7 @@
 
 use super::texts::Random;
 use std::path::Path;
+use std::process::Command;
 
 /// The lines of real files.
 pub struct Corpus {
@@ -11,20 +12,24 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The machine's PHP's own files, and ours. Lines that a comment sign keeps from counting are there without it, too.
+    /// The files of Debian's packages, and ours. Lines that a comment sign keeps from counting are there without it, too.
     pub fn read() -> Self {
         let mut corpus = Self { lines: Vec::new() };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for file in ["/usr/lib/php/8.2/php.ini-development", "/usr/lib/php/8.2/php.ini-production"] {
-            corpus.add(Path::new(file));
+        let stock = std::env::temp_dir().join(format!("outlive-mutate-{}", std::process::id()));
+        let status = Command::new(root.join("tests/stock/debian")).arg(&stock).status().expect("a script");
+        assert!(status.success(), "Debian's packages can be had");
+        for file in ["php.ini-development", "php.ini-production"] {
+            corpus.add(&stock.join("usr/lib/php/8.2").join(file));
         }
         corpus.add(&root.join("php.ini.example"));
-        for directory in ["/etc/php/8.2/mods-available", "/etc/php/8.2/fpm/pool.d", "/etc/php/8.2/fpm"] {
-            let Ok(entries) = std::fs::read_dir(directory) else { continue };
+        for directory in ["mods-available", "fpm/pool.d", "fpm"] {
+            let Ok(entries) = std::fs::read_dir(stock.join("etc/php/8.2").join(directory)) else { continue };
             let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
             paths.sort();
             paths.iter().for_each(|path| corpus.add(path));
         }
+        let _ = std::fs::remove_dir_all(stock);
         corpus
     }
 

@@ -7,6 +7,9 @@ Each combination is a scratch tree: php.ini and php-SAPI.ini in places that PHPR
 PHP_INI_SCAN_DIR with empty and missing elements, [PATH=] and [HOST=] sections, .user.ini files, -d, FPM pools with an
 include, PHP_VALUE and PHP_ADMIN_VALUE. PHP is asked for value, global value and access of each directive; a combination
 that differs is shown with its files. Wants php8.2-cli, php8.2-cgi, php8.2-fpm.
+
+The compiled-in directories are Debian's as its packages leave them, in a place of this test's own: the programs are copies in which
+/etc/php/8.2 is another name of the same length, so nothing of /etc is read.
 """
 import argparse
 import json
@@ -36,6 +39,37 @@ $out = [];
 foreach (%s as $name) $out[$name] = [(string)$all[$name]['local_value'], (string)$all[$name]['global_value'], $all[$name]['access']];
 echo "\\n@@", json_encode($out), "@@";
 """ % json.dumps(NAMES)
+
+
+class Debian:
+    """Debian's configuration of PHP, and PHPs that look for it there."""
+
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="outlive-precedence-stock-")
+        stock = os.path.join(os.path.dirname(__file__), "../stock/debian")
+        subprocess.run([stock, self.root], check=True)
+        while True:
+            self.compiled_in = "/tmp/" + "".join(random.SystemRandom().choices("abcdefghijklmnopqrstuvwxyz", k=7))
+            try:
+                os.symlink(os.path.join(self.root, "etc/php/8.2"), self.compiled_in)
+                break
+            except FileExistsError:
+                pass
+        self.programs = {name: self.copy(name) for name in ("php8.2", "php-cgi8.2", "php-fpm8.2")}
+
+    def copy(self, name):
+        with open(shutil.which(name), "rb") as file:
+            program = file.read()
+        assert b"/etc/php/8.2/" in program, f"{name} is not Debian's"
+        path = os.path.join(self.root, name)
+        with open(path, "wb") as file:
+            file.write(program.replace(b"/etc/php/8.2", self.compiled_in.encode()))
+        os.chmod(path, 0o755)
+        return path
+
+    def close(self):
+        os.unlink(self.compiled_in)
+        shutil.rmtree(self.root)
 
 
 class Tree:
@@ -73,7 +107,7 @@ def ini_text(rng, tree, special=True):
     return text
 
 
-def make(rng, tree, sapi):
+def make(rng, tree, sapi, debian):
     """A combination: the environment, PHP's options, ours, and what FPM is given."""
     env, php, ours = {"FOO": "foo"}, [], ["--env", "FOO=foo"]
     for name in ("one", "two"):
@@ -90,7 +124,7 @@ def make(rng, tree, sapi):
             os.makedirs(tree.path(directory), exist_ok=True)
             os.symlink(rng.choice(["nowhere", "dangling.ini", "../one/php.ini"]), tree.path(f"{directory}/dangling.ini"))
     own = {"cgi-fcgi": "cgi", "cli": "cli", "fpm-fcgi": "fpm"}[sapi]
-    compiled_in = f"/etc/php/8.2/{own}"
+    compiled_in = f"{debian.compiled_in}/{own}"
     scan = None
     if rng.random() < 0.7:
         scan = ":".join(rng.choice(["", tree.path("s1"), tree.path("s2"), tree.path("missing")]) for _ in range(rng.randint(1, 3)))
@@ -172,12 +206,12 @@ def fastcgi(path, params):
     return out.decode("latin-1")
 
 
-def ask_fpm(tree, env, php, params, pool):
+def ask_fpm(tree, env, program, php, params, pool):
     """Starts FPM for one request."""
     include = tree.put("pool.d/extra.inc", pool["include"])
     conf = tree.put("fpm.conf", f"[global]\nerror_log = {tree.path('fpm.log')}\ndaemonize = no\n[www]\nlisten = {tree.path('sock')}\n"
                     f"pm = static\npm.max_children = 1\nclear_env = no\nuser = root\ngroup = root\n{pool['text']}include = {include}\n")
-    command = ["php-fpm8.2", "-R", "-F", "-y", conf, *php]
+    command = [program, "-R", "-F", "-y", conf, *php]
     process = subprocess.Popen(command, env=env, cwd=tree.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
@@ -192,21 +226,21 @@ def ask_fpm(tree, env, php, params, pool):
         process.wait()
 
 
-def compare(rng, root, program):
+def compare(rng, root, program, debian):
     """None: equal, or PHP itself did not answer; else what differs."""
     tree = Tree(root)
     sapi = rng.choice(["cgi-fcgi", "cgi-fcgi", "cli", "fpm-fcgi"])
-    env, php, ours, target = make(rng, tree, sapi)
+    env, php, ours, target = make(rng, tree, sapi, debian)
     path = os.environ.get("PATH", "/usr/bin:/bin")
     script, docroot = tree.path("www/a/b/p.php"), tree.path(target["root"])
     params = {"SCRIPT_FILENAME": script, "DOCUMENT_ROOT": docroot, "SERVER_NAME": target["host"], "REQUEST_METHOD": "GET", "REDIRECT_STATUS": "200",
               "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SCRIPT_NAME": "/p.php", "REQUEST_URI": "/p.php", "QUERY_STRING": ""}
     extra = {"PATH": path, **env}
     if sapi == "cli":
-        done = subprocess.run(["php8.2", *php, script], env=extra, cwd=root, capture_output=True, timeout=120)
+        done = subprocess.run([debian.programs["php8.2"], *php, script], env=extra, cwd=root, capture_output=True, timeout=120)
         answer = done.stdout.decode("latin-1")
     elif sapi == "cgi-fcgi":
-        done = subprocess.run(["php-cgi8.2", *php], env={**extra, **params}, cwd=root, capture_output=True, timeout=120)
+        done = subprocess.run([debian.programs["php-cgi8.2"], *php], env={**extra, **params}, cwd=root, capture_output=True, timeout=120)
         answer = done.stdout.decode("latin-1")
     else:
         pool = {"text": pool_text(rng), "include": pool_text(rng)}
@@ -214,7 +248,7 @@ def compare(rng, root, program):
             if rng.random() < 0.4:
                 params[name] = lines(rng, 2, [name for name in NAMES if name != "open_basedir"])
                 ours += ["--fastcgi-param", f"{name}={params[name]}"]
-        answer = ask_fpm(tree, extra, php, params, pool)
+        answer = ask_fpm(tree, extra, debian.programs["php-fpm8.2"], php, params, pool)
         ours += ["--fpm-pool", tree.path("fpm.conf"), "--pool", "www"]
     if answer.count("@@") != 2:
         return "unanswered"
@@ -242,12 +276,20 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--outlive", default="target/debug/outlive")
     arguments = parser.parse_args()
+    debian = Debian()
+    try:
+        return run(arguments, debian)
+    finally:
+        debian.close()
+
+
+def run(arguments, debian):
     program = os.path.abspath(arguments.outlive)
     compared = unanswered = 0
     for at in range(arguments.count):
         root = tempfile.mkdtemp(prefix="outlive-precedence-")
         try:
-            difference = compare(random.Random(f"{arguments.seed}/{at}"), root, program)
+            difference = compare(random.Random(f"{arguments.seed}/{at}"), root, program, debian)
         finally:
             shutil.rmtree(root)
         if difference == "unanswered":

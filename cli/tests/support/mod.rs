@@ -54,6 +54,21 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_str(&out(output)).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
+/// Debian's files of apache2 and PHP below a directory of the test's own: etc/apache2, etc/php/8.2, usr/lib/php/8.2. They come out of
+/// the packages, so nothing that is installed or enabled here changes them. False: the packages cannot be had.
+pub fn debian(place: &Place) -> bool {
+    fs::create_dir_all(&place.0).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/stock/debian");
+    let output = Command::new(script).arg(&place.0).output().unwrap();
+    if output.status.code() == Some(3) {
+        assert!(!ci(), "Debian's packages cannot be had: {}", err(&output));
+        eprintln!("left out: Debian's packages cannot be had: {}", err(&output));
+        return false;
+    }
+    assert!(output.status.success(), "{output:?}");
+    true
+}
+
 /// Where a missing part is a failure.
 pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
