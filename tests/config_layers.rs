@@ -4,6 +4,7 @@ use outlive::config::{Access, Builder, Config, FastCgiParam, Fate, Layer, Outcom
 use outlive::files::Memory;
 use outlive::target::Target;
 use outlive::{Code, PhpVersion};
+use std::path::Path;
 use std::sync::Arc;
 
 fn builder(files: &[(&str, &str)]) -> Builder {
@@ -356,4 +357,31 @@ fn unknown_names_are_told_with_the_versions_that_have_them() {
     let mut old = with_ini("", &[("/php.ini", "track_errors = 1\n")]);
     old.set_php_version(PhpVersion::V7_4);
     assert!(old.build().unwrap().diagnostics().is_empty());
+}
+
+/// As every PHP since 8.0 answers an old php.ini: it does not start.
+#[test]
+fn what_php_took_out_keeps_it_from_starting() {
+    let build = |text: &str, sapi: &[u8], version| {
+        let files = Memory::new().with("/php.ini", text);
+        let mut builder = Builder::new(Arc::new(files));
+        builder.set_php_version(version);
+        builder.set_sapi(sapi).unwrap();
+        builder.load_php_ini(Path::new("/php.ini")).unwrap();
+        builder.build()
+    };
+    let v8_2 = PhpVersion::V8_2;
+    for name in ["register_globals", "safe_mode", "asp_tags", "magic_quotes_gpc", "track_errors"] {
+        let error = build(&format!("\n{name}=On\n"), b"fpm-fcgi", v8_2).unwrap_err();
+        assert_eq!(error.code, Code::Refused);
+        let text = error.to_string();
+        assert!(text.starts_with("/php.ini:2:") && text.contains(name), "{text}");
+    }
+    for value in ["Off", "0", "\"On\"", "abc", "/x", "1\nsafe_mode=0"] {
+        assert!(build(&format!("safe_mode={value}\n"), b"cli", v8_2).is_ok(), "{value}");
+    }
+    assert!(build("track_errors=On\n", b"cli", PhpVersion::V7_4).is_ok());
+    // A server that is no PHP starts all the same, and says so.
+    let config = build("register_globals=2\n", b"", v8_2).unwrap();
+    assert_eq!(config.diagnostics().iter().filter(|finding| finding.code == "no-start").count(), 1);
 }

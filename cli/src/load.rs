@@ -248,7 +248,7 @@ pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
     let mut status = 0;
     for finding in config.diagnostics().iter().chain(&own).filter(|finding| finding.severity == Severity::Error) {
         note(&format!("{finding}"));
-        if finding.code == "unreadable" {
+        if matches!(finding.code, "unreadable" | "no-start") {
             status = 2;
         }
     }

@@ -8,7 +8,7 @@ use super::layer::Layer;
 use super::reader::{Reader, State};
 use super::sapi::Sapi;
 use super::slot::{Power, Slot};
-use super::{Config, diagnose, fastcgi, fpm, own, table};
+use super::{Config, diagnose, fastcgi, fpm, own, removed, table};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
@@ -63,6 +63,7 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
     };
     read_globals(&mut core, &*builder.files, &builder.pools, &builder.params, &mut diagnostics)?;
     apply(&mut core);
+    removed::check(&core, &mut diagnostics)?;
     diagnose::startup(&core, &mut diagnostics);
     if let Some(httpd) = &httpd {
         diagnostics.extend_from_slice(httpd.diagnostics());

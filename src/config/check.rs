@@ -1,6 +1,6 @@
 //! What a directive takes, and what PHP says of the rest (facts I-170 … I-183).
 
-use super::number;
+use super::{number, zone};
 use crate::version::PhpVersion;
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +44,9 @@ pub enum Check {
     Display,
     /// `syslog.facility`: a facility as `LOG_USER` or `user`; letter case counts.
     Facility,
-    /// `date.timezone`: from 8.2 on, not what cannot be a zone's name. Which zones there are only PHP's own database knows.
+    /// `opcache.jit`: a mode's name or number.
+    Jit,
+    /// `date.timezone`: from 8.2 on, a zone that there is.
     Zone,
     /// `iconv.*_encoding`: anything of less than 64 bytes.
     Charset,
@@ -90,6 +92,7 @@ impl Check {
             "sid_length" => Self::Whole { min: 22, max: 256, or_empty: false },
             "sid_bits" => Self::Whole { min: 4, max: 6, or_empty: false },
             "facility" => Self::Facility,
+            "jit" => Self::Jit,
             "zone" => Self::Zone,
             "charset" => Self::Charset,
             "syslog_filter" => Self::Words(&["all", "no-ctrl", "ascii", "raw"]),
@@ -123,6 +126,7 @@ impl Check {
             Self::Switch => "switch",
             Self::Display => "display",
             Self::Facility => "facility",
+            Self::Jit => "jit",
             Self::Zone => "zone",
             Self::Charset => "charset",
             Self::Words(_) => "words",
@@ -142,7 +146,10 @@ impl Check {
             Self::Memory => return memory(value, version),
             Self::Assertions => return assertions(value, moment, version),
             Self::Facility => is_facility(value),
-            Self::Zone if version >= PhpVersion::V8_2 && !may_be_zone(value) => return Err("it is no time zone".into()),
+            Self::Zone if version >= PhpVersion::V8_2 && !zone::is_known(value) => {
+                return Err("PHP knows no such time zone, and keeps the one before".into());
+            }
+            Self::Jit => is_jit(value),
             Self::Charset if value.len() >= 64 => return Err("it must be shorter than 64 bytes".into()),
             Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
             Self::Whole { min, max, or_empty } => {
@@ -158,6 +165,7 @@ impl Check {
     fn expectation(&self) -> String {
         match self {
             Self::Words(words) => format!("it must be one of {}", words.join(", ")),
+            Self::Jit => "it must be disable, on, off, tracing, function or a number of four digits".into(),
             Self::Facility => "it must be a facility, such as LOG_USER or user".into(),
             Self::Whole { min, max, .. } => format!("it must be a whole number from {min} to {max}"),
             _ => "its owner does not take this value".into(),
@@ -206,11 +214,15 @@ fn is_facility(value: &[u8]) -> bool {
     }
 }
 
-/// Whether it is made as the names of zones are: `Europe/Paris`, `utc`, `Etc/GMT+5`.
-fn may_be_zone(value: &[u8]) -> bool {
-    let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
-    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || b"_/+-".contains(byte);
-    name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(letters)
+/// `opcache.jit`: a word, or up to four digits, the last of which have bounds of their own.
+fn is_jit(value: &[u8]) -> bool {
+    let words = ["", "off", "no", "false", "disable", "tracing", "on", "yes", "true", "function"];
+    if words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())) {
+        return true;
+    }
+    let most = [5, 5, 2, 1];
+    let digits = value.iter().rev().zip(most.into_iter().chain(std::iter::repeat(0)));
+    digits.into_iter().all(|(digit, most)| digit.is_ascii_digit() && digit - b'0' <= most)
 }
 
 fn is_switch(value: &[u8]) -> bool {
@@ -295,6 +307,23 @@ mod tests {
         {
             assert_eq!(takes(&Check::Zone, value, PhpVersion::V8_2), fine, "{value}");
             assert!(takes(&Check::Zone, value, PhpVersion::V8_1));
+        }
+        // As the native 8.2 with opcache took and refused them.
+        for (value, fine) in [
+            ("tracing", true),
+            ("TRACING", true),
+            ("1255", true),
+            ("12", true),
+            ("0000", true),
+            ("1256", false),
+            ("1265", false),
+            ("1305", false),
+            ("2205", false),
+            ("12055", false),
+            ("1111x", false),
+            ("abc", false),
+        ] {
+            assert_eq!(takes(&Check::Jit, value, PhpVersion::V8_2), fine, "{value}");
         }
         assert!(takes(&Check::Charset, &"x".repeat(63), PhpVersion::V8_2));
         assert!(!takes(&Check::Charset, &"x".repeat(64), PhpVersion::V8_2));

@@ -4,6 +4,7 @@ use super::contribution::Contribution;
 use super::core::{Assignment, Core, Source};
 use super::directive::Directive;
 use super::reader::{unknown, unknown_at};
+use super::removed;
 use super::slot::{Power, Refusal, Slot};
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -26,6 +27,7 @@ pub(super) fn startup(core: &Core, out: &mut Vec<Diagnostic>) {
         names.truncate(MOST);
     }
     names.sort_unstable_by(compare);
+    names.retain(|(name, ..)| !removed::is_removed(name, core.version));
     out.extend(names.iter().map(|(name, source, line)| unknown(name, core.version, source, *line)));
     for winner in core.winners.iter().flatten() {
         value(core, &core.startup[*winner as usize], out);

@@ -21,6 +21,7 @@ mod number;
 mod own;
 mod policy;
 mod reader;
+mod removed;
 mod resolve;
 mod sapi;
 mod settings;
@@ -29,6 +30,7 @@ mod table;
 mod text;
 mod unknowns;
 mod user_ini;
+mod zone;
 
 pub use builder::{Builder, FastCgiParam, SharedFiles};
 pub use check::{Check, HostCheck};

@@ -1,7 +1,6 @@
 //! PHP's own directives, version by version: data that `tests/tools/directives.py` wrote.
 //!
-//! What only PHP itself can decide is taken here: `date.timezone` with a name that could be a zone's but is none (before 8.2 PHP
-//! takes anything, too), and `mbstring.language`, `mbstring.http_input`, `mbstring.http_output`, `mbstring.detect_order` and
+//! What only PHP itself can decide is taken here: `mbstring.language`, `mbstring.http_input`, `mbstring.http_output`, `mbstring.detect_order` and
 //! `mbstring.http_output_conv_mimetypes` with names and patterns that mbstring does not know. A packager may build other
 //! defaults in: `session.upload_progress.enabled` is 1 in every recorded build, and 0 in Debian's 8.2.36 whatever the SAPI.
 

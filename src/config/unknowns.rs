@@ -51,6 +51,12 @@ impl Unknowns {
         Some(&self.arena[self.entries[at].value.clone()])
     }
 
+    /// The value of a name, with the place where it was set last.
+    pub(super) fn get_with_place(&self, key: &[u8]) -> Option<(&[u8], &Source, u32)> {
+        let entry = &self.entries[self.find(key, self.index.hash(Key::Text(key)))?];
+        Some((&self.arena[entry.value.clone()], &self.sources[entry.source as usize], entry.line))
+    }
+
     /// Adds a name, or gives it another value.
     pub(super) fn insert(&mut self, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
         if !self.sources.last().is_some_and(|last| Arc::ptr_eq(last, source)) {

@@ -41,7 +41,14 @@ max_input_nesting_level max_input_time max_input_vars pcre.backtrack_limit
 pcre.recursion_limit post_max_size realpath_cache_size realpath_cache_ttl session.cache_expire session.cookie_lifetime
 session.gc_divisor session.gc_maxlifetime session.gc_probability unserialize_max_depth upload_max_filesize
 user_ini.cache_ttl xmlrpc_error_number zend.max_allowed_stack_size zend.reserved_stack_size
-zlib.output_compression_level
+zlib.output_compression_level mbstring.regex_retry_limit mbstring.regex_stack_limit opcache.file_update_protection
+opcache.force_restart_timeout opcache.interned_strings_buffer opcache.jit_bisect_limit
+opcache.jit_blacklist_root_trace opcache.jit_blacklist_side_trace opcache.jit_buffer_size opcache.jit_debug
+opcache.jit_hot_func opcache.jit_hot_loop opcache.jit_hot_return opcache.jit_hot_side_exit
+opcache.jit_max_exit_counters opcache.jit_max_loop_unrolls opcache.jit_max_polymorphic_calls
+opcache.jit_max_recursive_calls opcache.jit_max_recursive_returns opcache.jit_max_root_traces
+opcache.jit_max_side_traces opcache.log_verbosity_level opcache.max_file_size opcache.opt_debug_level
+opcache.optimization_level opcache.revalidate_freq
 """.split()
 
 # Quantities that a native 8.2 refuses when they are negative.
@@ -55,7 +62,7 @@ KIND = {
     "variables_order": "filled", "session.name": "name", "session.sid_length": "sid_length",
     "session.sid_bits_per_character": "sid_bits", "syslog.filter": "syslog_filter",
     "zend.exception_string_param_max_len": "natural",
-    "syslog.facility": "facility", "date.timezone": "zone",
+    "opcache.jit": "jit", "syslog.facility": "facility", "date.timezone": "zone",
     **dict.fromkeys(["iconv.input_encoding", "iconv.internal_encoding", "iconv.output_encoding"], "charset"),
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
     **dict.fromkeys(COUNT, "count"),
@@ -72,14 +79,15 @@ SAPI = [
 ]
 
 # What the native 8.2 has besides; the recorded builds had no readline, FFI or just-in-time compiler. The number is
-# the first version, as the place in the list of versions.
+# the first version, as the place in the list of versions. A default that changed has a list, by first version; the
+# manual says what those of 8.4 and 8.5 are. Debian's own configuration sets opcache.jit.
 NATIVE = [
     ("cli.pager", "readline", 7, "", 0), ("cli.prompt", "readline", 7, "\\b \\> ", 0),
     ("ffi.enable", "ffi", 4, "preload", 0), ("ffi.preload", "ffi", 4, None, 0),
-    ("opcache.huge_code_pages", "Zend OPcache", 4, "0", 0), ("opcache.jit", "Zend OPcache", 7, "", 1),
+    ("opcache.huge_code_pages", "Zend OPcache", 4, "0", 0), ("opcache.jit", "Zend OPcache", 7, {1: "tracing", 5: "disable"}, 1),
     *[("opcache.jit_" + name, "Zend OPcache", access, default, 1) for name, access, default in [
         ("bisect_limit", 7, "0"), ("blacklist_root_trace", 7, "16"), ("blacklist_side_trace", 7, "8"),
-        ("buffer_size", 4, "0"), ("debug", 7, "0"), ("hot_func", 4, "127"), ("hot_loop", 4, "64"),
+        ("buffer_size", 4, {1: "0", 5: "64M"}), ("debug", 7, "0"), ("hot_func", 4, "127"), ("hot_loop", 4, {1: "64", 6: "61"}),
         ("hot_return", 4, "8"), ("hot_side_exit", 7, "8"), ("max_exit_counters", 4, "8192"),
         ("max_loop_unrolls", 7, "8"), ("max_polymorphic_calls", 7, "2"), ("max_recursive_calls", 7, "2"),
         ("max_recursive_returns", 7, "2"), ("max_root_traces", 4, "1024"), ("max_side_traces", 4, "128"),
@@ -132,7 +140,8 @@ def directives():
         entries = [(access, default)] * len(versions)
         rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
     for name, extension, access, default, since in NATIVE:
-        entries = [None] * since + [(access, default)] * (len(versions) - since)
+        of = lambda at: default if not isinstance(default, dict) else default[max(v for v in default if v <= at)]
+        entries = [None] * since + [(access, of(at)) for at in range(since, len(versions))]
         rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
     header = "# Written by tests/tools/directives.py: name, extension, check, then access:default for 7.4 ... 8.5.\n"
     write(OUT / "directives.tsv", header, [rows[name] for name in sorted(rows, key=str.encode)])
