@@ -1677,7 +1677,8 @@ int outlive_request_ini_get(const struct outlive_request *request,
  * request, or its end.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
- * running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+ * running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value. OUTLIVE_ERROR_STAGE: too late for it to
+ * act (outlive.shutdown_time, once shutdown functions run).
  * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ini_set(struct outlive_request *request,
@@ -1690,7 +1691,7 @@ int outlive_request_ini_set(struct outlive_request *request,
 /**
  * As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
  *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_STAGE: as for outlive_request_ini_set.
  * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ini_restore(struct outlive_request *request,

@@ -448,7 +448,8 @@ pub unsafe extern "C" fn outlive_request_ini_get(
 /// request, or its end.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
-/// running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+/// running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value. OUTLIVE_ERROR_STAGE: too late for it to
+/// act (outlive.shutdown_time, once shutdown functions run).
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_ini_set(
@@ -477,7 +478,7 @@ pub unsafe extern "C" fn outlive_request_ini_set(
 
 /// As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
 ///
-/// OUTLIVE_ERROR_NOT_FOUND: no such directive.
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_STAGE: as for outlive_request_ini_set.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_ini_restore(

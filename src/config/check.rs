@@ -229,8 +229,13 @@ fn is_switch(value: &[u8]) -> bool {
     value.eq_ignore_ascii_case(b"on") || value.eq_ignore_ascii_case(b"off")
 }
 
+/// A number of seconds or of requests as the `outlive.*` directives take them; `None`: empty, or none.
+pub(crate) fn whole_number(value: &[u8]) -> Option<u32> {
+    whole(value).and_then(|number| u32::try_from(number).ok())
+}
+
 /// A decimal number with nothing around it.
-pub(crate) fn whole(value: &[u8]) -> Option<i64> {
+fn whole(value: &[u8]) -> Option<i64> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;

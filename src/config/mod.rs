@@ -33,6 +33,7 @@ mod user_ini;
 mod zone;
 
 pub use builder::{Builder, FastCgiParam, SharedFiles};
+pub(crate) use check::whole_number;
 pub use check::{Check, HostCheck};
 pub use directive::Directive;
 pub use layer::{Explanation, Fate, Layer, Reason, Step};

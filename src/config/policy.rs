@@ -1,6 +1,6 @@
 //! The directives that the connection machine acts on, converted once per settings.
 
-use super::check::whole;
+use super::check::whole_number;
 use super::settings::Settings;
 
 /// `outlive.disconnect`: who decides when the client goes.
@@ -178,6 +178,13 @@ pub struct Policy {
     pub has_scoreboard: bool,
 }
 
+impl Policy {
+    /// Whether the number of detached requests is capped.
+    pub fn caps_number(&self) -> bool {
+        self.max_detached > 0
+    }
+}
+
 impl Default for Policy {
     /// PHP's built-in defaults for a web server.
     fn default() -> Self {
@@ -214,8 +221,7 @@ pub(super) fn of(settings: &Settings) -> Policy {
     let is = |name: &str, word: &str| {
         settings.get(name.as_bytes()).is_some_and(|value| value.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let number =
-        |name: &str| settings.get(name.as_bytes()).and_then(whole).and_then(|number| u32::try_from(number).ok());
+    let number = |name: &str| settings.get(name.as_bytes()).and_then(whole_number);
     Policy {
         ignore_user_abort: flag("ignore_user_abort"),
         ignore_user_abort_locked: locked("ignore_user_abort"),

@@ -41,7 +41,7 @@ impl<'e, H: Host> Handle<'e, H> {
         } else {
             let shutdown_time = match facts & facts::SHUTDOWN_TIME {
                 0 => None,
-                _ => inside.policy().and_then(|policy| policy.shutdown_time),
+                _ => inside.shutdown_time(),
             };
             let Inside { owned, events, .. } = &mut inside;
             let timer = owned.machine.begin_shutdown(shutdown_time, events);

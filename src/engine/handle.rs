@@ -306,9 +306,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_set(&self, name: &[u8], value: &[u8], previous: impl FnOnce(&[u8])) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let (change, before) =
-            run_time.get_or_insert_default().set(settings.as_deref().ok_or(Code::Ended)?, name, value)?;
+        let Owned { settings, run_time, machine, .. } = &mut *inside.owned;
+        let settings = settings.as_deref().ok_or(Code::Ended)?;
+        let (change, before) = run_time.get_or_insert_default().set(settings, machine.stage(), name, value)?;
         previous(before);
         inside.set_fact(facts::CHANGED);
         inside.change(change);
@@ -319,8 +319,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_restore(&self, name: &[u8]) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let Owned { settings, run_time, .. } = &mut *inside.owned;
-        let change = run_time.get_or_insert_default().restore(settings.as_deref().ok_or(Code::Ended)?, name)?;
+        let Owned { settings, run_time, machine, .. } = &mut *inside.owned;
+        let settings = settings.as_deref().ok_or(Code::Ended)?;
+        let change = run_time.get_or_insert_default().restore(settings, machine.stage(), name)?;
         inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)

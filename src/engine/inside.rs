@@ -2,10 +2,13 @@
 
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
 use super::word::{FACT_GONE, Seen};
-use crate::config::{Policy, Settings};
+use crate::config::{Clock, Policy, Settings, whole_number};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{
+    Ordering::{Relaxed, Release, SeqCst},
+    fence,
+};
 
 /// The host, as the machine sees it.
 pub(super) struct Below<'a, H: Host>(pub &'a Slot<H>);
@@ -110,16 +113,58 @@ impl<'e, H: Host> Inside<'e, H> {
             }
             Change::AfterFinish(after_finish) => self.owned.machine.set_after_finish(after_finish),
             Change::Shutdown(shutdown) => self.owned.machine.set_shutdown(shutdown),
+            Change::Clock(clock) => self.change_clock(clock == Clock::Cpu),
+            Change::MaxDetachedTime(seconds) => self.change_detached_time(seconds),
+            Change::ShutdownTime(Some(_)) => self.set_fact(facts::SHUTDOWN_TIME),
+            Change::ShutdownTime(None) => self.clear_fact(facts::SHUTDOWN_TIME),
         }
     }
 
-    fn ignore_directive(&self) -> bool {
-        let Owned { settings, run_time, .. } = &*self.owned;
-        let text = settings.as_deref().and_then(|settings| match run_time {
-            Some(run_time) => run_time.get(settings, b"ignore_user_abort"),
-            None => settings.get(b"ignore_user_abort"),
+    fn change_clock(&self, to_cpu: bool) {
+        let slot = self.slot;
+        if (slot.facts.load(Relaxed) & facts::CPU != 0) == to_cpu {
+            return;
+        }
+        let due = slot.timing.change_clock(&slot.counted, slot.shared.now(), to_cpu, || match to_cpu {
+            true => self.set_fact(facts::CPU),
+            false => self.clear_fact(facts::CPU),
         });
+        slot.look_at(due);
+        slot.shared.board.clock_changed(slot);
+    }
+
+    fn change_detached_time(&self, seconds: u32) {
+        let slot = self.slot;
+        slot.max_detached_time.store(seconds, Relaxed);
+        let policy = self.policy();
+        match seconds > 0 || policy.is_some_and(Policy::caps_number) {
+            true => self.set_fact(facts::CAPPED),
+            false => self.clear_fact(facts::CAPPED),
+        }
+        // The client may be seen to go just now: either that is found here, or the new cap is found there.
+        fence(SeqCst);
+        if slot.word.load().is_gone() {
+            slot.look_at(0);
+        }
+    }
+
+    /// `outlive.shutdown_time` as it is in force; asked only where a fact says that it is set.
+    pub fn shutdown_time(&self) -> Option<u32> {
+        self.text_in_force(b"outlive.shutdown_time").and_then(whole_number)
+    }
+
+    fn ignore_directive(&self) -> bool {
+        let text = self.text_in_force(b"ignore_user_abort");
         text.is_some_and(|text| Change::of(b"ignore_user_abort", text) == Change::IgnoreUserAbort(true))
+    }
+
+    fn text_in_force(&self, name: &[u8]) -> Option<&[u8]> {
+        let Owned { settings, run_time, .. } = &*self.owned;
+        let settings = settings.as_deref()?;
+        match run_time {
+            Some(run_time) => run_time.get(settings, name),
+            None => settings.get(name),
+        }
     }
 }
 

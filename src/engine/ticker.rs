@@ -11,7 +11,10 @@ use super::timing::Look;
 use super::word::FACT_GONE;
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::{
+    Ordering::{Acquire, Relaxed, SeqCst},
+    fence,
+};
 use std::time::Duration;
 
 /// Milliseconds between two looks at the clock while anything is timed.
@@ -204,6 +207,8 @@ impl<H: Host> Slot<H> {
         self.gone_at.store(now, Relaxed);
         self.shared.board.gone(self, generation);
         let count = self.shared.counters.detach();
+        // The owner may be changing the cap just now, and looks then whether the client has gone.
+        fence(SeqCst);
         let (most, time) = self.caps();
         if most > 0 && count > i64::from(most) {
             self.word.raise(generation, Events::CAP.0.into(), 0);

@@ -33,6 +33,8 @@ struct Count {
     /// `cpu_base` and `cpu_used` are.
     cpu_known: bool,
     phase_began: u64,
+    /// `phase_began` counts in the first phase, too: the clock was changed.
+    moved: bool,
     cpu_base: u64,
     cpu_used: u64,
     /// Until then CPU time cannot have run out, and its clock need not be read.
@@ -141,10 +143,7 @@ impl Timing {
                 count.not_before = now + left;
                 left
             }
-            None => {
-                let began = if count.phase == Phase::First { self.armed_at.load(Relaxed) } else { count.phase_began };
-                (began + allowed + SLACK).saturating_sub(now)
-            }
+            None => (self.began(count) + allowed + SLACK).saturating_sub(now),
         };
         if left > 0 { Look::Later(now + left) } else { self.fire(count, now) }
     }
@@ -158,12 +157,44 @@ impl Timing {
         let used = match cpu_ns {
             _ if allowed == 0 => return None,
             _ if is_counted && count.phase != Phase::First => return Some(0),
+            None if is_counted => now.saturating_sub(self.began(&count)),
             None => now.saturating_sub(self.armed_at.load(Relaxed)),
             Some(_) if !is_counted || !count.cpu_known => 0,
             Some(_) if count.suspended => count.cpu_used / 1_000_000,
             Some(cpu_ns) => count.used(cpu_ns(self.clock.load(Relaxed))) / 1_000_000,
         };
         Some(allowed.saturating_sub(used))
+    }
+
+    /// From when elapsed time counts.
+    fn began(&self, count: &Count) -> u64 {
+        let is_first = count.phase == Phase::First && !count.moved;
+        if is_first { self.armed_at.load(Relaxed) } else { count.phase_began }
+    }
+
+    /// The limit counts on another clock from now on, and what was used of it stays used. `publish` says so to others. When the
+    /// engine should look, at the earliest.
+    pub fn change_clock(&self, counted: &Counted, now: u64, to_cpu: bool, publish: impl FnOnce()) -> u64 {
+        let mut count = lock(&counted.0);
+        let (restart, seconds) = self.started();
+        let count = count.of(restart);
+        let cpu_ns = || sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0);
+        let used = match to_cpu {
+            true => now.saturating_sub(self.began(count)),
+            // Rounded up: who changes it to and fro gains nothing.
+            false if count.suspended => count.cpu_used.div_ceil(1_000_000),
+            false if count.cpu_known => count.used(cpu_ns()).div_ceil(1_000_000),
+            false => 0,
+        };
+        (count.moved, count.phase_began, count.not_before) = (true, now.saturating_sub(used), 0);
+        (count.cpu_known, count.cpu_base, count.cpu_used) =
+            (to_cpu, if to_cpu { cpu_ns() } else { 0 }, used * 1_000_000);
+        publish();
+        if seconds == 0 || count.phase == Phase::Spent || (to_cpu && count.suspended) {
+            return super::deadlines::NEVER;
+        }
+        let allowed = self.allowed(count.phase, seconds);
+        if to_cpu { now + allowed.saturating_sub(used) } else { count.phase_began + allowed + SLACK }
     }
 
     /// Which start of the limit it is, and its seconds.
@@ -302,6 +333,42 @@ mod tests {
         assert_eq!(timing.resume(&counted, 700), 2_700);
         let base = lock(&counted.0).cpu_base;
         assert_eq!(timing.look(&counted, 2_700, Some(&mut |_| base + 2_000_000_000)), Look::Fired(NEVER));
+    }
+
+    #[test]
+    fn what_was_used_of_a_limit_stays_used_on_another_clock() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.begin();
+        timing.start(10, 1_000, false);
+        assert_eq!(timing.change_clock(&counted, 5_000, true, || ()), 5_000 + 6_000);
+        let base = lock(&counted.0).cpu_base;
+        assert_eq!(timing.left(&counted, 9_000, Some(&mut |_| base + 1_000_000_000)), Some(5_000));
+        assert_eq!(timing.look(&counted, 9_000, Some(&mut |_| base + 1_000_000_000)), Look::Later(9_000 + 5_000));
+        // It has used four seconds and a bit; to and fro makes that no less.
+        let due = timing.change_clock(&counted, 9_000, false, || ());
+        assert!((9_000 + 5_900..9_000 + 6_000 + SLACK).contains(&due), "{due}");
+        for _ in 0..100 {
+            timing.change_clock(&counted, 9_000, true, || ());
+            timing.change_clock(&counted, 9_000, false, || ());
+        }
+        assert!(timing.left(&counted, 9_000, None).unwrap() <= 5_900);
+        assert!(matches!(timing.look(&counted, due, None), Look::Fired(_)));
+        assert_eq!(timing.look(&counted, due + 1, None), Look::Never);
+        assert_eq!(timing.change_clock(&counted, due + 1, true, || ()), NEVER);
+        timing.start(0, due, false);
+        assert_eq!(timing.change_clock(&counted, due, false, || ()), NEVER, "there is no limit");
+    }
+
+    #[test]
+    fn a_clock_that_is_changed_while_suspended_charges_from_the_resume_on() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        timing.begin();
+        timing.start(10, 0, true);
+        timing.suspend(&counted);
+        assert_eq!(timing.change_clock(&counted, 100, false, || ()), 10_100 + SLACK);
+        assert_eq!(timing.change_clock(&counted, 300, true, || ()), NEVER);
+        assert_eq!(timing.left(&counted, 400, Some(&mut |_| unreachable!("suspended"))), Some(9_800));
+        assert_eq!(timing.resume(&counted, 500), 500 + 9_800);
     }
 
     #[test]

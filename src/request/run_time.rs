@@ -1,7 +1,8 @@
 //! The last layer: what the program itself sets while it runs (`ini_set`, `ini_restore`, `set_time_limit`,
 //! `ignore_user_abort`).
 
-use crate::config::{Access, AfterFinish, Disconnect, Settings, ShutdownMode};
+use super::words::Stage;
+use crate::config::{Access, AfterFinish, Clock, Disconnect, Settings, ShutdownMode, whole_number};
 use crate::error::Code;
 use crate::ini::number;
 
@@ -20,6 +21,12 @@ pub enum Change {
     AfterFinish(AfterFinish),
     /// `outlive.shutdown`
     Shutdown(ShutdownMode),
+    /// `outlive.clock`: what was used of the limit stays used.
+    Clock(Clock),
+    /// `outlive.max_detached_time`, in seconds; 0: no cap.
+    MaxDetachedTime(u32),
+    /// `outlive.shutdown_time`, in seconds; `None`: as PHP. Too late once shutdown functions run.
+    ShutdownTime(Option<u32>),
 }
 
 impl Change {
@@ -31,8 +38,16 @@ impl Change {
             b"outlive.disconnect" => Disconnect::from_text(value).map_or(Self::None, Self::Disconnect),
             b"outlive.after_finish" => AfterFinish::from_text(value).map_or(Self::None, Self::AfterFinish),
             b"outlive.shutdown" => ShutdownMode::from_text(value).map_or(Self::None, Self::Shutdown),
+            b"outlive.clock" => Clock::from_text(value).map_or(Self::None, Self::Clock),
+            b"outlive.max_detached_time" => Self::MaxDetachedTime(whole_number(value).unwrap_or_default()),
+            b"outlive.shutdown_time" => Self::ShutdownTime(whole_number(value)),
             _ => Self::None,
         }
+    }
+
+    /// Whether it still acts in this stage.
+    fn acts_in(self, stage: Stage) -> bool {
+        !matches!(self, Self::ShutdownTime(_)) || stage < Stage::Shutdown
     }
 }
 
@@ -60,10 +75,12 @@ impl RunTime {
         }
     }
 
-    /// `ini_set` (I-161): what the change means, and a view of the previous value which lives until the next change.
+    /// `ini_set` (I-161): what the change means, and a view of the previous value which lives until the next change. What
+    /// could not act any more in this stage is refused.
     pub fn set<'a>(
         &'a mut self,
         settings: &'a Settings,
+        stage: Stage,
         name: &[u8],
         value: &[u8],
     ) -> Result<(Change, &'a [u8]), Code> {
@@ -77,12 +94,16 @@ impl RunTime {
         if !settings.accepts(name, value) {
             return Err(Code::Value);
         }
+        let change = Change::of(name, value);
+        if !change.acts_in(stage) {
+            return Err(Code::Stage);
+        }
         self.put(name, value);
-        Ok((Change::of(name, value), self.replaced.as_deref().map_or(entry.value, without_nul)))
+        Ok((change, self.replaced.as_deref().map_or(entry.value, without_nul)))
     }
 
     /// `ini_restore` (I-164, C-093): back to the start-up value. Does nothing for what a program may not set.
-    pub fn restore(&mut self, settings: &Settings, name: &[u8]) -> Result<Change, Code> {
+    pub fn restore(&mut self, settings: &Settings, stage: Stage, name: &[u8]) -> Result<Change, Code> {
         let entry = settings.entry(name).ok_or(Code::NotFound)?;
         if entry.locked || !entry.access.allows(Access::USER) {
             return Ok(Change::None);
@@ -91,8 +112,12 @@ impl RunTime {
         if self.find(name).is_none() && now == entry.global {
             return Ok(Change::None);
         }
+        let change = Change::of(name, entry.global);
+        if !change.acts_in(stage) {
+            return Err(Code::Stage);
+        }
         self.put(name, entry.global);
-        Ok(Change::of(name, entry.global))
+        Ok(change)
     }
 
     /// Writes a value that needs no leave: the machine's own calls have checked (C-081, C-144).
@@ -117,4 +142,36 @@ impl RunTime {
 
 fn without_nul(text: &[u8]) -> &[u8] {
     text.strip_suffix(&[0]).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Builder;
+    use crate::files::Memory;
+    use std::sync::Arc;
+
+    /// What is taken and then does nothing would be a lie.
+    #[test]
+    fn every_directive_of_ours_that_a_program_may_set_acts() {
+        let config = Builder::new(Arc::new(Memory::new())).build().unwrap();
+        let own = config.directives().iter().filter(|directive| directive.extension() == "outlive");
+        let may_be_set = |directive: &&crate::config::Directive| directive.access().allows(Access::USER);
+        for directive in own.filter(may_be_set) {
+            let change = Change::of(directive.name(), directive.default().unwrap_or_default());
+            assert_ne!(change, Change::None, "{directive:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_too_late_changes_nothing() {
+        let settings = Builder::new(Arc::new(Memory::new())).build().unwrap().base();
+        let mut run_time = RunTime::default();
+        let name = b"outlive.shutdown_time";
+        assert!(run_time.set(&settings, Stage::Running, name, b"1").is_ok());
+        assert_eq!(run_time.set(&settings, Stage::Shutdown, name, b"2"), Err(Code::Stage));
+        assert_eq!(run_time.restore(&settings, Stage::Shutdown, name), Err(Code::Stage));
+        assert_eq!(run_time.get(&settings, name), Some(&b"1"[..]));
+        assert_eq!(run_time.restore(&settings, Stage::Running, name), Ok(Change::ShutdownTime(None)));
+    }
 }

@@ -241,6 +241,95 @@ static void detached_caps(void) {
     outlive_settings_free(time);
 }
 
+static int set(outlive_request *request, const char *name, const char *value) {
+    return outlive_request_ini_set(request, name, OUTLIVE_NTS, value, OUTLIVE_NTS, NULL);
+}
+
+static int set_too_late(outlive_request *request, int ending, void *userdata) {
+    outlive_str value;
+    (void)ending;
+    EQUAL(set(request, "outlive.shutdown_time", "60"), OUTLIVE_ERROR_STAGE);
+    EQUAL(outlive_request_ini_get(request, "outlive.shutdown_time", OUTLIVE_NTS, &value), OUTLIVE_OK);
+    TEXT(value, "1");
+    return remember(request, ending, userdata);
+}
+
+/* Whatever a running program may set acts from the next safe point on. */
+static void set_while_running(void) {
+    const outlive_settings *cpu = settings_of("ignore_user_abort=1\nmax_execution_time=1");
+    const outlive_settings *wall = settings_of("outlive.clock=wall\nmax_execution_time=1");
+    const outlive_settings *capped = settings_of("ignore_user_abort=1\noutlive.max_detached_time=1\nmax_execution_time=0");
+    host host = {0};
+    int answer;
+    /* what was slept away stays so when elapsed time begins to count */
+    outlive_request *request = begin_told(cpu, &host, -1, 0);
+    work(request, 700, 1, &answer);
+    EQUAL(set(request, "outlive.clock", "wall"), OUTLIVE_OK);
+    int64_t time = work(request, 5000, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    CHECK(time >= 900 && time < 2500);
+    EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_TIME_LIMIT);
+    outlive_request_end(request, NULL);
+    /* and the other way about: sleeping is not counted any more, and working is */
+    request = begin_told(wall, &host, -1, 0);
+    EQUAL(set(request, "outlive.clock", "cpu"), OUTLIVE_OK);
+    work(request, 1500, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    work(request, 20000, 0, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    outlive_request_end(request, NULL);
+    request = begin_told(wall, &host, -1, 0); /* nothing of it is left in the next one */
+    work(request, 5000, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    outlive_request_end(request, NULL);
+
+    /* the cap on detached time, before and after the client has gone, and taken away */
+    for (int gone_first = 0; gone_first < 2; gone_first++) {
+        request = begin_told(cpu, &host, -1, 0);
+        EQUAL(outlive_request_set_time_limit(request, 0), OUTLIVE_OK);
+        if (gone_first) {
+            outlive_request_client_gone(request);
+        }
+        EQUAL(set(request, "outlive.max_detached_time", "1"), OUTLIVE_OK);
+        outlive_request_client_gone(request);
+        time = work(request, 5000, 1, &answer);
+        EQUAL(answer, OUTLIVE_STOP);
+        CHECK(time >= 900 && time < 2500);
+        EQUAL(outlive_request_ending(request), OUTLIVE_ENDING_ABORTED);
+        outlive_request_end(request, NULL);
+    }
+    request = begin_told(capped, &host, -1, 0);
+    outlive_request_client_gone(request);
+    EQUAL(set(request, "outlive.max_detached_time", "0"), OUTLIVE_OK);
+    work(request, 1300, 1, &answer);
+    EQUAL(answer, OUTLIVE_OK);
+    EQUAL(outlive_request_ini_restore(request, "outlive.max_detached_time", OUTLIVE_NTS), OUTLIVE_OK);
+    work(request, 1300, 1, &answer);
+    EQUAL(answer, OUTLIVE_STOP);
+    outlive_request_end(request, NULL);
+
+    /* the shutdown functions' own budget; too late once they run */
+    int64_t spun = -1;
+    request = begin_told(wall, &host, -1, 0);
+    EQUAL(outlive_request_set_time_limit(request, 0), OUTLIVE_OK);
+    EQUAL(set(request, "outlive.shutdown_time", "1"), OUTLIVE_OK);
+    outlive_request_register_shutdown_function(request, set_too_late, &spun, NULL);
+    outlive_request_end(request, NULL);
+    CHECK(spun >= 900 && spun < 2500);
+
+    /* what a running program may not set says so */
+    request = begin_told(cpu, &host, -1, 0);
+    EQUAL(set(request, "outlive.detect", "watch"), OUTLIVE_ERROR_ACCESS);
+    EQUAL(set(request, "outlive.half_close", "open"), OUTLIVE_ERROR_ACCESS);
+    EQUAL(set(request, "outlive.max_detached", "1"), OUTLIVE_ERROR_ACCESS);
+    EQUAL(set(request, "outlive.clock", "sun"), OUTLIVE_ERROR_VALUE);
+    EQUAL(set(request, "outlive.shutdown_time", "0.5"), OUTLIVE_ERROR_VALUE);
+    outlive_request_end(request, NULL);
+    outlive_settings_free(cpu);
+    outlive_settings_free(wall);
+    outlive_settings_free(capped);
+}
+
 static char labels[256];
 static int rows, gone_rows;
 static int count_rows(void *userdata, const outlive_request_row *row) {
@@ -315,6 +404,7 @@ int main(void) {
     input_time();
     watching();
     detached_caps();
+    set_while_running();
     live_table();
     draining();
     outlive_engine_free(engine);

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 import unittest
 
 import outlive
@@ -281,6 +282,17 @@ class Requests(unittest.TestCase):
             self.assertTrue(request.ignore_user_abort())
             self.assertRaises(outlive.LockedError, request.set_time_limit, 1)
             self.assertRaises(outlive.LockedError, request.ini_set, "ignore_user_abort", "0")
+
+    def test_what_a_program_sets_acts(self):
+        with self.engine.begin(settings(ignore_user_abort="1")) as request:
+            request.client_gone()
+            request.ini_set("outlive.max_detached_time", "1")
+            request.ini_set("outlive.clock", "wall")
+            until = time.monotonic() + 10
+            while time.monotonic() < until and not request.should_stop():
+                time.sleep(0.01)
+            self.assertEqual(request.ending, outlive.Ending.ABORTED)
+            self.assertRaises(outlive.AccessError, request.ini_set, "outlive.detect", "watch")
 
 
 class Processes(unittest.TestCase):

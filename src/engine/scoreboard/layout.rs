@@ -36,7 +36,7 @@ pub const NOT_SHOWN: usize = 8;
 
 const MAGIC: [u8; 8] = *b"OUTLIVES";
 const BYTE_ORDER: u64 = 0x0102_0304_0506_0708;
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const ROW_SHAPE: u64 = (8 * ROW as u64) << 32 | ROWS as u64;
 /// Words of the head that never change.
 const FIXED: usize = 5;

@@ -35,11 +35,12 @@ mod writer;
 pub use reader::{ScoreboardRow, Snapshot, clear, read};
 
 use super::slot::{Host, Slot, facts};
+use super::sys;
 use super::table::Table;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use once_cell::race::OnceBox;
-use row::{First, NO_LIMIT, RowWriter};
+use row::{CPU_LEFT, First, NO_LIMIT, RowWriter};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -116,6 +117,14 @@ impl Board {
         }
     }
 
+    /// Its limit counts on another clock; said at once, because what is left was said on the old one.
+    pub fn clock_changed<H: Host>(&self, slot: &Slot<H>) {
+        if let Some(row) = self.row(slot) {
+            let left = left(slot, slot.shared.now(), &mut |clock| sys::thread_cpu_ns(clock).unwrap_or(0));
+            row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
+        }
+    }
+
     /// Its client has gone.
     #[inline]
     pub fn gone<H: Host>(&self, slot: &Slot<H>, generation: u64) {
@@ -189,7 +198,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
         thread: slot.timing.thread(),
         left: match limit {
             0 => NO_LIMIT,
-            _ if facts & facts::CPU != 0 => whole,
+            _ if facts & facts::CPU != 0 => whole | CPU_LEFT,
             _ => began + whole,
         },
         facts: facts_of(slot),
@@ -203,7 +212,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
 fn left<H: Host>(slot: &Slot<H>, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
     match slot.time_left(now, cpu_ns) {
         None => NO_LIMIT,
-        Some(left) if slot.facts.load(Relaxed) & facts::CPU != 0 => left,
+        Some(left) if slot.facts.load(Relaxed) & facts::CPU != 0 => left | CPU_LEFT,
         Some(left) => now + left,
     }
 }
@@ -216,6 +225,5 @@ fn facts_of<H: Host>(slot: &Slot<H>) -> u64 {
         | bit(facts::FINISHED, row::facts::FINISHED)
         | bit(facts::IGNORES, row::facts::IGNORES)
         | bit(facts::WATCHED, row::facts::WATCHED)
-        | bit(facts::CPU, row::facts::CPU)
         | u64::from((facts & facts::STATUS) >> facts::STATUS_SHIFT) << row::facts::STATUS_SHIFT
 }

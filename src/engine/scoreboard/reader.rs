@@ -7,7 +7,7 @@
 
 use super::layout::{self, ENTRY, Found, Layout, NOT_SHOWN, PAGE, ROW, ROWS};
 use super::process::{Owner, World};
-use super::row::{Columns, NO_LIMIT, RowCopy, facts};
+use super::row::{CPU_LEFT, Columns, NO_LIMIT, RowCopy, facts};
 use super::writer::Table;
 use crate::engine::sys::{self, Mapping};
 use crate::engine::{Row, Watching};
@@ -201,7 +201,7 @@ impl Reader {
         let has = |bit: u64| columns.facts & bit != 0;
         let time_left_ms = match columns.left {
             NO_LIMIT => None,
-            left if has(facts::CPU) => Some(left.min(u64::from(columns.limit) * 1_000)),
+            left if left & CPU_LEFT != 0 => Some((left & !CPU_LEFT).min(u64::from(columns.limit) * 1_000)),
             due => Some(due.saturating_sub(now).min(u64::from(columns.limit) * 1_000)),
         };
         let request = Row {

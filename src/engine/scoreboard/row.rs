@@ -6,7 +6,7 @@
 //! | 1 | when it began, milliseconds of the machine's monotonic clock |
 //! | 2 | when the client went, with the low 16 bits of the count above bit 48; another count: it is there |
 //! | 3 | time limit in seconds << 32, thread |
-//! | 4 | what is left: when the limit is due, or the CPU time left; see [`Facts`]; all ones: no limit |
+//! | 4 | what is left: when the limit is due, or with bit 62 the CPU time left; all ones: no limit |
 //! | 5 | [`Facts`] |
 //! | 6 | bytes written |
 //! | 7 | method |
@@ -44,6 +44,8 @@ const LABEL: usize = 12;
 const TIME: u64 = (1 << 48) - 1;
 /// No limit, in the word for what is left.
 pub const NO_LIMIT: u64 = u64::MAX;
+/// With this bit that word is CPU time which is left, and not when the limit is due. In the same word, because the clock may be changed.
+pub const CPU_LEFT: u64 = 1 << 62;
 
 /// Bits of the facts word.
 pub mod facts {
@@ -57,8 +59,6 @@ pub mod facts {
     pub const IGNORES: u64 = 1 << 5;
     /// The socket is watched.
     pub const WATCHED: u64 = 1 << 6;
-    /// The limit counts CPU time: word 4 is what is left of it, and not when it is due.
-    pub const CPU: u64 = 1 << 7;
     /// Where `connection_status()` stands, two bits.
     pub const STATUS_SHIFT: u32 = 8;
 }
