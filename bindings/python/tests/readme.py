@@ -63,7 +63,9 @@ def run(text, expected):
     namespace = {"__name__": "__main__"}
     with contextlib.redirect_stdout(said):
         exec(compile(text, "README.md", "exec"), namespace)
-        app = namespace.get("app") or namespace.get("application")
+        app = namespace.get("application") or namespace.get("app")
+        if "outlive.wsgi" not in text and "outlive.asgi" not in text:
+            app = None  # settings, and servers of other kinds
         if app is not None:
             is_wsgi = "outlive.wsgi" in text
             answer = wsgi_post(app, "/save") if is_wsgi else asgi_post(app, "/save")

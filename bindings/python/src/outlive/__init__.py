@@ -7,6 +7,7 @@ act on the current request. See README.md.
 from . import config as _config, dir_config as _dir_config, engine as _engine, errors as _errors, ini as _ini, names as _names
 from . import request as _request, words as _words
 from ._library import VERSION as __version__
+from ._policy import ViewPolicy, finish, held, policy, stop
 from .config import *
 from .dir_config import *
 from .engine import *
@@ -20,6 +21,7 @@ __all__ = ["__version__"]
 __all__ += _config.__all__
 __all__ += _dir_config.__all__
 __all__ += _engine.__all__
+__all__ += ["ViewPolicy", "finish", "held", "policy", "stop"]
 __all__ += _errors.__all__
 __all__ += _ini.__all__
 __all__ += _names.__all__

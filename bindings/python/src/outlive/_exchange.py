@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Set, Tuple
 
 from ._notifier import Notifier
+from ._policy import Stream
 from ._serving import end, log
 from .config import Settings
 from .engine import Engine
@@ -39,6 +40,8 @@ class Exchange(Host):
     is_over = False
     raised: Optional[BaseException] = None  # for the server's task, which has not begun to wait
     is_counted = False  # CPU time is charged step by step
+    streams_stop = False  # a streaming response stops, whatever holds for the rest
+    stream: Optional[Stream] = None
     tells_at_once = False  # outlive.detect = watch
     is_stopped = False  # its task was cancelled
     is_ending = False  # the application is through
@@ -89,6 +92,7 @@ class Exchange(Host):
             return
         self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
         self.is_counted, self.tells_at_once = ways
+        request._streams_stop = self.streams_stop
         self.home = notifier.add(self)
         _current.set(request)
         if self.is_gone:
@@ -231,6 +235,11 @@ class Exchange(Host):
             self.notice()
             self.deliver()
 
+    def notice_at_once(self) -> None:
+        self.tells_at_once = True
+        if self.is_gone and not self.is_silent:
+            self.notice()
+
     def notice(self) -> None:
         """From here on nothing is sent; PHP notices at the first output that cannot be delivered."""
         self.is_silent = True
@@ -243,11 +252,15 @@ class Exchange(Host):
         request = self.request
         if self.is_gone and not self.is_silent:
             self.notice()
+        if request._streams_stop and not self.is_complete:
+            self._look_for_a_stream(message)
         if request._word[0] and not request.ended:
             request.check()
-        if self.is_silent or self.is_complete:
-            return
         kind = message["type"]
+        if self.is_silent or self.is_complete:
+            if kind == "http.response.body" and not message.get("more_body", False) and not self.is_complete:
+                self._complete()  # it may wait to hear that the client is served
+            return
         if kind == "http.response.start":
             self.has_started = True
         try:
@@ -259,6 +272,13 @@ class Exchange(Host):
             return
         if kind == "http.response.body" and not message.get("more_body", False):
             self._complete()
+
+    def _look_for_a_stream(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            stream = self.stream = Stream(self.request)
+            stream.started(message.get("headers", ()))
+        elif self.stream is not None and message.get("body") and message.get("more_body", False):
+            self.stream.part()
 
     def _complete(self) -> None:
         self.is_complete = True

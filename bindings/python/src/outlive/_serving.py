@@ -9,6 +9,7 @@ import weakref
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Union
 
 from . import _structs as s
+from ._policy import Policy
 from .config import Config, Path, Settings
 from .engine import Engine
 from .errors import NotServedError
@@ -71,7 +72,10 @@ class Serving:
         httpd_conf: Union[None, Path, Sequence[Path]],
         values: Optional[Mapping[str, str]],
         root: Optional[Path],
+        policy: Policy = Policy(),
     ) -> None:
+        self.streams_stop = policy.streams_stop
+        values = policy.values(values, php_ini not in (None, False) or httpd_conf is not None)
         if config is not None and (php_ini is not None or httpd_conf is not None or values is not None):
             raise TypeError("give either a Config, or what one is made of")
         self.config = config if config is not None else Config(php_ini=php_ini, httpd_conf=httpd_conf, values=values)

@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
+from ._policy import Clock, Detect, Disconnect, Policy, Streaming
 from ._serving import Serving
 from ._targets import from_scope
 from .config import Config, Path, Settings
+from .engine import Row
 
 __all__ = ["OutliveMiddleware"]
 
@@ -31,19 +34,32 @@ class OutliveMiddleware:
         app: App,
         config: Optional[Config] = None,
         *,
+        disconnect: Optional[Disconnect] = None,
+        time_limit: Optional[int] = None,
+        detect: Optional[Detect] = None,
+        clock: Optional[Clock] = None,
+        streaming: Optional[Streaming] = None,
+        max_detached: Optional[int] = None,
+        max_detached_time: Optional[int] = None,
+        scoreboard: Optional[Path] = None,
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
         values: Optional[Mapping[str, str]] = None,
         root: Optional[Path] = None,
         drain: float = 10.0,
     ) -> None:
-        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
+        without files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and
+        streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
         .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that
         requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. ConfigError: with
         file and line."""
         self.app = app
         self.drain = drain
-        self._serving = Serving(config, php_ini, httpd_conf, values, root)
+        policy = Policy(
+            disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
+        )
+        self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
         self._notifier: Optional[Notifier] = None  # of the loop that came last
         self._notifiers: List[Notifier] = []
 
@@ -66,6 +82,8 @@ class OutliveMiddleware:
         if settings is None:
             settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
         exchange = Exchange(self.app, scope, receive, send, notifier)
+        if serving.streams_stop:
+            exchange.streams_stop = True
         task = begin_task(loop, exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings)))
         if exchange.is_over:
             return exchange.result()
@@ -82,8 +100,8 @@ class OutliveMiddleware:
         self._notifier = notifier
         return notifier
 
-    def requests(self) -> List[Any]:
-        """The live table of this process: a list of `outlive.Row`."""
+    def requests(self) -> List[Row]:
+        """The live table of this process."""
         engine = self._serving.engine.now
         return [] if engine is None else engine.requests()
 

@@ -54,6 +54,9 @@ class Host:
         """Completes the response early."""
         raise NotImplementedError
 
+    def notice_at_once(self) -> None:
+        """From now on a client that has gone is noticed as soon as the host knows of it."""
+
     async def finish_async(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
         """The same, on an event loop."""
         return self.finish(status, headers, body)
@@ -78,6 +81,8 @@ class Hold:
     def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
         request = self._request
         request._held -= 1
+        if request._is_stopped_behind_holds:
+            request._stop_for_the_gone()
         answer = c.request_release(request._native())
         if kind is None:
             request._answer(answer)
@@ -110,6 +115,8 @@ class Request:
     _token: Optional[contextvars.Token[Optional[Request]]] = None
     _finished = False
     _held = 0
+    _is_stopped_behind_holds = False
+    _streams_stop = False  # a streaming response stops, whatever holds for the rest
     _host: Optional[Host] = None
 
     def __init__(
@@ -251,6 +258,12 @@ class Request:
     def exit(self, ending: Ending = Ending.COMPLETED) -> None:
         """Ends this stage early, as PHP's exit: every safe point raises Stop from here on. StageError: too late."""
         check(c.request_exit(self._native(), int(ending)))
+
+    def _stop_for_the_gone(self) -> None:
+        """The client left while that was ignored, and now it counts: at once, or when the last hold ends."""
+        self._is_stopped_behind_holds = self._held > 0
+        if self._held == 0 and self._word is not _ASK:
+            self.exit(Ending.ABORTED)
 
     @property
     def ending(self) -> Ending:

@@ -12,9 +12,11 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
-from ._serving import Serving, end
+from ._policy import Clock, Detect, Disconnect, Policy, Stream, Streaming
+from ._serving import Serving, end, log
 from ._targets import from_environ
 from .config import Config, Path
+from .engine import Row
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
 from .words import Ending
@@ -40,15 +42,28 @@ class OutliveMiddleware:
         app: Callable[[Environ, Any], Iterable[bytes]],
         config: Optional[Config] = None,
         *,
+        disconnect: Optional[Disconnect] = None,
+        time_limit: Optional[int] = None,
+        detect: Optional[Detect] = None,
+        clock: Optional[Clock] = None,
+        streaming: Optional[Streaming] = None,
+        max_detached: Optional[int] = None,
+        max_detached_time: Optional[int] = None,
+        scoreboard: Optional[Path] = None,
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
         values: Optional[Mapping[str, str]] = None,
         root: Optional[Path] = None,
     ) -> None:
-        """config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
+        """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
+        without files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and
+        streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
         .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. ConfigError: with file and line."""
         self.app = app
-        self._serving = Serving(config, php_ini, httpd_conf, values, root)
+        policy = Policy(
+            disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
+        )
+        self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         name = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").encode("latin-1", "replace") or None
@@ -64,11 +79,11 @@ class OutliveMiddleware:
                 os.close(own)
             raise
         response = _Response(request, start_response, environ, own)
-        request._host = response
+        request._host, request._streams_stop = response, self._serving.streams_stop
         return response.run(self.app)
 
-    def requests(self) -> List[Any]:
-        """The live table of this process: a list of `outlive.Row`."""
+    def requests(self) -> List[Row]:
+        """The live table of this process."""
         engine = self._serving.engine.now
         return [] if engine is None else engine.requests()
 
@@ -79,6 +94,8 @@ class OutliveMiddleware:
 
 class _Response(Host):
     """One response: what the server iterates over. Its close, which servers call whatever happens, ends the request."""
+
+    has_warned = False  # once in a process
 
     def __init__(self, request: Request, start_response: Any, environ: Environ, own: Optional[int]) -> None:
         """own: a descriptor that is closed when the request has ended."""
@@ -91,6 +108,7 @@ class _Response(Host):
         self.is_exhausted = False
         self.result: Any = None
         self.chunks: Iterator[bytes] = iter(())
+        self.stream = Stream(request)
         self.told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
     def run(self, app: Callable[[Environ, Any], Iterable[bytes]]) -> Iterable[bytes]:
@@ -118,6 +136,8 @@ class _Response(Host):
         if self.is_silent:
             return lambda data: self.request.check()
         self.has_started = True
+        if self.request._streams_stop:
+            self.stream.started(headers)
         write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
 
         def checked(data: bytes) -> None:
@@ -140,6 +160,14 @@ class _Response(Host):
         self.is_silent = True
         return self.request.finish()
 
+    def notice_at_once(self) -> None:
+        if self.request.ini_get("outlive.detect") != "watch" and not _Response.has_warned:
+            _Response.has_warned = True
+            log.warning(
+                "%s says what a client's leaving means, but it is noticed at the next output only: say detect=\"watch\" to the middleware",
+                self.environ.get("PATH_INFO"),
+            )
+
     # ---- for the server ----
 
     def __iter__(self) -> _Response:
@@ -155,7 +183,7 @@ class _Response(Host):
         try:
             while True:
                 self.request.check()
-                chunk = next(self.chunks)
+                chunk = self._next_chunk()
                 if not self.is_silent:
                     return chunk
         except StopIteration:
@@ -180,8 +208,11 @@ class _Response(Host):
         try:
             if not self.is_exhausted and self.told is None and self.environ["REQUEST_METHOD"] != "HEAD":
                 self._client_left()
-                for _ in self.chunks:
+                while True:
+                    self._next_chunk()
                     self.request.check()
+        except StopIteration:
+            pass
         except Stop:
             pass
         except BaseException as why:
@@ -193,6 +224,12 @@ class _Response(Host):
             raise raised
 
     # ---- inside ----
+
+    def _next_chunk(self) -> bytes:
+        chunk = next(self.chunks)
+        if chunk and self.request._streams_stop:
+            self.stream.part()
+        return chunk
 
     def _client_left(self) -> None:
         self.is_silent = True
