@@ -440,7 +440,8 @@ typedef struct outlive_str {
 
 /**
  * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
- * the library's) is its text. Must not throw or longjmp.
+ * the library's) is its text; its length is one, never OUTLIVE_NTS: a text that cannot be as long as it says makes the whole call answer
+ * OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
  */
 typedef int (*outlive_ini_lookup)(void *userdata,
                                   const char *name,
@@ -1474,7 +1475,7 @@ int outlive_engine_requests(const struct outlive_engine *engine,
  * stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
  * included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
  *
- * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written.
+ * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_engine_metrics(const struct outlive_engine *engine,
@@ -1518,8 +1519,9 @@ int outlive_request_run(struct outlive_request *request);
 
 /**
  * Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
- * turns out to have gone. `buf` may be NULL if len is 0.
+ * turns out to have gone. `buf` may be NULL if len is 0. A length, never OUTLIVE_NTS.
  *
+ * OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that, as after an error that a host took for a length ((size_t)-1).
  * OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
  * request should end now.
  * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

@@ -265,7 +265,10 @@ unsafe fn with_target<T>(target: *const outlive_target, call: impl FnOnce(&Targe
     let text = |text: *const c_char| (!text.is_null()).then(|| unsafe { optional(text) });
     let mut headers = Vec::new();
     if !target.headers.is_null() {
-        // SAFETY: as many headers as the caller says.
+        if target.header_count > isize::MAX as usize / size_of::<outlive_header>() {
+            return None;
+        }
+        // SAFETY: as many headers as the caller says, and memory can hold so many.
         let given = unsafe { std::slice::from_raw_parts(target.headers, target.header_count) };
         headers
             .extend(given.iter().map(|header| (text(header.name).unwrap_or(b""), text(header.value).unwrap_or(b""))));

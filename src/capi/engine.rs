@@ -201,7 +201,7 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
 /// stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
 /// included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
 ///
-/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written.
+/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_metrics(
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn outlive_engine_metrics(
     guard(|| {
         // SAFETY: NULL or an engine.
         let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
-        if buf.is_null() && len > 0 {
+        if len > isize::MAX as usize || buf.is_null() && len > 0 {
             return Code::Argument.number();
         }
         if engine.engine.is_forked() {

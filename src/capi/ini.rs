@@ -5,19 +5,21 @@ use super::constants::{
     OUTLIVE_INI_NORMAL, OUTLIVE_INI_NULL, OUTLIVE_INI_RAW, OUTLIVE_INI_SECTION, OUTLIVE_INI_TEXT, OUTLIVE_INI_TYPED,
 };
 use super::error::{outlive_error, report, report_code};
-use super::text::{bytes, optional, outlive_str};
+use super::text::{bytes, data, optional, outlive_str};
 use super::{guard, sized_struct};
 use crate::error::{Code, Error};
 use crate::ini::{self, Event, Lookup, Mode, Value};
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
-/// the library's) is its text. Must not throw or longjmp.
+/// the library's) is its text; its length is one, never OUTLIVE_NTS: a text that cannot be as long as it says makes the whole call answer
+/// OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
 pub type outlive_ini_lookup = Option<
     unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, len: usize, value: *mut outlive_str) -> c_int,
 >;
@@ -71,16 +73,21 @@ pub struct outlive_ini_event {
 pub type outlive_ini_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, event: *const outlive_ini_event) -> c_int>;
 
-struct Lookups(outlive_ini_options, PhpVersion);
+/// With it: whether an answer could not be a text.
+struct Lookups(outlive_ini_options, PhpVersion, Cell<bool>);
 
 impl Lookups {
     fn ask(&self, function: outlive_ini_lookup, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let mut value = outlive_str::of_static("\0");
         // SAFETY: the host's function with the host's userdata; the name lives through the call.
         let found = unsafe { function?(self.0.lookup_userdata, name.as_ptr().cast(), name.len(), &raw mut value) };
+        if found == 0 {
+            return None;
+        }
         // SAFETY: the host says that the text it gave is valid.
-        let text = || unsafe { bytes(value.ptr, value.len) }.unwrap_or_default().to_vec();
-        (found != 0).then(|| Cow::Owned(text()))
+        let text = unsafe { data(value.ptr, value.len) };
+        self.2.set(self.2.get() || text.is_err());
+        text.ok().map(|text| Cow::Owned(text.to_vec()))
     }
 }
 
@@ -174,14 +181,18 @@ pub unsafe extern "C" fn outlive_ini_parse(
                 let message = "outlive_ini_options: size, mode or php_version is wrong; use OUTLIVE_INI_OPTIONS_INIT";
                 return report_code(error, Code::Argument, message);
             };
-            let lookup = Lookups(options, version);
+            let lookup = Lookups(options, version, Cell::new(false));
             let scan = ini::Options { mode, version, stop_at_nul: options.stop_at_nul != 0, lookup: &lookup };
             let (mut texts, mut cancelled) = (Texts::default(), false);
             let scanned = ini::scan(text, &scan, &mut |event, line| {
                 let event = texts.event(event, line);
                 cancelled = visit(userdata, &raw const event) != 0;
-                if cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if cancelled || lookup.2.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
+            if lookup.2.get() {
+                let message = "outlive_ini_parse: a lookup gave a text that cannot be as long as it says";
+                return report_code(error, Code::Argument, message);
+            }
             match scanned {
                 Err(failure) => {
                     let file = optional(options.file);

@@ -8,7 +8,7 @@ use super::host::{
     outlive_shutdown_function, outlive_write_function,
 };
 use super::settings::outlive_settings;
-use super::text::{bytes, optional, outlive_str};
+use super::text::{bytes, data, optional, outlive_str};
 use super::{guard, number, sized_struct};
 use crate::config::Settings;
 use crate::engine::{Handle, Options, Slot, TAG_BITS};
@@ -195,8 +195,9 @@ pub unsafe extern "C" fn outlive_request_run(request: *mut outlive_request) -> c
 }
 
 /// Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
-/// turns out to have gone. `buf` may be NULL if len is 0.
+/// turns out to have gone. `buf` may be NULL if len is 0. A length, never OUTLIVE_NTS.
 ///
+/// OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that, as after an error that a host took for a length ((size_t)-1).
 /// OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
 /// request should end now.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -220,7 +221,7 @@ pub unsafe extern "C" fn outlive_request_write(request: *mut outlive_request, bu
 unsafe fn write_slowly(request: *const outlive_request, buf: *const c_void, len: usize) -> c_int {
     // SAFETY: the header's contract.
     unsafe {
-        with(request, |handle| match bytes(buf.cast(), len) {
+        with(request, |handle| match data(buf.cast(), len) {
             Ok(bytes) => number(handle.write(bytes)),
             Err(code) => code.number(),
         })

@@ -47,6 +47,15 @@ pub(super) unsafe fn bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8
     }
 }
 
+/// As [`bytes`], of data that has no end of its own: OUTLIVE_NTS is a length like any other, and too long.
+///
+/// # Safety
+/// `ptr` is NULL or valid for `len` bytes, unchanged while the result lives.
+pub(super) unsafe fn data<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8], Code> {
+    // SAFETY: passed on.
+    if len == OUTLIVE_NTS { Err(Code::Argument) } else { unsafe { bytes(ptr, len) } }
+}
+
 /// The bytes of an optional NUL-terminated text; NULL is empty.
 ///
 /// # Safety
