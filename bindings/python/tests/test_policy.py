@@ -59,6 +59,34 @@ class Keywords(unittest.TestCase):
             OutliveMiddleware(nothing, disconect="stop")
 
 
+class OutsideOfRequests(unittest.TestCase):
+    def test_nothing_happens_where_that_is_said(self):
+        import asyncio
+
+        async def held():
+            async with outlive.hold(strict=False):
+                outlive.check(strict=False)
+
+        asyncio.run(held())
+        with outlive.hold(strict=False):
+            self.assertIsNone(outlive.current_or_none())
+        for call in (outlive.hold, outlive.check):
+            self.assertRaises(outlive.NoRequest, call)
+
+    def test_within_one_it_is_the_same(self):
+        engine, config = outlive.Engine(), outlive.Config(values={"outlive.disconnect": "stop"})
+        self.addCleanup(engine.close)
+        reached = []
+        with engine.begin(config.resolve()) as request:
+            self.assertIs(outlive.current_or_none(), request)
+            with outlive.hold(strict=False):
+                request.client_gone()
+                outlive.check(strict=False)
+                reached.append("held")
+            reached.append("never")
+        self.assertEqual(reached, ["held"])
+
+
 class Views(unittest.TestCase):
     def begin(self, values=None):
         engine, config = outlive.Engine(), outlive.Config(values=values or {})

@@ -8,6 +8,7 @@ from . import config as _config, dir_config as _dir_config, engine as _engine, e
 from . import request as _request, words as _words
 from ._library import VERSION as __version__
 from ._policy import ViewPolicy, finish, held, policy, stop
+from ._stopping import OnStop
 from .config import *
 from .dir_config import *
 from .engine import *
@@ -21,7 +22,7 @@ __all__ = ["__version__"]
 __all__ += _config.__all__
 __all__ += _dir_config.__all__
 __all__ += _engine.__all__
-__all__ += ["ViewPolicy", "finish", "held", "policy", "stop"]
+__all__ += ["OnStop", "ViewPolicy", "finish", "held", "policy", "stop"]
 __all__ += _errors.__all__
 __all__ += _ini.__all__
 __all__ += _names.__all__

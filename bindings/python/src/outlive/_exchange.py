@@ -208,6 +208,8 @@ class Exchange(Host):
             return
         if request.is_forced:
             log.warning("no safe point since its time was up: %s", self.scope.get("path"))
+        if request._callbacks is not None:
+            request._callbacks.look()
         if request._held == 0 and not self.is_stopped and request.should_stop():
             self.is_stopped = True
             task.cancel()

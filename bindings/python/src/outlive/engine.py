@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
+from ._stopping import notify_fd
 from .config import Path, Settings, visit
 from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, NotFoundError, call, check, fail
 from .request import Request, flag_word
@@ -168,13 +169,16 @@ class Engine:
         label: for people, shown in the live table, cut to 96 bytes. socket: a connected socket's descriptor, watched where
         outlive.detect says so; it stays yours, and open to the end. reading_input: it begins in the input stage; `run` ends that.
         write, flush: where output goes. An OSError there means that the client has gone; what else they raise means that
-        too, and is raised by the call that wrote. notify: a descriptor of `make_notify`.
+        too, and is raised by the call that wrote. notify: a descriptor of `make_notify`, for
+        hosts that tell `on_stop`'s callbacks themselves; else a thread does.
 
         DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
         """
         handle = self._handle
         if handle is None:
             raise EndedError(-12, "the engine is closed")
+        if notify < 0:
+            notify = notify_fd()
         request = Request(self, write, flush)
         try:
             form = self._forms.pop()

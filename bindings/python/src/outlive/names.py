@@ -6,15 +6,16 @@ threads. A thread of your own needs `contextvars.copy_context().run`. Where ther
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar, Union
 
-from .errors import NoRequest
+from ._stopping import OnStop
+from .errors import EndedError, NoRequest
 from .request import Hold, Request, _current
 from .words import Connection, Ending
 
 __all__ = [
-    "afinish_request", "check", "connection_aborted", "connection_status", "current", "ending", "finish_request", "flush", "hold",
-    "ignore_user_abort", "ini_get", "ini_restore", "ini_set", "register_shutdown_function", "set_time_limit", "should_stop",
+    "afinish_request", "check", "connection_aborted", "connection_status", "current", "current_or_none", "ending", "finish_request",
+    "flush", "hold", "ignore_user_abort", "ini_get", "ini_restore", "ini_set", "on_stop", "register_shutdown_function", "set_time_limit", "should_stop",
 ]
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -30,9 +31,22 @@ def current() -> Request:
     return request
 
 
-def check() -> None:
-    """A safe point: raises Stop if the request should end now."""
-    current().check()
+def current_or_none() -> Optional[Request]:
+    """The request that is worked on here, or None: for code that runs outside of requests, too."""
+    request = _current.get()
+    return None if request is None or request.ended else request
+
+
+def check(*, strict: bool = True) -> None:
+    """A safe point: raises Stop if the request should end now. strict=False: does nothing where there is no request."""
+    if strict:
+        return current().check()
+    request = _current.get()
+    if request is not None:
+        try:
+            request.check()
+        except EndedError:
+            pass  # it was served; what works on is nobody's
 
 
 def should_stop() -> bool:
@@ -40,9 +54,29 @@ def should_stop() -> bool:
     return current().should_stop()
 
 
-def hold() -> Hold:
-    """A section in which no stop is delivered: `with outlive.hold():` or `async with outlive.hold():`."""
-    return current().hold()
+class NoHold:
+    """A hold where there is no request: nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> NoHold:
+        return self
+
+    def __exit__(self, kind: object, why: object, where: object) -> None:
+        """Nothing."""
+
+    async def __aenter__(self) -> NoHold:
+        return self
+
+    async def __aexit__(self, kind: object, why: object, where: object) -> None:
+        """Nothing."""
+
+
+def hold(*, strict: bool = True) -> Union[Hold, NoHold]:
+    """A section in which no stop is delivered: `with outlive.hold():` or `async with outlive.hold():`. strict=False: does nothing where
+    there is no request, as in a management command that shares the code."""
+    request = current() if strict else current_or_none()
+    return NoHold() if request is None else request.hold()
 
 
 def ending() -> Ending:
@@ -73,6 +107,12 @@ def set_time_limit(seconds: int) -> None:
 def register_shutdown_function(function: F, *args: Any, **kwargs: Any) -> F:
     """PHP's: runs when the request ends, whatever the ending, once, in order."""
     return current().register_shutdown_function(function, *args, **kwargs)
+
+
+def on_stop(function: Callable[..., object], *args: Any, **kwargs: Any) -> OnStop:
+    """Calls it once the request should end, outside of every hold, to cancel a call that blocks: `with outlive.on_stop(connection.cancel_safe):`.
+    See `Request.on_stop`."""
+    return current().on_stop(function, *args, **kwargs)
 
 
 def finish_request(body: bytes = b"", *, status: int = 200, headers: Sequence[Tuple[str, str]] = ()) -> bool:

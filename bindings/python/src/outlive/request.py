@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from ._library import c
+from ._stopping import Callbacks, OnStop
 from ._structs import Str
 from ._table import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
 from .config import to_bytes
@@ -74,8 +75,16 @@ class Hold:
         self._request = request
 
     def __enter__(self) -> Hold:
-        check(c.request_hold(self._request._native()))
-        self._request._held += 1
+        request = self._request
+        callbacks = request._callbacks
+        if callbacks is None:
+            check(c.request_hold(request._native()))
+            request._held += 1
+        else:
+            with callbacks.lock:
+                callbacks.wait()
+                check(c.request_hold(request._native()))
+                request._held += 1
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
@@ -83,7 +92,14 @@ class Hold:
         request._held -= 1
         if request._is_stopped_behind_holds:
             request._stop_for_the_gone()
-        answer = c.request_release(request._native())
+        callbacks = request._callbacks
+        if callbacks is None:
+            answer = c.request_release(request._native())
+        else:
+            with callbacks.lock:
+                answer = c.request_release(request._native())
+            if answer == STOP and kind is not None:
+                callbacks.look()
         if kind is None:
             request._answer(answer)
         elif answer == STOP and request._host is not None:
@@ -118,6 +134,7 @@ class Request:
     _is_stopped_behind_holds = False
     _streams_stop = False  # a streaming response stops, whatever holds for the rest
     _host: Optional[Host] = None
+    _callbacks: Optional[Callbacks] = None
 
     def __init__(
         self, engine: Engine, write: Optional[Callable[[bytes], object]], flush: Optional[Callable[[], object]]
@@ -134,7 +151,11 @@ class Request:
     def check(self) -> None:
         """A safe point: raises Stop if the request should end now. Tens of nanoseconds: looks at one word of memory."""
         if self._word[0]:
-            self._answer(c.request_check(self._native()))
+            if self._callbacks is None:
+                self._answer(c.request_check(self._native()))
+            else:
+                with self._callbacks.lock:
+                    self._answer(c.request_check(self._native()))
 
     def should_stop(self) -> bool:
         """As `check`, but says it."""
@@ -239,6 +260,21 @@ class Request:
         """What people see of it in the live table; cut to 96 bytes."""
         check(c.request_set_label(self._native(), to_bytes(label)))
 
+    # ---- what blocks ----
+
+    def on_stop(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> OnStop:
+        """Calls it once a stop is due, outside of every hold: to cancel a call that blocks. In a thread of its own; it may block.
+
+        `with request.on_stop(connection.cancel_safe): …`: at the end it is removed, which waits for one that is being called, and what
+        the cancelled call raised becomes Stop. Else it stays to the end of the request; it is not called while shutdown functions run. A
+        safe point.
+        """
+        self.check()
+        self._native()
+        if self._callbacks is None:
+            self._callbacks = Callbacks(self)
+        return self._callbacks.add((function, args, kwargs))
+
     # ---- the end ----
 
     def register_shutdown_function(self, function: F, *args: Any, **kwargs: Any) -> F:
@@ -284,6 +320,8 @@ class Request:
         EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
         """
         handle = self._native()
+        if self._callbacks is not None:
+            self._callbacks.close()
         # Nothing has happened to it while its flag word is 0.
         told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
         if self._functions is None:
