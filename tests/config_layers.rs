@@ -350,11 +350,11 @@ fn a_wrong_value_of_ours_is_an_error_with_a_line_and_changes_nothing() {
 
 #[test]
 fn unknown_names_are_told_with_the_versions_that_have_them() {
-    let config = with_ini("", &[("/php.ini", "track_errors = 1\nMemory_Limit = 1G\n")]).build().unwrap();
+    let config = with_ini("", &[("/php.ini", "mbstring.func_overload = 1\nMemory_Limit = 1G\n")]).build().unwrap();
     let found: Vec<_> = config.diagnostics().iter().map(|found| &*found.message).collect();
     assert!(found[0].contains("PHP 7.4 has"), "{found:?}");
     assert_eq!(found.len(), 2);
-    let mut old = with_ini("", &[("/php.ini", "track_errors = 1\n")]);
+    let mut old = with_ini("", &[("/php.ini", "mbstring.func_overload = 1\n")]);
     old.set_php_version(PhpVersion::V7_4);
     assert!(old.build().unwrap().diagnostics().is_empty());
 }
