@@ -385,3 +385,16 @@ fn what_php_took_out_keeps_it_from_starting() {
     let config = build("register_globals=2\n", b"", v8_2).unwrap();
     assert_eq!(config.diagnostics().iter().filter(|finding| finding.code == "no-start").count(), 1);
 }
+
+#[test]
+fn a_variable_that_nobody_has_set_is_named() {
+    let text = "a=${HOME}\nb=${a}${NO}\n[PATH=/x]\nuser_agent=\"${NO}\"\n";
+    let config = with_ini("", &[("/php.ini", text)]).build().unwrap();
+    let unset = config.diagnostics().iter().filter(|finding| finding.code == "unset-variable");
+    let lines: Vec<_> = unset.map(|finding| finding.origin.line).collect();
+    assert_eq!(lines, [1, 2, 4]);
+    let mut builder = with_ini("", &[("/php.ini", text)]);
+    builder.set_env(b"HOME", b"/h");
+    builder.set_env(b"NO", b"");
+    assert!(builder.build().unwrap().diagnostics().iter().all(|finding| finding.code != "unset-variable"));
+}

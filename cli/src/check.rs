@@ -1,6 +1,8 @@
 //! `outlive check`: what PHP or Apache would silently read differently from what was meant.
 
 mod httpd_lines;
+pub mod inert;
+mod mistakes;
 mod stock;
 pub mod texts;
 mod values;
@@ -34,6 +36,8 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     found.extend(settings.diagnostics());
     let extensions = Extensions::of(config, &source);
     values::check(&settings, &extensions, &mut found);
+    inert::check(config, &settings, &mut found);
+    mistakes::check(config, &settings, &mut found);
     texts::check(config, &extensions, &mut found);
     httpd_lines::check(config, &extensions, &mut found);
     found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(config, finding));
@@ -87,12 +91,7 @@ fn not_served(status: u16, because: &str) -> Diagnostic {
         _ => Origin::default(),
     };
     let what = parts.next().map_or(because, str::trim);
-    let admin = what.starts_with("php_admin_");
-    let fix = if admin {
-        "; write php_value or php_flag, or move the line into a <Directory> of the server's configuration"
-    } else {
-        ""
-    };
+    let fix = mistakes::fix(what);
     finding(Severity::Error, "server-error", origin, format!("{what}: every request below is answered with 500{fix}"))
 }
 
@@ -103,6 +102,10 @@ fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     let of_another_sapi = diagnostic.message.contains("another SAPI");
     if of_another_sapi || stock::owner(name.as_bytes()).is_some() {
         return false;
+    }
+    if let Some(text) = mistakes::commented(&name) {
+        diagnostic.message = text;
+        return true;
     }
     if versions_with(name.as_bytes()).is_empty()
         && let Some(meant) = suggest::directive(config, name.as_bytes())

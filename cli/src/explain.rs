@@ -3,9 +3,8 @@
 use crate::args::NamesArgs;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
-use crate::{get, json, load, meaning, suggest, text};
-use outlive::PhpVersion;
-use outlive::config::{Access, Explanation, Fate, Outcome, Settings, Step};
+use crate::{check, get, json, load, meaning, suggest, text};
+use outlive::config::{Access, Config, Explanation, Fate, Outcome, Settings, Step};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
@@ -39,7 +38,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         if place > 0 {
             out.push('\n');
         }
-        story(&mut out, explanation, &settings, config.php_version());
+        story(&mut out, explanation, &settings, config);
     }
     Ok(Answer::text(out).with_status(status))
 }
@@ -65,16 +64,19 @@ fn write_json(out: &mut String, explanation: &Explanation) {
 }
 
 /// The value, what it means, who may change it; then every line, weakest first.
-fn story(out: &mut String, explanation: &Explanation, settings: &Settings, version: PhpVersion) {
+fn story(out: &mut String, explanation: &Explanation, settings: &Settings, config: &Config) {
     let name = text::shown(&explanation.name);
     let directive = settings.directive(&explanation.name);
     let meaning = |value: &[u8]| {
-        let meaning = directive.and_then(|directive| meaning::of_value(directive, value, version));
+        let meaning = directive.and_then(|directive| meaning::of_value(directive, value, config.php_version()));
         meaning.map_or_else(String::new, |meaning| format!("  {DIM}({meaning}){DIM:#}"))
     };
     let in_force = meaning(&explanation.value);
     let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{}{STRONG:#}{in_force}", text::value(&explanation.value));
     let _ = writeln!(out, "  {DIM}{}{DIM:#}", who(explanation));
+    if let Some(text) = check::inert::says(explanation, config.sapi()) {
+        let _ = writeln!(out, "  {BAD}{text}{BAD:#}");
+    }
     let layer_width = explanation.trail.iter().map(|step| step.layer.name().len()).max().unwrap_or_default();
     for step in &explanation.trail {
         line(out, step, layer_width, &meaning(&step.value));

@@ -5,7 +5,7 @@ use crate::output::{Problem, note};
 use crate::{envvars, suggest};
 use outlive::PhpVersion;
 use outlive::config::{Builder, Config, FastCgiParam, Outcome};
-use outlive::diagnostic::Severity;
+use outlive::diagnostic::{Diagnostic, Severity};
 use outlive::files::Disk;
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
@@ -246,7 +246,8 @@ fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
 pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
     let own = if let Outcome::Run(settings) = outcome { settings.diagnostics() } else { Vec::new() };
     let mut status = 0;
-    for finding in config.diagnostics().iter().chain(&own).filter(|finding| finding.severity == Severity::Error) {
+    let tells = |finding: &&Diagnostic| finding.severity == Severity::Error || finding.code == "unset-variable";
+    for finding in config.diagnostics().iter().chain(&own).filter(tells) {
         note(&format!("{finding}"));
         if matches!(finding.code, "unreadable" | "no-start") {
             status = 2;

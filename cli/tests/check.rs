@@ -44,6 +44,7 @@ display_errors
             (4, "odd-number", "warning"),
             (5, "odd-boolean", "warning"),
             (6, "duplicate", "note"),
+            (8, "upload-over-post", "warning"),
             (10, "apache-syntax", "warning"),
             (11, "no-value", "note"),
         ],
@@ -104,9 +105,9 @@ gd.jpeg_ignore_warning = 0
 fn what_another_version_has() {
     let place = Place::new("check-version", &[("php.ini", b"track_errors = On\nmax_memory_limit = 1G\n")]);
     let unknown = "unknown-directive";
-    expect(&place, &["php.ini"], &[(1, unknown, "note"), (2, unknown, "note")]);
+    expect(&place, &["php.ini"], &[(1, "no-start", "error"), (2, unknown, "note")]);
     expect(&place, &["php.ini", "--php-version", "7.4"], &[(2, unknown, "note")]);
-    expect(&place, &["php.ini", "--php-version", "8.5"], &[(1, unknown, "note")]);
+    expect(&place, &["php.ini", "--php-version", "8.5"], &[(1, "no-start", "error")]);
 }
 
 const CONF: &str = "\

@@ -165,6 +165,7 @@ max_execution_time = 0
         (2, "unknown-directive", "warning"),
         (3, "odd-boolean", "warning"),
         (4, "malformed-quantity", "warning"),
+        (4, "upload-over-post", "warning"),
         (5, "apache-syntax", "warning"),
         (6, "duplicate", "note"),
         (9, "input-limit-kills", "warning"),

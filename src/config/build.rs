@@ -8,6 +8,7 @@ use super::layer::Layer;
 use super::reader::{Reader, State};
 use super::sapi::Sapi;
 use super::slot::{Power, Slot};
+use super::unset::Unset;
 use super::{Config, diagnose, fastcgi, fpm, own, removed, table};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
@@ -40,6 +41,7 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
         state: RefCell::new(State { winners: vec![None; directives.len()], ..State::default() }),
         substituted: Cell::new(0),
         text_size: Cell::new(0),
+        unset: Unset::default(),
     };
     read_inis(&builder, sapi, httpd.as_ref(), &reader)?;
     read_fixed(sapi, &reader);

@@ -102,6 +102,13 @@ pub(super) fn unreadable(path: &Path, error: &Error) -> Diagnostic {
     Diagnostic { severity: Severity::Error, code: "unreadable", origin, message: error.message.clone() }
 }
 
+/// A line of a `.user.ini` that is Apache's.
+pub(super) fn apache_syntax(source: &Source, key: &[u8], line: u32) -> Diagnostic {
+    let shown = String::from_utf8_lossy(key);
+    let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
+    Diagnostic { severity: Severity::Warning, code: "apache-syntax", origin: source.origin(line), message }
+}
+
 /// An array in a `.user.ini`.
 pub(super) fn breaks_user_ini(source: &Source, line: u32) -> Diagnostic {
     Diagnostic {

@@ -19,9 +19,10 @@ pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostic
     };
     let source = Arc::new(Source { layer: Layer::FastCgi, file: Some(name.into()), text: text.to_vec() });
     let mut found = Vec::new();
-    let lookup = CoreLookup { core };
+    let lookup = CoreLookup::new(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let result = ini::scan(&source.text, &options, &mut |event, line| {
+        lookup.unset.tell(&source, line, diagnostics);
         match event {
             Event::Entry { key, value } => match core.find(key) {
                 Some(at) => found.push(Assignment {
@@ -41,7 +42,23 @@ pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostic
     if let Err(error) = result {
         diagnostics.push(syntax(&source, &error));
     }
+    if memchr::memmem::find(text, b"\\n").is_some() {
+        diagnostics.push(literal_newline(&source));
+    }
     core.global.append(&mut found);
+}
+
+/// nginx writes a line end as `\n` in its own quotes; pasted elsewhere it stays two characters.
+fn literal_newline(source: &Source) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        code: "literal-newline",
+        origin: source.origin(1),
+        message:
+            "this text has a backslash and an n in it, which are part of a value; nginx makes a line end of them in \
+                  its quotes, nobody else does: give a real line end"
+                .into(),
+    }
 }
 
 fn only_entries(source: &Source, line: u32) -> Diagnostic {

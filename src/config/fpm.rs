@@ -75,18 +75,20 @@ impl Pools<'_> {
         }
         let text = self.files.read(path).map_err(|error| cannot_read(path, &error))?;
         let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text });
-        let lookup = CoreLookup { core: self.core };
+        let lookup = CoreLookup::new(self.core);
         let options =
             ini::Options { mode: ini::Mode::Normal, version: self.core.version, stop_at_nul: false, lookup: &lookup };
         let mut problem = None;
-        let result =
-            ini::scan(&source.text, &options, &mut |event, line| match self.event(event, line, &source, depth) {
+        let result = ini::scan(&source.text, &options, &mut |event, line| {
+            lookup.unset.tell(&source, line, self.diagnostics);
+            match self.event(event, line, &source, depth) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     problem = Some(error);
                     ControlFlow::Break(())
                 }
-            });
+            }
+        });
         match (problem, result) {
             (Some(error), _) => Err(error),
             (None, Err(error)) if error.is_limit() => Err(too_large(&source, error)),

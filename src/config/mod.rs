@@ -29,6 +29,7 @@ mod slot;
 mod table;
 mod text;
 mod unknowns;
+mod unset;
 mod user_ini;
 mod zone;
 

@@ -7,6 +7,7 @@ use super::slot::Power;
 use super::table;
 use super::text::Text;
 use super::unknowns::Unknowns;
+use super::unset::Unset;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::ini::{self, Event, Value};
@@ -32,6 +33,7 @@ pub(super) struct Reader<'a> {
     pub(super) substituted: Cell<usize>,
     /// How many bytes of text have been read.
     pub(super) text_size: Cell<usize>,
+    pub(super) unset: Unset,
 }
 
 #[derive(Default)]
@@ -59,6 +61,10 @@ impl ini::Lookup for Reader<'_> {
         let length = value.as_ref().map_or(0, |value| value.len());
         self.substituted.set(self.substituted.get().saturating_add(length));
         value
+    }
+
+    fn unset(&self, name: &[u8]) {
+        self.unset.add(name);
     }
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
@@ -125,6 +131,7 @@ impl Reader<'_> {
 
     fn event(&self, event: Event<'_>, line: u32, source: &Arc<Source>, section: &mut Option<usize>) {
         let mut state = self.state.borrow_mut();
+        self.unset.tell(source, line, &mut state.diagnostics);
         match event {
             // An ordinary header does not leave a special section (I-131).
             Event::Section { name } => {

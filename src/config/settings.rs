@@ -104,6 +104,15 @@ impl Settings {
         self.core.directives.iter().enumerate().map(|(at, directive)| (directive, self.entry_at(at)))
     }
 
+    /// The `.user.ini` files of this request, outermost first: name and text.
+    pub fn user_ini_files(&self) -> impl Iterator<Item = (&Arc<[u8]>, &[u8])> {
+        let sources = self.contributions.iter().flat_map(|contribution| match contribution {
+            Contribution::UserIni(user) => &user.sources[..],
+            _ => &[],
+        });
+        sources.filter_map(|source| Some((source.file.as_ref()?, &*source.text)))
+    }
+
     /// What is known of a directive, whatever its value.
     pub fn directive(&self, name: &[u8]) -> Option<&Directive> {
         self.core.find(name).map(|at| &self.core.directives[at])

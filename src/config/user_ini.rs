@@ -64,10 +64,11 @@ pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], scr
 
 fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
     let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text });
-    let lookup = CoreLookup { core };
+    let lookup = CoreLookup::new(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let UserIni { sources, assignments, diagnostics, .. } = user;
     let result = ini::scan(&source.text, &options, &mut |event, line| {
+        lookup.unset.tell(&source, line, diagnostics);
         match event {
             Event::Entry { key, value } => match core.find(key) {
                 Some(at) => assignments.push(Assignment {
@@ -81,6 +82,7 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
             },
             // PHP breaks down on these (I-144).
             Event::ArrayEntry { .. } => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
+            Event::Bare { key } if is_apache(key) => diagnostics.push(diagnose::apache_syntax(&source, key, line)),
             Event::Section { .. } | Event::Bare { .. } => {}
         }
         ControlFlow::Continue(())
@@ -89,6 +91,13 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
         diagnostics.push(syntax(&source, &error));
     }
     sources.push(source);
+}
+
+/// Whether a line is written as in an `.htaccess`.
+fn is_apache(key: &[u8]) -> bool {
+    let first = key.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    let names = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
+    names.iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 #[cfg(test)]

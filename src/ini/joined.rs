@@ -178,9 +178,12 @@ impl<'a, 't> Joiner<'a, 't> {
                 self.check(depth + 3)?;
                 level.some |= level.place.is_some();
                 let text = self.lexer.text;
-                if let Some(value) = self.lookup.variable(name.of(text)) {
-                    self.lexer.put_in(value.len())?;
-                    self.pieces.push_text(text, &value);
+                match self.lookup.variable(name.of(text)) {
+                    Some(value) => {
+                        self.lexer.put_in(value.len())?;
+                        self.pieces.push_text(text, &value);
+                    }
+                    None => self.lookup.unset(name.of(text)),
                 }
             }
             Token::Fallback => {

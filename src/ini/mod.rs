@@ -45,6 +45,8 @@ pub trait Lookup {
     /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it. A name may hold NUL
     /// bytes: PHP compares a directive's name whole, and asks the environment for [`env_name`].
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
+    /// A variable that [`Lookup::variable`] has just not known, and for which the text has no other value: it puts nothing in.
+    fn unset(&self, _name: &[u8]) {}
     /// The text of a constant; `None`: no such constant, the word stays as it is.
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
     /// Whether some constant's name begins with a lower-case letter. Where none does, most words of a text need no look-up.

@@ -62,7 +62,7 @@ KIND = {
     "variables_order": "filled", "session.name": "name", "session.sid_length": "sid_length",
     "session.sid_bits_per_character": "sid_bits", "syslog.filter": "syslog_filter",
     "zend.exception_string_param_max_len": "natural",
-    "opcache.jit": "jit", "syslog.facility": "facility", "date.timezone": "zone",
+    "error_reporting": "int", "opcache.jit": "jit", "syslog.facility": "facility", "date.timezone": "zone",
     **dict.fromkeys(["iconv.input_encoding", "iconv.internal_encoding", "iconv.output_encoding"], "charset"),
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
     **dict.fromkeys(COUNT, "count"),

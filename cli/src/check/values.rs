@@ -117,7 +117,8 @@ fn effect(directive: &Directive, step: &Step, later: &[Step], found: &mut Vec<Di
             found.push(warning("duplicate", origin, format!("`{name}` has no effect here: {because}")));
         }
         Some(Reason::Later) if matches!(step.layer, Layer::PhpIni | Layer::ScanDir | Layer::UserIni) => {
-            let again = later.iter().find(|next| next.origin.file == step.origin.file);
+            // A [PATH=] or [HOST=] section of the same file has a layer of its own, and is meant to differ.
+            let again = later.iter().find(|next| next.origin.file == step.origin.file && next.layer == step.layer);
             if let Some(again) = again {
                 found.push(note(
                     "duplicate",

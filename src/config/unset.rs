@@ -1,0 +1,39 @@
+//! Variables that are not set where a text asks for them.
+
+use super::core::Source;
+use crate::diagnostic::{Diagnostic, Severity};
+use std::cell::RefCell;
+
+/// No more than this many names are kept for one statement.
+const MOST: usize = 20;
+
+/// The names that the statement being read has asked for in vain.
+#[derive(Default)]
+pub(super) struct Unset {
+    names: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Unset {
+    pub(super) fn add(&self, name: &[u8]) {
+        let mut names = self.names.borrow_mut();
+        if names.len() < MOST && !names.iter().any(|known| known == name) {
+            names.push(name.to_vec());
+        }
+    }
+
+    /// A finding for each name of the statement that ends here.
+    pub(super) fn tell(&self, source: &Source, line: u32, diagnostics: &mut Vec<Diagnostic>) {
+        for name in self.names.borrow_mut().drain(..) {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            diagnostics.push(Diagnostic {
+                severity: Severity::Warning,
+                code: "unset-variable",
+                origin: source.origin(line),
+                message: format!(
+                    "${{{name}}} is not known here, so nothing stands in its place: no line above sets `{name}`, and no \
+                     environment that was given has it; if the server's has, give it (--env {name}=VALUE)"
+                ),
+            });
+        }
+    }
+}
