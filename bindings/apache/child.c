@@ -8,7 +8,6 @@
 #include <apr_strings.h>
 #include <http_core.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <mpm_common.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -79,14 +78,15 @@ static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
     if (path == NULL) path = said.len > 0 ? apr_pstrdup(pconf, said.ptr) : ap_runtime_dir_relative(pconf, "outlive.scoreboard");
     the_process.scoreboard = NULL;
     if (path == NULL || strcasecmp(path, "none") == 0) return;
-    const int file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int failed = file < 0;
-    if (!failed && geteuid() == 0) failed = fchown(file, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0;
-    if (failed)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, server, "outlive: %s: no scoreboard; set OutliveScoreboard to a file that can be made, or to none", path);
-    else
+    const int is_root = geteuid() == 0;
+    const uid_t user = is_root ? ap_unixd_config.user_id : geteuid();
+    const gid_t group = is_root ? ap_unixd_config.group_id : getegid();
+    outlive_error error = {0};
+    if (outlive_scoreboard_prepare(path, OUTLIVE_NTS, user, group, &error) == OUTLIVE_OK)
         the_process.scoreboard = path;
-    if (file >= 0) close(file);
+    else
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s; or set OutliveScoreboard to another file, or to none", path,
+                     error.message);
 }
 
 int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {

@@ -97,12 +97,41 @@ pub unsafe extern "C" fn outlive_scoreboard_clear(
     })
 }
 
+/// For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
+/// `user` and `group`, if there is none, and gives it to them. What is there is looked at and never changed: it has to be a scoreboard, or
+/// empty, and `user`'s own (or root's, if `group` may write it), with one name and nobody else's to write.
+///
+/// OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
+/// one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_prepare(
+    path: *const c_char,
+    len: usize,
+    user: u32,
+    group: u32,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let Ok(path) = path_of(path, len) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_prepare: the path is NULL");
+            };
+            match scoreboard::prepare(path, user, group) {
+                Ok(()) => Code::Ok.number(),
+                Err(failure) => report(error, &failure),
+            }
+        }
+    })
+}
+
 /// Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
 /// first request with such settings; if that fails, requests run on as if none were named, and this says why.
 ///
 /// OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
-/// opened or made, is not a regular file, belongs to another user (root's is accepted), may be written by everybody, or is
-/// no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+/// opened or made, is not a regular file with one name, is not this user's alone to write (nor root's for a group), is reached by a symbolic
+/// link that others could have set, or is no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_scoreboard(engine: *const outlive_engine, error: *mut outlive_error) -> c_int {

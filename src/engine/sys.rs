@@ -3,6 +3,8 @@
 //! Linux today. Another system needs its own version of this file and of nothing else.
 #![allow(unsafe_code)]
 
+pub mod files;
+
 use std::alloc::Layout;
 use std::fs::{File, OpenOptions};
 use std::io;

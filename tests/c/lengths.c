@@ -74,6 +74,7 @@ static void texts(const outlive_settings *settings, outlive_request *request, si
     REFUSED(outlive_request_ini_set(request, "precision", 9, edge, len, &view));
     REFUSED(outlive_request_ini_restore(request, edge, len));
     REFUSED(outlive_scoreboard_read(edge, len, no_row, NULL, NULL));
+    REFUSED(outlive_scoreboard_prepare(edge, len, 0, 0, NULL));
     REFUSED(outlive_scoreboard_clear(edge, len, &count, NULL));
     outlive_dir_config_free(dir_config);
     outlive_config_builder_free(builder);

@@ -237,7 +237,7 @@ static void bad_files(const char *directory) {
     /* Another version; another byte order; damaged; cut off. */
     static const struct {
         int at, byte, code;
-    } damages[] = {{16, 2, OUTLIVE_ERROR_UNSUPPORTED}, {8, 1, OUTLIVE_ERROR_UNSUPPORTED}, {33, 0, OUTLIVE_ERROR_IO}, {34, 9, OUTLIVE_ERROR_IO}};
+    } damages[] = {{16, 9, OUTLIVE_ERROR_UNSUPPORTED}, {8, 1, OUTLIVE_ERROR_UNSUPPORTED}, {33, 0, OUTLIVE_ERROR_IO}, {34, 9, OUTLIVE_ERROR_IO}};
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         int fd = open(path, O_RDWR);
         char byte = (char)damages[i].byte, before;

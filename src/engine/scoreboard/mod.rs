@@ -19,20 +19,23 @@
 //! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
 //! every quarter of a second.
 //!
-//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers refuse a file that is not a
-//! regular one, that another user owns (root's is accepted) or that everybody may write: whoever can cut it off ends, by
-//! SIGBUS, every process that has it mapped. Readers do not map it and believe nothing in it.
+//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers ([`opening`]) take a regular file with one
+//! name that is their user's own and nobody else's to write, or root's with a group that may write it, and go by no symbolic link that
+//! others could have set: whoever can cut it off ends, by SIGBUS, every process that has it mapped. A process that will give up its
+//! rights makes it with [`prepare`]. Readers do not map it and believe nothing in it.
 //!
 //! **Fork.** A child has a mapping of its parent's, and never writes to it; its own engine has rows of its own. Several
 //! engines in one process, or several copies of this library, do not know of each other and need not.
 
 mod layout;
+mod opening;
 mod process;
 mod reader;
 mod row;
 mod writer;
 
 pub use reader::{ScoreboardRow, Snapshot, clear, read};
+pub use writer::prepare;
 
 use super::slot::{Host, Slot, facts};
 use super::sys;

@@ -79,6 +79,11 @@ pub fn clear(path: &Path) -> Result<usize> {
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    // Looked at before it is opened, because opening a device may do something; and again afterwards.
+    let is_other = |facts: &std::fs::Metadata| !facts.is_file() && !facts.file_type().is_symlink();
+    if std::fs::symlink_metadata(path).is_ok_and(|facts| is_other(&facts)) {
+        return Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file"));
+    }
     let file = sys::open_warily(path, options).map_err(|error| layout::unusable(path, &error))?;
     match file.metadata() {
         Ok(facts) if facts.is_file() => Ok(file),

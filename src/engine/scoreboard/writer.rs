@@ -2,12 +2,12 @@
 
 use super::super::sys::{self, Mapping};
 use super::layout::{self, BLOCKS, ENTRY, Found, Layout, NOT_SHOWN, PAGE, ROW, ROWS};
+use super::opening::{self, Account};
 use super::process::{self, Owner, World};
 use super::row::RowWriter;
 use crate::error::{Code, Result};
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -73,6 +73,13 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Makes the file for processes that will run as this user and group, by a process that may still give it to them. One that is there is
+/// looked at and never changed: it has to be theirs.
+pub fn prepare(path: &Path, user: u32, group: u32) -> Result<()> {
+    let file = opening::open(path, Account { user, group: Some(group) })?;
+    layout::judge(path, &file).map(|_| ())
+}
+
 /// See the [module](self).
 pub struct Writer {
     file: File,
@@ -93,26 +100,8 @@ impl Writer {
     }
 
     pub fn open_or_make(path: &Path, new: Layout) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600);
-        let file = sys::open_warily(path, &mut options).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                layout::refused(path, Code::Io, "the directory that the scoreboard should be made in does not exist")
-            }
-            _ => layout::unusable(path, &error),
-        })?;
-        let facts = file.metadata().map_err(|error| layout::unusable(path, &error))?;
         let refused = |text: &str| Err(layout::refused(path, Code::Io, text));
-        if !facts.is_file() {
-            return refused("the scoreboard must be a regular file");
-        }
-        // Whoever may cut the file off can end every process that has it mapped.
-        if facts.uid() != 0 && facts.uid() != sys::effective_user() {
-            return refused("the scoreboard belongs to another user; it must be this process's own, or root's");
-        }
-        if facts.mode() & 0o002 != 0 {
-            return refused("everybody may write to the scoreboard: take that away (chmod o-w)");
-        }
+        let file = opening::open(path, Account { user: sys::effective_user(), group: None })?;
         let found = layout::judge(path, &file)?;
         let layout = if let Found::Ready(layout) = found { layout } else { new };
         if sys::largest_file() < layout.bytes() as u64 {

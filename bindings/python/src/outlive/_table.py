@@ -73,6 +73,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_engine_free": (None, (c_void_p,)),
     "outlive_scoreboard_read": (c_int, (*_text, Visitor, c_void_p, _error)),
     "outlive_scoreboard_clear": (c_int, (*_text, POINTER(c_size_t), _error)),
+    "outlive_scoreboard_prepare": (c_int, (*_text, c_uint32, c_uint32, _error)),
     "outlive_engine_scoreboard": (c_int, (c_void_p, _error)),
     "outlive_request_begin": (c_int, (c_void_p, c_void_p, POINTER(s.RequestOptions), _out, _error)),
     "outlive_request_run": (c_int, (c_void_p,)),
@@ -107,6 +108,7 @@ SLOW = frozenset({
     "outlive_config_builder_load_php_ini", "outlive_config_builder_load_httpd_conf", "outlive_config_builder_load_fpm_pool",
     "outlive_config_builder_build", "outlive_config_resolve", "outlive_config_resolve_dir", "outlive_config_status",
     "outlive_engine_drain", "outlive_engine_free", "outlive_scoreboard_read", "outlive_scoreboard_clear",
+    "outlive_scoreboard_prepare",
 })
 
 Function = Callable[..., Any]

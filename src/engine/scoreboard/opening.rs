@@ -1,0 +1,148 @@
+//! How a process comes by the file that it maps. Whoever can cut a mapped file off ends every process that has it (SIGBUS), and a process
+//! that runs as root can be led to other people's files. So the way is looked at step by step, and the file before it is opened; what is there is
+//! never changed, and a new file is made only where there is nothing.
+
+use super::super::sys::{self, files};
+use super::layout;
+use crate::error::{Code, Error, Result};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path};
+
+/// Links on one way, as the kernel counts them.
+const MOST_LINKS: u32 = 40;
+/// Times that a file which is replaced while it is looked at is looked at again.
+const TRIES: u32 = 8;
+
+/// Whose file it has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    pub user: u32,
+    /// With it, a file of root's that this group may write is taken.
+    pub group: Option<u32>,
+}
+
+/// The file, there or made, for an account; what is made belongs to it.
+pub fn open(path: &Path, account: Account) -> Result<File> {
+    for _ in 0..TRIES {
+        let (directory, name) = way_to(path)?;
+        let looked = match files::look_at(&directory, &name) {
+            Ok(looked) => looked,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match files::make(&directory, &name) {
+                Ok(file) => return give(path, file, account),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(layout::unusable(path, &error)),
+            },
+            Err(error) => return Err(layout::unusable(path, &error)),
+        };
+        let seen = facts_of(path, &looked)?;
+        judge(path, &seen, account)?;
+        let file = match files::open_to_write(&directory, &name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(|error| layout::unusable(path, &error))?,
+        };
+        let opened = facts_of(path, &file)?;
+        if (seen.dev(), seen.ino()) == (opened.dev(), opened.ino()) {
+            judge(path, &opened, account)?;
+            return Ok(file);
+        }
+    }
+    Err(refused(path, "the scoreboard is replaced all the time"))
+}
+
+/// A file that was just made goes to the account that it is for.
+fn give(path: &Path, file: File, account: Account) -> Result<File> {
+    if account.user != sys::effective_user() {
+        std::os::unix::fs::fchown(&file, Some(account.user), account.group)
+            .map_err(|error| layout::unusable(path, &error))?;
+    }
+    Ok(file)
+}
+
+fn judge(path: &Path, facts: &Metadata, account: Account) -> Result<()> {
+    let is_own = facts.uid() == account.user;
+    let shared_by_root =
+        facts.uid() == 0 && facts.mode() & 0o020 != 0 && account.group.is_none_or(|group| facts.gid() == group);
+    let text = match () {
+        () if facts.file_type().is_symlink() => {
+            "the scoreboard is a symbolic link, which is not followed: name the file itself"
+        }
+        () if !facts.is_file() => "the scoreboard must be a regular file",
+        () if facts.nlink() > 1 => {
+            "the scoreboard has another name beside this one (a hard link): delete it when no server uses it"
+        }
+        () if facts.mode() & 0o002 != 0 => "everybody may write to the scoreboard: take that away (chmod o-w)",
+        () if is_own && facts.mode() & 0o020 != 0 => {
+            "a group may write to the scoreboard, and cut it off: take that away (chmod g-w)"
+        }
+        () if is_own || shared_by_root => return Ok(()),
+        () if facts.uid() == 0 => {
+            "the scoreboard is root's, and its group may not write it: it must belong to the processes that use it; delete it when no \
+             server uses it"
+        }
+        () => "the scoreboard belongs to another user; it must be the own of the processes that use it, or root's",
+    };
+    Err(refused(path, text))
+}
+
+fn refused(path: &Path, text: &str) -> Error {
+    layout::refused(path, Code::Io, text)
+}
+
+fn facts_of(path: &Path, file: &File) -> Result<Metadata> {
+    file.metadata().map_err(|error| layout::unusable(path, &error))
+}
+
+/// The directory that the file stands in, and its name there. Links are followed where nobody else could have set them.
+fn way_to(path: &Path) -> Result<(File, OsString)> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => refused(path, "the directory that the scoreboard should be made in does not exist"),
+        _ => layout::unusable(path, &error),
+    };
+    let Some(name) = path.file_name() else { return Err(refused(path, "the scoreboard must be a regular file")) };
+    let mut steps: VecDeque<OsString> = VecDeque::new();
+    prepend(&mut steps, path.parent().unwrap_or(Path::new("")));
+    let mut directory = files::start(path.is_absolute()).map_err(failed)?;
+    let mut links = 0;
+    while let Some(step) = steps.pop_front() {
+        if step == OsStr::new("/") {
+            directory = files::start(true).map_err(failed)?;
+            continue;
+        }
+        let next = files::look_at(&directory, &step).map_err(failed)?;
+        let facts = next.metadata().map_err(failed)?;
+        if !facts.file_type().is_symlink() {
+            directory = next; // what is no directory fails at the next step
+            continue;
+        }
+        links += 1;
+        if links > MOST_LINKS || !is_trusted(&facts, &directory.metadata().map_err(failed)?) {
+            let text = format!(
+                "{} on the way to the scoreboard is a symbolic link that another user could have set: name the directory itself",
+                step.to_string_lossy()
+            );
+            return Err(refused(path, &text));
+        }
+        prepend(&mut steps, Path::new(&files::target_of(&next).map_err(failed)?));
+    }
+    Ok((directory, name.to_owned()))
+}
+
+fn prepend(steps: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        if component != Component::CurDir {
+            steps.push_front(component.as_os_str().to_owned());
+        }
+    }
+}
+
+/// Whether only root and this process's user can have put the link there.
+fn is_trusted(link: &Metadata, directory: &Metadata) -> bool {
+    let is_ours = |facts: &Metadata| facts.uid() == 0 || facts.uid() == sys::effective_user();
+    let is_sticky = directory.mode() & 0o1000 != 0;
+    let is_closed = directory.mode() & 0o022 == 0;
+    is_ours(link) && link.nlink() == 1 && (is_sticky || is_closed && is_ours(directory))
+}
