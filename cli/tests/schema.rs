@@ -32,7 +32,7 @@ php_flag display_errors yes
 
 fn place(name: &str) -> Place {
     let ini = b"precision = 1|4\nmemory_limit = \"64M\"\nmemory_limit = 1X\nuser_agent = \"\xc3\xa4 \\\"\x01\"\n\
-        track_errors = On\nmax_execution_time = 30s\nx y\noutlive.clock = fast\n[PATH=/x]\nprecision = 2\n";
+        mbstring.func_overload = On\nmax_execution_time = 30s\nx y\noutlive.clock = fast\n[PATH=/x]\nprecision = 2\n";
     Place::new(
         &format!("schema-{name}"),
         &[
