@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+import lib
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests/conformance/httpd"
 PREAMBLE = json.loads((CASES / "PREAMBLE.json").read_text())
@@ -47,10 +49,7 @@ class Place:
         self.temporary = tempfile.mkdtemp(prefix="outlive-")
         os.chmod(self.temporary, 0o755)
         self.root = f"{self.temporary}/cases/run/r"
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        self.ports = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
+        self.ports = [lib.free_port(), lib.free_port()]
 
     def text(self, text):
         return text.replace("@ROOT@", self.root).replace("@PORT2@", str(self.ports[1])).replace("@PORT@", str(self.ports[0]))

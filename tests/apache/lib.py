@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -38,8 +39,13 @@ def wait_for(what, condition, seconds=30):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
+    """A port that nobody has. It is below those that the kernel gives to connections by itself: a server that is started again
+    and again on the same port finds it free each time."""
+    highest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1
+    for port in random.sample(range(highest // 2, highest), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError(f"no free port between {highest // 2} and {highest}")
 
 
 class Httpd:
@@ -137,8 +143,7 @@ class Fpm:
 
     def __init__(self, children=4):
         self.directory = tempfile.mkdtemp(prefix="outlive-fpm-")
-        with socket.create_server(("127.0.0.1", 0)) as one:
-            self.port = one.getsockname()[1]
+        self.port = free_port()
         account = "user = www-data\ngroup = www-data\n" if os.geteuid() == 0 else ""
         conf = pathlib.Path(self.directory, "fpm.conf")
         conf.write_text(f"[global]\nerror_log = {self.directory}/log\ndaemonize = no\n[www]\n{account}"
