@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from ._policy import Clock, Detect, Disconnect, Policy, Stream, Streaming
 from ._serving import Serving, end, log
-from ._targets import from_environ
+from ._targets import from_environ, path_of, text
 from .config import Config, Path
 from .engine import Row
 from .errors import Error, Stop
@@ -66,12 +67,13 @@ class OutliveMiddleware:
         self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        name = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or "").encode("latin-1", "replace") or None
+        name = text(environ.get("HTTP_HOST")) or text(environ.get("SERVER_NAME"))
+        method = environ.get("REQUEST_METHOD")
         settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
         socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
         try:
             request = self._serving.engine.get().begin(
-                settings, label=environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), method=environ["REQUEST_METHOD"],
+                settings, label=path_of(environ), method=method if isinstance(method, str) else None,
                 socket=socket if own is None else own,
             )
         except BaseException:
@@ -206,7 +208,7 @@ class _Response(Host):
         token = _current.set(self.request)
         raised: Optional[BaseException] = None
         try:
-            if not self.is_exhausted and self.told is None and self.environ["REQUEST_METHOD"] != "HEAD":
+            if not self.is_exhausted and self.told is None and self.environ.get("REQUEST_METHOD") != "HEAD":
                 self._client_left()
                 while True:
                     self._next_chunk()
@@ -299,13 +301,22 @@ def _descriptor(environ: Environ) -> int:
     for name in ("gunicorn.socket", "werkzeug.socket"):
         socket = environ.get(name)
         if socket is not None:
-            try:
-                return int(socket.fileno())
-            except (OSError, AttributeError):
-                return -1
+            return _number(getattr(socket, "fileno", None))
     if "uwsgi.version" in environ:
-        return int(sys.modules["uwsgi"].connection_fd()) if "uwsgi" in sys.modules else _uwsgi()
+        uwsgi = sys.modules.get("uwsgi")
+        if uwsgi is None:
+            uwsgi = importlib.import_module("uwsgi")
+        return _number(getattr(uwsgi, "connection_fd", None))
     return -1
+
+
+def _number(asked: Any) -> int:
+    """What a server's function says is a descriptor; -1 where it is none."""
+    try:
+        number = asked()
+    except Exception:  # closed, or no function at all
+        return -1
+    return number if isinstance(number, int) and number >= 0 else -1
 
 
 def _descriptor_of_our_own(environ: Environ) -> Optional[int]:
@@ -313,13 +324,8 @@ def _descriptor_of_our_own(environ: Environ) -> Optional[int]:
     socket while the application works, so that is watched by another descriptor."""
     asked = environ.get("waitress.client_disconnected")
     socket = getattr(getattr(asked, "__self__", None), "socket", None)
+    number = -1 if socket is None else _number(getattr(socket, "fileno", None))
     try:
-        return None if socket is None else os.dup(socket.fileno())
-    except (OSError, AttributeError):
+        return None if number < 0 else os.dup(number)
+    except OSError:
         return None
-
-
-def _uwsgi() -> int:
-    import importlib
-
-    return int(importlib.import_module("uwsgi").connection_fd())
