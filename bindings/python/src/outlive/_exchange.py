@@ -12,6 +12,7 @@ from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, O
 from ._notifier import Notifier
 from ._policy import Stream
 from ._serving import end, log
+from ._tasks import Stopping, has_stop, remainder
 from .config import Settings
 from .engine import Engine
 from .errors import Error, Stop
@@ -43,7 +44,7 @@ class Exchange(Host):
     streams_stop = False  # a streaming response stops, whatever holds for the rest
     stream: Optional[Stream] = None
     tells_at_once = False  # outlive.detect = watch
-    is_stopped = False  # its task was cancelled
+    stopping: Optional[Stopping] = None  # it is told to stop
     is_ending = False  # the application is through
     is_gone = False  # the client: as far as the server has said
     is_silent = False  # it was noticed: nothing is sent any more
@@ -71,6 +72,9 @@ class Exchange(Host):
     async def wait(self, task: asyncio.Task[None]) -> None:
         """Until it is over, or the server cancels."""
         done = self.done = self.notifier.loop.create_future()
+        server = asyncio.current_task(self.notifier.loop)
+        if server is not None:
+            self.notifier.servers.add(server)
         try:
             await done
         except asyncio.CancelledError:
@@ -86,7 +90,7 @@ class Exchange(Host):
         """Begins the request, runs the application and ends the request, whatever happens."""
         scope, notifier = self.scope, self.notifier
         try:
-            request = engine.begin(settings, label=scope["path"], method=scope["method"], notify=notifier.fd)
+            request = engine.begin(settings, label=_word(scope, "path"), method=_word(scope, "method"), notify=notifier.fd)
         except Exception as why:
             self._tell(why)
             return
@@ -111,15 +115,15 @@ class Exchange(Host):
                     await Charged(request, running, waits)
             else:
                 await running
-        except Stop:
-            pass
-        except asyncio.CancelledError as why:
-            # Not ours: the loop is being closed.
-            raised = None if self.is_stopped else why
         except BaseException as why:
-            raised = why
+            # A cancellation that is not ours: the loop is being closed.
+            raised = remainder(why, self.stopping is not None or has_stop(why))
+            if has_stop(why):
+                self._stopping()
         self.is_ending = True
         try:
+            if self.stopping is not None:
+                await self._let_others_end(self.stopping)
             if raised is not None:
                 self._try(request.exit, ending_of(raised))
             elif not self.is_complete:
@@ -142,7 +146,7 @@ class Exchange(Host):
         done, self.is_over = self.done, True
         is_waited_for = done is None or not done.done()
         if isinstance(raised, Exception) and (self.is_silent or not is_waited_for):
-            log.error("a request whose client has gone failed: %s", self.scope["path"], exc_info=raised)
+            log.error("a request whose client has gone failed: %s", self.scope.get("path"), exc_info=raised)
             raised = None
         if done is None:
             self.raised = raised
@@ -156,12 +160,17 @@ class Exchange(Host):
         if raised is not None and not isinstance(raised, Exception):
             raise raised
 
+    async def _let_others_end(self, stopping: Stopping) -> None:
+        """The request's other tasks, which may still write, end before its shutdown functions begin."""
+        for task in await stopping.rest():
+            log.warning("a task of a request that was stopped runs on behind it: %s: %r", self.scope.get("path"), task)
+
     async def _end_with_functions(self) -> None:
-        """Shutdown functions may block, or want to be awaited here: they run in a thread."""
+        """Shutdown functions may block, or want to be awaited here: they run in a thread of their own."""
         request, context = self.request, contextvars.copy_context()
         if self.is_counted:
             self._try(request.suspend)
-        running = self.notifier.loop.run_in_executor(None, context.run, self._end_in_thread)
+        running = self.notifier.loop.run_in_executor(self.notifier.endings(), context.run, self._end_in_thread)
         try:
             await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -202,7 +211,7 @@ class Exchange(Host):
     # ---- stops ----
 
     def deliver(self) -> None:
-        """A stop may be due: cancels the application's task, unless it holds; then the end of the hold does it."""
+        """A stop may be due: the request's tasks are cancelled, unless it holds; then the end of the hold does it."""
         request, task = self.request, self.task
         if self.is_ending or task is None or task.done():
             return
@@ -210,12 +219,30 @@ class Exchange(Host):
             log.warning("no safe point since its time was up: %s", self.scope.get("path"))
         if request._callbacks is not None:
             request._callbacks.look()
-        if request._held == 0 and not self.is_stopped and request.should_stop():
-            self.is_stopped = True
-            task.cancel()
+        if request._held == 0 and (self.stopping is not None or request.should_stop()):
+            self._stopping().go_on()
+
+    def _stopping(self) -> Stopping:
+        stopping = self.stopping
+        if stopping is None:
+            assert self.task is not None
+            stopping = self.stopping = Stopping(self.request, self.task, self.notifier)
+        return stopping
 
     def stop_waits(self) -> None:
-        self.notifier.loop.call_soon_threadsafe(self.deliver)
+        self._on_loop(self.deliver)
+
+    def stop_is_raised(self) -> None:
+        if threading.get_ident() != self.notifier.thread:
+            self._on_loop(self.deliver)
+        elif not self.is_ending and self.task is not None:
+            self._stopping().raised_here()
+
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        try:
+            self.notifier.loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            pass  # the loop is closed
 
     def wait_for(self, wanted: Awaitable[Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(_awaited(wanted), self.notifier.loop).result()
@@ -223,8 +250,8 @@ class Exchange(Host):
     def abandoned(self) -> None:
         """The server has cancelled: nothing can be sent any more."""
         self.is_gone = True
-        if self.task is None:
-            return  # it has not begun
+        if self.task is None or self.is_complete:
+            return  # it has not begun; or it has its whole response, and has lost nothing
         self.notice()
         self.deliver()
 
@@ -352,7 +379,9 @@ class Exchange(Host):
 
     def _listen(self) -> None:
         if self.may_listen and self.listener is None and not (self.is_reading or self.is_gone or self.is_complete):
-            self.listener = self.notifier.loop.create_task(self._listening())
+            context = contextvars.copy_context()
+            context.run(_current.set, None)  # it is the middleware's task, and none of a request's
+            self.listener = context.run(self.notifier.loop.create_task, self._listening())
 
     async def _listening(self) -> None:
         """Receives ahead: the rest of the body as far as it may, and then the disconnect."""
@@ -375,6 +404,11 @@ class Exchange(Host):
 
     def _may_read_ahead(self) -> bool:
         return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
+
+
+def _word(scope: Scope, key: str) -> Optional[str]:
+    word = scope.get(key)
+    return word if isinstance(word, str) else None
 
 
 async def _awaited(wanted: Awaitable[Any]) -> Any:

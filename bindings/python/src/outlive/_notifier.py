@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
-from typing import TYPE_CHECKING, Set
+import weakref
+from typing import TYPE_CHECKING, Any, Optional, Set
 
 from .engine import make_notify
 
@@ -15,21 +17,34 @@ if TYPE_CHECKING:
 # Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
 
+# How many requests' shutdown functions run at once; more wait for their turn.
+MOST_ENDINGS = 64
+
 
 class Notifier:
     """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.thread = loop, threading.get_ident()
+    def __init__(self, loop: asyncio.AbstractEventLoop, cleanup: float) -> None:
+        """cleanup: seconds that a stopped request's clean-up may take before it is told again."""
+        self.loop, self.thread, self.cleanup = loop, threading.get_ident(), cleanup
         # Each exchange is in one of these, which it knows, and leaves when it is over: what stays longer than it has to makes
         # work for the garbage collector, which costs more than all the rest.
         self._fresh: Set[Exchange] = set()
         self._older: Set[Exchange] = set()
         self._settled: Set[Exchange] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
+        self.servers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # the server's own, whatever context they have
+        self._endings: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
+
+    def endings(self) -> concurrent.futures.ThreadPoolExecutor:
+        """The threads in which shutdown functions run: none that these may wait for themselves."""
+        pool = self._endings
+        if pool is None:
+            pool = self._endings = concurrent.futures.ThreadPoolExecutor(MOST_ENDINGS, "outlive-ending")
+        return pool
 
     def add(self, exchange: Exchange) -> Set[Exchange]:
         """Where it is to be discarded from once it is over, unless it has been told of another place."""
@@ -59,5 +74,8 @@ class Notifier:
             exchange.deliver()
 
     def __del__(self) -> None:
+        pool: Optional[concurrent.futures.ThreadPoolExecutor] = getattr(self, "_endings", None)
+        if pool is not None:
+            pool.shutdown(wait=False)
         if hasattr(self, "fd"):
             os.close(self.fd)

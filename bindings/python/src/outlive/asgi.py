@@ -15,7 +15,7 @@ from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
 from ._policy import Clock, Detect, Disconnect, Policy, Streaming
 from ._serving import Serving
-from ._targets import from_scope
+from ._targets import from_scope, text
 from .config import Config, Path, Settings
 from .engine import Row
 
@@ -47,15 +47,16 @@ class OutliveMiddleware:
         values: Optional[Mapping[str, str]] = None,
         root: Optional[Path] = None,
         drain: float = 10.0,
+        cleanup: float = 5.0,
     ) -> None:
         """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
         without files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and
         streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
         .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that
-        requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. ConfigError: with
-        file and line."""
+        requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. cleanup:
+        seconds that a stopped request's clean-up may take before it is told again. ConfigError: with file and line."""
         self.app = app
-        self.drain = drain
+        self.drain, self.cleanup = drain, cleanup
         policy = Policy(
             disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
         )
@@ -76,7 +77,7 @@ class OutliveMiddleware:
         serving, name = self._serving, None
         for key, value in scope["headers"]:
             if key == b"host":
-                name = value
+                name = value if type(value) is bytes else text(value)
                 break
         settings = serving.of_name.get(name)
         if settings is None:
@@ -95,7 +96,7 @@ class OutliveMiddleware:
             if notifier.loop is loop:
                 break
         else:
-            notifier = Notifier(loop)
+            notifier = Notifier(loop, self.cleanup)
             self._notifiers.append(notifier)
         self._notifier = notifier
         return notifier

@@ -47,6 +47,9 @@ class Host:
     def stop_waits(self) -> None:
         """A hold has failed while a stop waited for its end. From any thread."""
 
+    def stop_is_raised(self) -> None:
+        """A safe point raises Stop just now. From any thread."""
+
     def wait_for(self, wanted: Awaitable[Any]) -> None:
         """Runs what a shutdown function wants awaited, and returns when it is done."""
         raise RuntimeError("only the ASGI middleware can run a coroutine function as a shutdown function")
@@ -186,6 +189,8 @@ class Request:
         if raised is not None:
             raise raised
         if answer == STOP:
+            if self._host is not None:
+                self._host.stop_is_raised()
             raise Stop(self.ending)
         if answer < 0:
             fail(answer)

@@ -33,6 +33,7 @@ SERVERS = {
     "gunicorn asgi": [*GUNICORN, "--worker-class", "asgi", "{app}:asgi_application"],
     "uvicorn": [*UVICORN, "--loop", "asyncio", "{app}:asgi_application"],
     "uvicorn, uvloop": [*UVICORN, "--loop", "uvloop", "{app}:asgi_application"],
+    "granian": [BIN / "granian", "--interface", "asgi", "--port", "{port}", "--log-level", "warning", "{app}:asgi_application"],
     "hypercorn": [BIN / "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "{app}:asgi_application"],
 }
 
@@ -74,9 +75,10 @@ def wait_for(what, condition, seconds=60):
 
 
 class Server:
-    """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server."""
+    """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server.
+    `env`: more for its environment; {directory} in it is the server's."""
 
-    def __init__(self, server, app, view="sync", options=()):
+    def __init__(self, server, app, view="sync", options=(), env=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-story-"))
         self.main, self.c = self.open("main.db"), self.open("c.db")
         self.main.execute("PRAGMA journal_mode = WAL")
@@ -93,7 +95,8 @@ class Server:
         self.log = open(self.directory / "log", "w+b")
         self.process = subprocess.Popen(
             command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT,
-            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONUNBUFFERED": "1",
+                 **{name: value.format(directory=self.directory) for name, value in (env or {}).items()}},
         )
         wait_for("%s with %s serves" % (server, app), self.serves)
 
