@@ -35,7 +35,7 @@ static apr_status_t wait_for_server(ap_filter_t *filter, apr_bucket_brigade *bri
         if (seen < 0) return APR_TIMEUP;
         waited = seen > 0 ? 0 : waited + (apr_time_now() - from);
         if (limit >= 0 && waited >= limit) return APR_TIMEUP;
-        if ((job->facts & FACT_WATCHES) && job->connection->aborted && (status = mod_job_lost(job)) != APR_SUCCESS) return status;
+        if ((job->facts & FACT_WATCHES) && mod_job_is_aborted(job) && (status = mod_job_lost(job)) != APR_SUCCESS) return status;
     }
 }
 

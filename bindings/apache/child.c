@@ -58,16 +58,17 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
     return result;
 }
 
-static apr_status_t free_counters(void *data) {
-    munmap(data, sizeof(mod_counters));
-    return APR_SUCCESS;
-}
-
-static void make_counters(apr_pool_t *pconf) {
-    void *counters = mmap(NULL, sizeof(mod_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (counters == MAP_FAILED) return;
+/** They live as long as httpd's parent, so that they go on over a restart, and children of before count in them, too. */
+static void make_counters(apr_pool_t *forever) {
+    static const char name[] = "mod_outlive counters 1";
+    void *counters = NULL;
+    apr_pool_userdata_get(&counters, name, forever);
+    if (counters == NULL) {
+        counters = mmap(NULL, sizeof(mod_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (counters == MAP_FAILED) return;
+        apr_pool_userdata_set(counters, name, NULL, forever); /* a copy of the name: the module is loaded anew */
+    }
     the_process.counters = counters;
-    apr_pool_cleanup_register(pconf, counters, free_counters, apr_pool_cleanup_null);
 }
 
 /** The scoreboard's file is made here, where the right to do that is, and belongs to the children. */
@@ -89,15 +90,8 @@ static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
                      error.message);
 }
 
-int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
-    (void)plog, (void)ptemp;
-    /* httpd reads its configuration twice before it starts; only the second time counts. */
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
-    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
-    if (!the_process.wanted) {
-        mod_name_idle(server);
-        return OK;
-    }
+/** php.ini, and what is to be said about the lines of all files. */
+static int read_all(apr_pool_t *pconf, server_rec *server) {
     outlive_error error = {0};
     outlive_config *config = NULL;
     outlive_config_builder *builder = outlive_config_builder_new();
@@ -114,14 +108,44 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);
     mod_name_unused(server);
-    make_counters(pconf);
+    return OK;
+}
+
+int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
+    (void)plog, (void)ptemp;
+    /* httpd reads its configuration twice before it starts; only the second time counts. */
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
+    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
+    if (!the_process.wanted) {
+        mod_name_idle(server);
+        return OK;
+    }
+    const int status = read_all(pconf, server);
+    if (status != OK) return status;
+    make_counters(server->process->pool);
     make_scoreboard(pconf, server);
     ap_add_version_component(pconf, apr_pstrcat(pconf, "outlive/", outlive_version(), NULL));
     return OK;
 }
 
+/** `apachectl configtest`, which does not get as far as that. */
+void mod_test_config(apr_pool_t *pconf, server_rec *server) {
+    the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
+    if (the_process.wanted) read_all(pconf, server);
+    else mod_name_idle(server);
+}
+
+/** Before anything of the child's goes. */
+static apr_status_t begin_to_die(void *data) {
+    (void)data;
+    __atomic_store_n(&the_process.dying, 1, __ATOMIC_RELEASE);
+    return APR_SUCCESS;
+}
+
+/** Not while a request runs: under prefork this is a signal handler then, which interrupted it anywhere. The process ends with it. */
 static apr_status_t free_engine(void *data) {
     (void)data;
+    if (mod_job_any()) return APR_SUCCESS;
     outlive_engine_free(the_process.engine);
     the_process.engine = NULL;
     mod_waiting_close();
@@ -147,4 +171,5 @@ void mod_child_init(apr_pool_t *pchild, server_rec *server) {
         return;
     }
     apr_pool_cleanup_register(pchild, NULL, free_engine, apr_pool_cleanup_null);
+    apr_pool_pre_cleanup_register(pchild, NULL, begin_to_die);
 }

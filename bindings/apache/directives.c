@@ -24,17 +24,57 @@ static int is_acted_on(const char *name) {
     return 0;
 }
 
+/** How many letters have to change for one word to become the other; at most 32 letters. */
+static int distance(const char *left, const char *right) {
+    const size_t wide = strlen(right);
+    int row[33];
+    if (wide > 32 || strlen(left) > 32) return 99;
+    for (size_t i = 0; i <= wide; i++) row[i] = (int)i;
+    for (int above = 1; *left != '\0'; left++, above++) {
+        int before = row[0];
+        row[0] = above;
+        for (size_t i = 1; i <= wide; i++) {
+            const int change = before + (*left != right[i - 1]);
+            before = row[i];
+            row[i] = change < before + 1 ? change : before + 1;
+            if (row[i - 1] + 1 < row[i]) row[i] = row[i - 1] + 1;
+        }
+    }
+    return row[wide];
+}
+
+/** What is probably meant by a name that nobody knows; NULL: it is no mistake that we could tell. */
+static const char *meant_by(const char *name) {
+    const char *nearest = NULL;
+    int least = 4;
+    for (size_t i = 0; i < sizeof acted_on / sizeof *acted_on; i++) {
+        const int far = distance(name, acted_on[i]);
+        if (far < least) least = far, nearest = acted_on[i];
+    }
+    return nearest;
+}
+
+static int is_own(const char *name) { return strncmp(name, "outlive.", 8) == 0 && strcmp(name, "outlive.scoreboard") != 0; }
+
 static void name_unused(server_rec *server, const mod_section *section) {
+    const char *meant = meant_by(section->name);
+    if (meant != NULL || is_own(section->name)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s:%u: %s %s is unknown%s%s%s", section->file, section->line,
+                     section->directive, section->name, meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant,
+                     meant == NULL ? "" : "?");
+        return;
+    }
+    if (the_process.beside_php) return; /* it is PHP's */
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server,
                  "outlive: %s:%u: %s %s is not applied: mod_outlive acts on connection handling only, and mod_php is not loaded",
                  section->file, section->line, section->directive, section->name);
 }
 
 /** A line of an .htaccess file, which is read for each request, is named once. */
-static void name_once(cmd_parms *cmd, const mod_section *section) {
+static int is_new(const cmd_parms *cmd, const mod_section *section, const char *value) {
     static apr_hash_t *named;
     static apr_pool_t *of;
-    char *key = apr_psprintf(cmd->temp_pool, "%s:%u:%s", section->file, section->line, section->name);
+    char *key = apr_psprintf(cmd->temp_pool, "%s:%u:%s:%s", section->file, section->line, section->name, value);
     apr_thread_mutex_lock(the_process.mutex);
     if (of != the_process.pool) {
         of = the_process.pool;
@@ -46,8 +86,10 @@ static void name_once(cmd_parms *cmd, const mod_section *section) {
         apr_hash_set(named, key, APR_HASH_KEY_STRING, key);
     }
     apr_thread_mutex_unlock(the_process.mutex);
-    if (new) name_unused(cmd->server, section);
+    return new;
 }
+
+static void name_refused(server_rec *server, const mod_section *section);
 
 static const char *set_value(cmd_parms *cmd, void *dir, const char *name, const char *value) {
     mod_container *container = dir;
@@ -64,8 +106,9 @@ static const char *set_value(cmd_parms *cmd, void *dir, const char *name, const 
         section.name = apr_pstrdup(cmd->pool, name);
         section.file = apr_pstrdup(cmd->pool, file);
         APR_ARRAY_PUSH(the_process.sections, mod_section) = section;
-    } else if (the_process.wanted && !the_process.beside_php && !is_acted_on(name)) {
-        name_once(cmd, &section);
+    } else if (the_process.wanted && the_process.config != NULL && is_new(cmd, &section, value)) {
+        if (is_acted_on(name)) name_refused(cmd->server, &section);
+        else name_unused(cmd->server, &section);
     }
     return NULL;
 }
@@ -93,12 +136,25 @@ static void name_refused(server_rec *server, const mod_section *section) {
     outlive_settings_free(settings);
 }
 
+/** mod_php runs its programs without us, and knows nothing of outlive.*: the first such line is named, since it may have been meant for them. */
+static void name_not_for_php(server_rec *server) {
+    for (int i = 0; the_process.beside_php && i < the_process.sections->nelts; i++) {
+        const mod_section *section = &APR_ARRAY_IDX(the_process.sections, i, mod_section);
+        if (!is_own(section->name) || !is_acted_on(section->name)) continue;
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server,
+                     "outlive: %s:%u: %s %s is not for programs that mod_php runs: they follow ignore_user_abort and max_execution_time",
+                     section->file, section->line, section->directive, section->name);
+        return;
+    }
+}
+
 void mod_name_unused(server_rec *server) {
     for (int i = 0; i < the_process.sections->nelts; i++) {
         const mod_section *section = &APR_ARRAY_IDX(the_process.sections, i, mod_section);
         if (is_acted_on(section->name)) name_refused(server, section);
-        else if (!the_process.beside_php) name_unused(server, section);
+        else name_unused(server, section);
     }
+    name_not_for_php(server);
 }
 
 void mod_name_idle(server_rec *server) {
@@ -134,6 +190,8 @@ static const char *set_scoreboard(cmd_parms *cmd, void *dir, const char *path) {
     (void)dir;
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     if (wrong != NULL) return wrong;
+    if (strcasecmp(path, "off") == 0 || strcasecmp(path, "on") == 0)
+        return apr_psprintf(cmd->pool, "OutliveScoreboard: %s is neither a path nor none", path);
     the_process.scoreboard = strcasecmp(path, "none") == 0 ? path : ap_runtime_dir_relative(cmd->pool, path);
     return the_process.scoreboard == NULL ? apr_psprintf(cmd->pool, "OutliveScoreboard: %s is no path", path) : NULL;
 }

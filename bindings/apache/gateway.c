@@ -1,12 +1,12 @@
 /*
- * The connection to a FastCGI server, for which mod_proxy_fcgi waits in a place that httpd shows to no module: a stop shuts it down, and
- * the wait ends with an end of file.
+ * The connection to a FastCGI, SCGI, uwsgi or AJP server, for which mod_proxy_* waits in a place that httpd shows to no module: a stop shuts it
+ * down, and the wait ends with an end of file.
  *
  * Which connection a request has got is learnt without a word to mod_proxy. Under prefork it is the worker's only one. Under threads the
  * worker's list of connections stands behind one of ours that keeps nothing: whoever acquires one calls borrow() on his own thread.
  * From then on it is tied to the request, until it is closed, or the response is complete; nobody closes what is being shut down.
  *
- * Not for members of a balancer: it would hold the end of the connection against the member, and try another.
+ * A stop is no fault of the server: mod_proxy is told that the client has gone (mod_job_feign), and mod_proxy_balancer never sees the status.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -37,6 +37,7 @@ static __thread mod_job *asking;
 
 /** The socket is about to be closed. */
 static apr_status_t closing(void *data) {
+    if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return APR_SUCCESS;
     struct mod_tie *tie = data;
     pthread_mutex_lock(&ties);
     if (tie->job != NULL) tie->job->tie = NULL;
@@ -81,11 +82,15 @@ void mod_gateway_over(mod_job *job) {
 }
 
 int mod_gateway_end(mod_job *job) {
+    if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return 1;
     pthread_mutex_lock(&ties);
     apr_socket_t *socket = job->tie == NULL ? NULL : __atomic_load_n(&job->tie->connection->sock, __ATOMIC_ACQUIRE);
     const int later = job->tie != NULL && socket == NULL;
     apr_os_sock_t descriptor = -1;
-    if (socket != NULL && apr_os_sock_get(&descriptor, socket) == APR_SUCCESS && descriptor >= 0) shutdown(descriptor, SHUT_RDWR);
+    if (socket != NULL && apr_os_sock_get(&descriptor, socket) == APR_SUCCESS && descriptor >= 0) {
+        mod_job_feign(job);
+        shutdown(descriptor, SHUT_RDWR);
+    }
     pthread_mutex_unlock(&ties);
     return !later;
 }
@@ -117,14 +122,21 @@ static apr_status_t give_back(void *connection, void *behind, apr_pool_t *pool) 
     return apr_reslist_release(behind, connection);
 }
 
-/** Workers of FastCGI servers, and the one for servers that only a handler or a rewrite rule names. */
-static int may_be_fastcgi(const proxy_worker *worker) {
-    return strcasecmp(worker->s->scheme, "fcgi") == 0 || (worker->s->status & PROXY_WORKER_GENERIC) || strcmp(worker->s->scheme, "*") == 0;
+static int is_ours(const char *scheme, size_t len) {
+    static const char *const schemes[] = {"fcgi", "scgi", "uwsgi", "ajp"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (strlen(schemes[i]) == len && strncasecmp(schemes[i], scheme, len) == 0) return 1;
+    return 0;
+}
+
+/** Workers of such servers, and the one for servers that only a handler or a rewrite rule names. */
+static int may_be_ours(const proxy_worker *worker) {
+    return is_ours(worker->s->scheme, strlen(worker->s->scheme)) || (worker->s->status & PROXY_WORKER_GENERIC) || strcmp(worker->s->scheme, "*") == 0;
 }
 
 static void stand_before(proxy_worker *worker, apr_array_header_t *done) {
     if (worker == NULL || worker->s == NULL || worker->cp == NULL || worker->cp->res == NULL || worker->s->hmax <= 0 ||
-        !may_be_fastcgi(worker))
+        !may_be_ours(worker))
         return;
     for (int i = 0; i < done->nelts; i++)
         if (APR_ARRAY_IDX(done, i, apr_reslist_t *) == worker->cp->res) return; /* workers are copied from server to server */
@@ -137,6 +149,27 @@ static void stand_before(proxy_worker *worker, apr_array_header_t *done) {
     APR_ARRAY_PUSH(done, apr_reslist_t *) = front;
 }
 
+/** One of mod_proxy's functions, which may be loaded or not. */
+static apr_dso_handle_sym_t of_proxy(const char *name) {
+    const module *proxy = ap_find_linked_module("mod_proxy.c");
+    apr_dso_handle_sym_t symbol = NULL;
+    if (proxy == NULL || proxy->dynamic_load_handle == NULL) return NULL;
+    return apr_dso_sym(&symbol, proxy->dynamic_load_handle, name) == APR_SUCCESS ? symbol : NULL;
+}
+
+typedef apr_status_t initialize_worker(proxy_worker *, server_rec *, apr_pool_t *);
+
+/** mod_proxy_balancer makes the lists of its members late in all children but the first: now, as it would then. */
+static void stand_before_members(const proxy_balancer *balancer, server_rec *server, apr_pool_t *pchild, apr_array_header_t *done) {
+    initialize_worker *initialize = (initialize_worker *)of_proxy("ap_proxy_initialize_worker");
+    for (int i = 0; balancer->workers != NULL && i < balancer->workers->nelts; i++) {
+        proxy_worker *worker = APR_ARRAY_IDX(balancer->workers, i, proxy_worker *);
+        if (worker == NULL || worker->s == NULL || !may_be_ours(worker)) continue;
+        if (worker->cp == NULL && initialize != NULL) initialize(worker, server, pchild);
+        stand_before(worker, done);
+    }
+}
+
 /** In each child, before it serves; mod_proxy has made its lists. */
 static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
     const module *proxy = ap_find_linked_module("mod_proxy.c");
@@ -147,6 +180,10 @@ static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
         if (conf == NULL) continue;
         for (int i = 0; i < conf->workers->nelts; i++)
             stand_before((proxy_worker *)(void *)(conf->workers->elts + (size_t)i * (size_t)conf->workers->elt_size), done);
+        for (int i = 0; i < conf->balancers->nelts; i++) {
+            const proxy_balancer *balancer = (const void *)(conf->balancers->elts + (size_t)i * (size_t)conf->balancers->elt_size);
+            stand_before_members(balancer, server, pchild, done);
+        }
         stand_before(conf->reverse, done);
     }
 }
@@ -157,7 +194,7 @@ static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
 static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_conf *conf, char *url, const char *host, apr_port_t port) {
     (void)conf, (void)host, (void)port;
     asking = NULL;
-    if (url == NULL || strncasecmp(url, "fcgi:", 5) != 0 || worker->balancer != NULL || worker->cp == NULL) return DECLINED;
+    if (url == NULL || strchr(url, ':') == NULL || !is_ours(url, (size_t)(strchr(url, ':') - url)) || worker->cp == NULL) return DECLINED;
     mod_job *job = mod_job_of(r);
     if (job == NULL || job->request == NULL || !job->inside || r->main != NULL) return DECLINED;
     if (is_due(job)) {
@@ -169,17 +206,26 @@ static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_c
     return DECLINED;
 }
 
+/** Before mod_proxy_balancer looks at the status. */
+static int after_request(proxy_worker *worker, proxy_balancer *balancer, request_rec *r, proxy_server_conf *conf) {
+    (void)worker, (void)balancer, (void)conf;
+    const mod_job *job = mod_job_of(r);
+    if (job == NULL || (!job->stopped && !__atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE))) return DECLINED;
+    r->status = HTTP_OK; /* what becomes of the request is not for the handler to say any more */
+    apr_table_unset(r->notes, "proxy_timedout");
+    return DECLINED;
+}
+
 typedef void hook_scheme_handler(proxy_HOOK_scheme_handler_t *, const char *const *, const char *const *, int);
+typedef void hook_post_request(proxy_HOOK_post_request_t *, const char *const *, const char *const *, int);
 
 void mod_gateway_pre_config(void) {
-    const module *proxy = ap_find_linked_module("mod_proxy.c");
-    apr_dso_handle_sym_t symbol = NULL;
-    if (proxy == NULL || proxy->dynamic_load_handle == NULL ||
-        apr_dso_sym(&symbol, proxy->dynamic_load_handle, "proxy_hook_scheme_handler") != APR_SUCCESS)
-        return;
+    const apr_dso_handle_sym_t scheme = of_proxy("proxy_hook_scheme_handler"), post = of_proxy("proxy_hook_post_request");
+    if (scheme == NULL || post == NULL) return;
     const char *before = apr_hook_debug_current;
     apr_hook_debug_current = "mod_outlive.c";
-    ((hook_scheme_handler *)symbol)(about_to_connect, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ((hook_scheme_handler *)scheme)(about_to_connect, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ((hook_post_request *)post)(after_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     apr_hook_debug_current = before;
 }
 

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static int live; /* requests of this child that have begun, and not ended */
+
 mod_job *mod_job_of(const request_rec *r) {
     while (r->main != NULL) r = r->main;
     return ap_get_module_config(r->request_config, &outlive_module);
@@ -26,6 +28,7 @@ mod_job *mod_job_of(const request_rec *r) {
 static void on_stop(void *data, int ending) {
     (void)ending;
     mod_job *job = data;
+    if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return;
     pthread_mutex_lock(&job->lock);
     job->due = 1;
     if (job->wake >= 0) eventfd_write(job->wake, 1);
@@ -69,6 +72,7 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     }
     if (!(job->facts & FACT_LIMITED)) outlive_request_set_time_limit(job->request, 0);
     job->flags = outlive_request_flags(job->request);
+    __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
     mod_script_begin(job);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
@@ -91,8 +95,26 @@ mod_job *mod_job_begin(request_rec *r) {
 
 int mod_job_check(mod_job *job) { return OUTLIVE_CHECK(job->request, job->flags); }
 
+void mod_job_feign(mod_job *job) {
+    static const struct ap_logconf quiet = {NULL, APLOG_CRIT};
+    if (__atomic_exchange_n(&job->feigned, 1, __ATOMIC_ACQ_REL)) return;
+    request_rec *r = job->r;
+    job->log = r->log;
+    r->log = &quiet;
+    job->told = r->connection->aborted ? NULL : r->connection;
+    if (job->told != NULL) job->told->aborted = 1;
+}
+
+/** The handler has returned. */
+static void unfeign(mod_job *job) {
+    if (!__atomic_exchange_n(&job->feigned, 0, __ATOMIC_ACQ_REL)) return;
+    job->r->log = job->log;
+    if (job->told != NULL) job->told->aborted = 0;
+}
+
 apr_status_t mod_job_stop(mod_job *job) {
     job->stopped = 1;
+    mod_job_feign(job);
     return APR_ECONNABORTED;
 }
 
@@ -161,7 +183,7 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
         outlive_settings_get(settings, "outlive.clock", OUTLIVE_NTS, &clock);
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s: max_execution_time = %s (%s clock), from %s", name, limit.ptr,
                       clock.ptr, mod_origin_of(r->pool, settings, "max_execution_time"));
-    } else if (gone && APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
+    } else if (gone && ending != OUTLIVE_ENDING_HOST_ERROR && APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
         outlive_str disconnect = {"php", 3};
         outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &disconnect);
         const char *who = strcmp(disconnect.ptr, "php") == 0 ? "ignore_user_abort" : "outlive.disconnect";
@@ -169,6 +191,8 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
                       job->stopped ? "stopped" : "worked on to the end", who, mod_origin_of(r->pool, settings, who));
     } else if (ending == OUTLIVE_ENDING_SHUTDOWN) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "outlive: stopped: the child ends");
+    } else if (ending == OUTLIVE_ENDING_HOST_ERROR) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "outlive: host error: the handler ended with status %d", job->failed);
     }
 }
 
@@ -178,6 +202,8 @@ static void count(int ending, int gone) {
     __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
     if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
 }
+
+int mod_job_any(void) { return __atomic_load_n(&live, __ATOMIC_ACQUIRE) > 0; }
 
 static void end(mod_job *job) {
     request_rec *r = job->r;
@@ -189,8 +215,10 @@ static void end(mod_job *job) {
     pthread_mutex_unlock(&job->lock);
     if (due) mod_waiting_over(job);
     if (wake >= 0) give_wake(wake, due);
+    unfeign(job);
+    if (job->failed >= 500 && !job->stopped) outlive_request_exit(job->request, OUTLIVE_ENDING_HOST_ERROR);
     int gone = outlive_request_is_gone(job->request) > 0;
-    int ending = job->stopped ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
+    int ending = job->stopped || job->failed >= 500 ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
     if (ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
     outlive_error error;
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK)
@@ -206,11 +234,16 @@ static void end(mod_job *job) {
         job->connection->aborted = 1; /* as httpd would have it */
         job->connection->keepalive = AP_CONN_CLOSE;
     }
+    __atomic_sub_fetch(&live, 1, __ATOMIC_RELEASE);
 }
 
-/** A request whose handler did not return to us. */
+/**
+ * A request whose handler did not return to us. Where that is since the child was told to end, this may be a signal handler: nothing is run,
+ * and what the request has begun stays in the scoreboard, as never ended.
+ */
 static apr_status_t end_late(void *data) {
     mod_job *job = data;
+    if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return APR_SUCCESS;
     if (job->request != NULL) end(job);
     return APR_SUCCESS;
 }
@@ -247,7 +280,7 @@ static int handle(mod_job *job) {
 
 int mod_job_handle(request_rec *r) {
     if (r->main != NULL) return DECLINED;
-    if (r->handler != NULL && strcmp(r->handler, "outlive-status") == 0 && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
+    if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
     mod_job *job = mod_job_of(r);
     if (job != NULL && job->inside) return DECLINED; /* called from below */
     if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
@@ -263,7 +296,9 @@ int mod_job_handle(request_rec *r) {
     int status = handle(job);
     if (job->request == NULL || status == SUSPENDED) return status;
     /* A handler that failed because its time was up did not have to write anything to learn that. */
-    if (!job->stopped && status != OK && status != DONE && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
+    const int ended_for = __atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE) || (status != OK && status != DONE);
+    if (!job->stopped && ended_for && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
+    if (job->failed == 0) job->failed = status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status > 0 ? status : r->status;
     end(job);
     if (!job->stopped) return status;
     return job->connection->aborted ? DONE : cut_short(job);

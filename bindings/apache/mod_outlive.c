@@ -27,7 +27,8 @@ static int outlive_mod_check(request_rec *r) {
 
 static int outlive_mod_is_gone(request_rec *r) {
     mod_job *job = mod_job_begin(r);
-    return r->connection->aborted || (job != NULL && outlive_request_is_gone(job->request) > 0);
+    if (job == NULL) return r->connection->aborted;
+    return mod_job_is_aborted(job) || outlive_request_is_gone(job->request) > 0;
 }
 
 static int outlive_mod_hold(request_rec *r) {
@@ -58,6 +59,7 @@ static int run_shutdown(outlive_request *request, int ending, void *data) {
 
 static apr_status_t run_at_cleanup(void *data) {
     const registered *what = data;
+    if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return APR_SUCCESS; /* perhaps within a signal handler */
     what->function(what->r, OUTLIVE_ENDING_NONE, what->data);
     return APR_SUCCESS;
 }
@@ -95,6 +97,7 @@ static void register_hooks(apr_pool_t *pool) {
     mod_gateway_register();
     ap_hook_pre_config(mod_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(mod_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(mod_test_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mod_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_LAST);
     ap_hook_handler(mod_job_handle, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -13,6 +13,7 @@
 #include <apr_file_io.h>
 #include <apr_network_io.h>
 #include <apr_portable.h>
+#include <http_protocol.h>
 
 /** Bytes that are passed on at once. */
 #define AT_ONCE 65536
@@ -32,7 +33,9 @@ static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_brigade_cleanup(brigade);
         return mod_job_stop(job);
     }
-    if (connection->aborted || outlive_request_is_gone(job->request) > 0) {
+    /* What only the watcher says has gone may have closed no more than its sending side: it still gets its answer, as without us, and whoever is
+     * not there makes writing fail. */
+    if (mod_job_is_aborted(job)) {
         apr_brigade_cleanup(brigade);
         return mod_job_lost(job);
     }
@@ -64,7 +67,7 @@ static apr_status_t await(mod_job *job, apr_bucket *bucket) {
         const apr_interval_time_t time = descriptor >= 0 ? limit - waited : pause;
         const int seen = mod_job_wait(job, descriptor, time);
         if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
-        if ((job->facts & FACT_WATCHES) && job->connection->aborted) {
+        if ((job->facts & FACT_WATCHES) && mod_job_is_aborted(job)) {
             apr_status_t status = mod_job_lost(job);
             if (status != APR_SUCCESS) return status;
         }
@@ -93,9 +96,12 @@ static apr_status_t read_some(ap_filter_t *filter, apr_bucket *bucket, apr_bucke
     return await(job, bucket);
 }
 
-static int has_unknown_length(const apr_bucket_brigade *brigade) {
-    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket))
+/** Whether some of it has no length yet. An error in it is noted: that is how mod_proxy says that a server broke off. */
+static int has_unknown_length(mod_job *job, const apr_bucket_brigade *brigade) {
+    for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket)) {
         if (bucket->length == (apr_size_t)-1) return 1;
+        if (AP_BUCKET_IS_ERROR(bucket)) job->failed = ((const ap_bucket_error *)bucket->data)->status;
+    }
     return 0;
 }
 
@@ -137,5 +143,6 @@ apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         return APR_ECONNABORTED;
     }
     if (job->tie != NULL && !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade))) mod_gateway_untie(job);
-    return job->discarding || has_unknown_length(brigade) ? gather(filter, brigade) : pass(filter, brigade);
+    const int unknown = has_unknown_length(job, brigade);
+    return job->discarding || unknown ? gather(filter, brigade) : pass(filter, brigade);
 }

@@ -9,7 +9,7 @@
  *   job.c         one request: beginning, waking, ending, telling why
  *   output.c      the filter in front of all others: what becomes of output
  *   backend.c     waiting for an HTTP server
- *   gateway.c     ending the wait for a FastCGI server
+ *   gateway.c     ending the wait for a FastCGI, SCGI, uwsgi or AJP server; balancers
  *   waiting.c     the thread that does it, and asks scripts to end
  *   script.c      ending CGI scripts that say nothing
  *   settings.c    the handler outlive-settings
@@ -45,9 +45,10 @@ typedef struct mod_process {
     apr_pool_t *pool;            /* the child's; used with the mutex held */
     apr_thread_mutex_t *mutex;
     apr_array_header_t *sections; /* of mod_section: what the configuration has said so far */
+    int dying;                   /* the child was told to end, and its pools go, perhaps within a signal handler while a request runs; atomic */
     int serving;                 /* this is a child: containers made from now on belong to requests */
     int beside_php;              /* mod_php is loaded */
-    struct mod_counters *counters; /* of all children of this configuration; NULL: no memory */
+    struct mod_counters *counters; /* of all children since httpd was started; NULL: no memory */
 } mod_process;
 
 /** Numbers that all children count up. */
@@ -59,6 +60,7 @@ typedef struct mod_counters {
 extern mod_process the_process;
 
 int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+void mod_test_config(apr_pool_t *pconf, server_rec *server);
 int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 void mod_child_init(apr_pool_t *pchild, server_rec *server);
 
@@ -128,6 +130,10 @@ typedef struct mod_job {
     int sent;                  /* output was passed on */
     int discarding;            /* output goes nowhere, and the handler is told that all is well */
     int stopped;               /* the handler was told to stop */
+    int feigned;               /* it is told that its client has gone, and may not say what that reads like; atomic */
+    const struct ap_logconf *log; /* the request's own, meanwhile */
+    conn_rec *told;            /* the connection that says so; NULL: it said so before */
+    int failed;                /* the status of an error in the middle of its output; 0: none */
     apr_bucket_brigade *passing;
 } mod_job;
 
@@ -137,6 +143,8 @@ extern ap_filter_rec_t *mod_output_filter;
 mod_job *mod_job_of(const request_rec *r);
 /** The request's job, begun if it has none. NULL: none here. */
 mod_job *mod_job_begin(request_rec *r);
+/** Whether any request of this child has begun, and not ended. */
+int mod_job_any(void);
 /** Runs the handler of the request. */
 int mod_job_handle(request_rec *r);
 /** A safe point. */
@@ -145,6 +153,15 @@ int mod_job_check(mod_job *job);
 apr_status_t mod_job_lost(mod_job *job);
 /** The handler is to end. Always an error. */
 apr_status_t mod_job_stop(mod_job *job);
+/**
+ * To a handler, a stop is a client that went: that is nobody's fault, and no member of a balancer suffers for it. Until it has returned, its error
+ * lines, which read like a failure, are not written: one line of ours is. From any thread, before what the handler waits for is ended.
+ */
+void mod_job_feign(mod_job *job);
+/** httpd has seen the client go. */
+static inline int mod_job_is_aborted(const mod_job *job) {
+    return job->connection->aborted && !__atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE);
+}
 /**
  * Waits until the descriptor (-1: none) can be read, a stop is due, or the time has passed. 1: it can be read. 0: look around.
  * Negative: the time has passed.
@@ -160,7 +177,7 @@ void mod_backend_register(void);
 void mod_gateway_register(void);
 /** mod_proxy may be loaded or not, so its hook is not linked: asked for once all modules are loaded, before hooks are sorted again. */
 void mod_gateway_pre_config(void);
-/** From waiting.c's thread: ends the wait for a FastCGI server. 0: it is being connected to, try again. */
+/** From waiting.c's thread: ends the wait for a server. 0: it is being connected to, try again. */
 int mod_gateway_end(mod_job *job);
 /** The response is complete: the connection may be another request's from now on. */
 void mod_gateway_untie(mod_job *job);
@@ -186,6 +203,9 @@ const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, co
 int mod_is_said(const outlive_settings *settings, const char *name);
 /** As a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD. */
 const char *mod_json(apr_pool_t *pool, const char *text, size_t len);
+
+/** As text of HTML; control bytes and what is no UTF-8 as \xNN. */
+const char *mod_html(apr_pool_t *pool, const char *text);
 
 int mod_status_handle(request_rec *r);
 int mod_status_section(request_rec *r, int flags);

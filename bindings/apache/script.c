@@ -89,6 +89,8 @@ static int look_below(pid_t sibling, const char *mark) {
  * not waited for yet, another module's, or a copy of httpd that has still to become the script.
  */
 int mod_script_end(mod_job *job) {
-    return job->mark == NULL || each_child(getpid(), job->thread, end_if_marked, job->mark) ||
+    if (job->mark == NULL) return 1;
+    mod_job_feign(job);
+    return each_child(getpid(), job->thread, end_if_marked, job->mark) ||
            each_child(getppid(), getppid(), look_below, job->mark);
 }

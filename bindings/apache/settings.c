@@ -5,6 +5,8 @@
  */
 #include "private.h"
 
+#include <string.h>
+
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -38,6 +40,24 @@ const char *mod_json(apr_pool_t *pool, const char *text, size_t len) {
     *to++ = '"';
     *to = '\0';
     return result;
+}
+
+const char *mod_html(apr_pool_t *pool, const char *text) {
+    const size_t len = strlen(text);
+    char *result = apr_palloc(pool, len * 4 + 1), *to = result;
+    for (size_t at = 0; at < len;) {
+        const unsigned char *from = (const unsigned char *)text + at;
+        size_t size = sequence(from, len - at);
+        const int control = size == 0 || *from < 0x20 || *from == 0x7f || (size == 2 && *from == 0xc2 && from[1] < 0xa0);
+        if (size == 0) size = 1;
+        for (size_t i = 0; i < size; i++) {
+            if (control) to += sprintf(to, "\\x%02x", from[i]);
+            else *to++ = (char)from[i];
+        }
+        at += size;
+    }
+    *to = '\0';
+    return ap_escape_html(pool, result);
 }
 
 static const char *json(apr_pool_t *pool, const char *text) {
@@ -80,6 +100,36 @@ int mod_is_said(const outlive_settings *settings, const char *name) {
     return said;
 }
 
+/* ---- secrets ------------------------------------------------------------------------------------------------------------- */
+
+/** Whether a directive's name says that its value is not for everybody: some part of it, such as default_pw, is one of these words. */
+static int is_secret(const char *name) {
+    static const char *const within[] = {"pass", "secret", "token", "credential", "license", "apikey"};
+    static const char *const whole[] = {"pw", "pwd", "auth", "key", "keys", "dsn"};
+    char small[128];
+    apr_cpystrn(small, name, sizeof small);
+    ap_str_tolower(small);
+    for (size_t i = 0; i < sizeof within / sizeof *within; i++)
+        if (strstr(small, within[i]) != NULL) return 1;
+    char *rest = NULL;
+    for (const char *part = apr_strtok(small, "._-", &rest); part != NULL; part = apr_strtok(NULL, "._-", &rest))
+        for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+            if (strcmp(part, whole[i]) == 0) return 1;
+    return 0;
+}
+
+/** A value that has a password in it, as in tcp://cache?auth=… or //user:password@host. */
+static int holds_secret(const char *value) {
+    if (strcasestr(value, "auth=") != NULL || strcasestr(value, "password=") != NULL || strcasestr(value, "pwd=") != NULL) return 1;
+    const char *host = strstr(value, "://"), *at = host == NULL ? NULL : strchr(host, '@');
+    return at != NULL && memchr(host + 3, ':', (size_t)(at - host) - 3) != NULL;
+}
+
+static const char *shown(apr_pool_t *pool, const outlive_setting *setting, outlive_str value) {
+    if (value.len > 0 && (is_secret(setting->name.ptr) || holds_secret(value.ptr))) return "\"***\"";
+    return mod_json(pool, value.ptr, value.len);
+}
+
 /* ---- the handler --------------------------------------------------------------------------------------------------------- */
 
 typedef struct answer {
@@ -99,8 +149,8 @@ static int put(void *data, const outlive_setting *setting) {
     const int unsaid = !to->as_php && strcmp(setting->name.ptr, "max_execution_time") == 0 && strcmp(found.layer, BUILT_IN) == 0;
     ap_rprintf(to->r, "%s\n  %s: {\"value\": %s, \"global\": %s, \"access\": %d, \"locked\": %s, \"layer\": %s",
                to->count++ == 0 ? "" : ",", mod_json(pool, setting->name.ptr, setting->name.len),
-               unsaid ? "\"0\"" : mod_json(pool, setting->value.ptr, setting->value.len),
-               unsaid ? "\"0\"" : mod_json(pool, setting->global_value.ptr, setting->global_value.len), setting->access,
+               unsaid ? "\"0\"" : shown(pool, setting, setting->value),
+               unsaid ? "\"0\"" : shown(pool, setting, setting->global_value), setting->access,
                setting->locked ? "true" : "false", json(pool, found.layer));
     if (found.file != NULL) ap_rprintf(to->r, ", \"file\": %s, \"line\": %u", json(pool, found.file), found.line);
     ap_rputs("}", to->r);

@@ -1,5 +1,5 @@
 /*
- * What can be seen: the handler outlive-status (a page, ?json, ?metrics), and a section in mod_status's page. With a scoreboard they show
+ * What can be seen: the handlers outlive-status (a page, ?json) and outlive-metrics, and a section in mod_status's page. With a scoreboard they show
  * the requests of all children, otherwise those of the child that answers.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -75,6 +75,8 @@ static void gather(table *to, request_rec *r) {
     qsort(to->rows->elts, (size_t)to->rows->nelts, sizeof(row), by_age);
 }
 
+static uint64_t ended(int ending) { return __atomic_load_n(&the_process.counters->ended[ending], __ATOMIC_RELAXED); }
+
 /* ---- words --------------------------------------------------------------------------------------------------------------- */
 
 static const char *stage_of(const row *one) {
@@ -100,8 +102,8 @@ static const char *time_of(apr_pool_t *pool, int64_t ms) {
 static void as_json(const table *of) {
     request_rec *r = of->r;
     ap_set_content_type(r, "application/json");
-    ap_rprintf(r, "{\"all_children\": %s, \"in_flight\": %d, \"detached\": %d, \"held\": %d, \"unfinished\": %d, \"requests\": [",
-               of->alone == NULL ? "true" : "false", of->running, of->detached, of->held, of->unfinished);
+    ap_rprintf(r, "{\"all_children\": %s, \"mod_php_is_listed\": %s, \"in_flight\": %d, \"detached\": %d, \"held\": %d, \"unfinished\": %d, \"requests\": [",
+               of->alone == NULL ? "true" : "false", the_process.beside_php ? "false" : "null", of->running, of->detached, of->held, of->unfinished);
     for (int i = 0; i < of->rows->nelts; i++) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
         ap_rprintf(r, "%s\n {\"process\": %" APR_INT64_T_FMT ", \"method\": %s, \"label\": %s, \"age_ms\": %" APR_INT64_T_FMT, i == 0 ? "" : ",",
@@ -114,7 +116,7 @@ static void as_json(const table *of) {
     ap_rputs("\n]}\n", r);
 }
 
-/* ---- ?metrics ------------------------------------------------------------------------------------------------------------ */
+/* ---- outlive-metrics ------------------------------------------------------------------------------------------------------------ */
 
 static void gauge(request_rec *r, const char *name, const char *help, int value) {
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s gauge\n%s %d\n", name, help, name, name, value);
@@ -126,18 +128,18 @@ static void as_metrics(const table *of) {
     gauge(r, "outlive_requests_in_flight", "Requests that run now.", of->running);
     gauge(r, "outlive_requests_detached", "Requests that work on though their client has gone.", of->detached);
     gauge(r, "outlive_requests_held", "Requests in a section in which no stop is delivered.", of->held);
-    gauge(r, "outlive_requests_unfinished", "Requests that children left when they died.", of->unfinished);
+    gauge(r, "outlive_unfinished_requests", "Requests that children left when they died.", of->unfinished);
     gauge(r, "outlive_scoreboard_readable", "Whether these numbers are of all children (1) or of one (0).", of->alone == NULL);
     if (the_process.counters == NULL) return;
-    ap_rputs("# HELP outlive_requests_total Requests that ended, by ending.\n# TYPE outlive_requests_total counter\n", r);
+    ap_rputs("# HELP outlive_requests_ended_total Requests that ended, by ending.\n# TYPE outlive_requests_ended_total counter\n", r);
     for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++) {
         char *name = apr_pstrdup(r->pool, outlive_ending_name(ending).ptr);
         for (char *at = name; *at != '\0'; at++) *at = *at == ' ' ? '_' : *at;
-        ap_rprintf(r, "outlive_requests_total{ending=\"%s\"} %" APR_UINT64_T_FMT "\n", name,
-                   (apr_uint64_t)__atomic_load_n(&the_process.counters->ended[ending], __ATOMIC_RELAXED));
+        ap_rprintf(r, "outlive_requests_ended_total{ending=\"%s\"} %" APR_UINT64_T_FMT "\n", name,
+                   (apr_uint64_t)ended(ending));
     }
-    ap_rprintf(r, "# HELP outlive_requests_gone_total Requests whose client went before they ended.\n# TYPE outlive_requests_gone_total counter\n"
-               "outlive_requests_gone_total %" APR_UINT64_T_FMT "\n", (apr_uint64_t)__atomic_load_n(&the_process.counters->gone, __ATOMIC_RELAXED));
+    ap_rprintf(r, "# HELP outlive_clients_gone_total Requests whose client went before they ended.\n# TYPE outlive_clients_gone_total counter\n"
+               "outlive_clients_gone_total %" APR_UINT64_T_FMT "\n", (apr_uint64_t)__atomic_load_n(&the_process.counters->gone, __ATOMIC_RELAXED));
 }
 
 /* ---- the page ------------------------------------------------------------------------------------------------------------ */
@@ -161,7 +163,7 @@ static void put_table(const table *of) {
     for (int i = 0; i < of->rows->nelts; i++) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
         ap_rprintf(r, "<tr%s><td><b>%s</b> <code>%s</code></td>", one->unfinished ? " class=\"dead\"" : one->gone >= 0 ? " class=\"gone\"" : "",
-                   ap_escape_html(r->pool, one->method), ap_escape_html(r->pool, one->label));
+                   mod_html(r->pool, one->method), mod_html(r->pool, one->label));
         put_client(r, one);
         ap_rprintf(r, "<td>%s</td><td class=\"n\" data-is=\"for\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age));
         if (one->limit > 0) ap_rprintf(r, "<td class=\"n\" data-is=\"limit\">%u s</td>", (unsigned)one->limit);
@@ -184,30 +186,42 @@ static void put_numbers(const table *of) {
     ap_rputs("</dl>\n", of->r);
 }
 
+/** How requests ended since httpd was started. */
+static void put_endings(request_rec *r) {
+    if (the_process.counters == NULL) return;
+    ap_rputs("<p class=\"soft\" id=\"endings\">Ended since the start:", r);
+    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
+        ap_rprintf(r, "%s %" APR_UINT64_T_FMT " %s", ending == OUTLIVE_ENDING_COMPLETED ? "" : ",", (apr_uint64_t)ended(ending), outlive_ending_name(ending).ptr);
+    ap_rputs(".</p>\n", r);
+}
+
 static void as_page(const table *of) {
     request_rec *r = of->r;
     ap_set_content_type(r, "text/html; charset=utf-8");
     ap_rputs(mod_status_head, r);
-    ap_rprintf(r, "<header><h1>Requests in flight</h1><p class=\"soft\">%s · outlive %s · <a href=\"?json\">JSON</a> · "
-               "<a href=\"?metrics\">metrics</a></p></header>\n", ap_escape_html(r->pool, ap_get_server_name(r)), outlive_version());
+    ap_rprintf(r, "<header><h1>Requests in flight</h1><p class=\"soft\">%s · outlive %s · <a href=\"?json\">JSON</a></p></header>\n", ap_escape_html(r->pool, ap_get_server_name(r)), outlive_version());
     put_numbers(of);
     if (of->alone != NULL)
         ap_rprintf(r, "<p class=\"note\">Only this child's requests, since %s.</p>\n", ap_escape_html(r->pool, of->alone));
+    if (the_process.beside_php)
+        ap_rputs("<p class=\"note\" id=\"php\">Programs that mod_php runs are not listed here: PHP looks after them by itself. httpd's own status page "
+                 "has their requests.</p>\n", r);
     put_table(of);
+    put_endings(r);
     ap_rputs("<p class=\"soft\">This page is read anew every two seconds. <em>Never ended</em>: a child died while it worked on the request; "
              "what it had done so far is not known.</p>\n</main></body></html>\n", r);
 }
 
 int mod_status_handle(request_rec *r) {
-    if (r->handler == NULL || strcmp(r->handler, "outlive-status") != 0) return DECLINED;
+    const int metrics = r->handler != NULL && strcmp(r->handler, "outlive-metrics") == 0;
+    if (r->handler == NULL || (!metrics && strcmp(r->handler, "outlive-status") != 0)) return DECLINED;
     r->allowed = AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET) return DECLINED;
     table all;
     gather(&all, r);
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    const char *how = r->args == NULL ? "" : r->args;
-    if (strcmp(how, "json") == 0) as_json(&all);
-    else if (strcmp(how, "metrics") == 0) as_metrics(&all);
+    if (metrics) as_metrics(&all);
+    else if (r->args != NULL && strcmp(r->args, "json") == 0) as_json(&all);
     else as_page(&all);
     return OK;
 }

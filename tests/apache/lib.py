@@ -236,6 +236,11 @@ class Backend:
         steps, pause = int(options.get("steps", 20)), float(options.get("pause", 0.05))
         self.begun[name] = True
         size = int(options.get("size", 100))
+        if "status" in options:
+            handler.send_response(int(options["status"]))
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
         try:
             if "silent" not in options:
                 self.head(handler)

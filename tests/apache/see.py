@@ -40,6 +40,9 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 <Location /live>
   SetHandler outlive-status
 </Location>
+<Location /metrics>
+  SetHandler outlive-metrics
+</Location>
 <Location /server-status>
   SetHandler server-status
 </Location>
@@ -109,8 +112,8 @@ def status(server, back):
     assert seen["in_flight"] == 2 and set(rows) == {"/work/seen", "/work/there"}, seen
     assert rows["/work/seen"]["gone_ms"] >= 0 and rows["/work/seen"]["ignores_abort"] and "gone_ms" not in rows["/work/there"], rows
     assert rows["/work/seen"]["process"] != rows["/work/there"]["process"], rows  # two children, one table
-    metrics = server.ask("/live?metrics")[2].decode()
-    assert "\noutlive_requests_detached 1\n" in metrics and 'outlive_requests_total{ending="completed"}' in metrics, metrics
+    metrics = server.ask("/metrics")[2].decode()
+    assert "\noutlive_requests_detached 1\n" in metrics and 'outlive_requests_ended_total{ending="completed"}' in metrics, metrics
     page = server.ask("/server-status")[2].decode()
     assert 'id="outlive"' in page and "/work/seen" in page, page[-2000:]
     assert "OutliveDetached: 1\n" in server.ask("/server-status?auto")[2].decode()

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""What an administrator sees: mistakes named by configtest and in the log, secrets masked, numbers that go on over a graceful restart, bytes of
+strangers made harmless; and a client that only closes its sending side gets its answer."""
+
+import json
+import re
+import socket
+import subprocess
+
+from lib import Httpd, backend, wait_for
+
+CONF = """
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+<Location /live>
+  SetHandler outlive-status
+</Location>
+<Location /metrics>
+  SetHandler outlive-metrics
+</Location>
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+<Location /work>
+  php_value outlive.disconnect finish
+  php_value outlive.detect watch
+</Location>
+"""
+INI = """
+mysqli.default_pw = geheim1
+session.save_path = "tcp://127.0.0.1:6379?auth=geheim2"
+error_log = "https://me:geheim3@logs.example/"
+custom.api_token = geheim4
+memory_limit = 77M
+"""
+
+
+def configtest(conf, more=()):
+    """What `apachectl configtest` says."""
+    server = Httpd(conf, more=more)
+    test = subprocess.run(["apache2", "-f", server.root / "httpd.conf", "-t"], capture_output=True, text=True, timeout=60)
+    server.process = subprocess.Popen(["true"])
+    server.__exit__(None)
+    return test.returncode, test.stdout + test.stderr
+
+
+def mistakes():
+    for line, said in (("php_value outlive.disconnect banana", r'httpd.conf:\d+: php_value outlive.disconnect "banana" is not in force: '),
+                       ("php_value outlive.disconect stop", r"httpd.conf:\d+: php_value outlive.disconect is unknown; did you mean outlive.disconnect\?"),
+                       ("php_flag ignore_user_abrt on", r"httpd.conf:\d+: php_flag ignore_user_abrt is unknown; did you mean ignore_user_abort\?"),
+                       ("php_value outlive.quite.another 1", r"httpd.conf:\d+: php_value outlive.quite.another is unknown\n")):
+        code, answer = configtest(line)
+        assert code == 0 and re.search(said, answer), (line, answer)
+    code, answer = configtest("php_value outlive.disconnect stop")
+    assert code == 0 and "outlive:" not in answer, answer
+    code, answer = configtest("OutliveScoreboard off")
+    assert code != 0 and "OutliveScoreboard: off is neither a path nor none" in answer, answer
+    php = ["LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"]
+    code, answer = configtest("php_value outlive.disconnect auto", php)
+    assert re.search(r"httpd.conf:\d+: php_value outlive.disconnect is not for programs that mod_php runs", answer) is not None, answer
+    code, answer = configtest("php_value memory_limit 1M\nphp_value ignore_user_abort 1", php)
+    assert code == 0 and "outlive:" not in answer, answer
+
+
+def htaccess(server):
+    """A mistake in an .htaccess file is said once, however often it is read."""
+    server.file("www/sub/.htaccess", "php_value outlive.disconnect banana\nphp_value outlive.clok wall\n")
+    server.file("www/sub/f.txt", "f\n")
+    for _ in range(5):
+        assert server.ask("/sub/f.txt")[0] == 200
+    for said in ('/sub/.htaccess:1: php_value outlive.disconnect "banana" is not in force', "/sub/.htaccess:2: php_value outlive.clok is unknown; did you mean"):
+        lines = [line for line in server.said().splitlines() if said in line]
+        assert len(lines) == 1, (said, server.said())
+
+
+def secrets(server):
+    text = server.ask("/settings")[2].decode()
+    assert "geheim" not in text, re.findall(".*geheim.*", text)
+    said = json.loads(text)["settings"]
+    assert said["mysqli.default_pw"]["value"] == "***" and said["session.save_path"]["value"] == "***", said["mysqli.default_pw"]
+    assert said["memory_limit"]["value"] == "77M" and said["mysqli.default_user"]["value"] == "", said["mysqli.default_user"]
+
+
+def numbers(server):
+    def counters():
+        return {key: int(value) for key, value in re.findall(r"(?m)^(outlive_\w+_total(?:\{[^}]*\})?) (\d+)$", server.ask("/metrics")[2].decode())}
+    server.file("www/f.txt", "f\n")
+    for _ in range(7):
+        server.ask("/f.txt")
+    completed = 'outlive_requests_ended_total{ending="completed"}'
+    before = wait_for("they are counted", lambda: (now := counters())[completed] >= 7 and now)
+    made = server.said().count("resuming normal operations")
+    server.graceful()
+    wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made)
+    server.ask("/f.txt")
+    wait_for("the counters go on", lambda: counters()[completed] > before[completed])
+    assert all(counters()[key] >= value for key, value in before.items()), (before, counters())
+    assert server.ask("/metrics")[1]["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+def strangers(server, back):
+    client = server.client("/work/x%1b%5b31m%7f%c2%9b%ffy?steps=1&pause=2&silent")
+    page = wait_for("it is listed", lambda: b"/work/x" in (now := server.ask("/live")[2]) and now)
+    assert b"/work/x\\x1b[31m\\x7f\\xc2\\x9b\\xffy" in page, page[page.index(b"/work/x"):][:80]
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", page)
+    json.loads(server.ask("/live?json")[2])
+    client.go()
+
+
+def half_closed(server, back):
+    """As without the module: what is written after its last request still reaches it."""
+    for path in ("/work/half1?steps=1&pause=1&silent", "/work/half2?steps=5&pause=0.2"):
+        client = server.client(path)
+        client.socket.shutdown(socket.SHUT_WR)
+        seen = b""
+        while more := client.socket.recv(65536):
+            seen += more
+        assert seen.startswith(b"HTTP/1.1 200") and b"the end" in seen, (path, seen)
+        client.socket.close()
+
+
+def main():
+    mistakes()
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), php_ini=INI,
+                                  limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8") as server:
+        secrets(server)
+        strangers(server, back)
+        half_closed(server, back)
+        numbers(server)
+    with Httpd("", limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1") as server:
+        htaccess(server)
+    print("mistakes are named, secrets are not; counters go on; strangers' bytes are harmless; who only stops sending is answered")
+
+
+if __name__ == "__main__":
+    main()
