@@ -7,7 +7,6 @@
 
 #include <apr_strings.h>
 #include <http_core.h>
-#include <errno.h>
 #include <mpm_common.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -3,9 +3,13 @@
 strangers made harmless; and a client that only closes its sending side gets its answer."""
 
 import json
+import os
+import pathlib
+import pwd
 import re
 import socket
 import subprocess
+import tempfile
 
 from lib import Httpd, backend, wait_for
 
@@ -118,8 +122,56 @@ def half_closed(server, back):
         client.socket.close()
 
 
+def boards():
+    """OutliveScoreboard is opened by root: what is there already is not handed to anybody, nor written to, nor followed."""
+    if os.geteuid() != 0:
+        return
+    www = pwd.getpwnam("www-data").pw_uid
+
+    def refused(make):
+        with tempfile.TemporaryDirectory() as there:
+            os.chmod(there, 0o1777)
+            path = pathlib.Path(there, "board")
+            path = make(path) or path
+            before = [(one.lstat().st_uid, one.lstat().st_mode, one.lstat().st_size) for one in sorted(pathlib.Path(there).rglob("*"))]
+            with Httpd(f"OutliveScoreboard {path}\nphp_value outlive.disconnect stop\n") as server:
+                server.file("www/f.txt", "f\n")
+                assert server.ask("/f.txt")[0] == 200
+                assert f"outlive: {path}: no scoreboard: " in server.said(), server.said()
+            after = [(one.lstat().st_uid, one.lstat().st_mode, one.lstat().st_size) for one in sorted(pathlib.Path(there).rglob("*"))]
+            assert before == after, (before, after)
+
+    def hard_link(path):
+        other = path.with_name("other")
+        other.write_text("x")
+        os.chown(other, www, -1)
+        os.chmod(other, 0o600)
+        os.link(other, path)
+
+    def turned(path):
+        path.with_name("real").mkdir()
+        os.symlink(path.with_name("real"), path.with_name("turned"))
+        os.lchown(path.with_name("turned"), www, -1)
+        return path.with_name("turned") / "board"
+    refused(lambda path: (path.write_text("root's own"), os.chmod(path, 0o600), None)[2])
+    refused(os.mkfifo)
+    refused(hard_link)
+    refused(lambda path: os.symlink("/etc/shadow", path))
+    refused(turned)
+    refused(lambda path: (path.write_text(""), os.chown(path, 65534, -1), None)[2])
+    with tempfile.TemporaryDirectory() as there:
+        os.chmod(there, 0o755)
+        board = pathlib.Path(there, "board")
+        for _ in range(2):  # made, and found again
+            with Httpd(f"OutliveScoreboard {board}\n"
+                       "<Location /live>\nSetHandler outlive-status\n</Location>\n") as server:
+                assert json.loads(server.ask("/live?json")[2])["all_children"] is True
+                assert board.stat().st_uid == www and board.stat().st_mode & 0o777 == 0o600
+
+
 def main():
     mistakes()
+    boards()
     with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), php_ini=INI,
                                   limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8") as server:
         secrets(server)
