@@ -73,7 +73,7 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     if (!(job->facts & FACT_LIMITED)) outlive_request_set_time_limit(job->request, 0);
     job->flags = outlive_request_flags(job->request);
     __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
-    mod_script_begin(job);
+    mod_script_begin(job, settings);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
     return job;

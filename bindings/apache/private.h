@@ -123,7 +123,9 @@ typedef struct mod_job {
     const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
     struct mod_job *next;      /* of those in waiting.c's list, whose lock this and the next two have */
     int listed;
-    int tries;
+    int tries, asked;          /* asked: what it waits for was told to end */
+    apr_time_t next_try, pause;
+    int patience;              /* seconds until a script that does not end is killed: hard_timeout; 0 or less: never */
     struct mod_tie *tie;       /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
     unsigned facts;            /* about its settings */
     int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
@@ -185,9 +187,9 @@ void mod_gateway_untie(mod_job *job);
 void mod_gateway_over(mod_job *job);
 
 /** Marks a CGI script that the handler will start, so that it can be found. */
-void mod_script_begin(mod_job *job);
-/** From waiting.c's thread: asks the script to end. 0: there is none yet, try again. */
-int mod_script_end(mod_job *job);
+void mod_script_begin(mod_job *job, const outlive_settings *settings);
+/** From waiting.c's thread: asks the script to end, or kills it. 0: there is none yet, try again. */
+int mod_script_end(mod_job *job, int kill);
 
 /** A stop is due while the handler runs: what it waits for is ended, now or once it is there. From any thread. */
 void mod_waiting_end(mod_job *job);

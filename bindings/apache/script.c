@@ -12,6 +12,7 @@
 #include <apr_strings.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +23,13 @@
 
 static int is_script(const request_rec *r) { return r->handler != NULL && strcmp(r->handler, "cgi-script") == 0; }
 
-void mod_script_begin(mod_job *job) {
+void mod_script_begin(mod_job *job, const outlive_settings *settings) {
     static unsigned long number;
     request_rec *r = job->r;
     if (!is_script(r)) return;
+    int64_t patience = 0;
+    outlive_settings_get_quantity(settings, "hard_timeout", OUTLIVE_NTS, &patience);
+    job->patience = patience > INT_MAX ? INT_MAX : (int)patience;
     job->thread = (pid_t)syscall(SYS_gettid);
     job->mark = apr_psprintf(r->pool, NAME "=%d-%lu", (int)getpid(), __atomic_add_fetch(&number, 1, __ATOMIC_RELAXED));
     apr_table_setn(r->subprocess_env, NAME, job->mark + sizeof NAME);
@@ -42,6 +46,9 @@ static int each_child(pid_t process, pid_t thread, int (*call)(pid_t child, cons
     fclose(children);
     return found;
 }
+
+/** What it is told; for waiting.c's thread alone. */
+static int told = SIGTERM;
 
 static int end_process(pid_t process, const char *mark);
 
@@ -60,7 +67,7 @@ static int end_process(pid_t process, const char *mark) {
             if (atoi(thread->d_name) > 0) each_child(process, (pid_t)atoi(thread->d_name), end_with, session);
         closedir(threads);
     }
-    return kill(process, SIGTERM) == 0 || errno == EPERM; /* suEXEC's is another user's, and stays so */
+    return kill(process, told) == 0 || errno == EPERM; /* suEXEC's is another user's, and stays so */
 }
 
 /** Whether its environment has the mark. */
@@ -88,7 +95,8 @@ static int look_below(pid_t sibling, const char *mark) {
  * A marked process is this request's, whenever it is found; and only that: a child of the thread may also be another request's that is
  * not waited for yet, another module's, or a copy of httpd that has still to become the script.
  */
-int mod_script_end(mod_job *job) {
+int mod_script_end(mod_job *job, int kill) {
+    told = kill ? SIGKILL : SIGTERM;
     if (job->mark == NULL) return 1;
     mod_job_feign(job);
     return each_child(getpid(), job->thread, end_if_marked, job->mark) ||

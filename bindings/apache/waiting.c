@@ -11,9 +11,9 @@
 #include <signal.h>
 #include <time.h>
 
-/** So many quick tries; then only each so many rounds. */
+/** So many quick tries; then each comes after twice the time, since looking for a script means looking at all processes of httpd. */
 #define QUICK 20
-static const struct timespec round_time = {0, 5000000};
+static const apr_time_t quick_pause = 5000, longest_pause = 10 * APR_USEC_PER_SEC;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that follows, and of the jobs' places in the list */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -22,10 +22,27 @@ static pthread_t thread;
 static int runs, closing;
 
 /** Whether nothing is left to be tried. */
-static int try(mod_job *job) {
-    if (job->tries++ >= QUICK && job->tries % QUICK != 0) return 0;
-    const int connected = mod_gateway_end(job), started = mod_script_end(job);
-    return connected && started;
+static int try(mod_job *job, apr_time_t now) {
+    if (now < job->next_try) return 0;
+    if (job->asked) { /* hard_timeout seconds ago */
+        mod_script_end(job, 1);
+        return 1;
+    }
+    const int connected = mod_gateway_end(job), started = mod_script_end(job, 0);
+    if (connected && started) {
+        job->asked = 1;
+        job->next_try = now + apr_time_from_sec(job->patience);
+        return job->mark == NULL || job->patience <= 0;
+    }
+    job->pause = job->tries++ < QUICK ? quick_pause : job->pause * 2 < longest_pause ? job->pause * 2 : longest_pause;
+    job->next_try = now + job->pause;
+    return 0;
+}
+
+/** With the lock, which is free meanwhile: until it is time for the next try, or a job is added. */
+static void wait_until(apr_time_t time) {
+    struct timespec until = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
+    pthread_cond_timedwait(&changed, &lock, &until);
 }
 
 static void *look_after(void *unused) {
@@ -36,20 +53,19 @@ static void *look_after(void *unused) {
             pthread_cond_wait(&changed, &lock);
             continue;
         }
+        const apr_time_t now = apr_time_now();
+        apr_time_t next = now + longest_pause;
         for (mod_job **at = &first; *at != NULL;) {
             mod_job *job = *at;
-            if (try(job)) {
+            if (try(job, now)) {
                 *at = job->next;
                 job->listed = 0;
             } else {
+                if (job->next_try < next) next = job->next_try;
                 at = &job->next;
             }
         }
-        if (first != NULL) {
-            pthread_mutex_unlock(&lock);
-            nanosleep(&round_time, NULL);
-            pthread_mutex_lock(&lock);
-        }
+        if (first != NULL && !closing) wait_until(next);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -67,14 +83,14 @@ static int start(void) {
 
 void mod_waiting_end(mod_job *job) {
     pthread_mutex_lock(&lock);
-    job->tries = 0;
+    if (!job->asked) job->tries = 0, job->next_try = 0;
     if (!job->listed && !closing) {
         job->listed = 1;
         job->next = first;
         first = job;
         if (!runs) runs = start();
-        pthread_cond_signal(&changed);
     }
+    pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
 }
 

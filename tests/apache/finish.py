@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Any content handler goes on, or ends, as the settings say, when the client has gone: with the MPM that is named."""
 
+import os
 import sys
 
 from lib import Httpd, backend, wait_for
@@ -58,6 +59,12 @@ except BrokenPipeError:
 """
 
 
+# Ignores SIGTERM.
+DEAF = """#!/bin/sh
+trap '' TERM
+echo $$ > @ROOT@/run$PATH_INFO.pid
+while :; do sleep 1; done
+"""
 SHELL = """#!/bin/sh
 name=@ROOT@/run$PATH_INFO
 setsid sh -c 'touch '$name.away'; while ! [ -e '$name.gone' ]; do sleep 0.1; done; touch '$name.apart </dev/null >/dev/null 2>&1 &
@@ -156,6 +163,17 @@ def scripts(server):
     (server.root / "run/c7.gone").touch()
     assert left(server, "c7", "apart") == "apart"
 
+    # One that does not listen is killed after hard_timeout.
+    for name, go in (("c8", True), ("c9", False)):
+        client = server.client(f"/{'cgi-stop' if go else 'cgi-limit'}/deaf/{name}")
+        pid = wait_for(f"{name} has begun", lambda: (note := server.root / f"run/{name}.pid").exists() and note.read_text().strip())
+        if go:
+            client.go()
+        wait_for(f"{name} is killed", lambda: not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().split()[2] == "Z")
+        if not go:
+            assert client.read(b"\r\n").startswith(b"HTTP/1.1 500")
+            client.go()
+
     status, _, body = server.ask("/cgi-plain/work/c5")
     assert status == 200 and body.endswith(b"the end\n") and body.count(b"step") == 20, (status, body[-100:])
 
@@ -174,6 +192,7 @@ def main():
     with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm, more=more) as server:
         server.file("cgi/work", SCRIPT, 0o755)
         server.file("cgi/shell", SHELL, 0o755)
+        server.file("cgi/deaf", DEAF, 0o755)
         server.file("www/plain.txt", "plain\n")
         assert server.ask("/plain.txt")[2] == b"plain\n"
         proxied(server, back)
