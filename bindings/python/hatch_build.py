@@ -1,4 +1,5 @@
-"""Puts the native library into the wheel: the one that OUTLIVE_LIBRARY names, else one that cargo builds; with cargo-zigbuild
+"""Puts the native library and the command into the wheel: those that OUTLIVE_LIBRARY and OUTLIVE_COMMAND name, else
+ones that cargo builds; with cargo-zigbuild
 (pip install cargo-zigbuild ziglang) and OUTLIVE_GLIBC=2.17, say, for a glibc as old as that.
 
 The wheel's file name says which glibc the library needs, by the versions of the symbols in it: manylinux_2_17_x86_64.
@@ -22,18 +23,34 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
     """For hatchling."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        library = self.library()
+        built = self.built()
+        library, program = self.stripped(built), self.stripped(self.command(built))
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + (os.environ.get("OUTLIVE_WHEEL_PLATFORM") or platform(pathlib.Path(library)))
+        build_data["tag"] = "py3-none-" + (os.environ.get("OUTLIVE_WHEEL_PLATFORM") or platform(pathlib.Path(library), pathlib.Path(program)))
         build_data["force_include"][library] = "outlive/_lib/liboutlive.so"
+        build_data["force_include"][program] = "outlive/_lib/outlive"
 
-    def library(self) -> str:
-        """The library's path, stripped of what only debuggers read where strip is at hand."""
+    def built(self) -> pathlib.Path:
+        """The library's path."""
         ready = os.environ.get("OUTLIVE_LIBRARY")
         built = pathlib.Path(ready) if ready else self.build()
         if not built.is_file():
             raise FileNotFoundError(f"{built}: no such library")
-        stripped = pathlib.Path(tempfile.mkdtemp(prefix="outlive-")) / "liboutlive.so"
+        return built
+
+    @staticmethod
+    def command(library: pathlib.Path) -> pathlib.Path:
+        """The program of `python -m outlive`: the one that OUTLIVE_COMMAND names, else the one beside the library."""
+        ready = os.environ.get("OUTLIVE_COMMAND")
+        built = pathlib.Path(ready) if ready else library.parent / "outlive"
+        if not built.is_file():
+            raise FileNotFoundError(f"{built}: no such program: name the outlive command that belongs to the library in OUTLIVE_COMMAND")
+        return built
+
+    @staticmethod
+    def stripped(built: pathlib.Path) -> str:
+        """Its path, stripped of what only debuggers read where strip is at hand."""
+        stripped = pathlib.Path(tempfile.mkdtemp(prefix="outlive-")) / built.name
         try:
             subprocess.run(["strip", "--strip-unneeded", "-o", str(stripped), str(built)], check=True)
         except (OSError, subprocess.CalledProcessError):
@@ -47,7 +64,7 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         if source is None:
             raise FileNotFoundError("outlive's Rust source is not here: build from a source distribution or the repository")
         built = source / os.environ.get("CARGO_TARGET_DIR", "target")
-        options = ["--release", "--locked", "--package", "outlive", "--lib"]
+        options = ["--release", "--locked", "--package", "outlive", "--package", "outlive-cli", "--lib", "--bins"]
         glibc = os.environ.get("OUTLIVE_GLIBC")
         if glibc:
             target = f"{machine()}-unknown-linux-gnu"
@@ -65,10 +82,11 @@ def machine() -> str:
     return sysconfig.get_platform().split("-", 1)[1].replace("-", "_").replace(".", "_")
 
 
-def platform(library: pathlib.Path) -> str:
-    """The wheel's platform, as auditwheel would say it: by the newest glibc that a symbol is asked of. What the library links to is
+def platform(*files: pathlib.Path) -> str:
+    """The wheel's platform, as auditwheel would say it: by the newest glibc that a symbol is asked of. What the files link to is
     on every such system: libc and its parts, and libgcc_s. Without glibc (musl, say), what this Python calls its own platform."""
-    asked = [(int(major), int(minor)) for major, minor in re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?=[\0.])", library.read_bytes())]
+    found = [pair for file in files for pair in re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?=[\0.])", file.read_bytes())]
+    asked = [(int(major), int(minor)) for major, minor in found]
     if not asked:
         return "linux_" + machine()
     return "manylinux_%d_%d_%s" % (*max(*asked, (2, 5)), machine())

@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import Any, Dict, Mapping, Optional, Sequence, Set, Union
 
-from . import _structs as s
+from . import _seen, _structs as s
 from ._policy import Policy
 from .config import Config, Path, Settings
 from .engine import Engine
@@ -38,6 +38,7 @@ class ProcessEngine:
         with self._lock:
             if self.now is None:
                 self.now = Engine()
+                _seen.watch(self.now)
             return self.now
 
     def drain(self, seconds: float) -> bool:
@@ -109,7 +110,11 @@ class Serving:
 
 def end(request: Request) -> None:
     """Ends a request. What its shutdown functions raise is logged; KeyboardInterrupt and SystemExit are raised."""
+    left = _seen.was_left(request)
     try:
         request.end()
     except Exception:
         log.exception("a shutdown function failed")
+    finally:
+        if left:
+            _seen.over(request)

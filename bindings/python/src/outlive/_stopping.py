@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,7 @@ class _Process:
         with self.lock:
             self.watched.add(callbacks)
             if self._thread is None:
+                _look_at_uwsgi()
                 self._thread = threading.Thread(target=self._work, args=(fd,), name="outlive-stops", daemon=True)
                 self._thread.start()
 
@@ -181,6 +183,13 @@ class _Process:
                 watched = list(self.watched)
             for callbacks in watched:
                 callbacks.look()
+
+
+def _look_at_uwsgi() -> None:
+    """It runs Python's threads only where it is told to."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", {})
+    if options and not any(name in options for name in ("enable-threads", b"enable-threads", "threads", b"threads")):
+        log.warning("uWSGI runs no threads here, so that no callback of on_stop will be called: start it with --enable-threads")
 
 
 _process = _Process()

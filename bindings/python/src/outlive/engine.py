@@ -209,7 +209,7 @@ class Engine:
         word = self._words.get(begun)
         if word is None:
             word = self._word_of(begun)
-        request._handle, request._word = begun, word
+        request._handle, request._word, request._what = begun, word, (method, label)
         self._live[begun] = request
         if observers:
             for observer in observers:

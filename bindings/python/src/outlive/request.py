@@ -138,6 +138,8 @@ class Request:
     _streams_stop = False  # a streaming response stops, whatever holds for the rest
     _host: Optional[Host] = None
     _callbacks: Optional[Callbacks] = None
+    _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
+    _left_at: Optional[float] = None  # when that its client has gone was told to the log
 
     def __init__(
         self, engine: Engine, write: Optional[Callable[[bytes], object]], flush: Optional[Callable[[], object]]

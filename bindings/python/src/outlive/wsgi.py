@@ -40,7 +40,7 @@ class OutliveMiddleware:
 
     def __init__(
         self,
-        app: Callable[[Environ, Any], Iterable[bytes]],
+        app: Callable[[Environ, Any], Any],
         config: Optional[Config] = None,
         *,
         disconnect: Optional[Disconnect] = None,
@@ -113,14 +113,15 @@ class _Response(Host):
         self.stream = Stream(request)
         self.told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
-    def run(self, app: Callable[[Environ, Any], Iterable[bytes]]) -> Iterable[bytes]:
+    def run(self, app: Callable[[Environ, Any], Any]) -> Iterable[bytes]:
         token = _current.set(self.request)
         try:
             result = self.result = app(self.environ, self.start)
             wrapper = self.environ.get("wsgi.file_wrapper")
             if isinstance(wrapper, type) and isinstance(result, wrapper) and not self.is_silent:
                 self._end_request()  # the rest is the server's, which wants to see what it is
-                return result
+                handed: Iterable[bytes] = self.result
+                return handed
             self.chunks = iter(result)
         except Stop as stop:
             self._say_stopped(stop)

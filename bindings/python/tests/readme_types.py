@@ -1,0 +1,39 @@
+"""The programs of README.md and RECIPES.md as type checkers see them: mypy, strict, and pyright (as basedpyright has it)."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+BIN = pathlib.Path(sys.executable).parent
+MYPY = """[mypy]
+strict = true
+cache_dir = {0}/cache
+[mypy-django.*,asyncpg.*]
+ignore_missing_imports = true
+"""
+
+
+def main():
+    # Django has no types of its own: what is guessed from its code is no measure.
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        for page in ("README", "RECIPES"):
+            for at, text in enumerate(re.findall(r"```python\n(.*?)```", (HERE.parent / (page + ".md")).read_text(), flags=re.S)):
+                (directory / ("%s_%d.py" % (page.lower(), at))).write_text(text)
+        programs = sorted(directory.glob("*.py"))
+        (directory / "mypy.ini").write_text(MYPY.format(directory))
+        options = {"typeCheckingMode": "standard", "include": ["."], "useLibraryCodeForTypes": False, "reportMissingTypeStubs": False, "reportMissingModuleSource": False}
+        (directory / "pyrightconfig.json").write_text(json.dumps(options))
+        for command in ([BIN / "mypy", "--config-file", "mypy.ini", *programs], [BIN / "basedpyright", "--pythonpath", sys.executable, "-p", "."]):
+            done = subprocess.run(list(map(str, command)), cwd=directory, stdout=subprocess.PIPE, text=True)
+            if done.returncode:
+                sys.exit(done.stdout)
+    print("%d programs, by mypy and pyright" % len(programs))
+
+
+if __name__ == "__main__":
+    main()
