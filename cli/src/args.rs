@@ -193,6 +193,9 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
+    /// PHP's built-in defaults: nothing is read
+    #[arg(long)]
+    pub built_in: bool,
     /// One php.ini
     #[arg(long, value_name = "FILE")]
     pub php_ini: Option<PathBuf>,
@@ -250,6 +253,9 @@ pub struct SourceArgs {
     /// Let those come from this process's environment
     #[arg(long)]
     pub process_env: bool,
+    /// With --json: put what was read around the answer
+    #[arg(long)]
+    pub context: bool,
 }
 
 /// Which request

@@ -24,7 +24,16 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         Some(path) => side::with_word(&args.source, path)?,
         None => args.source.clone(),
     };
-    let config = load::config(&source)?;
+    let loaded = load::config(&source)?;
+    let config = loaded.config;
+    if loaded.context.nothing_read(config) && !loaded.context.has_sets && !source.built_in {
+        return Err(Problem::Call(
+            "nothing was read, so nothing is checked: give a PATH (a php.ini, a pool, httpd's main file, or a directory such \
+             as /etc/php/8.2/fpm or /etc/apache2), or --php-ini, --httpd-conf, --fpm-pool"
+                .into(),
+        ));
+    }
+    loaded.context.say(config, None);
     let mut found = config.diagnostics().to_vec();
     let settings = match load::outcome(config, &args.request)? {
         Outcome::Run(settings) => settings,
@@ -55,7 +64,8 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     } else {
         u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
     };
-    let answer = if args.json { Answer::raw(as_json(&found)) } else { Answer::text(as_text(&found)) };
+    let answer =
+        if args.json { Answer::raw(loaded.document(&source, as_json(&found))) } else { Answer::text(as_text(&found)) };
     Ok(answer.with_status(status))
 }
 

@@ -3,6 +3,7 @@
 mod print;
 pub mod side;
 
+use crate::answering::Context;
 use crate::args::DiffArgs;
 use crate::extensions::Extensions;
 use crate::load;
@@ -17,6 +18,8 @@ pub struct Side {
     /// What was asked for, for people.
     pub title: String,
     pub config: &'static Config,
+    /// What was read.
+    pub context: Context,
     extensions: Extensions,
     /// What becomes of its request.
     pub outcome: Outcome,
@@ -88,15 +91,17 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
     let differ = comparison.differences.iter().any(|one| one.kind != Kind::Text) || comparison.outcomes_differ();
     let mut all = [&comparison.a, &comparison.b].into_iter().flat_map(|side| side.config.diagnostics());
     let status = if all.any(|finding| finding.code == "unreadable") { 2 } else { u8::from(differ) };
-    let answer = if args.json { print::as_json(&comparison) } else { print::as_text(&comparison) };
+    let answer = if args.json { print::as_json(&comparison, args.source.context) } else { print::as_text(&comparison) };
     Ok(answer.with_status(status))
 }
 
 fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
-    let config = load::config(&side.source).map_err(|problem| problem.of(name))?;
+    let loaded = load::config(&side.source).map_err(|problem| problem.of(name))?;
+    let config = loaded.config;
+    loaded.context.say(config, Some(name));
     let outcome = load::outcome(config, &side.request).map_err(|problem| problem.of(name))?;
     let extensions = Extensions::of(config, &side.source);
-    Ok(Side { title: side.title, config, extensions, outcome })
+    Ok(Side { title: side.title, config, context: loaded.context, extensions, outcome })
 }
 
 impl Side {

@@ -16,20 +16,22 @@ struct Row<'a> {
 
 /// Prints every directive.
 pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
-    let config = load::config(&args.source)?;
+    let loaded = load::config(&args.source)?;
+    let config = loaded.config;
+    loaded.context.say(config, None);
     let format = if args.json { Format::Json } else { args.format };
     let outcome = load::outcome(config, &args.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(get::answered(&answer, format == Format::Json)),
+        answer => return Ok(get::answered(&answer, format == Format::Json, &loaded, &args.source)),
     };
     let extensions = Extensions::of(config, &args.source);
     let rows = rows(&settings, &extensions, args.changed);
     let answer = match format {
-        Format::Json => Answer::raw(as_json(&rows)),
+        Format::Json => Answer::raw(loaded.document(&args.source, as_json(&rows))),
         Format::Ini => Answer::raw(as_ini(&rows)),
-        Format::Table => Answer::text(as_table(&rows)),
+        Format::Table => Answer::text(as_table(&rows, loaded.context.unknown.is_some())),
     };
     Ok(answer.with_status(told))
 }
@@ -104,13 +106,14 @@ fn place(step: &Step) -> String {
 }
 
 /// Three columns. On a terminal they are as wide as it is; elsewhere nothing is cut.
-fn as_table(rows: &[Row<'_>]) -> String {
+fn as_table(rows: &[Row<'_>], unknown: bool) -> String {
     let mut out = String::new();
     let cells: Vec<[String; 3]> = rows
         .iter()
         .map(|row| {
             let lock = if row.entry.locked { " (locked)" } else { "" };
-            let origin = format!("{}{lock}", place(&row.winner));
+            let open = if unknown && row.winner.layer == Layer::BuiltIn { ", unless php.ini sets it" } else { "" };
+            let origin = format!("{}{lock}{open}", place(&row.winner));
             [text::shown(row.directive.name()), text::shown(row.entry.value), origin]
         })
         .collect();

@@ -10,12 +10,14 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let config = load::config(&args.source)?;
+    let loaded = load::config(&args.source)?;
+    let config = loaded.config;
+    loaded.context.say(config, None);
     let outcome = load::outcome(config, &args.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(get::answered(&answer, args.json)),
+        answer => return Ok(get::answered(&answer, args.json, &loaded, &args.source)),
     };
     let extensions = Extensions::of(config, &args.source);
     let mut status = told;
@@ -23,6 +25,9 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     for name in &args.names {
         if let Some(why) = suggest::why_absent(config, &extensions, name.as_bytes()) {
             status = status.max(1);
+            note(&why);
+        } else if let Some(why) = loaded.unknown(&settings, name.as_bytes()) {
+            status = 2;
             note(&why);
         } else {
             found.extend(settings.explain(name.as_bytes()));
@@ -32,7 +37,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     if args.json {
         json::list(&mut out, &found, write_json);
         out.push('\n');
-        return Ok(Answer::raw(out).with_status(status));
+        return Ok(Answer::raw(loaded.document(&args.source, out)).with_status(status));
     }
     for (place, explanation) in found.iter().enumerate() {
         if place > 0 {

@@ -1,7 +1,8 @@
 //! `outlive get`
 
-use crate::args::NamesArgs;
+use crate::args::{NamesArgs, SourceArgs};
 use crate::extensions::Extensions;
+use crate::load::Loaded;
 use crate::output::{Answer, Problem, note};
 use crate::{json, load, suggest};
 use outlive::config::Outcome;
@@ -9,19 +10,26 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let config = load::config(&args.source)?;
+    let loaded = load::config(&args.source)?;
+    let config = loaded.config;
+    loaded.context.say(config, None);
     let outcome = load::outcome(config, &args.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(answered(&answer, args.json)),
+        answer => return Ok(answered(&answer, args.json, &loaded, &args.source)),
     };
     let extensions = Extensions::of(config, &args.source);
     let mut status = told;
-    let mut value = |name| match suggest::why_absent(config, &extensions, name) {
-        None => settings.get(name),
-        Some(why) => {
+    let mut value = |name| match (suggest::why_absent(config, &extensions, name), loaded.unknown(&settings, name)) {
+        (None, None) => settings.get(name),
+        (Some(why), _) => {
             status = status.max(1);
+            note(&why);
+            None
+        }
+        (None, Some(why)) => {
+            status = 2;
             note(&why);
             None
         }
@@ -35,7 +43,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         }
         object.end();
         out.push('\n');
-        return Ok(Answer::raw(out).with_status(status));
+        return Ok(Answer::raw(loaded.document(&args.source, out)).with_status(status));
     }
     let mut out = Vec::new();
     let alone = found.len() == 1;
@@ -52,7 +60,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
 }
 
 /// The server answers by itself: no program runs, and no value is in force.
-pub fn answered(outcome: &Outcome, as_json: bool) -> Answer {
+pub fn answered(outcome: &Outcome, as_json: bool, loaded: &Loaded, source: &SourceArgs) -> Answer {
     let Outcome::Answer { status, because, location } = outcome else { return Answer::text("") };
     if !as_json {
         let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", String::from_utf8_lossy(to)));
@@ -62,7 +70,7 @@ pub fn answered(outcome: &Outcome, as_json: bool) -> Answer {
     let mut out = String::new();
     answer_json(&mut out, outcome);
     out.push('\n');
-    Answer::raw(out).with_status(1)
+    Answer::raw(loaded.document(source, out)).with_status(1)
 }
 
 /// The server's own answer for programs.

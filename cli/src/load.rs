@@ -1,18 +1,19 @@
 //! From options to a configuration and a target.
 
+use crate::answering::Context;
 use crate::args::{RequestArgs, SourceArgs};
 use crate::output::{Problem, note};
-use crate::{envvars, suggest};
+use crate::{envvars, inferred, php_elf, suggest};
 use outlive::PhpVersion;
-use outlive::config::{Builder, Config, FastCgiParam, Outcome};
+use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Fate, Layer, Outcome, Sapi, Settings};
 use outlive::diagnostic::{Diagnostic, Severity};
-use outlive::files::Disk;
+use outlive::files::{Disk, Files};
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// `NAME=VALUE`, or `NAME` alone.
 pub fn pair(text: &OsStr) -> (&[u8], Option<&[u8]>) {
@@ -54,6 +55,18 @@ fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
         let text = "--php-ini names the file, --php-ini-search looks for it: give one of them";
         return Err(Problem::Call(text.into()));
     }
+    let sources = [
+        (args.php_ini.is_some(), "--php-ini"),
+        (args.php_ini_search, "--php-ini-search"),
+        (args.scan_dir.is_some(), "--scan-dir"),
+        (args.httpd_conf.is_some(), "--httpd-conf"),
+        (args.fpm_pool.is_some(), "--fpm-pool"),
+    ];
+    if let Some((_, option)) = sources.iter().find(|(given, _)| *given && args.built_in) {
+        return Err(Problem::Call(format!(
+            "--built-in reads nothing, and {option} says what to read: give one of them"
+        )));
+    }
     needs(
         args.php_ini_path.is_some(),
         "--php-ini-path",
@@ -78,9 +91,11 @@ fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
 
 /// Reads what the options name. It is never freed: the process ends with it, and to take ten thousand virtual hosts apart
 /// would cost a tenth of the time that it takes to read them.
-pub fn config(args: &SourceArgs) -> Result<&'static Config, Problem> {
+pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     fit_together(args)?;
     let mut builder = Builder::new(Arc::new(Disk));
+    let mut context = Context { built_in: args.built_in, ..Context::default() };
+    infer(args, &mut builder, &mut context);
     if let Some(text) = &args.php_version {
         builder.set_php_version(version(text)?);
     }
@@ -96,6 +111,16 @@ pub fn config(args: &SourceArgs) -> Result<&'static Config, Problem> {
     }
     php_ini(args, &mut builder)?;
     httpd(args, &mut builder)?;
+    let module = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&module);
+    builder.ask_php_module(move |path| {
+        let built = php_elf::read(path);
+        let answer = built.clone().unwrap_or_default();
+        if let Ok(mut seen) = seen.lock() {
+            *seen = Some((path.to_path_buf(), built));
+        }
+        answer
+    });
     if let Some(path) = &args.fpm_pool {
         must_be_file("--fpm-pool", path, &["php-fpm.conf", "www.conf"])?;
         builder.load_fpm_pool(path, args.pool.as_deref().map(OsStr::as_bytes))?;
@@ -113,7 +138,114 @@ pub fn config(args: &SourceArgs) -> Result<&'static Config, Problem> {
         };
         builder.fastcgi_param(param, value);
     }
-    Ok(Box::leak(Box::new(builder.build()?)))
+    let config: &'static Config = Box::leak(Box::new(builder.build()?));
+    let module = module.lock().ok().and_then(|mut module| module.take());
+    found(args, config, module, &mut context);
+    Ok(Loaded { config, context })
+}
+
+/// What was read, and what is to be said about it.
+pub struct Loaded {
+    pub config: &'static Config,
+    pub context: Context,
+}
+
+impl Loaded {
+    /// The document for programs: the answer itself, or with `--context` what it is for around it.
+    pub fn document(&self, args: &SourceArgs, answer: String) -> String {
+        if args.context { self.context.envelope(self.config, &answer) } else { answer }
+    }
+
+    /// Why the value of a directive is not known: no file that was read sets it, and which php.ini counts is not known.
+    pub fn unknown(&self, settings: &Settings, name: &[u8]) -> Option<String> {
+        self.context.unknown.as_ref()?;
+        let explanation = settings.explain(name)?;
+        let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
+        let text = crate::text::shown(name);
+        (winner.layer == Layer::BuiltIn)
+            .then(|| format!("{text}: not known: no line that was read sets it, and a file that is not known may"))
+    }
+}
+
+/// SAPI and version follow from what is named, where nothing else says them.
+fn infer(args: &SourceArgs, builder: &mut Builder, context: &mut Context) {
+    let named = args.php_ini.as_ref().map(|path| (path, false));
+    let named = named.or(args.php_ini_path.as_ref().map(|path| (path, true)));
+    let Some((path, is_directory)) = named.or(args.fpm_pool.as_ref().map(|path| (path, false))) else { return };
+    // mod_php is what its own module says.
+    if args.httpd_conf.is_some() {
+        return;
+    }
+    let told = inferred::of(path, is_directory);
+    let by = format!("from the path {}", path.display());
+    if let Some(version) = told.version.filter(|_| args.php_version.is_none()) {
+        builder.set_php_version(version);
+        context.version_by = Some(by.clone());
+    }
+    if let Some(sapi) = told.sapi.filter(|_| args.sapi.is_none() && args.fpm_pool.is_none())
+        && builder.set_sapi(sapi.as_bytes()).is_ok()
+    {
+        context.sapi_by = Some(by);
+    }
+}
+
+/// How php.ini was found, or why it is not known.
+fn found(
+    args: &SourceArgs,
+    config: &Config,
+    module: Option<(PathBuf, Result<CompiledIn, String>)>,
+    context: &mut Context,
+) {
+    context.httpd.clone_from(&args.httpd_conf);
+    context.pool = args
+        .fpm_pool
+        .as_ref()
+        .map(|path| (path.clone(), args.pool.as_ref().map(|name| name.to_string_lossy().into_owned())));
+    context.has_sets = !args.set.is_empty() || !args.fastcgi_param.is_empty();
+    if args.php_version.is_none() && context.version_by.is_none() {
+        context.version_by = Some("assumed".into());
+    }
+    let built = module.as_ref().and_then(|(_, built)| built.as_ref().ok());
+    if let (Some((path, _)), Some(_)) =
+        (&module, built.and_then(|built| built.version).filter(|_| args.php_version.is_none()))
+    {
+        context.version_by = Some(format!("read from {}", path.display()));
+    }
+    if args.php_ini.is_some() {
+        context.found_by = Some("named by --php-ini".into());
+        return;
+    }
+    if args.php_ini_search {
+        context.found_by = Some("found by --php-ini-search".into());
+        return;
+    }
+    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return };
+    if let Some((_, origin)) = httpd.php_ini_dir() {
+        context.found_by = Some(format!("found by PHPINIDir, {origin}"));
+        let scan_given = args.scan_dir.is_some() || args.env.iter().any(|text| pair(text).0 == b"PHP_INI_SCAN_DIR");
+        if let Some((_, Err(why))) = module.filter(|_| !scan_given && !args.process_env) {
+            context.unknown = Some(format!(
+                "which directory of more .ini files mod_php reads is unknown: {why}; give --scan-dir DIRS, or --scan-dir '' for none"
+            ));
+        }
+        return;
+    }
+    let give = "give --php-ini FILE, or --php-ini-search with --php-ini-path DIR";
+    let line = httpd.php_module().map_or_else(String::new, |(_, origin)| format!(", loaded by {origin}"));
+    context.unknown = match &module {
+        Some((path, Ok(built))) if built.directory.is_some() => {
+            context.found_by = Some(format!("found by {}{line}", path.display()));
+            None
+        }
+        Some((path, Ok(_))) => {
+            Some(format!("which php.ini mod_php reads is unknown: {} does not show it; {give}", path.display()))
+        }
+        Some((_, Err(why))) => Some(format!("which php.ini mod_php reads is unknown{line}: {why}; {give}")),
+        None if httpd.has_module(b"mod_php.c") || httpd.has_module(b"mod_php7.c") => {
+            Some(format!("which php.ini mod_php reads is unknown: no LoadModule line names its file; {give}"))
+        }
+        None => None,
+    };
 }
 
 /// PHP's names of its SAPIs are not what people call them.
@@ -183,7 +315,7 @@ fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     must_be_file("--httpd-conf", path, &["apache2.conf", "httpd.conf", "conf/httpd.conf"])?;
     builder.load_httpd_conf(path)?;
     let envvars = path.with_file_name("envvars");
-    builder.use_env(std::fs::read(&envvars).map(|text| envvars::exports(&text)).unwrap_or_default());
+    builder.use_env(Disk.read(&envvars).map(|text| envvars::exports(&text)).unwrap_or_default());
     for text in &args.define {
         let (name, value) = pair(text);
         builder.define(name, value);

@@ -1,5 +1,6 @@
 //! The `outlive` command: which value of a PHP directive is in force, and because of which line.
 
+mod answering;
 mod args;
 mod check;
 mod demo;
@@ -10,12 +11,14 @@ mod explain;
 mod extensions;
 mod get;
 mod help;
+mod inferred;
 mod ini;
 mod json;
 mod load;
 mod man;
 mod meaning;
 mod output;
+mod php_elf;
 mod plain;
 mod status;
 mod suggest;

@@ -236,6 +236,7 @@ fn debians_own_files_are_fine() {
     if !support::debian(&place) {
         return;
     }
+    let Some(_link) = support::mod_php_of(&place) else { return };
     let scan = place.path("etc/php/8.2/cli/conf.d");
     for (what, args) in [
         ("etc/php/8.2/apache2", &[][..]),

@@ -225,7 +225,8 @@ fn wrong_calls_end_with_2_and_say_what_to_do() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let mut child = command().arg("dump").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command().args(["dump", "--built-in"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let status = child.wait().unwrap();
     let mut message = String::new();

@@ -10,7 +10,7 @@ mod server;
 
 use serde_json::{Map, Value};
 use server::{Server, free_port, http_get};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -168,6 +168,81 @@ fn apache_with_mod_php() {
     let url = format!("http://localhost:{port}/deep/all.php");
     let scan = format!("PHP_INI_SCAN_DIR={scan}");
     compare("apache2handler", &php, &dump(&["--httpd-conf", &main, "--env", &scan, "--url", &url]));
+}
+
+/// README's examples, on Debian's files as they are installed: only where it listens and keeps its own files is another place.
+#[test]
+fn the_readme_on_debians_own_files() {
+    let Some(place) = stock("readme", &["/usr/sbin/apache2"]) else { return };
+    let Some(link) = support::mod_php_of(&place) else { return };
+    let (port, root) = (free_port(), place.0.to_str().unwrap().to_owned());
+    edit(&place, "etc/apache2/ports.conf", |text| text.replace("Listen 80", &format!("Listen 127.0.0.1:{port}")));
+    edit(&place, "etc/apache2/sites-available/000-default.conf", |text| {
+        text.replace("*:80", &format!("*:{port}")).replace("/var/www/html", &place.path("www"))
+    });
+    edit(&place, "etc/apache2/apache2.conf", |text| text.replace("/var/www/", &place.path("www")));
+    edit(&place, "etc/apache2/envvars", |text| text.replace("/var/", &format!("{root}/var/")));
+    for directory in ["run", "log", "lock"] {
+        fs::create_dir_all(place.0.join("var").join(directory).join("apache2")).unwrap();
+    }
+    write(&place, "www/index.php", SCRIPT);
+    let main = place.path("etc/apache2/apache2.conf");
+    let mut program = Command::new("/bin/sh");
+    program.args(["-c", ". \"$0\" && exec /usr/sbin/apache2 \"$@\""]).arg(place.path("etc/apache2/envvars"));
+    program.args(["-d", &place.path("etc/apache2"), "-f", &main, "-DFOREGROUND"]).current_dir("/");
+    let server = Server::start(&mut program, port);
+    let php = table(&http_get(port, "/index.php"));
+    server.stop();
+    let url = format!("http://localhost:{port}/");
+    let own = dump(&["--httpd-conf", &main, "--url", &url]);
+    compare("the README", &php, &own);
+
+    // Every line of php.ini is the origin of what it sets, unless a line behind it or a file of conf.d sets it again.
+    let ini = format!("{}/apache2/php.ini", link.0.display());
+    let text = fs::read_to_string(&ini).unwrap();
+    let lines: BTreeMap<&str, usize> = (1..)
+        .zip(text.lines())
+        .filter_map(|(number, line)| {
+            let (name, _) = line.split_once('=').filter(|_| !line.starts_with([';', '[']))?;
+            Some((name.trim(), number))
+        })
+        .collect();
+    assert!(lines.len() > 80, "only {} lines", lines.len());
+    let mut checked = 0;
+    for (name, line) in lines {
+        let Some(row) = own.get(name) else { continue };
+        assert_eq!((row["file"].as_str(), row["line"].as_u64()), (Some(&*ini), Some(line as u64)), "{name}");
+        checked += 1;
+    }
+    assert!(checked > 60, "only {checked} lines were looked at");
+
+    // What stands on standard error says which PHP that is.
+    let output =
+        command().args(["get", "max_execution_time", "--json", "--context", "--httpd-conf", &main]).output().unwrap();
+    let told = json(&output);
+    let told = &told["answers"][0]["answering_for"];
+    assert_eq!(
+        (told["sapi"].as_str(), told["php_version"].as_str(), told["php_ini"].as_str()),
+        (Some("apache2handler"), Some("8.2"), Some(&*ini))
+    );
+    let by = told["found_by"].as_str().unwrap();
+    assert!(by.contains("libphp8.2.so") && by.contains("php8.2.load:"), "{by}");
+    assert_eq!(
+        told["scanned"].as_array().unwrap().len(),
+        fs::read_dir(format!("{}/apache2/conf.d", link.0.display())).unwrap().count()
+    );
+
+    // Without the module's file nobody knows, and no default is passed off as the answer.
+    fs::remove_file(place.path("libphp8.2.so")).unwrap();
+    let output = command().args(["get", "max_execution_time", "--httpd-conf", &main]).output().unwrap();
+    let said = support::err(&output);
+    assert_eq!((output.status.code(), support::out(&output).as_str()), (Some(2), ""));
+    assert!(
+        said.contains("max_execution_time: not known")
+            && said.contains("give --php-ini FILE")
+            && said.contains("libphp8.2.so"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -67,10 +67,16 @@ impl Layout<'_> {
 
     /// What Apache was started with.
     fn source(&self) -> Vec<OsString> {
-        let mut out: Vec<OsString> =
-            ["--httpd-conf", &self.put("@ROOT@/httpd.conf"), "--server-root", &self.put("@ROOT@")]
-                .map(OsString::from)
-                .into();
+        let mut out: Vec<OsString> = [
+            "--httpd-conf",
+            &self.put("@ROOT@/httpd.conf"),
+            "--server-root",
+            &self.put("@ROOT@"),
+            "--php-version",
+            "8.2",
+        ]
+        .map(OsString::from)
+        .into();
         let mut option = |name: &str, text: String| out.extend([name.into(), OsString::from_vec(latin1(&text))]);
         let dropped = self.strings("drop_modules");
         for line in self.preamble["directives_in_order"].as_array().unwrap() {

@@ -56,7 +56,7 @@ fn every_output_is_what_its_schema_says() {
     let root = place.0.to_str().unwrap().to_owned();
     let httpd = ["--httpd-conf", "httpd.conf", "--server-root", &root];
     let mut sources: Vec<Vec<&str>> = vec![
-        vec![],
+        vec!["--built-in"],
         vec!["--php-ini", "php.ini"],
         vec!["--php-ini", "php.ini", "--sapi", "cli"],
         vec!["--php-ini", "php.ini", "--sapi", "cgi-fcgi", "--file", "/x/y.php"],

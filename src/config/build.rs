@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
 use crate::httpd::Configuration;
 use crate::origin::Origin;
+use crate::version::PhpVersion;
 use std::cell::{Cell, RefCell};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 /// How much text php.ini and all files of the scan directories may come to: they are kept, so that questions about them can be answered.
 const MAX_TEXTS: usize = 512 << 20;
 
-pub(super) fn build(builder: Builder) -> Result<Config> {
+pub(super) fn build(mut builder: Builder) -> Result<Config> {
     let httpd = httpd(&builder)?;
     let sapi = builder.sapi.unwrap_or(match (&httpd, builder.pools.is_empty()) {
         (Some(_), true) => Sapi::Apache,
@@ -32,9 +33,11 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
         (_, false) => Sapi::Fpm,
         (None, true) => Sapi::Web,
     });
-    let directives = directives(&builder, sapi)?;
+    ask_php_module(&mut builder, sapi, httpd.as_ref());
+    let version = builder.version.unwrap_or_default();
+    let directives = directives(&builder, version, sapi)?;
     let reader = Reader {
-        version: builder.version,
+        version,
         sapi: sapi.name(),
         directives: &directives,
         env: &builder.env,
@@ -49,7 +52,7 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
     let mut state = reader.state.into_inner();
     let mut diagnostics = std::mem::take(&mut state.diagnostics);
     let mut core = Core {
-        version: builder.version,
+        version,
         sapi,
         slots: directives.iter().map(Slot::new).collect(),
         directives,
@@ -74,8 +77,8 @@ pub(super) fn build(builder: Builder) -> Result<Config> {
 }
 
 /// Every directive that there is, sorted by name.
-fn directives(builder: &Builder, sapi: Sapi) -> Result<Vec<Directive>> {
-    let php = table::directives(builder.version).filter(|directive| sapi.knows(directive));
+fn directives(builder: &Builder, version: PhpVersion, sapi: Sapi) -> Result<Vec<Directive>> {
+    let php = table::directives(version).filter(|directive| sapi.knows(directive));
     let mut all: Vec<Directive> = php.chain(own::directives()).chain(builder.registered.iter().cloned()).collect();
     all.sort_by(|one, two| one.name.cmp(&two.name));
     match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
@@ -92,6 +95,29 @@ fn httpd(builder: &Builder) -> Result<Option<Configuration>> {
     let mut options = builder.httpd_options.clone();
     options.env.extend(builder.env.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
     Configuration::load(&*builder.files, path, &options).map(Some)
+}
+
+/// What the module was built with is what nothing else has said.
+fn ask_php_module(builder: &mut Builder, sapi: Sapi, httpd: Option<&Configuration>) {
+    let module = httpd.and_then(Configuration::php_module).filter(|_| sapi == Sapi::Apache);
+    let (Some((module, _)), Some(reader)) = (module, &builder.module_reader) else { return };
+    // A list that names every directory leaves nothing of the module's own.
+    let list = builder.scan_dirs.as_deref().or_else(|| builder.env.get(&b"PHP_INI_SCAN_DIR"[..]).map(|list| &**list));
+    let whole =
+        list.is_some_and(|list| list.is_empty() || list.split(|&byte| byte == b':').all(|part| !part.is_empty()));
+    let named = !builder.inis.is_empty()
+        || builder.search
+        || (whole && httpd.is_some_and(|httpd| httpd.php_ini_dir().is_some()));
+    if builder.version.is_some() && named {
+        return;
+    }
+    let built = reader(module);
+    builder.version = builder.version.or(built.version);
+    if builder.inis.is_empty() && !builder.search {
+        (builder.search, builder.by_module) = (true, true);
+        builder.compiled_in = built.directory;
+        builder.compiled_in_scan = built.scan_directory;
+    }
 }
 
 /// php.ini and the scan directories.
@@ -149,7 +175,8 @@ fn find_ini(builder: &Builder, sapi: Sapi, php_ini_dir: Option<&Path>) -> Option
         }
         places.extend(discover::split(phprc).filter(|part| !part.as_os_str().is_empty()).map(Path::to_path_buf));
         let (here, beside) = sapi.searches();
-        places.extend(here.then(|| PathBuf::from(".")));
+        // httpd has gone to / before PHP looks.
+        places.extend(here.then(|| PathBuf::from(if builder.by_module { "/" } else { "." })));
         places.extend(builder.binary_dir.clone().filter(|_| beside));
         places.extend(builder.compiled_in.clone());
     }

@@ -25,16 +25,34 @@ pub enum FastCgiParam {
     AdminValue,
 }
 
+/// What a PHP was built with; none: not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompiledIn {
+    /// The directory of its php.ini (PHP_CONFIG_FILE_PATH).
+    pub directory: Option<PathBuf>,
+    /// The directory of more .ini files (PHP_CONFIG_FILE_SCAN_DIR).
+    pub scan_directory: Option<PathBuf>,
+    /// Its version.
+    pub version: Option<PhpVersion>,
+}
+
+/// Tells what the PHP in a module's file was built with.
+pub(super) type ModuleReader = Box<dyn Fn(&Path) -> CompiledIn + Send>;
+
 /// Collects files, definitions and options. Nothing but the existence of files is looked at before
 /// [`Builder::build`], so the order of calls matters only among calls of the same kind.
 pub struct Builder {
     pub(super) files: SharedFiles,
-    pub(super) version: PhpVersion,
+    /// None: nobody has said it.
+    pub(super) version: Option<PhpVersion>,
+    pub(super) module_reader: Option<ModuleReader>,
     pub(super) sapi: Option<Sapi>,
     pub(super) env: Env,
     pub(super) sets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(super) inis: Vec<PathBuf>,
     pub(super) search: bool,
+    /// The search is the loaded mod_php's own.
+    pub(super) by_module: bool,
     pub(super) compiled_in: Option<PathBuf>,
     pub(super) compiled_in_scan: Option<PathBuf>,
     pub(super) binary_dir: Option<PathBuf>,
@@ -51,12 +69,14 @@ impl Builder {
     pub fn new(files: SharedFiles) -> Self {
         Self {
             files,
-            version: PhpVersion::default(),
+            version: None,
+            module_reader: None,
             sapi: None,
             env: Env::new(),
             sets: Vec::new(),
             inis: Vec::new(),
             search: false,
+            by_module: false,
             compiled_in: None,
             compiled_in_scan: None,
             binary_dir: None,
@@ -71,7 +91,7 @@ impl Builder {
 
     /// The PHP that is the model; 8.2 if never called.
     pub fn set_php_version(&mut self, version: PhpVersion) {
-        self.version = version;
+        self.version = Some(version);
     }
 
     /// The SAPI that is the model, by PHP's name. Where it is never called: PHP-FPM with a pool, mod_php with an
@@ -123,6 +143,14 @@ impl Builder {
     pub fn set_compiled_in(&mut self, directory: Option<&Path>, scan_directory: Option<&Path>) {
         self.compiled_in = directory.map(Path::to_path_buf);
         self.compiled_in_scan = scan_directory.map(Path::to_path_buf);
+    }
+
+    /// Where httpd's files load mod_php and that mod_php is the model, `reader` is asked once, in [`Builder::build`], what the module's file was
+    /// built with: its php.ini and scan directory are looked for as that module would, and its version is the model's, unless
+    /// something else was said here ([`Builder::load_php_ini`], [`Builder::search_php_ini`], [`Builder::set_php_version`]) or in the
+    /// files (`PHPINIDir`).
+    pub fn ask_php_module(&mut self, reader: impl Fn(&Path) -> CompiledIn + Send + 'static) {
+        self.module_reader = Some(Box::new(reader));
     }
 
     /// The directory of the PHP program, which CGI, FPM and the command line search too.

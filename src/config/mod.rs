@@ -33,7 +33,7 @@ mod unset;
 mod user_ini;
 mod zone;
 
-pub use builder::{Builder, FastCgiParam, SharedFiles};
+pub use builder::{Builder, CompiledIn, FastCgiParam, SharedFiles};
 pub(crate) use check::whole_number;
 pub use check::{Check, HostCheck};
 pub use directive::Directive;

@@ -35,6 +35,7 @@ pub(super) struct Data {
     pub ids: u32,
     pub default_document_root: Box<[u8]>,
     pub php_ini_dir: Option<(PathBuf, Origin)>,
+    pub php_module: Option<(PathBuf, Origin)>,
     pub diagnostics: Vec<Diagnostic>,
     pub tree: Tree,
     pub kept: Vec<u32>,
@@ -78,6 +79,9 @@ impl Data {
             Some(root) => root.clone(),
             None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
         };
+        // httpd's root is always absolute: everything that is relative in the files starts there.
+        let root =
+            if root.is_relative() { std::path::absolute(Path::new(".").join(&root)).unwrap_or(root) } else { root };
         Reader::new(files, include::clean(root), options, registry)
     }
 
@@ -115,6 +119,7 @@ impl Data {
             servers,
             default_document_root,
             php_ini_dir,
+            php_module: reader.php_module.take(),
             kept,
             env_doubt,
             env: options.env.clone(),

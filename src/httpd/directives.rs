@@ -100,10 +100,11 @@ impl Arity {
             }
             Self::OneAndEach => Words::new(args).count() < 2,
             Self::Counts(counts) => {
-                // An empty word counts as missing, and one word too many as wrong.
+                // A word that must be there may not be empty, one that may be left out may; one word too many is wrong.
+                let needed = counts.trailing_zeros() as usize;
                 let (mut filled, mut all) = (0, 0);
                 for word in Words::new(args).take(5) {
-                    filled += usize::from(!word.is_empty() && filled == all);
+                    filled += usize::from(filled == all && (all >= needed || !word.is_empty()));
                     all += 1;
                 }
                 all != filled || filled > 3 || counts & (1 << filled) == 0

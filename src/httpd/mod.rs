@@ -220,6 +220,11 @@ impl Configuration {
         self.data.php_ini_dir.as_ref().map(|(path, origin)| (path.as_path(), origin))
     }
 
+    /// The file that the first `LoadModule` line of mod_php names, and that line; none: no line loads it.
+    pub fn php_module(&self) -> Option<(&Path, &Origin)> {
+        self.data.php_module.as_ref().map(|(path, origin)| (path.as_path(), origin))
+    }
+
     /// Whether a module is loaded, by its source file's name (`mod_php.c`) or its identifier (`php_module`).
     pub fn has_module(&self, name: &[u8]) -> bool {
         self.data.registry.is_loaded(name)

@@ -109,6 +109,11 @@ pub(super) struct Registry {
 /// Of these modules a server has one at most, so that they are no part of what counts as compiled in.
 const OTHERS: [&str; 5] = ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "cgid_module"];
 
+/// Whether a `LoadModule` line's identifier is mod_php's.
+pub(super) fn is_mod_php(identifier: &[u8]) -> bool {
+    matches!(identifier, b"php_module" | b"php7_module")
+}
+
 impl Registry {
     /// The modules that are compiled in, and none other.
     pub fn new() -> Self {

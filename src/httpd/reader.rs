@@ -15,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
 use crate::find;
+use crate::origin::Origin;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(super) struct Reader<'f> {
     pub defines: Arc<Defines>,
     pub macros: Arc<Macros>,
     pub root: PathBuf,
+    /// What the first `LoadModule` of mod_php names, and where.
+    pub php_module: Option<(PathBuf, Origin)>,
     /// Set for `.htaccess`.
     pub allowed: Option<Allowed<'f>>,
     /// What `AllowOverride Options=` leaves.
@@ -95,6 +98,7 @@ impl<'f> Reader<'f> {
             defines,
             macros,
             root,
+            php_module: None,
             allowed: None,
             allowed_options: None,
             version,
@@ -329,7 +333,11 @@ impl<'f> Reader<'f> {
     }
 
     fn load_module(&mut self, frame: &Frame, args: &[u8]) -> Result<()> {
-        let (identifier, _) = next_word(args);
+        let (identifier, file) = next_word(args);
+        if super::modules::is_mod_php(&identifier) && self.php_module.is_none() {
+            let origin = self.here(frame);
+            self.php_module = Some((self.absolute(&next_word(file).0), origin));
+        }
         let known = Arc::make_mut(&mut self.registry).load(&identifier).map_err(|e| e.at(self.here(frame)))?;
         if !known {
             let message = format!(

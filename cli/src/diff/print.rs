@@ -116,11 +116,12 @@ fn alone(out: &mut String, title: &str, all: &[&Difference]) {
 }
 
 /// One document for programs.
-pub fn as_json(comparison: &Comparison) -> Answer {
+/// With `context`, what each side is for stands in it, too.
+pub fn as_json(comparison: &Comparison, context: bool) -> Answer {
     let mut out = String::new();
     let mut object = json::Object::new(&mut out);
-    side(object.key(b"a"), &comparison.a, &comparison.findings[0]);
-    side(object.key(b"b"), &comparison.b, &comparison.findings[1]);
+    side(object.key(b"a"), &comparison.a, &comparison.findings[0], context);
+    side(object.key(b"b"), &comparison.b, &comparison.findings[1], context);
     object.plain("same", comparison.same);
     json::list(object.key(b"differences"), &comparison.differences, |out, difference| {
         let mut object = json::Object::new(out);
@@ -136,7 +137,7 @@ pub fn as_json(comparison: &Comparison) -> Answer {
     Answer::raw(out)
 }
 
-fn side(out: &mut String, side: &Side, findings: &[Diagnostic]) {
+fn side(out: &mut String, side: &Side, findings: &[Diagnostic], context: bool) {
     let mut object = json::Object::new(out);
     object.text("given", side.title.as_bytes());
     object.text("php_version", side.config.php_version().to_string().as_bytes());
@@ -144,6 +145,9 @@ fn side(out: &mut String, side: &Side, findings: &[Diagnostic]) {
     match &side.outcome {
         Outcome::Run(_) => object.plain("answer", "null"),
         Outcome::Answer { .. } => crate::get::answer_json(object.key(b"answer"), &side.outcome),
+    }
+    if context {
+        side.context.write_json(object.key(b"answering_for"), side.config);
     }
     json::list(object.key(b"findings"), findings, crate::check::finding_json);
     object.end();

@@ -4,6 +4,7 @@ use crate::args::{DiffArgs, RequestArgs, SourceArgs};
 use crate::output::Problem;
 use clap::Parser;
 use outlive::PhpVersion;
+use outlive::files::{Disk, Files};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -38,7 +39,7 @@ pub fn both(args: &DiffArgs) -> Result<[Options; 2], Problem> {
             own.extend(split(text.as_bytes()).map_err(|why| Problem::Call(format!("--{name} {why}")))?);
             titles.push(text.to_string_lossy().into_owned());
         } else if let Some(word) = words.next() {
-            let word_options = meant(word, &args.source)?;
+            let word_options = meant(word)?;
             titles.push(word.to_string_lossy().into_owned());
             own.extend(word_options);
         } else {
@@ -63,19 +64,19 @@ pub fn both(args: &DiffArgs) -> Result<[Options; 2], Problem> {
 
 /// The common options with what one word stands for on top.
 pub fn with_word(common: &SourceArgs, word: &OsStr) -> Result<SourceArgs, Problem> {
-    let own = Own::try_parse_from(meant(word, common)?);
+    let own = Own::try_parse_from(meant(word)?);
     let own = own.map_err(|error| Problem::Call(format!("{}: {error}", word.to_string_lossy())))?;
     Ok(over_source(common, own.source))
 }
 
 /// The options that one word stands for.
-fn meant(word: &OsStr, common: &SourceArgs) -> Result<Vec<OsString>, Problem> {
+fn meant(word: &OsStr) -> Result<Vec<OsString>, Problem> {
     let bytes = word.as_bytes();
     let option = |name: &str| vec![OsString::from(name), word.to_owned()];
     if let Some(file) = bytes.strip_prefix(b"@") {
         let path = Path::new(OsStr::from_bytes(file));
         let text =
-            std::fs::read(path).map_err(|error| Problem::Call(format!("cannot read {}: {error}", path.display())))?;
+            Disk.read(path).map_err(|error| Problem::Call(format!("cannot read {}: {error}", path.display())))?;
         return split(&text).map_err(|why| Problem::Call(format!("{}: {why}", path.display())));
     }
     if bytes.starts_with(b"http://") || bytes.starts_with(b"https://") {
@@ -86,7 +87,7 @@ fn meant(word: &OsStr, common: &SourceArgs) -> Result<Vec<OsString>, Problem> {
     }
     let path = Path::new(word);
     match std::fs::metadata(path) {
-        Ok(data) if data.is_dir() => directory(path, common),
+        Ok(data) if data.is_dir() => directory(path),
         Ok(_) => file(path),
         Err(error) => Err(Problem::Call(format!(
             "{}: {error}; a side is a file, a directory, a URL, a PHP version or @FILE with options",
@@ -101,8 +102,7 @@ fn file(path: &Path) -> Result<Vec<OsString>, Problem> {
     if path.extension().is_some_and(|extension| extension == "ini") {
         return option("--php-ini");
     }
-    let text =
-        std::fs::read(path).map_err(|error| Problem::Call(format!("cannot read {}: {error}", path.display())))?;
+    let text = Disk.read(path).map_err(|error| Problem::Call(format!("cannot read {}: {error}", path.display())))?;
     let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines.find(|line| !line.is_empty() && !matches!(line[0], b'#' | b';')).unwrap_or_default();
     let is_section = first.first() == Some(&b'[');
@@ -115,7 +115,7 @@ fn file(path: &Path) -> Result<Vec<OsString>, Problem> {
 }
 
 /// A directory as Debian has them: /etc/php/8.2/fpm, /etc/apache2.
-fn directory(path: &Path, common: &SourceArgs) -> Result<Vec<OsString>, Problem> {
+fn directory(path: &Path) -> Result<Vec<OsString>, Problem> {
     let mut out: Vec<OsString> = Vec::new();
     let has = |name: &str| path.join(name).is_file();
     if let Some(main) = ["apache2.conf", "httpd.conf", "conf/httpd.conf"].into_iter().find(|name| has(name)) {
@@ -125,23 +125,6 @@ fn directory(path: &Path, common: &SourceArgs) -> Result<Vec<OsString>, Problem>
     let is_ini = |name: &[u8]| name.starts_with(b"php") && name.ends_with(b".ini");
     if inis.map(|entry| entry.file_name()).any(|name| is_ini(name.as_bytes())) || path.join("conf.d").is_dir() {
         out.extend(["--php-ini-search".into(), "--php-ini-path".into(), path.as_os_str().to_owned()]);
-        let sapi = match path.file_name().map(OsStr::as_bytes) {
-            Some(b"apache2") => Some("apache2handler"),
-            Some(b"fpm") => Some("fpm-fcgi"),
-            Some(b"cgi") => Some("cgi-fcgi"),
-            Some(b"cli") => Some("cli"),
-            _ => None,
-        };
-        if let Some(sapi) = sapi.filter(|_| common.sapi.is_none()) {
-            out.extend(["--sapi".into(), sapi.into()]);
-        }
-        // /etc/php/8.4/fpm says which PHP it is for.
-        let parent = path.parent().and_then(Path::file_name).and_then(OsStr::to_str);
-        if let Some(version) =
-            parent.filter(|text| common.php_version.is_none() && PhpVersion::from_text(text).is_some())
-        {
-            out.extend(["--php-version".into(), version.into()]);
-        }
     }
     if has("php-fpm.conf") {
         out.extend(["--fpm-pool".into(), path.join("php-fpm.conf").into_os_string()]);
@@ -200,7 +183,7 @@ fn over_source(base: &SourceArgs, own: SourceArgs) -> SourceArgs {
         };
     }
     over!(php_ini php_ini_path scan_dir httpd_conf server_root httpd_version fpm_pool pool sapi php_version;
-        define httpd_before httpd_after set fastcgi_param env compiled_in; php_ini_search process_env);
+        define httpd_before httpd_after set fastcgi_param env compiled_in; php_ini_search process_env built_in context);
     all
 }
 

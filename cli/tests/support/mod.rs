@@ -69,6 +69,45 @@ pub fn debian(place: &Place) -> bool {
     true
 }
 
+/// mod_php, built for the place: a copy of Debian's in which /etc/php/8.2 is another name of the same length, which leads to the place's
+/// own etc/php/8.2. The place's files load it. Keep what this gives: the name goes with it.
+pub fn mod_php_of(place: &Place) -> Option<Link> {
+    let module = "/usr/lib/apache2/modules/libphp8.2.so";
+    let Ok(mut bytes) = fs::read(module) else {
+        assert!(!ci(), "{module} is missing: tests/run names the packages");
+        eprintln!("left out: {module} is missing");
+        return None;
+    };
+    let seed = std::process::id() as usize * 1000;
+    let link = (0..1000).map(|at| PathBuf::from(format!("/tmp/o{:06}", (seed + at) % 1_000_000)));
+    let mut link = link.filter(|link| std::os::unix::fs::symlink(place.path("etc/php/8.2"), link).is_ok());
+    let link = link.next().expect("a free name");
+    let (old, new) = (b"/etc/php/8.2", link.to_str().unwrap().as_bytes());
+    assert_eq!(old.len(), new.len());
+    let mut seen = 0;
+    for at in 0..bytes.len() - old.len() {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + old.len()].copy_from_slice(new);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "{module} is not Debian's");
+    fs::write(place.0.join("libphp8.2.so"), bytes).unwrap();
+    let load = place.0.join("etc/apache2/mods-available/php8.2.load");
+    let text = fs::read_to_string(&load).unwrap();
+    fs::write(&load, text.replace(module, &place.path("libphp8.2.so"))).unwrap();
+    Some(Link(link))
+}
+
+/// A symbolic link that goes when it is dropped.
+pub struct Link(pub PathBuf);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Where a missing part is a failure.
 pub fn ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")

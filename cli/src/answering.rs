@@ -1,0 +1,165 @@
+//! What an answer is for: which PHP, which files, and how they were found.
+
+use crate::output::{DIM, note};
+use crate::{json, text};
+use outlive::config::{Config, Layer, Sapi};
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// What was read, and how it was found.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// How the SAPI came about, where it was not said.
+    pub sapi_by: Option<String>,
+    /// How the version did.
+    pub version_by: Option<String>,
+    /// How php.ini was found.
+    pub found_by: Option<String>,
+    /// The main file of the web server in front.
+    pub httpd: Option<PathBuf>,
+    /// The pool's file and name.
+    pub pool: Option<(PathBuf, Option<String>)>,
+    /// Which php.ini counts cannot be known: why, and what to give.
+    pub unknown: Option<String>,
+    /// PHP's defaults are what was asked for.
+    pub built_in: bool,
+    /// Directives were set by options.
+    pub has_sets: bool,
+}
+
+/// What stands where nothing was read.
+const NOTHING: &str = "nothing was read: PHP's built-in defaults";
+
+impl Context {
+    /// Whether no file had a say.
+    pub fn nothing_read(&self, config: &Config) -> bool {
+        self.httpd.is_none() && self.pool.is_none() && config.ini_files().next().is_none()
+    }
+
+    /// The php.ini, and how many files of scan directories.
+    fn files(config: &Config) -> (Vec<&[u8]>, Vec<&[u8]>) {
+        let of = |wanted| {
+            config.ini_files().filter(move |(layer, ..)| *layer == wanted).map(|(_, file, _)| &**file).collect()
+        };
+        (of(Layer::PhpIni), of(Layer::ScanDir))
+    }
+
+    /// One line for people.
+    pub fn line(&self, config: &Config) -> String {
+        let mut out = format!("answering for: PHP {}", config.php_version());
+        let _ = self.version_by.as_ref().map(|by| write!(out, " ({by})"));
+        let _ = write!(out, " {}", server(config.sapi()));
+        let _ = self.sapi_by.as_ref().map(|by| write!(out, " ({by})"));
+        if let Some(file) = &self.httpd {
+            let _ = write!(out, ", {}", text::shown(file.as_os_str().as_encoded_bytes()));
+        }
+        if let Some((file, pool)) = &self.pool {
+            let _ = write!(
+                out,
+                ", pool {}{}",
+                pool.as_ref().map_or_else(String::new, |name| format!("{name} of ")),
+                file.display()
+            );
+        }
+        let (inis, scanned) = Self::files(config);
+        if self.nothing_read(config) {
+            let _ = write!(out, "; {NOTHING}");
+        } else {
+            let named: Vec<String> = inis.iter().map(|file| text::shown(file)).collect();
+            let _ = if named.is_empty() {
+                write!(out, ", no php.ini")
+            } else {
+                write!(out, ", php.ini {}", named.join(" "))
+            };
+            if !scanned.is_empty() {
+                let _ = write!(out, " + {} file{}", scanned.len(), if scanned.len() == 1 { "" } else { "s" });
+            }
+        }
+        if self.unknown.is_some() {
+            let _ = write!(out, ", more is unknown");
+        }
+        if let Some(by) = &self.found_by {
+            let _ = write!(out, ", {by}");
+        }
+        out
+    }
+
+    /// Says it where somebody looks, before the answer: on standard error, so that what reads the answer sees nothing new. Where
+    /// nothing was read or something is not known, it is said whoever looks.
+    pub fn say(&self, config: &Config, side: Option<&str>) {
+        let side = side.map_or_else(String::new, |name| format!("{name}: "));
+        let nothing = self.nothing_read(config) && !self.built_in;
+        if std::io::stderr().is_terminal() {
+            note(&format!("{DIM}{side}{}{DIM:#}", self.line(config)));
+        } else if nothing {
+            note(&format!("{side}{NOTHING}"));
+        }
+        if let Some(why) = &self.unknown {
+            note(&format!("{side}{why}"));
+        }
+    }
+
+    /// A short name: version, SAPI and pool.
+    fn id(&self, config: &Config) -> String {
+        let sapi = match config.sapi() {
+            Sapi::Apache => "apache2",
+            Sapi::Fpm => "fpm",
+            Sapi::Cgi => "cgi",
+            Sapi::CliServer => "cli-server",
+            Sapi::Cli => "cli",
+            Sapi::Web => "web",
+        };
+        let pool =
+            self.pool.as_ref().and_then(|(_, name)| name.as_ref()).map_or_else(String::new, |name| format!("/{name}"));
+        format!("{}/{sapi}{pool}", config.php_version())
+    }
+
+    /// The same for programs.
+    pub fn write_json(&self, out: &mut String, config: &Config) {
+        let (inis, scanned) = Self::files(config);
+        let mut object = json::Object::new(out);
+        object.text("sapi", config.sapi().name().as_bytes());
+        object.text("php_version", config.php_version().to_string().as_bytes());
+        object.maybe("php_ini", inis.last().copied());
+        json::list(object.key(b"scanned"), &scanned, |out, file| json::maybe(out, Some(file)));
+        object.maybe("server", self.httpd.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
+        object.maybe("pool", self.pool.as_ref().map(|(file, _)| file.as_os_str().as_encoded_bytes()));
+        let by = [&self.version_by, &self.sapi_by, &self.found_by].into_iter().flatten().cloned().collect::<Vec<_>>();
+        object.text("found_by", by.join(", ").as_bytes());
+        object.end();
+    }
+
+    /// The document of `--json --context` around an answer.
+    pub fn envelope(&self, config: &Config, answer: &str) -> String {
+        let mut out = String::new();
+        let mut object = json::Object::new(&mut out);
+        json::list(object.key(b"answers"), &[()], |out, ()| {
+            let mut object = json::Object::new(out);
+            object.text("id", self.id(config).as_bytes());
+            self.write_json(object.key(b"answering_for"), config);
+            object.plain("answer", answer.trim_end());
+            object.end();
+        });
+        json::list(object.key(b"notes"), &self.notes(config), |out, note| json::maybe(out, Some(note.as_bytes())));
+        object.end();
+        out.push('\n');
+        out
+    }
+
+    fn notes(&self, config: &Config) -> Vec<String> {
+        let nothing = self.nothing_read(config).then(|| NOTHING.to_owned());
+        nothing.into_iter().chain(self.unknown.iter().cloned()).collect()
+    }
+}
+
+fn server(sapi: Sapi) -> &'static str {
+    match sapi {
+        Sapi::Apache => "in Apache (mod_php)",
+        Sapi::Fpm => "in PHP-FPM",
+        Sapi::Cgi => "as php-cgi",
+        Sapi::CliServer => "as php -S",
+        Sapi::Cli => "on the command line",
+        Sapi::Web => "in any web server",
+    }
+}
