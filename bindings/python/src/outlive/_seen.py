@@ -23,30 +23,34 @@ LOOK = 0.5
 def watch(engine: Engine) -> None:
     """Tells of this engine's requests, from a thread, if anybody would read it."""
     if log.isEnabledFor(logging.INFO):
-        threading.Thread(target=_work, args=(weakref.ref(engine),), name="outlive-seen", daemon=True).start()
+        engine._looking = threading.Lock()
+        threading.Thread(target=_work, args=(weakref.ref(engine), engine._looking), name="outlive-seen", daemon=True).start()
 
 
-def _work(of: weakref.ref[Engine]) -> None:
+def _work(of: weakref.ref[Engine], looking: threading.Lock) -> None:
     pause = threading.Event()
     while True:
         engine: Optional[Engine] = of()
-        if engine is None or engine._handle is None:
+        if engine is None:
             return
-        for request in list(engine._live.values()):
-            if request._left_at is None:
-                _tell(request)
-        del engine
+        with looking:  # who ends a request, or the engine, waits for that
+            if engine._handle is None:
+                return
+            left = [request for request in list(engine._live.values()) if request._left_at is None and _has_left(request)]
+        for request in left:
+            log.info("its client has gone, the work goes on: %s %s", *request._what)
+        del engine, left
         pause.wait(LOOK)
 
 
-def _tell(request: Request) -> None:
+def _has_left(request: Request) -> bool:
     try:
-        if not request.is_gone:
-            return
+        if request._is_ending or not request.is_gone:
+            return False
     except (Error, Stop):
-        return  # it ended just now: that is told by who ended it
+        return False
     request._left_at = time.monotonic()
-    log.info("its client has gone, the work goes on: %s %s", *request._what)
+    return True
 
 
 def was_left(request: Request) -> bool:

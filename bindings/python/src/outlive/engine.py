@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import logging
 import os
+import threading
 import weakref
 from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class Engine:
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
         self._live: Dict[int, Request] = {}
+        self._looking: Optional[threading.Lock] = None  # had by who looks at requests that others work on
         self._forms: List[_Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
         self._words: Dict[int, Sequence[int]] = {}  # the flag word of a handle: places, and their names, are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
@@ -265,7 +267,11 @@ class Engine:
 
     def close(self) -> None:
         """Ends the engine's thread and frees it. Drain it first: requests in flight go on, but their time limits do not."""
-        self._handle = None
+        if self._looking is None:
+            self._handle = None
+        else:
+            with self._looking:
+                self._handle = None
         self._finalizer()
 
     def _native(self) -> int:

@@ -139,6 +139,7 @@ class Request:
     _host: Optional[Host] = None
     _callbacks: Optional[Callbacks] = None
     _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
+    _is_ending = False  # nobody else may ask for it
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
 
     def __init__(
@@ -329,6 +330,9 @@ class Request:
         handle = self._native()
         if self._callbacks is not None:
             self._callbacks.close()
+        if self._engine._looking is not None:
+            with self._engine._looking:
+                self._is_ending = True
         # Nothing has happened to it while its flag word is 0.
         told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
         if self._functions is None:
