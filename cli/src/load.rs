@@ -93,6 +93,7 @@ fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
 /// would cost a tenth of the time that it takes to read them.
 pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     fit_together(args)?;
+    let args = &in_directories(args)?;
     let mut builder = Builder::new(Arc::new(Disk));
     let mut context = Context { built_in: args.built_in, ..Context::default() };
     infer(args, &mut builder, &mut context);
@@ -122,7 +123,6 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
         answer
     });
     if let Some(path) = &args.fpm_pool {
-        must_be_file("--fpm-pool", path, &["php-fpm.conf", "www.conf"])?;
         builder.load_fpm_pool(path, args.pool.as_deref().map(OsStr::as_bytes))?;
     }
     for text in &args.set {
@@ -265,17 +265,34 @@ fn sapi_meant(given: &OsStr, error: &outlive::Error) -> Problem {
     Problem::Call(format!("{}{hint}", error.message))
 }
 
-/// A directory where a file is asked for: which file of it is meant.
-fn must_be_file(option: &str, path: &Path, names: &[&str]) -> Result<(), Problem> {
-    if !path.is_dir() {
-        return Ok(());
+/// A directory may stand where a file may: then the file in it is meant that a server would read.
+fn in_directories(args: &SourceArgs) -> Result<SourceArgs, Problem> {
+    let mut args = args.clone();
+    if let Some(directory) = args.php_ini.take_if(|path| path.is_dir()) {
+        let names =
+            Disk.list(&directory).map_err(|error| Problem::Call(format!("{}: {error}", directory.display())))?;
+        let is_ini = |name: &OsString| name.as_bytes().starts_with(b"php") && name.as_bytes().ends_with(b".ini");
+        if !names.iter().any(|name| is_ini(name) || name == "conf.d") {
+            let text = "there is neither a php.ini nor a conf.d in this directory";
+            return Err(Problem::Call(format!("--php-ini {}: {text}", directory.display())));
+        }
+        (args.php_ini_search, args.php_ini_path) = (true, Some(directory));
     }
-    let there = names.iter().map(|name| path.join(name)).find(|path| path.is_file());
-    let hint = match there {
-        Some(file) => format!("; did you mean {option} {}?", file.display()),
-        None => format!("; {option} takes a file"),
-    };
-    Err(Problem::Call(format!("{}: it is a directory{hint}", path.display())))
+    let mains = ["apache2.conf", "httpd.conf", "conf/httpd.conf"];
+    in_directory("--httpd-conf", &mut args.httpd_conf, &mains)?;
+    in_directory("--fpm-pool", &mut args.fpm_pool, &["php-fpm.conf", "www.conf"])?;
+    Ok(args)
+}
+
+fn in_directory(option: &str, path: &mut Option<PathBuf>, names: &[&str]) -> Result<(), Problem> {
+    let Some(directory) = path.as_ref().filter(|path| path.is_dir()) else { return Ok(()) };
+    let there = names.iter().map(|name| directory.join(name)).find(|path| path.is_file());
+    let file = there.ok_or_else(|| {
+        let names = names.join(" nor ");
+        Problem::Call(format!("{option} {}: there is neither {names} in this directory", directory.display()))
+    })?;
+    *path = Some(file);
+    Ok(())
 }
 
 fn must_be_directory(option: &str, path: &Path) -> Result<(), Problem> {
@@ -287,7 +304,6 @@ fn must_be_directory(option: &str, path: &Path) -> Result<(), Problem> {
 
 fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     if let Some(path) = &args.php_ini {
-        must_be_file("--php-ini", path, &["php.ini"])?;
         builder.load_php_ini(path)?;
     }
     if args.php_ini_search {
@@ -312,7 +328,6 @@ fn php_ini(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
 
 fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
     let Some(path) = &args.httpd_conf else { return Ok(()) };
-    must_be_file("--httpd-conf", path, &["apache2.conf", "httpd.conf", "conf/httpd.conf"])?;
     builder.load_httpd_conf(path)?;
     let envvars = path.with_file_name("envvars");
     builder.use_env(Disk.read(&envvars).map(|text| envvars::exports(&text)).unwrap_or_default());
