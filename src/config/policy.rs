@@ -168,6 +168,8 @@ pub struct Policy {
     pub max_detached: u32,
     /// `outlive.max_detached_time` in seconds; 0: no cap.
     pub max_detached_time: u32,
+    /// `outlive.max_detached_total`, over all processes that share a scoreboard; 0: no cap.
+    pub max_detached_total: u32,
     /// `outlive.shutdown_time` in seconds; `None`: as PHP.
     pub shutdown_time: Option<u32>,
     /// `outlive.after_finish`
@@ -204,6 +206,7 @@ impl Default for Policy {
             clock: Clock::default(),
             max_detached: 0,
             max_detached_time: 0,
+            max_detached_total: 0,
             shutdown_time: None,
             after_finish: AfterFinish::default(),
             shutdown: ShutdownMode::default(),
@@ -243,6 +246,7 @@ pub(super) fn of(settings: &Settings) -> Policy {
         clock: if is("outlive.clock", "wall") { Clock::Wall } else { Clock::Cpu },
         max_detached: number("outlive.max_detached").unwrap_or_default(),
         max_detached_time: number("outlive.max_detached_time").unwrap_or_default(),
+        max_detached_total: number("outlive.max_detached_total").unwrap_or_default(),
         shutdown_time: number("outlive.shutdown_time"),
         after_finish: if is("outlive.after_finish", "abort") { AfterFinish::Abort } else { AfterFinish::Discard },
         shutdown: if is("outlive.shutdown", "all") { ShutdownMode::All } else { ShutdownMode::Php },

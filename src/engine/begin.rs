@@ -88,6 +88,7 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
     slot.timing.set_hard(u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0));
     slot.max_detached.store(policy.max_detached, Relaxed);
     slot.max_detached_time.store(policy.max_detached_time, Relaxed);
+    slot.max_detached_total.store(policy.max_detached_total, Relaxed);
     (facts, seconds)
 }
 
@@ -110,6 +111,7 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.clock == Clock::Cpu, facts::CPU)
         | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
         | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
+        | bit(policy.max_detached_total != 0, facts::TOTAL_CAPPED)
         | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
         | bit(policy.detect == Detect::Watch, facts::WATCHED)
         | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)

@@ -2,9 +2,10 @@
 
 use super::handle::Handle;
 use super::inside::{Below, Inside};
+use super::scoreboard::Counted;
 use super::slot::{Host, facts};
 use super::sys;
-use super::word::{FACT_ASKED, FACT_LEFT_OFF};
+use super::word::{FACT_ASKED, FACT_COUNTED, FACT_COUNTED_HERE, FACT_LEFT_OFF};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
 use std::sync::atomic::Ordering::Relaxed;
@@ -156,8 +157,13 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.is_silent = true;
         slot.shared.board.ended(slot);
-        if slot.word.end().is_gone() {
+        let seen = slot.word.end();
+        if seen.is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
+        }
+        if seen.has_any(FACT_COUNTED | FACT_COUNTED_HERE) {
+            let counted = if seen.has(FACT_COUNTED) { Counted::InBoard } else { Counted::InEngine };
+            slot.shared.board.uncount_detached(counted);
         }
         drop(inside);
         if facts & facts::NOTICE != 0 {

@@ -193,6 +193,11 @@ impl<H: Host> Inside<'_, H> {
         if new != old {
             self.slot.facts.store(new, Release);
             self.slot.shared.board.changed(self.slot);
+            // From here on it works on without its client.
+            if new & !old & facts::FINISHED != 0 && new & facts::TOTAL_CAPPED != 0 {
+                self.slot.look_at(0);
+                self.slot.shared.wake();
+            }
         }
         if gone {
             let generation = self.generation();

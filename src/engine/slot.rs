@@ -82,8 +82,10 @@ pub mod facts {
     pub const SHUTDOWN_TIME: u32 = 1 << 19;
     /// The end has something to do though nothing was called: there is a buffer, something to flush, input to be given up.
     pub const ENDS_SLOWLY: u32 = 1 << 20;
+    /// Detached requests are capped over all processes.
+    pub const TOTAL_CAPPED: u32 = 1 << 21;
     /// How it began, in three bits from here: [`Begin::bits`](crate::request::Begin::bits).
-    pub const BEGIN_SHIFT: u32 = 21;
+    pub const BEGIN_SHIFT: u32 = 22;
     /// What the machine says anew after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS;
 }
@@ -168,6 +170,7 @@ pub struct Slot<H: Host> {
     pub(super) counted: Counted,
     pub(super) notice: Notice,
     pub(super) notified: AtomicU64,
+    pub(super) max_detached_total: AtomicU32,
     /// Odd while the label is written.
     label_turn: AtomicU32,
     pub(super) label: [AtomicU64; LABEL / 8],
@@ -201,6 +204,7 @@ impl<H: Host> Slot<H> {
             method: AtomicU64::new(0),
             max_detached: AtomicU32::new(0),
             max_detached_time: AtomicU32::new(0),
+            max_detached_total: AtomicU32::new(0),
             gone_at: AtomicU64::new(0),
             counted: Counted::default(),
             notice: Notice::default(),

@@ -3,12 +3,13 @@
 //! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
 
 use super::deadlines::{NEVER, Taken};
+use super::scoreboard::Counted;
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
 use super::sys::{self, Readiness};
 use super::table::Table;
 use super::timing::Look;
-use super::word::FACT_GONE;
+use super::word::{FACT_COUNTED, FACT_COUNTED_HERE, FACT_GONE, FACT_REFUSED};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -109,8 +110,9 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
         }
     };
     let detached = detached_until(slot, generation, now);
+    let counted = count_in_total(slot, generation, now);
     tell(slot, generation);
-    limit.min(detached)
+    limit.min(detached).min(counted)
 }
 
 /// The limit, or the hard timeout behind it, has run out.
@@ -155,6 +157,32 @@ fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
         return NEVER;
     }
     until
+}
+
+/// `outlive.max_detached_total`: counts a request that works on without its client, or tells it to stop where there is no room for one
+/// more. Decided once, here and not where the client went, because others are asked about and that may be in a signal handler.
+fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
+    const DECIDED: u64 = FACT_COUNTED | FACT_COUNTED_HERE | FACT_REFUSED;
+    let facts = slot.facts.load(Relaxed);
+    if facts & facts::TOTAL_CAPPED == 0 {
+        return NEVER;
+    }
+    let word = slot.word.load();
+    let works_on = word.is_gone() || facts & facts::FINISHED != 0;
+    if !works_on || word.has_any(DECIDED) {
+        return NEVER;
+    }
+    let board = &slot.shared.board;
+    let Some(counted) = board.count_detached(slot.max_detached_total.load(Relaxed), now) else { return now + 1 };
+    let fact = match counted {
+        Counted::InBoard => FACT_COUNTED,
+        Counted::InEngine => FACT_COUNTED_HERE,
+        Counted::Refused => FACT_REFUSED | u64::from(Events::CAP.0),
+    };
+    if !slot.word.raise(generation, fact, DECIDED) {
+        board.uncount_detached(counted); // it has ended meanwhile
+    }
+    NEVER
 }
 
 /// Tells the host that a stop is due at the next safe point, once for each cause.
@@ -213,7 +241,7 @@ impl<H: Host> Slot<H> {
         if most > 0 && count > i64::from(most) {
             self.word.raise(generation, Events::CAP.0.into(), 0);
         }
-        if self.facts.load(Relaxed) & facts::NOTICE != 0 {
+        if self.facts.load(Relaxed) & (facts::NOTICE | facts::TOTAL_CAPPED) != 0 {
             self.look_at(0);
             self.shared.wake();
         } else if time > 0 {

@@ -41,6 +41,13 @@ pub const FACT_ASKED: u64 = 1 << 34;
 /// A call has had the request's owned part: the end has to look at it.
 pub const FACT_ENTERED: u64 = 1 << 35;
 
+/// It counts among the detached requests of all processes, in the scoreboard.
+pub const FACT_COUNTED: u64 = 1 << 36;
+/// It counts among them in this engine, which has no place in a scoreboard.
+pub const FACT_COUNTED_HERE: u64 = 1 << 37;
+/// There was no room for it among them.
+pub const FACT_REFUSED: u64 = 1 << 38;
+
 const GENERATION_SHIFT: u32 = 40;
 const GENERATION_BITS: u64 = (1 << 24) - 1;
 
@@ -150,6 +157,11 @@ impl Seen {
     /// Whether all these facts hold.
     pub fn has(self, facts: u64) -> bool {
         self.0 & facts == facts
+    }
+
+    /// Whether any of these facts holds.
+    pub fn has_any(self, facts: u64) -> bool {
+        self.0 & facts != 0
     }
 
     /// The generation, whole.

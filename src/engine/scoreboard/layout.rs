@@ -7,6 +7,7 @@
 //! | 0 | head: magic, byte order, version, row size and rows per block, number of blocks |
 //! | 64 | requests that were not shown because there was no room |
 //! | 4,096 | the block table, 32 bytes for each block: owner, boot, namespace, clock |
+//! | behind it | the gauges, 8 bytes for each block: detached requests that its owner counts there |
 //! | a multiple of 4,096 | the blocks, 4,096 bytes each: 16 rows of 256 bytes |
 //!
 //! See [`super::row`] for a row, [`super::process`] for an owner.
@@ -50,7 +51,12 @@ pub struct Layout {
 impl Layout {
     /// Bytes of the head and the block table.
     pub fn table_end(self) -> usize {
-        PAGE + (self.blocks as usize * ENTRY * 8).next_multiple_of(PAGE)
+        PAGE + (self.blocks as usize * (ENTRY + 1) * 8).next_multiple_of(PAGE)
+    }
+
+    /// Where the gauges begin.
+    pub fn gauges(self) -> usize {
+        PAGE + self.blocks as usize * ENTRY * 8
     }
 
     /// Where a block begins.

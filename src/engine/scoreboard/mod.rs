@@ -4,7 +4,7 @@
 //! `outlive_scoreboard_read` read it. Only metadata: label, method, times, stage, process. It outlives every process, `kill -9`
 //! included: a row that a dead process had begun and not ended is *unfinished*.
 //!
-//! **The file** ([`layout`]) has room for 65,536 requests at once in all processes together. It is sparse: 132 KiB, and 4 KiB
+//! **The file** ([`layout`]) has room for 65,536 requests at once in all processes together. It is sparse: 164 KiB, and 4 KiB
 //! for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full), a
 //! request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
 //! /run or /dev/shm, and never a network one: what counts is memory that processes share.
@@ -14,6 +14,10 @@
 //! over: empty ones first, then those of the process that died before the last boot, then of the one that started
 //! first; what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a
 //! claim leaves a block that says so, and that anybody may take.
+//!
+//! **Detached requests** that count under `outlive.max_detached_total` stand in a gauge of each engine's first block. The sum is over the
+//! gauges of living processes, so one that was killed leaks nothing; who counts takes a turn (a lock on the file, which the kernel takes back
+//! from the dead), so that there are never more than the cap and never fewer than could be.
 //!
 //! **Rows** ([`row`]) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
 //! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
@@ -51,13 +55,30 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use writer::Writer;
 
+/// Milliseconds that other processes' counting is waited for.
+const PATIENCE: u64 = 1_000;
 /// Milliseconds between two refreshments.
 const REFRESH: u64 = 250;
+
+/// Where a detached request counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// In the file.
+    InBoard,
+    /// In this engine alone: there is no file, or no room in it.
+    InEngine,
+    /// Nowhere: there are as many as there may be.
+    Refused,
+}
 
 /// An engine's scoreboard, or that it has none.
 #[derive(Default)]
 pub(super) struct Board {
     writer: OnceBox<Result<Writer>>,
+    /// Detached requests that count in no scoreboard.
+    detached: AtomicU64,
+    /// Since when other processes have kept this one from counting; 0: they do not.
+    kept_since: AtomicU64,
     refreshed: AtomicU64,
 }
 
@@ -76,6 +97,51 @@ impl Board {
             let path = settings.get(b"outlive.scoreboard").unwrap_or_default();
             Box::new(Writer::open(Path::new(OsStr::from_bytes(path))))
         });
+    }
+
+    /// The engine's thread: one more detached request, if fewer than `most` are detached in all living processes. `None`: another
+    /// process is counting just now; ask again.
+    pub fn count_detached(&self, most: u32, now: u64) -> Option<Counted> {
+        let here = self.detached.load(Relaxed);
+        let Some(writer) = self.writer() else {
+            return Some(self.count_here(here < u64::from(most)));
+        };
+        let turn = writer.take_turn();
+        if turn.is_none() {
+            let since = match self.kept_since.load(Relaxed) {
+                0 => now.max(1),
+                since => since,
+            };
+            self.kept_since.store(since, Relaxed);
+            // A process that is stopped in its turn keeps nobody for ever; then two may be let in where there is room for one.
+            if now < since + PATIENCE {
+                return None;
+            }
+        }
+        self.kept_since.store(0, Relaxed);
+        let has_room = writer.detached(u64::from(most).saturating_sub(here)) + here < u64::from(most);
+        if has_room && writer.count_detached(1) { Some(Counted::InBoard) } else { Some(self.count_here(has_room)) }
+    }
+
+    fn count_here(&self, has_room: bool) -> Counted {
+        if !has_room {
+            return Counted::Refused;
+        }
+        self.detached.fetch_add(1, Relaxed);
+        Counted::InEngine
+    }
+
+    /// A request that counted has ended.
+    pub fn uncount_detached(&self, counted: Counted) {
+        match counted {
+            Counted::InBoard => {
+                self.writer().map(|writer| writer.count_detached(-1));
+            }
+            Counted::InEngine => {
+                self.detached.fetch_sub(1, Relaxed);
+            }
+            Counted::Refused => {}
+        }
     }
 
     /// Whether there is one; what kept it from being used.

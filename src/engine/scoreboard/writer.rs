@@ -49,6 +49,10 @@ impl<'a> Table<'a> {
         World { boot: entry[1].load(Relaxed), namespace: entry[2].load(Relaxed) }
     }
 
+    fn gauge(self, block: u32) -> &'a AtomicU64 {
+        &self.words[self.layout.gauges() / 8 + block as usize]
+    }
+
     /// Whether the owner of a block is known to be dead.
     pub fn is_dead(self, block: u32, owner: Owner, here: World) -> bool {
         owner != Owner::NOBODY
@@ -69,6 +73,7 @@ impl<'a> Table<'a> {
         entry[1].store(world.boot, Relaxed);
         entry[2].store(world.namespace, Relaxed);
         entry[3].store(process::clock_offset(), Relaxed);
+        self.gauge(block).store(0, Relaxed);
         self.pass(block, owner.cleaning(), owner)
     }
 }
@@ -89,6 +94,8 @@ pub struct Writer {
     world: World,
     /// The block of each 16 slots.
     blocks: Box<[AtomicU32]>,
+    /// The first block that was claimed: detached requests count there.
+    home: AtomicU32,
     retry_at: AtomicU64,
     not_shown: AtomicU64,
 }
@@ -114,7 +121,8 @@ impl Writer {
         let blocks = (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect();
         let retry_at = AtomicU64::new(0);
         let not_shown = AtomicU64::new(0);
-        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, retry_at, not_shown })
+        let home = AtomicU32::new(NONE);
+        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, home, retry_at, not_shown })
     }
 
     fn table(&self) -> Table<'_> {
@@ -166,6 +174,8 @@ impl Writer {
         if place.compare_exchange(NONE, block, SeqCst, Relaxed).is_err() {
             // Another thread was quicker with the same slots.
             self.table().pass(block, self.owner, Owner::NOBODY);
+        } else {
+            let _ = self.home.compare_exchange(NONE, block, SeqCst, Relaxed);
         }
         self.row(slot)
     }
@@ -210,12 +220,49 @@ impl Writer {
         !owner.is_cleaning() && (0..ROWS).any(|row| self.row_of(block, row).is_live())
     }
 
+    /// This process's turn to count, until what comes back is dropped; `None`: it is another's.
+    pub fn take_turn(&self) -> Option<sys::files::Turn<'_>> {
+        sys::files::Turn::take(&self.file)
+    }
+
+    /// Detached requests that living processes count; where even those of dead ones make fewer than `enough`, theirs may be among them.
+    pub fn detached(&self, enough: u64) -> u64 {
+        let table = self.table();
+        let counting = || {
+            table.blocks().filter_map(|block| {
+                // A count below 0 cannot be: whatever stands there, it is not believed.
+                let gauge = u64::try_from(table.gauge(block).load(SeqCst) as i64).unwrap_or(0);
+                let owner = table.owner(block);
+                (gauge > 0 && owner != Owner::NOBODY && !owner.is_cleaning()).then_some((block, owner, gauge))
+            })
+        };
+        let all = counting().map(|(.., gauge)| gauge).fold(0, u64::saturating_add);
+        if all < enough {
+            return all;
+        }
+        let lives = |block, owner| owner == self.owner || !table.is_dead(block, owner, self.world);
+        counting()
+            .filter(|&(block, owner, _)| lives(block, owner))
+            .map(|(.., gauge)| gauge)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// So many more detached requests of this engine. False: it has no block to count them in.
+    pub fn count_detached(&self, more: i64) -> bool {
+        let home = self.home.load(Acquire);
+        if home != NONE {
+            self.table().gauge(home).fetch_add(more as u64, SeqCst);
+        }
+        home != NONE
+    }
+
     /// Gives back every block without live rows. What is live stays, to be seen.
     pub fn release(&self) {
         for place in &self.blocks {
             let block = place.load(Acquire);
             if block != NONE && !self.has_unfinished(block, self.owner) {
                 place.store(NONE, Release);
+                let _ = self.home.compare_exchange(block, NONE, SeqCst, Relaxed);
                 self.table().pass(block, self.owner, Owner::NOBODY);
             }
         }

@@ -51,3 +51,22 @@ pub fn target_of(link: &File) -> io::Result<OsString> {
     text.truncate(len);
     Ok(OsString::from_vec(text))
 }
+
+/// A file's lock, held until this is dropped; the kernel takes it back from a process that dies.
+pub struct Turn<'a>(&'a File);
+
+impl<'a> Turn<'a> {
+    /// The lock, if nobody has it. Nothing is waited for.
+    pub fn take(file: &'a File) -> Option<Self> {
+        // SAFETY: an open descriptor; no memory is involved.
+        let answer = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+        (answer == 0).then_some(Self(file))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // SAFETY: as in `take`.
+        unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
