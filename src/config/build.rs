@@ -201,7 +201,7 @@ fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) -> R
             format!("php.ini and the files of the scan directories come to more than {} MiB", MAX_TEXTS >> 20);
         return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file_name(path), 0)));
     }
-    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text }))
+    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text, at: None }))
 }
 
 /// The error for a file that cannot be read.
@@ -211,7 +211,7 @@ pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
 }
 
 fn read_fixed(sapi: Sapi, reader: &Reader<'_>) {
-    let source = Arc::new(Source { layer: Layer::Sapi, file: None, text: Vec::new() });
+    let source = Arc::new(Source { layer: Layer::Sapi, file: None, text: Vec::new(), at: None });
     let mut state = reader.state.borrow_mut();
     for (name, value) in sapi.fixed() {
         reader.entry(&mut state, name.as_bytes(), value.as_bytes(), 0, &source);
@@ -235,7 +235,7 @@ fn read_sets(builder: &Builder, reader: &Reader<'_>) -> Result<()> {
         }
         text.push(b'\n');
     }
-    reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text }))
+    reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text, at: None }))
 }
 
 /// Whether a `-d` value is ini text as it stands, or is put in quotes first (I-117).

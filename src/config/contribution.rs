@@ -5,17 +5,26 @@ use super::slot::Power;
 use super::text::Text;
 use crate::diagnostic::Diagnostic;
 use crate::httpd::{Container, DirConfig, DirValue};
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// The `.user.ini` files of one script directory, as they were read.
-#[derive(Debug)]
+/// Ini texts of one request, as they were read: the `.user.ini` files of a script's directory, or what FastCGI hands over.
+#[derive(Debug, Default)]
 pub(super) struct UserIni {
     /// The files' texts, by which two readings are compared, and a hash of them.
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) hash: u64,
     pub(super) assignments: Vec<Assignment>,
     pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl UserIni {
+    /// Notes the hash of the texts, once they are all there.
+    pub(super) fn rehash(&mut self) {
+        let mut hasher = DefaultHasher::new();
+        self.sources.hash(&mut hasher);
+        self.hash = hasher.finish();
+    }
 }
 
 /// Something that applies to a request.
@@ -27,7 +36,7 @@ pub(super) enum Contribution {
     Containers(Box<[Container]>),
     /// What a host that parsed its own configuration handed over.
     Server(DirConfig),
-    /// `.user.ini`.
+    /// FastCGI's `PHP_VALUE` and `PHP_ADMIN_VALUE`, or `.user.ini`.
     UserIni(Arc<UserIni>),
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Source {
     /// The file; `None`: no file.
     pub(super) file: Option<Arc<[u8]>>,
     pub(super) text: Vec<u8>,
+    /// The one line that all of the text stands in; `None`: the text is the file's.
+    pub(super) at: Option<u32>,
 }
 
 /// One line that sets a directive.
@@ -40,7 +42,7 @@ impl Assignment {
 impl Source {
     pub(super) fn origin(&self, line: u32) -> Origin {
         match &self.file {
-            Some(file) => Origin::new(file, line),
+            Some(file) => Origin::new(file, self.at.unwrap_or(line)),
             None => Origin::default(),
         }
     }
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn what_was_written_is_found_again() {
         let text = b"a = 1\nb=\"x;y\" ; why\n c = On ; z\r\nd".to_vec();
-        let source = Arc::new(Source { layer: Layer::PhpIni, file: None, text });
+        let source = Arc::new(Source { layer: Layer::PhpIni, file: None, text, at: None });
         let mut lines = Lines::default();
         let mut got = |line| {
             let (source, value) = (Arc::clone(&source), Text::new(b"as stored"));

@@ -1,6 +1,7 @@
 //! FastCGI's `PHP_VALUE` and `PHP_ADMIN_VALUE` (fact I-153).
 
 use super::builder::FastCgiParam;
+use super::contribution::UserIni;
 use super::core::{Assignment, Core, Source};
 use super::layer::Layer;
 use super::lookup::CoreLookup;
@@ -8,21 +9,48 @@ use super::reader::{syntax, text_of, unknown};
 use super::slot::Power;
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::httpd::Variable;
 use crate::ini::{self, Event};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// What was given with the configuration itself.
 pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostics: &mut Vec<Diagnostic>) {
-    let (name, power) = match param {
-        FastCgiParam::Value => (&b"PHP_VALUE"[..], Power::Free),
-        FastCgiParam::AdminValue => (&b"PHP_ADMIN_VALUE"[..], Power::Admin),
-    };
-    let source = Arc::new(Source { layer: Layer::FastCgi, file: Some(name.into()), text: text.to_vec() });
+    let file = Some(name(param).into());
+    let source = Arc::new(Source { layer: Layer::FastCgi, file, text: text.to_vec(), at: None });
+    let mut found = parse(core, param, &source, diagnostics);
+    core.global.append(&mut found);
+}
+
+fn name(param: FastCgiParam) -> &'static [u8] {
+    match param {
+        FastCgiParam::Value => b"PHP_VALUE",
+        FastCgiParam::AdminValue => b"PHP_ADMIN_VALUE",
+    }
+}
+
+/// What the web server hands over with one request; FPM takes `PHP_VALUE` first.
+pub(super) fn of_request(core: &Core, variables: &[Variable]) -> Option<UserIni> {
+    let mut all = UserIni::default();
+    for param in [FastCgiParam::Value, FastCgiParam::AdminValue] {
+        let Some(given) = variables.iter().find(|one| one.name == name(param)) else { continue };
+        let (file, at) = (given.origin.file.clone(), Some(given.origin.line));
+        let source = Arc::new(Source { layer: Layer::FastCgi, file, text: given.value.clone(), at });
+        let mut found = parse(core, param, &source, &mut all.diagnostics);
+        all.assignments.append(&mut found);
+        all.sources.push(source);
+    }
+    all.rehash();
+    (!all.sources.is_empty()).then_some(all)
+}
+
+fn parse(core: &Core, param: FastCgiParam, source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Assignment> {
+    let power = if param == FastCgiParam::Value { Power::Free } else { Power::Admin };
     let mut found = Vec::new();
     let lookup = CoreLookup::new(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let result = ini::scan(&source.text, &options, &mut |event, line| {
-        lookup.unset.tell(&source, line, diagnostics);
+        lookup.unset.tell(source, line, diagnostics);
         match event {
             Event::Entry { key, value } => match core.find(key) {
                 Some(at) => found.push(Assignment {
@@ -30,22 +58,22 @@ pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostic
                     line,
                     power,
                     value: Text::new(text_of(&value)),
-                    source: Arc::clone(&source),
+                    source: Arc::clone(source),
                 }),
-                None => diagnostics.push(unknown(key, core.version, &source, line)),
+                None => diagnostics.push(unknown(key, core.version, source, line)),
             },
-            Event::Section { .. } | Event::ArrayEntry { .. } => diagnostics.push(only_entries(&source, line)),
+            Event::Section { .. } | Event::ArrayEntry { .. } => diagnostics.push(only_entries(source, line)),
             Event::Bare { .. } => {}
         }
         ControlFlow::Continue(())
     });
     if let Err(error) = result {
-        diagnostics.push(syntax(&source, &error));
+        diagnostics.push(syntax(source, &error));
     }
-    if memchr::memmem::find(text, b"\\n").is_some() {
-        diagnostics.push(literal_newline(&source));
+    if memchr::memmem::find(&source.text, b"\\n").is_some() {
+        diagnostics.push(literal_newline(source));
     }
-    core.global.append(&mut found);
+    found
 }
 
 /// nginx writes a line end as `\n` in its own quotes; pasted elsewhere it stays two characters.

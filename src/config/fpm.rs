@@ -74,7 +74,7 @@ impl Pools<'_> {
             return Err(Error::new(Code::TooLarge, format!("{}: include is nested too deeply", path.display())));
         }
         let text = self.files.read(path).map_err(|error| cannot_read(path, &error))?;
-        let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text });
+        let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text, at: None });
         let lookup = CoreLookup::new(self.core);
         let options =
             ini::Options { mode: ini::Mode::Normal, version: self.core.version, stop_at_nul: false, lookup: &lookup };

@@ -3,13 +3,13 @@
 use super::builder::SharedFiles;
 use super::contribution::{Contribution, UserIni};
 use super::core::Core;
-use super::diagnose;
 use super::directive::Directive;
 use super::layer::Layer;
 use super::number;
 use super::sapi::Sapi;
 use super::settings::Settings;
 use super::user_ini;
+use super::{diagnose, fastcgi};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::httpd::{Configuration, DirConfig, DirValue, Resolution, Run};
@@ -265,8 +265,18 @@ impl Config {
         let core = &*self.inner.core;
         let mut all = Vec::new();
         if core.sapi.has_user_ini() {
-            let filename = target.filename.or(run.as_ref().map(|run| &*run.filename));
-            let root = target.document_root.or(run.as_ref().map(|run| &*run.document_root));
+            let handed = |name: &[u8]| {
+                let given = run.as_ref()?.variables.iter().find(|one| one.name == name && one.is_conditional)?;
+                Some(&*given.value)
+            };
+            let filename = target.filename.or_else(|| handed(b"SCRIPT_FILENAME"));
+            let filename = filename.or(run.as_ref().map(|run| &*run.filename));
+            let root = target.document_root.or_else(|| handed(b"DOCUMENT_ROOT"));
+            let root = root.or(run.as_ref().map(|run| &*run.document_root));
+            if let Some(run) = run.as_ref().filter(|_| core.sapi.has_pool()) {
+                let given = fastcgi::of_request(core, &run.variables);
+                all.extend(given.map(|given| Contribution::UserIni(Arc::new(given))));
+            }
             if !core.sections.is_empty() {
                 sections(core, target.server_name, filename, &mut all);
             }

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_last_value_stands() {
-        let source = Arc::new(Source { layer: Layer::PhpIni, file: None, text: Vec::new() });
+        let source = Arc::new(Source { layer: Layer::PhpIni, file: None, text: Vec::new(), at: None });
         let mut unknowns = Unknowns::default();
         for round in 0..3_u32 {
             for name in 0..1000 {

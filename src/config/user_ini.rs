@@ -11,7 +11,6 @@ use super::slot::Power;
 use super::text::Text;
 use crate::files::Files;
 use crate::ini::{self, Event};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
@@ -41,7 +40,7 @@ fn directories<'a>(root: &[u8], script_dir: &'a [u8]) -> Vec<&'a [u8]> {
 
 /// Reads the files for a script.
 pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], script_dir: &[u8]) -> UserIni {
-    let mut user = UserIni { sources: Vec::new(), hash: 0, assignments: Vec::new(), diagnostics: Vec::new() };
+    let mut user = UserIni::default();
     for dir in directories(root, script_dir) {
         let mut path = dir.to_vec();
         path.push(b'/');
@@ -56,14 +55,12 @@ pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], scr
             }
         }
     }
-    let mut hasher = DefaultHasher::new();
-    user.sources.hash(&mut hasher);
-    user.hash = hasher.finish();
+    user.rehash();
     user
 }
 
 fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
-    let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text });
+    let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text, at: None });
     let lookup = CoreLookup::new(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let UserIni { sources, assignments, diagnostics, .. } = user;

@@ -4,6 +4,7 @@ use super::access::{LegacyAccess, Requirement};
 use super::build::{Builder, Kind};
 use super::dir_config::ValueKind;
 use super::directives::Act;
+use super::fastcgi::Handed;
 use super::modules::Directive;
 use super::override_args::{allow_override, options};
 use super::pattern::Pattern;
@@ -451,7 +452,11 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             };
         }
         Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
-        Act::SetEnv => core.env.push((one, words.get(1).cloned().unwrap_or_default())),
+        Act::ProxyFcgiSetEnvIf => core.handed.push(Handed::conditional(&words, origin)?),
+        Act::SetEnv => {
+            core.handed.push(Handed::plain(&words, origin));
+            core.env.push((one, words.get(1).cloned().unwrap_or_default()));
+        }
         _ => {}
     }
     Ok(())

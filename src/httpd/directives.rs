@@ -55,7 +55,8 @@ acts! {
     SetEnv = "SetEnv", SetEnvIf = "SetEnvIf", SetEnvIfNoCase = "SetEnvIfNoCase", BrowserMatch = "BrowserMatch",
     Header = "Header", UseCanonicalName = "UseCanonicalName", NameVirtualHost = "NameVirtualHost",
     TypesConfig = "TypesConfig",
-    ProxyPass = "ProxyPass", ProxyPassMatch = "ProxyPassMatch", RegexDefaultOptions = "RegexDefaultOptions",
+    ProxyPass = "ProxyPass", ProxyPassMatch = "ProxyPassMatch", ProxyFcgiSetEnvIf = "ProxyFCGISetEnvIf",
+    RegexDefaultOptions = "RegexDefaultOptions",
 }
 
 /// How many arguments a directive takes.

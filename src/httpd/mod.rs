@@ -16,6 +16,7 @@ mod evaluate;
 mod expr;
 mod extension;
 mod facts;
+mod fastcgi;
 mod glob;
 mod head;
 mod htaccess;
@@ -123,6 +124,19 @@ pub struct Container {
     pub values: Arc<DirConfig>,
 }
 
+/// A variable that a FastCGI server is handed.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Whether `ProxyFCGISetEnvIf` gives it, which may also replace what httpd itself hands over, such as `SCRIPT_FILENAME`.
+    pub is_conditional: bool,
+    /// The line that gives it.
+    pub origin: Origin,
+}
+
 /// A request that a program would run for.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -140,6 +154,8 @@ pub struct Run {
     pub status: u16,
     /// The handler in force, such as `application/x-httpd-php`; none: the file is sent as it is.
     pub handler: Option<Vec<u8>>,
+    /// What a FastCGI server is handed besides: `SetEnv`, `ProxyFCGISetEnvIf`.
+    pub variables: Vec<Variable>,
     /// What could not be known, and what was assumed instead.
     pub notes: Vec<String>,
 }

@@ -124,7 +124,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
         };
         match outcome {
             Outcome::Run(mut run) => {
-                run.notes = std::mem::take(&mut notes);
+                run.notes.splice(..0, std::mem::take(&mut notes));
                 run.status = failed.map_or(200, |(status, ..)| status);
                 return Ok(Resolution::Run(run));
             }
@@ -171,6 +171,7 @@ fn of_server(engine: &Engine<'_>, asked: &Asked<'_>) -> Run {
         containers: own.filter(|section| !section.values.is_empty()).map(container).collect(),
         status: 200,
         handler: None,
+        variables: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -194,6 +195,7 @@ pub(super) fn run(engine: &Engine<'_>, server: usize, asked: &Asked<'_>, walked:
         containers,
         status: 200,
         handler: None,
+        variables: Vec::new(),
         notes: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::access::{LegacyAccess, Requirement};
 use super::expr::Expr;
+use super::fastcgi::Handed;
 use super::glob::{self, Rules};
 use super::pattern::Pattern;
 use super::rewrite::RewriteConfig;
@@ -152,6 +153,8 @@ pub(super) struct Core {
     /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
     pub alias: Option<Box<[u8]>>,
     pub env: Vec<(Text, Text)>,
+    /// Variables for a FastCGI server.
+    pub handed: Vec<Handed>,
 }
 
 /// How `Require` lines of a container join those around it.

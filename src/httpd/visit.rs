@@ -8,7 +8,7 @@ use super::request::Asked;
 use super::resolve::{self, Engine};
 use super::section::{AuthMerging, Core, ErrorPage, Text, options};
 use super::walk::{self, Denied, Found, Ref, Walked};
-use super::{Layer, Run, if_walk, uri};
+use super::{Layer, Run, fastcgi, if_walk, uri};
 
 /// Subrequests inside subrequests.
 const MAX_DEPTH: u32 = 10;
@@ -213,6 +213,11 @@ impl<'c, 't> Visit<'c, 't> {
     fn made(&self, walked: &Walked<'c>) -> Run {
         let mut run = resolve::run(&self.engine, self.asked.server, self.asked, walked);
         run.handler = self.handler(walked);
+        // Only a handler that passes the request on hands anything over.
+        if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
+            let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
+            run.variables = fastcgi::variables(cores, self, &mut run.notes);
+        }
         run
     }
 
