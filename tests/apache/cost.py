@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""What the module costs, in instructions of httpd for a static file of 5 kB on a connection that is kept, counted by callgrind: cost.py.
+Loaded and not configured at most 1 % more than httpd alone. What looks after requests costs more, and may not come to cost more than now; 300 of these
+instructions are the C library's, which takes cancellation into account once a process has a second thread."""
+
+import http.client
+import re
+import signal
+import subprocess
+import sys
+
+from lib import Httpd, wait_for
+
+FEW, MANY = 200, 1200
+KINDS = {  # module, engine, configuration, most that it may cost
+    "httpd alone": (False, False, "", None),
+    "loaded": (True, False, "", 0.01),
+    "configured": (True, True, "php_value outlive.disconnect auto\nphp_value max_execution_time 60\n", 0.10),
+    "watched": (True, True, "php_value outlive.disconnect auto\nphp_value max_execution_time 60\nphp_value outlive.detect watch\n", 0.11),
+}
+
+
+class Counted(Httpd):
+    """One process, under callgrind."""
+
+    def start(self):
+        # Valgrind's processes are slow, and not to be interrupted while they start.
+        return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.root}/counts", "--dump-instr=no", f"--log-file={self.root}/said", "apache2", "-f", self.root / "httpd.conf", "-X"]
+
+    def __enter__(self):
+        for name in ("counts", "said"):  # callgrind writes them as the account that httpd has become
+            (self.root / name).touch()
+            (self.root / name).chmod(0o666)
+        self.process = subprocess.Popen(self.start(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("httpd answers", self.answers, 60)
+        return self
+
+    def answers(self):
+        try:
+            return self.ask("/none")[0] == 404
+        except OSError:
+            return False
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.count = int(re.search(r"Collected : (\d+)", (self.root / "said").read_text())[1])
+        subprocess.run(["rm", "-rf", self.root], check=True)
+
+
+def run(kind, requests):
+    module, engine, conf, _ = KINDS[kind]
+    with Counted(conf + "MaxKeepAliveRequests 0\nKeepAliveTimeout 60\nTimeout 60\n", module=module, engine=engine) as server:
+        server.file("www/f.txt", "x" * 5000)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for _ in range(requests):
+            connection.request("GET", "/f.txt")
+            assert len(connection.getresponse().read()) == 5000
+        connection.close()
+    return server.count
+
+
+def main():
+    costs = {kind: (run(kind, MANY) - run(kind, FEW)) / (MANY - FEW) for kind in KINDS}
+    alone, wrong = costs["httpd alone"], []
+    for kind, (_, _, _, most) in KINDS.items():
+        more = costs[kind] / alone - 1
+        print(f"{kind:<12} {costs[kind]:9.0f} instructions a request, {100 * more:+.2f} %" + ("" if most is None else f" (at most {100 * most:.0f} %)"))
+        if most is not None and more > most:
+            wrong.append(kind)
+    sys.exit(f"too much: {', '.join(wrong)}" if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
