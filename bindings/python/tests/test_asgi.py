@@ -6,6 +6,8 @@ import contextvars
 import gc
 import logging
 import os
+import threading
+import time
 import unittest
 import weakref
 
@@ -430,6 +432,82 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         await task
         await server.task
         self.assertEqual((told, server.status), ([outlive.Ending.SHUTDOWN], 503))
+
+    async def test_a_drain_of_ones_own(self):
+        """Where a server gives no lifespan, which is said once. The loop's own threads may all be taken."""
+        form, blocked = Form(), threading.Event()
+        loop = asyncio.get_running_loop()
+        taken = [loop.run_in_executor(None, blocked.wait) for _ in range(40)]
+        middleware = self.wrap(form, FINISH)
+        with self.assertLogs("outlive", logging.WARNING) as said:
+            servers = [Server(middleware) for _ in range(2)]
+            await form.waiting.wait()
+        self.assertEqual([line for line in said.output if "no lifespan" in line], said.output)
+        self.assertEqual(len(said.output), 1)
+        with self.assertRaisesRegex(RuntimeError, "adrain"):
+            middleware.drain()
+        loop.call_later(0.05, form.lock_of_c.set)
+        self.assertTrue(await asyncio.wait_for(middleware.adrain(30), 30))
+        self.assertEqual(form.endings, [outlive.Ending.COMPLETED] * 2)
+        blocked.set()
+        await asyncio.gather(*taken, *(server.task for server in servers))
+
+    async def test_a_client_that_has_its_whole_response_has_not_aborted(self):
+        told = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(lambda: told.append(outlive.ending()))
+            await respond(send)
+            await asyncio.sleep(0.1)  # work behind the response; gunicorn cancels it
+            told.append("worked")
+
+        server = Server(self.wrap(app, STOP))
+        await self.wait_for(lambda: server.body)
+        server.task.cancel()
+        await self.wait_for(lambda: len(told) == 2)
+        self.assertEqual(told, ["worked", outlive.Ending.COMPLETED])
+
+    async def test_who_swallows_a_stop_is_told_again(self):
+        reached = []
+
+        async def app(scope, receive, send):
+            while len(reached) < 3:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    reached.append("swallowed")
+
+        server = Server(self.wrap(app, STOP, cleanup=0.05))
+        server.disconnect()
+        await asyncio.wait_for(server.task, 20)
+        self.assertEqual(reached, ["swallowed"] * 3)
+
+    async def test_nothing_writes_behind_the_shutdown_functions(self):
+        told, tasks = [], []
+
+        async def long(name):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.05)
+                told.append(name)
+                raise
+
+        def works():
+            time.sleep(0.3)
+            told.append("thread")
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(told.append, "end")
+            tasks.append(asyncio.ensure_future(long("task")))
+            tasks.append(loop.run_in_executor(None, works))
+            await asyncio.gather(long("sibling"), tasks[-1], asyncio.sleep(60))
+
+        loop = asyncio.get_running_loop()
+        server = Server(self.wrap(app, STOP))
+        server.disconnect()
+        await asyncio.wait_for(server.task, 20)
+        self.assertEqual((sorted(told), told[-1]), (["end", "sibling", "task", "thread"], "end"))
 
     async def test_others_pass_through(self):
         seen = []

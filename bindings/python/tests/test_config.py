@@ -72,7 +72,7 @@ class Configuration(unittest.TestCase):
         with self.assertRaises(outlive.ArgumentError):
             outlive.Config(php_version=12)
         with self.assertRaises(outlive.ArgumentError):
-            outlive.Config(values={"precision": 14})
+            outlive.Config(values={"precision": [14]})
 
     def test_not_served(self):
         conf = self.file("httpd.conf", "Redirect /old http://localhost/new\nLoadModule alias_module modules/mod_alias.so\n")
@@ -167,6 +167,32 @@ class Configuration(unittest.TestCase):
             self.assertEqual(request.ini_get("shop.level"), "3")
             request.ini_restore("shop.level")
             self.assertEqual(request.ini_get("shop.level"), "12")
+
+
+class Mistakes(unittest.TestCase):
+    def test_mistakes_in_python_are_errors(self):
+        for name, value, says in (
+            ("outlive.detech", "watch", "no directive outlive.detech: did you mean outlive.detect"),
+            ("outlive.disconnect", "finsh", "outlive.disconnect = 'finsh'.*did you mean 'finish'"),
+            ("outlive.max_detached", "many", "outlive.max_detached = 'many'"),
+            ("outlive.max_detached_time", "0.5", "outlive.max_detached_time = '0.5'"),
+            ("outlive.max_detached_time", 0.5, "outlive.max_detached_time = 0.5: it takes whole numbers"),
+            ("max_execution_time", "0.5", "max_execution_time = '0.5': it takes whole seconds"),
+            ("max_execution_time", None, "max_execution_time"),
+        ):
+            with self.subTest(name=name, value=value), self.assertRaisesRegex(outlive.Error, says):
+                outlive.Config(values={name: value})
+        for name, value, stored in (("outlive.max_detached", 5, "5"), ("ignore_user_abort", True, "1"), ("max_execution_time", 2.0, "2")):
+            self.assertEqual(outlive.Config(values={name: value}).resolve()[name], stored)
+
+    def test_errors_of_a_request_name_directive_and_value(self):
+        with outlive.Engine() as engine, engine.begin(outlive.Config().resolve()) as request:
+            with self.assertRaisesRegex(outlive.ValueRefusedError, "outlive.disconnect = 'finsh'"):
+                request.ini_set("outlive.disconnect", "finsh")
+            with self.assertRaisesRegex(outlive.NotFoundError, "no.such"):
+                request.ini_get("no.such")
+            request.ini_set("ignore_user_abort", True)
+            self.assertEqual(request.ini_get("ignore_user_abort"), "1")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 import weakref
-from typing import Any, Dict, Mapping, Optional, Sequence, Set, Union
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, TypeVar, Union
 
 from . import _seen, _structs as s
 from ._policy import Policy
-from .config import Config, Path, Settings
+from .config import Config, Path, Settings, Value
 from .engine import Engine
 from .errors import NotServedError
 from .request import Request
@@ -19,6 +20,7 @@ from .words import Severity
 log = logging.getLogger("outlive")
 
 _MOST_NAMES = 256
+T = TypeVar("T")
 
 
 class ProcessEngine:
@@ -71,7 +73,7 @@ class Serving:
         config: Optional[Config],
         php_ini: Union[None, bool, Path, Sequence[Path]],
         httpd_conf: Union[None, Path, Sequence[Path]],
-        values: Optional[Mapping[str, str]],
+        values: Optional[Mapping[str, Value]],
         root: Optional[Path],
         policy: Policy = Policy(),
     ) -> None:
@@ -106,6 +108,31 @@ class Serving:
                 self._said.add(why.message)
                 log.warning("what holds for the whole server is used where Apache would not serve: %s", why)
             return self.config.resolve_target(None)
+
+
+async def in_own_thread(function: Callable[[], T]) -> T:
+    """Runs what blocks, without one of the loop's threads: all of those may be taken by what is waited for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: Any, raised: Optional[BaseException]) -> None:
+        if done.done():
+            return
+        done.set_result(result) if raised is None else done.set_exception(raised)
+
+    def work() -> None:
+        result, raised = None, None
+        try:
+            result = function()
+        except BaseException as why:
+            raised = why
+        try:
+            loop.call_soon_threadsafe(tell, result, raised)
+        except RuntimeError:
+            pass  # the loop is closed
+
+    threading.Thread(target=work, name="outlive-drain", daemon=True).start()
+    return await done
 
 
 def end(request: Request) -> None:

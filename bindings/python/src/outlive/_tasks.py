@@ -149,10 +149,17 @@ class Stopping:
                 self._looks.add(waiter)
                 waiter.add_done_callback(self._looked)  # comes after the task's own step
             return True
-        thread = _works_in_thread(waiter, self._patient)
-        if thread:
+        if _works_in_thread(waiter, self._patient):
             self._when_it_wakes(task)
-        return thread
+            return True
+        gathered = [
+            one for one in getattr(waiter, "_children", ()) if not isinstance(one, asyncio.Task) and _works_in_thread(one, self._patient)
+        ]
+        for one in gathered:
+            if one not in self._looks:
+                self._looks.add(one)
+                one.add_done_callback(self._looked)
+        return bool(gathered)
 
     def _looked(self, waiter: Any) -> None:
         self._looks.discard(waiter)

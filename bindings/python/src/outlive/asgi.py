@@ -14,12 +14,14 @@ from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
 from ._policy import Clock, Detect, Disconnect, Policy, Streaming
-from ._serving import Serving
+from ._serving import Serving, in_own_thread, log
 from ._targets import from_scope, text
-from .config import Config, Path, Settings
+from .config import Config, Path, Settings, Value
 from .engine import Row
 
 __all__ = ["OutliveMiddleware"]
+
+_NO_ASYNCIO = "outlive needs asyncio's event loop (or uvloop), and this server runs another one, such as trio"
 
 
 class OutliveMiddleware:
@@ -44,7 +46,7 @@ class OutliveMiddleware:
         scoreboard: Optional[Path] = None,
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
-        values: Optional[Mapping[str, str]] = None,
+        values: Optional[Mapping[str, Value]] = None,
         root: Optional[Path] = None,
         drain: float = 10.0,
         cleanup: float = 5.0,
@@ -56,7 +58,8 @@ class OutliveMiddleware:
         requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. cleanup:
         seconds that a stopped request's clean-up may take before it is told again. ConfigError: with file and line."""
         self.app = app
-        self.drain, self.cleanup = drain, cleanup
+        self.drain_seconds, self.cleanup = drain, cleanup
+        self._has_lifespan = False  # the server has told of one
         policy = Policy(
             disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
         )
@@ -67,10 +70,15 @@ class OutliveMiddleware:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
         if kind == "lifespan":
+            if asyncio._get_running_loop() is None:
+                return await _refuse_loop(receive, send)
+            self._has_lifespan = True
             return await _Lifespan(self, receive, send).run(scope)
         if kind != "http":
             return await self.app(scope, receive, send)
-        loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            raise RuntimeError(_NO_ASYNCIO)
         notifier = self._notifier
         if notifier is None or notifier.loop is not loop:
             notifier = self._notifier_of(loop)
@@ -98,8 +106,26 @@ class OutliveMiddleware:
         else:
             notifier = Notifier(loop, self.cleanup)
             self._notifiers.append(notifier)
+            if not self._has_lifespan:
+                self._has_lifespan = True  # said once
+                log.warning(
+                    "outlive was told of no lifespan (the application is mounted, or the server gives none): call `await middleware.adrain()` where "
+                    "the process ends, or requests that work on for clients that have gone end with it"
+                )
         self._notifier = notifier
         return notifier
+
+    async def adrain(self, seconds: Optional[float] = None) -> bool:
+        """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
+        True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
+        same. What blocks waits in a thread of its own, so the loop goes on."""
+        return await in_own_thread(lambda: self._serving.engine.drain(self.drain_seconds if seconds is None else seconds))
+
+    def drain(self, seconds: Optional[float] = None) -> bool:
+        """`adrain` for a thread that no event loop runs in: for hooks of servers. RuntimeError: on a loop, where it would wait for itself."""
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("on an event loop, say: await middleware.adrain()")
+        return self._serving.engine.drain(self.drain_seconds if seconds is None else seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""
@@ -113,8 +139,14 @@ class OutliveMiddleware:
 
 def _ways(settings: Settings) -> Tuple[bool, bool]:
     """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
-    ways = settings.ways = (settings.get("outlive.clock") == "cpu", settings.get("outlive.detect") == "watch")
+    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
     return ways
+
+
+async def _refuse_loop(receive: Receive, send: Send) -> None:
+    """The server does not start, rather than fail every request."""
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": _NO_ASYNCIO})
 
 
 class _Lifespan:
@@ -158,4 +190,4 @@ class _Lifespan:
 
     async def _drain(self) -> None:
         middleware = self.middleware
-        await asyncio.get_running_loop().run_in_executor(None, middleware._serving.engine.drain, middleware.drain)
+        await middleware.adrain()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import weakref
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List,
 from . import _structs as s
 from ._library import c
 from ._table import Visitor
-from .errors import ArgumentError, call, check, fail
+from .errors import ArgumentError, ValueRefusedError, call, check, check_of, fail
 from .words import Access, Fate, Severity
 
 if TYPE_CHECKING:
@@ -97,6 +99,25 @@ def to_bytes(text: Text) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
 
 
+Value = Union[str, bytes, int, float, bool]
+
+
+def written(name: str, value: Value) -> Text:
+    """A value as a line of php.ini has it. ArgumentError: a fraction, or what is no value."""
+    if isinstance(value, (str, bytes)):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):  # booleans too
+        return str(int(value))
+    takes = "it takes whole numbers" if isinstance(value, float) else "text, numbers and booleans are values"
+    raise ArgumentError(-1, f"{name} = {value!r}: {takes}")
+
+
+_FRACTION = re.compile(r"\s*[+-]?[0-9]*\.[0-9]+\s*")
+_TIMES = ("max_execution_time", "max_input_time", "hard_timeout")
+
+
 def path_bytes(path: Path) -> bytes:
     return os.fsencode(path)
 
@@ -146,7 +167,7 @@ class Settings:
     def get(self, name: str) -> str:
         """The value as PHP's ini_get() gives it: an Off is empty, an On is "1". NotFoundError: no such directive."""
         value, text = s.Str(), to_bytes(name)
-        check(c.settings_get(self._handle, text, len(text), byref(value)))
+        check_of(c.settings_get(self._handle, text, len(text), byref(value)), name)
         return value.text()
 
     __getitem__ = get
@@ -158,19 +179,19 @@ class Settings:
     def get_int(self, name: str) -> int:
         """The value as PHP reads an integer: its leading digits, 0 where there are none. NotFoundError."""
         value, text = c_int64(), to_bytes(name)
-        check(c.settings_get_int(self._handle, text, len(text), byref(value)))
+        check_of(c.settings_get_int(self._handle, text, len(text), byref(value)), name)
         return value.value
 
     def get_bool(self, name: str) -> bool:
         """The value as PHP reads a boolean: "true", "yes", "on", or a number that is not 0. NotFoundError."""
         value, text = c_int(), to_bytes(name)
-        check(c.settings_get_bool(self._handle, text, len(text), byref(value)))
+        check_of(c.settings_get_bool(self._handle, text, len(text), byref(value)), name)
         return value.value != 0
 
     def get_quantity(self, name: str) -> int:
         """The value as PHP reads a quantity: "128M" is 134217728. NotFoundError."""
         value, text = c_int64(), to_bytes(name)
-        check(c.settings_get_quantity(self._handle, text, len(text), byref(value)))
+        check_of(c.settings_get_quantity(self._handle, text, len(text), byref(value)), name)
         return value.value
 
     def explain(self, name: str) -> List[Origin]:
@@ -255,7 +276,7 @@ class Config:
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
         fpm_pool: Union[None, Path, Tuple[Path, Optional[str]]] = None,
-        values: Optional[Mapping[str, str]] = None,
+        values: Optional[Mapping[str, Value]] = None,
         define: Optional[Mapping[str, Optional[str]]] = None,
         env: Union[None, bool, Mapping[str, str]] = None,
         sapi: Optional[str] = None,
@@ -270,7 +291,8 @@ class Config:
 
         php_ini: a file, or several, later ones stronger; True: found as PHP finds it, scan directories included.
         httpd_conf: Apache's main file, with all that it includes. fpm_pool: an FPM configuration, or it and a pool's name.
-        values: as `php -d name=value`, on top of php.ini. define: Apache's `-D NAME` (None) or `Define NAME value`.
+        values: as `php -d name=value`, on top of php.ini; numbers and booleans are taken, an unknown outlive.* name, a choice that does not
+        exist and a fraction of a second are ArgumentError or ValueRefusedError. define: Apache's `-D NAME` (None) or `Define NAME value`.
         env: what ${NAME} may see; True: the process's environment. sapi: "apache2handler", "fpm-fcgi" …
         php_version: the PHP that is the model, such as 80200. directives: your own.
 
@@ -312,11 +334,34 @@ class Config:
         self._handle = out.value or 0
         self._finalizer = weakref.finalize(self, c.config_free, self._handle)
         self._finalizer.atexit = False
+        if values and any(name.startswith("outlive.") or name in _TIMES for name in values):
+            self._refuse_mistakes(values)
+
+    def _refuse_mistakes(self, values: Mapping[str, Value]) -> None:
+        """What a file would get a diagnostic for is an error in a program. ArgumentError, ValueRefusedError."""
+        with self.resolve_target(None) as settings:
+            for name, value in values.items():
+                if not name.startswith("outlive.") and name not in _TIMES:
+                    continue
+                if name not in settings:
+                    known = [setting.name for setting in settings if setting.name.startswith("outlive.")]
+                    near = difflib.get_close_matches(name, known, 1)
+                    hint = f"did you mean {near[0]}?" if near else "there are " + ", ".join(known)
+                    raise ArgumentError(-1, f"there is no directive {name}: {hint}")
+                word = written(name, value)
+                text = word if isinstance(word, str) else word.decode("utf-8", "replace")
+                refused = [origin for origin in settings.explain(name) if origin.raw == text and origin.fate == Fate.REFUSED]
+                if refused:
+                    near = difflib.get_close_matches(text, re.findall(r"[a-z]+", refused[0].because.rpartition(" of ")[2]), 1)
+                    hint = f"; did you mean {near[0]!r}?" if near else ""
+                    raise ValueRefusedError(-10, f"{name} = {text!r}: {refused[0].because}{hint}")
+                if name in _TIMES and _FRACTION.fullmatch(text):  # PHP takes its whole part: 0.5 would be no limit at all
+                    raise ValueRefusedError(-10, f"{name} = {text!r}: it takes whole seconds")
 
     @staticmethod
     def _load(
         builder: int, env: Union[None, bool, Mapping[str, str]], define: Optional[Mapping[str, Optional[str]]],
-        directives: Iterable[Directive], values: Optional[Mapping[str, str]],
+        directives: Iterable[Directive], values: Optional[Mapping[str, Value]],
     ) -> None:
         if env is True:
             check(c.config_builder_use_process_env(builder))
@@ -328,8 +373,8 @@ class Config:
             call(c.config_builder_define, builder, to_bytes(name), len(to_bytes(name)), text, len(text or b""))
         for directive in directives:
             _register(builder, directive)
-        for name, value in (values or {}).items():
-            call(c.config_builder_set, builder, *name_and_value(name, value))
+        for name, given in (values or {}).items():
+            call(c.config_builder_set, builder, *name_and_value(name, written(name, given)))
 
     def resolve(
         self,
@@ -469,7 +514,7 @@ def _set_search(
         call(c.config_builder_set_scan_dirs, builder, text, len(text))
 
 
-def name_and_value(name: str, value: str) -> Tuple[bytes, int, bytes, int]:
+def name_and_value(name: str, value: Text) -> Tuple[bytes, int, bytes, int]:
     if not isinstance(value, (str, bytes)):
         raise ArgumentError(-1, f"the value of {name} has to be text, not {value!r}")
     left, right = to_bytes(name), to_bytes(value)

@@ -130,6 +130,15 @@ def fail(code: int, record: Optional[ErrorRecord] = None) -> NoReturn:
     raise kind(code, text[0], text[1], record.line, record.column)
 
 
+def check_of(answer: int, name: str, value: Optional[str] = None) -> int:
+    """For what concerns a directive: the error names it, and the value."""
+    if answer < 0:
+        kind = _KINDS.get(answer, Error)
+        said = name if value is None else f"{name} = {value!r}"
+        raise kind(answer, f"{said}: {c.result_text(answer).text()}")
+    return answer
+
+
 def call(function: Any, *arguments: Any) -> int:
     """Calls a C function whose last parameter is the error record. Its answer, or what it means raised."""
     record = ErrorRecord()

@@ -141,7 +141,7 @@ def ini_get(name: str) -> str:
     return current().ini_get(name)
 
 
-def ini_set(name: str, value: str) -> str:
+def ini_set(name: str, value: Union[str, int, float, bool]) -> str:
     """PHP's: sets a directive for this request, and gives the value before. LockedError, AccessError, ValueRefusedError."""
     return current().ini_set(name, value)
 

@@ -6,14 +6,14 @@ import contextvars
 import inspect
 from ctypes import byref, c_uint32, c_void_p, cast, string_at
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._library import c
 from ._stopping import Callbacks, OnStop
 from ._structs import Str
 from ._table import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
-from .config import to_bytes
-from .errors import ALREADY, OK, STOP, EndedError, Stop, check, fail
+from .config import to_bytes, written
+from .errors import ALREADY, OK, STOP, EndedError, Stop, check, check_of, fail
 from .words import Connection, Ending
 
 if TYPE_CHECKING:
@@ -249,20 +249,22 @@ class Request:
     def ini_get(self, name: str) -> str:
         """A directive as it is in force in this request now. NotFoundError."""
         value, text = Str(), to_bytes(name)
-        check(c.request_ini_get(self._native(), text, len(text), byref(value)))
+        check_of(c.request_ini_get(self._native(), text, len(text), byref(value)), name)
         return value.text()
 
-    def ini_set(self, name: str, value: str) -> str:
-        """Sets a directive for this request, and gives the value before. NotFoundError, LockedError, AccessError,
-        ValueRefusedError."""
-        before, text, new = Str(), to_bytes(name), to_bytes(value)
-        check(c.request_ini_set(self._native(), text, len(text), new, len(new), byref(before)))
+    def ini_set(self, name: str, value: Union[str, int, float, bool]) -> str:
+        """Sets a directive for this request, and gives the value before. Booleans are 1 and 0. NotFoundError, LockedError,
+        AccessError, ValueRefusedError, and ArgumentError for a fraction, which no directive takes."""
+        before, text, word = Str(), to_bytes(name), written(name, value)
+        new = to_bytes(word)
+        answer = c.request_ini_set(self._native(), text, len(text), new, len(new), byref(before))
+        check_of(answer, name, word if isinstance(word, str) else word.decode("utf-8", "replace"))
         return before.text()
 
     def ini_restore(self, name: str) -> None:
         """Back to the value that it had at start-up. NotFoundError."""
         text = to_bytes(name)
-        check(c.request_ini_restore(self._native(), text, len(text)))
+        check_of(c.request_ini_restore(self._native(), text, len(text)), name)
 
     def set_label(self, label: str) -> None:
         """What people see of it in the live table; cut to 96 bytes."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket as socket_module
+import stat
 import sys
 from http import HTTPStatus
 from types import TracebackType
@@ -15,8 +17,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from ._policy import Clock, Detect, Disconnect, Policy, Stream, Streaming
 from ._serving import Serving, end, log
-from ._targets import from_environ, path_of, text
-from .config import Config, Path
+from ._targets import from_environ, path_of, port, text
+from .config import Config, Path, Settings, Value
 from .engine import Row
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
@@ -53,7 +55,7 @@ class OutliveMiddleware:
         scoreboard: Optional[Path] = None,
         php_ini: Union[None, bool, Path, Sequence[Path]] = None,
         httpd_conf: Union[None, Path, Sequence[Path]] = None,
-        values: Optional[Mapping[str, str]] = None,
+        values: Optional[Mapping[str, Value]] = None,
         root: Optional[Path] = None,
     ) -> None:
         """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
@@ -61,6 +63,7 @@ class OutliveMiddleware:
         streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
         .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. ConfigError: with file and line."""
         self.app = app
+        self._has_said = False  # that nothing can be watched
         policy = Policy(
             disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
         )
@@ -71,6 +74,13 @@ class OutliveMiddleware:
         method = environ.get("REQUEST_METHOD")
         settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
         socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
+        if socket < 0 and own is None and (settings.ways or _ways(settings))[1]:
+            own = _by_peer(environ)
+            if own is None and not self._has_said:
+                self._has_said = True
+                log.warning(
+                    "outlive.detect = watch, but this server gives nobody its sockets: that a client has gone is noticed at the next output"
+                )
         try:
             request = self._serving.engine.get().begin(
                 settings, label=path_of(environ), method=method if isinstance(method, str) else None,
@@ -83,6 +93,11 @@ class OutliveMiddleware:
         response = _Response(request, start_response, environ, own)
         request._host, request._streams_stop = response, self._serving.streams_stop
         return response.run(self.app)
+
+    def drain(self, seconds: float = 10.0) -> bool:
+        """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
+        for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more. True: none is left."""
+        return self._serving.engine.drain(seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""
@@ -309,6 +324,42 @@ def _descriptor(environ: Environ) -> int:
             uwsgi = importlib.import_module("uwsgi")
         return _number(getattr(uwsgi, "connection_fd", None))
     return -1
+
+
+def _ways(settings: Settings) -> Tuple[bool, bool]:
+    """As the ASGI middleware's: the second is whether a client that has gone is noticed at once."""
+    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
+    return ways
+
+
+_MOST_LOOKED_AT = 1024
+
+
+def _by_peer(environ: Environ) -> Optional[int]:
+    """Of servers that say the client's port (cheroot, CherryPy): a descriptor of our own of the one connection with that peer."""
+    number = port(environ.get("REMOTE_PORT"))
+    if not number:
+        return None
+    peer = (environ.get("REMOTE_ADDR"), number)
+    found: Optional[int] = None
+    try:
+        names = os.listdir("/proc/self/fd")[:_MOST_LOOKED_AT]
+    except OSError:
+        return None
+    for name in names:
+        try:
+            if int(name) == found or not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            with socket_module.socket(fileno=os.dup(int(name))) as looked_at:
+                if looked_at.family not in (socket_module.AF_INET, socket_module.AF_INET6) or looked_at.getpeername()[:2] != peer:
+                    continue
+                if found is not None:  # two connections, to two ports of ours: which one is not known
+                    os.close(found)
+                    return None
+                found = looked_at.detach()
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def _number(asked: Any) -> int:
