@@ -12,6 +12,7 @@
 static const char *const acted_on[] = {
     "ignore_user_abort",        "max_execution_time",   "hard_timeout",         "outlive.disconnect",
     "outlive.detect",           "outlive.half_close",   "outlive.clock",        "outlive.max_detached",
+    "outlive.max_detached_total",
     "outlive.max_detached_time", "outlive.shutdown_time", "outlive.shutdown",   "outlive.after_finish",
 };
 

@@ -169,8 +169,30 @@ def boards():
                 assert board.stat().st_uid == www and board.stat().st_mode & 0o777 == 0o600
 
 
+def caps():
+    """A cap on what works on without a client holds over all children of prefork."""
+    conf = """
+php_admin_value outlive.max_detached_total 2
+php_value outlive.disconnect finish
+php_value outlive.detect watch
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+<Location /live>
+  SetHandler outlive-status
+</Location>
+"""
+    with backend() as back, Httpd(conf.replace("@BACKEND@", str(back.port))) as server:
+        clients = [server.client(f"/work/cap{number}?steps=1&pause=30&silent") for number in range(10)]
+        wait_for("all have begun", lambda: len(back.begun) == 10, 60)
+        for client in clients:
+            client.go()
+        left = wait_for("what is beyond the cap has stopped", lambda: (now := json.loads(server.ask("/live?json")[2]))["in_flight"] <= 2 and now)
+        assert left["detached"] == 2, left
+        assert sum(end.startswith("lost") for end in back.ends.values()) == 8, back.ends
+
+
 def main():
     mistakes()
+    caps()
     boards()
     with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), php_ini=INI,
                                   limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8") as server:
