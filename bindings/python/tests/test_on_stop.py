@@ -33,6 +33,24 @@ class Callbacks(unittest.TestCase):
         self.assertEqual((reached, handle.fired, request.ending), ([], True, outlive.Ending.ABORTED))
         self.assertNotEqual(threads, [threading.get_ident()])
 
+    def test_again_while_it_is_in_place(self):
+        """The first one may come before the call that it is for has begun."""
+        calls, thrice = [], threading.Event()
+
+        def cancel():
+            calls.append(1)
+            if len(calls) == 3:
+                thrice.set()
+
+        with self.begin() as request:
+            with outlive.on_stop(cancel):
+                request.client_gone()
+                self.assertTrue(thrice.wait(30))
+            calls.append("never")
+        count = len(calls)
+        self.assertFalse(threading.Event().wait(0.6))
+        self.assertEqual((len(calls), request.ending), (count, outlive.Ending.ABORTED))
+
     def test_not_within_a_hold(self):
         called = threading.Event()
         with self.begin() as request:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["OnStop"]
 
 log = logging.getLogger("outlive")
+# Seconds between two calls of a callback that is still in place.
+AGAIN = 0.25
 # So many callbacks may block at once; more have to wait for one another.
 _THREADS = 16
 
@@ -59,6 +61,7 @@ class Callbacks:
         self._waiting: List[OnStop] = []
         self._running: Set[OnStop] = set()
         self._idle = threading.Condition(self.lock)
+        self.has_fired = False
 
     def add(self, call: Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]) -> OnStop:
         handle = OnStop(self, call)
@@ -91,15 +94,19 @@ class Callbacks:
                 self._idle.wait()
 
     def look(self) -> None:
-        """Calls them if a stop is due and nothing is held. From any thread."""
+        """Calls them if a stop is due and nothing is held, and again each time: what cancels is lost if the call that it is for has not
+        begun yet. From any thread."""
         with self.lock:
             request = self.request
             if not self._waiting or request._held or request.ended or not _is_due(request):
                 return
-            due, self._waiting = self._waiting, []
+            due = [handle for handle in self._waiting if handle not in self._running]
             self._running.update(due)
             for handle in due:
                 handle.fired = True
+            first, self.has_fired = not self.has_fired, True
+        if first:
+            _process.wake()  # to come again
         for handle in due:
             try:
                 _process.pool().submit(self._run, handle)
@@ -166,6 +173,12 @@ class _Process:
                 self._thread = threading.Thread(target=self._work, args=(fd,), name="outlive-stops", daemon=True)
                 self._thread.start()
 
+    def wake(self) -> None:
+        try:
+            os.write(self.fd(), (1).to_bytes(8, sys.byteorder))
+        except BlockingIOError:
+            pass  # it is awake
+
     def forget(self, callbacks: Callbacks) -> None:
         with self.lock:
             self.watched.discard(callbacks)
@@ -174,10 +187,14 @@ class _Process:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         while True:
-            poll.poll()
-            try:
-                os.read(fd, 8)
-            except BlockingIOError:
+            with self.lock:
+                again = any(callbacks.has_fired for callbacks in self.watched)
+            if poll.poll(AGAIN * 1000 if again else None):
+                try:
+                    os.read(fd, 8)
+                except BlockingIOError:
+                    pass
+            elif not again:
                 continue
             with self.lock:
                 watched = list(self.watched)

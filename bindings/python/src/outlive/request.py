@@ -273,7 +273,8 @@ class Request:
     # ---- what blocks ----
 
     def on_stop(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> OnStop:
-        """Calls it once a stop is due, outside of every hold: to cancel a call that blocks. In a thread of its own; it may block.
+        """Calls it once a stop is due, outside of every hold: to cancel a call that blocks. In a thread of its own; it may block. It is
+        called again every quarter of a second while it is in place: what cancels is lost if the call that it is for has not begun yet.
 
         `with request.on_stop(connection.cancel_safe): …`: at the end it is removed, which waits for one that is being called, and what
         the cancelled call raised becomes Stop. Else it stays to the end of the request; it is not called while shutdown functions run. A

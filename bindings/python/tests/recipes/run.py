@@ -5,11 +5,8 @@ import contextlib
 import importlib.util
 import os
 import pathlib
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 
 import psycopg
@@ -20,49 +17,20 @@ policy = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(policy)
 policy.HERE = HERE  # where the application is
 wait_for = policy.wait_for
-POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+from postgres import installed, postgres  # noqa: E402  (policy/run.py has put its directory on the path)
+
 DATABASES = [("gunicorn", "psycopg"), ("uvicorn", "asgi psycopg"), ("gunicorn", "sqlalchemy"), ("gunicorn", "django"), ("uvicorn", "asyncpg")]
 
 
 class Postgres:
-    """A server in a directory of its own, on the loopback. Where this is root's, it is the account's that the package makes."""
+    """How to get to the server."""
 
-    def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-pg-"))
-        self.account = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        if self.account:
-            shutil.chown(self.directory, "postgres")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        data = self.directory / "data"
-        self.run(POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "--no-locale", "-E", "UTF8")
-        self.process = subprocess.Popen(
-            [*self.account, POSTGRES / "postgres", "-D", data, "-p", str(self.port), "-k", self.directory, "-c", "listen_addresses=127.0.0.1",
-             "-c", "fsync=off"],
-            cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        self.keywords = "host=127.0.0.1 port=%d user=postgres dbname=postgres" % self.port
-        self.dsn = "postgresql://postgres@127.0.0.1:%d/postgres" % self.port
-        wait_for("PostgreSQL serves", self.serves)
-
-    def run(self, *command):
-        subprocess.run([*self.account, *map(str, command)], cwd="/", check=True, stdout=subprocess.DEVNULL)
-
-    def serves(self):
-        assert self.process.poll() is None, "PostgreSQL has ended"
-        with contextlib.suppress(psycopg.OperationalError):
-            self.connect().close()
-            return True
+    def __init__(self, port):
+        self.keywords = "host=127.0.0.1 port=%d user=postgres dbname=postgres" % port
+        self.dsn = "postgresql://postgres@127.0.0.1:%d/postgres" % port
 
     def connect(self):
         return psycopg.connect(self.keywords, autocommit=True)
-
-    def close(self):
-        subprocess.run([*self.account, POSTGRES / "pg_ctl", "-D", self.directory / "data", "-m", "immediate", "stop"], cwd="/",
-                       stdout=subprocess.DEVNULL)
-        self.process.wait(60)
-        shutil.rmtree(self.directory)
 
 
 def database(postgres, server, recipe):
@@ -122,12 +90,12 @@ def other(server, recipe):
 
 
 def main():
-    if not (POSTGRES / "postgres").exists():
+    if not installed():
         print("left out: the recipes (postgresql-15)", file=sys.stderr)
         sys.exit(os.environ.get("CI") == "true")
-    with contextlib.closing(Postgres()) as postgres:
+    with postgres() as port:
         for case in DATABASES:
-            database(postgres, *case)
+            database(Postgres(port), *case)
     other("gunicorn", "sqlite3")
     other("uvicorn", "httpx")
 
