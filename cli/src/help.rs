@@ -9,6 +9,9 @@ Examples:
   outlive check /etc/php/8.2/fpm
   outlive diff 8.2 8.4 --php-ini php.ini
 
+A directory may stand where a file may. On a terminal the first line says what
+the answer is for: PHP version, SAPI, files, and how they were found.
+
 Exit status: 0 fine; 1 the answer is no, or problems were found; 2 the call
 or a file could not be used. JSON is described by the schemas in
 share/outlive/schema.";
