@@ -208,7 +208,7 @@ fn wrong_calls_end_with_2_and_say_what_to_do() {
     let place = Place::new("wrong", &[("php.ini", b"")]);
     for args in [
         &["get", "x", "--php-ini", "none.ini"][..],
-        &["get", "x", "--php-ini", "."],
+        &["get", "x", "--php-ini", "/proc/self"],
         &["get", "x", "--php-version", "9.9"],
         &["get", "x", "--sapi", "nginx"],
         &["get", "x", "--url", "example.org"],
