@@ -34,6 +34,7 @@ class Handlers:
 
     def __init__(self, **options: Any) -> None:
         self.guard = OutliveMiddleware(_work, **options)
+        self.guard._has_lifespan = True  # whoever runs these drains them himself
         self._tasks: Set[asyncio.Task[None]] = set()
 
     async def run(
