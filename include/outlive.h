@@ -1415,6 +1415,18 @@ int outlive_settings_get_quantity(const struct outlive_settings *settings,
                                   int64_t *value);
 
 /**
+ * 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
+ * (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_holds_secret(const char *name,
+                         size_t len,
+                         const char *value,
+                         size_t value_len);
+
+/**
  * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
  * built-in default first.
  *

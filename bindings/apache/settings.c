@@ -102,31 +102,8 @@ int mod_is_said(const outlive_settings *settings, const char *name) {
 
 /* ---- secrets ------------------------------------------------------------------------------------------------------------- */
 
-/** Whether a directive's name says that its value is not for everybody: some part of it, such as default_pw, is one of these words. */
-static int is_secret(const char *name) {
-    static const char *const within[] = {"pass", "secret", "token", "credential", "license", "apikey"};
-    static const char *const whole[] = {"pw", "pwd", "auth", "key", "keys", "dsn"};
-    char small[128];
-    apr_cpystrn(small, name, sizeof small);
-    ap_str_tolower(small);
-    for (size_t i = 0; i < sizeof within / sizeof *within; i++)
-        if (strstr(small, within[i]) != NULL) return 1;
-    char *rest = NULL;
-    for (const char *part = apr_strtok(small, "._-", &rest); part != NULL; part = apr_strtok(NULL, "._-", &rest))
-        for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-            if (strcmp(part, whole[i]) == 0) return 1;
-    return 0;
-}
-
-/** A value that has a password in it, as in tcp://cache?auth=… or //user:password@host. */
-static int holds_secret(const char *value) {
-    if (strcasestr(value, "auth=") != NULL || strcasestr(value, "password=") != NULL || strcasestr(value, "pwd=") != NULL) return 1;
-    const char *host = strstr(value, "://"), *at = host == NULL ? NULL : strchr(host, '@');
-    return at != NULL && memchr(host + 3, ':', (size_t)(at - host) - 3) != NULL;
-}
-
 static const char *shown(apr_pool_t *pool, const outlive_setting *setting, outlive_str value) {
-    if (value.len > 0 && (is_secret(setting->name.ptr) || holds_secret(value.ptr))) return "\"***\"";
+    if (outlive_holds_secret(setting->name.ptr, setting->name.len, value.ptr, value.len)) return "\"***\"";
     return mod_json(pool, value.ptr, value.len);
 }
 

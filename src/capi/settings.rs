@@ -202,6 +202,27 @@ pub unsafe extern "C" fn outlive_settings_get_quantity(
     unsafe { get(settings, name, len, value, Settings::get_quantity) }
 }
 
+/// 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
+/// (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
+///
+/// OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_holds_secret(
+    name: *const c_char,
+    len: usize,
+    value: *const c_char,
+    value_len: usize,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the header's contract.
+        match unsafe { (bytes(name, len), bytes(value, value_len)) } {
+            (Ok(name), Ok(value)) => crate::config::holds_secret(name, value).into(),
+            _ => Code::Argument.number(),
+        }
+    })
+}
+
 /// Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
 /// built-in default first.
 ///

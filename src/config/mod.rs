@@ -24,6 +24,7 @@ mod reader;
 mod removed;
 mod resolve;
 mod sapi;
+mod secret;
 mod settings;
 mod slot;
 mod table;
@@ -41,6 +42,7 @@ pub use layer::{Explanation, Fate, Layer, Reason, Step};
 pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, ShutdownMode};
 pub use resolve::{Config, Outcome};
 pub use sapi::Sapi;
+pub use secret::holds_secret;
 pub use settings::Settings;
 pub use table::versions_with;
 

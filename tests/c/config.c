@@ -398,6 +398,14 @@ static void searching(void) {
     }
 }
 
+static void secrets(void) {
+    EQUAL(outlive_holds_secret("mysqli.default_pw", OUTLIVE_NTS, "hush", OUTLIVE_NTS), 1);
+    EQUAL(outlive_holds_secret("session.save_path", OUTLIVE_NTS, "tcp://cache?auth=hush", OUTLIVE_NTS), 1);
+    EQUAL(outlive_holds_secret("mysqli.default_pw", OUTLIVE_NTS, NULL, 0), 0);
+    EQUAL(outlive_holds_secret("precision", OUTLIVE_NTS, "14", 2), 0);
+    EQUAL(outlive_holds_secret(NULL, 1, "14", 2), OUTLIVE_ERROR_ARGUMENT);
+}
+
 int main(int count, char **arguments) {
     if (count < 2) {
         fprintf(stderr, "usage: %s DIRECTORY [MEGABYTES]\n", arguments[0]);
@@ -412,5 +420,6 @@ int main(int count, char **arguments) {
     large_files(count > 2 ? (size_t)atoi(arguments[2]) : 100);
     own_directives();
     ini_texts();
+    secrets();
     return finished("config");
 }

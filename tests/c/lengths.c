@@ -69,6 +69,8 @@ static void texts(const outlive_settings *settings, outlive_request *request, si
     REFUSED(outlive_settings_get_bool(settings, edge, len, &flag));
     REFUSED(outlive_settings_get_quantity(settings, edge, len, &number));
     REFUSED(outlive_settings_explain(settings, edge, len, no_setting, NULL));
+    REFUSED(outlive_holds_secret(edge, len, "1", 1));
+    REFUSED(outlive_holds_secret("precision", 9, edge, len));
     REFUSED(outlive_request_ini_get(request, edge, len, &view));
     REFUSED(outlive_request_ini_set(request, edge, len, "1", 1, &view));
     REFUSED(outlive_request_ini_set(request, "precision", 9, edge, len, &view));

@@ -64,6 +64,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_settings_get_int": (c_int, (c_void_p, *_text, POINTER(c_int64))),
     "outlive_settings_get_bool": (c_int, (c_void_p, *_text, POINTER(c_int))),
     "outlive_settings_get_quantity": (c_int, (c_void_p, *_text, POINTER(c_int64))),
+    "outlive_holds_secret": (c_int, (*_text, *_text)),
     "outlive_settings_explain": (c_int, (c_void_p, *_text, Visitor, c_void_p)),
     "outlive_settings_each": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_engine_new": (c_int, (POINTER(s.EngineOptions), _out, _error)),
