@@ -24,6 +24,8 @@ pub struct Target<'a> {
     pub document_root: Option<&'a [u8]>,
     /// The client's address, as text.
     pub client_address: Option<&'a [u8]>,
+    /// Who has logged in; none: nobody, so that a password that is asked for is the answer (401).
+    pub user: Option<&'a [u8]>,
     /// Request headers, name and value.
     pub headers: &'a [(&'a [u8], &'a [u8])],
 }

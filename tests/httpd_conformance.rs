@@ -10,7 +10,7 @@ fn every_recorded_layout_gets_apaches_answers() {
     let preamble = httpd_support::preamble();
     let mut wrong = Vec::new();
     let (mut all, mut requests, mut values) = (0, 0, 0);
-    for file in ["layouts.jsonl", "found.jsonl"] {
+    for file in ["layouts.jsonl", "found.jsonl", "estate.jsonl"] {
         for layout in layouts(file) {
             let layout = Layout::new(layout);
             let place = work_directory(&layout.name);
@@ -24,7 +24,7 @@ fn every_recorded_layout_gets_apaches_answers() {
         }
     }
     println!("{all} layouts, {requests} requests and {values} values compared");
-    assert!(all >= 563 && requests > 3_000);
+    assert!(all >= 879 && requests > 5_400);
     let shown: Vec<&String> = wrong.iter().take(200).collect();
     assert!(wrong.is_empty(), "{} differences:\n{shown:#?}", wrong.len());
 }

@@ -75,7 +75,7 @@ const ASIDES: &[&str] = &[
     "Require all granted\n",
     "Require all denied\n",
     "Require all granted\nRequire all denied\n",
-    "Require not ip 10.0.0.0/8\nRequire all granted\n",
+    "<RequireAll>\nRequire not ip 10.0.0.0/8\nRequire all granted\n</RequireAll>\n",
     "<RequireAll>\nRequire all denied\n</RequireAll>\n",
     "Require method GET\n",
     "AuthMerging And\nRequire all granted\n",

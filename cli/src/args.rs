@@ -292,6 +292,9 @@ pub struct RequestArgs {
     /// The client's address
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<OsString>,
+    /// Somebody who has logged in; without it a password that is asked for is the answer (401)
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<OsString>,
     /// A request header
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<OsString>,

@@ -37,6 +37,8 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     let mut found = config.diagnostics().to_vec();
     let settings = match load::outcome(config, &args.request)? {
         Outcome::Run(settings) => settings,
+        // A file that is only sent is nothing to wonder at.
+        Outcome::Answer { status: 200, .. } => config.base(),
         Outcome::Answer { status, because, .. } => {
             found.push(not_served(status, &because));
             config.base()

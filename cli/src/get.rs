@@ -64,7 +64,11 @@ pub fn answered(outcome: &Outcome, as_json: bool, loaded: &Loaded, source: &Sour
     let Outcome::Answer { status, because, location } = outcome else { return Answer::text("") };
     if !as_json {
         let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", String::from_utf8_lossy(to)));
-        note(&format!("no program runs for this request: the server answers {status}{to}: {because}"));
+        let who = match status {
+            0 => "another server answers".to_owned(),
+            status => format!("the server answers {status}{to}"),
+        };
+        note(&format!("no program runs for this request: {who}: {because}"));
         return Answer::text("").with_status(1);
     }
     let mut out = String::new();
@@ -77,7 +81,10 @@ pub fn answered(outcome: &Outcome, as_json: bool, loaded: &Loaded, source: &Sour
 pub fn answer_json(out: &mut String, outcome: &Outcome) {
     let Outcome::Answer { status, because, location } = outcome else { return };
     let mut object = json::Object::new(out);
-    object.plain("status", status);
+    match status {
+        0 => object.plain("status", "null"),
+        status => object.plain("status", status),
+    }
     object.text("because", because.as_bytes());
     if let Some(location) = location {
         object.text("location", location);

@@ -405,7 +405,7 @@ pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
 
 /// What becomes of the request that the options describe.
 pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
-    Ok(with_target(args, |target| config.outcome(target))??)
+    Ok(with_target(args, |target| config.outcome_of_php(target))??)
 }
 
 /// Hands over the target that the options describe.
@@ -431,6 +431,7 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         filename: bytes(&args.file),
         document_root: bytes(&args.document_root),
         client_address: bytes(&args.client),
+        user: bytes(&args.user),
         headers: &headers,
     };
     Ok(then(&target))

@@ -133,6 +133,9 @@ ServerName shop
 php_value precision 3
 php_admin_value precision 4
 </VirtualHost>
+<Files *.php>
+SetHandler application/x-httpd-php
+</Files>
 ";
 
 fn httpd(name: &str) -> Place {

@@ -71,6 +71,9 @@ DocumentRoot www
 AllowOverride All
 php_admin_value precision 5
 </Directory>
+<Files *.php>
+SetHandler application/x-httpd-php
+</Files>
 ";
     Place::new(
         "httpd",

@@ -8,7 +8,8 @@ use support::{Place, err, json, out};
 fn place(name: &str) -> Place {
     let httpd = "LoadModule php_module modules/libphp.so\nDocumentRoot www\n<Location /shop>\nphp_admin_value memory_limit 1G\n\
         </Location>\n<Location /off>\nRedirect 410 /off\n</Location>\n";
-    let httpd = httpd.replace("<Location /off>\nRedirect 410 /off\n</Location>\n", "");
+    let httpd =
+        httpd.replace("<Location /off>\nRedirect 410 /off\n</Location>\n", "SetHandler application/x-httpd-php\n");
     Place::new(
         name,
         &[

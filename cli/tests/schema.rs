@@ -28,6 +28,9 @@ AllowOverride All
 php_admin_value precision 5
 php_flag display_errors yes
 </Directory>
+<Files *.php>
+SetHandler application/x-httpd-php
+</Files>
 ";
 
 fn place(name: &str) -> Place {

@@ -274,6 +274,7 @@ unsafe fn with_target<T>(target: *const outlive_target, call: impl FnOnce(&Targe
             .extend(given.iter().map(|header| (text(header.name).unwrap_or(b""), text(header.value).unwrap_or(b""))));
     }
     Some(call(&Target {
+        user: None,
         server_name: text(target.server_name),
         server_address: text(target.server_address),
         port: u16::try_from(target.port).ok()?,

@@ -121,7 +121,7 @@ pub enum Outcome {
     Run(Arc<Settings>),
     /// The server answers by itself.
     Answer {
-        /// The status: 301, 403, 404 …
+        /// The status: 301, 403, 404 …; 200 where no program runs; 0 where another server answers.
         status: u16,
         /// Why.
         because: String,
@@ -207,6 +207,18 @@ impl Config {
     /// What becomes of a request.
     pub fn outcome(&self, target: &Target<'_>) -> Result<Outcome> {
         self.outcome_at(target, None)
+    }
+
+    /// As [`Config::outcome`], and where the target is a URI without a file: whether it is PHP that runs it, by httpd's handlers. What is
+    /// only sent, and what another handler answers, is an answer then; a server that runs programs of its own asks [`Config::outcome`].
+    pub fn outcome_of_php(&self, target: &Target<'_>) -> Result<Outcome> {
+        if let Some(httpd) = self.inner.httpd.as_ref().filter(|_| target.filename.is_none() && target.uri.is_some())
+            && let Resolution::Run(run) = httpd.resolve(&*self.inner.files, target)?
+            && let Some((status, because)) = httpd.no_program(&run)
+        {
+            return Ok(Outcome::Answer { status, because, location: None });
+        }
+        self.outcome(target)
     }
 
     /// As [`Config::outcome`], at a time.

@@ -1,44 +1,33 @@
-//! Who may ask: `Require`, and the older `Order`, `Allow` and `Deny`.
+//! Who may ask: `Require`, and the older `Order`, `Allow`, `Deny` and `Satisfy`.
 
 use super::evaluate::{Facts, Truth, evaluate, in_network};
 use super::expr::{self, Expr};
+use super::methods::{self, Methods, Registered};
+use super::modules::Registry;
 use super::reader::lossy;
 use super::words::Words;
 
-/// What stock modules answer from users, groups and names.
-const PROVIDERS: &[&[u8]] = &[
-    b"host",
-    b"forward-dns",
-    b"user",
-    b"valid-user",
-    b"group",
-    b"file-group",
-    b"file-owner",
-    b"dbm-group",
-    b"dbm-file-group",
-    b"dbd-group",
-    b"dbd-login",
-    b"dbd-logout",
-    b"ldap-user",
-    b"ldap-group",
-    b"ldap-dn",
-    b"ldap-attribute",
-    b"ldap-filter",
-    b"ldap-search",
-    b"ssl",
-    b"ssl-verify-client",
-    b"fcgi",
-    b"shib-session",
-    b"claim",
+/// Who answers `Require`, and which module has it; those of modules that the table does not know are taken as they come.
+const PROVIDERS: &[(&str, &[&str])] = &[
+    ("mod_authz_core.c", &["all", "env", "method", "expr"]),
+    ("mod_authz_host.c", &["ip", "host", "forward-dns", "local"]),
+    ("mod_authz_user.c", &["user", "valid-user"]),
+    ("mod_authz_groupfile.c", &["group", "file-group"]),
+    ("mod_authz_owner.c", &["file-owner", "file-group"]),
+    ("mod_authz_dbm.c", &["dbm-group", "dbm-file-group"]),
+    ("mod_authz_dbd.c", &["dbd-group", "dbd-login", "dbd-logout"]),
+    ("mod_authnz_ldap.c", &["ldap-user", "ldap-group", "ldap-dn", "ldap-attribute", "ldap-filter", "ldap-search"]),
+    ("mod_ssl.c", &["ssl", "ssl-verify-client"]),
+    ("mod_authnz_fcgi.c", &[]),
 ];
 
 /// What must hold.
 #[derive(Debug)]
-pub(super) enum Requirement {
+pub(super) enum Rule {
     All(Vec<Requirement>),
     Any(Vec<Requirement>),
     None(Vec<Requirement>),
-    Not(Box<Requirement>),
+    Not(Box<Rule>),
     Granted,
     Denied,
     Ip(Vec<Box<[u8]>>),
@@ -46,13 +35,92 @@ pub(super) enum Requirement {
     Method(Vec<Box<[u8]>>),
     Env(Vec<Box<[u8]>>),
     Expr(Expr),
-    /// Users, groups, host names: a live request must tell.
+    /// Somebody who has logged in; a list of names: one of these.
+    User(Option<Vec<Box<[u8]>>>),
+    /// What only somebody who has logged in can be asked: groups and directories.
+    LoggedIn(Box<[u8]>),
+    /// Host names, certificates: a live request must tell.
     Live(Box<[u8]>),
 }
 
+/// A rule, and the methods that it is for.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    pub rule: Rule,
+    pub methods: Methods,
+}
+
+/// What comes of a rule, as httpd has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Granted,
+    Denied,
+    /// Nobody has logged in, which might help.
+    NoUser,
+    /// Neither: what is only not refused.
+    Neutral,
+    Unknown(String),
+}
+
+/// How the rules of a container join those around it, and how those in it join each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Logic {
+    And,
+    Or,
+}
+
 impl Requirement {
+    /// Rules of a container: they are for every method that one of them is for.
+    pub fn container(rule: fn(Vec<Self>) -> Rule, list: Vec<Self>) -> Self {
+        let methods = list.iter().fold(0, |all, one| all | one.methods);
+        Self { rule: rule(list), methods }
+    }
+
+    /// None: it is for other methods.
+    pub fn check(&self, method: Methods, facts: &dyn Facts) -> Option<Verdict> {
+        (self.methods & method != 0).then(|| self.rule.check(method, facts))
+    }
+
+    /// Whether it can only refuse.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.rule, Rule::Not(_) | Rule::None(_))
+    }
+
+    /// Whether it matters who has logged in.
+    pub fn asks_user(&self) -> bool {
+        fn asks(rule: &Rule) -> bool {
+            match rule {
+                Rule::All(list) | Rule::Any(list) | Rule::None(list) => list.iter().any(Requirement::asks_user),
+                Rule::Not(one) => asks(one),
+                Rule::User(_) | Rule::LoggedIn(_) => true,
+                Rule::Expr(condition) => condition.asks_user(),
+                _ => false,
+            }
+        }
+        asks(&self.rule)
+    }
+
+    /// Everybody is let in, whatever is asked.
+    pub fn lets_everybody_in(&self) -> bool {
+        let granted =
+            |list: &[Self]| matches!(list, [one] if matches!(one.rule, Rule::Granted) && one.methods == methods::ALL);
+        matches!(&self.rule, Rule::Any(list) if granted(list))
+    }
+}
+
+fn addresses(list: Vec<Box<[u8]>>) -> Result<Rule, String> {
+    if list.is_empty() {
+        return Err("'require ip' requires an argument.".into());
+    }
+    match list.iter().find(|one| in_network(b"127.0.0.1", one).is_none()) {
+        Some(wrong) => Err(format!("ip address '{}' appears to be invalid", lossy(wrong))),
+        None => Ok(Rule::Ip(list)),
+    }
+}
+
+impl Rule {
     /// A `Require` line.
-    pub fn parse(args: &[u8]) -> Result<Self, String> {
+    pub fn parse(args: &[u8], registry: &Registry, registered: &Registered) -> Result<Self, String> {
         let mut words = Words::new(args);
         let mut kind = words.word();
         let not = kind.eq_ignore_ascii_case(b"not");
@@ -61,55 +129,145 @@ impl Requirement {
         }
         let rest = words.rest();
         let list: Vec<Box<[u8]>> = words.map(|word| word.into_owned().into()).collect();
-        let leaf = match &*kind.to_ascii_lowercase() {
-            b"all" => match list.first().map(|word| word.to_ascii_lowercase()).as_deref() {
-                Some(b"granted") => Self::Granted,
-                Some(b"denied") => Self::Denied,
+        let broken = |error| format!("Cannot parse expression in require line: {error}");
+        let name = String::from_utf8_lossy(&kind).to_ascii_lowercase();
+        let known =
+            PROVIDERS.iter().any(|(module, names)| names.contains(&&*name) && registry.is_loaded(module.as_bytes()));
+        if !known && (registry.strangers().is_empty() || PROVIDERS.iter().any(|(_, names)| names.contains(&&*name))) {
+            return Err(format!("Unknown Authz provider: {}", lossy(&kind)));
+        }
+        let leaf = match &*name {
+            "all" => match list.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+                Some(b"granted") if list.len() == 1 => Self::Granted,
+                Some(b"denied") if list.len() == 1 => Self::Denied,
                 _ => return Err("Argument for 'Require all' must be 'granted' or 'denied'".into()),
             },
-            b"ip" => Self::Ip(list),
-            b"local" => Self::Local,
-            b"method" => Self::Method(list),
-            b"env" => Self::Env(list),
-            b"expr" => {
+            "ip" => addresses(list)?,
+            "local" if list.is_empty() => Self::Local,
+            "local" => return Err("'require local' does not take arguments".into()),
+            "method" => match list.iter().find(|one| !registered.knows(one)) {
+                Some(wrong) => return Err(format!("unknown method '{}'", lossy(wrong))),
+                None => Self::Method(list),
+            },
+            "env" => Self::Env(list),
+            "expr" => {
                 let text = if list.len() == 1 { &list[0] } else { rest };
-                Self::Expr(
-                    expr::parse(text).map_err(|error| format!("Cannot parse expression in require line: {error}"))?,
-                )
+                Self::Expr(expr::parse(text).map_err(broken)?)
             }
-            name if !PROVIDERS.contains(&name) => return Err(format!("Unknown Authz provider: {}", lossy(&kind))),
-            _ => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
+            "valid-user" => Self::User(None),
+            "user" => Self::User(Some(list)),
+            "host" | "forward-dns" | "ssl" | "ssl-verify-client" => {
+                Self::Live([&kind, b" ".as_slice(), rest].concat().into())
+            }
+            _ if !known => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
+            _ => Self::LoggedIn([&kind, b" ".as_slice(), rest].concat().into()),
         };
         Ok(if not { Self::Not(Box::new(leaf)) } else { leaf })
     }
 
-    /// Yes: let in. The depth is bounded by the reader of the sections.
-    pub fn check(&self, facts: &dyn Facts) -> Truth {
+    /// The depth is bounded by the reader of the sections.
+    fn check(&self, method: Methods, facts: &dyn Facts) -> Verdict {
+        let each = |list: &[Requirement], logic| join(logic, list.iter().map(|one| one.check(method, facts)));
         match self {
-            Self::Granted => Truth::Yes,
-            Self::Denied => Truth::No,
-            Self::All(list) => all(list.iter().map(|one| one.check(facts))),
-            Self::Any(list) => any(list.iter().map(|one| one.check(facts))),
-            Self::None(list) => negate(any(list.iter().map(|one| one.check(facts)))),
-            Self::Not(one) => negate(one.check(facts)),
+            Self::Granted => Verdict::Granted,
+            Self::Denied => Verdict::Denied,
+            Self::All(list) => each(list, Logic::And),
+            Self::Any(list) => each(list, Logic::Or),
+            Self::None(list) => negated(each(list, Logic::Or)),
+            Self::Not(one) => negated(one.check(method, facts)),
             Self::Ip(list) => match facts.variable(b"REMOTE_ADDR") {
-                Some(address) => Truth::from(list.iter().any(|net| in_network(&address, net).unwrap_or(false))),
-                None => Truth::Unknown("the client's address".into()),
+                Some(address) => Verdict::of(list.iter().any(|net| in_network(&address, net).unwrap_or(false))),
+                None => Verdict::Unknown("the client's address".into()),
             },
             Self::Local => match facts.variable(b"REMOTE_ADDR") {
-                Some(address) => Truth::from(in_network(&address, b"127.0.0.0/8") == Some(true) || *address == *b"::1"),
-                None => Truth::Unknown("the client's address".into()),
+                Some(address) => Verdict::of(in_network(&address, b"127.0.0.0/8") == Some(true) || *address == *b"::1"),
+                None => Verdict::Unknown("the client's address".into()),
             },
             Self::Method(list) => {
-                let method = facts.variable(b"REQUEST_METHOD").unwrap_or_default();
-                Truth::from(list.iter().any(|one| one.eq_ignore_ascii_case(&method)))
+                let asked = facts.variable(b"REQUEST_METHOD").unwrap_or_default();
+                let asked: &[u8] = if asked == b"HEAD" { b"GET" } else { &asked };
+                Verdict::of(list.iter().any(|one| **one == *asked || (asked == b"GET" && **one == *b"HEAD")))
             }
-            Self::Env(list) => any(list.iter().map(|name| match facts.environment(name) {
-                Some(value) => Truth::from(!value.is_empty()),
-                None => Truth::Unknown(format!("the environment variable {}", lossy(name))),
-            })),
-            Self::Expr(condition) => evaluate(condition, facts),
-            Self::Live(text) => Truth::Unknown(format!("Require {}", lossy(text))),
+            Self::Env(list) => {
+                let known = list.iter().map(|name| {
+                    Some(match facts.is_set(name) {
+                        Ok(yes) => Verdict::of(yes),
+                        Err(why) => Verdict::Unknown(why),
+                    })
+                });
+                join(Logic::Or, known.chain([Some(Verdict::Denied)]))
+            }
+            Self::Expr(condition) => match evaluate(condition, facts) {
+                Truth::Yes => Verdict::Granted,
+                // Somebody who has logged in may make it true.
+                Truth::No if facts.user().is_none() && condition.asks_user() => Verdict::NoUser,
+                Truth::No => Verdict::Denied,
+                Truth::Unknown(why) => Verdict::Unknown(why),
+            },
+            Self::User(names) => match (facts.user(), names) {
+                (None, _) => Verdict::NoUser,
+                (Some(_), None) => Verdict::Granted,
+                (Some(user), Some(names)) => Verdict::of(names.iter().any(|name| **name == *user)),
+            },
+            Self::LoggedIn(_) if facts.user().is_none() => Verdict::NoUser,
+            Self::LoggedIn(text) | Self::Live(text) => Verdict::Unknown(format!("Require {}", lossy(text))),
+        }
+    }
+}
+
+impl Verdict {
+    fn of(yes: bool) -> Self {
+        if yes { Self::Granted } else { Self::Denied }
+    }
+}
+
+fn negated(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Granted => Verdict::Denied,
+        // That something did not let in is no reason to let in.
+        Verdict::Denied | Verdict::NoUser => Verdict::Neutral,
+        other => other,
+    }
+}
+
+/// Several verdicts as one; none among them: a rule for other methods.
+pub(super) fn join(logic: Logic, verdicts: impl Iterator<Item = Option<Verdict>>) -> Verdict {
+    use Verdict::{Denied, Granted, Neutral, NoUser};
+    let absent = if logic == Logic::And { Granted } else { Neutral };
+    let (mut best, mut doubt) = (Neutral, None);
+    for verdict in verdicts.map(|verdict| verdict.unwrap_or(absent.clone())) {
+        match (logic, verdict) {
+            (Logic::And, Denied) => return Denied,
+            (Logic::Or, Granted) => return Granted,
+            (_, Verdict::Unknown(why)) => doubt = Some(why),
+            (_, Neutral) => {}
+            (_, new) if best == Neutral => best = new,
+            (_, NoUser) => best = NoUser,
+            _ => {}
+        }
+    }
+    doubt.map_or(best, Verdict::Unknown)
+}
+
+/// `Order`, `Allow from`, `Deny from` and `Satisfy` of one container: those around it count for nothing.
+#[derive(Debug, Default)]
+pub(super) struct LegacyAccess {
+    /// The methods with `Order allow,deny` (or `mutual-failure`).
+    pub allow_first: Methods,
+    pub allow: Vec<(Methods, Box<[u8]>)>,
+    pub deny: Vec<(Methods, Box<[u8]>)>,
+    /// The methods with `Satisfy Any`.
+    pub any: Methods,
+}
+
+impl LegacyAccess {
+    pub fn check(&self, method: Methods, facts: &dyn Facts) -> Truth {
+        let (allowed, denied) = (matches(&self.allow, method, facts), matches(&self.deny, method, facts));
+        match self.allow_first & method != 0 {
+            // Let in what is allowed and not denied.
+            true => both(allowed, negate(denied)),
+            // Let in what is allowed or not denied.
+            false => negate(both(negate(allowed), denied)),
         }
     }
 }
@@ -122,66 +280,42 @@ fn negate(truth: Truth) -> Truth {
     }
 }
 
-fn all(truths: impl Iterator<Item = Truth>) -> Truth {
-    let mut result = Truth::Yes;
-    for truth in truths {
-        match truth {
-            Truth::No => return Truth::No,
-            Truth::Yes => {}
-            unknown => result = unknown,
-        }
+fn both(one: Truth, other: Truth) -> Truth {
+    match (one, other) {
+        (Truth::No, _) | (_, Truth::No) => Truth::No,
+        (Truth::Yes, other) => other,
+        (unknown, _) => unknown,
     }
-    result
 }
 
-fn any(truths: impl Iterator<Item = Truth>) -> Truth {
-    let mut result = Truth::No;
-    for truth in truths {
-        match truth {
+fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, facts: &dyn Facts) -> Truth {
+    let mut doubt = None;
+    for (_, one) in list.iter().filter(|(methods, _)| methods & method != 0) {
+        match matches_one(one, facts) {
             Truth::Yes => return Truth::Yes,
             Truth::No => {}
-            unknown => result = unknown,
+            Truth::Unknown(why) => doubt = Some(why),
         }
     }
-    result
+    doubt.map_or(Truth::No, Truth::Unknown)
 }
 
-/// `Order`, `Allow from`, `Deny from`.
-#[derive(Debug, Default)]
-pub(super) struct LegacyAccess {
-    pub allow_first: bool,
-    pub allow: Vec<Box<[u8]>>,
-    pub deny: Vec<Box<[u8]>>,
-}
-
-impl LegacyAccess {
-    pub fn check(&self, facts: &dyn Facts) -> Truth {
-        let (allowed, denied) = (matches(&self.allow, facts), matches(&self.deny, facts));
-        match (self.allow_first, allowed, denied) {
-            // Order allow,deny: let in what is allowed and not denied.
-            (true, allowed, denied) => all([allowed, negate(denied)].into_iter()),
-            (false, allowed, denied) => any([allowed, negate(denied)].into_iter()),
-        }
+fn matches_one(one: &[u8], facts: &dyn Facts) -> Truth {
+    if one.eq_ignore_ascii_case(b"all") {
+        return Truth::Yes;
     }
-}
-
-fn matches(list: &[Box<[u8]>], facts: &dyn Facts) -> Truth {
-    any(list.iter().map(|one| {
-        if one.eq_ignore_ascii_case(b"all") {
-            return Truth::Yes;
-        }
-        if let Some(name) = one.strip_prefix(b"env=") {
-            return match facts.environment(name.strip_prefix(b"!").unwrap_or(name)) {
-                Some(value) => Truth::from(value.is_empty() == name.starts_with(b"!")),
-                None => Truth::Unknown(format!("the environment variable {}", lossy(name))),
-            };
-        }
-        match facts.variable(b"REMOTE_ADDR") {
-            Some(address) => match in_network(&address, one) {
-                Some(yes) => Truth::from(yes),
-                None => Truth::Unknown(format!("the client's host name ({})", lossy(one))),
-            },
-            None => Truth::Unknown("the client's address".into()),
-        }
-    }))
+    if one.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"env=")) {
+        let (name, not) = one[4..].strip_prefix(b"!").map_or((&one[4..], false), |name| (name, true));
+        return match facts.is_set(name) {
+            Ok(yes) => Truth::from(yes != not),
+            Err(why) => Truth::Unknown(why),
+        };
+    }
+    match facts.variable(b"REMOTE_ADDR") {
+        Some(address) => match in_network(&address, one) {
+            Some(yes) => Truth::from(yes),
+            None => Truth::Unknown(format!("the client's host name ({})", lossy(one))),
+        },
+        None => Truth::Unknown("the client's address".into()),
+    }
 }

@@ -1,6 +1,6 @@
 //! What each directive does to the section or server it stands in.
 
-use super::access::{LegacyAccess, Requirement};
+use super::access::Rule;
 use super::build::{Builder, Kind};
 use super::dir_config::ValueKind;
 use super::directives::Act;
@@ -11,7 +11,7 @@ use super::pattern::Pattern;
 use super::rewrite::{Inherit, RewriteConfig};
 use super::rewrite_map::{Map, Source};
 use super::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect};
-use super::server::{Alias, UserDirs};
+use super::server::{Alias, Passed, UserDirs};
 use super::tree::Node;
 use super::uri::Slashes;
 use super::words::Words;
@@ -64,13 +64,14 @@ impl Builder<'_, '_> {
             }
             Act::AllowOverride | Act::AllowOverrideList => return self.overrides(node, directive.act, &words),
             Act::Require => {
-                let new = Requirement::parse(self.reader.tree.args(node))?;
-                if let Some(context) = self.stack.last_mut() {
-                    context.requires.push(new);
-                }
+                let rule = Rule::parse(self.reader.tree.args(node), &self.reader.registry, &self.methods)?;
+                return self.require(rule);
             }
             Act::Redirect | Act::RedirectMatch | Act::RedirectTemp | Act::RedirectPermanent => {
                 return self.redirect(directive.act, &words, origin);
+            }
+            Act::RewriteBase if !self.in_directory() => {
+                return Err("RewriteBase: only valid in per-directory config files".into());
             }
             Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
                 let args = self.reader.tree.args(node).to_vec();
@@ -81,10 +82,17 @@ impl Builder<'_, '_> {
             }
             Act::RewriteMap => return self.rewrite_map(node, &words),
             Act::TypesConfig => self.types_config = Some((self.reader.absolute(one), origin)),
-            Act::Satisfy if one.eq_ignore_ascii_case(b"any") => {
-                self.not_evaluated(node, "Satisfy", "Any: who may ask is decided as if All stood there");
+            Act::Satisfy | Act::Order | Act::Allow | Act::Deny => return self.legacy(directive.act, &words),
+            Act::SetEnvIf | Act::SetEnvIfNoCase | Act::SetEnvIfExpr | Act::BrowserMatch | Act::BrowserMatchNoCase => {
+                return self.set_env_if(node, directive);
             }
-            Act::SetEnvIf | Act::SetEnvIfNoCase | Act::BrowserMatch => self.env_doubt = true,
+            Act::PassEnv => {
+                let values: Vec<_> = words
+                    .into_iter()
+                    .filter_map(|name| self.reader.defines.variable(&name).map(|value| (name, Some(value.into()))))
+                    .collect();
+                self.core()?.env.extend(values);
+            }
             Act::NameVirtualHost => {
                 self.warn(
                     node,
@@ -130,7 +138,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn core(&mut self) -> Result<&mut Core, String> {
+    pub(super) fn core(&mut self) -> Result<&mut Core, String> {
         self.section().map(super::section::Section::core_mut).ok_or_else(|| "directive outside of any section".into())
     }
 
@@ -191,12 +199,10 @@ impl Builder<'_, '_> {
             Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), &words),
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
-                let exempt = words.get(1).is_some_and(|two| **two == *b"!");
+                let to = words.get(1).filter(|two| ***two != *b"!").cloned();
                 let from =
                     if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
-                if !exempt {
-                    server.proxied.push((from, origin));
-                }
+                server.proxied.push(Passed { from, to, origin });
             }
             _ => {}
         }
@@ -216,7 +222,8 @@ impl Builder<'_, '_> {
                     return Ok(());
                 }
                 let to = self.real_path(from, directive.act);
-                self.core()?.alias = Some(to);
+                let script = directive.act == Act::ScriptAlias;
+                self.core()?.alias = Some((to, script));
                 return Ok(());
             }
             return Err(format!("{} must have two arguments when used globally", directive.name));
@@ -228,7 +235,8 @@ impl Builder<'_, '_> {
         let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
         let Some(server) = self.server() else { return Ok(()) };
         let from = if matched { pattern(from)? } else { Matcher::Literal(from.into()) };
-        server.aliases.push(Alias { from, to });
+        let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
+        server.aliases.push(Alias { from, to, script });
         Ok(())
     }
 
@@ -392,13 +400,22 @@ fn rewrite(
     let mut words = Words::new(args);
     match act {
         Act::RewriteEngine => config.engine = Some(words.word().eq_ignore_ascii_case(b"on")),
-        Act::RewriteBase => config.base = Some(words.word().into_owned().into()),
+        Act::RewriteBase => config.base = Some(base(&words.word())?),
         Act::RewriteCond => return config.condition(args),
         Act::RewriteRule => return config.rule(args, origin),
-        Act::RewriteOptions => config.inherit = Some(Inherit::parse(words)),
+        Act::RewriteOptions => config.inherit.get_or_insert(Inherit::default()).take(words)?,
         _ => {}
     }
     Ok(None)
+}
+
+/// The argument of `RewriteBase`.
+fn base(text: &[u8]) -> Result<Box<[u8]>, String> {
+    match text.first() {
+        None => Err("RewriteBase: empty URL not allowed".into()),
+        Some(b'/') => Ok(text.into()),
+        Some(_) => Err("RewriteBase: argument is not a valid URL".into()),
+    }
 }
 
 /// Directives that any container may hold.
@@ -441,36 +458,20 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             core.auth_merging = Some(match &*one.to_ascii_lowercase() {
                 b"and" => AuthMerging::And,
                 b"or" => AuthMerging::Or,
-                _ => AuthMerging::Off,
+                b"off" => AuthMerging::Off,
+                _ => return Err("AuthMerging must be one of: Off | And | Or".into()),
             });
         }
-        Act::Order => {
-            core.legacy.get_or_insert_default().allow_first = match &*one.to_ascii_lowercase() {
-                b"allow,deny" | b"mutual-failure" => true,
-                b"deny,allow" => false,
-                _ => return Err("unknown order".into()),
-            };
-        }
-        Act::Allow | Act::Deny => return from(core.legacy.get_or_insert_default(), act, &words),
         Act::ProxyFcgiSetEnvIf => core.handed.push(Handed::conditional(&words, origin)?),
         Act::SetEnv => {
             core.handed.push(Handed::plain(&words, origin));
-            core.env.push((one, words.get(1).cloned().unwrap_or_default()));
+            core.env.push((one, Some(words.get(1).cloned().unwrap_or_default())));
         }
+        Act::UnsetEnv => core.env.extend(words.into_iter().map(|name| (name, None))),
+        Act::AuthType => core.auth_type = Some(one),
+        Act::AuthName => core.auth_name = Some(one),
         _ => {}
     }
-    Ok(())
-}
-
-fn from(legacy: &mut LegacyAccess, act: Act, words: &[Box<[u8]>]) -> Done {
-    let Some((first, rest)) = words.split_first() else {
-        return Err("allow and deny must be followed by 'from'".into());
-    };
-    if !first.eq_ignore_ascii_case(b"from") {
-        return Err("allow and deny must be followed by 'from'".into());
-    }
-    let list = if act == Act::Allow { &mut legacy.allow } else { &mut legacy.deny };
-    list.extend(rest.iter().cloned());
     Ok(())
 }
 

@@ -118,10 +118,7 @@ fn access(core: &Core) -> Option<bool> {
     if core.legacy.is_some() || core.auth_merging.is_some() {
         return Some(false);
     }
-    match core.requires.as_ref()? {
-        Requirement::Any(list) => Some(matches!(list[..], [Requirement::Granted])),
-        _ => Some(false),
-    }
+    core.requires.as_ref().map(Requirement::lets_everybody_in)
 }
 
 /// A literal section.

@@ -1,6 +1,8 @@
 //! The second pass: from the tree to servers and sections (facts ).
 
+use super::access::{Requirement, Rule};
 use super::directives::Act;
+use super::methods::{self, Methods, Registered};
 use super::modules::{Directive, place};
 use super::not_acted::influence;
 use super::reader::{Reader, lossy, not_allowed, push};
@@ -40,10 +42,14 @@ pub(super) struct Context {
     /// The section that values go to; none: the one outside.
     pub section: Option<Section>,
     pub server: Option<Box<Server>>,
-    pub requires: Vec<super::access::Requirement>,
+    pub requires: Vec<Requirement>,
+    /// The methods that what stands here is for.
+    pub limit: Methods,
     pub act: Act,
     /// As it is written, with its `<`: a place in the tree.
     pub name: Span,
+    /// Where it opens.
+    pub origin: Origin,
 }
 
 /// What building makes.
@@ -58,8 +64,8 @@ pub(super) struct Builder<'r, 'f> {
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
-    /// The environment can be set by conditions that are not evaluated here.
-    pub env_doubt: bool,
+    /// The methods that `<Limit>` may name.
+    pub methods: Registered,
     /// `TypesConfig`, and where.
     pub types_config: Option<(PathBuf, Origin)>,
     /// How many sections set values.
@@ -154,8 +160,17 @@ impl Builder<'_, '_> {
 
     /// Whether a directive may stand here. False: it may not, and that is no error.
     fn may_stand(&mut self, node: &Node, directive: &Directive) -> Result<bool> {
+        let authz = self.stack.iter().any(|context| context.kind == Kind::Require);
         let tree = &self.reader.tree;
         let parent = || tree.nodes.get(node.parent as usize).map(|parent| tree.name(parent));
+        if authz {
+            // What joins rules holds nothing else.
+            if directive.place & place::AUTH_CONFIG != 0 {
+                return Ok(true);
+            }
+            let text = not_allowed(directive.name, parent());
+            return Err(self.fail(node, text));
+        }
         if let Some(allowed) = self.reader.allowed {
             if allowed.has(directive.place, directive.name) {
                 return Ok(true);
@@ -191,8 +206,18 @@ impl Builder<'_, '_> {
         self.stack.iter_mut().rev().find_map(|context| context.server.as_deref_mut())
     }
 
+    /// The methods that what is read now is for.
+    pub fn limit(&self) -> Methods {
+        self.stack.last().map_or(methods::ALL, |context| context.limit)
+    }
+
     pub fn within(&self, kinds: &[Kind]) -> Option<&Context> {
         self.stack.iter().rev().find(|context| kinds.contains(&context.kind))
+    }
+
+    /// Not at the level of a server.
+    pub fn in_directory(&self) -> bool {
+        self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy, Kind::Htaccess]).is_some()
     }
 
     pub fn in_host(&self) -> bool {
@@ -209,8 +234,7 @@ impl Builder<'_, '_> {
             return Ok(());
         }
         if context.kind == Kind::Require {
-            self.leave_require(context);
-            return Ok(());
+            return self.leave_require(context);
         }
         let Some(mut section) = context.section else {
             if let Some(outer) = self.stack.last_mut() {
@@ -239,16 +263,34 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn leave_require(&mut self, context: Context) {
-        use super::access::Requirement;
-        let new = match context.act {
-            Act::RequireAll => Requirement::All(context.requires),
-            Act::RequireNone => Requirement::None(context.requires),
-            _ => Requirement::Any(context.requires),
+    fn leave_require(&mut self, context: Context) -> Result<()> {
+        let name = lossy(self.reader.tree.slice(context.name)).into_owned();
+        let fail = |text: String| Err(Error::new(Code::Refused, text).at(context.origin.clone()));
+        if context.requires.is_empty() {
+            return fail(format!("{name}> directive contains no authorization directives"));
+        }
+        let around = match self.stack.last().map(|outer| outer.act) {
+            Some(Act::RequireAll) => None,
+            Some(Act::RequireNone) => Some("<RequireNone>"),
+            _ => Some("<RequireAny>"),
+        };
+        if let (Act::RequireNone, Some(around)) = (context.act, around) {
+            return fail(format!("{name}> directive has no effect in {around} directive"));
+        }
+        // Only a server's own files are looked through for this; in an .htaccess it lets nobody in.
+        let only_negative = context.act == Act::RequireAll && context.requires.iter().all(Requirement::is_negative);
+        if only_negative && self.reader.allowed.is_none() {
+            return fail(format!("{name}> directive contains only negative authorization directives"));
+        }
+        let rule = match context.act {
+            Act::RequireAll => Rule::All,
+            Act::RequireNone => Rule::None,
+            _ => Rule::Any,
         };
         if let Some(outer) = self.stack.last_mut() {
-            outer.requires.push(new);
+            outer.requires.push(Requirement::container(rule, context.requires));
         }
+        Ok(())
     }
 
     pub fn push_context(
@@ -262,14 +304,17 @@ impl Builder<'_, '_> {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
         let (end, name) = (node.end, node.name);
-        self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), act, name });
+        let limit = self.limit();
+        // Only those that join rules are asked where they stand, once they have ended.
+        let origin = if kind == Kind::Require { self.reader.tree.node_origin(node) } else { Origin::default() };
+        self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), limit, act, name, origin });
         Ok(())
     }
 }
 
-fn finish_requires(section: &mut Section, requires: Vec<super::access::Requirement>) {
+fn finish_requires(section: &mut Section, requires: Vec<Requirement>) {
     if !requires.is_empty() {
-        section.core_mut().requires = Some(super::access::Requirement::Any(requires));
+        section.core_mut().requires = Some(Requirement::container(Rule::Any, requires));
     }
 }
 
@@ -285,8 +330,13 @@ impl Builder<'_, '_> {
                 return self.open_host(node, &addresses);
             }
             Act::Limit | Act::LimitExcept => {
-                section_args::before_bracket(name, args)?;
-                return self.push_context(Kind::Limit, directive.act, node, None);
+                let words = super::words::Words::new(section_args::before_bracket(name, args)?);
+                let (except, outer) = (directive.act == Act::LimitExcept, self.limit());
+                let may_register = self.reader.allowed.is_none();
+                let limit = self.methods.narrow(name, except, words, outer, may_register)?;
+                self.push_context(Kind::Limit, directive.act, node, None)?;
+                self.stack.iter_mut().rev().take(1).for_each(|context| context.limit = limit);
+                return Ok(());
             }
             Act::Proxy | Act::ProxyMatch => {
                 let section = Section::new(Layer::Location, Matcher::Never, origin);
@@ -376,7 +426,16 @@ impl Builder<'_, '_> {
 impl<'r, 'f> Builder<'r, 'f> {
     fn new(reader: &'r mut Reader<'f>, context: Context) -> Self {
         let (servers, kept, stack) = (Vec::new(), Vec::new(), vec![context]);
-        Self { reader, stack, servers, php_ini_dir: None, kept, env_doubt: false, types_config: None, ids: 0 }
+        Self {
+            reader,
+            stack,
+            servers,
+            php_ini_dir: None,
+            kept,
+            methods: Registered::default(),
+            types_config: None,
+            ids: 0,
+        }
     }
 }
 
@@ -388,8 +447,10 @@ pub(super) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         section: Some(section),
         server: None,
         requires: Vec::new(),
+        limit: methods::ALL,
         act: Act::Keep,
         name: Span::default(),
+        origin: Origin::default(),
     };
     Builder::new(reader, context)
 }
@@ -411,8 +472,10 @@ pub(super) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         section: None,
         server: Some(Box::new(main)),
         requires: Vec::new(),
+        limit: methods::ALL,
         act: Act::Keep,
         name: Span::default(),
+        origin: Origin::default(),
     };
     Builder::new(reader, context)
 }

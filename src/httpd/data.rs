@@ -5,6 +5,7 @@ use super::build;
 use super::defines::Defines;
 use super::htaccess::Cache;
 use super::macros::Macros;
+use super::methods::Registered;
 use super::modules::Registry;
 use super::reader::{Reader, push};
 use super::server::Server;
@@ -40,7 +41,7 @@ pub(super) struct Data {
     pub tree: Tree,
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
-    pub env_doubt: bool,
+    pub methods: Registered,
     /// Conditions, redirects or aliases stand where they are looked at before a request is mapped as well.
     pub early: bool,
     pub htaccess: Cache,
@@ -103,8 +104,8 @@ impl Data {
         let mut builder = build::server(reader);
         builder.run()?;
         let servers = build::finish_server(&mut builder);
-        let (php_ini_dir, kept, env_doubt) =
-            (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), builder.env_doubt);
+        let (php_ini_dir, kept, methods) =
+            (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), std::mem::take(&mut builder.methods));
         let ids = builder.ids;
         let types = builder.types_config.take();
         let types = types_of(reader, types);
@@ -121,7 +122,7 @@ impl Data {
             php_ini_dir,
             php_module: reader.php_module.take(),
             kept,
-            env_doubt,
+            methods,
             env: options.env.clone(),
             version: options.version,
             root: reader.root.clone(),

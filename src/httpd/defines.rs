@@ -78,6 +78,11 @@ impl Defines {
         Expanded::Line(Cow::Owned(out))
     }
 
+    /// A variable of the server's environment.
+    pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+        self.env.get(name).map(|value| &**value)
+    }
+
     fn value(&self, name: &[u8]) -> Option<&[u8]> {
         let defined = self.values.get(&*name.to_ascii_lowercase());
         defined.or_else(|| self.env.get(name)).map(|value| &**value)

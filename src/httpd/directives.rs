@@ -53,6 +53,8 @@ acts! {
     RewriteEngine = "RewriteEngine", RewriteBase = "RewriteBase", RewriteCond = "RewriteCond",
     RewriteRule = "RewriteRule", RewriteOptions = "RewriteOptions", RewriteMap = "RewriteMap",
     SetEnv = "SetEnv", SetEnvIf = "SetEnvIf", SetEnvIfNoCase = "SetEnvIfNoCase", BrowserMatch = "BrowserMatch",
+    SetEnvIfExpr = "SetEnvIfExpr", BrowserMatchNoCase = "BrowserMatchNoCase", UnsetEnv = "UnsetEnv", PassEnv = "PassEnv",
+    AuthType = "AuthType", AuthName = "AuthName",
     Header = "Header", UseCanonicalName = "UseCanonicalName", NameVirtualHost = "NameVirtualHost",
     TypesConfig = "TypesConfig",
     ProxyPass = "ProxyPass", ProxyPassMatch = "ProxyPassMatch", ProxyFcgiSetEnvIf = "ProxyFCGISetEnvIf",

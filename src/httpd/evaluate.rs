@@ -32,9 +32,37 @@ pub(super) trait Facts {
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// A request header.
     fn header(&self, name: &[u8]) -> Option<Vec<u8>>;
-    /// A variable of the request's environment.
+    /// The first header whose name is meant.
+    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>>;
+    /// A variable of the request's environment, or else of the server's; empty: there is none. None: it is not known.
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;
+    /// Whether the request's environment has a variable, or what that depends on.
+    fn is_set(&self, name: &[u8]) -> Result<bool, String>;
+    /// Sets a variable of the request's environment, or takes it away.
+    fn assign(&self, name: &[u8], value: Option<Vec<u8>>);
+    /// Who has logged in.
+    fn user(&self) -> Option<&[u8]>;
+    /// Whether a host with its port is this server.
+    fn is_here(&self, authority: &[u8]) -> bool;
+    /// Takes steps off what one request may take; no: there are none left.
+    fn spend(&self, steps: u32) -> bool;
+    /// What a request for a URI of this server, or for a file, would come to.
+    fn look(&self, target: Target<'_>) -> Option<Seen>;
     fn files(&self) -> &dyn Files;
+}
+
+/// What is looked for ahead of the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target<'a> {
+    Uri(&'a [u8]),
+    File(&'a [u8]),
+}
+
+/// What a request that was looked at ahead would come to.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub status: u16,
+    pub filename: Vec<u8>,
 }
 
 impl From<bool> for Truth {
@@ -62,6 +90,13 @@ pub(super) struct Evaluation<'a> {
 /// Evaluates a condition.
 pub(super) fn evaluate(expr: &Expr, facts: &dyn Facts) -> Truth {
     Evaluation { facts, groups: Vec::new() }.truth(expr)
+}
+
+/// Evaluates a condition; with the groups of the last regular expression that matched.
+pub(super) fn evaluate_with_groups(expr: &Expr, facts: &dyn Facts) -> (Truth, Vec<Option<Vec<u8>>>) {
+    let mut evaluation = Evaluation { facts, groups: Vec::new() };
+    let truth = evaluation.truth(expr);
+    (truth, evaluation.groups)
 }
 
 impl Evaluation<'_> {
@@ -236,7 +271,7 @@ fn unknown_variable(name: &[u8]) -> Value {
 }
 
 /// As C's `atoi`.
-fn number(text: &[u8]) -> i64 {
+pub(super) fn number(text: &[u8]) -> i64 {
     let text = super::words::trim(text);
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),

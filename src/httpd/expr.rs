@@ -25,6 +25,28 @@ pub(super) enum Expr {
     Unary(u8, Word),
 }
 
+impl Expr {
+    /// Whether it asks for the user.
+    pub fn asks_user(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Beyond(_) => false,
+            Self::Not(one) => one.asks_user(),
+            Self::And(one, other) | Self::Or(one, other) => one.asks_user() || other.asks_user(),
+            Self::Compare(one, _, other) => word_asks_user(one) || word_asks_user(other),
+            Self::Matches { word, .. } | Self::Unary(_, word) => word_asks_user(word),
+            Self::In(word, list) => word_asks_user(word) || list.iter().any(word_asks_user),
+        }
+    }
+}
+
+fn word_asks_user(word: &Word) -> bool {
+    word.iter().any(|piece| match piece {
+        Piece::Variable(name) => **name == *b"REMOTE_USER",
+        Piece::Call(_, word) => word_asks_user(word),
+        _ => false,
+    })
+}
+
 /// How two words are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {

@@ -1,7 +1,8 @@
 //! What conditions may ask about a request.
 
-use super::evaluate::Facts;
-use super::visit::Visit;
+use super::evaluate::{Facts, Seen, Target};
+use super::uri;
+use super::visit::{Outcome, Ready, Visit};
 use crate::files::Files;
 
 impl Facts for Visit<'_, '_> {
@@ -23,12 +24,14 @@ impl Facts for Visit<'_, '_> {
                 asked.document_root.unwrap_or(engine.document_root(asked.server)).to_vec()
             }
             b"CONTEXT_PREFIX" => self.context.prefix.clone(),
-            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_USER" | b"REMOTE_IDENT" => Vec::new(),
+            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_IDENT" => Vec::new(),
+            b"REMOTE_USER" => asked.user.unwrap_or_default().to_vec(),
             b"SERVER_NAME" => {
                 let own = engine.layers(asked.server).find_map(|server| server.name.as_deref());
                 asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
             }
             b"SERVER_PORT" => asked.shown_port(engine, self.depth > 0).to_string().into_bytes(),
+            b"REMOTE_HOST" => asked.client?.to_vec(),
             b"REQUEST_STATUS" if !self.failed => b"200".to_vec(),
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
@@ -65,15 +68,80 @@ impl Facts for Visit<'_, '_> {
         Some(self.asked.header(name).unwrap_or_default().to_vec())
     }
 
-    fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if let Some((_, value)) = self.env.iter().rev().find(|(own, _)| **own == *name) {
-            return Some(value.to_vec());
+    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
+        if self.asked.header(b"host").is_none()
+            && let Some(host) = self.asked.host.as_ref().filter(|_| meant(b"Host"))
+        {
+            return Some(host.clone());
         }
-        if self.engine.data.env_doubt {
-            return None;
+        self.asked.headers.iter().find(|(name, _)| meant(name)).map(|(_, value)| value.to_vec())
+    }
+
+    fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if let Some(value) = self.env.borrow().get(name) {
+            return value.as_ref().ok().cloned();
         }
         let found = self.engine.data.env.iter().find(|(own, _)| own == name);
         Some(found.map(|(_, value)| value.clone()).unwrap_or_default())
+    }
+
+    fn is_set(&self, name: &[u8]) -> Result<bool, String> {
+        match self.env.borrow().get(name) {
+            Some(Err(why)) => Err(why.clone()),
+            found => Ok(found.is_some()),
+        }
+    }
+
+    fn assign(&self, name: &[u8], value: Option<Vec<u8>>) {
+        match value {
+            Some(value) => self.env.borrow_mut().set(name, Ok(value)),
+            None => self.env.borrow_mut().unset(name),
+        }
+    }
+
+    fn user(&self) -> Option<&[u8]> {
+        self.asked.user
+    }
+
+    fn is_here(&self, authority: &[u8]) -> bool {
+        let Some((host, port)) = uri::host(authority) else { return false };
+        let scheme: &[u8] = self.asked.scheme;
+        let usual = if scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 };
+        let engine = &self.engine;
+        let own = engine.host(self.asked.server).unwrap_or(engine.main());
+        port.unwrap_or(usual) == self.asked.port && own.has_name(&host)
+    }
+
+    fn spend(&self, steps: u32) -> bool {
+        self.engine.memo.spend(steps)
+    }
+
+    fn look(&self, target: Target<'_>) -> Option<Seen> {
+        let uri = match target {
+            Target::Uri(uri) => uri.to_vec(),
+            Target::File(path) => {
+                let root = self.engine.document_root(self.asked.server);
+                let below = path.strip_prefix(root.strip_suffix(b"/").unwrap_or(root));
+                match below.filter(|below| below.starts_with(b"/")) {
+                    Some(below) => uri::escape(below),
+                    None => return Some(Seen { status: 200, filename: path.to_vec() }),
+                }
+            }
+        };
+        // A subrequest for the very URI that it is made for would never end.
+        if self.outer.as_deref() == Some(&self.uri) {
+            return None;
+        }
+        Some(match self.sub(&uri, None, &mut Vec::new())? {
+            Ok(Ready { redirect: Some((to, _)), .. }) => {
+                Seen { status: 200, filename: [b"redirect:", &to[..]].concat() }
+            }
+            Ok(ready) => Seen { status: 200, filename: ready.walked.filename },
+            Err(outcome) => match *outcome {
+                Outcome::Answer { status, .. } => Seen { status, filename: uri },
+                _ => return None,
+            },
+        })
     }
 
     fn files(&self) -> &dyn Files {

@@ -9,7 +9,7 @@ use super::section::{AllowOverride, Matcher, Section, options};
 use super::walk::{Denied, path_of};
 use crate::files::Stamp;
 use crate::origin::Origin;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +97,21 @@ type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
 
 /// The access files of one request: all that follows from it sees the same ones.
 #[derive(Debug, Default)]
-pub(super) struct Memo(RefCell<Vec<Seen>>);
+pub(super) struct Memo {
+    seen: RefCell<Vec<Seen>>,
+    spent: Cell<u32>,
+}
+
+/// Steps of rules, conditions and subrequests that one request may take: enough for what ends by itself.
+const MAX_STEPS: u32 = 2_000_000;
+
+impl Memo {
+    /// Takes steps off what is left; no: there are none.
+    pub fn spend(&self, steps: u32) -> bool {
+        self.spent.set(self.spent.get().saturating_add(steps));
+        self.spent.get() <= MAX_STEPS
+    }
+}
 
 /// Reads the first access file that `directory` (with its slash) has.
 pub(super) fn read(
@@ -109,12 +123,12 @@ pub(super) fn read(
     notes: &mut Vec<String>,
 ) -> Result<Option<Arc<Section>>, Denied> {
     let seen = |known: &&Seen| *known.0 == *directory && known.1.are(allow, list);
-    if let Some((.., section)) = engine.memo.0.borrow().iter().find(seen) {
+    if let Some((.., section)) = engine.memo.seen.borrow().iter().find(seen) {
         return Ok(section.clone());
     }
     let section = look(engine, server, directory, allow, list, notes)?;
     let rules = Rules { allow, list: list.map(<[_]>::to_vec) };
-    engine.memo.0.borrow_mut().push((directory.into(), rules, section.clone()));
+    engine.memo.seen.borrow_mut().push((directory.into(), rules, section.clone()));
     Ok(section)
 }
 
@@ -194,6 +208,7 @@ fn parse(
     reader.read_text(&text, Some(Arc::clone(&file))).map_err(|error| refuse(error.to_string()))?;
     let section = Section::new(Layer::Htaccess, Matcher::Always, Origin { file: Some(file), line: 0 });
     let mut builder = build::htaccess(&mut reader, section);
+    builder.methods.clone_from(&data.methods);
     builder.run().map_err(|error| refuse(error.to_string()))?;
     let built = build::finish_htaccess(builder);
     let notes = reader.diagnostics.iter().take(100).map(ToString::to_string).collect();

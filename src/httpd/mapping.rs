@@ -3,9 +3,9 @@
 use super::evaluate::Facts;
 use super::pattern::substitute;
 use super::resolve::Engine;
-use super::rewrite::{Place, Rewritten, Rules};
+use super::rewrite::{Forced, Rewritten, Rules, Start, scheme};
 use super::section::{Core, Matcher, Redirect};
-use super::server::{Alias, UserDirs};
+use super::server::{Alias, Passed, UserDirs};
 use super::uri;
 use super::walk::{Ref, path_of};
 
@@ -18,61 +18,98 @@ pub(super) struct Context {
 
 /// What became of a URI.
 pub(super) enum Mapped {
-    File { filename: Vec<u8>, uri: Vec<u8>, query: Option<Vec<u8>>, handler: Option<Box<[u8]>>, context: Context },
+    File(Box<Place>),
     Redirect { status: u16, to: Option<Vec<u8>>, because: String },
     Answer { status: u16, because: String },
 }
 
+/// A file, and how it was found.
+#[derive(Default)]
+pub(super) struct Place {
+    pub filename: Vec<u8>,
+    pub uri: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    pub forced: Forced,
+    pub context: Context,
+    /// `[END]`
+    pub end: bool,
+    /// `ScriptAlias`
+    pub script: bool,
+    /// A proxy has it: no section for directories counts.
+    pub passed: bool,
+}
+
+/// What is passed to another server has no status here: that one answers whatever it will.
+pub(super) fn passed_on(origin: &crate::origin::Origin, by: &str) -> Mapped {
+    let because = format!(
+        "{origin}: passed on to another server ({by}), which answers whatever it will; no file of this one is served"
+    );
+    Mapped::Answer { status: 0, because }
+}
+
+/// What `ProxyPass` does to a path; none: nothing. None inside: it says that it is not passed on.
+fn proxied(one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Mapped>> {
+    let to = match &one.from {
+        Matcher::Literal(from) => {
+            let rest = alias(path, from)?;
+            one.to.as_ref().map(|to| [to, rest].concat())
+        }
+        Matcher::Regex(regex) => {
+            let groups = regex.groups(path).ok()??;
+            one.to.as_ref().map(|to| if to.contains(&b'$') { substitute(to, &groups) } else { [to, path].concat() })
+        }
+        _ => return None,
+    };
+    Some(to.map(|to| pass_to(&to, &one.origin, "ProxyPass", path, query)))
+}
+
+/// A request that is passed on: to FastCGI, which is given a file; or to whoever answers whatever it will.
+pub(super) fn pass_to(
+    to: &[u8],
+    origin: &crate::origin::Origin,
+    by: &str,
+    path: &[u8],
+    query: Option<&[u8]>,
+) -> Mapped {
+    let Some(at) = memchr::memmem::find(to, b"fcgi://").filter(|&at| at == 0 || to[..at].ends_with(b"|")) else {
+        return passed_on(origin, by);
+    };
+    let authority = at + b"fcgi://".len();
+    let slash = memchr::memchr(b'/', &to[authority..]).map_or(to.len(), |end| authority + end);
+    let handler = Some([b"proxy:", &to[..slash]].concat().into());
+    Mapped::File(Box::new(Place {
+        filename: tidy(to[slash..].to_vec()),
+        uri: path.to_vec(),
+        query: query.map(<[u8]>::to_vec),
+        forced: Forced { handler, media_type: None },
+        passed: true,
+        ..Place::default()
+    }))
+}
+
 /// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
-/// `sub`: for a subrequest; `located`: the sections that are known without a file, where they may matter.
+/// `sub`: for a subrequest; `located`: the sections that are known without a file, where they may matter; `ended`: no rewriting.
 pub(super) fn map(
     engine: &Engine<'_>,
     server: usize,
-    path: &[u8],
-    query: Option<&[u8]>,
-    sub: bool,
+    asked: (&[u8], Option<&[u8]>),
+    (sub, ended): (bool, bool),
     located: &[Ref<'_>],
     facts: &dyn Facts,
 ) -> Mapped {
-    let mut path = path.to_vec();
-    let mut query = query.map(<[u8]>::to_vec);
-    let mut handler = None;
-    for (from, origin) in engine.layers(server).flat_map(|server| &server.proxied) {
-        let hit = match from {
-            Matcher::Literal(from) => alias(&path, from).is_some(),
-            other => matches!(other.hits(&path), super::section::Hit::Yes),
-        };
-        if hit {
-            let because = format!("{origin}: the request is passed to another server (ProxyPass)");
-            return Mapped::Answer { status: 502, because };
-        }
+    let (path, query) = asked;
+    let mut passed = engine.layers(server).flat_map(|server| &server.proxied);
+    if let Some(mapped) = passed.find_map(|one| proxied(one, path, query)).flatten() {
+        return mapped;
     }
-    let place = Place { server: true, sub };
-    match rewrite(engine, server, &path, query.as_deref(), place, facts) {
-        Rewritten::Unchanged => {}
-        Rewritten::Path { path: new, query: new_query, pass_through, handler: new_handler, .. } => {
-            query = new_query;
-            handler = new_handler;
-            if !pass_through {
-                let filename = if on_disk(engine, &new) { new } else { under_root(engine, server, &new) };
-                return Mapped::File { filename, uri: path, query, handler, context: Context::default() };
-            }
-            path = new;
-        }
-        Rewritten::Redirect { to, status, origin } => {
-            let because = format!("{origin}: RewriteRule redirects");
-            return Mapped::Redirect { status, to: Some(to), because };
-        }
-        Rewritten::Status(status, origin) => {
-            return Mapped::Answer { status, because: format!("{origin}: RewriteRule") };
-        }
-        Rewritten::Proxied(origin) => {
-            return Mapped::Answer {
-                status: 502,
-                because: format!("{origin}: RewriteRule passes it to another server"),
-            };
-        }
+    let mut place = Place { uri: path.to_vec(), query: query.map(<[u8]>::to_vec), ..Place::default() };
+    if !ended && let Some(mapped) = rewrite(engine, server, sub, &mut place, facts) {
+        return mapped;
     }
+    if !place.filename.is_empty() {
+        return Mapped::File(Box::new(place));
+    }
+    let (path, query) = (place.uri.clone(), place.query.clone());
     // Redirects of locations and conditions count before there is a file already.
     for section in located.iter().rev().map(Ref::get) {
         let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
@@ -92,13 +129,14 @@ pub(super) fn map(
     let found = user_file(engine, server, &path)
         .map(|(file, root)| {
             let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
-            (file, Context { prefix: path[..end].to_vec(), root })
+            (file, Context { prefix: path[..end].to_vec(), root }, false)
         })
         .or_else(|| location_alias(located))
         .or_else(|| engine.layers(server).find_map(|server| alias_file(engine, &server.aliases, &path)))
-        .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Context::default())));
-    let (filename, context) = found.unwrap_or_else(|| (under_root(engine, server, &path), Context::default()));
-    Mapped::File { filename: tidy(filename), uri: path, query, handler, context }
+        .or_else(|| virtual_file(engine, server, &path, facts).map(|file| (file, Context::default(), false)));
+    let (filename, context, script) =
+        found.unwrap_or_else(|| (under_root(engine, server, &path), Context::default(), false));
+    Mapped::File(Box::new(Place { filename: tidy(filename), context, script, ..place }))
 }
 
 /// No double slashes, no dots: what httpd's own path cleaning leaves.
@@ -134,14 +172,8 @@ fn tidy(path: Vec<u8>) -> Vec<u8> {
     out
 }
 
-fn rewrite(
-    engine: &Engine<'_>,
-    server: usize,
-    path: &[u8],
-    query: Option<&[u8]>,
-    place: Place,
-    facts: &dyn Facts,
-) -> Rewritten {
+/// The server's rules. None: the path goes on as it is in `place`, or its file is there.
+fn rewrite(engine: &Engine<'_>, server: usize, sub: bool, place: &mut Place, facts: &dyn Facts) -> Option<Mapped> {
     // A host without rules of its own has none, unless the main server's are handed down.
     let servers = [Some(engine.main()), engine.host(server)].into_iter().flatten();
     let mut rules = Rules::default();
@@ -150,7 +182,83 @@ fn rewrite(
         rules.engine = false;
         rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
     }
-    if rules.engine { rules.run(path, query, place, facts) } else { Rewritten::Unchanged }
+    if !rules.engine || place.uri.first() != Some(&b'/') {
+        return None;
+    }
+    let start = Start { filename: &place.uri, path_info: b"", directory: None, query: place.query.as_deref(), sub };
+    let done = match rules.run(start, facts) {
+        Rewritten::Done(done) => *done,
+        Rewritten::Status(status, origin, why) => return Some(rule_answer(status, &origin, why)),
+    };
+    place.end = done.end;
+    place.forced = done.forced;
+    if !done.changed {
+        return None;
+    }
+    let before = std::mem::replace(&mut place.query, done.query);
+    if done.proxy {
+        return Some(pass_to(&done.filename, &done.origin, "RewriteRule [P]", &place.uri, place.query.as_deref()));
+    }
+    let far = scheme(&done.filename);
+    if (far.is_none() || done.no_escape)
+        && let Some(answer) = control_in(place.query.as_deref(), &done.origin)
+    {
+        return Some(answer);
+    }
+    if let Some(start) = far {
+        let to = far_away(&done.filename, start, place.query.as_deref(), before.as_deref(), done.no_escape);
+        return Some(Mapped::Redirect {
+            status: done.status,
+            to: Some(to),
+            because: format!("{}: RewriteRule redirects", done.origin),
+        });
+    }
+    if done.pass_through {
+        place.uri = done.filename;
+        return None;
+    }
+    if done.filename.first() != Some(&b'/') {
+        let because = format!("{}: RewriteRule makes a path without a slash in front", done.origin);
+        return Some(Mapped::Answer { status: 400, because });
+    }
+    place.filename =
+        if on_disk(engine, &done.filename) { done.filename } else { under_root(engine, server, &done.filename) };
+    None
+}
+
+/// The answer of a rule.
+pub(super) fn rule_answer(status: u16, origin: &crate::origin::Origin, why: Option<&str>) -> Mapped {
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    Mapped::Answer { status, because: format!("{origin}: RewriteRule{why}") }
+}
+
+/// Blanks and control characters are not let through a query.
+pub(super) fn control_in(query: Option<&[u8]>, origin: &crate::origin::Origin) -> Option<Mapped> {
+    query?.iter().any(|&byte| byte <= b' ' || byte == 0x7f).then(|| Mapped::Answer {
+        status: 403,
+        because: format!("{origin}: RewriteRule leaves a blank or a control character in the query"),
+    })
+}
+
+/// Where a redirect leads: escaped, with the query. `start`: the length of its scheme.
+pub(super) fn far_away(
+    url: &[u8],
+    start: usize,
+    query: Option<&[u8]>,
+    before: Option<&[u8]>,
+    as_it_is: bool,
+) -> Vec<u8> {
+    let mut out = url.to_vec();
+    if !as_it_is {
+        let path = memchr::memchr(b'/', &url[start..]).map_or(url.len(), |at| start + at);
+        out = [&url[..path], &uri::escape(&url[path..])].concat();
+    }
+    if let Some(query) = query {
+        let same = as_it_is || before == Some(query);
+        out.push(b'?');
+        out.extend(if same { query.to_vec() } else { uri::escape(query) });
+    }
+    out
 }
 
 /// Whether a rewritten path begins with something that is on the disk.
@@ -174,12 +282,12 @@ fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
 }
 
 /// The `Alias` of the last location that has one: it comes before those of servers.
-fn location_alias(located: &[Ref<'_>]) -> Option<(Vec<u8>, Context)> {
-    let to = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
-    Some((to.to_vec(), Context::default()))
+fn location_alias(located: &[Ref<'_>]) -> Option<(Vec<u8>, Context, bool)> {
+    let (to, script) = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
+    Some((to.to_vec(), Context::default(), *script))
 }
 
-fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Context)> {
+fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, Context, bool)> {
     aliases.iter().find_map(|one| {
         let (made, context) = match &one.from {
             Matcher::Literal(from) => {
@@ -191,7 +299,7 @@ fn alias_file(engine: &Engine<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Ve
             _ => return None,
         };
         let made = if made.starts_with(b"/") { made } else { [engine.root(), b"/".to_vec(), made].concat() };
-        Some((made, context))
+        Some((made, context, one.script))
     })
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod allowed;
 mod apply;
+mod apply_access;
 mod brief;
 mod build;
 mod conditions;
@@ -12,12 +13,16 @@ mod data;
 mod defines;
 mod dir_config;
 mod directives;
+mod directory;
+mod env;
 mod evaluate;
 mod expr;
 mod extension;
 mod facts;
 mod fastcgi;
 mod glob;
+mod guard;
+mod handle;
 mod head;
 mod htaccess;
 mod if_walk;
@@ -27,6 +32,7 @@ mod macros;
 mod mapping;
 mod merges;
 mod messages;
+mod methods;
 mod modules;
 mod not_acted;
 mod override_args;
@@ -37,8 +43,11 @@ mod reader;
 mod request;
 mod resolve;
 mod rewrite;
+mod rewrite_cond;
+mod rewrite_expand;
 mod rewrite_flags;
 mod rewrite_map;
+mod runner;
 mod section;
 mod section_args;
 mod server;
@@ -156,6 +165,8 @@ pub struct Run {
     pub handler: Option<Vec<u8>>,
     /// What a FastCGI server is handed besides: `SetEnv`, `ProxyFCGISetEnvIf`.
     pub variables: Vec<Variable>,
+    /// The script that `Action` runs for the file; none: the handler does by itself.
+    pub program: Option<Vec<u8>>,
     /// What could not be known, and what was assumed instead.
     pub notes: Vec<String>,
 }
@@ -187,7 +198,7 @@ pub enum Resolution {
     Run(Run),
     /// It answers by itself.
     Answer {
-        /// The status: 301, 400, 403, 404, 500 …
+        /// The status: 301, 400, 403, 404, 500 …; 0: the request is passed on to another server, whose answer is not known here.
         status: u16,
         /// Why, with file and line where there are any.
         because: String,
@@ -213,6 +224,12 @@ impl Configuration {
     /// where [`Files::stamp`] says that they have changed, or says nothing.
     pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
         resolve::resolve(&self.data, files, target)
+    }
+
+    /// Why no PHP runs for what [`Configuration::resolve`] has found, with the status; none: it runs. Files without any `LoadModule`
+    /// line say nothing of who runs what.
+    pub fn no_program(&self, run: &Run) -> Option<(u16, String)> {
+        runner::no_program(&self.data, run)
     }
 
     /// From now on every `.htaccess` is read again once, whatever its stamp. Neither waits nor disturbs requests under way.

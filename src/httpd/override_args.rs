@@ -60,21 +60,39 @@ fn allowed_options(list: &[u8]) -> Result<u16, String> {
     })
 }
 
-/// `Options`; `allowed`: what `AllowOverride Options=` leaves.
+/// `Options`; `allowed`: what `AllowOverride Options=` leaves. Words without a sign stand before those with one, after which only
+/// signs may come; behind `All` or `None` signs may begin at once.
 pub(super) fn options(words: &[Box<[u8]>], core: &mut Core, allowed: Option<u16>) -> Result<(), String> {
-    let signs = words.iter().filter(|word| matches!(word.first(), Some(b'+' | b'-'))).count();
-    if signs != 0 && signs != words.len() {
-        return Err("Either all Options must start with + or -, or no Option may.".into());
-    }
-    if signs == 0 {
-        core.options = Some(0);
-        (core.options_add, core.options_remove) = (0, 0);
-    }
-    for word in words {
+    const MIXED: &str = "Either all Options must start with + or -, or no Option may.";
+    let (mut signed, mut whole) = (false, false);
+    for (at, word) in words.iter().enumerate() {
         let (sign, name) = match word.first() {
             Some(sign @ (b'+' | b'-')) => (Some(*sign), &word[1..]),
             _ => (None, &**word),
         };
+        let first = at == 0;
+        match sign {
+            Some(_) if !signed && !first && !whole => return Err(MIXED.into()),
+            None if first => (core.options, core.options_add, core.options_remove) = (Some(0), 0, 0),
+            None if signed => return Err(MIXED.into()),
+            _ => {}
+        }
+        signed |= sign.is_some();
+        for (all, text) in [
+            ("None", "'Options None' must be the first Option given."),
+            ("All", "'Options All' must be the first option given."),
+        ] {
+            if !name.eq_ignore_ascii_case(all.as_bytes()) {
+                continue;
+            }
+            if !first {
+                return Err(text.into());
+            }
+            if signed {
+                return Err(format!("You may not use 'Options +{all}' or 'Options -{all}'."));
+            }
+            whole = true;
+        }
         let Some(bits) = option(name) else { return Err(format!("Illegal option {}", lossy(name))) };
         if allowed.is_some_and(|allowed| allowed & bits != bits) {
             return Err(format!("Option {} not allowed here", lossy(name)));

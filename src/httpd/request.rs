@@ -17,6 +17,10 @@ pub(super) struct Asked<'t> {
     pub protocol: &'t [u8],
     pub target: &'t [u8],
     pub client: Option<&'t [u8]>,
+    /// Who has logged in.
+    pub user: Option<&'t [u8]>,
+    /// The local port.
+    pub port: u16,
     pub address: Option<&'t [u8]>,
     pub document_root: Option<&'t [u8]>,
     pub headers: &'t [(&'t [u8], &'t [u8])],
@@ -52,6 +56,8 @@ impl<'t> Asked<'t> {
             protocol,
             target: text,
             client: target.client_address,
+            user: target.user,
+            port,
             address: target.server_address,
             document_root: target.document_root,
             headers: target.headers,

@@ -6,16 +6,13 @@ use super::merges::Past;
 use super::request::Asked;
 use super::section::{ErrorPage, Section};
 use super::server::Server;
-use super::visit::{Outcome, Visit};
+use super::visit::{MAX_REDIRECTS, Outcome, Visit};
 use super::walk::{Found, Walked, path_of};
 use super::{Container, Resolution, Run, uri};
 use crate::error::Result;
 use crate::files::{Files, Kind};
 use crate::target::Target;
 use std::os::unix::ffi::OsStrExt;
-
-/// Internal redirects of one request; httpd's own limit.
-const MAX_REDIRECTS: u32 = 10;
 
 /// What every step needs.
 #[derive(Clone, Copy)]
@@ -120,7 +117,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     for _ in 0..=MAX_REDIRECTS {
         let outcome = match early.filter(|_| failed.is_none()) {
             Some((status, because)) => Outcome::server_error(&visit, status, because),
-            None => visit.run(before.as_ref(), &mut notes),
+            None => visit.clone().run(before.as_ref(), &mut notes),
         };
         match outcome {
             Outcome::Run(mut run) => {
@@ -145,7 +142,7 @@ pub(super) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                     _ => return Ok(Resolution::Answer { status, because, location }),
                 };
                 failed = Some((status, because, location));
-                visit = visit.page(page);
+                visit = visit.page(&page, status);
                 before = Some(past);
             }
         }
@@ -172,6 +169,7 @@ fn of_server(engine: &Engine<'_>, asked: &Asked<'_>) -> Run {
         status: 200,
         handler: None,
         variables: Vec::new(),
+        program: None,
         notes: Vec::new(),
     }
 }
@@ -196,6 +194,7 @@ pub(super) fn run(engine: &Engine<'_>, server: usize, asked: &Asked<'_>, walked:
         status: 200,
         handler: None,
         variables: Vec::new(),
+        program: None,
         notes: Vec::new(),
     }
 }

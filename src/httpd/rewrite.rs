@@ -1,17 +1,20 @@
 //! mod_rewrite, as far as it decides which file answers: rules, conditions, and the flags that steer them.
 
 use super::evaluate::Facts;
+use super::expr;
 use super::pattern::{Bad, Pattern};
-use super::rewrite_flags::{Flags, flags_of};
+use super::rewrite_cond::{Condition, Test};
+use super::rewrite_expand::{Groups, expand, groups_escaped};
+use super::rewrite_flags::{self, Flags};
 use super::rewrite_map::Map;
-use super::words::Words;
-use crate::files::Kind;
+use super::section::Text;
+use super::words::{is_space, trim};
 use crate::origin::Origin;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-/// Rounds of one rule set (`[N]`).
-const MAX_ROUNDS: u32 = 100;
+/// A path longer than this ends the request, as in httpd: twice its longest request line.
+const MAX_PATH: usize = 2 * 8190;
+/// httpd has no bound for the query; here one that grows beyond this ends the request as well.
+const MAX_QUERY: usize = 1 << 20;
 
 /// The rules of one container.
 #[derive(Debug, Default)]
@@ -25,7 +28,7 @@ pub(super) struct RewriteConfig {
     pending: Vec<Condition>,
 }
 
-/// What becomes of the rules around a container's own.
+/// What becomes of the rules around a container's own, and other options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Inherit {
     after: bool,
@@ -34,24 +37,28 @@ pub(super) struct Inherit {
     down_before: bool,
     ignore: bool,
     base: bool,
+    pub no_slash: bool,
 }
 
 impl Inherit {
     /// The words of `RewriteOptions`; those that are about other things change nothing here.
-    pub fn parse(words: impl Iterator<Item = impl AsRef<[u8]>>) -> Self {
-        let mut new = Self::default();
+    pub fn take(&mut self, words: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<(), String> {
         for word in words {
-            match &*word.as_ref().to_ascii_lowercase() {
-                b"inherit" => new.after = true,
-                b"inheritbefore" => new.before = true,
-                b"inheritdown" => new.down = true,
-                b"inheritdownbefore" => new.down_before = true,
-                b"ignoreinherit" => new.ignore = true,
-                b"mergebase" => new.base = true,
-                _ => {}
+            let word = word.as_ref();
+            match &*word.to_ascii_lowercase() {
+                b"inherit" => self.after = true,
+                b"inheritbefore" => self.before = true,
+                b"inheritdown" => self.down = true,
+                b"inheritdownbefore" => self.down_before = true,
+                b"ignoreinherit" => self.ignore = true,
+                b"mergebase" => self.base = true,
+                b"allownoslash" => self.no_slash = true,
+                b"allowanyuri" | b"ignorecontextinfo" | b"legacyprefixdocroot" | b"longurloptimization" => {}
+                other if other.starts_with(b"maxredirects=") => {}
+                _ => return Err(format!("RewriteOptions: unknown option '{}'", String::from_utf8_lossy(word))),
             }
         }
-        new
+        Ok(())
     }
 }
 
@@ -60,7 +67,7 @@ impl Inherit {
 pub(super) struct Rules<'r> {
     pub engine: bool,
     pub base: Option<&'r [u8]>,
-    inherit: Inherit,
+    pub inherit: Inherit,
     rules: Vec<&'r Rule>,
     maps: Vec<&'r Map>,
 }
@@ -96,379 +103,390 @@ pub(super) struct Rule {
     pub origin: Origin,
 }
 
-#[derive(Debug)]
-struct Condition {
-    text: Box<[u8]>,
-    test: Test,
-    not: bool,
-    or_next: bool,
-}
-
-#[derive(Debug)]
-enum Test {
-    Regex(Pattern),
-    Same(Box<[u8]>),
-    Less(Box<[u8]>),
-    Greater(Box<[u8]>),
-    File(u8),
-    /// Something that is not answered here.
-    Beyond,
-}
-
-/// What the rules made of a path.
+/// What the rules made of a request.
 #[derive(Debug)]
 pub(super) enum Rewritten {
-    Unchanged,
-    /// A new path (in a server: a URI or a file; in a directory: below it), a new query, and where.
-    Path {
-        path: Vec<u8>,
-        query: Option<Vec<u8>>,
-        pass_through: bool,
-        end: bool,
-        handler: Option<Box<[u8]>>,
-    },
-    Redirect {
-        to: Vec<u8>,
-        status: u16,
-        origin: Origin,
-    },
-    Status(u16, Origin),
-    Proxied(Origin),
+    Done(Box<Changed>),
+    /// The answer, and the rule that gives it; none of them: why else.
+    Status(u16, Origin, Option<&'static str>),
+}
+
+/// A request after its rules.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// Whether a rule has put another path in place, or passes it on.
+    pub changed: bool,
+    /// A path on the disk, a URI, or a URL.
+    pub filename: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    /// The path behind the file is gone (`[DPI]`).
+    pub no_path_info: bool,
+    pub pass_through: bool,
+    pub end: bool,
+    pub proxy: bool,
+    /// Characters are not to be escaped (`[NE]`).
+    pub no_escape: bool,
+    /// That of a redirect.
+    pub status: u16,
+    /// The rule that changed it last.
+    pub origin: Origin,
+    pub forced: Forced,
+}
+
+/// What `[H]` and `[T]` force.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Forced {
+    pub handler: Option<Text>,
+    pub media_type: Option<Text>,
+}
+
+/// The words of a rule or condition: as mod_rewrite splits them, which keeps every backslash. None: there are fewer than two.
+fn arguments(line: &[u8]) -> Option<[&[u8]; 3]> {
+    let mut rest = line;
+    let mut found = [&b""[..]; 3];
+    for (at, place) in found.iter_mut().enumerate() {
+        rest = &rest[rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len())..];
+        if rest.is_empty() && at == 2 {
+            break;
+        }
+        let quote = rest.first().copied().filter(|byte| matches!(byte, b'"' | b'\''));
+        rest = &rest[usize::from(quote.is_some())..];
+        let mut end = 0;
+        while let Some(&byte) = rest.get(end) {
+            if quote.map_or(is_space(byte), |quote| byte == quote) {
+                break;
+            }
+            let escaped = byte == b'\\' && rest.get(end + 1).is_some_and(|&next| is_space(next));
+            end += if escaped { 2 } else { 1 };
+        }
+        let end = end.min(rest.len());
+        if end == rest.len() && at == 0 {
+            return None;
+        }
+        *place = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    Some(found)
 }
 
 impl RewriteConfig {
     /// `RewriteCond`; what it asks for and cannot be answered is named.
     pub fn condition(&mut self, args: &[u8]) -> Result<Option<&'static str>, String> {
-        let mut words = Words::new(args);
-        let (text, pattern, flags) = (words.word(), words.word(), words.next());
-        if pattern.is_empty() {
-            return Err("RewriteCond: bad argument line".into());
-        }
-        let flags = flags_of(flags.as_deref())?;
-        let (not, pattern) = match pattern.strip_prefix(b"!") {
-            Some(rest) => (true, rest),
-            None => (false, &*pattern),
-        };
-        let test = match pattern {
-            [b'-', letter @ (b'f' | b'd' | b's' | b'l' | b'L' | b'h' | b'F' | b'U' | b'x' | b'e')] => {
-                Test::File(*letter)
-            }
-            [b'=', rest @ ..] => {
-                Test::Same(rest.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).unwrap_or(rest).into())
-            }
-            [b'<', rest @ ..] if !rest.starts_with(b"=") => Test::Less(rest.into()),
-            [b'>', rest @ ..] if !rest.starts_with(b"=") => Test::Greater(rest.into()),
-            [b'-', b'a'..=b'z', b'a'..=b'z', ..] => Test::Beyond,
-            _ if text.eq_ignore_ascii_case(b"expr") => Test::Beyond,
-            regex => match Pattern::new(regex, flags.any_case) {
-                Ok(regex) => Test::Regex(regex),
-                Err(Bad::Syntax) => return Err("RewriteCond: cannot compile regular expression".into()),
-                Err(Bad::Unsupported) => Test::Beyond,
-            },
-        };
-        let beyond = match test {
-            Test::Beyond => Some("this test"),
-            Test::File(b'F' | b'U') => Some("a subrequest: the file is looked for instead"),
-            Test::File(b'x') => Some("whether the file may be executed"),
-            _ => None,
-        };
-        self.pending.push(Condition { text: text.into_owned().into(), test, not, or_next: flags.or_next });
+        let shown = String::from_utf8_lossy(args);
+        let bad = || format!("RewriteCond: bad argument line '{shown}'");
+        let [text, pattern, flags] = arguments(trim(args)).ok_or_else(bad)?;
+        let flags = Some(flags).filter(|flags| !flags.is_empty());
+        let flags = rewrite_flags::of_condition(flags).map_err(|error| format!("RewriteCond: {error}"))?;
+        let (condition, beyond) = Condition::new(text, pattern, &flags)?;
+        self.pending.push(condition);
         Ok(beyond)
     }
 
     /// `RewriteRule`; a pattern that cannot be used is named, and the rule left out.
     pub fn rule(&mut self, args: &[u8], origin: Origin) -> Result<Option<&'static str>, String> {
-        let mut words = Words::new(args);
-        let (pattern, to, flags) = (words.word(), words.word(), words.next());
-        if to.is_empty() {
-            return Err("RewriteRule: bad argument line".into());
-        }
-        let flags = flags_of(flags.as_deref())?;
-        let (not, pattern) = match pattern.strip_prefix(b"!") {
-            Some(rest) => (true, rest),
-            None => (false, &*pattern),
-        };
+        let shown = String::from_utf8_lossy(args);
+        let bad = || format!("RewriteRule: bad argument line '{shown}'");
+        let [pattern, to, flags] = arguments(trim(args)).ok_or_else(bad)?;
+        let flags = Some(flags).filter(|flags| !flags.is_empty());
+        let flags = rewrite_flags::of_rule(flags).map_err(|error| format!("RewriteRule: {error}"))?;
+        let (not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
+        let shown = String::from_utf8_lossy(pattern);
         let conditions = std::mem::take(&mut self.pending);
         let pattern = match Pattern::new(pattern, flags.any_case) {
             Ok(pattern) => pattern,
-            Err(Bad::Syntax) => return Err("RewriteRule: cannot compile regular expression".into()),
+            Err(Bad::Syntax) => return Err(format!("RewriteRule: cannot compile regular expression '{shown}'")),
             Err(Bad::Unsupported) => return Ok(Some("this pattern: the rule is left out")),
         };
-        self.rules.push(Rule { conditions, pattern, not, to: to.into_owned().into(), flags, origin });
+        self.rules.push(Rule { conditions, pattern, not, to: to.into(), flags, origin });
         Ok(None)
     }
 }
 
 impl Rules<'_> {
-    /// Runs the rules over a path.
-    pub fn run(&self, path: &[u8], query: Option<&[u8]>, at: Place, facts: &dyn Facts) -> Rewritten {
-        let query = query.map(<[u8]>::to_vec);
-        let mut state =
-            State { path: path.to_vec(), query, place: at, maps: &self.maps, changed: None, redirect: None };
+    /// Runs the rules over a request.
+    pub fn run(&self, start: Start<'_>, facts: &dyn Facts) -> Rewritten {
+        let mut state = State::new(start, &self.maps);
         let (mut at, mut rounds) = (0, 0);
         while let Some(rule) = self.rules.get(at) {
             at += 1;
-            if state.place.sub && rule.flags.redirect.is_some() {
+            if state.sub && (rule.flags.no_sub || rule.flags.redirect.is_some()) {
                 continue;
             }
-            let Some(groups) = rule.applies(&state, facts) else {
+            if !facts.spend(1 + rule.conditions.len() as u32) {
+                let why = "the rules of this request take more steps than 2 million: they lead to themselves";
+                return Rewritten::Status(500, rule.origin.clone(), Some(why));
+            }
+            if !rule.apply(&mut state, facts) {
                 // A chain whose first rule does not apply is skipped as a whole.
-                while rule.flags.chain && self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
+                while self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
                     at += 1;
                 }
                 continue;
-            };
-            if let Some(answer) = rule.act(&mut state, &groups, facts) {
-                return answer;
             }
-            if rule.flags.next && rounds < MAX_ROUNDS {
+            if state.filename.len() > MAX_PATH || state.query.as_ref().is_some_and(|query| query.len() > MAX_QUERY) {
+                return Rewritten::Status(500, rule.origin.clone(), Some("what it makes grows without end"));
+            }
+            if let Some(status) = rule.flags.status {
+                return Rewritten::Status(status, rule.origin.clone(), None);
+            }
+            let flags = &rule.flags;
+            if flags.pass_through || flags.end || flags.proxy || flags.last {
+                return state.finish(flags);
+            }
+            if let Some(most) = flags.next {
                 rounds += 1;
+                if rounds >= most {
+                    return Rewritten::Status(500, rule.origin.clone(), Some("more rounds than [N] allows"));
+                }
                 at = 0;
                 continue;
             }
-            if rule.flags.last || rule.flags.end || rule.flags.pass_through {
-                let (pass_through, end) = (rule.flags.pass_through, rule.flags.end);
-                return state.finish(pass_through, end, rule.flags.handler.clone());
-            }
-            at += rule.flags.skip as usize;
+            at += flags.skip as usize;
         }
-        state.finish(false, false, None)
+        state.finish(&Flags::default())
     }
 }
 
-/// Where the rules stand, and what for.
+/// A request before its rules.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// In a server or virtual host, not in a directory.
-    pub server: bool,
+pub(super) struct Start<'a> {
+    /// The path on the disk; in a server the URI.
+    pub filename: &'a [u8],
+    pub path_info: &'a [u8],
+    /// The directory that the rules stand for, with its slash; none: a server.
+    pub directory: Option<&'a [u8]>,
+    pub query: Option<&'a [u8]>,
     /// For a subrequest, which is never sent elsewhere.
     pub sub: bool,
 }
 
-struct State<'r> {
-    path: Vec<u8>,
-    query: Option<Vec<u8>>,
-    place: Place,
-    maps: &'r [&'r Map],
-    changed: Option<Origin>,
-    /// `[R]` has been met: the rules after it go on with the whole URL.
-    redirect: Option<(u16, Origin)>,
+/// A request under way through its rules.
+pub(super) struct State<'r> {
+    pub filename: Vec<u8>,
+    path_info: &'r [u8],
+    directory: Option<&'r [u8]>,
+    pub query: Option<Vec<u8>>,
+    sub: bool,
+    pub maps: &'r [&'r Map],
+    changed: Option<(Origin, bool)>,
+    no_path_info: bool,
+    status: u16,
+    proxy: bool,
+    forced: Forced,
 }
 
-impl State<'_> {
-    fn finish(self, pass_through: bool, end: bool, handler: Option<Box<[u8]>>) -> Rewritten {
-        if let Some((status, origin)) = self.redirect {
-            let query = self.query.iter().flat_map(|query| [&b"?"[..], query]);
-            let to = std::iter::once(&self.path[..]).chain(query).collect::<Vec<_>>().concat();
-            return Rewritten::Redirect { to, status, origin };
-        }
-        match self.changed {
-            Some(_) => Rewritten::Path { path: self.path, query: self.query, pass_through, end, handler },
-            None => Rewritten::Unchanged,
+impl<'r> State<'r> {
+    fn new(start: Start<'r>, maps: &'r [&'r Map]) -> Self {
+        Self {
+            filename: start.filename.to_vec(),
+            path_info: start.path_info,
+            directory: start.directory,
+            query: start.query.map(<[u8]>::to_vec),
+            sub: start.sub,
+            maps,
+            changed: None,
+            no_path_info: false,
+            status: 302,
+            proxy: false,
+            forced: Forced::default(),
         }
     }
-}
 
-type Groups = Vec<Option<Vec<u8>>>;
+    /// What rules see: below a directory, its path is taken off.
+    fn subject(&self) -> Vec<u8> {
+        let Some(directory) = self.directory else { return self.filename.clone() };
+        let rest = if self.no_path_info { &b""[..] } else { self.path_info };
+        let full = [&self.filename[..], rest].concat();
+        full.strip_prefix(directory).map_or(full.clone(), <[u8]>::to_vec)
+    }
+
+    fn finish(self, last: &Flags) -> Rewritten {
+        let changed = self.changed.is_some() || last.pass_through;
+        let (origin, no_escape) = self.changed.unwrap_or_default();
+        Rewritten::Done(Box::new(Changed {
+            changed,
+            filename: self.filename,
+            query: self.query,
+            no_path_info: self.no_path_info,
+            pass_through: last.pass_through,
+            end: last.end,
+            proxy: self.proxy,
+            no_escape,
+            status: self.status,
+            origin,
+            forced: self.forced,
+        }))
+    }
+}
 
 impl Rule {
-    /// The groups of the rule and of its last condition.
-    fn applies(&self, state: &State<'_>, facts: &dyn Facts) -> Option<(Groups, Groups)> {
-        let found = self.pattern.groups(&state.path).ok()?;
+    /// Whether it applies; what it does is done.
+    fn apply(&self, state: &mut State<'_>, facts: &dyn Facts) -> bool {
+        let subject = state.subject();
+        let Ok(found) = self.pattern.groups(&subject) else { return false };
         if found.is_some() == self.not {
-            return None;
+            return false;
         }
         let groups = found.unwrap_or_default();
+        let Some(last) = self.conditions_hold(&groups, state, facts) else { return false };
+        let no_sub = *self.to == *b"-" || self.flags.status.is_some();
+        let made = match () {
+            () if no_sub => Vec::new(),
+            () if self.flags.escape => expand(&self.to, &groups_escaped(&groups), &groups_escaped(&last), state, facts),
+            () => expand(&self.to, &groups, &last, state, facts),
+        };
+        for (name, value) in &self.flags.env {
+            let name = expand(name, &groups, &last, state, facts);
+            let value = value.as_ref().map(|value| expand(value, &groups, &last, state, facts));
+            facts.assign(&name, value);
+        }
+        if no_sub {
+            self.force(state);
+        } else {
+            self.replace(made, state, facts);
+        }
+        true
+    }
+
+    fn force(&self, state: &mut State<'_>) {
+        let Forced { handler, media_type } = &mut state.forced;
+        *handler = self.flags.handler.clone().or(handler.take());
+        *media_type = self.flags.media_type.clone().or(media_type.take());
+    }
+
+    /// The groups of the last condition, where all hold.
+    fn conditions_hold(&self, groups: &Groups, state: &State<'_>, facts: &dyn Facts) -> Option<Groups> {
         let mut last = Vec::new();
-        let mut alternatives = false;
-        for (at, condition) in self.conditions.iter().enumerate() {
-            let chained = at > 0 && self.conditions[at - 1].or_next;
-            if chained && alternatives {
-                continue;
-            }
-            alternatives = condition.holds(&groups, &mut last, state, facts);
-            if !alternatives && !condition.or_next {
-                return None;
-            }
-        }
-        Some((groups, last))
-    }
-
-    fn act(&self, state: &mut State<'_>, groups: &(Groups, Groups), facts: &dyn Facts) -> Option<Rewritten> {
-        if let Some(status) = self.flags.status {
-            return Some(Rewritten::Status(status, self.origin.clone()));
-        }
-        if *self.to == *b"-" {
-            if self.flags.handler.is_some() {
-                state.changed = Some(self.origin.clone());
-            }
-            return None;
-        }
-        let made = match self.flags.escape {
-            true => expand(&self.to, &escaped(&groups.0), &escaped(&groups.1), state, facts),
-            false => expand(&self.to, &groups.0, &groups.1, state, facts),
-        };
-        let (path, query) = match memchr::memchr(b'?', &made) {
-            Some(at) => (made[..at].to_vec(), Some(made[at + 1..].to_vec())),
-            None => (made, None),
-        };
-        state.query = match (query, state.query.take()) {
-            (Some(new), Some(old)) if self.flags.append_query && !new.is_empty() => {
-                Some([&new[..], b"&", &old].concat())
-            }
-            (Some(new), _) => Some(new).filter(|new| !new.is_empty()),
-            (None, _) if self.flags.discard_query => None,
-            (None, old) => old,
-        };
-        state.path = path;
-        state.changed = Some(self.origin.clone());
-        if state.place.server && !state.path.starts_with(b"/") && !is_url(&state.path) {
-            state.path.insert(0, b'/');
-        }
-        if self.flags.proxy {
-            return Some(Rewritten::Proxied(self.origin.clone()));
-        }
-        state.redirect = match self.flags.redirect {
-            Some(status) => {
-                if state.path.starts_with(b"/") {
-                    state.path = qualified(&state.path, facts);
+        let mut at = 0;
+        while let Some(condition) = self.conditions.get(at) {
+            at += 1;
+            let holds = condition.holds(groups, &mut last, state, facts);
+            match (holds, condition.or_next) {
+                (false, false) => return None,
+                (true, true) => {
+                    // The alternatives that follow are not asked.
+                    while self.conditions.get(at - 1).is_some_and(|one| one.or_next) {
+                        at += 1;
+                    }
                 }
-                Some((status, self.origin.clone()))
+                _ => {}
             }
-            None => is_url(&state.path).then(|| (302, self.origin.clone())),
+        }
+        Some(last)
+    }
+
+    fn replace(&self, made: Vec<u8>, state: &mut State<'_>, facts: &dyn Facts) {
+        state.filename = made;
+        state.no_path_info |= self.flags.discard_path_info;
+        self.split_query(state);
+        if state.filename.first() != Some(&b'/') && scheme(&state.filename).is_none() {
+            state.filename = [state.directory.unwrap_or(b"/"), &state.filename].concat();
+        }
+        state.changed = Some((self.origin.clone(), self.flags.no_escape));
+        if self.flags.proxy {
+            state.filename = qualified(&state.filename, facts);
+            state.proxy = true;
+            return;
+        }
+        if let Some(status) = self.flags.redirect {
+            state.filename = qualified(&state.filename, facts);
+            state.status = status;
+            return;
+        }
+        state.filename = reduced(std::mem::take(&mut state.filename), facts);
+        if scheme(&state.filename).is_some() {
+            state.status = 302;
+            return;
+        }
+        self.force(state);
+    }
+
+    fn split_query(&self, state: &mut State<'_>) {
+        let find = if self.flags.query_last { memchr::memrchr } else { memchr::memchr };
+        let at = find(b'?', &state.filename);
+        let discards = self.to.ends_with(b"?") || self.flags.discard_query && !self.to.contains(&b'?');
+        let query = at.map(|at| state.filename.split_off(at)[1..].to_vec());
+        if discards {
+            state.query = None;
+            return;
+        }
+        let Some(new) = query else { return };
+        state.query = match state.query.take() {
+            old if self.flags.append_query && new.is_empty() => old,
+            Some(old) if self.flags.append_query => Some([&new[..], b"&", &old].concat()),
+            _ => Some(new),
         };
-        None
+        if let Some(query) = &mut state.query
+            && query.ends_with(b"&")
+        {
+            query.pop();
+        }
+        state.query = state.query.take().filter(|query| !query.is_empty());
     }
 }
 
-/// `[B]`: what groups hold, as it may stand in a query.
-fn escaped(groups: &Groups) -> Groups {
-    let escape = |group: &Vec<u8>| {
-        group.iter().fold(Vec::new(), |mut out, &byte| {
-            match byte {
-                b' ' => out.push(b'+'),
-                _ if byte.is_ascii_alphanumeric() || byte == b'_' => out.push(byte),
-                _ => out.extend_from_slice(format!("%{byte:02x}").as_bytes()),
-            }
-            out
-        })
-    };
-    groups.iter().map(|group| group.as_ref().map(escape)).collect()
+/// How long the scheme of a URL is, with what follows it; none: it is no URL.
+pub(super) fn scheme(path: &[u8]) -> Option<usize> {
+    const SCHEMES: [&[u8]; 18] = [
+        b"ajp://",
+        b"balancer://",
+        b"ftp://",
+        b"fcgi://",
+        b"gopher://",
+        b"http://",
+        b"https://",
+        b"h2c://",
+        b"h2://",
+        b"ldap://",
+        b"mailto:",
+        b"news:",
+        b"nntp://",
+        b"scgi://",
+        b"uwsgi://",
+        b"unix:",
+        b"ws://",
+        b"wss://",
+    ];
+    let starts = |scheme: &&&[u8]| path.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    SCHEMES.iter().find(starts).map(|scheme| scheme.len())
 }
 
-fn is_url(path: &[u8]) -> bool {
-    path.starts_with(b"http://") || path.starts_with(b"https://")
+fn port(facts: &dyn Facts) -> Vec<u8> {
+    let fact = |name: &[u8]| facts.variable(name).unwrap_or_default();
+    let usual: &[u8] = if fact(b"REQUEST_SCHEME").eq_ignore_ascii_case(b"https") { b"443" } else { b"80" };
+    let port = fact(b"SERVER_PORT");
+    if port == usual { Vec::new() } else { [b":", &port[..]].concat() }
 }
 
 /// A path of this server as a URL.
 fn qualified(path: &[u8], facts: &dyn Facts) -> Vec<u8> {
+    if scheme(path).is_some() {
+        return path.to_vec();
+    }
     let fact = |name: &[u8]| facts.variable(name).unwrap_or_default();
-    let (scheme, port) = (fact(b"REQUEST_SCHEME"), fact(b"SERVER_PORT"));
-    let usual: &[u8] = if scheme.eq_ignore_ascii_case(b"https") { b"443" } else { b"80" };
-    let port = if port == usual { Vec::new() } else { [b":", &port[..]].concat() };
-    [&scheme[..], b"://", &fact(b"SERVER_NAME"), &port, path].concat()
+    let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
+    [&fact(b"REQUEST_SCHEME")[..], b"://", &fact(b"SERVER_NAME"), &port(facts), slash, path].concat()
 }
 
-impl Condition {
-    fn holds(&self, groups: &Groups, last: &mut Groups, state: &State<'_>, facts: &dyn Facts) -> bool {
-        let text = expand(&self.text, groups, last, state, facts);
-        let path = Path::new(std::ffi::OsStr::from_bytes(&text));
-        let kind = || facts.files().kind(path);
-        let yes = match &self.test {
-            Test::Regex(regex) => match regex.groups(&text) {
-                Ok(Some(found)) => {
-                    *last = found;
-                    true
-                }
-                _ => false,
-            },
-            Test::Same(other) => text == **other,
-            Test::Less(other) => text < other.to_vec(),
-            Test::Greater(other) => text > other.to_vec(),
-            Test::File(b'f' | b'F') => matches!(kind(), Ok(Kind::File)),
-            Test::File(b'd') => matches!(kind(), Ok(Kind::Directory)),
-            Test::File(b's') => facts.files().read(path).is_ok_and(|bytes| !bytes.is_empty()),
-            Test::File(b'l' | b'L' | b'h') => facts.files().is_symlink(path),
-            Test::File(b'e') => kind().is_ok(),
-            Test::File(_) | Test::Beyond => false,
-        };
-        yes != self.not
+/// A URL that leads back here, as a path.
+fn reduced(url: Vec<u8>, facts: &dyn Facts) -> Vec<u8> {
+    let start = [&facts.variable(b"REQUEST_SCHEME").unwrap_or_default()[..], b"://"].concat();
+    if !url.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(&start)) || url.len() <= start.len() {
+        return url;
+    }
+    let rest = &url[start.len()..];
+    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+    match facts.is_here(&rest[..end]) {
+        true if end == rest.len() => b"/".to_vec(),
+        true => rest[end..].to_vec(),
+        false => url,
     }
 }
 
-/// `$1`, `%1`, `%{NAME}` put in.
-fn expand(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, facts: &dyn Facts) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + 32);
-    let mut at = 0;
-    let group = |list: &Groups, digit: u8| list.get(usize::from(digit - b'0')).cloned().flatten().unwrap_or_default();
-    while at < text.len() {
-        match &text[at..] {
-            [b'\\', next, ..] => {
-                out.push(*next);
-                at += 2;
-            }
-            [b'$', digit @ b'0'..=b'9', ..] => {
-                out.extend(group(groups, *digit));
-                at += 2;
-            }
-            [b'%', digit @ b'0'..=b'9', ..] => {
-                out.extend(group(last, *digit));
-                at += 2;
-            }
-            [b'$', b'{', rest @ ..] if closing(rest).is_some() => {
-                let end = closing(rest).unwrap_or(0);
-                out.extend(mapped(&rest[..end], groups, last, state, facts));
-                at += end + 3;
-            }
-            [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
-                let end = memchr::memchr(b'}', rest).unwrap_or(0);
-                out.extend(variable(&rest[..end], state, facts));
-                at += end + 3;
-            }
-            rest => {
-                out.push(rest[0]);
-                at += 1;
-            }
-        }
-    }
-    out
-}
-
-/// Where the brace that was opened before `text` closes.
-fn closing(text: &[u8]) -> Option<usize> {
-    let mut depth = 0;
-    text.iter().position(|&byte| {
-        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
-        depth < 0
-    })
-}
-
-/// `map:key|default`, each part expanded by itself.
-fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, facts: &dyn Facts) -> Vec<u8> {
-    let (name, rest) = match memchr::memchr(b':', text) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, &b""[..]),
-    };
-    let mut depth = 0;
-    let bar = rest.iter().position(|&byte| {
-        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
-        byte == b'|' && depth == 0
-    });
-    let (key, default) = bar.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
-    let key = expand(key, groups, last, state, facts);
-    let map = state.maps.iter().find(|map| *map.name == *name);
-    map.and_then(|map| map.value(&key, facts.files())).unwrap_or_else(|| expand(default, groups, last, state, facts))
-}
-
-fn variable(name: &[u8], state: &State<'_>, facts: &dyn Facts) -> Vec<u8> {
-    if let Some(header) = name.strip_prefix(b"HTTP:") {
-        return facts.header(header).unwrap_or_default();
-    }
-    if let Some(name) = name.strip_prefix(b"ENV:") {
-        return facts.environment(name).unwrap_or_default();
-    }
-    if name == b"QUERY_STRING" {
-        return state.query.clone().unwrap_or_default();
-    }
-    facts.variable(name).unwrap_or_default()
+/// Whether an expression is one; for [`Test::Expr`].
+pub(super) fn condition_expr(text: &[u8]) -> Result<Test, String> {
+    let shown = String::from_utf8_lossy(text);
+    expr::parse(text)
+        .map(Test::Expr)
+        .map_err(|error| format!("RewriteCond: cannot compile expression \"{shown}\": {error}"))
 }

@@ -1,6 +1,7 @@
 //! One container: what it matches, and what it sets.
 
 use super::access::{LegacyAccess, Requirement};
+use super::env::SetEnvIf;
 use super::expr::Expr;
 use super::fastcgi::Handed;
 use super::glob::{self, Rules};
@@ -151,8 +152,13 @@ pub(super) struct Core {
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
     /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
-    pub alias: Option<Box<[u8]>>,
-    pub env: Vec<(Text, Text)>,
+    pub alias: Option<(Box<[u8]>, bool)>,
+    /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.
+    pub env: Vec<(Text, Option<Text>)>,
+    /// `SetEnvIf` and its relatives.
+    pub env_rules: Vec<SetEnvIf>,
+    pub auth_type: Option<Text>,
+    pub auth_name: Option<Text>,
     /// Variables for a FastCGI server.
     pub handed: Vec<Handed>,
 }

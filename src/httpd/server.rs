@@ -15,6 +15,17 @@ use std::sync::Arc;
 pub(super) struct Alias {
     pub from: Matcher,
     pub to: Box<[u8]>,
+    /// `ScriptAlias`: what is there is run.
+    pub script: bool,
+}
+
+/// `ProxyPass`.
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub from: Matcher,
+    /// Where to; none: what matches is not passed on.
+    pub to: Option<Box<[u8]>>,
+    pub origin: Origin,
 }
 
 /// `UserDir`.
@@ -44,7 +55,7 @@ pub(super) struct Server {
     pub merge_slashes: Option<bool>,
     pub encoded_slashes: Option<Slashes>,
     /// Patterns of URLs that are passed on to another server.
-    pub proxied: Vec<(Matcher, Origin)>,
+    pub proxied: Vec<Passed>,
     pub dirs: Vec<Arc<Section>>,
     pub locations: Vec<Arc<Section>>,
     pub dir_index: Index,

@@ -179,6 +179,11 @@ fn decode(path: &[u8], slashes: Slashes) -> Result<Vec<u8>, (u16, &'static str)>
     Ok(out)
 }
 
+/// Whether httpd knows a status.
+pub(super) fn is_status(status: u16) -> bool {
+    matches!(status, 100..=103 | 200..=208 | 226 | 300..=308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
+}
+
 /// `%XX` decoded; none: one of them is broken.
 pub(super) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     decode(text, Slashes::Decode).ok()

@@ -1,16 +1,20 @@
 //! Rewriting in directories: what the rules make of a file's path, and which URI that is.
 
 use super::Layer;
-use super::mapping::Context;
+use super::mapping::{Mapped, control_in, far_away, pass_to, rule_answer};
 use super::merges::Past;
-use super::rewrite::{Place, Rewritten, Rules};
+use super::rewrite::{Changed, Rewritten, Rules, Start, scheme};
 use super::section::options;
 use super::visit::{Outcome, Visit};
-use super::walk::{Found, Ref, Walked};
+use super::walk::{Ref, Walked};
+
+/// The URI and query to which a request is redirected within; or the answer.
+type Sent<'c, 't> = Result<Option<Target>, Box<Outcome<'c, 't>>>;
+type Target = (Vec<u8>, Option<Vec<u8>>);
 
 impl<'c, 't> Visit<'c, 't> {
     /// The rules of the innermost container that has any.
-    pub(super) fn rewrite(&mut self, walked: &Walked<'c>, bare: &Past<'c>) -> Option<Outcome<'c, 't>> {
+    pub(super) fn rewrite(&mut self, walked: &Walked<'c>, bare: &Past<'c>) -> Sent<'c, 't> {
         let mut rules = Rules::default();
         let mut last = None;
         for section in walked.sections.iter().map(Ref::get) {
@@ -20,78 +24,124 @@ impl<'c, 't> Visit<'c, 't> {
                 last = Some(section);
             }
         }
-        let section = last.filter(|_| rules.engine && !self.ended)?;
-        let directory = directory_of(section, &walked.filename)?;
+        let Some((section, directory)) = last.and_then(|last| Some((last, directory_of(last, &walked.filename)?)))
+        else {
+            return Ok(None);
+        };
         // A directory whose slash is still missing is sent there first.
-        if directory.strip_suffix(b"/") == Some(&walked.filename) {
-            return None;
+        if !rules.inherit.no_slash && directory.strip_suffix(b"/") == Some(&walked.filename) || !rules.engine {
+            return Ok(None);
         }
+        let fail = |visit: &Self, mapped: Mapped| match mapped {
+            Mapped::Answer { status, because } => Err(Box::new(visit.answer(status, because, walked, bare.clone()))),
+            Mapped::Redirect { status, to, because } => Err(Box::new(visit.redirected(status, to, because))),
+            Mapped::File(place) => Err(Box::new(visit.passed(*place, walked.sections.clone()))),
+        };
         if walked.options & (options::FOLLOW | options::OWNER) == 0 {
             let because =
                 format!("{}: RewriteRule is forbidden where Options does not allow FollowSymLinks", section.origin);
-            return Some(self.answer(403, because, walked, bare.clone()));
+            return fail(self, Mapped::Answer { status: 403, because });
         }
-        let full = [&walked.filename[..], &walked.path_info].concat();
-        let below = full.strip_prefix(&directory[..])?.to_vec();
-        let place = Place { server: false, sub: self.depth > 0 };
-        match rules.run(&below, self.query.as_deref(), place, self) {
-            Rewritten::Unchanged => None,
-            Rewritten::Status(status, origin) => {
-                Some(self.answer(status, format!("{origin}: RewriteRule"), walked, bare.clone()))
-            }
-            Rewritten::Proxied(origin) => Some(self.answer(
-                502,
-                format!("{origin}: RewriteRule passes it to another server"),
-                walked,
-                bare.clone(),
-            )),
-            Rewritten::Redirect { to, status, origin } => {
-                let to = match rules.base {
-                    _ if to.starts_with(b"/") || memchr::memmem::find(&to, b"://").is_some() => to,
-                    Some(_) => self.uri_of(&directory, rules.base, &to),
-                    // Without a RewriteBase, the place on the disk is shown to the world.
-                    None => [&directory[..], &to].concat(),
-                };
-                Some(self.redirected(status, Some(to), format!("{origin}: RewriteRule redirects")))
-            }
-            Rewritten::Path { path, query, end, handler, .. } => {
-                if path == below && query == self.query {
-                    self.handler = handler.or(self.handler.take());
-                    return None;
-                }
-                let uri = if path.starts_with(b"/") { path } else { self.uri_of(&directory, rules.base, &path) };
-                if uri == self.uri && query == self.query {
-                    return None;
-                }
-                // The slash that a directory's URI lacks comes first.
-                if walked.found == Found::Directory
-                    && let Some(answer) = self.slash(walked)
-                {
-                    return Some(answer);
-                }
-                let mut next = self.clone();
-                (next.uri, next.query, next.ended) = (uri, query, end);
-                (next.filename, next.path_info) = (Vec::new(), Vec::new());
-                Some(Outcome::Again { next: Box::new(next), past: bare.clone() })
-            }
+        if self.ended {
+            return Ok(None);
+        }
+        let start = Start {
+            filename: &walked.filename,
+            path_info: &walked.path_info,
+            directory: Some(&directory),
+            query: self.query.as_deref(),
+            sub: self.depth > 0,
+        };
+        let done = match rules.run(start, self) {
+            Rewritten::Done(done) => *done,
+            Rewritten::Status(status, origin, why) => return fail(self, rule_answer(status, &origin, why)),
+        };
+        self.ended |= done.end;
+        if done.forced.handler.is_some() {
+            self.forced.handler.clone_from(&done.forced.handler);
+        }
+        if done.forced.media_type.is_some() {
+            self.forced.media_type.clone_from(&done.forced.media_type);
+        }
+        if !done.changed {
+            return Ok(None);
+        }
+        match self.sent(done, &directory, rules.base, walked) {
+            Ok(sent) => Ok(sent),
+            Err(mapped) => fail(self, mapped),
         }
     }
 
-    /// A path below a directory as a URI: by `RewriteBase`, or by taking the document root off.
-    fn uri_of(&self, directory: &[u8], base: Option<&[u8]>, path: &[u8]) -> Vec<u8> {
-        if let Some(base) = base {
-            let base = base.strip_suffix(b"/").unwrap_or(base);
-            return [base, b"/", path].concat();
+    /// What a changed path means.
+    fn sent(
+        &mut self,
+        done: Changed,
+        directory: &[u8],
+        base: Option<&[u8]>,
+        walked: &Walked<'c>,
+    ) -> Result<Option<Target>, Mapped> {
+        let Changed { mut filename, query, origin, .. } = done;
+        if done.proxy {
+            return Err(pass_to(&filename, &origin, "RewriteRule [P]", &self.uri, query.as_deref()));
         }
-        let full = [directory, path].concat();
-        let Context { prefix, root } = &self.context;
-        if let Some(rest) = full.strip_prefix(&root[..]).filter(|rest| !root.is_empty() && rest.starts_with(b"/")) {
-            return [&prefix[..], rest].concat();
+        let before = std::mem::replace(&mut self.query, query.clone());
+        // What is passed through is a path, whatever it looks like.
+        let far = scheme(&filename).filter(|_| !done.pass_through);
+        if (far.is_none() || done.no_escape)
+            && let Some(answer) = control_in(query.as_deref(), &origin)
+        {
+            return Err(answer);
         }
-        let root = self.engine.document_root(self.asked.server);
-        let root = root.strip_suffix(b"/").unwrap_or(root);
-        full.strip_prefix(root).map_or(full.clone(), <[u8]>::to_vec)
+        if let Some(start) = far {
+            // The directory in the URL gives way to the base, where there is one.
+            if let Some(base) = base
+                && let Some(slash) = memchr::memchr(b'/', &filename[start..]).map(|at| start + at + 1)
+                && let Some(rest) = filename[slash..].strip_prefix(directory.strip_prefix(b"/").unwrap_or(directory))
+            {
+                filename = [&filename[..slash], &joined(&base[1..], rest)].concat();
+            }
+            let to = far_away(&filename, start, query.as_deref(), before.as_deref(), done.no_escape);
+            let because = format!("{origin}: RewriteRule redirects");
+            return Err(Mapped::Redirect { status: done.status, to: Some(to), because });
+        }
+        if filename.first() != Some(&b'/') {
+            let because = format!("{origin}: RewriteRule makes a path without a slash in front");
+            return Err(Mapped::Answer { status: 400, because });
+        }
+        // The same file: nothing is redirected, but the query stays as it was made.
+        if filename == walked.filename {
+            if done.no_path_info {
+                self.path_info.clear();
+            }
+            return Ok(None);
+        }
+        Ok(Some((self.uri_of(filename, directory, base), query)))
     }
+
+    /// A path as a URI: by `RewriteBase`, or by taking the document root off, or by an alias.
+    fn uri_of(&self, path: Vec<u8>, directory: &[u8], base: Option<&[u8]>) -> Vec<u8> {
+        if let Some(base) = base {
+            if let Some(rest) = path.strip_prefix(directory) {
+                return joined(base, rest);
+            }
+        } else {
+            let root = self.asked.document_root.unwrap_or(self.engine.document_root(self.asked.server));
+            let root = root.strip_suffix(b"/").unwrap_or(root);
+            if let Some(rest) = path.strip_prefix(root).filter(|rest| rest.starts_with(b"/")) {
+                return rest.to_vec();
+            }
+        }
+        let (prefix, root) = (&self.context.prefix, &self.context.root);
+        match path.strip_prefix(&root[..]).filter(|rest| !root.is_empty() && rest.starts_with(b"/")) {
+            Some(rest) => [&prefix[..], rest].concat(),
+            None => path,
+        }
+    }
+}
+
+fn joined(base: &[u8], rest: &[u8]) -> Vec<u8> {
+    let slash: &[u8] = if base.ends_with(b"/") || base.is_empty() { b"" } else { b"/" };
+    [base, slash, rest].concat()
 }
 
 /// The directory that a container's rewrite rules are relative to.
