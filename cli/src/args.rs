@@ -227,8 +227,11 @@ pub struct SourceArgs {
     #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
     /// An FPM pool file, or php-fpm.conf
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "fpm-conf", value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
+    /// What relative includes of php-fpm.conf start from (php-fpm -p)
+    #[arg(long, value_name = "DIR")]
+    pub fpm_prefix: Option<PathBuf>,
     /// The pool in it; the first one if not given
     #[arg(long, value_name = "NAME")]
     pub pool: Option<OsString>,

@@ -74,6 +74,8 @@ fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
         "--php-ini-search",
         "it says where to look",
     )?;
+    let why = "relative includes of that file start from it";
+    needs(args.fpm_prefix.is_some(), "--fpm-prefix", args.fpm_pool.is_none(), "--fpm-conf FILE", why)?;
     needs(args.pool.is_some(), "--pool", args.fpm_pool.is_none(), "--fpm-pool FILE", "it names a pool of that file")?;
     let no_httpd = args.httpd_conf.is_none();
     for (given, option) in [
@@ -123,6 +125,9 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
         answer
     });
     if let Some(path) = &args.fpm_pool {
+        if let Some(prefix) = &args.fpm_prefix {
+            builder.set_fpm_prefix(prefix);
+        }
         builder.load_fpm_pool(path, args.pool.as_deref().map(OsStr::as_bytes))?;
     }
     for text in &args.set {

@@ -66,7 +66,14 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         unknown: state.unknown,
         env: builder.env,
     };
-    read_globals(&mut core, &*builder.files, &builder.pools, &builder.params, &mut diagnostics)?;
+    read_globals(
+        &mut core,
+        &*builder.files,
+        &builder.pools,
+        builder.fpm_prefix.as_deref(),
+        &builder.params,
+        &mut diagnostics,
+    )?;
     apply(&mut core);
     removed::check(&core, &mut diagnostics)?;
     diagnose::startup(&core, &mut diagnostics);
@@ -248,11 +255,12 @@ fn read_globals(
     core: &mut Core,
     files: &dyn Files,
     pools: &[(PathBuf, Option<Vec<u8>>)],
+    prefix: Option<&Path>,
     params: &[(FastCgiParam, Vec<u8>)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<()> {
     for (path, pool) in pools {
-        fpm::read(core, files, path, pool.as_deref(), diagnostics)?;
+        fpm::read(core, files, path, pool.as_deref(), prefix, diagnostics)?;
     }
     for (param, text) in params {
         fastcgi::read(core, *param, text, diagnostics);

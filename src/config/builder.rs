@@ -60,6 +60,7 @@ pub struct Builder {
     pub(super) httpd: Option<PathBuf>,
     pub(super) httpd_options: httpd::Options,
     pub(super) pools: Vec<(PathBuf, Option<Vec<u8>>)>,
+    pub(super) fpm_prefix: Option<PathBuf>,
     pub(super) params: Vec<(FastCgiParam, Vec<u8>)>,
     pub(super) registered: Vec<Directive>,
 }
@@ -84,6 +85,7 @@ impl Builder {
             httpd: None,
             httpd_options: httpd::Options::default(),
             pools: Vec::new(),
+            fpm_prefix: None,
             params: Vec::new(),
             registered: Vec::new(),
         }
@@ -125,6 +127,12 @@ impl Builder {
         }
         self.sets.push((name.to_vec(), value.map(<[u8]>::to_vec)));
         Ok(())
+    }
+
+    /// What relative includes of FPM's files start from (`php-fpm -p`, or what it was built with); never called: the directory
+    /// above, where the file is `…/etc/php-fpm.conf`.
+    pub fn set_fpm_prefix(&mut self, prefix: &Path) {
+        self.fpm_prefix = Some(prefix.to_path_buf());
     }
 
     /// One php.ini; later ones override earlier ones.

@@ -16,8 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Includes nested deeper than this are taken for a loop.
-const DEPTH: u32 = 16;
+/// Includes nested deeper than this FPM itself refuses.
+const DEPTH: u32 = 5;
+
+/// No more files are read than this: each of them may include all of them again.
+const FILES: u32 = 10_000;
 
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(
@@ -25,14 +28,17 @@ pub(super) fn read(
     files: &dyn Files,
     path: &Path,
     pool: Option<&[u8]>,
+    prefix: Option<&Path>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<()> {
     let mut pools = Pools {
         core,
         files,
         wanted: pool.map(<[u8]>::to_vec),
+        prefix: prefix.map(Path::to_path_buf).or_else(|| prefix_of(path)),
         current: None,
         met: false,
+        read: 0,
         lines: Vec::new(),
         diagnostics,
     };
@@ -61,9 +67,12 @@ struct Pools<'a> {
     core: &'a Core,
     files: &'a dyn Files,
     wanted: Option<Vec<u8>>,
+    /// What relative includes start from; none: nobody knows.
+    prefix: Option<PathBuf>,
     /// The section that lines belong to at the moment.
     current: Option<Vec<u8>>,
     met: bool,
+    read: u32,
     lines: Vec<Assignment>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -72,6 +81,13 @@ impl Pools<'_> {
     fn file(&mut self, path: &Path, depth: u32) -> Result<()> {
         if depth > DEPTH {
             return Err(Error::new(Code::TooLarge, format!("{}: include is nested too deeply", path.display())));
+        }
+        self.read += 1;
+        if self.read > FILES {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!("{}: more than {FILES} files are included", path.display()),
+            ));
         }
         let text = self.files.read(path).map_err(|error| cannot_read(path, &error))?;
         let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text, at: None });
@@ -107,7 +123,12 @@ impl Pools<'_> {
                 self.met |= self.current == self.wanted;
                 Ok(())
             }
-            Event::Entry { key: b"include", value } => self.include(text_of(&value), depth),
+            Event::Entry { key: b"include", value } => {
+                self.include(text_of(&value), depth).map_err(|error| match error.origin.file {
+                    Some(_) => error,
+                    None => error.at(source.origin(line)),
+                })
+            }
             Event::ArrayEntry { key, offset, value } if self.current == self.wanted => {
                 self.line(key, offset, text_of(&value), line, source)
             }
@@ -117,7 +138,16 @@ impl Pools<'_> {
 
     fn include(&mut self, pattern: &[u8], depth: u32) -> Result<()> {
         let current = self.current.clone();
-        for path in glob(self.files, Path::new(std::ffi::OsStr::from_bytes(pattern))) {
+        let mut pattern = PathBuf::from(std::ffi::OsStr::from_bytes(pattern));
+        if pattern.is_relative() {
+            let Some(prefix) = &self.prefix else {
+                let message =
+                    "this include is relative to FPM's prefix, which is not known: give it (--fpm-prefix DIR)";
+                return Err(Error::new(Code::Argument, message));
+            };
+            pattern = prefix.join(pattern);
+        }
+        for path in glob(self.files, &pattern) {
             self.file(&path, depth + 1)?;
         }
         self.current = current;
@@ -152,6 +182,12 @@ impl Pools<'_> {
         }
         Ok(())
     }
+}
+
+/// The prefix of an FPM whose file lies where it looks for it: PREFIX/etc/php-fpm.conf, as Docker's images have it.
+fn prefix_of(path: &Path) -> Option<PathBuf> {
+    let dir = path.parent()?;
+    dir.ends_with("etc").then(|| dir.parent().map(Path::to_path_buf))?
 }
 
 /// FPM's own booleans (I-152).
