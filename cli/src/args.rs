@@ -226,8 +226,8 @@ pub struct SourceArgs {
     /// A directive after Apache's main file (httpd -c)
     #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
-    /// An FPM pool file, or php-fpm.conf
-    #[arg(long, visible_alias = "fpm-conf", value_name = "FILE")]
+    /// An FPM pool file, or php-fpm.conf; --fpm-conf is the same
+    #[arg(long, alias = "fpm-conf", value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
     /// What relative includes of php-fpm.conf start from (php-fpm -p)
     #[arg(long, value_name = "DIR")]
