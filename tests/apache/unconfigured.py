@@ -158,12 +158,13 @@ Protocols h2c http/1.1
         wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": 0, "/work/said": 30}, 3)
         said = json.loads(server.ask("/settings?name=max_execution_time")[2])["settings"]["max_execution_time"]
         assert said["value"] == "0" and said["layer"] == "built-in default", said
-        # A stream that is reset while a server says nothing: httpd alone waits for it, too.
+        # A stream that is reset while a server says nothing: httpd alone waits for it, too. It may hang up with the first words of the
+        # answer, while the server still writes ("lost"), not before ("lost 0").
         client = Http2(socket.create_connection(("127.0.0.1", server.port), 60))
         stream = client.get("/work/reset?steps=1&pause=1&silent")
         wait_for("it has begun", lambda: "reset" in back.begun)
         client.reset(stream)
-        assert wait_for("it is over", lambda: back.ends.get("reset")) == "done", back.ends
+        assert wait_for("it is over", lambda: back.ends.get("reset")) in ("done", "lost"), back.ends
         client.go()
         for one in asked:
             one.go()
