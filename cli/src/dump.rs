@@ -3,7 +3,7 @@
 use crate::args::{DumpArgs, Format};
 use crate::extensions::Extensions;
 use crate::output::{Answer, DIM, Problem, STRONG, fitting};
-use crate::{get, json, load, table, text};
+use crate::{get, json, load, secrets, table, text};
 use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
 use std::fmt::Write;
 
@@ -12,6 +12,9 @@ struct Row<'a> {
     directive: &'a Directive,
     entry: Entry<'a>,
     winner: Step,
+    /// The value in force, and what ini_restore() goes back to; none is one that is not to be shown.
+    value: Option<&'a [u8]>,
+    global: Option<&'a [u8]>,
 }
 
 /// Prints every directive.
@@ -47,8 +50,11 @@ fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> V
         if directive.default().is_none() && !trail.iter().any(|step| at_startup(step.layer)) {
             entry.global = entry.value;
         }
+        let name = directive.name();
+        let global = secrets::of_trail(name, entry.global, &trail);
         let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
-        Some(Row { directive, entry, winner })
+        let value = secrets::of_step(name, entry.value, &winner);
+        Some(Row { directive, entry, winner, value, global })
     });
     rows.collect()
 }
@@ -63,8 +69,8 @@ fn as_json(rows: &[Row<'_>]) -> String {
     let mut object = json::Object::new(&mut out);
     for row in rows {
         let mut inner = json::Object::new(object.key(row.directive.name()));
-        inner.text("value", row.entry.value);
-        inner.text("global", row.entry.global);
+        inner.maybe("value", row.value);
+        inner.maybe("global", row.global);
         inner.plain("access", row.entry.access.0);
         inner.plain("locked", row.entry.locked);
         inner.text("layer", row.winner.layer.name().as_bytes());
@@ -84,9 +90,15 @@ fn as_ini(rows: &[Row<'_>]) -> Vec<u8> {
         if row.winner.layer != Layer::BuiltIn {
             out.extend_from_slice(format!("; {}\n", place(&row.winner)).as_bytes());
         }
+        let Some(value) = row.value else {
+            out.extend_from_slice(b"; not shown: ");
+            out.extend_from_slice(row.directive.name());
+            out.push(b'\n');
+            continue;
+        };
         out.extend_from_slice(row.directive.name());
         out.extend_from_slice(b" = \"");
-        for &byte in row.entry.value {
+        for &byte in value {
             if matches!(byte, b'"' | b'\\' | b'$') {
                 out.push(b'\\');
             }
@@ -114,7 +126,7 @@ fn as_table(rows: &[Row<'_>], unknown: bool) -> String {
             let lock = if row.entry.locked { " (locked)" } else { "" };
             let open = if unknown && row.winner.layer == Layer::BuiltIn { ", unless php.ini sets it" } else { "" };
             let origin = format!("{}{lock}{open}", place(&row.winner));
-            [text::shown(row.directive.name()), text::shown(row.entry.value), origin]
+            [text::shown(row.directive.name()), text::shown(row.value.unwrap_or(secrets::HIDDEN)), origin]
         })
         .collect();
     let most = fitting().unwrap_or(usize::MAX);

@@ -3,7 +3,7 @@
 use crate::args::NamesArgs;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
-use crate::{check, get, json, load, meaning, suggest, text};
+use crate::{check, get, json, load, meaning, secrets, suggest, text};
 use outlive::config::{Access, Config, Explanation, Fate, Outcome, Settings, Step};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -51,7 +51,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
 fn write_json(out: &mut String, explanation: &Explanation) {
     let mut object = json::Object::new(out);
     object.text("name", &explanation.name);
-    object.text("value", &explanation.value);
+    object.maybe("value", secrets::in_force(explanation));
     object.plain("access", explanation.access.0);
     object.plain("locked", explanation.locked);
     json::list(object.key(b"trail"), &explanation.trail, |out, step| {
@@ -59,8 +59,8 @@ fn write_json(out: &mut String, explanation: &Explanation) {
         object.text("layer", step.layer.name().as_bytes());
         object.maybe("file", step.origin.file.as_deref());
         object.plain("line", json::line(step.origin.line));
-        object.text("raw", &step.raw);
-        object.text("value", &step.value);
+        object.maybe("raw", secrets::of_step(&explanation.name, &step.raw, step));
+        object.maybe("value", secrets::of_step(&explanation.name, &step.value, step));
         object.text("fate", step.fate.words().as_bytes());
         object.maybe("because", step.because.as_deref().map(str::as_bytes));
         object.end();
@@ -76,15 +76,26 @@ fn story(out: &mut String, explanation: &Explanation, settings: &Settings, confi
         let meaning = directive.and_then(|directive| meaning::of_value(directive, value, config.php_version()));
         meaning.map_or_else(String::new, |meaning| format!("  {DIM}({meaning}){DIM:#}"))
     };
-    let in_force = meaning(&explanation.value);
-    let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{}{STRONG:#}{in_force}", text::value(&explanation.value));
+    let value = secrets::in_force(explanation);
+    let in_force = value.map_or_else(String::new, meaning);
+    let value = text::value(value.unwrap_or(secrets::HIDDEN));
+    let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{value}{STRONG:#}{in_force}");
     let _ = writeln!(out, "  {DIM}{}{DIM:#}", who(explanation));
     if let Some(text) = check::inert::says(explanation, config.sapi()) {
         let _ = writeln!(out, "  {BAD}{text}{BAD:#}");
     }
     let layer_width = explanation.trail.iter().map(|step| step.layer.name().len()).max().unwrap_or_default();
     for step in &explanation.trail {
-        line(out, step, layer_width, &meaning(&step.value));
+        let value = secrets::of_step(&explanation.name, &step.value, step);
+        let written = match value {
+            None => text::shown(secrets::HIDDEN),
+            Some(value) if step.raw == step.value => format!("{}{}", text::value(value), meaning(value)),
+            Some(value) => {
+                let (value, meaning) = (text::value(value), meaning(value));
+                format!("{value}{meaning}  {DIM}written {}{DIM:#}", text::shown(&step.raw))
+            }
+        };
+        line(out, step, layer_width, &written);
     }
 }
 
@@ -108,16 +119,11 @@ fn place(step: &Step) -> String {
     if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() }
 }
 
-fn line(out: &mut String, step: &Step, width: usize, meaning: &str) {
+fn line(out: &mut String, step: &Step, width: usize, written: &str) {
     let (mark, style) = match step.fate {
         Fate::InForce => ('>', GOOD),
         Fate::Overridden => (' ', DIM),
         Fate::Refused => ('x', BAD),
-    };
-    let written = if step.raw == step.value {
-        format!("{}{meaning}", text::value(&step.value))
-    } else {
-        format!("{}{meaning}  {DIM}written {}{DIM:#}", text::value(&step.value), text::shown(&step.raw))
     };
     let lock = if step.locks && step.fate != Fate::Refused { ", locks" } else { "" };
     let _ = writeln!(out, "{style}{mark}{style:#} {:width$}  {written}", step.layer.name());

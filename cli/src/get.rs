@@ -4,7 +4,7 @@ use crate::args::{NamesArgs, SourceArgs};
 use crate::extensions::Extensions;
 use crate::load::Loaded;
 use crate::output::{Answer, Problem, note};
-use crate::{json, load, suggest};
+use crate::{json, load, secrets, suggest};
 use outlive::config::Outcome;
 use std::os::unix::ffi::OsStrExt;
 
@@ -22,7 +22,13 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let extensions = Extensions::of(config, &args.source);
     let mut status = told;
     let mut value = |name| match (suggest::why_absent(config, &extensions, name), loaded.unknown(&settings, name)) {
-        (None, None) => settings.get(name),
+        (None, None) => {
+            let hidden = settings.explain(name).and_then(|explanation| secrets::why(&explanation));
+            let Some(why) = hidden else { return settings.get(name) };
+            status = 2;
+            note(&why);
+            None
+        }
         (Some(why), _) => {
             status = status.max(1);
             note(&why);

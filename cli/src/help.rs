@@ -27,6 +27,17 @@ others with --compiled-in. As long as no line loads any, all are there."
     };
 }
 
+macro_rules! secrets {
+    () => {
+        "
+
+Secrets: a value that holds one, by its name or as in tcp://user:password@host,
+is *** (null in JSON; get says it on standard error) unless who calls may read
+the file that sets it. The real user counts, not the rights that a setuid
+command adds. What options set is shown."
+    };
+}
+
 /// `get`
 pub const GET: &str = concat!(
     "\
@@ -38,7 +49,8 @@ Examples:
 One name gives the bare value, several give NAME = VALUE.
 Exit status: 0; 1 there is no such directive, or the server would not run a
 program for this request (404, a redirect ...); 2 the call or a file could
-not be used.",
+not be used, or who calls may not see the value.",
+    secrets!(),
     extensions!()
 );
 
@@ -54,6 +66,7 @@ Examples:
 
 The weakest layer comes first. > marks the value in force, x what was refused.
 Exit status: as get.",
+    secrets!(),
     extensions!()
 );
 
@@ -65,6 +78,7 @@ Examples:
   outlive dump --format ini --fpm-pool www.conf > effective.ini
 
 It shows what ini_get_all() would, and which line is behind each value.",
+    secrets!(),
     extensions!()
 );
 
@@ -82,7 +96,8 @@ Exit status: 0 nothing suspicious; 1 warnings or errors; 2 the call or a file
 could not be used.";
 
 /// `diff`
-pub const DIFF: &str = "\
+pub const DIFF: &str = concat!(
+    "\
 A side is one of
   a file       a php.ini, a pool or httpd's main file, by what is in it
   a directory  such as /etc/php/8.2/fpm, /etc/apache2 or a copy of one; the
@@ -102,7 +117,9 @@ Examples:
   outlive diff --a '--php-ini a.ini --sapi cli' --b '--fpm-pool www.conf'
 
 Exit status: 0 the values are the same; 1 they differ; 2 the call or a file
-could not be used.";
+could not be used.",
+    secrets!()
+);
 
 /// `ini parse`
 pub const INI_PARSE: &str = "\

@@ -2,7 +2,7 @@
 
 use super::{Comparison, Difference, Kind, Side, Standing};
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, STRONG, width};
-use crate::{json, table, text};
+use crate::{json, secrets, table, text};
 use outlive::config::{Layer, Outcome};
 use outlive::diagnostic::Diagnostic;
 use std::fmt::Write;
@@ -78,7 +78,10 @@ fn block(out: &mut String, difference: &Difference) {
 }
 
 fn shown(standing: &Standing) -> String {
-    let value = text::value(&standing.explanation.value);
+    let Some(value) = secrets::in_force(&standing.explanation) else {
+        return text::shown(secrets::HIDDEN);
+    };
+    let value = text::value(value);
     match &standing.meaning {
         Some(meaning) if *meaning != value => format!("{value} ({meaning})"),
         _ => value,
@@ -160,13 +163,14 @@ fn standing(out: &mut String, standing: Option<&Standing>) {
     };
     let (explanation, step) = (&standing.explanation, &standing.winner);
     let mut object = json::Object::new(out);
-    object.text("value", &explanation.value);
+    let value = secrets::in_force(explanation);
+    object.maybe("value", value);
     object.plain("access", explanation.access.0);
     object.plain("locked", explanation.locked);
     object.text("layer", step.layer.name().as_bytes());
     object.maybe("file", step.origin.file.as_deref());
     object.plain("line", json::line(step.origin.line));
-    object.text("raw", &step.raw);
-    object.maybe("meaning", standing.meaning.as_deref().map(str::as_bytes));
+    object.maybe("raw", value.map(|_| &*step.raw));
+    object.maybe("meaning", value.and(standing.meaning.as_deref()).map(str::as_bytes));
     object.end();
 }

@@ -1,0 +1,44 @@
+//! Which values are not shown: secrets out of files that who calls could not read. The command may be run with more rights than
+//! its caller has (setuid, capabilities); what the caller has counts.
+
+use outlive::config::{Explanation, Fate, Step, holds_secret};
+use rustix::fs::{Access, access};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// What people see in place of a value; programs see null.
+pub const HIDDEN: &[u8] = b"***";
+
+/// Whether the real user may read a file: access() asks for that one, whatever rights this process has. A file that has gone
+/// cannot be read.
+fn may_read(file: &[u8]) -> bool {
+    access(OsStr::from_bytes(file), Access::READ_OK).is_ok()
+}
+
+/// A text of a line, unless it is not to be shown. What has no file is the caller's own, or everybody's.
+pub fn of_step<'a>(name: &[u8], text: &'a [u8], step: &Step) -> Option<&'a [u8]> {
+    let is_secret = holds_secret(name, &step.value) || holds_secret(name, &step.raw);
+    (!is_secret || step.origin.file.as_deref().is_none_or(may_read)).then_some(text)
+}
+
+/// A value that one of the lines behind it set, unless it is not to be shown.
+pub fn of_trail<'a>(name: &[u8], value: &'a [u8], trail: &[Step]) -> Option<&'a [u8]> {
+    let hides = |step: &Step| step.value == value && of_step(name, value, step).is_none();
+    (!trail.iter().any(hides)).then_some(value)
+}
+
+/// The value in force, unless it is not to be shown.
+pub fn in_force(explanation: &Explanation) -> Option<&[u8]> {
+    let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
+    of_step(&explanation.name, &explanation.value, winner)
+}
+
+/// What is said of a value that is not shown.
+pub fn why(explanation: &Explanation) -> Option<String> {
+    if in_force(explanation).is_some() {
+        return None;
+    }
+    let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
+    let name = crate::text::shown(&explanation.name);
+    Some(format!("{name}: not shown: it holds a secret, and you may not read {}", winner.origin))
+}
