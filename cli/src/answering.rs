@@ -2,7 +2,7 @@
 
 use crate::output::{DIM, note};
 use crate::{json, text};
-use outlive::config::{Config, Layer, Sapi};
+use outlive::config::{Config, Explanation, Fate, Layer, Sapi, Settings, Step};
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -20,12 +20,35 @@ pub struct Context {
     pub httpd: Option<PathBuf>,
     /// The pool's file and name.
     pub pool: Option<(PathBuf, Option<String>)>,
-    /// Which php.ini counts cannot be known: why, and what to give.
-    pub unknown: Option<String>,
+    /// Some file that counts cannot be known.
+    pub unknown: Option<Unknown>,
+    /// No php.ini was named though this PHP reads one: what to give. Defaults hold as long as it does not set them.
+    pub unnamed: Option<String>,
     /// PHP's defaults are what was asked for.
     pub built_in: bool,
     /// Directives were set by options.
     pub has_sets: bool,
+}
+
+/// A file that PHP reads and that is not known here.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    /// What is not known, why, and what to give.
+    pub why: String,
+    /// What such a file overrides: a value from these layers is not known to be in force.
+    pub overrides: &'static [Layer],
+}
+
+/// What runs for a request.
+#[derive(Default)]
+pub struct Served {
+    pub document_root: Option<Vec<u8>>,
+    pub script: Option<Vec<u8>>,
+}
+
+/// The line whose value is in force.
+pub fn winner(explanation: &Explanation) -> Option<&Step> {
+    explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)
 }
 
 /// What stands where nothing was read.
@@ -68,7 +91,7 @@ impl Context {
         } else {
             let named: Vec<String> = inis.iter().map(|file| text::shown(file)).collect();
             let _ = if named.is_empty() {
-                write!(out, ", no php.ini")
+                write!(out, ", no php.ini named")
             } else {
                 write!(out, ", php.ini {}", named.join(" "))
             };
@@ -95,8 +118,38 @@ impl Context {
         } else if nothing {
             note(&format!("{side}{NOTHING}"));
         }
-        if let Some(why) = &self.unknown {
-            note(&format!("{side}{why}"));
+        if let Some(unknown) = &self.unknown {
+            note(&format!("{side}{}", unknown.why));
+        }
+    }
+
+    /// Says that nobody named a php.ini, where an answer rests on PHP's own defaults.
+    pub fn say_unnamed(&self, winners: impl IntoIterator<Item = Layer>) {
+        if let Some(text) = &self.unnamed
+            && winners.into_iter().any(|layer| layer == Layer::BuiltIn)
+        {
+            note(text);
+        }
+    }
+
+    /// Whether a file that is not known may override this.
+    pub fn may_be_overridden(&self, step: &Step) -> bool {
+        self.unknown.as_ref().is_some_and(|unknown| unknown.overrides.contains(&step.layer))
+    }
+
+    /// Why the value of a directive is not known, where it is not: nothing that was read is stronger than a file that is not known.
+    pub fn unknown_value(&self, settings: &Settings, name: &[u8]) -> Option<String> {
+        self.unknown.as_ref()?;
+        let explanation = settings.explain(name)?;
+        let winner = winner(&explanation)?;
+        self.may_be_overridden(winner).then(|| self.unknown_because(winner))
+    }
+
+    /// The reason for one directive, of which this is the strongest line that was read.
+    pub fn unknown_because(&self, winner: &Step) -> String {
+        match winner.layer {
+            Layer::BuiltIn => "no line that was read sets it, and a file that is not known may".to_owned(),
+            _ => format!("{} sets it, and a file that is not known may override that", winner.origin),
         }
     }
 
@@ -116,7 +169,7 @@ impl Context {
     }
 
     /// The same for programs.
-    pub fn write_json(&self, out: &mut String, config: &Config) {
+    pub fn write_json(&self, out: &mut String, config: &Config, served: &Served) {
         let (inis, scanned) = Self::files(config);
         let mut object = json::Object::new(out);
         object.text("sapi", config.sapi().name().as_bytes());
@@ -125,19 +178,21 @@ impl Context {
         json::list(object.key(b"scanned"), &scanned, |out, file| json::maybe(out, Some(file)));
         object.maybe("server", self.httpd.as_ref().map(|file| file.as_os_str().as_encoded_bytes()));
         object.maybe("pool", self.pool.as_ref().map(|(file, _)| file.as_os_str().as_encoded_bytes()));
+        object.maybe("document_root", served.document_root.as_deref());
+        object.maybe("script", served.script.as_deref());
         let by = [&self.version_by, &self.sapi_by, &self.found_by].into_iter().flatten().cloned().collect::<Vec<_>>();
         object.text("found_by", by.join(", ").as_bytes());
         object.end();
     }
 
     /// The document of `--json --context` around an answer.
-    pub fn envelope(&self, config: &Config, answer: &str) -> String {
+    pub fn envelope(&self, config: &Config, served: &Served, answer: &str) -> String {
         let mut out = String::new();
         let mut object = json::Object::new(&mut out);
         json::list(object.key(b"answers"), &[()], |out, ()| {
             let mut object = json::Object::new(out);
             object.text("id", self.id(config).as_bytes());
-            self.write_json(object.key(b"answering_for"), config);
+            self.write_json(object.key(b"answering_for"), config, served);
             object.plain("answer", answer.trim_end());
             object.end();
         });
@@ -149,7 +204,8 @@ impl Context {
 
     fn notes(&self, config: &Config) -> Vec<String> {
         let nothing = self.nothing_read(config).then(|| NOTHING.to_owned());
-        nothing.into_iter().chain(self.unknown.iter().cloned()).collect()
+        let unknown = self.unknown.iter().map(|unknown| &unknown.why);
+        nothing.into_iter().chain(unknown.chain(&self.unnamed).cloned()).collect()
     }
 }
 

@@ -66,8 +66,11 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     } else {
         u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
     };
-    let answer =
-        if args.json { Answer::raw(loaded.document(&source, as_json(&found))) } else { Answer::text(as_text(&found)) };
+    let answer = if args.json {
+        Answer::raw(loaded.document(&source, &args.request, as_json(&found))?)
+    } else {
+        Answer::text(as_text(&found))
+    };
     Ok(answer.with_status(status))
 }
 

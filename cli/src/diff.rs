@@ -3,11 +3,11 @@
 mod print;
 pub mod side;
 
-use crate::answering::Context;
+use crate::answering::{Context, Served};
 use crate::args::DiffArgs;
 use crate::extensions::Extensions;
 use crate::load;
-use crate::output::{Answer, Problem};
+use crate::output::{Answer, Problem, note};
 use outlive::config::{Check, Config, Directive, Explanation, Fate, Layer, Outcome, Settings, Step};
 use outlive::diagnostic::{Diagnostic, Severity};
 use std::collections::BTreeSet;
@@ -21,6 +21,8 @@ pub struct Side {
     /// What was read.
     pub context: Context,
     extensions: Extensions,
+    /// What runs.
+    pub served: Served,
     /// What becomes of its request.
     pub outcome: Outcome,
 }
@@ -36,6 +38,8 @@ pub enum Kind {
     Meaning,
     /// The same value, and other people may change it.
     Access,
+    /// What one side has, or both, is not known.
+    Unknown,
     /// There is no such directive on the other side.
     OnlyA,
     OnlyB,
@@ -49,6 +53,7 @@ impl Kind {
             Kind::Text => "text",
             Kind::Meaning => "meaning",
             Kind::Access => "access",
+            Kind::Unknown => "unknown",
             Kind::OnlyA => "only in a",
             Kind::OnlyB => "only in b",
         }
@@ -61,6 +66,8 @@ pub struct Standing {
     pub winner: Step,
     /// The value's meaning for people, where the text does not say it.
     pub meaning: Option<String>,
+    /// Why the value is not known, where it is not: then nothing here says what it is.
+    pub unknown: Option<String>,
 }
 
 /// One directive in which the two differ.
@@ -88,9 +95,15 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
     let [a, b] = side::both(args)?;
     let (a, b) = (read("A", a)?, read("B", b)?);
     let comparison = compare(a, b);
+    for (name, side) in [("A", &comparison.a), ("B", &comparison.b)] {
+        if let Some(text) = &side.context.unnamed {
+            note(&format!("{name}: {text}"));
+        }
+    }
     let differ = comparison.differences.iter().any(|one| one.kind != Kind::Text) || comparison.outcomes_differ();
     let mut all = [&comparison.a, &comparison.b].into_iter().flat_map(|side| side.config.diagnostics());
-    let status = if all.any(|finding| finding.code == "unreadable") { 2 } else { u8::from(differ) };
+    let unreadable = all.any(|finding| finding.code == "unreadable");
+    let status = if unreadable || comparison.has_unknown() { 2 } else { u8::from(differ) };
     let answer = if args.json { print::as_json(&comparison, args.source.context) } else { print::as_text(&comparison) };
     Ok(answer.with_status(status))
 }
@@ -100,8 +113,9 @@ fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
     let config = loaded.config;
     loaded.context.say(config, Some(name));
     let outcome = load::outcome(config, &side.request).map_err(|problem| problem.of(name))?;
+    let served = load::served(config, &side.request)?;
     let extensions = Extensions::of(config, &side.source);
-    Ok(Side { title: side.title, config, context: loaded.context, extensions, outcome })
+    Ok(Side { title: side.title, config, context: loaded.context, extensions, served, outcome })
 }
 
 impl Side {
@@ -120,11 +134,18 @@ impl Side {
         let explanation = settings.explain(name)?;
         let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?.clone();
         let meaning = crate::meaning::of(settings.directive(name)?, settings, self.config.php_version());
-        Some(Standing { explanation, winner, meaning })
+        let unknown = self.context.may_be_overridden(&winner).then(|| self.context.unknown_because(&winner));
+        Some(Standing { explanation, winner, meaning, unknown })
     }
 }
 
 impl Comparison {
+    /// Whether the answer is not whole, because some value is not known.
+    fn has_unknown(&self) -> bool {
+        let mut all = self.differences.iter().flat_map(|one| one.a.iter().chain(&one.b));
+        all.any(|standing| standing.unknown.is_some())
+    }
+
     /// Whether the servers do different things with the two requests.
     pub fn outcomes_differ(&self) -> bool {
         match (&self.a.outcome, &self.b.outcome) {
@@ -145,7 +166,7 @@ fn compare(a: Side, b: Side) -> Comparison {
         for name in names {
             match (a.directive(name), b.directive(name)) {
                 (None, None) => {}
-                (Some(_), Some(known)) => match kind(settings_a, settings_b, name) {
+                (Some(_), Some(known)) => match kind_of(&a, &b, settings_a, settings_b, name) {
                     None => same += 1,
                     Some(kind) => {
                         let (one, two) = (a.standing(name), b.standing(name));
@@ -167,6 +188,19 @@ fn compare(a: Side, b: Side) -> Comparison {
     }
     let findings = [only(&a, &b), only(&b, &a)];
     Comparison { a, b, differences, same, findings }
+}
+
+/// How two sides differ in a directive that both have. Where the same file is not known for both, it sets the same on both.
+fn kind_of(a: &Side, b: &Side, settings_a: &Settings, settings_b: &Settings, name: &[u8]) -> Option<Kind> {
+    let unknown = |side: &Side, settings| {
+        let why = side.context.unknown_value(settings, name)?;
+        Some((why, side.context.unknown.as_ref()?.why.clone()))
+    };
+    match (unknown(a, settings_a), unknown(b, settings_b)) {
+        (None, None) => kind(settings_a, settings_b, name),
+        (one, two) if one == two => kind(settings_a, settings_b, name).map(|_| Kind::Unknown),
+        _ => Some(Kind::Unknown),
+    }
 }
 
 fn kind(a: &Settings, b: &Settings, name: &[u8]) -> Option<Kind> {

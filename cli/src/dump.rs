@@ -1,5 +1,6 @@
 //! `outlive dump`
 
+use crate::answering::Context;
 use crate::args::{DumpArgs, Format};
 use crate::extensions::Extensions;
 use crate::output::{Answer, DIM, Problem, STRONG, fitting};
@@ -12,9 +13,13 @@ struct Row<'a> {
     directive: &'a Directive,
     entry: Entry<'a>,
     winner: Step,
-    /// The value in force, and what ini_restore() goes back to; none is one that is not to be shown.
+    /// The value in force, and what ini_restore() goes back to; none is one that is not to be shown, or not known.
     value: Option<&'a [u8]>,
     global: Option<&'a [u8]>,
+    /// Why the value in force is not known, where it is not.
+    unknown: Option<String>,
+    /// The same of the value that ini_restore() goes back to.
+    global_unknown: bool,
 }
 
 /// Prints every directive.
@@ -27,23 +32,22 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(get::answered(&answer, format == Format::Json, &loaded, &args.source)),
+        answer => return get::answered(&answer, format == Format::Json, &loaded, &args.source, &args.request),
     };
     let extensions = Extensions::of(config, &args.source);
-    let rows = rows(&settings, &extensions, args.changed);
+    let rows = rows(&settings, &extensions, &loaded.context, args.changed);
+    loaded.context.say_unnamed(rows.iter().map(|row| row.winner.layer));
     let answer = match format {
-        Format::Json => Answer::raw(loaded.document(&args.source, as_json(&rows))),
+        Format::Json => Answer::raw(loaded.document(&args.source, &args.request, as_json(&rows))?),
         Format::Ini => Answer::raw(as_ini(&rows)),
-        Format::Table => Answer::text(as_table(&rows, loaded.context.unknown.is_some())),
+        Format::Table => Answer::text(as_table(&rows)),
     };
-    Ok(answer.with_status(told))
+    let unknown = rows.iter().any(|row| row.unknown.is_some() || row.global_unknown);
+    Ok(answer.with_status(if unknown { 2 } else { told }))
 }
 
-fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> Vec<Row<'a>> {
-    let all = settings.each().filter(|(directive, entry)| {
-        let shown = !changed || entry.value != directive.default().unwrap_or_default() || entry.locked;
-        shown && extensions.missing(directive).is_none()
-    });
+fn rows<'a>(settings: &'a Settings, extensions: &Extensions, context: &Context, changed: bool) -> Vec<Row<'a>> {
+    let all = settings.each().filter(|(directive, _)| extensions.missing(directive).is_none());
     let rows = all.filter_map(|(directive, mut entry)| {
         let trail = settings.explain(directive.name())?.trail;
         // Where there is no value at all to go back to, ini_get_all() shows the current one (I-163).
@@ -51,12 +55,19 @@ fn rows<'a>(settings: &'a Settings, extensions: &Extensions, changed: bool) -> V
             entry.global = entry.value;
         }
         let name = directive.name();
-        let global = secrets::of_trail(name, entry.global, &trail);
+        let first = trail.iter().rfind(|step| step.fate != Fate::Refused && at_startup(step.layer));
+        let global_unknown = first.or(trail.first()).is_some_and(|step| context.may_be_overridden(step));
+        let global = secrets::of_trail(name, entry.global, &trail).filter(|_| !global_unknown);
         let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
-        let value = secrets::of_step(name, entry.value, &winner);
-        Some(Row { directive, entry, winner, value, global })
+        let unknown = context.may_be_overridden(&winner).then(|| context.unknown_because(&winner));
+        let value = secrets::of_step(name, entry.value, &winner).filter(|_| unknown.is_none());
+        Some(Row { directive, entry, winner, value, global, unknown, global_unknown })
     });
-    rows.collect()
+    // What is not known may be another than the default.
+    let is_changed = |row: &Row<'_>| {
+        row.unknown.is_some() || row.entry.value != row.directive.default().unwrap_or_default() || row.entry.locked
+    };
+    rows.filter(|row| !changed || is_changed(row)).collect()
 }
 
 /// Whether PHP has read the layer before any request came.
@@ -73,9 +84,16 @@ fn as_json(rows: &[Row<'_>]) -> String {
         inner.maybe("global", row.global);
         inner.plain("access", row.entry.access.0);
         inner.plain("locked", row.entry.locked);
-        inner.text("layer", row.winner.layer.name().as_bytes());
-        inner.maybe("file", row.winner.origin.file.as_deref());
-        inner.plain("line", json::line(row.winner.origin.line));
+        if let Some(why) = &row.unknown {
+            for name in ["layer", "file", "line"] {
+                inner.plain(name, "null");
+            }
+            inner.text("unknown", why.as_bytes());
+        } else {
+            inner.text("layer", row.winner.layer.name().as_bytes());
+            inner.maybe("file", row.winner.origin.file.as_deref());
+            inner.plain("line", json::line(row.winner.origin.line));
+        }
         inner.end();
     }
     object.end();
@@ -87,6 +105,10 @@ fn as_json(rows: &[Row<'_>]) -> String {
 fn as_ini(rows: &[Row<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     for row in rows {
+        if let Some(why) = &row.unknown {
+            out.extend_from_slice(format!("; {} is not known: {why}\n", text::shown(row.directive.name())).as_bytes());
+            continue;
+        }
         if row.winner.layer != Layer::BuiltIn {
             out.extend_from_slice(format!("; {}\n", place(&row.winner)).as_bytes());
         }
@@ -118,15 +140,18 @@ fn place(step: &Step) -> String {
 }
 
 /// Three columns. On a terminal they are as wide as it is; elsewhere nothing is cut.
-fn as_table(rows: &[Row<'_>], unknown: bool) -> String {
+fn as_table(rows: &[Row<'_>]) -> String {
     let mut out = String::new();
     let cells: Vec<[String; 3]> = rows
         .iter()
         .map(|row| {
+            let name = text::shown(row.directive.name());
+            if let Some(why) = &row.unknown {
+                return [name, "(not known)".to_owned(), why.clone()];
+            }
             let lock = if row.entry.locked { " (locked)" } else { "" };
-            let open = if unknown && row.winner.layer == Layer::BuiltIn { ", unless php.ini sets it" } else { "" };
-            let origin = format!("{}{lock}{open}", place(&row.winner));
-            [text::shown(row.directive.name()), text::shown(row.value.unwrap_or(secrets::HIDDEN)), origin]
+            let origin = format!("{}{lock}", place(&row.winner));
+            [name, text::shown(row.value.unwrap_or(secrets::HIDDEN)), origin]
         })
         .collect();
     let most = fitting().unwrap_or(usize::MAX);

@@ -1,5 +1,6 @@
 //! `outlive explain`
 
+use crate::answering::winner;
 use crate::args::NamesArgs;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
@@ -17,7 +18,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(get::answered(&answer, args.json, &loaded, &args.source)),
+        answer => return get::answered(&answer, args.json, &loaded, &args.source, &args.request),
     };
     let extensions = Extensions::of(config, &args.source);
     let mut status = told;
@@ -26,20 +27,25 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         if let Some(why) = suggest::why_absent(config, &extensions, name.as_bytes()) {
             status = status.max(1);
             note(&why);
-        } else if let Some(why) = loaded.unknown(&settings, name.as_bytes()) {
-            status = 2;
-            note(&why);
-        } else {
-            found.extend(settings.explain(name.as_bytes()));
+            continue;
         }
+        let unknown = loaded.context.unknown_value(&settings, name.as_bytes());
+        if let Some(why) = &unknown {
+            status = 2;
+            note(&format!("{}: not known: {why}", text::shown(name.as_bytes())));
+        }
+        found.extend(settings.explain(name.as_bytes()).map(|explanation| (explanation, unknown)));
     }
+    let winners = found.iter().filter_map(|(explanation, _)| winner(explanation));
+    loaded.context.say_unnamed(winners.map(|step| step.layer));
     let mut out = String::new();
     if args.json {
         json::list(&mut out, &found, write_json);
         out.push('\n');
-        return Ok(Answer::raw(loaded.document(&args.source, out)).with_status(status));
+        return Ok(Answer::raw(loaded.document(&args.source, &args.request, out)?).with_status(status));
     }
-    for (place, explanation) in found.iter().enumerate() {
+    let known = found.iter().filter(|(_, unknown)| unknown.is_none());
+    for (place, (explanation, _)) in known.enumerate() {
         if place > 0 {
             out.push('\n');
         }
@@ -48,13 +54,18 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     Ok(Answer::text(out).with_status(status))
 }
 
-fn write_json(out: &mut String, explanation: &Explanation) {
+fn write_json(out: &mut String, (explanation, unknown): &(Explanation, Option<String>)) {
     let mut object = json::Object::new(out);
     object.text("name", &explanation.name);
-    object.maybe("value", secrets::in_force(explanation));
+    object.maybe("value", secrets::in_force(explanation).filter(|_| unknown.is_none()));
     object.plain("access", explanation.access.0);
     object.plain("locked", explanation.locked);
-    json::list(object.key(b"trail"), &explanation.trail, |out, step| {
+    if let Some(why) = unknown {
+        object.text("unknown", why.as_bytes());
+    }
+    // What a file that is not known may override is not called in force.
+    let trail = explanation.trail.iter().filter(|step| unknown.is_none() || step.fate != Fate::InForce);
+    json::list(object.key(b"trail"), trail, |out, step| {
         let mut object = json::Object::new(out);
         object.text("layer", step.layer.name().as_bytes());
         object.maybe("file", step.origin.file.as_deref());

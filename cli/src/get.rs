@@ -1,10 +1,11 @@
 //! `outlive get`
 
-use crate::args::{NamesArgs, SourceArgs};
+use crate::answering::winner;
+use crate::args::{NamesArgs, RequestArgs, SourceArgs};
 use crate::extensions::Extensions;
 use crate::load::Loaded;
 use crate::output::{Answer, Problem, note};
-use crate::{json, load, secrets, suggest};
+use crate::{json, load, secrets, suggest, text};
 use outlive::config::Outcome;
 use std::os::unix::ffi::OsStrExt;
 
@@ -17,44 +18,50 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return Ok(answered(&answer, args.json, &loaded, &args.source)),
+        answer => return answered(&answer, args.json, &loaded, &args.source, &args.request),
     };
     let extensions = Extensions::of(config, &args.source);
     let mut status = told;
-    let mut value = |name| match (suggest::why_absent(config, &extensions, name), loaded.unknown(&settings, name)) {
-        (None, None) => {
-            let hidden = settings.explain(name).and_then(|explanation| secrets::why(&explanation));
-            let Some(why) = hidden else { return settings.get(name) };
-            status = 2;
-            note(&why);
-            None
-        }
-        (Some(why), _) => {
-            status = status.max(1);
-            note(&why);
-            None
-        }
-        (None, Some(why)) => {
-            status = 2;
-            note(&why);
-            None
-        }
-    };
+    let mut value =
+        |name| match (suggest::why_absent(config, &extensions, name), loaded.context.unknown_value(&settings, name)) {
+            (None, None) => {
+                let hidden = settings.explain(name).and_then(|explanation| secrets::why(&explanation));
+                let Some(why) = hidden else { return settings.get(name).map(Ok) };
+                status = 2;
+                note(&why);
+                None
+            }
+            (Some(why), _) => {
+                status = status.max(1);
+                note(&why);
+                None
+            }
+            (None, Some(why)) => {
+                status = 2;
+                note(&format!("{}: not known: {why}", text::shown(name)));
+                Some(Err(why))
+            }
+        };
+    let asked = args.names.iter().filter_map(|name| settings.explain(name.as_bytes()));
+    loaded.context.say_unnamed(asked.filter_map(|explanation| winner(&explanation).map(|step| step.layer)));
     let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), value(name.as_bytes()))).collect();
     if args.json {
         let mut out = String::new();
         let mut object = json::Object::new(&mut out);
         for (name, value) in found {
-            json::maybe(object.key(name), value);
+            match value {
+                Some(Err(why)) => unknown_json(object.key(name), &why),
+                known => json::maybe(object.key(name), known.and_then(Result::ok)),
+            }
         }
         object.end();
         out.push('\n');
-        return Ok(Answer::raw(loaded.document(&args.source, out)).with_status(status));
+        return Ok(Answer::raw(loaded.document(&args.source, &args.request, out)?).with_status(status));
     }
     let mut out = Vec::new();
     let alone = found.len() == 1;
     for (name, value) in found {
-        let Some(value) = value else { continue };
+        let Some(Ok(value)) = value else { continue };
         if !alone {
             out.extend_from_slice(name);
             out.extend_from_slice(b" = ");
@@ -65,9 +72,22 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     Ok(Answer::raw(out).with_status(status))
 }
 
+/// Neither a text nor null, which means that there is no such directive: nobody takes it for either.
+fn unknown_json(out: &mut String, why: &str) {
+    let mut object = json::Object::new(out);
+    object.text("unknown", why.as_bytes());
+    object.end();
+}
+
 /// The server answers by itself: no program runs, and no value is in force.
-pub fn answered(outcome: &Outcome, as_json: bool, loaded: &Loaded, source: &SourceArgs) -> Answer {
-    let Outcome::Answer { status, because, location } = outcome else { return Answer::text("") };
+pub fn answered(
+    outcome: &Outcome,
+    as_json: bool,
+    loaded: &Loaded,
+    source: &SourceArgs,
+    request: &RequestArgs,
+) -> Result<Answer, Problem> {
+    let Outcome::Answer { status, because, location } = outcome else { return Ok(Answer::text("")) };
     if !as_json {
         let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", String::from_utf8_lossy(to)));
         let who = match status {
@@ -75,12 +95,12 @@ pub fn answered(outcome: &Outcome, as_json: bool, loaded: &Loaded, source: &Sour
             status => format!("the server answers {status}{to}"),
         };
         note(&format!("no program runs for this request: {who}: {because}"));
-        return Answer::text("").with_status(1);
+        return Ok(Answer::text("").with_status(1));
     }
     let mut out = String::new();
     answer_json(&mut out, outcome);
     out.push('\n');
-    Answer::raw(loaded.document(source, out)).with_status(1)
+    Ok(Answer::raw(loaded.document(source, request, out)?).with_status(1))
 }
 
 /// The server's own answer for programs.

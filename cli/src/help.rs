@@ -49,7 +49,8 @@ Examples:
 One name gives the bare value, several give NAME = VALUE.
 Exit status: 0; 1 there is no such directive, or the server would not run a
 program for this request (404, a redirect ...); 2 the call or a file could
-not be used, or who calls may not see the value.",
+not be used, who calls may not see a value, or it is not known (with --json:
+{\"unknown\": REASON}).",
     secrets!(),
     extensions!()
 );
@@ -77,7 +78,8 @@ Examples:
   outlive dump --changed --php-ini-search --php-ini-path /etc/php/8.2/fpm
   outlive dump --format ini --fpm-pool www.conf > effective.ini
 
-It shows what ini_get_all() would, and which line is behind each value.",
+It shows what ini_get_all() would, and which line is behind each value. Exit
+status 2: some value is not known, and is not given as one.",
     secrets!(),
     extensions!()
 );
@@ -117,7 +119,7 @@ Examples:
   outlive diff --a '--php-ini a.ini --sapi cli' --b '--fpm-pool www.conf'
 
 Exit status: 0 the values are the same; 1 they differ; 2 the call or a file
-could not be used.",
+could not be used, or a value is not known.",
     secrets!()
 );
 

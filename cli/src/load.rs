@@ -1,13 +1,14 @@
 //! From options to a configuration and a target.
 
-use crate::answering::Context;
+use crate::answering::{Context, Served, Unknown};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::output::{Problem, note};
 use crate::{envvars, inferred, php_elf, suggest};
 use outlive::PhpVersion;
-use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Fate, Layer, Outcome, Sapi, Settings};
+use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Layer, Outcome, Sapi};
 use outlive::diagnostic::{Diagnostic, Severity};
 use outlive::files::{Disk, Files};
+use outlive::httpd::Resolution;
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -157,18 +158,11 @@ pub struct Loaded {
 
 impl Loaded {
     /// The document for programs: the answer itself, or with `--context` what it is for around it.
-    pub fn document(&self, args: &SourceArgs, answer: String) -> String {
-        if args.context { self.context.envelope(self.config, &answer) } else { answer }
-    }
-
-    /// Why the value of a directive is not known: no file that was read sets it, and which php.ini counts is not known.
-    pub fn unknown(&self, settings: &Settings, name: &[u8]) -> Option<String> {
-        self.context.unknown.as_ref()?;
-        let explanation = settings.explain(name)?;
-        let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
-        let text = crate::text::shown(name);
-        (winner.layer == Layer::BuiltIn)
-            .then(|| format!("{text}: not known: no line that was read sets it, and a file that is not known may"))
+    pub fn document(&self, args: &SourceArgs, request: &RequestArgs, answer: String) -> Result<String, Problem> {
+        if !args.context {
+            return Ok(answer);
+        }
+        Ok(self.context.envelope(self.config, &served(self.config, request)?, &answer))
     }
 }
 
@@ -224,20 +218,24 @@ fn found(
         context.found_by = Some("found by --php-ini-search".into());
         return;
     }
-    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return };
+    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else {
+        context.unnamed = unnamed(args, config);
+        return;
+    };
     if let Some((_, origin)) = httpd.php_ini_dir() {
         context.found_by = Some(format!("found by PHPINIDir, {origin}"));
         let scan_given = args.scan_dir.is_some() || args.env.iter().any(|text| pair(text).0 == b"PHP_INI_SCAN_DIR");
         if let Some((_, Err(why))) = module.filter(|_| !scan_given && !args.process_env) {
-            context.unknown = Some(format!(
+            let why = format!(
                 "which directory of more .ini files mod_php reads is unknown: {why}; give --scan-dir DIRS, or --scan-dir '' for none"
-            ));
+            );
+            context.unknown = Some(Unknown { why, overrides: &[Layer::BuiltIn, Layer::PhpIni] });
         }
         return;
     }
     let give = "give --php-ini FILE, or --php-ini-search with --php-ini-path DIR";
     let line = httpd.php_module().map_or_else(String::new, |(_, origin)| format!(", loaded by {origin}"));
-    context.unknown = match &module {
+    let why = match &module {
         Some((path, Ok(built))) if built.directory.is_some() => {
             context.found_by = Some(format!("found by {}{line}", path.display()));
             None
@@ -251,6 +249,26 @@ fn found(
         }
         None => None,
     };
+    context.unknown = why.map(|why| Unknown { why, overrides: &[Layer::BuiltIn] });
+    if context.unknown.is_none() && context.found_by.is_none() {
+        context.unnamed = unnamed(args, config);
+    }
+}
+
+/// A server or a pool was named, and no php.ini, which is not found by itself there.
+fn unnamed(args: &SourceArgs, config: &Config) -> Option<String> {
+    let pool = if args.fpm_pool.is_some() || config.httpd().is_none() {
+        ""
+    } else {
+        ", and --fpm-pool FILE where PHP-FPM runs the programs"
+    };
+    let who = if args.fpm_pool.is_some() { "PHP-FPM" } else { "a PHP that is not mod_php" };
+    (args.fpm_pool.is_some() || config.httpd().is_some()).then(|| {
+        format!(
+            "no php.ini was named, and {who} reads one: what it sets is not known, so a built-in default holds only where it does not; \
+             give --php-ini FILE, or --php-ini-search with --php-ini-path DIR{pool}"
+        )
+    })
 }
 
 /// PHP's names of its SAPIs are not what people call them.
@@ -411,6 +429,22 @@ pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
 /// What becomes of the request that the options describe.
 pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
     Ok(with_target(args, |target| config.outcome_of_php(target))??)
+}
+
+/// Which file runs, and below which document root, as far as the options and the server's files tell. Where the server answers by
+/// itself, no file does.
+pub fn served(config: &Config, args: &RequestArgs) -> Result<Served, Problem> {
+    with_target(args, |target| {
+        let named = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+        let named = Served { document_root: named(target.document_root), script: named(target.filename) };
+        let Some(httpd) = config.httpd().filter(|_| target.uri.is_some()) else { return Ok(named) };
+        Ok(match httpd.resolve(&Disk, target)? {
+            Resolution::Run(run) if httpd.no_program(&run).is_none() => {
+                Served { document_root: Some(run.document_root), script: Some(run.filename) }
+            }
+            _ => Served::default(),
+        })
+    })?
 }
 
 /// Hands over the target that the options describe.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Place, err, out};
+use support::{Place, err, json, out};
 
 const CONF: &[u8] = b"[global]\ninclude=etc/php-fpm.d/*.conf\n";
 const POOL: &[u8] = b"[www]\nphp_value[memory_limit]=57M\n";
@@ -21,6 +21,33 @@ fn relative_includes_start_from_the_prefix() {
     let output = place.run(&["get", "memory_limit", "--fpm-conf", &conf]);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("php-fpm.conf:2") && err(&output).contains("--fpm-prefix"), "{output:?}");
+}
+
+/// The pool's values are what they are; a default holds only as long as the php.ini that nobody named does not set it.
+#[test]
+fn a_php_ini_that_nobody_named_is_asked_for() {
+    let place = Place::new(
+        "fpm-unnamed",
+        &[
+            ("www.conf", POOL),
+            ("php.ini", b"precision = 3\n"),
+            ("httpd.conf", b"LoadModule dir_module modules/mod_dir.so\n"),
+        ],
+    );
+    for (source, who) in
+        [(["--fpm-pool", "www.conf"], "PHP-FPM reads one"), (["--httpd-conf", "httpd.conf"], "--fpm-pool FILE")]
+    {
+        for call in [&["get", "precision", "memory_limit"][..], &["explain", "precision"], &["dump"]] {
+            let said = err(&place.run(&[call, &source].concat()));
+            assert!(said.contains(who) && said.contains("not known") && said.contains("give --php-ini FILE"), "{said}");
+            assert_eq!(err(&place.run(&[call, &source, &["--php-ini", "php.ini"]].concat())), "");
+        }
+        let told = json(&place.run(&[&["get", "precision", "--json", "--context"], &source[..]].concat()));
+        assert!(told["notes"][0].as_str().unwrap().contains(who), "{told}");
+        let side = source.join(" ");
+        assert!(err(&place.run(&["diff", "--a", &side, "--b", "--built-in"])).contains("A: no php.ini was named"));
+    }
+    assert_eq!(err(&place.run(&["get", "memory_limit", "--fpm-pool", "www.conf"])), "");
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub fn as_text(comparison: &Comparison) -> Answer {
     for difference in &both {
         block(&mut out, difference);
     }
+    let unknown = of(&[Kind::Unknown]);
+    if !unknown.is_empty() {
+        let _ = writeln!(out, "\n{STRONG}Not known on one side or both, so not compared{STRONG:#}");
+        table::paragraph(&mut out, "  ", unknown.iter().map(|one| text::shown(&one.name)));
+    }
     let (only_a, only_b) = (of(&[Kind::OnlyA]), of(&[Kind::OnlyB]));
     alone(&mut out, "Only A has", &only_a);
     alone(&mut out, "Only B has", &only_b);
@@ -40,9 +45,13 @@ pub fn as_text(comparison: &Comparison) -> Answer {
     let _ = writeln!(out);
     let same = comparison.same + texts.len();
     let summary = match (both.len(), only_a.len(), only_b.len()) {
-        (0, 0, 0) => format!("{GOOD}no differences{GOOD:#}; {same} directives are the same"),
+        (0, 0, 0) if unknown.is_empty() => format!("{GOOD}no differences{GOOD:#}; {same} directives are the same"),
         (differ, a, b) => {
-            format!("{differ} differ, {a} only in A, {b} only in B; {same} directives are the same")
+            let open = match unknown.len() {
+                0 => String::new(),
+                unknown => format!("; {BAD}{unknown} are not known{BAD:#}"),
+            };
+            format!("{differ} differ, {a} only in A, {b} only in B; {same} directives are the same{open}")
         }
     };
     if comparison.a.settings().is_some() && comparison.b.settings().is_some() {
@@ -78,6 +87,9 @@ fn block(out: &mut String, difference: &Difference) {
 }
 
 fn shown(standing: &Standing) -> String {
+    if standing.unknown.is_some() {
+        return "(not known)".to_owned();
+    }
     let Some(value) = secrets::in_force(&standing.explanation) else {
         return text::shown(secrets::HIDDEN);
     };
@@ -90,6 +102,9 @@ fn shown(standing: &Standing) -> String {
 
 /// Who set it, and where.
 fn place(standing: &Standing) -> String {
+    if let Some(why) = &standing.unknown {
+        return why.clone();
+    }
     let step = &standing.winner;
     let lock = if standing.explanation.locked { ", locked" } else { "" };
     if step.origin.file.is_some() {
@@ -150,7 +165,7 @@ fn side(out: &mut String, side: &Side, findings: &[Diagnostic], context: bool) {
         Outcome::Answer { .. } => crate::get::answer_json(object.key(b"answer"), &side.outcome),
     }
     if context {
-        side.context.write_json(object.key(b"answering_for"), side.config);
+        side.context.write_json(object.key(b"answering_for"), side.config, &side.served);
     }
     json::list(object.key(b"findings"), findings, crate::check::finding_json);
     object.end();
@@ -163,10 +178,18 @@ fn standing(out: &mut String, standing: Option<&Standing>) {
     };
     let (explanation, step) = (&standing.explanation, &standing.winner);
     let mut object = json::Object::new(out);
-    let value = secrets::in_force(explanation);
+    let value = secrets::in_force(explanation).filter(|_| standing.unknown.is_none());
     object.maybe("value", value);
     object.plain("access", explanation.access.0);
     object.plain("locked", explanation.locked);
+    if let Some(why) = &standing.unknown {
+        for name in ["layer", "file", "line", "raw", "meaning"] {
+            object.plain(name, "null");
+        }
+        object.text("unknown", why.as_bytes());
+        object.end();
+        return;
+    }
     object.text("layer", step.layer.name().as_bytes());
     object.maybe("file", step.origin.file.as_deref());
     object.plain("line", json::line(step.origin.line));
