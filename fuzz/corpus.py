@@ -53,5 +53,11 @@ def request():
         put("request", dice.randbytes(dice.randrange(2, 200)))
 
 
-for make in (ini, httpd, fpm, request):
+def scoreboard():
+    dice = random.Random(2)
+    for choice in range(256):
+        put("scoreboard", bytes([choice]) + dice.randbytes(3 * dice.randrange(1, 40)))
+
+
+for make in (ini, httpd, fpm, request, scoreboard):
     make()
