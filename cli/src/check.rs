@@ -53,7 +53,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     httpd_lines::check(config, &extensions, &mut found);
     found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(config, finding));
     limits(&settings, &mut found);
-    load::with_target(&args.request, |target| texts::user_ini_unseen(config, target, &mut found))?;
+    load::with_target(&args.request, |target| texts::unseen(config, target, &mut found))?;
     if args.portable {
         plain::check(config, &mut found);
     }

@@ -4,8 +4,9 @@ use crate::answering::winner;
 use crate::args::NamesArgs;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
+use crate::skipped::{self, Skipped};
 use crate::{check, get, json, load, meaning, secrets, suggest, text};
-use outlive::config::{Access, Config, Explanation, Fate, Outcome, Settings, Step};
+use outlive::config::{Access, Config, Explanation, Fate, Layer, Outcome, Settings, Step};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
@@ -21,6 +22,11 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         answer => return get::answered(&answer, args.json, &loaded, &args.source, &args.request),
     };
     let extensions = Extensions::of(config, &args.source);
+    let passed_over: Vec<Skipped> = load::with_target(&args.request, |target| skipped::beside(config, target))?
+        .into_iter()
+        .chain(skipped::of_other_sapis(config))
+        .flat_map(|file| file.lines)
+        .collect();
     let mut status = told;
     let mut found = Vec::new();
     for name in &args.names {
@@ -34,9 +40,11 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
             status = 2;
             note(&format!("{}: not known: {why}", text::shown(name.as_bytes())));
         }
-        found.extend(settings.explain(name.as_bytes()).map(|explanation| (explanation, unknown)));
+        found.extend(
+            settings.explain(name.as_bytes()).map(|explanation| Found::new(explanation, unknown, &passed_over)),
+        );
     }
-    let winners = found.iter().filter_map(|(explanation, _)| winner(explanation));
+    let winners = found.iter().filter_map(|found| winner(&found.explanation));
     loaded.context.say_unnamed(winners.map(|step| step.layer));
     let mut out = String::new();
     if args.json {
@@ -44,17 +52,36 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         out.push('\n');
         return Ok(Answer::raw(loaded.document(&args.source, &args.request, out)?).with_status(status));
     }
-    let known = found.iter().filter(|(_, unknown)| unknown.is_none());
-    for (place, (explanation, _)) in known.enumerate() {
+    let known = found.iter().filter(|found| found.unknown.is_none());
+    for (place, Found { explanation, passed_over, .. }) in known.enumerate() {
         if place > 0 {
             out.push('\n');
         }
-        story(&mut out, explanation, &settings, config);
+        story(&mut out, explanation, passed_over, &settings, config);
     }
     Ok(Answer::text(out).with_status(status))
 }
 
-fn write_json(out: &mut String, (explanation, unknown): &(Explanation, Option<String>)) {
+/// What is told of one directive.
+struct Found {
+    explanation: Explanation,
+    /// Why its value is not known.
+    unknown: Option<String>,
+    /// The lines for it that did not count.
+    passed_over: Vec<Skipped>,
+}
+
+impl Found {
+    /// In the php.ini of another SAPI only what differs is of interest.
+    fn new(explanation: Explanation, unknown: Option<String>, all: &[Skipped]) -> Self {
+        let is_other = |line: &&Skipped| line.layer != Layer::PhpIni || line.value != explanation.value;
+        let passed_over = all.iter().filter(|line| line.name == explanation.name).filter(is_other).cloned().collect();
+        Self { explanation, unknown, passed_over }
+    }
+}
+
+fn write_json(out: &mut String, found: &Found) {
+    let Found { explanation, unknown, passed_over } = found;
     let mut object = json::Object::new(out);
     object.text("name", &explanation.name);
     object.maybe("value", secrets::in_force(explanation).filter(|_| unknown.is_none()));
@@ -65,8 +92,12 @@ fn write_json(out: &mut String, (explanation, unknown): &(Explanation, Option<St
     }
     // What a file that is not known may override is not called in force.
     let trail = explanation.trail.iter().filter(|step| unknown.is_none() || step.fate != Fate::InForce);
-    json::list(object.key(b"trail"), trail, |out, step| {
+    json::list(object.key(b"trail"), trail.map(Ok).chain(passed_over.iter().map(Err)), |out, step| {
         let mut object = json::Object::new(out);
+        let step = match step {
+            Ok(step) => step,
+            Err(line) => return skipped_json(object, line),
+        };
         object.text("layer", step.layer.name().as_bytes());
         object.maybe("file", step.origin.file.as_deref());
         object.plain("line", json::line(step.origin.line));
@@ -79,8 +110,20 @@ fn write_json(out: &mut String, (explanation, unknown): &(Explanation, Option<St
     object.end();
 }
 
+fn skipped_json(mut object: json::Object<'_>, line: &Skipped) {
+    object.text("layer", line.layer.name().as_bytes());
+    object.maybe("file", line.origin.file.as_deref());
+    object.plain("line", json::line(line.origin.line));
+    let value = secrets::of_line(&line.name, &line.value, line.origin.file.as_deref());
+    object.maybe("raw", value);
+    object.maybe("value", value);
+    object.text("fate", b"skipped");
+    object.text("because", line.because.as_bytes());
+    object.end();
+}
+
 /// The value, what it means, who may change it; then every line, weakest first.
-fn story(out: &mut String, explanation: &Explanation, settings: &Settings, config: &Config) {
+fn story(out: &mut String, explanation: &Explanation, passed_over: &[Skipped], settings: &Settings, config: &Config) {
     let name = text::shown(&explanation.name);
     let directive = settings.directive(&explanation.name);
     let meaning = |value: &[u8]| {
@@ -95,7 +138,8 @@ fn story(out: &mut String, explanation: &Explanation, settings: &Settings, confi
     if let Some(text) = check::inert::says(explanation, config.sapi()) {
         let _ = writeln!(out, "  {BAD}{text}{BAD:#}");
     }
-    let layer_width = explanation.trail.iter().map(|step| step.layer.name().len()).max().unwrap_or_default();
+    let layers = explanation.trail.iter().map(|step| step.layer).chain(passed_over.iter().map(|line| line.layer));
+    let layer_width = layers.map(|layer| layer.name().len()).max().unwrap_or_default();
     for step in &explanation.trail {
         let value = secrets::of_step(&explanation.name, &step.value, step);
         let written = match value {
@@ -107,6 +151,13 @@ fn story(out: &mut String, explanation: &Explanation, settings: &Settings, confi
             }
         };
         line(out, step, layer_width, &written);
+    }
+    for one in passed_over {
+        let value = secrets::of_line(&one.name, &one.value, one.origin.file.as_deref());
+        let meaning = value.map_or_else(String::new, meaning);
+        let (layer, value) = (one.layer.name(), text::value(value.unwrap_or(secrets::HIDDEN)));
+        let _ = writeln!(out, "{DIM}-{DIM:#} {layer:layer_width$}  {value}{meaning}");
+        let _ = writeln!(out, "  {:layer_width$}  {}: {DIM}skipped{DIM:#}: {}", "", one.origin, one.because);
     }
 }
 

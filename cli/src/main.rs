@@ -21,6 +21,7 @@ mod output;
 mod php_elf;
 mod plain;
 mod secrets;
+mod skipped;
 mod status;
 mod suggest;
 mod table;

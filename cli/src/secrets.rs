@@ -21,6 +21,11 @@ pub fn of_step<'a>(name: &[u8], text: &'a [u8], step: &Step) -> Option<&'a [u8]>
     (!is_secret || step.origin.file.as_deref().is_none_or(may_read)).then_some(text)
 }
 
+/// A text of a line that was passed over, unless it is not to be shown.
+pub fn of_line<'a>(name: &[u8], value: &'a [u8], file: Option<&[u8]>) -> Option<&'a [u8]> {
+    (!holds_secret(name, value) || file.is_none_or(may_read)).then_some(value)
+}
+
 /// A value that one of the lines behind it set, unless it is not to be shown.
 pub fn of_trail<'a>(name: &[u8], value: &'a [u8], trail: &[Step]) -> Option<&'a [u8]> {
     let hides = |step: &Step| step.value == value && of_step(name, value, step).is_none();

@@ -97,7 +97,7 @@ fn a_url_goes_through_httpd_conf() {
     assert_eq!(answer[0]["locked"], true);
     let fates: Vec<_> =
         answer[0]["trail"].as_array().unwrap().iter().map(|step| step["fate"].as_str().unwrap()).collect();
-    assert_eq!(fates, ["overridden", "refused", "in force"]);
+    assert_eq!(fates, ["overridden", "refused", "in force", "skipped"]);
     let found = out(&place.run(&[&["check"], &source[..]].concat()));
     assert!(found.contains(".htaccess:1: warning: `precision` has no effect here: locked by"), "{found}");
     assert!(found.contains(".user.ini: warning: this file has no effect"), "{found}");

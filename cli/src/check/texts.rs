@@ -2,18 +2,15 @@
 
 use super::{note, place, stock, warning};
 use crate::extensions::Extensions;
+use crate::skipped;
 use outlive::PhpVersion;
 use outlive::config::{Config, Sapi};
 use outlive::diagnostic::Diagnostic;
-use outlive::files::{Disk, Files, Kind};
 use outlive::ini::{self, Event, Value};
 use outlive::origin::Origin;
 use outlive::target::Target;
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Names do not matter here, so none are known.
@@ -95,26 +92,12 @@ fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A `.user.ini` beside the program, where the SAPI does not read any.
-pub fn user_ini_unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>) {
-    if !matches!(config.sapi(), Sapi::Apache | Sapi::CliServer | Sapi::Cli) {
-        return;
-    }
-    let mapped = config.httpd().and_then(|httpd| match httpd.resolve(&Disk, target) {
-        Ok(outlive::httpd::Resolution::Run(run)) => Some(run.filename),
-        _ => None,
-    });
-    let Some(file) = target.filename.map(<[u8]>::to_vec).or(mapped) else { return };
-    let base = config.base();
-    let name = base.get(b"user_ini.filename").filter(|name| !name.is_empty()).unwrap_or(b".user.ini");
-    for dir in Path::new(OsStr::from_bytes(&file)).ancestors().skip(1) {
-        let path = dir.join(OsStr::from_bytes(name));
-        if Disk.kind(&path).is_ok_and(|kind| kind == Kind::File) {
-            let origin = Origin { file: Some(path.as_os_str().as_bytes().into()), line: 0 };
-            let sapi = config.sapi().name();
-            let message =
-                format!("this file has no effect: {sapi} does not read it, only CGI and FPM do; use .htaccess");
-            found.push(warning("wrong-sapi", origin, message));
-        }
+/// Files beside the program that this PHP does not read.
+pub fn unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>) {
+    for file in skipped::beside(config, target) {
+        let line =
+            if file.file.ends_with(b"/.htaccess") { file.lines.first().map_or(0, |line| line.origin.line) } else { 0 };
+        let origin = Origin { file: Some(Arc::clone(&file.file)), line };
+        found.push(warning("wrong-sapi", origin, file.sentence()));
     }
 }

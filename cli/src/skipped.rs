@@ -1,0 +1,174 @@
+//! Lines that were passed over: in files that people write for PHP and that the PHP in question does not read.
+
+use crate::check::texts;
+use crate::text;
+use outlive::config::{Config, Layer, Sapi};
+use outlive::files::{Disk, Files, Kind};
+use outlive::httpd::{self, Resolution};
+use outlive::ini::{Event, Value};
+use outlive::origin::Origin;
+use outlive::target::Target;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// No more of a file than this is looked at for lines that do not count anyway.
+const MOST: usize = 1 << 20;
+
+/// One line that did not count.
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// Where it would have stood in the order of layers.
+    pub layer: Layer,
+    pub origin: Origin,
+    pub name: Vec<u8>,
+    pub value: Vec<u8>,
+    /// Why, for people.
+    pub because: String,
+}
+
+/// A file that was not read, its lines, and why.
+#[derive(Debug)]
+pub struct SkippedFile {
+    pub file: Arc<[u8]>,
+    pub lines: Vec<Skipped>,
+    pub because: String,
+}
+
+/// Files beside the program that this PHP does not read.
+pub fn beside(config: &Config, target: &Target<'_>) -> Vec<SkippedFile> {
+    let mut found = Vec::new();
+    let Some((root, file)) = program(config, target) else { return found };
+    let dirs = directories(root.as_deref(), &file);
+    let (sapi, name) = (config.sapi(), config.sapi().name());
+    if matches!(sapi, Sapi::Apache | Sapi::CliServer | Sapi::Cli) {
+        let base = config.base();
+        let user_ini = base.get(b"user_ini.filename").filter(|name| !name.is_empty()).unwrap_or(b".user.ini").to_vec();
+        let instead = if sapi == Sapi::Apache { "; use .htaccess" } else { "" };
+        let because = format!("{name} does not read it, only CGI and FPM do{instead}");
+        each(config, &dirs, &user_ini, Layer::UserIni, &because, &mut found);
+    }
+    // php-cgi may run in the program's directory, and looks for a php.ini there.
+    if matches!(sapi, Sapi::Apache | Sapi::Fpm | Sapi::CliServer) {
+        let instead = if sapi == Sapi::Apache { ".htaccess" } else { ".user.ini" };
+        let instead = if sapi == Sapi::CliServer { String::new() } else { format!("; use {instead}") };
+        let because = format!("{name} does not look for a php.ini beside the program{instead}");
+        each(config, &dirs, b"php.ini", Layer::PhpIni, &because, &mut found);
+    }
+    // Which .htaccess Apache reads, where it stands in front, is Apache's part.
+    if config.httpd().is_none() && matches!(sapi, Sapi::Fpm | Sapi::Cgi | Sapi::CliServer) {
+        let instead = if sapi == Sapi::CliServer { "" } else { "; use .user.ini" };
+        let because = format!("{name} does not read it: php_value and its like belong to mod_php{instead}");
+        each(config, &dirs, b".htaccess", Layer::Httpd(httpd::Layer::Htaccess), &because, &mut found);
+    }
+    // An .htaccess without a word for PHP is nothing to wonder at.
+    found.retain(|file| !file.file.ends_with(b"/.htaccess") || !file.lines.is_empty());
+    found
+}
+
+/// The php.ini files of Debian's other SAPIs, beside the one that was read: /etc/php/VERSION/SAPI/php.ini.
+pub fn of_other_sapis(config: &Config) -> Vec<SkippedFile> {
+    let mut found = Vec::new();
+    for (layer, file, _) in config.ini_files().filter(|(layer, ..)| *layer == Layer::PhpIni) {
+        let path = Path::new(OsStr::from_bytes(file));
+        let Some(dir) = path.parent().filter(|_| path.ends_with("php.ini")) else { continue };
+        let Some((own, above)) = dir.file_name().zip(dir.parent()) else { continue };
+        let sapis = ["apache2", "cgi", "cli", "embed", "fpm"];
+        if !sapis.iter().any(|name| own == *name) {
+            continue;
+        }
+        for other in sapis.iter().filter(|name| own != **name) {
+            let because = format!("it is the php.ini of another SAPI ({other})");
+            each(config, &[above.join(other)], b"php.ini", layer, &because, &mut found);
+        }
+    }
+    found
+}
+
+/// The document root, where it is known, and the program.
+fn program(config: &Config, target: &Target<'_>) -> Option<(Option<Vec<u8>>, Vec<u8>)> {
+    let run = config.httpd().and_then(|httpd| match httpd.resolve(&Disk, target) {
+        Ok(Resolution::Run(run)) => Some(run),
+        _ => None,
+    });
+    let root = target.document_root.map(<[u8]>::to_vec).or(run.as_ref().map(|run| run.document_root.clone()));
+    let file = target.filename.map(<[u8]>::to_vec).or(run.map(|run| run.filename))?;
+    Some((root, file))
+}
+
+/// From the document root down to the program; all above the program where it lies elsewhere.
+fn directories(root: Option<&[u8]>, file: &[u8]) -> Vec<PathBuf> {
+    let file = Path::new(OsStr::from_bytes(file));
+    let root = root.map(|root| Path::new(OsStr::from_bytes(root))).filter(|root| file.starts_with(root));
+    let below = |dir: &&Path| root.is_none_or(|root| dir.starts_with(root));
+    let mut dirs: Vec<PathBuf> = file.ancestors().skip(1).take_while(below).map(Path::to_path_buf).collect();
+    dirs.reverse();
+    dirs
+}
+
+fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &str, found: &mut Vec<SkippedFile>) {
+    for dir in dirs {
+        let path = dir.join(OsStr::from_bytes(name));
+        let is_file = Disk.kind(&path).is_ok_and(|kind| kind == Kind::File);
+        let bytes = path.as_os_str().as_bytes();
+        if !is_file || config.ini_files().any(|(_, read, _)| **read == *bytes) {
+            continue;
+        }
+        let file: Arc<[u8]> = bytes.into();
+        let mut text = Disk.read(&path).unwrap_or_default();
+        text.truncate(MOST);
+        let lines = if matches!(layer, Layer::Httpd(_)) { httpd_lines(&text) } else { ini_lines(config, &text) };
+        let line = |(name, value, line)| Skipped {
+            layer,
+            origin: Origin::new(&file, line),
+            name,
+            value,
+            because: because.to_owned(),
+        };
+        let lines = lines.into_iter().map(line).collect();
+        found.push(SkippedFile { file: Arc::clone(&file), lines, because: because.to_owned() });
+    }
+}
+
+type Line = (Vec<u8>, Vec<u8>, u32);
+
+fn ini_lines(config: &Config, text: &[u8]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    texts::statements(config.php_version(), text, &mut |event, line| {
+        if let Event::Entry { key, value: Value::Text(value) } = event {
+            lines.push((key.to_vec(), value.to_vec(), line));
+        }
+    });
+    lines
+}
+
+/// `php_value NAME VALUE` and its like, in whichever block they stand.
+fn httpd_lines(text: &[u8]) -> Vec<Line> {
+    let names = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
+    let one = |(place, line): (usize, &[u8])| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let word = words.next()?;
+        names.iter().find(|name| word.eq_ignore_ascii_case(name.as_bytes()))?;
+        let name = words.next()?;
+        let at = name.as_ptr() as usize - line.as_ptr() as usize + name.len();
+        let value = line[at..].trim_ascii();
+        let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+        Some((name.to_vec(), value.to_vec(), u32::try_from(place + 1).unwrap_or(u32::MAX)))
+    };
+    text.split(|&byte| byte == b'\n').enumerate().filter_map(one).collect()
+}
+
+impl SkippedFile {
+    /// The sentence for the whole file.
+    pub fn sentence(&self) -> String {
+        let mut names: Vec<String> = self.lines.iter().map(|line| text::shown(&line.name)).collect();
+        names.dedup();
+        let sets = match names.len() {
+            0 => String::new(),
+            1..=8 => format!(" (it would set {})", names.join(", ")),
+            many => format!(" (it would set {} and {} more)", names[..7].join(", "), many - 7),
+        };
+        format!("this file has no effect: {}{sets}", self.because)
+    }
+}

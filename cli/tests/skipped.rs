@@ -1,0 +1,109 @@
+//! Files that people write for PHP and that the PHP in question does not read: explain and check name their lines, and why.
+
+mod support;
+
+use serde_json::Value;
+use support::{Place, json, out};
+
+const CONF: &str = "ServerRoot @ROOT@\nLoadModule mpm_prefork_module m/mod_mpm_prefork.so\nListen 8000\nServerName localhost\nLoadModule php_module /nowhere/libphp.so\nPHPIniDir @ROOT@/php\n\
+                    DocumentRoot @ROOT@/www\n<Directory @ROOT@/www>\nAllowOverride None\n</Directory>\n<FilesMatch \"\\.php$\">\nSetHandler application/x-httpd-php\n</FilesMatch>\n";
+
+fn laid_out(name: &str) -> Place {
+    let place = Place::new(
+        name,
+        &[
+            ("php/php.ini", b""),
+            ("www.conf", b"[www]\n"),
+            (".user.ini", b"memory_limit = 1M\n"),
+            ("www/.user.ini", b"memory_limit = 99M\n"),
+            ("www/a/php.ini", b"memory_limit = 98M\n"),
+            ("www/a/.htaccess", b"Options All\n<IfModule mod_php.c>\n  php_value memory_limit \"97M\"\n</IfModule>\n"),
+            ("www/a/x.php", b""),
+        ],
+    );
+    let conf = CONF.replace("@ROOT@", place.0.to_str().unwrap());
+    std::fs::write(place.path("httpd.conf"), conf).unwrap();
+    place
+}
+
+/// File below the place, line, value and reason of each skipped line.
+fn skipped(place: &Place, args: &[&str]) -> Vec<(String, u64, String, String)> {
+    let answer = json(&place.run(&[&["explain", "--json", "memory_limit"], args].concat()));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let trail = answer[0]["trail"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let root = format!("{}/", place.0.display());
+    let each = trail.iter().filter(|step| step["fate"] == "skipped");
+    each.map(|step| {
+        let file = text(&step["file"]).replace(&root, "");
+        (file, step["line"].as_u64().unwrap(), text(&step["value"]), text(&step["because"]))
+    })
+    .collect()
+}
+
+fn is(found: &[(String, u64, String, String)], wanted: &[(&str, u64, &str, &str)]) {
+    let same = found.len() == wanted.len()
+        && found
+            .iter()
+            .zip(wanted)
+            .all(|(one, two)| one.0 == two.0 && one.1 == two.1 && one.2 == two.2 && one.3.contains(two.3));
+    assert!(same, "{found:#?}");
+}
+
+#[test]
+fn mod_php_reads_neither_user_ini_nor_a_php_ini_in_the_document_root() {
+    let place = laid_out("skipped-apache");
+    let conf = place.path("httpd.conf");
+    let args = ["--httpd-conf", &*conf, "--url", "http://localhost:8000/a/x.php", "--scan-dir", ""];
+    is(
+        &skipped(&place, &args),
+        &[
+            ("www/.user.ini", 1, "99M", "only CGI and FPM do; use .htaccess"),
+            ("www/a/php.ini", 1, "98M", "does not look for a php.ini beside the program"),
+        ],
+    );
+    let text = out(&place.run(&[&["check"], &args[..]].concat()));
+    assert!(
+        text.contains("www/.user.ini: warning: this file has no effect: apache2handler does not read it"),
+        "{text}"
+    );
+    assert!(
+        text.contains("www/a/php.ini: warning: this file has no effect") && text.contains("memory_limit"),
+        "{text}"
+    );
+    let text = out(&place.run(&[&["explain", "memory_limit"], &args[..]].concat()));
+    assert!(text.contains("www/.user.ini:1: skipped: apache2handler does not read it"), "{text}");
+}
+
+#[test]
+fn fpm_and_cgi_do_not_read_htaccess() {
+    let place = laid_out("skipped-fpm");
+    let file = place.path("www/a/x.php");
+    let root = place.path("www");
+    let request = ["--file", &*file, "--document-root", &*root];
+    let fpm = [&["--fpm-conf", "www.conf"], &request[..]].concat();
+    is(
+        &skipped(&place, &fpm),
+        &[
+            ("www/a/php.ini", 1, "98M", "use .user.ini"),
+            ("www/a/.htaccess", 3, "97M", "belong to mod_php; use .user.ini"),
+        ],
+    );
+    let text = out(&place.run(&[&["check"], &fpm[..]].concat()));
+    assert!(text.contains("www/a/.htaccess:3: warning: this file has no effect: fpm-fcgi does not read it"), "{text}");
+    // php-cgi may find a php.ini in the program's directory.
+    let cgi = [&["--sapi", "cgi-fcgi"], &request[..]].concat();
+    is(&skipped(&place, &cgi), &[("www/a/.htaccess", 3, "97M", "use .user.ini")]);
+}
+
+#[test]
+fn the_php_ini_of_another_sapi() {
+    let files: [(&str, &[u8]); 3] = [
+        ("etc/php/8.2/fpm/php.ini", b"memory_limit = 64M\nprecision = 9\n"),
+        ("etc/php/8.2/apache2/php.ini", b"\nmemory_limit = 256M\n"),
+        ("etc/php/8.2/cli/php.ini", b"memory_limit = 64M\n"),
+    ];
+    let place = Place::new("skipped-sapi", &files);
+    let ini = place.path("etc/php/8.2/fpm/php.ini");
+    let wanted = [("etc/php/8.2/apache2/php.ini", 2, "256M", "another SAPI (apache2)")];
+    is(&skipped(&place, &["--php-ini", &ini]), &wanted);
+}
