@@ -157,6 +157,63 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertIsNot(seen[0], server.task)
         self.assertEqual((server.body, word.get()), (b"saved", ""))
 
+    async def test_no_two_requests_share_what_they_keep_of_their_task(self):
+        variable = contextvars.ContextVar("variable", default=None)
+        kept, weakly, called, cancelled = [], weakref.WeakKeyDictionary(), [], []
+
+        async def app(scope, receive, send):
+            way, number = scope["path"][1:].split("/")
+            task = asyncio.current_task()
+            self.assertNotIn(task, weakly)
+            self.assertNotEqual(task.get_name(), "named")
+            self.assertIsNone(variable.get())
+            variable.set(number)
+            if "keep" in way:
+                kept.append(task)
+            if "weak" in way:
+                weakly[task] = number
+            if "call" in way:
+                task.add_done_callback(lambda _: called.append(number))
+            if "name" in way:
+                task.set_name("named")
+            if "cancel" in way:
+                task.cancel()
+            if "same" not in way:
+                del task
+            if "cancel" in way:
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError:
+                    cancelled.append(number)
+            if "wait" in way:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                    self.assertEqual((variable.get(), outlive.current()._what[1]), (number, scope["path"]))
+                    if "same" in way:
+                        self.assertIs(asyncio.current_task(), task)
+                self.assertIn(asyncio.current_task(), asyncio.all_tasks())
+            await respond(send)
+
+        middleware = self.wrap(app)
+        ways = ["", "keep", "wait", "", "weak", "keep-wait", "weak-wait", "same-wait", "same", "call", "name", "cancel", "call-wait", "name-wait", "cancel-wait", "keep-call-wait"]
+        for number, way in enumerate(["", *(way for way in ways for _ in range(3))]):
+            for notifier in middleware._notifiers:
+                notifier.without_spare = 0
+            for _ in range(2):
+                plain = Server(middleware, path="/plain/0")
+                await plain.task
+                await asyncio.sleep(0)  # a spare task is there, if there are any
+            server = Server(middleware, path=f"/{way}/{number}")
+            await server.task
+            self.assertEqual(server.body, b"saved", way)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            self.assertEqual(asyncio.all_tasks(), {asyncio.current_task()}, way)
+            self.assertEqual("call" in way, called[-1:] == [str(number)], way)
+        self.assertEqual(len(set(map(id, kept))), 9)
+        self.assertTrue(all(task.done() for task in kept))
+        self.assertEqual((len(called), len(cancelled)), (9, 6))
+
     async def test_an_exchange_leaves_nothing_for_the_garbage_collector(self):
         async def app(scope, receive, send):
             await respond(send)

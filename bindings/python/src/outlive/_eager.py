@@ -7,25 +7,49 @@ import contextvars
 import sys
 from collections.abc import Coroutine
 from typing import Any, Callable, Optional
+from weakref import getweakrefcount
 
 _Task: Any = asyncio.Task
 
 
-def _by_the_loop(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
-    return loop.create_task(work)
+class Beginner:
+    """Who begins tasks on one loop, and has its spare one."""
+
+    loop: asyncio.AbstractEventLoop
+    spare: Optional[Spare] = None
+    is_making_spare = False
+    without_spare = 0  # so many tasks are begun without
 
 
-def _eagerly(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
+class Begins:
+    """What a task is begun for, and from its first step on knows it."""
+
+    task: Optional[asyncio.Task[None]] = None
+    is_over = False
+
+
+def _by_the_loop(beginner: Beginner, begins: Begins, work: Any) -> Any:
+    return beginner.loop.create_task(work)
+
+
+def _eagerly(beginner: Beginner, begins: Begins, work: Any) -> Any:
     """From Python 3.12 on, tasks know how."""
+    loop = beginner.loop
     return _Task(work, loop=loop, eager_start=True) if loop.get_task_factory() is None else loop.create_task(work)
 
 
-def _stepped(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
+def _stepped(beginner: Beginner, begins: Begins, work: Any) -> Any:
     """Python 3.11 can give a task its context, and says how one task steps into the place of another (asyncio's "Extending"): the
-    first step is made here, and the task goes on from there."""
+    first step is made here, and the task goes on from there. None: it is over, and needed no task of its own."""
+    loop = beginner.loop
     outer = asyncio.current_task(loop)
     if outer is None or loop.get_task_factory() is not None:
         return loop.create_task(work)
+    spare = beginner.spare
+    if spare is not None:
+        beginner.spare = None  # the first step may begin another
+        if not spare.waiting.done():
+            return _spared(beginner, begins, work, outer, spare)
     context = contextvars.copy_context()
     begun = Begun(work)
     task = _Task(begun, loop=loop, context=context)
@@ -36,6 +60,54 @@ def _stepped(loop: asyncio.AbstractEventLoop, work: Any) -> Any:
     finally:
         asyncio.tasks._leave_task(loop, task)
         asyncio.tasks._enter_task(loop, outer)
+    if beginner.without_spare:
+        beginner.without_spare -= 1
+    elif _references is not None and not beginner.is_making_spare:
+        Spare(beginner)
+    return task
+
+
+def _spared(beginner: Beginner, begins: Begins, work: Any, outer: Any, spare: Spare) -> Any:
+    """The first step, in the place of the spare task. That is made the work's own if anybody has kept hold of it; else it stays spare,
+    and work that goes on gets a new one."""
+    loop, task, context = beginner.loop, spare.task, contextvars.copy_context()
+    known = _references(task)
+    waits: Any = None
+    has_ended, raised = True, None
+    _leave(loop, outer)
+    _enter(loop, task)
+    try:
+        waits = context.run(work.send, None)
+        has_ended = False
+    except StopIteration:
+        pass
+    except (Exception, asyncio.CancelledError) as why:
+        raised = why
+    finally:
+        _leave(loop, task)
+        _enter(loop, outer)
+    begins.task = None
+    # Nobody holds it, has cancelled it, wants to hear of its end, or has named it.
+    if (
+        _references(task) == known
+        and not getweakrefcount(task)
+        and not spare.waiting.done()
+        and task._callbacks is None
+        and task.get_name() == spare.name
+    ):
+        beginner.spare = spare
+        if has_ended:
+            raised = None  # it knows what came of it; and no cycles
+            return None
+        begun = Begun(work)
+        begun.waits = waits
+        task = _Task(begun, loop=loop, context=context)
+    else:
+        beginner.without_spare = WITHOUT
+        spare.take(work, context, waits, has_ended, raised)
+        raised = None  # no cycles
+    if not begins.is_over:
+        begins.task = task
     return task
 
 
@@ -79,11 +151,69 @@ class Begun:
         waits = self._go_on(None)
         if waits is not None and isinstance(why, asyncio.CancelledError) and waits.cancel():
             return waits
-        return self.work.throw(why)
+        return self.throw(why)
+
+
+class _Within:
+    """Work whose steps are made in a context that is not its task's."""
+
+    __slots__ = ("work", "context", "close")
+
+    def __init__(self, work: Any, context: contextvars.Context) -> None:
+        self.work, self.context, self.close = work, context, work.close
+
+    def send(self, value: None) -> Any:
+        return self.context.run(self.work.send, value)
+
+    def throw(self, why: BaseException) -> Any:
+        return self.context.run(self.work.throw, why)
+
+
+class Spare(Begun):
+    """A task that waits for work, in whose place first steps are made. Nobody sees it among the loop's tasks before it has some."""
+
+    __slots__ = ("beginner", "task", "waiting", "name")
+
+    def __init__(self, beginner: Beginner) -> None:
+        self.beginner = beginner
+        beginner.is_making_spare = True
+        self.waiting = beginner.loop.create_future()
+        self.work = self.waits = self.raised = None
+        self.has_ended = True  # if it is cancelled without work
+        self.send, self.throw, self.close = self._wait, self._go_on_with, self.waiting.cancel
+        self.task = _Task(self, loop=beginner.loop, context=contextvars.Context())
+        self.task._log_destroy_pending = False
+        asyncio.tasks._unregister_task(self.task)
+        self.name = self.task.get_name()
+
+    def _wait(self, _: None) -> Any:
+        """Its task's first step: from then on it may be used."""
+        self.send = self._go_on
+        beginner = self.beginner
+        beginner.is_making_spare = False
+        if beginner.spare is None:
+            beginner.spare = self
+        self.waiting._asyncio_future_blocking = True
+        return self.waiting
+
+    def take(self, work: Any, context: contextvars.Context, waits: Any, has_ended: bool, raised: Optional[BaseException]) -> None:
+        """It is this work's from here on."""
+        self.work = _Within(work, context)
+        self.close = self.work.close
+        self.waits, self.has_ended, self.raised = waits, has_ended, raised
+        self.task._log_destroy_pending = True
+        asyncio.tasks._register_task(self.task)
+        if not self.waiting.done():
+            self.waiting.set_result(None)
 
 
 Coroutine.register(Begun)
 
-begin_task: Callable[[asyncio.AbstractEventLoop, Any], Any]
-"""Makes a task of a coroutine. Where that can be had, its first step has been made on return."""
+# Where tasks are looked at in their first step, as by anyio's task groups, a spare one costs more than it saves: so many begin without.
+WITHOUT = 64
+_references: Any = getattr(sys, "getrefcount", None)  # PyPy counts none
+_leave, _enter = asyncio.tasks._leave_task, asyncio.tasks._enter_task
+
+begin_task: Callable[[Beginner, Begins, Any], Any]
+"""Makes a task of a coroutine. Where that can be had, its first step has been made on return; None: it is over."""
 begin_task = _eagerly if sys.version_info >= (3, 12) else _stepped if sys.version_info >= (3, 11) else _by_the_loop

@@ -9,6 +9,7 @@ from collections import deque
 from types import CoroutineType
 from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Set, Tuple
 
+from ._eager import Begins
 from ._notifier import Notifier
 from ._policy import Stream
 from ._serving import end, log
@@ -30,15 +31,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 READ_AHEAD = 65536
 
 
-class Exchange(Host):
+class Exchange(Host, Begins):
     """The application works in a task of its own, which nobody but `deliver` cancels: the server's cancellation ends at the
     middleware's. Most exchanges are over at that task's first step, so what only others need is made when it is needed."""
 
     request: Request
     home: Set[Exchange]  # of the notifier's, the one that it is in
-    task: Optional[asyncio.Task[None]] = None
     done: Optional[asyncio.Future[None]] = None  # what the server's task waits for
-    is_over = False
     raised: Optional[BaseException] = None  # for the server's task, which has not begun to wait
     is_counted = False  # CPU time is charged step by step
     streams_stop = False  # a streaming response stops, whatever holds for the rest
@@ -90,13 +89,19 @@ class Exchange(Host):
         """Begins the request, runs the application and ends the request, whatever happens."""
         scope, notifier = self.scope, self.notifier
         try:
-            request = engine.begin(settings, label=_word(scope, "path"), method=_word(scope, "method"), notify=notifier.fd)
+            label, method = scope.get("path"), scope.get("method")
+            if type(label) is not str:
+                label = _word(label)
+            if type(method) is not str:
+                method = _word(method)
+            request = engine._begin(settings, label, method, -1, notifier.fd, False, Request(engine))
         except Exception as why:
             self._tell(why)
             return
         self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
         self.is_counted, self.tells_at_once = ways
-        request._streams_stop = self.streams_stop
+        if self.streams_stop:
+            request._streams_stop = True
         self.home = notifier.add(self)
         _current.set(request)
         if self.is_gone:
@@ -138,7 +143,10 @@ class Exchange(Host):
         if self.listener is not None:
             self.listener.cancel()
         self.home.discard(self)
-        self._tell(raised)
+        if raised is None and self.done is None:
+            self.is_over = True
+        else:
+            self._tell(raised)
 
     def _tell(self, raised: Optional[BaseException]) -> None:
         """The server's task goes on. What it does not wait for any more, and what a client that has gone would not get to
@@ -406,8 +414,7 @@ class Exchange(Host):
         return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
 
 
-def _word(scope: Scope, key: str) -> Optional[str]:
-    word = scope.get(key)
+def _word(word: Any) -> Optional[str]:
     return word if isinstance(word, str) else None
 
 

@@ -9,6 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Optional, Set
 
+from ._eager import Beginner
 from .engine import make_notify
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LISTEN_AFTER = 0.02
 MOST_ENDINGS = 64
 
 
-class Notifier:
+class Notifier(Beginner):
     """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, cleanup: float) -> None:

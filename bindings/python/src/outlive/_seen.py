@@ -54,8 +54,8 @@ def _has_left(request: Request) -> bool:
 
 
 def was_left(request: Request) -> bool:
-    """Whether its client has gone: to be asked before the end, for `over`."""
-    return log.isEnabledFor(logging.INFO) and not request.ended and request.is_gone
+    """Whether its client has gone: to be asked before the end, for `over`, where level INFO is on."""
+    return not request.ended and request.is_gone
 
 
 def over(request: Request) -> None:

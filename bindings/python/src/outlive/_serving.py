@@ -137,7 +137,7 @@ async def in_own_thread(function: Callable[[], T]) -> T:
 
 def end(request: Request) -> None:
     """Ends a request. What its shutdown functions raise is logged; KeyboardInterrupt and SystemExit are raised."""
-    left = _seen.was_left(request)
+    left = log.isEnabledFor(logging.INFO) and _seen.was_left(request)
     try:
         request.end()
     except Exception:

@@ -112,6 +112,9 @@ SLOW = frozenset({
     "outlive_scoreboard_prepare",
 })
 
+# Called for every request: bound a second time, as NAME_by_address, taking each pointer as a number, which ctypes need not look at.
+BY_ADDRESS = ("outlive_request_begin", "outlive_request_end")
+
 Function = Callable[..., Any]
 
 
@@ -123,4 +126,8 @@ def bind(path: str) -> Dict[str, Function]:
         function = getattr(slow if name in SLOW else quick, name)
         function.restype, function.argtypes = result, arguments
         bound[name[len("outlive_"):]] = function
+    for name in BY_ADDRESS:
+        function = quick[name]
+        function.restype, function.argtypes = c_int, [c_void_p] * len(FUNCTIONS[name][1])
+        bound[name[len("outlive_"):] + "_by_address"] = function
     return bound

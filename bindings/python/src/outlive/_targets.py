@@ -89,7 +89,10 @@ def from_environ(environ: Dict[str, Any], name: Optional[bytes], root: Optional[
 
 def path_of(environ: Dict[str, Any]) -> str:
     """The path, as WSGI has it: each character a byte. Empty: unknown."""
-    return "".join(part for part in (environ.get("SCRIPT_NAME"), environ.get("PATH_INFO")) if isinstance(part, str))
+    script, path = environ.get("SCRIPT_NAME"), environ.get("PATH_INFO")
+    if not isinstance(path, str):
+        path = ""
+    return script + path if isinstance(script, str) else path
 
 
 def _set_headers(target: s.Target, headers: Iterable[Tuple[bytes, bytes]]) -> None:

@@ -130,17 +130,21 @@ class Stopping:
     def tasks(self) -> List[Task]:
         """Those that were begun for the request, by whomever: they carry its context."""
         request, foreign = self.request, self.notifier.servers
+        known = asyncio.all_tasks(self.loop)
+        if not self.main.done():
+            known.add(self.main)  # it may be in its first step
         return [
-            task for task in asyncio.all_tasks(self.loop)
+            task for task in known
             if task is self.main or task not in foreign and _request_of(task) is request
         ]
 
     def _must_not_be(self, task: Task) -> bool:
         """Whether it must not be cancelled now; then it is seen to that it is later."""
         waiter = getattr(task, "_fut_waiter", None)
-        if waiter is None:
-            running = task.get_coro()
-            if _is_shielded(task) or isinstance(running, Begun) and running.waits is not None:
+        running = task.get_coro()
+        is_between = isinstance(running, Begun) and running.waits is not None  # its first step and its second
+        if waiter is None or is_between:
+            if is_between or _is_shielded(task):
                 self.loop.call_soon(self.go_on)
                 return True
             return False

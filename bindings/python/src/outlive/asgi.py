@@ -93,9 +93,9 @@ class OutliveMiddleware:
         exchange = Exchange(self.app, scope, receive, send, notifier)
         if serving.streams_stop:
             exchange.streams_stop = True
-        task = begin_task(loop, exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings)))
+        task = begin_task(notifier, exchange, exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings)))
         if exchange.is_over:
-            return exchange.result()
+            return None if exchange.raised is None else exchange.result()
         await exchange.wait(task)
 
     def _notifier_of(self, loop: asyncio.AbstractEventLoop) -> Notifier:

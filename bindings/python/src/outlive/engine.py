@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
+from ctypes import addressof, byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
@@ -106,6 +106,8 @@ def clear_scoreboard(path: Path) -> int:
     return cleared.value
 
 
+_request_begin = c.request_begin_by_address
+
 # Told of every request that begins: for `outlive.testing`, which is not loaded elsewhere.
 observers: List[Callable[[Request], None]] = []
 
@@ -116,20 +118,13 @@ _MOST_WORDS = 4096
 class _Form:
     """What a request is begun with and where its handle is written to: one thread's while it begins one."""
 
-    __slots__ = ("options", "given", "out", "into", "method", "shape")
+    __slots__ = ("options", "out", "given", "into", "method", "shape")
 
     def __init__(self) -> None:
         self.options, self.out = s.RequestOptions(size=sizeof(s.RequestOptions), socket=-1), c_void_p()
-        self.given, self.into = byref(self.options), byref(self.out)
+        self.given, self.into = addressof(self.options), addressof(self.out)
         self.method: Optional[str] = None
         self.shape: Tuple[int, bool, int] = (-1, False, -1)
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape")
 
 
 class Engine:
@@ -150,6 +145,7 @@ class Engine:
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
         self._live: Dict[int, Request] = {}
+        self._notify = -1  # the descriptor that tells of a due stop, where the host gives none
         self._looking: Optional[threading.Lock] = None  # had by who looks at requests that others work on
         self._forms: List[_Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
         self._words: Dict[int, Sequence[int]] = {}  # the flag word of a handle: places, and their names, are used again
@@ -179,30 +175,40 @@ class Engine:
 
         DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
         """
+        return self._begin(settings, label, method, socket, notify, reading_input, Request(self, write, flush))
+
+    def _begin(
+        self, settings: Settings, label: Optional[str], method: Optional[str], socket: int, notify: int, reading_input: bool, request: Request
+    ) -> Request:
+        """`begin`, for a new request of this engine."""
         handle = self._handle
         if handle is None:
             raise EndedError(-12, "the engine is closed")
         if notify < 0:
-            notify = notify_fd()
-        request = Request(self, write, flush)
+            notify = self._notify
+            if notify < 0:
+                notify = self._notify = notify_fd()
         try:
             form = self._forms.pop()
         except IndexError:
             form = _Form()
         given = form.options
-        given.label = label if label is None else _encoded(label)
+        try:
+            given.label = label if label is None else label.encode()
+        except UnicodeEncodeError:
+            given.label = str(label).encode("utf-8", "surrogateescape")
         if method != form.method:  # most are like the one before
-            form.method, given.method = method, method if method is None else _encoded(method)
+            form.method, given.method = method, method if method is None else method.encode("utf-8", "surrogateescape")
         if (socket, reading_input, notify) != form.shape:
             form.shape = (socket, reading_input, notify)
             given.socket, given.reading_input = socket, reading_input
             given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
             given.userdata = None if notify < 0 else notify
-        if write is None and flush is None:
-            answer = c.request_begin(handle, settings._handle, form.given, form.into, None)
+        if request._write is None and request._flush is None:
+            answer = _request_begin(handle, settings._handle, form.given, form.into, None)
         else:
             given.write, given.flush = request.callbacks()
-            answer = c.request_begin(handle, settings._handle, form.given, form.into, None)
+            answer = _request_begin(handle, settings._handle, form.given, form.into, None)
             given.write = given.flush = None
         begun = form.out.value or 0
         self._forms.append(form)

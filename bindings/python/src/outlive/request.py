@@ -28,6 +28,7 @@ _ASK: Sequence[int] = (1,)
 _FlagWord = c_uint32 * 1
 
 _ENDINGS = tuple(Ending)
+_request_end = c.request_end_by_address
 
 
 def flag_word(address: int) -> Sequence[int]:
@@ -143,7 +144,7 @@ class Request:
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
 
     def __init__(
-        self, engine: Engine, write: Optional[Callable[[bytes], object]], flush: Optional[Callable[[], object]]
+        self, engine: Engine, write: Optional[Callable[[bytes], object]] = None, flush: Optional[Callable[[], object]] = None
     ) -> None:
         """For `Engine.begin`."""
         self._engine = engine
@@ -330,31 +331,33 @@ class Request:
 
         EndedError: it has ended. BusyError: another thread is inside. StageError: it is ending already.
         """
-        handle = self._native()
+        handle, engine = self._handle, self._engine
+        if handle is None:
+            handle = self._native()  # which says why there is none
         if self._callbacks is not None:
             self._callbacks.close()
-        if self._engine._looking is not None:
-            with self._engine._looking:
+        if engine._looking is not None:
+            with engine._looking:
                 self._is_ending = True
         # Nothing has happened to it while its flag word is 0.
         told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
         if self._functions is None:
-            answer = c.request_end(handle, None)
+            answer = _request_end(handle, None)
         else:
             token = _current.set(self)
             try:
-                answer = c.request_end(handle, None)
+                answer = _request_end(handle, None)
             finally:
                 _current.reset(token)
         if answer < 0:
             fail(answer)
         self._word, self._handle, self._host = _ASK, None, None
-        self._engine._live.pop(handle, None)
+        engine._live.pop(handle, None)
         if self._told is None:
             self._told = told or (Ending.FINISHED if self._finished else Ending.COMPLETED)
         self._functions = None
-        raised, self._raised = self._raised, None
-        if raised is not None:
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
             raise raised
         return self._told
 

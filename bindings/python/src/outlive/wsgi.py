@@ -70,9 +70,12 @@ class OutliveMiddleware:
         self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        name = text(environ.get("HTTP_HOST")) or text(environ.get("SERVER_NAME"))
-        method = environ.get("REQUEST_METHOD")
-        settings = self._serving.settings(lambda: from_environ(environ, name, self._serving.root), name)
+        host = environ.get("HTTP_HOST")
+        name = host.encode("latin-1", "replace") if type(host) is str and host else text(host) or text(environ.get("SERVER_NAME"))
+        method, serving = environ.get("REQUEST_METHOD"), self._serving
+        settings = serving.of_name.get(name)
+        if settings is None:
+            settings = serving.settings(lambda: from_environ(environ, name, serving.root), name)
         socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
         if socket < 0 and own is None and (settings.ways or _ways(settings))[1]:
             own = _by_peer(environ)
@@ -82,16 +85,18 @@ class OutliveMiddleware:
                     "outlive.detect = watch, but this server gives nobody its sockets: that a client has gone is noticed at the next output"
                 )
         try:
-            request = self._serving.engine.get().begin(
-                settings, label=path_of(environ), method=method if isinstance(method, str) else None,
-                socket=socket if own is None else own,
+            engine = serving.engine.now or serving.engine.get()
+            request = engine._begin(
+                settings, path_of(environ), method if isinstance(method, str) else None, socket if own is None else own, -1, False, Request(engine)
             )
         except BaseException:
             if own is not None:
                 os.close(own)
             raise
         response = _Response(request, start_response, environ, own)
-        request._host, request._streams_stop = response, self._serving.streams_stop
+        request._host = response
+        if serving.streams_stop:
+            request._streams_stop, response.stream = True, Stream(request)
         return response.run(self.app)
 
     def drain(self, seconds: float = 10.0) -> bool:
@@ -113,6 +118,13 @@ class _Response(Host):
     """One response: what the server iterates over. Its close, which servers call whatever happens, ends the request."""
 
     has_warned = False  # once in a process
+    has_started = False
+    is_silent = False  # nothing is sent any more: the client has gone, or has its response
+    is_exhausted = False
+    result: Any = None
+    chunks: Iterator[bytes] = iter(())
+    stream: Optional[Stream] = None  # where streaming responses stop, whatever holds for the rest
+    told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
     def __init__(self, request: Request, start_response: Any, environ: Environ, own: Optional[int]) -> None:
         """own: a descriptor that is closed when the request has ended."""
@@ -120,13 +132,6 @@ class _Response(Host):
         self.own = own
         self.environ = environ
         self.server_start = start_response
-        self.has_started = False
-        self.is_silent = False  # nothing is sent any more: the client has gone, or has its response
-        self.is_exhausted = False
-        self.result: Any = None
-        self.chunks: Iterator[bytes] = iter(())
-        self.stream = Stream(request)
-        self.told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
     def run(self, app: Callable[[Environ, Any], Any]) -> Iterable[bytes]:
         token = _current.set(self.request)
@@ -154,7 +159,7 @@ class _Response(Host):
         if self.is_silent:
             return lambda data: self.request.check()
         self.has_started = True
-        if self.request._streams_stop:
+        if self.stream is not None and self.request._streams_stop:
             self.stream.started(headers)
         write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
 
@@ -197,11 +202,15 @@ class _Response(Host):
         if self.told is not None:
             self.is_exhausted = True
             return self.told
-        token = _current.set(self.request)
+        request = self.request
+        token = _current.set(request)
         try:
             while True:
-                self.request.check()
-                chunk = self._next_chunk()
+                if request._word[0]:
+                    request.check()
+                chunk = next(self.chunks)
+                if self.stream is not None:
+                    self._look_for_a_stream(self.stream, chunk)
                 if not self.is_silent:
                     return chunk
         except StopIteration:
@@ -219,35 +228,40 @@ class _Response(Host):
 
     def close(self) -> None:
         """What is left is work for a client that has gone: servers close early when they cannot write."""
-        if self.request.ended:
+        if self.request._handle is None:
             return
-        token = _current.set(self.request)
         raised: Optional[BaseException] = None
+        if not self.is_exhausted and self.told is None and self.environ.get("REQUEST_METHOD") != "HEAD":
+            raised = self._finish_alone()
+        self._end(raised)
+        if raised is not None:
+            raise raised
+
+    def _finish_alone(self) -> Optional[BaseException]:
+        """What it raised."""
+        token = _current.set(self.request)
         try:
-            if not self.is_exhausted and self.told is None and self.environ.get("REQUEST_METHOD") != "HEAD":
-                self._client_left()
-                while True:
-                    self._next_chunk()
-                    self.request.check()
+            self._client_left()
+            while True:
+                chunk = next(self.chunks)
+                if self.stream is not None:
+                    self._look_for_a_stream(self.stream, chunk)
+                self.request.check()
         except StopIteration:
             pass
         except Stop:
             pass
         except BaseException as why:
-            raised = why
+            return why
         finally:
             _current.reset(token)
-        self._end(raised)
-        if raised is not None:
-            raise raised
+        return None
 
     # ---- inside ----
 
-    def _next_chunk(self) -> bytes:
-        chunk = next(self.chunks)
+    def _look_for_a_stream(self, stream: Stream, chunk: bytes) -> None:
         if chunk and self.request._streams_stop:
-            self.stream.part()
-        return chunk
+            stream.part()
 
     def _client_left(self) -> None:
         self.is_silent = True
@@ -268,11 +282,12 @@ class _Response(Host):
 
     def _end(self, raised: Optional[BaseException]) -> None:
         request = self.request
-        if request.ended:
+        if request._handle is None:
             return
         self.is_exhausted = True
         try:
-            self._close_result()
+            if hasattr(self.result, "close"):
+                self._close_result()
         finally:
             if raised is not None:
                 try:
@@ -302,7 +317,8 @@ class _Response(Host):
                 _current.reset(token)
 
     def __del__(self) -> None:
-        self.close()  # a server that forgot
+        if self.request._handle is not None:
+            self.close()  # a server that forgot
 
 
 def _status(code: int) -> str:
@@ -375,6 +391,8 @@ def _descriptor_of_our_own(environ: Environ) -> Optional[int]:
     """Waitress gives its channel's method that says whether the client has gone, where it reads ahead. It may close the channel's
     socket while the application works, so that is watched by another descriptor."""
     asked = environ.get("waitress.client_disconnected")
+    if asked is None:
+        return None
     socket = getattr(getattr(asked, "__self__", None), "socket", None)
     number = -1 if socket is None else _number(getattr(socket, "fileno", None))
     try:
