@@ -1,6 +1,6 @@
 //! Who may ask: `Require`, and the older `Order`, `Allow`, `Deny` and `Satisfy`.
 
-use super::evaluate::{Facts, Truth, evaluate, in_network};
+use super::evaluate::{Facts, Truth, evaluate, in_network, is_network};
 use super::expr::{self, Expr};
 use super::methods::{self, Methods, Registered};
 use super::modules::Registry;
@@ -112,7 +112,7 @@ fn addresses(list: Vec<Box<[u8]>>) -> Result<Rule, String> {
     if list.is_empty() {
         return Err("'require ip' requires an argument.".into());
     }
-    match list.iter().find(|one| in_network(b"127.0.0.1", one).is_none()) {
+    match list.iter().find(|one| !is_network(one)) {
         Some(wrong) => Err(format!("ip address '{}' appears to be invalid", lossy(wrong))),
         None => Ok(Rule::Ip(list)),
     }
@@ -130,7 +130,7 @@ impl Rule {
         let rest = words.rest();
         let list: Vec<Box<[u8]>> = words.map(|word| word.into_owned().into()).collect();
         let broken = |error| format!("Cannot parse expression in require line: {error}");
-        let name = String::from_utf8_lossy(&kind).to_ascii_lowercase();
+        let name = String::from_utf8_lossy(&kind).into_owned();
         let known =
             PROVIDERS.iter().any(|(module, names)| names.contains(&&*name) && registry.is_loaded(module.as_bytes()));
         if !known && (registry.strangers().is_empty() || PROVIDERS.iter().any(|(_, names)| names.contains(&&*name))) {
@@ -143,15 +143,15 @@ impl Rule {
                 _ => return Err("Argument for 'Require all' must be 'granted' or 'denied'".into()),
             },
             "ip" => addresses(list)?,
-            "local" if list.is_empty() => Self::Local,
-            "local" => return Err("'require local' does not take arguments".into()),
+            "local" => Self::Local,
             "method" => match list.iter().find(|one| !registered.knows(one)) {
                 Some(wrong) => return Err(format!("unknown method '{}'", lossy(wrong))),
                 None => Self::Method(list),
             },
             "env" => Self::Env(list),
             "expr" => {
-                let text = if list.len() == 1 { &list[0] } else { rest };
+                // Double quotes around it are none of it; single ones are.
+                let text = rest.strip_prefix(b"\"").map_or(rest, |rest| rest.strip_suffix(b"\"").unwrap_or(rest));
                 Self::Expr(expr::parse(text).map_err(broken)?)
             }
             "valid-user" => Self::User(None),

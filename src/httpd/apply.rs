@@ -32,6 +32,7 @@ impl Builder<'_, '_> {
         if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
             return Err(wrong);
         }
+        self.check_arguments(node, directive)?;
         let origin = self.reader.tree.node_origin(node);
         let words: Vec<Box<[u8]>> =
             Words::new(self.reader.tree.args(node)).map(|word| word.into_owned().into()).collect();
@@ -177,6 +178,13 @@ impl Builder<'_, '_> {
             return self.alias(node, directive, one, words.get(1).map(|to| &**to));
         }
         let origin = self.reader.tree.node_origin(node);
+        let in_host = self.in_host();
+        if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) {
+            if self.within(&[Kind::Directory, Kind::Files]).is_some() {
+                return Err(format!("{} cannot occur within <Directory> or <Files> section", directive.name));
+            }
+            super::arguments_server::proxy_pass(directive.name, &words, self.within(&[Kind::Location]).is_some())?;
+        }
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
             Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
@@ -185,6 +193,7 @@ impl Builder<'_, '_> {
                     String::from_utf8_lossy(one)
                 ));
             }
+            Act::ServerAlias if !in_host => return Err("ServerAlias only used in <VirtualHost>".into()),
             Act::ServerName => server_name(server, one),
             Act::ServerAlias => server.aliases_of_name.extend(words),
             Act::AccessFileName => server.access_names = Some(words),
@@ -210,7 +219,7 @@ impl Builder<'_, '_> {
     }
 
     fn alias(&mut self, node: &Node, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
-        let Some(to) = to else {
+        let Some(to) = to.filter(|to| !to.is_empty()) else {
             let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
             if let Some(outer) = outer {
                 let outer = super::reader::lossy(self.reader.tree.slice(outer.name));
@@ -328,8 +337,8 @@ impl Builder<'_, '_> {
             [_] => return Err("URL to redirect to is missing".into()),
             _ => return Err("Redirect to non-URL or with missing arguments".into()),
         };
-        let plain = !matches!(from, Matcher::Always);
-        if plain && !to.is_empty() && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+        let plain = matches!(from, Matcher::Literal(_)) && !final_status;
+        if plain && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
             return Err("Redirect to non-URL".into());
         }
         self.core()?.redirects.push(Redirect { from, to, status, origin });
@@ -491,8 +500,8 @@ fn remove(list: &mut ByExtension, words: &[Box<[u8]>]) {
 fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Done {
     let mut words = Words::new(args);
     let code = words.word();
-    let status =
-        std::str::from_utf8(&code).ok().and_then(|code| code.parse::<u16>().ok()).filter(|s| (100..600).contains(s));
+    let digits: String = code.iter().take_while(|byte| byte.is_ascii_digit()).map(|&byte| char::from(byte)).collect();
+    let status = digits.parse::<u16>().ok().filter(|&status| super::uri::is_status(status));
     let Some(status) = status else {
         return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code)));
     };

@@ -4,7 +4,7 @@ use super::access::{Requirement, Rule};
 use super::build::Builder;
 use super::directives::Act;
 use super::env::SetEnvIf;
-use super::evaluate::in_network;
+use super::evaluate::is_network;
 use super::modules::Directive;
 use super::section::Text;
 use super::tree::Node;
@@ -45,12 +45,14 @@ impl Builder<'_, '_> {
             _ => {
                 let list = if act == Act::Allow { &mut legacy.allow } else { &mut legacy.deny };
                 for word in words.iter().skip(1) {
-                    // A slash makes it a network, which has to be one.
-                    if word.contains(&b'/')
-                        && !word.to_ascii_lowercase().starts_with(b"env=")
-                        && in_network(b"127.0.0.1", word).is_none()
-                    {
-                        return Err("An IP address was expected".into());
+                    // What looks like an address has to be one as well.
+                    let numbers = word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') && !word.is_empty();
+                    let address = numbers || memchr::memchr2(b'/', b':', word).is_some();
+                    if address && !word.to_ascii_lowercase().starts_with(b"env=") && !is_network(word) {
+                        return Err("The specified IP address or network mask is invalid.".into());
+                    }
+                    if word.starts_with(b"#") {
+                        return Err("No comments are allowed here".into());
                     }
                     list.push((methods, word.clone()));
                 }

@@ -111,6 +111,7 @@ impl Builder<'_, '_> {
             if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
                 return Err(self.fail(node, wrong));
             }
+            self.check_arguments(node, &directive).map_err(|text| self.fail(node, text))?;
             self.kept.push(at);
         } else {
             self.apply(node, &directive).map_err(|text| self.fail(node, text))?;
@@ -121,6 +122,17 @@ impl Builder<'_, '_> {
             self.not_evaluated(node, directive.name, what);
         }
         Ok(skip)
+    }
+
+    /// What a directive asks of its words, and what its words name for later lines.
+    pub(super) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
+        let args = self.reader.tree.args(node);
+        if let "ExtFilterDefine" | "AuthnzFcgiDefineProvider" = directive.name {
+            let name = super::words::Words::new(args).nth(usize::from(directive.name != "ExtFilterDefine"));
+            Arc::make_mut(&mut self.reader.registry).add_alias(&name.unwrap_or_default());
+            return Ok(());
+        }
+        super::arguments::check(directive.name, args, &self.reader.registry)
     }
 
     pub fn fail(&self, node: &Node, mut text: String) -> Error {
@@ -339,10 +351,16 @@ impl Builder<'_, '_> {
                 return Ok(());
             }
             Act::Proxy | Act::ProxyMatch => {
+                if directive.act == Act::ProxyMatch {
+                    super::arguments_server::proxy_match(section_args::before_bracket(name, args).unwrap_or_default())?;
+                }
                 let section = Section::new(Layer::Location, Matcher::Never, origin);
                 return self.push_context(Kind::Proxy, directive.act, node, Some(section));
             }
             Act::RequireAll | Act::RequireAny | Act::RequireNone => {
+                if section_args::before_bracket(name, args).is_ok() {
+                    return Err(format!("{name}> directive doesn't take additional arguments"));
+                }
                 return self.push_context(Kind::Require, directive.act, node, None);
             }
             Act::Directory | Act::DirectoryMatch => section_args::directory(name, args, directive.act)?,
@@ -354,7 +372,14 @@ impl Builder<'_, '_> {
                 let last = self.section().and_then(|outer| outer.ifs.last()).map(|last| &last.matcher);
                 section_args::condition(name, &args, directive.act, last)?
             }
-            _ => return self.push_context(Kind::Other, directive.act, node, None),
+            _ => {
+                if name == "<AuthnProviderAlias" {
+                    let words = section_args::before_bracket(name, args).unwrap_or_default();
+                    let alias = super::words::Words::new(words).nth(1).unwrap_or_default();
+                    Arc::make_mut(&mut self.reader.registry).add_alias(&alias);
+                }
+                return self.push_context(Kind::Other, directive.act, node, None);
+            }
         };
         let (layer, kind) = match directive.act {
             Act::Directory | Act::DirectoryMatch => (Layer::Directory, Kind::Directory),

@@ -95,13 +95,17 @@ impl Arity {
     /// What is wrong with a directive's arguments, in Apache's meaning.
     pub fn complaint(self, name: &str, args: &[u8]) -> Option<String> {
         let wrong = match self {
-            Self::Raw | Self::Each | Self::Any => return None,
+            Self::Raw | Self::Any => return None,
+            Self::Each => Words::new(args).next().is_none_or(|first| first.is_empty()),
             Self::Flag => {
                 let word = Words::new(args).next().unwrap_or_default();
                 let fine = word.eq_ignore_ascii_case(b"on") || word.eq_ignore_ascii_case(b"off");
                 return (!fine).then(|| format!("{name} must be On or Off"));
             }
-            Self::OneAndEach => Words::new(args).count() < 2,
+            Self::OneAndEach => {
+                let mut words = Words::new(args);
+                words.next().is_none_or(|first| first.is_empty()) || words.next().is_none()
+            }
             Self::Counts(counts) => {
                 // A word that must be there may not be empty, one that may be left out may; one word too many is wrong.
                 let needed = counts.trailing_zeros() as usize;
@@ -119,6 +123,7 @@ impl Arity {
     fn text(self) -> &'static str {
         match self {
             Self::OneAndEach => "requires at least two arguments",
+            Self::Each => "requires at least one argument",
             Self::Counts(0b10) => "takes one argument",
             Self::Counts(0b100) => "takes two arguments",
             Self::Counts(1) => "takes no arguments",

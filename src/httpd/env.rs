@@ -43,6 +43,9 @@ impl Env {
     }
 }
 
+/// What makes a text more than plain.
+const SPECIAL: &[u8] = b"\\^$.*+?()[]{}|";
+
 /// What a rule looks at.
 #[derive(Debug)]
 enum Subject {
@@ -76,13 +79,19 @@ impl SetEnvIf {
             Some(subject) => subject.into(),
             None => words.next().ok_or_else(|| format!("Missing envariable expression for {name}"))?,
         };
+        if what.is_empty() {
+            return Err(format!("Missing header-field name for {name}"));
+        }
         let regex = words.next().filter(|word| !word.is_empty()).ok_or_else(missing)?;
+        // Where nothing else is special, a backslash at the end is itself.
+        let ends = regex.strip_suffix(b"\\").is_some_and(|rest| !rest.iter().any(|byte| SPECIAL.contains(byte)));
+        let regex = if ends { [&*regex, b"\\"].concat().into() } else { regex };
         let pattern = match Pattern::new(&regex, any_case) {
             Ok(pattern) => Some(pattern),
             Err(Bad::Syntax) => return Err(format!("{name} regex could not be compiled.")),
             Err(Bad::Unsupported) => None,
         };
-        let plain = !any_case && !regex.iter().any(|byte| b"\\^$.*+?()[]{}|".contains(byte));
+        let plain = !any_case && !regex.iter().any(|byte| SPECIAL.contains(byte));
         let unsupported = pattern.is_none();
         Ok(Self { subject: subject_of(&what)?, pattern, plain, unsupported, sets: sets(name, words)? })
     }
@@ -176,7 +185,8 @@ fn subject_of(what: &[u8]) -> Result<Subject, String> {
 
 fn sets(name: &str, words: Words<'_>) -> Result<Vec<(Text, Option<Text>)>, String> {
     let mut sets = Vec::new();
-    for word in words {
+    // An empty word ends the list.
+    for word in words.take_while(|word| !word.is_empty()) {
         let set: (Text, Option<Text>) = match (word.strip_prefix(b"!"), memchr::memchr(b'=', &word)) {
             (Some(gone), _) => (gone.into(), None),
             (None, Some(at)) => (word[..at].into(), Some(word[at + 1..].into())),

@@ -321,6 +321,30 @@ fn compare_texts(left: &[u8], op: Op, right: &[u8]) -> Truth {
     })
 }
 
+/// Whether this is `address[/mask]`, as httpd's addresses are written: `10`, `10.1.`, `10.0.0.0/8`, `fe80::/10`.
+pub(super) fn is_network(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (base, mask) = text.split_once('/').map_or((text, None), |(base, mask)| (base, Some(mask)));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let width = match base.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => {
+            let mut parts: Vec<&str> = base.split('.').collect();
+            if parts.len() > 1 && parts.last() == Some(&"") {
+                parts.pop();
+            }
+            let fine = |part: &&str| is_number(part) && part.parse::<u8>().is_ok();
+            return mask.is_none() && parts.len() < 4 && parts.iter().all(fine);
+        }
+    };
+    match mask {
+        None => true,
+        Some(bits) if is_number(bits) => bits.parse::<u32>().is_ok_and(|bits| (1..=width).contains(&bits)),
+        Some(mask) => width == 32 && mask.parse::<std::net::Ipv4Addr>().is_ok(),
+    }
+}
+
 /// Whether an address is in `network[/mask]`; none: one of them is no address.
 pub(super) fn in_network(address: &[u8], network: &[u8]) -> Option<bool> {
     let address: IpAddr = std::str::from_utf8(address).ok()?.parse().ok()?;

@@ -178,6 +178,16 @@ pub(super) fn parse(text: &[u8]) -> Parsed<Expr> {
     if parser.at < text.len() { Err(parser.unexpected()) } else { Ok(expr) }
 }
 
+/// Checks a text that is put together when it is needed, `a %{REQUEST_URI} b`. The error is Apache's text, without its beginning.
+pub(super) fn check_text(text: &[u8]) -> Parsed<()> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    while let Some(next) = memchr::memmem::find(parser.rest(), b"%{") {
+        parser.at += next;
+        parser.variable()?;
+    }
+    Ok(())
+}
+
 impl<'a> Parser<'a> {
     fn rest(&self) -> &'a [u8] {
         &self.text[self.at..]
@@ -273,7 +283,11 @@ impl<'a> Parser<'a> {
             && !next.is_ascii_alphanumeric()
         {
             self.at += 2;
-            return Ok(Expr::Unary(*op, self.word()?));
+            let word = self.word()?;
+            if *op == b'R' && matches!(&*word, [Piece::Text(net)] if !super::evaluate::is_network(net)) {
+                return Err("parsing of subnet/netmask failed".into());
+            }
+            return Ok(Expr::Unary(*op, word));
         }
         self.comparison()
     }

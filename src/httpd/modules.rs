@@ -102,6 +102,8 @@ pub(super) struct Registry {
     by_name: HashIndex<u16>,
     /// Identifiers that the table does not know: their directives cannot be told from misspellings.
     strangers: Vec<Box<[u8]>>,
+    /// What lines have named for other lines to use: providers, filters.
+    aliases: Vec<Box<[u8]>>,
     /// A `LoadModule` line was read.
     has_loaded: bool,
 }
@@ -122,6 +124,7 @@ impl Registry {
             directives: Vec::with_capacity(800),
             by_name: HashIndex::with_capacity_and_hasher(512, BuildHasherDefault::default()),
             strangers: Vec::new(),
+            aliases: Vec::new(),
             has_loaded: false,
         };
         for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
@@ -200,6 +203,18 @@ impl Registry {
     /// The modules that the table does not know.
     pub fn strangers(&self) -> &[Box<[u8]>] {
         &self.strangers
+    }
+
+    /// Keeps a name that a line gives to a provider or filter of its own. Those past 1,000 are left out.
+    pub fn add_alias(&mut self, name: &[u8]) {
+        if self.aliases.len() < 1000 {
+            self.aliases.push(name.into());
+        }
+    }
+
+    /// Whether a line has made a provider or filter of this name.
+    pub fn has_alias(&self, name: &[u8]) -> bool {
+        self.aliases.len() >= 1000 || self.aliases.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// `<IfModule>`'s question: an identifier or a source file's name, exact case.

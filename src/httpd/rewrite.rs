@@ -53,7 +53,7 @@ impl Inherit {
                 b"ignoreinherit" => self.ignore = true,
                 b"mergebase" => self.base = true,
                 b"allownoslash" => self.no_slash = true,
-                b"allowanyuri" | b"ignorecontextinfo" | b"legacyprefixdocroot" | b"longurloptimization" => {}
+                b"allowanyuri" | b"ignorecontextinfo" | b"legacyprefixdocroot" => {}
                 other if other.starts_with(b"maxredirects=") => {}
                 _ => return Err(format!("RewriteOptions: unknown option '{}'", String::from_utf8_lossy(word))),
             }
@@ -140,10 +140,13 @@ pub(super) struct Forced {
     pub media_type: Option<Text>,
 }
 
+/// Two arguments, and a third that may be there.
+type Arguments<'a> = (&'a [u8], &'a [u8], Option<&'a [u8]>);
+
 /// The words of a rule or condition: as mod_rewrite splits them, which keeps every backslash. None: there are fewer than two.
-fn arguments(line: &[u8]) -> Option<[&[u8]; 3]> {
+fn arguments(line: &[u8]) -> Option<Arguments<'_>> {
     let mut rest = line;
-    let mut found = [&b""[..]; 3];
+    let mut found = [None; 3];
     for (at, place) in found.iter_mut().enumerate() {
         rest = &rest[rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len())..];
         if rest.is_empty() && at == 2 {
@@ -163,10 +166,10 @@ fn arguments(line: &[u8]) -> Option<[&[u8]; 3]> {
         if end == rest.len() && at == 0 {
             return None;
         }
-        *place = &rest[..end];
+        *place = Some(&rest[..end]);
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    Some(found)
+    Some((found[0].unwrap_or_default(), found[1].unwrap_or_default(), found[2]))
 }
 
 impl RewriteConfig {
@@ -174,8 +177,7 @@ impl RewriteConfig {
     pub fn condition(&mut self, args: &[u8]) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteCond: bad argument line '{shown}'");
-        let [text, pattern, flags] = arguments(trim(args)).ok_or_else(bad)?;
-        let flags = Some(flags).filter(|flags| !flags.is_empty());
+        let (text, pattern, flags) = arguments(trim(args)).ok_or_else(bad)?;
         let flags = rewrite_flags::of_condition(flags).map_err(|error| format!("RewriteCond: {error}"))?;
         let (condition, beyond) = Condition::new(text, pattern, &flags)?;
         self.pending.push(condition);
@@ -186,8 +188,7 @@ impl RewriteConfig {
     pub fn rule(&mut self, args: &[u8], origin: Origin) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteRule: bad argument line '{shown}'");
-        let [pattern, to, flags] = arguments(trim(args)).ok_or_else(bad)?;
-        let flags = Some(flags).filter(|flags| !flags.is_empty());
+        let (pattern, to, flags) = arguments(trim(args)).ok_or_else(bad)?;
         let flags = rewrite_flags::of_rule(flags).map_err(|error| format!("RewriteRule: {error}"))?;
         let (not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
         let shown = String::from_utf8_lossy(pattern);

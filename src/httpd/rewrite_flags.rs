@@ -43,9 +43,6 @@ fn each(text: Option<&[u8]>, mut take: impl FnMut(&str, &[u8]) -> Result<(), Str
     let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).ok_or("bad flag delimiters")?;
     for flag in inner.split(|&b| b == b',') {
         let flag = super::words::trim(flag);
-        if flag.is_empty() && inner.is_empty() {
-            break;
-        }
         let (name, value) = match memchr::memchr(b'=', flag) {
             Some(at) => (&flag[..at], &flag[at + 1..]),
             None => (flag, &b""[..]),
@@ -81,6 +78,7 @@ pub(super) fn of_rule(text: Option<&[u8]>) -> Result<Flags, String> {
     each(text, |name, value| {
         match &*name.to_ascii_lowercase() {
             "b" => flags.escape = true,
+            "bne" if value.is_empty() => return Err("flag 'BNE' wants a list of characters (i.e. [BNE=...])".into()),
             "bnp" | "bctls" | "bne" | "co" | "cookie" | "unc" | "unsafeprefixstat" | "unsafeprefixstatus" => {}
             "c" | "chain" => flags.chain = true,
             "dpi" | "discardpath" => flags.discard_path_info = true,

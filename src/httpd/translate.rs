@@ -157,7 +157,13 @@ impl<'a> Translator<'a> {
 
     fn count(&mut self) {
         let end = memchr::memchr(b'}', self.rest()).unwrap_or(0);
-        let text = format!("{{{}}}", String::from_utf8_lossy(&self.rest()[..end]));
+        let inner = String::from_utf8_lossy(&self.rest()[..end]).into_owned();
+        let (least, most) = inner.split_once(',').unwrap_or((&inner, &inner));
+        // PCRE counts to 65,535, upwards.
+        let number = |digits: &str| digits.parse::<u32>().unwrap_or(u32::MAX);
+        let most = if most.is_empty() { 65_535 } else { number(most) };
+        self.wrong |= number(least) > most || most > 65_535;
+        let text = format!("{{{inner}}}");
         self.at += end + 1;
         self.repeat(text);
     }
@@ -505,7 +511,7 @@ impl<'a> Translator<'a> {
         let name = self.rest()[..length].to_vec();
         self.at += length + 1;
         self.out.push_str(&format!("(?<{}>", String::from_utf8_lossy(&name)));
-        self.wrong |= name.is_empty() || self.names.contains(&name);
+        self.wrong |= name.first().is_none_or(u8::is_ascii_digit) || self.names.contains(&name);
         self.names.push(name);
     }
 }

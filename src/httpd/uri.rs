@@ -181,7 +181,7 @@ fn decode(path: &[u8], slashes: Slashes) -> Result<Vec<u8>, (u16, &'static str)>
 
 /// Whether httpd knows a status.
 pub(super) fn is_status(status: u16) -> bool {
-    matches!(status, 100..=103 | 200..=208 | 226 | 300..=308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
+    matches!(status, 100..=103 | 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=417 | 421..=424 | 426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
 }
 
 /// `%XX` decoded; none: one of them is broken.
