@@ -24,7 +24,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         Some(path) => side::with_word(&args.source, path)?,
         None => args.source.clone(),
     };
-    let loaded = load::config(&source)?;
+    let loaded = load::config_for(&source, &args.request)?;
     let config = loaded.config;
     if loaded.context.nothing_read(config) && !loaded.context.has_sets && !source.built_in {
         return Err(Problem::Call(

@@ -24,7 +24,7 @@ struct Row<'a> {
 
 /// Prints every directive.
 pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
-    let loaded = load::config(&args.source)?;
+    let loaded = load::config_for(&args.source, &args.request)?;
     let config = loaded.config;
     loaded.context.say(config, None);
     let format = if args.json { Format::Json } else { args.format };

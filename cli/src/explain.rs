@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let loaded = load::config(&args.source)?;
+    let loaded = load::config_for(&args.source, &args.request)?;
     let config = loaded.config;
     loaded.context.say(config, None);
     let outcome = load::outcome(config, &args.request)?;

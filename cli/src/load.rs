@@ -3,7 +3,7 @@
 use crate::answering::{Context, Served, Unknown};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::output::{Problem, note};
-use crate::{envvars, inferred, php_elf, suggest};
+use crate::{envvars, inferred, php_elf, pools, suggest};
 use outlive::PhpVersion;
 use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Layer, Outcome, Sapi};
 use outlive::diagnostic::{Diagnostic, Severity};
@@ -90,6 +90,23 @@ fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
         needs(given, option, no_httpd, "--httpd-conf FILE", why)?;
     }
     Ok(())
+}
+
+/// As [`config`], for one request: where no pool is named, the one that listens where the request goes is read.
+pub fn config_for(args: &SourceArgs, request: &RequestArgs) -> Result<Loaded, Problem> {
+    let loaded = config(args)?;
+    if args.pool.is_some() || loaded.config.pools().is_empty() {
+        return Ok(loaded);
+    }
+    match with_target(request, |target| pools::choose(loaded.config, target))? {
+        pools::Choice::Stays => Ok(loaded),
+        pools::Choice::Other(name) => config(&SourceArgs { pool: Some(OsString::from_vec(name)), ..args.clone() }),
+        pools::Choice::Unknown(text) => {
+            note(&text);
+            Ok(loaded)
+        }
+        pools::Choice::Wrong(text) => Err(Problem::Call(text)),
+    }
 }
 
 /// Reads what the options name. It is never freed: the process ends with it, and to take ten thousand virtual hosts apart

@@ -20,6 +20,7 @@ mod meaning;
 mod output;
 mod php_elf;
 mod plain;
+mod pools;
 mod secrets;
 mod skipped;
 mod status;

@@ -50,6 +50,37 @@ fn a_php_ini_that_nobody_named_is_asked_for() {
     assert_eq!(err(&place.run(&["get", "memory_limit", "--fpm-pool", "www.conf"])), "");
 }
 
+/// A server that hands `a.php` to one address and `b.php` to another one, in front of three pools.
+#[test]
+fn the_pool_that_listens_where_the_handler_leads() {
+    let pools = "[one]\nlisten=@ROOT@/one.sock\nphp_value[memory_limit]=51M\n[two]\nlisten=@ROOT@/$pool.sock\n\
+                 php_value[memory_limit]=52M\n[three]\nlisten=[::]:9003\nphp_value[memory_limit]=53M\n";
+    let handler = |file: &str, to: &str| format!("<Files {file}>\nSetHandler \"proxy:{to}\"\n</Files>\n");
+    let conf = [
+        "ServerName localhost\nDocumentRoot @ROOT@/www\n".to_owned(),
+        handler("a.php", "unix:@ROOT@/two.sock|fcgi://localhost"),
+        handler("b.php", "fcgi://127.0.0.1:9003"),
+        handler("c.php", "fcgi://127.0.0.1:9999"),
+        handler("d.php", "fcgi://php:9003"),
+    ];
+    let files: [(&str, &[u8]); 4] = [("www/a.php", b""), ("www/b.php", b""), ("www/c.php", b""), ("www/d.php", b"")];
+    let place = Place::new("fpm-pools", &files);
+    let root = place.0.to_str().unwrap().to_owned();
+    std::fs::write(place.path("fpm.conf"), pools.replace("@ROOT@", &root)).unwrap();
+    std::fs::write(place.path("httpd.conf"), conf.concat().replace("@ROOT@", &root)).unwrap();
+    for (file, value, told) in [
+        ("a.php", "52M\n", ""),
+        ("b.php", "53M\n", ""),
+        ("c.php", "51M\n", "no pool that was read listens"),
+        ("d.php", "51M\n", "another machine or container"),
+    ] {
+        let (url, httpd, fpm) = (format!("http://localhost/{file}"), place.path("httpd.conf"), place.path("fpm.conf"));
+        let output = place.run(&["get", "memory_limit", "--httpd-conf", &httpd, "--fpm-conf", &fpm, "--url", &url]);
+        assert_eq!(out(&output), value, "{file}: {output:?}");
+        assert!(err(&output).contains(told), "{file}: {output:?}");
+    }
+}
+
 #[test]
 fn calls_that_do_not_fit_together() {
     let place = Place::new("fpm-calls", &[("a.conf", POOL)]);

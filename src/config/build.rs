@@ -60,6 +60,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         winners: state.winners,
         global: Vec::new(),
         doubled: Vec::new(),
+        pools: Vec::new(),
         sections: state.sections,
         section_places: state.section_places,
         sources: state.sources,

@@ -111,6 +111,8 @@ pub(super) struct Core {
     pub(super) global: Vec<Assignment>,
     /// Pool lines that lost against an earlier one of the same name (I-151).
     pub(super) doubled: Vec<Assignment>,
+    /// Every pool of the FPM configurations.
+    pub(super) pools: Vec<super::fpm::Pool>,
     pub(super) sections: Vec<Section>,
     pub(super) section_places: SectionPlaces,
     /// Every php.ini text, in order.

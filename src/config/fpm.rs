@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
 use crate::ini::{self, Event};
+use crate::origin::Origin;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,27 @@ const DEPTH: u32 = 5;
 
 /// No more files are read than this: each of them may include all of them again.
 const FILES: u32 = 10_000;
+
+/// A pool of an FPM configuration, and what it says of itself besides PHP's directives.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// `listen`, `user`, `group` and `request_terminate_timeout` as written, `$pool` replaced; of two lines the later one counts.
+    pub lines: Vec<(Vec<u8>, Vec<u8>, Origin)>,
+    /// Whether its values are those that were read.
+    pub is_chosen: bool,
+}
+
+impl Pool {
+    /// The line that counts for one of the names, and where it stands.
+    pub fn line(&self, name: &[u8]) -> Option<(&[u8], &Origin)> {
+        self.lines.iter().rfind(|(own, ..)| own == name).map(|(_, value, origin)| (&**value, origin))
+    }
+}
+
+/// The lines that a [`Pool`] keeps.
+const KEPT: [&[u8]; 4] = [b"listen", b"user", b"group", b"request_terminate_timeout"];
 
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(
@@ -40,6 +62,7 @@ pub(super) fn read(
         met: false,
         read: 0,
         lines: Vec::new(),
+        all: Vec::new(),
         diagnostics,
     };
     pools.file(path, 0)?;
@@ -47,7 +70,9 @@ pub(super) fn read(
         let what = pool.map_or("pool".into(), |name| format!("pool [{}]", String::from_utf8_lossy(name)));
         return Err(Error::new(Code::NotFound, format!("{} has no {what}", path.display())));
     }
-    let lines = pools.lines;
+    let (lines, mut all) = (pools.lines, pools.all);
+    all.iter_mut().for_each(|one| one.is_chosen = Some(&one.name) == pools.wanted.as_ref());
+    core.pools.append(&mut all);
     // FPM applies its values first and its admin values after them; of two lines for one name the first counts.
     for power in [Power::Free, Power::Admin] {
         let mut seen = Vec::new();
@@ -74,6 +99,8 @@ struct Pools<'a> {
     met: bool,
     read: u32,
     lines: Vec<Assignment>,
+    /// Every pool that was met, in order.
+    all: Vec<Pool>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -120,6 +147,10 @@ impl Pools<'_> {
                     self.wanted = Some(name.to_vec());
                 }
                 self.current = Some(name.to_vec());
+                let is_known = self.all.iter().any(|one| one.name == name);
+                if !is_known && !name.eq_ignore_ascii_case(b"global") {
+                    self.all.push(Pool { name: name.to_vec(), ..Pool::default() });
+                }
                 self.met |= self.current == self.wanted;
                 Ok(())
             }
@@ -128,6 +159,14 @@ impl Pools<'_> {
                     Some(_) => error,
                     None => error.at(source.origin(line)),
                 })
+            }
+            Event::Entry { key, value } if KEPT.contains(&key) => {
+                let current = self.current.clone().unwrap_or_default();
+                if let Some(one) = self.all.iter_mut().find(|one| one.name == current) {
+                    let value = replace_pool(text_of(&value), &current);
+                    one.lines.push((key.to_vec(), value, source.origin(line)));
+                }
+                Ok(())
             }
             Event::ArrayEntry { key, offset, value } if self.current == self.wanted => {
                 self.line(key, offset, text_of(&value), line, source)

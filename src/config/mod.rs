@@ -38,6 +38,7 @@ pub use builder::{Builder, CompiledIn, FastCgiParam, SharedFiles};
 pub(crate) use check::whole_number;
 pub use check::{Check, HostCheck};
 pub use directive::Directive;
+pub use fpm::Pool;
 pub use layer::{Explanation, Fate, Layer, Reason, Step};
 pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, ShutdownMode};
 pub use resolve::{Config, Outcome};

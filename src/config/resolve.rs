@@ -4,6 +4,7 @@ use super::builder::SharedFiles;
 use super::contribution::{Contribution, UserIni};
 use super::core::Core;
 use super::directive::Directive;
+use super::fpm::Pool;
 use super::layer::Layer;
 use super::number;
 use super::sapi::Sapi;
@@ -175,6 +176,11 @@ impl Config {
     pub fn ini_files(&self) -> impl Iterator<Item = (Layer, &Arc<[u8]>, &[u8])> {
         let sources = self.inner.core.sources.iter();
         sources.filter_map(|source| Some((source.layer, source.file.as_ref()?, &*source.text)))
+    }
+
+    /// Every pool of the FPM configurations that were read, in order; the values are those of the chosen ones.
+    pub fn pools(&self) -> &[Pool] {
+        &self.inner.core.pools
     }
 
     /// httpd's own configuration, where one was loaded.
