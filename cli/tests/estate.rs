@@ -10,12 +10,11 @@ use std::path::Path;
 use support::{Place, command, err, json};
 
 /// Cases that still differ, and why. One that becomes right has to leave this list.
-const DIFFER: [(&str, &str); 3] = [
+const DIFFER: [(&str, &str); 2] = [
     (
         "g1-cgi",
         "Action and ScriptAlias lead to php-cgi, whose php.ini no file of the case names: the command says who runs the file",
     ),
-    ("n24-header-words", "the words of Header are not checked, so Apache's 500 is not foreseen"),
     (
         "p1-disable",
         "PHP warned of the time zone in front of the program's output, so no values were recorded; the command gives them",
