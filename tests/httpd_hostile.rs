@@ -23,6 +23,25 @@ fn an_include_cycle_ends() {
 }
 
 #[test]
+fn macros_that_double_at_every_step_are_refused_where_they_stand() {
+    for (body, depth) in
+        [("", 40), ("ServerSignature off\n", 40), ("ErrorDocument 404 \"a long text of some bytes\"\n", 30)]
+    {
+        let mut conf = format!("LoadModule macro_module x\n<Macro M0>\n{body}</Macro>\n");
+        for at in 1..=depth {
+            conf += &format!("<Macro M{at}>\nUse M{0}\nUse M{0}\n</Macro>\n", at - 1);
+        }
+        let error = refused(format!("{conf}Use M{depth}\n"));
+        assert_eq!(error.code, Code::TooLarge);
+        let text = error.to_string();
+        assert!(text.starts_with("/etc/httpd.conf:") && text.contains("Macros make more"), "{text}");
+    }
+    let wide = format!("LoadModule macro_module x\n<Macro M $a>\n{}</Macro>\n", "ServerAdmin $a\n".repeat(4000));
+    let error = refused(format!("{wide}{}", format!("Use M {}\n", "x".repeat(2000)).repeat(200)));
+    assert!(error.to_string().starts_with("/etc/httpd.conf:"), "{error}");
+}
+
+#[test]
 fn a_hundred_includes_inside_one_another_are_read() {
     let mut files = Memory::new().with("/etc/httpd.conf", "Include i0.conf\n");
     for at in 0..100 {

@@ -22,7 +22,11 @@ use std::sync::Arc;
 
 /// Nested includes; Apache stops at a recursion too.
 const MAX_DEPTH: usize = 128;
-/// Lines read in all, repeated ones included: macros can double at every step.
+/// What all uses of macros make together: bytes of text, and uses, each of which keeps where it came from. A configuration that goes
+/// past this doubles at every step.
+const MAX_MADE: u64 = 64 << 20;
+const MAX_USES: u64 = 200_000;
+/// Lines read in all, repeated ones included.
 const MAX_LINES: u64 = 20_000_000;
 
 /// What is open in one text.
@@ -70,6 +74,8 @@ pub(super) struct Reader<'f> {
     /// What was read depends on the modules that are loaded, beyond the directives that act while they are read.
     pub asks_modules: bool,
     lines_read: u64,
+    macro_bytes: u64,
+    macro_uses: u64,
 }
 
 /// What a line asks for.
@@ -107,6 +113,8 @@ impl<'f> Reader<'f> {
             asks: false,
             asks_modules: false,
             lines_read: 0,
+            macro_bytes: 0,
+            macro_uses: 0,
         }
     }
 
@@ -366,6 +374,12 @@ impl<'f> Reader<'f> {
             frames.any(|frame| frame.uses.as_deref() == Some(name))
         };
         let used = self.macros.instance(args, &self.here(frame), active).map_err(|text| self.refused(frame, text))?;
+        self.macro_bytes += used.text.len() as u64;
+        self.macro_uses += 1;
+        if self.macro_bytes > MAX_MADE || self.macro_uses > MAX_USES {
+            let text = "Macros make more than 64 MiB of text or are used more than 200,000 times in all: check those that use others";
+            return Err(self.error(frame, frame.lines.number, text, Code::TooLarge));
+        }
         let source = self.source(used.source);
         let mut inner = Frame::text(Lines::new(used.text), source, frame.section());
         inner.uses = Some(used.name);
