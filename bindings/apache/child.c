@@ -156,6 +156,7 @@ void mod_child_init(apr_pool_t *pchild, server_rec *server) {
     apr_pool_create(&the_process.pool, pchild);
     apr_thread_mutex_create(&the_process.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     if (!the_process.wanted) return;
+    mod_file_child_init(server);
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     options.scoreboard = the_process.scoreboard;

@@ -19,9 +19,14 @@
 
 static int live; /* requests of this child that have begun, and not ended */
 
+mod_job mod_no_job;
+
+static mod_job *place_of(const request_rec *r) { return ap_get_module_config(r->request_config, &outlive_module); }
+
 mod_job *mod_job_of(const request_rec *r) {
     while (r->main != NULL) r = r->main;
-    return ap_get_module_config(r->request_config, &outlive_module);
+    mod_job *job = place_of(r);
+    return job == &mod_no_job ? NULL : job;
 }
 
 /** From the engine's thread: a stop is due. */
@@ -72,7 +77,7 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
     }
     if (!(job->facts & FACT_LIMITED)) outlive_request_set_time_limit(job->request, 0);
     job->flags = outlive_request_flags(job->request);
-    __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
+    mod_job_live(1);
     mod_script_begin(job, settings);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
@@ -90,7 +95,10 @@ mod_job *mod_job_begin(request_rec *r) {
     mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
     if (before != NULL && before->request != NULL && !before->stopped) end(before);
     const outlive_settings *settings = mod_settings(r);
-    return settings == NULL ? NULL : begin(r, settings);
+    const int runs = place_of(r) == &mod_no_job;
+    job = settings == NULL ? NULL : begin(r, settings);
+    if (job != NULL && runs) mod_job_enter(job);
+    return job;
 }
 
 int mod_job_check(mod_job *job) { return OUTLIVE_CHECK(job->request, job->flags); }
@@ -196,12 +204,14 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
     }
 }
 
-static void count(int ending, int gone) {
+void mod_job_count(int ending, int gone) {
     mod_counters *counters = the_process.counters;
     if (counters == NULL) return;
     __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
     if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
 }
+
+void mod_job_live(int more) { __atomic_add_fetch(&live, more, __ATOMIC_RELEASE); }
 
 int mod_job_any(void) { return __atomic_load_n(&live, __ATOMIC_ACQUIRE) > 0; }
 
@@ -225,7 +235,7 @@ static void end(mod_job *job) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
     job->request = NULL;
     if (job->socket >= 0) close(job->socket);
-    count(ending, gone);
+    mod_job_count(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
         const outlive_settings *settings = mod_settings(r);
         if (settings != NULL) tell(job, settings, ending, gone);
@@ -234,7 +244,7 @@ static void end(mod_job *job) {
         job->connection->aborted = 1; /* as httpd would have it */
         job->connection->keepalive = AP_CONN_CLOSE;
     }
-    __atomic_sub_fetch(&live, 1, __ATOMIC_RELEASE);
+    mod_job_live(-1);
 }
 
 /**
@@ -278,28 +288,38 @@ static int handle(mod_job *job) {
     return status;
 }
 
-int mod_job_handle(request_rec *r) {
-    if (r->main != NULL) return DECLINED;
-    if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
-    mod_job *job = mod_job_of(r);
-    if (job != NULL && job->inside) return DECLINED; /* called from below */
-    if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
-    job = mod_job_begin(r);
-    if (job == NULL) return DECLINED;
-    ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
+int mod_job_status(const request_rec *r, int status) { return status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status > 0 ? status : r->status; }
+
+int mod_job_finish(mod_job *job, int status) {
+    if (job->request == NULL || status == SUSPENDED) return status;
+    /* A handler that failed because its time was up did not have to write anything to learn that. */
+    const int ended_for = __atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE) || (status != OK && status != DONE);
+    if (!job->stopped && ended_for && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
+    if (job->failed == 0) job->failed = mod_job_status(job->r, status);
+    end(job);
+    if (!job->stopped) return status;
+    return job->connection->aborted ? DONE : cut_short(job);
+}
+
+void mod_job_enter(mod_job *job) {
     pthread_mutex_lock(&job->lock);
     job->inside = 1;
     const int due = job->due;
     pthread_mutex_unlock(&job->lock);
     /* When the engine's thread said so, it was too early for that. */
     if (due && mod_job_check(job) == OUTLIVE_STOP) mod_waiting_end(job);
-    int status = handle(job);
-    if (job->request == NULL || status == SUSPENDED) return status;
-    /* A handler that failed because its time was up did not have to write anything to learn that. */
-    const int ended_for = __atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE) || (status != OK && status != DONE);
-    if (!job->stopped && ended_for && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
-    if (job->failed == 0) job->failed = status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status > 0 ? status : r->status;
-    end(job);
-    if (!job->stopped) return status;
-    return job->connection->aborted ? DONE : cut_short(job);
+}
+
+int mod_job_handle(request_rec *r) {
+    if (r->main != NULL || place_of(r) == &mod_no_job || !mod_engine_is_on(r)) return DECLINED;
+    mod_job *job = mod_job_of(r);
+    if (job != NULL && job->inside) return DECLINED; /* called from below */
+    if (job == NULL && mod_file_is_plain(r)) return mod_file_handle(r);
+    if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
+    if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
+    job = mod_job_begin(r);
+    if (job == NULL) return DECLINED;
+    ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
+    mod_job_enter(job);
+    return mod_job_finish(job, handle(job));
 }

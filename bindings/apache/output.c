@@ -130,7 +130,30 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
     return status;
 }
 
+/** The whole of a short file, whose request has not begun: it does where there is something to say. 0: it has now, and goes the usual way. */
+static int pass_file(ap_filter_t *filter, apr_bucket_brigade *brigade, apr_status_t *status) {
+    conn_rec *connection = filter->c;
+    const int at_once = mod_job_of(filter->r) == NULL && mod_file_goes_at_once(filter, brigade);
+    *status = at_once ? ap_pass_brigade(filter->next, brigade) : APR_SUCCESS;
+    if (at_once && !means_gone(connection, *status)) return 1;
+    mod_job *job = mod_job_begin(filter->r);
+    if (job == NULL) {
+        ap_filter_t *next = filter->next;
+        ap_remove_output_filter(filter);
+        if (!at_once) *status = ap_pass_brigade(next, brigade);
+        return 1;
+    }
+    filter->ctx = job;
+    if (!at_once) return 0;
+    apr_brigade_cleanup(brigade);
+    job->sent = 1;
+    *status = mod_job_lost(job);
+    return 1;
+}
+
 apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+    apr_status_t status;
+    if (filter->ctx == NULL && pass_file(filter, brigade, &status)) return status;
     mod_job *job = filter->ctx;
     if (job->request == NULL && !job->stopped) {
         ap_filter_t *next = filter->next;

@@ -7,6 +7,7 @@
  *   containers.c  the values of sections: merging them, and the settings that they make
  *   child.c       the configuration of the server, the engine of a child
  *   job.c         one request: beginning, waking, ending, telling why
+ *   file.c        files that nobody has to look after
  *   output.c      the filter in front of all others: what becomes of output
  *   backend.c     waiting for an HTTP server
  *   gateway.c     ending the wait for a FastCGI, SCGI, uwsgi or AJP server; balancers
@@ -141,12 +142,25 @@ typedef struct mod_job {
 
 extern ap_filter_rec_t *mod_output_filter;
 
+/** In the place of a job while the handler runs of a request that has none, and may yet begin. */
+extern mod_job mod_no_job;
+
 /** The job of a request, of the request that it is part of, or of the one that was redirected to it; NULL: none. */
 mod_job *mod_job_of(const request_rec *r);
 /** The request's job, begun if it has none. NULL: none here. */
 mod_job *mod_job_begin(request_rec *r);
 /** Whether any request of this child has begun, and not ended. */
 int mod_job_any(void);
+/** The caller does something for a request of this child (1), or has done it (-1). */
+void mod_job_live(int more);
+/** Counts an end. */
+void mod_job_count(int ending, int gone);
+/** The handler runs, from now on. */
+void mod_job_enter(mod_job *job);
+/** The handler has returned. What to return in its place. */
+int mod_job_finish(mod_job *job, int status);
+/** The response's, by what the handler has returned. */
+int mod_job_status(const request_rec *r, int status);
 /** Runs the handler of the request. */
 int mod_job_handle(request_rec *r);
 /** A safe point. */
@@ -169,6 +183,16 @@ static inline int mod_job_is_aborted(const mod_job *job) {
  * Negative: the time has passed.
  */
 int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
+
+/* ---- file.c --------------------------------------------------------------------------------------------------------- */
+
+void mod_file_child_init(server_rec *server);
+/** Whether httpd's own default handler will send a file, or find none, and has to wait for nothing before. */
+int mod_file_is_plain(const request_rec *r);
+/** Runs the handler of such a request. */
+int mod_file_handle(request_rec *r);
+/** What it has put out is a whole, short file that no filter delays. */
+int mod_file_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade);
 
 /* ---- output.c, backend.c, gateway.c, script.c, waiting.c, settings.c, status.c ---------------------------------------------------------------------- */
 
