@@ -102,6 +102,7 @@ def status(server, back):
     assert live(server)["all_children"] is True, server.ask("/live?json")
     # Whoever looks is not among what he sees.
     assert live(server)["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
+    assert b'id="php"' not in server.ask("/live")[2] and live(server)["mod_php_is_listed"] is None  # there is no mod_php
     gone = server.client("/work/seen?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "seen" in back.begun)
     there = server.client("/work/there?steps=1&pause=30&silent")
@@ -162,6 +163,9 @@ php_flag ignore_user_abort on
 <Location /settings>
   SetHandler outlive-settings
 </Location>
+<Location /live>
+  SetHandler outlive-status
+</Location>
 """
     load = "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"
     with Httpd(conf, more=[load], php_ini="max_execution_time = 77\n") as server:
@@ -171,6 +175,8 @@ php_flag ignore_user_abort on
         assert {name: one["value"] for name, one in said.items()} == {
             "ignore_user_abort": "1", "memory_limit": "64M", "max_execution_time": "77"}, said
         assert "is not applied" not in server.said(), server.said()
+        assert b'id="php">Programs that mod_php runs are not listed here' in server.ask("/live")[2], server.ask("/live")[2]
+        assert live(server)["mod_php_is_listed"] is False, live(server)
     with Httpd(conf + load, php_ini="max_execution_time = 77\n") as server:  # the other way round
         server.file("www/p.php", "<?php echo ini_get('memory_limit');")
         assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")

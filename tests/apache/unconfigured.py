@@ -92,7 +92,7 @@ def whole(server, path):
 
 def plain(server, text, path=""):
     text = text.replace(str(server.root), "@ROOT@").replace(f":{server.port}", ":@PORT@")
-    text = re.sub(r"(?m)^(Date|Last-Modified|ETag|UNIQUE_ID|REMOTE_PORT|Content-Length): .*$", r"\1", text)
+    text = re.sub(r"(?m)^(Date|Last-Modified|ETag|UNIQUE_ID|REMOTE_PORT" + ("|Content-Length" if path == "/server-status" else "") + r"): .*$", r"\1", text)
     text = re.sub(r"(?m)^(REMOTE_PORT|UNIQUE_ID)=.*$", r"\1", text)
     if path == "/server-status":
         text = re.sub(r"(?m)^.*(Time|time|uptime|Load|CPU|<td>|generation|accesses|requests/sec|Total).*$\n?", "", text)
