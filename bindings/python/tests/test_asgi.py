@@ -6,6 +6,7 @@ import contextvars
 import gc
 import logging
 import os
+import tempfile
 import threading
 import time
 import unittest
@@ -213,6 +214,34 @@ class Exchanges(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len(set(map(id, kept))), 9)
         self.assertTrue(all(task.done() for task in kept))
         self.assertEqual((len(called), len(cancelled)), (9, 6))
+
+    async def test_files_of_a_directory_are_read_in_a_thread(self):
+        with tempfile.TemporaryDirectory() as root:
+            os.mkdir(os.path.join(root, "here"))
+            with open(os.path.join(root, "here", ".htaccess"), "w") as file:
+                file.write("php_value outlive.disconnect finish\n")
+            conf = os.path.join(root, "httpd.conf")
+            with open(conf, "w") as file:
+                file.write(f'DocumentRoot "{root}"\n<Directory "{root}">\nAllowOverride All\nRequire all granted\n</Directory>\n')
+            form = Form()
+            middleware = self.wrap(form, httpd_conf=conf, root=root, php_ini=False)
+            # It leaves while its settings are looked up: the form is saved all the same.
+            server = Server(middleware, path="/here/save")
+            await asyncio.sleep(0)
+            self.assertEqual((form.written, form.waiting.is_set()), ("", False))
+            server.task.cancel()
+            await form.waiting.wait()
+            self.assertTrue(any(thread.name.startswith("outlive-look-up") for thread in threading.enumerate()))
+            form.lock_of_c.set()
+            await self.wait_for(lambda: form.endings)
+            self.assertEqual((form.written, server.sent), ("ABCD", []))
+            # What is known costs no turn of the loop.
+            self.assertFalse(middleware._serving.may_block("/here/save"))
+            self.assertTrue(middleware._serving.may_block("/there/save"))
+            self.assertFalse(middleware._serving.may_block(b"/odd"))
+            server = Server(middleware, path="/here/save")
+            await server.task
+            self.assertEqual(server.body, b"saved")
 
     async def test_an_exchange_leaves_nothing_for_the_garbage_collector(self):
         async def app(scope, receive, send):

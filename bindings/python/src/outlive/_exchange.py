@@ -37,28 +37,31 @@ class Exchange(Host, Begins):
 
     request: Request
     home: Set[Exchange]  # of the notifier's, the one that it is in
-    done: Optional[asyncio.Future[None]] = None  # what the server's task waits for
+    done: Optional[asyncio.Future[None]]  # what the server's task waits for
     raised: Optional[BaseException] = None  # for the server's task, which has not begun to wait
     is_counted = False  # CPU time is charged step by step
     streams_stop = False  # a streaming response stops, whatever holds for the rest
     stream: Optional[Stream] = None
     tells_at_once = False  # outlive.detect = watch
-    stopping: Optional[Stopping] = None  # it is told to stop
+    stopping: Optional[Stopping]  # it is told to stop
     is_ending = False  # the application is through
-    is_gone = False  # the client: as far as the server has said
-    is_silent = False  # it was noticed: nothing is sent any more
+    is_gone: bool  # the client: as far as the server has said
+    is_silent: bool  # it was noticed: nothing is sent any more
     has_started = False  # the response
-    is_complete = False
+    is_complete: bool
     has_body = False  # the request's body has been received to its end
     is_reading = False  # the application waits for the server's next message
     may_listen = False  # the listener's time has come
     messages: Deque[Message] = deque()  # received by the listener for the application; shared while empty
     arrived: Optional[asyncio.Future[None]] = None
-    completed: Optional[asyncio.Future[None]] = None
-    listener: Optional[asyncio.Task[None]] = None
+    completed: Optional[asyncio.Future[None]]
+    listener: Optional[asyncio.Task[None]]
 
     def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, notifier: Notifier) -> None:
         self.app, self.scope, self.server_receive, self.server_send, self.notifier = app, scope, receive, send, notifier
+        # Asked for in each exchange: what an instance has is found faster than what its class has.
+        self.is_gone = self.is_silent = self.is_complete = False
+        self.done = self.stopping = self.completed = self.listener = None
 
     # ---- the server's task ----
 
@@ -84,6 +87,15 @@ class Exchange(Host, Begins):
             raise
 
     # ---- the application's task ----
+
+    async def look_up_and_work(self, engine: Engine, look_up: Callable[[], Tuple[Settings, Tuple[bool, bool]]]) -> None:
+        """Finds the settings in a thread first. If the server cancels meanwhile, the request still begins, as one that was left."""
+        try:
+            settings, ways = await self.notifier.loop.run_in_executor(self.notifier.look_ups(), look_up)
+        except BaseException as why:
+            self._tell(why)
+            return
+        await self.work(engine, settings, ways)
 
     async def work(self, engine: Engine, settings: Settings, ways: Tuple[bool, bool]) -> None:
         """Begins the request, runs the application and ends the request, whatever happens."""

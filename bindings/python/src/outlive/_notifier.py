@@ -7,7 +7,7 @@ import concurrent.futures
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Optional, Set
+from typing import TYPE_CHECKING, Any, List, Optional, Set
 
 from ._eager import Beginner
 from .engine import make_notify
@@ -20,6 +20,9 @@ LISTEN_AFTER = 0.02
 
 # How many requests' shutdown functions run at once; more wait for their turn.
 MOST_ENDINGS = 64
+
+# How many read configuration files at once.
+MOST_LOOK_UPS = 4
 
 
 class Notifier(Beginner):
@@ -36,6 +39,7 @@ class Notifier(Beginner):
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
         self.servers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # the server's own, whatever context they have
         self._endings: Optional[concurrent.futures.ThreadPoolExecutor] = None
+        self._look_ups: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
@@ -45,6 +49,13 @@ class Notifier(Beginner):
         pool = self._endings
         if pool is None:
             pool = self._endings = concurrent.futures.ThreadPoolExecutor(MOST_ENDINGS, "outlive-ending")
+        return pool
+
+    def look_ups(self) -> concurrent.futures.ThreadPoolExecutor:
+        """The threads in which files are read: none that others may have taken."""
+        pool = self._look_ups
+        if pool is None:
+            pool = self._look_ups = concurrent.futures.ThreadPoolExecutor(MOST_LOOK_UPS, "outlive-look-up")
         return pool
 
     def add(self, exchange: Exchange) -> Set[Exchange]:
@@ -75,8 +86,9 @@ class Notifier(Beginner):
             exchange.deliver()
 
     def __del__(self) -> None:
-        pool: Optional[concurrent.futures.ThreadPoolExecutor] = getattr(self, "_endings", None)
-        if pool is not None:
-            pool.shutdown(wait=False)
+        pools: List[Optional[concurrent.futures.ThreadPoolExecutor]] = [getattr(self, "_endings", None), getattr(self, "_look_ups", None)]
+        for pool in pools:
+            if pool is not None:
+                pool.shutdown(wait=False)
         if hasattr(self, "fd"):
             os.close(self.fd)

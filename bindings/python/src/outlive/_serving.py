@@ -20,6 +20,7 @@ from .words import Severity
 log = logging.getLogger("outlive")
 
 _MOST_NAMES = 256
+_MOST_DIRECTORIES = 4096
 T = TypeVar("T")
 
 
@@ -91,6 +92,20 @@ class Serving:
         self.by_uri = self.config.has_httpd_conf
         self.of_name: Dict[Optional[bytes], Settings] = {}
         self._known: Dict[int, Settings] = {}
+        self._directories: Set[str] = set()  # whose files have been read
+
+    def may_block(self, path: Any) -> bool:
+        """Whether the settings of this path may take files that have not been read: .htaccess and .user.ini of a directory that is asked
+        for the first time. What is known of the others is only compared with the disk. Say `has_read` behind the look-up."""
+        if self.root is None or not self.by_uri or not isinstance(path, str):
+            return False
+        return path.rpartition("/")[0] not in self._directories
+
+    def has_read(self, path: str) -> None:
+        """From any thread."""
+        if len(self._directories) >= _MOST_DIRECTORIES:  # paths are what clients say
+            self._directories.clear()
+        self._directories.add(path.rpartition("/")[0])
 
     def settings(self, target: Any, name: Optional[bytes]) -> Settings:
         """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""

@@ -88,12 +88,25 @@ class OutliveMiddleware:
                 name = value if type(value) is bytes else text(value)
                 break
         settings = serving.of_name.get(name)
-        if settings is None:
+        ways: Optional[Tuple[bool, bool]] = None
+        look_up = None
+        if settings is not None:
+            ways = settings.ways or _ways(settings)
+        elif serving.may_block(scope.get("path")):
+
+            def look_up() -> Tuple[Settings, Tuple[bool, bool]]:
+                found = serving.settings(lambda: from_scope(scope, name, serving.root), name)
+                serving.has_read(scope["path"])
+                return found, found.ways or _ways(found)
+        else:
             settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
+            ways = settings.ways or _ways(settings)
         exchange = Exchange(self.app, scope, receive, send, notifier)
         if serving.streams_stop:
             exchange.streams_stop = True
-        task = begin_task(notifier, exchange, exchange.work(serving.engine.now or serving.engine.get(), settings, settings.ways or _ways(settings)))
+        engine = serving.engine.now or serving.engine.get()
+        work = exchange.work(engine, settings, ways) if look_up is None else exchange.look_up_and_work(engine, look_up)
+        task = begin_task(notifier, exchange, work)
         if exchange.is_over:
             return None if exchange.raised is None else exchange.result()
         await exchange.wait(task)

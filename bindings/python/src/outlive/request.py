@@ -127,18 +127,18 @@ class Request:
 
     _handle: Optional[int] = None
     _word: Sequence[int] = _ASK
-    _write: Any = None
-    _flush: Any = None
-    _raised: Optional[BaseException] = None
-    _functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]] = None
-    _told: Optional[Ending] = None
+    _write: Any
+    _flush: Any
+    _raised: Optional[BaseException]
+    _functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]]
+    _told: Optional[Ending]
     _token: Optional[contextvars.Token[Optional[Request]]] = None
     _finished = False
     _held = 0
     _is_stopped_behind_holds = False
-    _streams_stop = False  # a streaming response stops, whatever holds for the rest
+    _streams_stop: bool  # a streaming response stops, whatever holds for the rest
     _host: Optional[Host] = None
-    _callbacks: Optional[Callbacks] = None
+    _callbacks: Optional[Callbacks]
     _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
     _is_ending = False  # nobody else may ask for it
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
@@ -148,6 +148,9 @@ class Request:
     ) -> None:
         """For `Engine.begin`."""
         self._engine = engine
+        # Asked for in each request: what an instance has is found faster than what its class has.
+        self._write = self._flush = self._raised = self._functions = self._told = self._callbacks = None
+        self._streams_stop = False
         if write is not None:
             self._write = self._callback(WriteFunction, write, has_data=True)
         if flush is not None:
