@@ -34,7 +34,10 @@ pub enum Choice {
 /// Chooses among the pools that were read.
 pub fn choose(config: &Config, target: &Target<'_>) -> Choice {
     let pools = config.pools();
-    let (Some(httpd), false) = (config.httpd(), pools.is_empty()) else { return Choice::Stays };
+    if pools.is_empty() {
+        return Choice::Stays;
+    }
+    let Some(httpd) = config.httpd().filter(|_| target.uri.is_some()) else { return first_of(pools) };
     let Ok(Resolution::Run(run)) = httpd.resolve(&Disk, target) else { return Choice::Stays };
     let Some(handler) = run.handler else { return Choice::Stays };
     let Some(address) = of_handler(&handler) else { return Choice::Stays };
@@ -59,6 +62,20 @@ pub fn choose(config: &Config, target: &Target<'_>) -> Choice {
              of the one that does, or --pool NAME"
         )),
     }
+}
+
+/// Nothing says which pool is meant.
+fn first_of(pools: &[Pool]) -> Choice {
+    let Some(chosen) = pools.iter().find(|pool| pool.is_chosen).filter(|_| pools.len() > 1) else {
+        return Choice::Stays;
+    };
+    let others = pools.iter().filter(|pool| !pool.is_chosen);
+    let others: Vec<String> = others.take(8).map(|pool| format!("[{}]", text::shown(&pool.name))).collect();
+    Choice::Unknown(format!(
+        "several pools and none named: this is the first one, [{}]; {} may have other values; give --pool NAME",
+        text::shown(&chosen.name),
+        others.join(", ")
+    ))
 }
 
 /// `proxy:unix:SOCKET|fcgi://…` or `proxy:fcgi://HOST:PORT`

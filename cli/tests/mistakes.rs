@@ -138,3 +138,35 @@ fn the_just_in_time_compiler() {
         assert_eq!(out(&output), want);
     }
 }
+
+#[test]
+fn a_pool_that_ends_the_program_before_php_does() {
+    let pool = |timeout: &str, limit: &str| {
+        format!("[www]\nrequest_terminate_timeout={timeout}\nphp_value[max_execution_time]={limit}\n")
+    };
+    for (timeout, limit, is) in [
+        ("30s", "60", true),
+        ("1m", "120", true),
+        ("30", "30", false),
+        ("0", "60", false),
+        ("9", "0", false),
+        ("2h", "60", false),
+    ] {
+        let place = Place::new("terminate", &[("fpm.conf", pool(timeout, limit).as_bytes())]);
+        match is {
+            true => has(&place, &["--fpm-conf", "fpm.conf"], "warning", "terminate-before-limit", 2),
+            false => lacks(&place, &["--fpm-conf", "fpm.conf"], "terminate-before-limit"),
+        }
+    }
+}
+
+#[test]
+fn several_pools_and_none_named() {
+    let text = b"[one]\nphp_value[precision]=5\n[two]\nphp_value[precision]=6\n";
+    let place = Place::new("several", &[("fpm.conf", text)]);
+    let told = err(&place.run(&["get", "precision", "--fpm-conf", "fpm.conf"]));
+    assert!(told.contains("several pools and none named: this is the first one, [one]; [two]"), "{told}");
+    let output = place.run(&["get", "precision", "--fpm-conf", "fpm.conf", "--pool", "two"]);
+    assert_eq!((&*out(&output), &*err(&output)).0, "6\n");
+    assert!(!err(&output).contains("several pools"), "{output:?}");
+}

@@ -11,6 +11,7 @@ use std::fmt::Write;
 pub fn check(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
     uploads(config, settings, found);
     comments(config, settings, found);
+    terminate(config, settings, found);
     for (_, file, text) in config.ini_files() {
         encoding(text, &place(file, 0), found);
     }
@@ -48,6 +49,35 @@ fn uploads(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
         );
         found.push(warning("upload-over-post", at, text));
     }
+}
+
+/// FPM ends the program before PHP's own limit can.
+fn terminate(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
+    let limit = settings.policy().max_execution_time;
+    let pools = config.pools().iter().filter(|pool| pool.is_chosen);
+    for (value, at) in pools.filter_map(|pool| pool.line(b"request_terminate_timeout")) {
+        let Some(seconds) = seconds(value).filter(|&seconds| seconds > 0 && seconds < limit) else { continue };
+        let text = format!(
+            "request_terminate_timeout = {} is less than max_execution_time = {limit}: FPM kills the process after {seconds} seconds, so \
+             that limit is never met and no shutdown function runs; make it larger than max_execution_time",
+            crate::text::shown(value)
+        );
+        found.push(warning("terminate-before-limit", at.clone(), text));
+    }
+}
+
+/// FPM's times: a number and s, m, h or d.
+fn seconds(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok()?.checked_mul(unit)
 }
 
 /// `256M # big`: `#` and `//` begin no comment behind a value.
