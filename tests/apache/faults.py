@@ -263,6 +263,28 @@ OutliveScoreboard @ROOT@/run/board
                 client.go()
 
 
+def patience_ends(mpm, back):
+    """GracefulShutdownTimeout runs out while a request runs."""
+    conf = """
+ProxyPass /work/ http://127.0.0.1:@BACKEND@/
+php_value outlive.disconnect finish
+GracefulShutdownTimeout 1
+LogFormat "%U %{outlive-ending}n" ending
+CustomLog @ROOT@/ending.log ending
+""".replace("@BACKEND@", str(back.port))
+    with Httpd(conf, mpm=mpm) as server:
+        server.may_crash = True
+        client = server.client("/work/patience?steps=1&pause=60&silent")
+        wait_for("it has begun", lambda: "patience" in back.begun)
+        server.process.send_signal(signal.SIGWINCH)
+        server.process.wait(60)
+        assert "patience" not in back.ends or back.ends["patience"] != "done", back.ends
+        said = (server.root / "ending.log").read_text().splitlines()
+        assert not {"/work/patience completed", "/work/patience aborted", "/work/patience -"} & set(said), said
+        assert not re.search("Segmentation|exit signal (Ab|Se)", server.said()), server.said()
+        client.go()
+
+
 def main():
     mpm = sys.argv[1]
     cgi = "cgi" if mpm == "prefork" else "cgid"
@@ -279,6 +301,7 @@ def main():
             stops(server, talkers)
             host_errors(server, back)
         told_to_end(mpm, back)
+        patience_ends(mpm, back)
     print(f"{mpm}: a stop is no fault of a backend, a failure is a host error, and nothing is completed that was not")
 
 
