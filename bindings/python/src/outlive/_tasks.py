@@ -93,18 +93,21 @@ class Stopping:
         current = asyncio.current_task()
         if current is not None:
             self._told.add(current)
+            current.add_done_callback(_retrieve_stop)
         self.go_on()
 
     async def rest(self) -> List[Task]:
         """When the application is through: until its other tasks are. Those that are not, though they were told twice."""
         self.close()
-        rounds = 0
+        rounds, until = 0, self.loop.time() + self.budget
         while True:
             left = [task for task in self.tasks() if task is not self.main]
             if not left:
                 return []
+            # One that another of them waits for hears of it there, once: told twice, it could not clean up.
+            free = [task for task in left if not _is_awaited(task)] or left
             busy = False
-            for task in left:
+            for task in free if not rounds else left:
                 if task in self._told or not rounds and _is_cancelled(task):
                     continue
                 if self._must_not_be(task):
@@ -112,12 +115,17 @@ class Stopping:
                 elif rounds or task not in self._patient:
                     self._told.add(task)
                     task.cancel()
-            _, pending = await asyncio.wait(left, timeout=0.02 if busy else self.budget)
-            if pending and not busy:
-                rounds += 1
+            timeout = 0.02 if busy else max(0.0, until - self.loop.time())
+            done, _ = await asyncio.wait(left, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                _retrieve_stop(task)
+            if busy:
+                until = self.loop.time() + self.budget
+            elif not done:
+                rounds, until = rounds + 1, self.loop.time() + self.budget
                 self._told.clear()
                 if rounds > 1:
-                    return list(pending)
+                    return left
 
     def close(self) -> None:
         self.is_through = True
@@ -207,6 +215,18 @@ def _is_cancelled(task: Task) -> bool:
     """Whether somebody has cancelled it, and it cleans up: from Python 3.11 on, that can be known."""
     cancelling: Optional[Callable[[], int]] = getattr(task, "cancelling", None)
     return cancelling is not None and cancelling() > 0
+
+
+def _is_awaited(task: Task) -> bool:
+    """Whether somebody else wants to know of its end: who awaits it, a group, gather."""
+    return any(callback is not _retrieve_stop for callback, _ in _callbacks(task))
+
+
+def _retrieve_stop(task: Task) -> None:
+    """A stop that nobody asked a task for is nothing to report, unlike other exceptions."""
+    raised = getattr(task, "_exception", None)
+    if raised is not None and remainder(raised, False) is None:
+        task.exception()
 
 
 def _request_of(task: Task) -> Optional[Request]:

@@ -90,20 +90,26 @@ def transaction(running):
         client.close()
 
 
-def ways(running):
+def ways(running, framework="way"):
+    """FastAPI's ways, or Quart's."""
+    note_of = ("stop-" + framework + "-%s").__mod__
     for way in WAYS:
-        client = ask(running, "/stop/way/" + way)
-        wait_for("%s waits" % way, lambda way=way: running.waits("stop-way-" + way))
+        client = ask(running, "/stop/%s/%s" % (framework, way))
+        wait_for("%s waits" % way, lambda way=way: running.waits(note_of(way)))
         time.sleep(0.1)
         client.close()
     for way, expected in WAYS.items():
-        note = "stop-way-" + way
+        note = note_of(way)
         wait_for("%s has ended" % note, lambda note=note: "told" in events(running, note))
     time.sleep(0.3)
     for way, expected in WAYS.items():
-        assert events(running, "stop-way-" + way) == expected, "%s: %s" % (way, events(running, "stop-way-" + way))
+        assert events(running, note_of(way)) == expected, "%s: %s" % (note_of(way), events(running, note_of(way)))
     assert events(running, "tracker") == [], events(running, "tracker")
     assert "Traceback" not in running.said(), "a traceback"
+
+
+def quart(running):
+    ways(running, "quart")
 
 
 def functions(running):
@@ -139,7 +145,7 @@ def threads(running):
 
 def scenes(server):
     with served(server) as running:
-        for scene in (transaction, ways, functions, background, threads):
+        for scene in (transaction, ways, quart, functions, background, threads):
             scene(running)
         running.stop()
     return "%s: stops, with SQLite: ok" % server

@@ -9,6 +9,7 @@ import time
 import anyio
 import fastapi
 import outlive
+import quart
 import sqlalchemy
 import store
 from outlive.asgi import OutliveMiddleware
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 
 HERE = pathlib.Path(os.environ["STORY"])
 engine = sqlalchemy.create_engine(os.environ["STORY_URL"], pool_size=40)
-app, bare = fastapi.FastAPI(), fastapi.FastAPI()
+app, bare, quarts = fastapi.FastAPI(), fastapi.FastAPI(), quart.Quart(__name__)
 
 
 def note_down(what, note):
@@ -161,6 +162,20 @@ async def way(decision: str, way: str):
     await WAYS[way](note)
 
 
+@quarts.get("/stop/quart/<way>")
+async def quart_way(way):
+    note = "stop-quart-" + way
+    outlive.register_shutdown_function(note_down, "told", note)
+    await WAYS[way](note)
+    return "went to its end"
+
+
+@quarts.teardown_request
+async def torn_down(why):
+    if isinstance(why, Exception):
+        note_down(repr(why), "tracker")
+
+
 @app.get("/stop/functions/{number}")
 async def functions(number: int):
     """A coroutine function as a shutdown function, which needs the loop's threads itself."""
@@ -187,17 +202,22 @@ async def background(number: int, tasks: fastapi.BackgroundTasks):
 
 
 class Quiet:
-    """As an error tracker: sees every exception that passes. What asks for it is served without the middlewares."""
+    """As an error tracker: sees every exception that passes. What asks for it is served without the middlewares, or by Quart."""
 
     def __init__(self, app):
         self.app = app
 
     async def __call__(self, scope, receive, send):
         try:
-            await (bare if scope.get("query_string") == b"bare" else self.app)(scope, receive, send)
+            await self.chosen(scope)(scope, receive, send)
         except Exception as why:
             note_down(repr(why), "tracker")
             raise
+
+    def chosen(self, scope):
+        if scope.get("path", "").startswith("/stop/quart/"):
+            return quarts
+        return bare if scope.get("query_string") == b"bare" else self.app
 
 
 asgi_application = OutliveMiddleware(Quiet(app), httpd_conf=store.HTTPD_CONF, cleanup=2)
