@@ -13,7 +13,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "story"))
-from servers import GUNICORN, UVICORN, wait_for  # noqa: E402
+from servers import GUNICORN, UVICORN, Group, wait_for  # noqa: E402
 
 SERVERS = {
     "gunicorn": [*GUNICORN, "--worker-class", "gthread", "--threads", "12", "{app}:application"],
@@ -43,11 +43,16 @@ class Running:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        command = [str(part).format(port=self.port, app=app) for part in SERVERS[server]]
+        command = [str(part).format(port=self.port, app=app, patience=30) for part in SERVERS[server]]
         self.log = open(self.directory / "log", "w+b")
         env = {**os.environ, "NOTES": str(self.directory), "STORY_VIEW": view, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        self.process = subprocess.Popen(command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT, env=env)
-        wait_for("%s with %s serves" % (server, app), self.serves)
+        self.group = Group(command, cwd=HERE, stdout=self.log, env=env)
+        self.process = self.group.process
+        try:
+            wait_for("%s with %s serves" % (server, app), self.serves)
+        except BaseException:
+            self.close()
+            raise
 
     def serves(self):
         if self.process.poll() is not None:
@@ -76,11 +81,9 @@ class Running:
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.group.close()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -1,5 +1,5 @@
-"""What else ends a request on real servers: the server itself, its time-outs and reloads, a time limit. Nothing is torn apart, and
-each shutdown function runs once."""
+"""What else ends a request on real servers: the server itself and its time-outs, a time limit. Nothing is torn apart, and each shutdown
+function runs once. What every server does at its end is in ends.py."""
 
 import concurrent.futures
 import contextlib
@@ -28,19 +28,6 @@ def told_to_end(server, app, view):
         assert running.endings("finish-1") == [], "it ended inside a hold"
         running.unlock_c()
         running.wait()
-        return running.written("finish-1"), running.endings("finish-1"), running.said()
-
-
-def reloaded(server, app, view):
-    """SIGHUP: the old worker finishes what it has; a new one serves."""
-    with contextlib.closing(Server(server, app, view)) as running:
-        left_waiting(running)
-        running.process.send_signal(signal.SIGHUP)
-        time.sleep(1)
-        running.unlock_c()
-        wait_for("it has ended", lambda: running.endings("finish-1"))
-        wait_for("the server serves again", running.serves)
-        running.stop()
         return running.written("finish-1"), running.endings("finish-1"), running.said()
 
 
@@ -76,18 +63,22 @@ def time_limit(server, app, view):
         return running.written("limit-1"), running.endings("limit-1"), running.said()
 
 
+def refused(server, app, view):
+    """An event loop that is not asyncio's: the server does not start, and says why."""
+    try:
+        Server(server, app, view, ("--worker-class", "trio")).close()
+    except AssertionError as why:
+        said = str(why)
+        return "did not start" in said, "needs asyncio's event loop" in said, said
+    raise AssertionError("it serves")
+
+
 DONE = ("ABCD", ["completed"])
 CASES = [
-    (told_to_end, "gunicorn gthread", "flask_app", "sync", DONE),
-    (told_to_end, "uvicorn", "fastapi_app", "async", DONE),
-    (told_to_end, "hypercorn", "fastapi_app", "async", DONE),
     (told_to_end, "gunicorn asgi", "django_app", "async", DONE),
     (told_to_end, "uvicorn", "django_app", "async", DONE),
-    (reloaded, "gunicorn gthread", "flask_app", "sync", DONE),
-    (reloaded, "gunicorn asgi", "fastapi_app", "async", DONE),
     (worker_times_out, "gunicorn sync", "flask_app", "sync", ("", ["shutdown"])),
-    (told_to_end, "gunicorn gevent", "flask_app", "sync", DONE),
-    (told_to_end, "mod_wsgi", "plain_app", "sync", DONE),
+    (refused, "hypercorn", "fastapi_app", "async", (True, True)),
     (time_limit, "uvicorn", "fastapi_app", "async", ("ABC", ["time limit"])),
     (time_limit, "gunicorn sync", "flask_app", "sync", ("ABC", ["time limit"])),
 ]

@@ -20,6 +20,7 @@ CASES = [
     *((server, "Django", "django_app", "sync") for server in WSGI),
     ("gunicorn gevent", "Flask", "flask_app", "sync"),
     ("waitress", "Flask", "flask_app", "sync"),
+    ("cheroot", "Flask", "flask_app", "sync"),
     ("mod_wsgi", "none", "plain_app", "sync"),
     *((server, "FastAPI", "fastapi_app", "async") for server in ASGI),
     ("uvicorn, uvloop", "FastAPI", "fastapi_app", "async"),

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -14,27 +15,40 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BIN = pathlib.Path(sys.executable).parent
+# Ends the group of processes once the test, which holds the other end of its standard input, has ended, however that was.
+GUARD = ["/bin/sh", "-c", 'read _; kill -KILL -- "-$1" 2>/dev/null', "guard"]
 
-GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "--log-level", "warning"]
+GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "{patience}", "--log-level", "warning"]
 UVICORN = [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning"]
+UWSGI = [
+    BIN / "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "3", "--need-app", "--disable-logging", "--enable-threads",
+    "--virtualenv", sys.prefix, "--pythonpath", HERE, "--module", "{app}:application",
+]
+GRANIAN = [BIN / "granian", "--port", "{port}", "--log-level", "warning"]
 # Apache's modules, and the one of Python that Debian has for it.
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 SERVERS = {
     "gunicorn sync": [*GUNICORN, "--workers", "3", "{app}:application"],
     "gunicorn gthread": [*GUNICORN, "--worker-class", "gthread", "--threads", "4", "{app}:application"],
     "gunicorn --preload": [*GUNICORN, "--workers", "3", "--preload", "{app}:application"],
-    "uWSGI": [
-        BIN / "uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "3", "--need-app", "--die-on-term", "--disable-logging",
-        "--virtualenv", sys.prefix, "--pythonpath", HERE, "--module", "{app}:application",
-    ],
-    "gunicorn gevent": [*GUNICORN, "--worker-class", "gevent", "{app}:application"],
+    "uWSGI": [*UWSGI, "--die-on-term"],
+    "uWSGI, hook": [*UWSGI, "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"],
+     "gunicorn gevent": [*GUNICORN, "--worker-class", "gevent", "{app}:application"],
     "waitress": [BIN / "waitress-serve", "--listen", "127.0.0.1:{port}", "{app}:application"],
     "mod_wsgi": ["/usr/sbin/apache2", "-f", "{directory}/apache.conf", "-D", "FOREGROUND"],
     "gunicorn asgi": [*GUNICORN, "--worker-class", "asgi", "{app}:asgi_application"],
     "uvicorn": [*UVICORN, "--loop", "asyncio", "{app}:asgi_application"],
     "uvicorn, uvloop": [*UVICORN, "--loop", "uvloop", "{app}:asgi_application"],
-    "granian": [BIN / "granian", "--interface", "asgi", "--port", "{port}", "--log-level", "warning", "{app}:asgi_application"],
-    "hypercorn": [BIN / "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "30", "{app}:asgi_application"],
+    "granian": [*GRANIAN, "--interface", "asgi", "{app}:asgi_application"],
+    "granian wsgi": [*GRANIAN, "--interface", "wsgi", "--blocking-threads", "4", "{app}:application"],
+    "hypercorn": [BIN / "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "{patience}", "{app}:asgi_application"],
+    "uvicorn --workers": [*UVICORN, "--workers", "2", "{app}:asgi_application"],
+    "uvicorn --reload": [*UVICORN, "--reload", "--reload-dir", "{directory}", "{app}:asgi_application"],
+    "gunicorn, uvicorn worker": [*GUNICORN, "--workers", "4", "--worker-class", "uvicorn_worker.UvicornWorker", "{app}:asgi_application"],
+    "daphne": [BIN / "daphne", "--port", "{port}", "--verbosity", "0", "{app}:asgi_application"],
+    "cheroot": [BIN / "cheroot", "--bind", "127.0.0.1:{port}", "{app}:application"],
+    "Werkzeug": [sys.executable, HERE / "serve.py", "Werkzeug", "{app}", "{port}"],
+    "gevent": [sys.executable, HERE / "serve.py", "gevent", "{app}", "{port}"],
 }
 
 
@@ -49,7 +63,7 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
 {user}
 WSGISocketPrefix {directory}/wsgi
-WSGIDaemonProcess story threads=5 python-path={directory}/app shutdown-timeout=30
+WSGIDaemonProcess story threads=5 python-path={directory}/app shutdown-timeout={patience}
 WSGIProcessGroup story
 WSGIApplicationGroup %{{GLOBAL}}
 WSGIScriptAlias / {directory}/app/{app}.py
@@ -74,11 +88,37 @@ def wait_for(what, condition, seconds=60):
         time.sleep(0.02)
 
 
+class Group:
+    """A server's processes: none of them outlives `close`, nor this test, even where it is cut off."""
+
+    def __init__(self, command, **keywords):
+        self.process = subprocess.Popen([str(part) for part in command], start_new_session=True, stderr=subprocess.STDOUT, **keywords)
+        self.guard = subprocess.Popen([*GUARD, str(self.process.pid)], stdin=subprocess.PIPE, start_new_session=True)
+
+    def lives(self):
+        """Whether one of its processes does."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def close(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.guard.kill()
+        self.guard.wait()
+        self.guard.stdin.close()
+
+
 class Server:
     """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server.
-    `env`: more for its environment; {directory} in it is the server's."""
+    `env`: more for its environment; {directory} in it, and in the options, is the server's. `patience`: seconds at its end, for those
+    whose command says them."""
 
-    def __init__(self, server, app, view="sync", options=(), env=None):
+    def __init__(self, server, app, view="sync", options=(), env=None, patience=30):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-story-"))
         self.main, self.c = self.open("main.db"), self.open("c.db")
         self.main.execute("PRAGMA journal_mode = WAL")
@@ -89,24 +129,30 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         if server == "mod_wsgi":
-            self.for_apache(app)
-        command = [str(part).format(port=self.port, app=app, directory=self.directory) for part in SERVERS[server]]
-        command[1:1] = options
+            self.for_apache(app, patience)
+        command = [str(part).format(port=self.port, app=app, directory=self.directory, patience=patience) for part in SERVERS[server]]
+        command[1:1] = [option.format(directory=self.directory) for option in options]
         self.log = open(self.directory / "log", "w+b")
-        self.process = subprocess.Popen(
-            command, cwd=HERE, stdout=self.log, stderr=subprocess.STDOUT,
+        env = {name: value.format(directory=self.directory) for name, value in (env or {}).items()}
+        self.group = Group(
+            command, cwd=HERE, stdout=self.log,
             env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONUNBUFFERED": "1",
-                 **{name: value.format(directory=self.directory) for name, value in (env or {}).items()}},
+                 "PYTHONPATH": str(HERE), **env},
         )
-        wait_for("%s with %s serves" % (server, app), self.serves)
+        self.process = self.group.process
+        try:
+            wait_for("%s with %s serves" % (server, app), self.serves)
+        except BaseException:
+            self.close()
+            raise
 
-    def for_apache(self, app):
+    def for_apache(self, app, patience):
         """Its processes are another user's where this is root's: they get copies, and tables that they may write to."""
         shutil.copytree(HERE, self.directory / "app", ignore=shutil.ignore_patterns("__pycache__"))
         package = pathlib.Path(importlib.util.find_spec("outlive").origin).parent
         shutil.copytree(package, self.directory / "app/outlive", ignore=shutil.ignore_patterns("__pycache__"))
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
-        text = APACHE.format(port=self.port, directory=self.directory, modules=MODULES, user=user, app=app)
+        text = APACHE.format(port=self.port, directory=self.directory, modules=MODULES, user=user, app=app, patience=patience)
         (self.directory / "apache.conf").write_text(text)
         self.directory.chmod(0o777)
         for file in self.directory.iterdir():
@@ -163,9 +209,7 @@ class Server:
             raise AssertionError("the server did not end:\n" + self.said()) from None
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.group.close()
         self.log.close()
         for db in (self.main, self.c):
             db.close()

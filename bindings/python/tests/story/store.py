@@ -30,7 +30,7 @@ def write(table, note):
 
 def written(table, note):
     """As a view does it: under gevent, what would block the whole worker goes to its threads."""
-    if os.environ.get("STORY_SERVER") == "gunicorn gevent":
+    if "gevent" in os.environ.get("STORY_SERVER", ""):
         import gevent
 
         return gevent.get_hub().threadpool.apply(write, (table, note))
