@@ -8,10 +8,12 @@ OUTLIVE_WHEEL_PLATFORM names another platform.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from typing import Any
@@ -23,6 +25,8 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
     """For hatchling."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if sys.implementation.name != "cpython":
+            raise RuntimeError(f"outlive works on CPython only, and this is {sys.implementation.name}")
         built = self.built()
         library, program = self.stripped(built), self.stripped(self.command(built))
         build_data["pure_python"] = False
@@ -72,10 +76,26 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
         else:
             command = ["cargo", "build", *options]
         try:
-            subprocess.run(command, cwd=source, check=True)
+            run_seen(command, source)
         except OSError as why:
             raise RuntimeError(f"cargo is needed to build outlive's library: {why}; or name a built one in OUTLIVE_LIBRARY") from why
         return built / "release" / "liboutlive.so"
+
+
+def run_seen(command: list[str], where: pathlib.Path) -> None:
+    """Runs it; what it says of its progress goes to the terminal too where pip keeps stderr to itself for all the time that it takes."""
+    with contextlib.ExitStack() as open_files:
+        seen = [sys.stderr]
+        if not sys.stderr.isatty():
+            with contextlib.suppress(OSError):  # there is no terminal
+                seen.append(open_files.enter_context(open("/dev/tty", "w")))
+        running = open_files.enter_context(subprocess.Popen(command, cwd=where, stderr=subprocess.PIPE, text=True, errors="replace"))
+        assert running.stderr is not None
+        for line in running.stderr:
+            for file in seen:
+                print(line, end="", file=file, flush=True)
+        if running.wait() != 0:
+            raise subprocess.CalledProcessError(running.returncode, command)
 
 
 def machine() -> str:

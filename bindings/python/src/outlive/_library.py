@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from types import SimpleNamespace
 
 from . import _table
@@ -21,6 +22,15 @@ def path() -> str:
     return bundled if os.path.exists(bundled) else "liboutlive.so." + ".".join(VERSION.split(".")[:2])
 
 
+def _refuse_other_pythons() -> None:
+    """While it calls the library, CPython keeps its global lock, so no two threads are inside one request."""
+    name = sys.implementation.name
+    if name != "cpython":
+        raise ImportError(f"outlive works on CPython only, and this is {name}: its ctypes lets two threads into one request at the same time.")
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError("outlive needs CPython's global interpreter lock, and this one runs without: start it with PYTHON_GIL=1.")
+
+
 def _refuse_sub_interpreter() -> None:
     api = ctypes.pythonapi
     api.PyInterpreterState_Get.restype = ctypes.c_void_p
@@ -34,6 +44,7 @@ def _refuse_sub_interpreter() -> None:
 
 
 def _load() -> SimpleNamespace:
+    _refuse_other_pythons()
     _refuse_sub_interpreter()
     where = path()
     try:

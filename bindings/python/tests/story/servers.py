@@ -16,7 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 BIN = pathlib.Path(sys.executable).parent
 # Ends the group of processes once the test, which holds the other end of its standard input, has ended, however that was.
-GUARD = ["/bin/sh", "-c", 'read _; kill -KILL -- "-$1" 2>/dev/null', "guard"]
+GUARD = ["/bin/sh", "-c", 'read _; kill -KILL "-$1" 2>/dev/null', "guard"]
 
 GUNICORN = [BIN / "gunicorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "{patience}", "--log-level", "warning"]
 UVICORN = [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning"]
