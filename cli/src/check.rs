@@ -24,7 +24,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         Some(path) => side::with_word(&args.source, path)?,
         None => args.source.clone(),
     };
-    let loaded = load::config_for(&source, &args.request)?;
+    let loaded = load::config_for(&source, &args.request).map_err(with_fix)?;
     let config = loaded.config;
     if loaded.context.nothing_read(config) && !loaded.context.has_sets && !source.built_in {
         return Err(Problem::Call(
@@ -72,6 +72,17 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         Answer::text(as_text(&found))
     };
     Ok(answer.with_status(status))
+}
+
+/// What httpd would not start with, and what to do about it.
+fn with_fix(problem: Problem) -> Problem {
+    match problem {
+        Problem::Library(mut error) => {
+            error.message = format!("{}{}", error.message, mistakes::fix(&error.message));
+            Problem::Library(error)
+        }
+        other => other,
+    }
 }
 
 fn finding(severity: Severity, code: &'static str, origin: Origin, message: String) -> Diagnostic {

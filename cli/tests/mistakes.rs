@@ -170,3 +170,16 @@ fn several_pools_and_none_named() {
     assert_eq!((&*out(&output), &*err(&output)).0, "6\n");
     assert!(!err(&output).contains("several pools"), "{output:?}");
 }
+
+#[test]
+fn a_line_of_httpd_that_has_too_many_words() {
+    let head =
+        "ServerName localhost\nLoadModule mpm_prefork_module m/mod_mpm_prefork.so\nLoadModule php_module m/libphp.so\n";
+    for line in ["php_value memory_limit = 64M", "php_value memory_limit 64M # big"] {
+        let place = Place::new("words", &[("httpd.conf", format!("{head}{line}\n").as_bytes())]);
+        let output = place.run(&["check", "--httpd-conf", "httpd.conf"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let told = err(&output);
+        assert!(told.contains("httpd.conf:4: php_value takes two arguments") && told.contains("without `=`"), "{told}");
+    }
+}
