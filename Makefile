@@ -33,6 +33,7 @@ help:
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
+	@echo 'make clean          remove what was built'
 
 .PHONY: lib
 lib:
