@@ -77,11 +77,11 @@ impl SetEnvIf {
         let missing = || format!("Missing regular expression for {name}");
         let what = match subject {
             Some(subject) => subject.into(),
-            None => words.next().ok_or_else(|| format!("Missing envariable expression for {name}"))?,
+            None => words
+                .next()
+                .filter(|word| !word.is_empty())
+                .ok_or_else(|| format!("Missing header-field name for {name}"))?,
         };
-        if what.is_empty() {
-            return Err(format!("Missing header-field name for {name}"));
-        }
         let regex = words.next().filter(|word| !word.is_empty()).ok_or_else(missing)?;
         // Where nothing else is special, a backslash at the end is itself.
         let ends = regex.strip_suffix(b"\\").is_some_and(|rest| !rest.iter().any(|byte| SPECIAL.contains(byte)));
@@ -99,7 +99,8 @@ impl SetEnvIf {
     /// `SetEnvIfExpr`.
     pub fn expr(name: &str, args: &[u8]) -> Result<Self, String> {
         let mut words = Words::new(args);
-        let text = words.next().ok_or_else(|| format!("Missing expression for {name}"))?;
+        let text =
+            words.next().filter(|word| !word.is_empty()).ok_or_else(|| format!("Missing expression for {name}"))?;
         let expr = expr::parse(&text)
             .map_err(|error| format!("Could not parse expression \"{}\": {error}", String::from_utf8_lossy(&text)))?;
         Ok(Self {
