@@ -36,7 +36,9 @@ class Workplace:
     def start(self, command, **options):
         # A session of its own: httpd signals its whole process group when it ends.
         log = open(self.file("server.log"), "a")
-        options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True, **options}
+        # PHP reads the scenario's php.ini alone, nothing of what this machine has in its scan directory.
+        env = {**os.environ, "PHP_INI_SCAN_DIR": ""}
+        options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True, "env": env, **options}
         self.processes.append(subprocess.Popen(command, **options))
         return self.processes[-1]
 
