@@ -1,8 +1,14 @@
 """For the tests of the ASGI middleware: a server made of two queues, and the founding story's application."""
 
 import asyncio
+import logging
+import unittest
 
 import outlive
+from outlive.asgi import OutliveMiddleware
+
+# Its debug mode, which finds real mistakes, also reports every busy moment of the machine.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 FINISH = {"outlive.disconnect": "finish"}
 STOP = {"outlive.disconnect": "stop", "outlive.detect": "watch"}
@@ -75,3 +81,23 @@ class Form:
         await asyncio.sleep(0)
         self.written += "D"
         await respond(send)
+
+
+class Case(unittest.IsolatedAsyncioTestCase):
+    """A test whose middleware is closed behind it."""
+
+    def wrap(self, app, values=None, **options):
+        middleware = OutliveMiddleware(app, values=values, **options)
+        self.addCleanup(lambda: middleware._serving.engine.now and middleware._serving.engine.now.close())
+        self.middleware = middleware
+        return middleware
+
+    async def wait_for(self, condition):
+        for _ in range(2000):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        self.fail("not in time")
+
+    def in_flight(self):
+        return self.middleware.requests()

@@ -7,18 +7,16 @@ The table is compared with the one in README.md; BLESS=1 writes it there.
 import concurrent.futures
 import contextlib
 import importlib.metadata
-import os
-import pathlib
 import re
 import signal
 import socket
 import sys
 import time
 
+import readme_table
 from failures import left_waiting
 from servers import Server, installed, wait_for
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 NOTE = "finish-1"
 FLASK, FASTAPI, PLAIN = ("flask_app", "sync"), ("fastapi_app", "async"), ("plain_app", "sync")
 HUP, USR1, FILE = signal.SIGHUP, signal.SIGUSR1, "a file"
@@ -141,14 +139,7 @@ def main():
     print(made)
     if chosen != CASES:
         return  # the table would be another one
-    text = README.read_text()
-    begin, end = "<!-- made by tests/story/ends.py -->\n", "<!-- end of ends -->"
-    before, rest = text.split(begin)
-    _, after = rest.split(end, 1)
-    if os.environ.get("BLESS"):
-        README.write_text(before + begin + made + end + after)
-    else:
-        assert before + begin + made + end + after == text, "the table in README.md is another one (BLESS=1 writes it)"
+    readme_table.hold(made, "ends.py", "end of ends")
 
 
 if __name__ == "__main__":

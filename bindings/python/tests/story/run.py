@@ -6,13 +6,12 @@ stop. The table is compared with the one in README.md; BLESS=1 writes it there.
 
 import concurrent.futures
 import os
-import pathlib
 import sys
 import time
 
+import readme_table
 from servers import SERVERS, Server, installed, wait_for
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 WSGI = ("gunicorn sync", "gunicorn gthread", "gunicorn --preload", "uWSGI")
 ASGI = ("uvicorn", "hypercorn", "gunicorn asgi")
 CASES = [
@@ -86,14 +85,7 @@ def main():
         assert row[1:] == ["ABCD, completed", "ABCD, completed" if server in BLIND else "ABC, aborted"], "%s, %s: %s" % (server, framework, row)
     if missing:
         return  # the table would be another one
-    text = README.read_text()
-    begin, end = "<!-- made by tests/story/run.py -->\n", "<!-- end -->"
-    before, rest = text.split(begin)
-    _, after = rest.split(end, 1)
-    if os.environ.get("BLESS"):
-        README.write_text(before + begin + made + end + after)
-    else:
-        assert before + begin + made + end + after == text, "the table in README.md is another one (BLESS=1 writes it)"
+    readme_table.hold(made, "run.py", "end")
 
 
 if __name__ == "__main__":
