@@ -1635,6 +1635,19 @@ inline std::size_t clear_scoreboard(std::string_view path) {
     return detail::throwing([&](error_to to) { return clear_scoreboard(path, to); });
 }
 
+/// outlive_scoreboard_prepare: makes the file for workers that will run as `user` and `group`. False: it failed.
+inline bool prepare_scoreboard(std::string_view path, std::uint32_t user, std::uint32_t group, error_to to) noexcept {
+    return to.said(outlive_scoreboard_prepare(detail::start(path), path.size(), user, group, to.record())) == result::ok;
+}
+inline void prepare_scoreboard(std::string_view path, std::uint32_t user, std::uint32_t group) {
+    detail::throwing([&](error_to to) { return prepare_scoreboard(path, user, group, to); });
+}
+
+/// outlive_holds_secret: whether a directive's value is not for everybody to see. A length that makes no sense counts as a secret.
+inline bool holds_secret(std::string_view name, std::string_view value) noexcept {
+    return outlive_holds_secret(detail::start(name), name.size(), detail::start(value), value.size()) != 0;
+}
+
 inline request engine::begin(const settings &settings, request_options options, error_to to) const noexcept {
     const detail::terminated label(options.label), method(options.method);
     std::unique_ptr<detail::host> host(new (std::nothrow) detail::host{

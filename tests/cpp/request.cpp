@@ -420,6 +420,12 @@ static void a_scoreboard() {
     CHECK(outlive::read_scoreboard(path, [](const outlive::scoreboard_row &) { CHECK(false); }));
     THROWS(result::error_io, outlive::read_scoreboard("/nowhere/at/all", [](const outlive::scoreboard_row &) {}));
     THROWS(result::error_io, outlive::clear_scoreboard("/nowhere/at/all"));
+    const std::string prepared = path + ".prepared";
+    outlive::prepare_scoreboard(prepared, geteuid(), getegid());
+    CHECK(access(prepared.c_str(), R_OK | W_OK) == 0);
+    unlink(prepared.c_str());
+    THROWS(result::error_io, outlive::prepare_scoreboard("/nowhere/at/all", geteuid(), getegid()));
+    CHECK(outlive::holds_secret("mysqli.default_pw", "x") && !outlive::holds_secret("precision", "14"));
     CHECK(std::remove(path.c_str()) == 0 && rmdir(place) == 0);
 }
 
