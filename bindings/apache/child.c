@@ -12,13 +12,13 @@
 #include <unistd.h>
 #include <unixd.h>
 
-mod_process the_process;
+ol_process the_process;
 
-int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
+int ol_main_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp) {
     (void)plog, (void)ptemp;
     memset(&the_process, 0, sizeof the_process);
-    the_process.sections = apr_array_make(pconf, 16, sizeof(mod_section));
-    mod_gateway_pre_config();
+    the_process.sections = apr_array_make(pconf, 16, sizeof(ol_section));
+    ol_main_hook_proxy();
     return OK;
 }
 
@@ -33,8 +33,8 @@ static apr_status_t free_config(void *data) {
 
 static int diagnosed(void *data, const outlive_diagnostic *diagnostic) {
     int level = diagnostic->severity >= 2 ? APLOG_ERR : diagnostic->severity == 1 ? APLOG_WARNING : APLOG_INFO;
-    ap_log_error(APLOG_MARK, level, 0, (server_rec *)data, "outlive: %s:%u: %s", diagnostic->file.ptr,
-                 (unsigned)diagnostic->line, diagnostic->text.ptr);
+    ap_log_error(APLOG_MARK, level, 0, (server_rec *)data, "outlive: %s:%u: %s", diagnostic->file.ptr, (unsigned)diagnostic->line,
+                 diagnostic->text.ptr);
     return 0;
 }
 
@@ -63,7 +63,7 @@ static void make_counters(apr_pool_t *forever) {
     void *counters = NULL;
     apr_pool_userdata_get(&counters, name, forever);
     if (counters == NULL) {
-        counters = mmap(NULL, sizeof(mod_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        counters = mmap(NULL, sizeof(ol_counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (counters == MAP_FAILED) return;
         apr_pool_userdata_set(counters, name, NULL, forever); /* a copy of the name: the module is loaded anew */
     }
@@ -82,11 +82,10 @@ static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
     const uid_t user = is_root ? ap_unixd_config.user_id : geteuid();
     const gid_t group = is_root ? ap_unixd_config.group_id : getegid();
     outlive_error error = {0};
-    if (outlive_scoreboard_prepare(path, OUTLIVE_NTS, user, group, &error) == OUTLIVE_OK)
-        the_process.scoreboard = path;
+    if (outlive_scoreboard_prepare(path, OUTLIVE_NTS, user, group, &error) == OUTLIVE_OK) the_process.scoreboard = path;
     else
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s; or set OutliveScoreboard to another file, or to none", path,
-                     error.message);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s; or set OutliveScoreboard to another file, or to none",
+                     path, error.message);
 }
 
 /** php.ini, and what is to be said about the lines of all files. */
@@ -103,20 +102,20 @@ static int read_all(apr_pool_t *pconf, server_rec *server) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     the_process.config = config;
-    the_process.root_facts = mod_facts_of(the_process.root);
+    the_process.root_flags = ol_any_flags_of(the_process.root);
     apr_pool_cleanup_register(pconf, NULL, free_config, apr_pool_cleanup_null);
     if (!the_process.beside_php) outlive_config_diagnostics(config, diagnosed, server);
-    mod_name_unused(server);
+    ol_main_name_unused(server);
     return OK;
 }
 
-int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
+int ol_main_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server) {
     (void)plog, (void)ptemp;
     /* httpd reads its configuration twice before it starts; only the second time counts. */
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) return OK;
     the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (!the_process.wanted) {
-        mod_name_idle(server);
+        ol_main_name_idle(server);
         return OK;
     }
     const int status = read_all(pconf, server);
@@ -128,10 +127,10 @@ int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
 }
 
 /** `apachectl configtest`, which does not get as far as that. */
-void mod_test_config(apr_pool_t *pconf, server_rec *server) {
+void ol_main_test_config(apr_pool_t *pconf, server_rec *server) {
     the_process.beside_php = ap_find_linked_module("mod_php.c") != NULL;
     if (the_process.wanted) read_all(pconf, server);
-    else mod_name_idle(server);
+    else ol_main_name_idle(server);
 }
 
 /** Before anything of the child's goes. */
@@ -144,19 +143,19 @@ static apr_status_t begin_to_die(void *data) {
 /** Not while a request runs: under prefork this is a signal handler then, which interrupted it anywhere. The process ends with it. */
 static apr_status_t free_engine(void *data) {
     (void)data;
-    if (mod_job_any()) return APR_SUCCESS;
+    if (ol_any_jobs()) return APR_SUCCESS;
     outlive_engine_free(the_process.engine);
     the_process.engine = NULL;
-    mod_waiting_close();
+    ol_main_close_interrupter();
     return APR_SUCCESS;
 }
 
-void mod_child_init(apr_pool_t *pchild, server_rec *server) {
+void ol_main_child_init(apr_pool_t *pchild, server_rec *server) {
     the_process.serving = 1;
     apr_pool_create(&the_process.pool, pchild);
     apr_thread_mutex_create(&the_process.mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     if (!the_process.wanted) return;
-    mod_file_child_init(server);
+    ol_main_look_at_handlers(server);
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     options.scoreboard = the_process.scoreboard;

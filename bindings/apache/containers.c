@@ -9,16 +9,16 @@
 /** Merged containers that a child keeps; what is beyond is merged for each request. */
 #define MOST_KEPT 4096
 
-typedef struct mod_merged {
-    const mod_container *add;
-    mod_container *result;
-    struct mod_merged *next;
-} mod_merged;
+typedef struct ol_merged {
+    const ol_container *add;
+    ol_container *result;
+    struct ol_merged *next;
+} ol_merged;
 
 static unsigned kept;
 
 static apr_status_t forget(void *data) {
-    mod_container *container = data;
+    ol_container *container = data;
     outlive_settings_free(container->settings);
     outlive_dir_config_free(container->values);
     container->settings = NULL;
@@ -26,43 +26,41 @@ static apr_status_t forget(void *data) {
     return APR_SUCCESS;
 }
 
-static mod_container *make(apr_pool_t *pool, int lasting) {
-    mod_container *container = apr_pcalloc(pool, sizeof *container);
+static ol_container *make(apr_pool_t *pool, int lasting) {
+    ol_container *container = apr_pcalloc(pool, sizeof *container);
     container->engine = container->handlers = -1;
     container->lasting = lasting;
     apr_pool_cleanup_register(pool, container, forget, apr_pool_cleanup_null);
     return container;
 }
 
-void *mod_container_create(apr_pool_t *pool, char *path) {
+void *ol_any_container_create(apr_pool_t *pool, char *path) {
     (void)path;
     return make(pool, !the_process.serving);
 }
 
-static int is_empty(const mod_container *container) {
-    return container->values == NULL && container->engine < 0 && container->handlers < 0;
-}
+static int is_empty(const ol_container *container) { return container->values == NULL && container->engine < 0 && container->handlers < 0; }
 
-static mod_container *merge(apr_pool_t *pool, int lasting, const mod_container *base, const mod_container *add) {
-    mod_container *result = make(pool, lasting);
+static ol_container *merge(apr_pool_t *pool, int lasting, const ol_container *base, const ol_container *add) {
+    ol_container *result = make(pool, lasting);
     if (base->values != NULL || add->values != NULL) result->values = outlive_dir_config_merge(base->values, add->values);
     result->engine = add->engine >= 0 ? add->engine : base->engine;
     result->handlers = add->handlers >= 0 ? add->handlers : base->handlers;
     return result;
 }
 
-static mod_container *known(const mod_container *base, const mod_container *add) {
-    const mod_merged *merged = __atomic_load_n(&base->merged, __ATOMIC_ACQUIRE);
+static ol_container *known(const ol_container *base, const ol_container *add) {
+    const ol_merged *merged = __atomic_load_n(&base->merged, __ATOMIC_ACQUIRE);
     while (merged != NULL && merged->add != add) merged = merged->next;
     return merged == NULL ? NULL : merged->result;
 }
 
-static mod_container *keep(mod_container *base, const mod_container *add) {
+static ol_container *keep(ol_container *base, const ol_container *add) {
     apr_thread_mutex_lock(the_process.mutex);
-    mod_container *result = known(base, add);
+    ol_container *result = known(base, add);
     if (result == NULL && kept < MOST_KEPT) {
         kept++;
-        mod_merged *merged = apr_palloc(the_process.pool, sizeof *merged);
+        ol_merged *merged = apr_palloc(the_process.pool, sizeof *merged);
         merged->add = add;
         merged->result = result = merge(the_process.pool, 1, base, add);
         merged->next = base->merged;
@@ -72,42 +70,42 @@ static mod_container *keep(mod_container *base, const mod_container *add) {
     return result;
 }
 
-void *mod_container_merge(apr_pool_t *pool, void *base_data, void *add_data) {
-    mod_container *base = base_data, *add = add_data;
+void *ol_any_container_merge(apr_pool_t *pool, void *base_data, void *add_data) {
+    ol_container *base = base_data, *add = add_data;
     if (is_empty(add)) return base;
     if (is_empty(base)) return add;
     if (!the_process.serving) return merge(pool, 1, base, add);
     if (base->lasting && add->lasting) {
-        mod_container *result = known(base, add);
+        ol_container *result = known(base, add);
         if (result == NULL) result = keep(base, add);
         if (result != NULL) return result;
     }
     return merge(pool, 0, base, add);
 }
 
-int mod_engine_is_on(const request_rec *r) {
-    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+int ol_req_engine_is_on(const request_rec *r) {
+    const ol_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
     return container->engine == 1 && the_process.engine != NULL;
 }
 
-int mod_handlers_are_on(const request_rec *r) {
-    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+int ol_req_handlers_are_on(const request_rec *r) {
+    const ol_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
     return container->handlers == 1;
 }
 
-unsigned mod_facts_of(const outlive_settings *settings) {
+unsigned ol_any_flags_of(const outlive_settings *settings) {
     outlive_str detect;
     const int known = outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) == OUTLIVE_OK;
-    return (known && strcasecmp(detect.ptr, "watch") == 0 ? FACT_WATCHES : 0) | (mod_is_said(settings, "max_execution_time") ? FACT_LIMITED : 0);
+    return (known && strcasecmp(detect.ptr, "watch") == 0 ? FLAG_WATCHES : 0) | (ol_any_is_said(settings, "max_execution_time") ? FLAG_LIMITED : 0);
 }
 
-unsigned mod_facts(const request_rec *r) {
-    const mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
-    return container->values == NULL ? the_process.root_facts : __atomic_load_n(&container->facts, __ATOMIC_RELAXED);
+unsigned ol_req_flags(const request_rec *r) {
+    const ol_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+    return container->values == NULL ? the_process.root_flags : __atomic_load_n(&container->flags, __ATOMIC_RELAXED);
 }
 
-const outlive_settings *mod_settings(request_rec *r) {
-    mod_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
+const outlive_settings *ol_req_settings(request_rec *r) {
+    ol_container *container = ap_get_module_config(r->per_dir_config, &outlive_module);
     if (container->values == NULL) return the_process.root;
     const outlive_settings *settings = __atomic_load_n(&container->settings, __ATOMIC_ACQUIRE);
     if (settings != NULL) return settings;
@@ -116,7 +114,7 @@ const outlive_settings *mod_settings(request_rec *r) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: no settings for this request: %s", error.message);
         return NULL;
     }
-    __atomic_store_n(&container->facts, mod_facts_of(settings), __ATOMIC_RELAXED);
+    __atomic_store_n(&container->flags, ol_any_flags_of(settings), __ATOMIC_RELAXED);
     const outlive_settings *none = NULL;
     if (!__atomic_compare_exchange_n(&container->settings, &none, settings, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         outlive_settings_free(settings); /* another thread was quicker */

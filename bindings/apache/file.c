@@ -20,9 +20,9 @@
 
 /** Modules whose handlers look at the name first. */
 static const char *const by_name[] = {
-    "core.c",        "mod_outlive.c",  "mod_asis.c",      "mod_auth_form.c",   "mod_autoindex.c",  "mod_cgi.c",    "mod_cgid.c",
-    "mod_dav.c",     "mod_fcgid.c",    "mod_imagemap.c",  "mod_info.c",        "mod_ldap.c",       "mod_negotiation.c",
-    "mod_php.c",     "mod_proxy.c",    "mod_proxy_balancer.c", "mod_rewrite.c", "mod_status.c",
+    "core.c",      "mod_outlive.c",        "mod_asis.c",     "mod_auth_form.c", "mod_autoindex.c", "mod_cgi.c",         "mod_cgid.c",
+    "mod_dav.c",   "mod_fcgid.c",          "mod_imagemap.c", "mod_info.c",      "mod_ldap.c",      "mod_negotiation.c", "mod_php.c",
+    "mod_proxy.c", "mod_proxy_balancer.c", "mod_rewrite.c",  "mod_status.c",
 };
 
 /** Filters that do not wait. */
@@ -38,7 +38,7 @@ static int is_one_of(const char *name, const char *const *names, size_t count) {
 /** Every handler of this server goes by the name. */
 static int all_by_name;
 
-void mod_file_child_init(server_rec *server) {
+void ol_main_look_at_handlers(server_rec *server) {
     const apr_array_header_t *handlers = ap_hook_get_handler();
     all_by_name = 1;
     for (int i = 0; handlers != NULL && i < handlers->nelts; i++) {
@@ -62,26 +62,28 @@ static int is_type(const request_rec *r) {
     return slash != NULL && handler[0] != 'h' && !(slash[1] == 'x' && slash[2] == '-');
 }
 
-int mod_file_is_plain(const request_rec *r) {
-    if (!all_by_name || r->method_number != M_GET || (r->finfo.filetype != APR_REG && r->finfo.filetype != APR_NOFILE) || r->proxyreq != PROXYREQ_NONE || r->prev != NULL) return 0;
-    if (r->connection->master != NULL) return 0; /* output of a stream of HTTP/2 waits for others' */
+int ol_req_is_plain_file(const request_rec *r) {
+    if (!all_by_name || r->method_number != M_GET || (r->finfo.filetype != APR_REG && r->finfo.filetype != APR_NOFILE) ||
+        r->proxyreq != PROXYREQ_NONE || r->prev != NULL)
+        return 0;
+    if (r->connection->master != NULL) return 0;                                        /* output of a stream of HTTP/2 waits for others' */
     if (r->finfo.filetype == APR_REG && (r->finfo.protection & APR_UEXECUTE)) return 0; /* XBitHack, of PHP too */
     if (r->handler == NULL || !(is_type(r) || AP_IS_DEFAULT_HANDLER_NAME(r->handler))) return 0;
     /* What is to be read first may not come. */
     return apr_table_get(r->headers_in, "Content-Length") == NULL && apr_table_get(r->headers_in, "Transfer-Encoding") == NULL;
 }
 
-int mod_file_handle(request_rec *r) {
-    ap_set_module_config(r->request_config, &outlive_module, &mod_no_job);
-    mod_job_live(1);
-    ap_add_output_filter_handle(mod_output_filter, NULL, r, r->connection);
+int ol_req_handle_file(request_rec *r) {
+    ap_set_module_config(r->request_config, &outlive_module, &ol_no_job);
+    ol_any_count_live(1);
+    ap_add_output_filter_handle(ol_output_filter, NULL, r, r->connection);
     int status = ap_run_handler(r);
-    mod_job *job = mod_job_of(r);
-    if (job == NULL && mod_job_status(r, status) >= 500) job = mod_job_begin(r); /* to be told */
+    ol_job *job = ol_req_job(r);
+    if (job == NULL && ol_req_status(r, status) >= 500) job = ol_req_begin(r); /* to be told */
     if (job == NULL) ap_set_module_config(r->request_config, &outlive_module, NULL);
-    if (job != NULL) status = mod_job_finish(job, status);
-    else mod_job_count(OUTLIVE_ENDING_COMPLETED, 0);
-    mod_job_live(-1);
+    if (job != NULL) status = ol_req_finish(job, status);
+    else ol_any_count_ended(OUTLIVE_ENDING_COMPLETED, 0);
+    ol_any_count_live(-1);
     return status;
 }
 
@@ -105,6 +107,6 @@ static int is_whole(const apr_bucket_brigade *brigade) {
     return 0;
 }
 
-int mod_file_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade) {
+int ol_req_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade) {
     return !filter->c->aborted && is_whole(brigade) && goes_straight(filter);
 }

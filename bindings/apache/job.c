@@ -19,30 +19,30 @@
 
 static int live; /* requests of this child that have begun, and not ended */
 
-mod_job mod_no_job;
+ol_job ol_no_job;
 
-static mod_job *place_of(const request_rec *r) { return ap_get_module_config(r->request_config, &outlive_module); }
+static ol_job *place_of(const request_rec *r) { return ap_get_module_config(r->request_config, &outlive_module); }
 
-mod_job *mod_job_of(const request_rec *r) {
+ol_job *ol_req_job(const request_rec *r) {
     while (r->main != NULL) r = r->main;
-    mod_job *job = place_of(r);
-    return job == &mod_no_job ? NULL : job;
+    ol_job *job = place_of(r);
+    return job == &ol_no_job ? NULL : job;
 }
 
 /** From the engine's thread: a stop is due. */
 static void on_stop(void *data, int ending) {
     (void)ending;
-    mod_job *job = data;
+    ol_job *job = data;
     if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return;
     pthread_mutex_lock(&job->lock);
     job->due = 1;
     if (job->wake >= 0) eventfd_write(job->wake, 1);
-    if (job->inside) mod_waiting_end(job);
+    if (job->inside) ol_any_interrupt(job);
     pthread_mutex_unlock(&job->lock);
 }
 
-static int socket_of(mod_job *job) {
-    if (!(job->facts & FACT_WATCHES)) return -1;
+static int socket_of(ol_job *job) {
+    if (!(job->flags & FLAG_WATCHES)) return -1;
     conn_rec *connection = job->connection;
     apr_socket_t *socket = ap_get_conn_socket(connection->master != NULL ? connection->master : connection);
     apr_os_sock_t descriptor = -1;
@@ -54,13 +54,13 @@ static int socket_of(mod_job *job) {
 
 static apr_status_t end_late(void *data);
 
-static mod_job *begin(request_rec *r, const outlive_settings *settings) {
-    mod_job *job = apr_pcalloc(r->pool, sizeof *job);
+static ol_job *begin(request_rec *r, const outlive_settings *settings) {
+    ol_job *job = apr_pcalloc(r->pool, sizeof *job);
     job->r = r;
-    const mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
+    const ol_job *before = r->prev == NULL ? NULL : ol_req_job(r->prev);
     job->connection = before == NULL ? r->connection : before->connection;
     job->wake = job->socket = -1;
-    job->facts = mod_facts(r);
+    job->flags = ol_req_flags(r);
     job->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER; /* nothing to make, and nothing to destroy */
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     options.label = r->uri;
@@ -75,35 +75,35 @@ static mod_job *begin(request_rec *r, const outlive_settings *settings) {
         if (job->socket >= 0) close(job->socket);
         return NULL;
     }
-    if (!(job->facts & FACT_LIMITED)) outlive_request_set_time_limit(job->request, 0);
-    job->flags = outlive_request_flags(job->request);
-    mod_job_live(1);
-    mod_script_begin(job, settings);
+    if (!(job->flags & FLAG_LIMITED)) outlive_request_set_time_limit(job->request, 0);
+    job->flag_word = outlive_request_flags(job->request);
+    ol_any_count_live(1);
+    ol_req_mark_script(job, settings);
     ap_set_module_config(r->request_config, &outlive_module, job);
     apr_pool_pre_cleanup_register(r->pool, job, end_late);
     return job;
 }
 
-static void end(mod_job *job);
+static void end(ol_job *job);
 
-mod_job *mod_job_begin(request_rec *r) {
+ol_job *ol_req_begin(request_rec *r) {
     while (r->main != NULL) r = r->main;
-    mod_job *job = mod_job_of(r);
+    ol_job *job = ol_req_job(r);
     if (job != NULL) return job->request == NULL ? NULL : job;
-    if (!mod_engine_is_on(r)) return NULL;
+    if (!ol_req_engine_is_on(r)) return NULL;
     /* An internal redirect takes the request over, with the settings of where it leads. */
-    mod_job *before = r->prev == NULL ? NULL : mod_job_of(r->prev);
+    ol_job *before = r->prev == NULL ? NULL : ol_req_job(r->prev);
     if (before != NULL && before->request != NULL && !before->stopped) end(before);
-    const outlive_settings *settings = mod_settings(r);
-    const int runs = place_of(r) == &mod_no_job;
+    const outlive_settings *settings = ol_req_settings(r);
+    const int runs = place_of(r) == &ol_no_job;
     job = settings == NULL ? NULL : begin(r, settings);
-    if (job != NULL && runs) mod_job_enter(job);
+    if (job != NULL && runs) ol_req_enter(job);
     return job;
 }
 
-int mod_job_check(mod_job *job) { return OUTLIVE_CHECK(job->request, job->flags); }
+int ol_req_check(ol_job *job) { return OUTLIVE_CHECK(job->request, job->flag_word); }
 
-void mod_job_feign(mod_job *job) {
+void ol_any_feign(ol_job *job) {
     static const struct ap_logconf quiet = {NULL, APLOG_CRIT};
     if (__atomic_exchange_n(&job->feigned, 1, __ATOMIC_ACQ_REL)) return;
     request_rec *r = job->r;
@@ -114,21 +114,21 @@ void mod_job_feign(mod_job *job) {
 }
 
 /** The handler has returned. */
-static void unfeign(mod_job *job) {
+static void unfeign(ol_job *job) {
     if (!__atomic_exchange_n(&job->feigned, 0, __ATOMIC_ACQ_REL)) return;
     job->r->log = job->log;
     if (job->told != NULL) job->told->aborted = 0;
 }
 
-apr_status_t mod_job_stop(mod_job *job) {
+apr_status_t ol_req_stop(ol_job *job) {
     job->stopped = 1;
-    mod_job_feign(job);
+    ol_any_feign(job);
     return APR_ECONNABORTED;
 }
 
-apr_status_t mod_job_lost(mod_job *job) {
+apr_status_t ol_req_lost(ol_job *job) {
     outlive_request_client_gone(job->request);
-    if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
+    if (ol_req_check(job) == OUTLIVE_STOP) return ol_req_stop(job);
     job->discarding = 1;
     /* Handlers look at this by themselves, and would end. It is put back when they have returned. */
     job->connection->aborted = 0;
@@ -160,14 +160,14 @@ static void give_wake(int wake, int used) {
     if (full) close(wake);
 }
 
-int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
+int ol_req_wait(ol_job *job, int descriptor, apr_interval_time_t time) {
     pthread_mutex_lock(&job->lock);
     if (job->wake < 0) job->wake = take_wake(job->due);
     pthread_mutex_unlock(&job->lock);
     struct pollfd what[2] = {{job->wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     /* A stream of HTTP/2 is reset by another thread, which has no way to tell. */
     const apr_interval_time_t slice = apr_time_from_msec(50);
-    int sliced = job->connection->master != NULL && (job->facts & FACT_WATCHES) && (time < 0 || time > slice);
+    int sliced = job->connection->master != NULL && (job->flags & FLAG_WATCHES) && (time < 0 || time > slice);
     if (sliced) time = slice;
     struct timespec left = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
     int ready = ppoll(what, 2, time < 0 ? NULL : &left, NULL);
@@ -181,7 +181,7 @@ int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time) {
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
 
-static void tell(mod_job *job, const outlive_settings *settings, int ending, int gone) {
+static void tell(ol_job *job, const outlive_settings *settings, int ending, int gone) {
     request_rec *r = job->r;
     const char *name = outlive_ending_name(ending).ptr;
     apr_table_setn(r->notes, "outlive-ending", name);
@@ -189,14 +189,14 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
         outlive_str limit = {"", 0}, clock = {"", 0};
         outlive_settings_get(settings, "max_execution_time", OUTLIVE_NTS, &limit);
         outlive_settings_get(settings, "outlive.clock", OUTLIVE_NTS, &clock);
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s: max_execution_time = %s (%s clock), from %s", name, limit.ptr,
-                      clock.ptr, mod_origin_of(r->pool, settings, "max_execution_time"));
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s: max_execution_time = %s (%s clock), from %s", name, limit.ptr, clock.ptr,
+                      ol_any_origin_of(r->pool, settings, "max_execution_time"));
     } else if (gone && ending != OUTLIVE_ENDING_HOST_ERROR && APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
         outlive_str disconnect = {"php", 3};
         outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &disconnect);
         const char *who = strcmp(disconnect.ptr, "php") == 0 ? "ignore_user_abort" : "outlive.disconnect";
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "outlive: the client has gone; %s, as %s says (from %s)",
-                      job->stopped ? "stopped" : "worked on to the end", who, mod_origin_of(r->pool, settings, who));
+                      job->stopped ? "stopped" : "worked on to the end", who, ol_any_origin_of(r->pool, settings, who));
     } else if (ending == OUTLIVE_ENDING_SHUTDOWN) {
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "outlive: stopped: the child ends");
     } else if (ending == OUTLIVE_ENDING_HOST_ERROR) {
@@ -204,26 +204,26 @@ static void tell(mod_job *job, const outlive_settings *settings, int ending, int
     }
 }
 
-void mod_job_count(int ending, int gone) {
-    mod_counters *counters = the_process.counters;
+void ol_any_count_ended(int ending, int gone) {
+    ol_counters *counters = the_process.counters;
     if (counters == NULL) return;
     __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
     if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
 }
 
-void mod_job_live(int more) { __atomic_add_fetch(&live, more, __ATOMIC_RELEASE); }
+void ol_any_count_live(int more) { __atomic_add_fetch(&live, more, __ATOMIC_RELEASE); }
 
-int mod_job_any(void) { return __atomic_load_n(&live, __ATOMIC_ACQUIRE) > 0; }
+int ol_any_jobs(void) { return __atomic_load_n(&live, __ATOMIC_ACQUIRE) > 0; }
 
-static void end(mod_job *job) {
+static void end(ol_job *job) {
     request_rec *r = job->r;
-    mod_gateway_over(job);
+    ol_req_leave_backend(job);
     pthread_mutex_lock(&job->lock);
     job->inside = 0;
     const int wake = job->wake, due = job->due;
     job->wake = -1;
     pthread_mutex_unlock(&job->lock);
-    if (due) mod_waiting_over(job);
+    if (due) ol_req_uninterrupt(job);
     if (wake >= 0) give_wake(wake, due);
     unfeign(job);
     if (job->failed >= 500 && !job->stopped) outlive_request_exit(job->request, OUTLIVE_ENDING_HOST_ERROR);
@@ -231,20 +231,19 @@ static void end(mod_job *job) {
     int ending = job->stopped || job->failed >= 500 ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
     if (ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
     outlive_error error;
-    if (outlive_request_end(job->request, &error) != OUTLIVE_OK)
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
+    if (outlive_request_end(job->request, &error) != OUTLIVE_OK) ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
     job->request = NULL;
     if (job->socket >= 0) close(job->socket);
-    mod_job_count(ending, gone);
+    ol_any_count_ended(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
-        const outlive_settings *settings = mod_settings(r);
+        const outlive_settings *settings = ol_req_settings(r);
         if (settings != NULL) tell(job, settings, ending, gone);
     }
     if (job->discarding || (gone && job->stopped)) {
         job->connection->aborted = 1; /* as httpd would have it */
         job->connection->keepalive = AP_CONN_CLOSE;
     }
-    mod_job_live(-1);
+    ol_any_count_live(-1);
 }
 
 /**
@@ -252,14 +251,14 @@ static void end(mod_job *job) {
  * and what the request has begun stays in the scoreboard, as never ended.
  */
 static apr_status_t end_late(void *data) {
-    mod_job *job = data;
+    ol_job *job = data;
     if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return APR_SUCCESS;
     if (job->request != NULL) end(job);
     return APR_SUCCESS;
 }
 
 /** The client is there, but its response ends here: without the mark of a complete one, if it has begun. */
-static int cut_short(mod_job *job) {
+static int cut_short(ol_job *job) {
     request_rec *r = job->r;
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!job->sent) return r->proxyreq != PROXYREQ_NONE ? HTTP_GATEWAY_TIME_OUT : HTTP_INTERNAL_SERVER_ERROR;
@@ -275,7 +274,7 @@ static int cut_short(mod_job *job) {
  * A stream of HTTP/2 is reset by another thread, at any moment; handlers that look at r->connection->aborted by themselves, between two outputs,
  * would end. Where that is to be ignored, they look at a copy.
  */
-static int handle(mod_job *job) {
+static int handle(ol_job *job) {
     request_rec *r = job->r;
     conn_rec *connection = r->connection;
     if (connection->master == NULL || outlive_request_ignore_user_abort(job->request, -1) != 1) return ap_run_handler(r);
@@ -288,38 +287,39 @@ static int handle(mod_job *job) {
     return status;
 }
 
-int mod_job_status(const request_rec *r, int status) { return status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status > 0 ? status : r->status; }
+int ol_req_status(const request_rec *r, int status) { return status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status > 0 ? status : r->status; }
 
-int mod_job_finish(mod_job *job, int status) {
+int ol_req_finish(ol_job *job, int status) {
     if (job->request == NULL || status == SUSPENDED) return status;
     /* A handler that failed because its time was up did not have to write anything to learn that. */
     const int ended_for = __atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE) || (status != OK && status != DONE);
-    if (!job->stopped && ended_for && mod_job_check(job) == OUTLIVE_STOP) mod_job_stop(job);
-    if (job->failed == 0) job->failed = mod_job_status(job->r, status);
+    if (!job->stopped && ended_for && ol_req_check(job) == OUTLIVE_STOP) ol_req_stop(job);
+    if (job->failed == 0) job->failed = ol_req_status(job->r, status);
     end(job);
     if (!job->stopped) return status;
     return job->connection->aborted ? DONE : cut_short(job);
 }
 
-void mod_job_enter(mod_job *job) {
+void ol_req_enter(ol_job *job) {
     pthread_mutex_lock(&job->lock);
     job->inside = 1;
     const int due = job->due;
     pthread_mutex_unlock(&job->lock);
     /* When the engine's thread said so, it was too early for that. */
-    if (due && mod_job_check(job) == OUTLIVE_STOP) mod_waiting_end(job);
+    if (due && ol_req_check(job) == OUTLIVE_STOP) ol_any_interrupt(job);
 }
 
-int mod_job_handle(request_rec *r) {
-    if (r->main != NULL || place_of(r) == &mod_no_job || !mod_engine_is_on(r)) return DECLINED;
-    mod_job *job = mod_job_of(r);
+int ol_req_handle(request_rec *r) {
+    if (r->main != NULL || place_of(r) == &ol_no_job || !ol_req_engine_is_on(r)) return DECLINED;
+    ol_job *job = ol_req_job(r);
     if (job != NULL && job->inside) return DECLINED; /* called from below */
-    if (job == NULL && mod_file_is_plain(r)) return mod_file_handle(r);
-    if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && mod_handlers_are_on(r)) return DECLINED; /* who looks at what is in flight is not in flight */
+    if (job == NULL && ol_req_is_plain_file(r)) return ol_req_handle_file(r);
+    if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && ol_req_handlers_are_on(r))
+        return DECLINED; /* who looks at what is in flight is not in flight */
     if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
-    job = mod_job_begin(r);
+    job = ol_req_begin(r);
     if (job == NULL) return DECLINED;
-    ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
-    mod_job_enter(job);
-    return mod_job_finish(job, handle(job));
+    ap_add_output_filter_handle(ol_output_filter, job, r, r->connection);
+    ol_req_enter(job);
+    return ol_req_finish(job, handle(job));
 }

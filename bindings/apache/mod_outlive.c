@@ -13,34 +13,34 @@
 /* ---- optional functions ------------------------------------------------------------------------------------------------ */
 
 static outlive_request *outlive_mod_request(request_rec *r) {
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     return job == NULL ? NULL : job->request;
 }
 
 static int outlive_mod_check(request_rec *r) {
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     if (job == NULL) return r->connection->aborted ? OUTLIVE_STOP : OUTLIVE_OK;
-    if (mod_job_check(job) == OUTLIVE_OK) return OUTLIVE_OK;
-    mod_job_stop(job);
+    if (ol_req_check(job) == OUTLIVE_OK) return OUTLIVE_OK;
+    ol_req_stop(job);
     return OUTLIVE_STOP;
 }
 
 static int outlive_mod_is_gone(request_rec *r) {
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     if (job == NULL) return r->connection->aborted;
-    return mod_job_is_aborted(job) || outlive_request_is_gone(job->request) > 0;
+    return ol_any_is_aborted(job) || outlive_request_is_gone(job->request) > 0;
 }
 
 static int outlive_mod_hold(request_rec *r) {
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     return job == NULL ? OUTLIVE_OK : outlive_request_hold(job->request);
 }
 
 static int outlive_mod_release(request_rec *r) {
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     if (job == NULL) return outlive_mod_check(r);
     int result = outlive_request_release(job->request);
-    if (result == OUTLIVE_STOP) mod_job_stop(job);
+    if (result == OUTLIVE_STOP) ol_req_stop(job);
     return result;
 }
 
@@ -66,7 +66,7 @@ static apr_status_t run_at_cleanup(void *data) {
 
 static int outlive_mod_register(request_rec *r, outlive_mod_shutdown function, void *data) {
     if (function == NULL) return OUTLIVE_ERROR_ARGUMENT;
-    mod_job *job = mod_job_begin(r);
+    ol_job *job = ol_req_begin(r);
     registered *what = apr_palloc(r->pool, sizeof *what);
     *what = (registered){r, function, data};
     if (job != NULL) return outlive_request_register_shutdown_function(job->request, run_shutdown, what, NULL);
@@ -78,31 +78,31 @@ static int outlive_mod_register(request_rec *r, outlive_mod_shutdown function, v
 
 /** Parts of a response (mod_include) go through the same filter as the whole. */
 static void insert_filter(request_rec *r) {
-    mod_job *job = r->main == NULL ? NULL : mod_job_of(r);
-    if (job != NULL && job->request != NULL) ap_add_output_filter_handle(mod_output_filter, job, r, r->connection);
+    ol_job *job = r->main == NULL ? NULL : ol_req_job(r);
+    if (job != NULL && job->request != NULL) ap_add_output_filter_handle(ol_output_filter, job, r, r->connection);
 }
 
 /** The handlers of our own. One hook for all, since httpd asks it for every request. */
 static int answer(request_rec *r) {
-    if (r->handler == NULL || strncmp(r->handler, "outlive-", 8) != 0 || !mod_handlers_are_on(r)) return DECLINED;
-    const int status = mod_settings_handle(r);
-    return status == DECLINED ? mod_status_handle(r) : status;
+    if (r->handler == NULL || strncmp(r->handler, "outlive-", 8) != 0 || !ol_req_handlers_are_on(r)) return DECLINED;
+    const int status = ol_req_answer_settings(r);
+    return status == DECLINED ? ol_req_answer_status(r) : status;
 }
 
 static void register_hooks(apr_pool_t *pool) {
     (void)pool;
     /* Before the content filters, whatever they are. */
-    mod_output_filter = ap_register_output_filter("OUTLIVE", mod_output, NULL, AP_FTYPE_RESOURCE - 1);
-    mod_backend_register();
-    mod_gateway_register();
-    ap_hook_pre_config(mod_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(mod_post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_test_config(mod_test_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(mod_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ol_output_filter = ap_register_output_filter("OUTLIVE", ol_req_output, NULL, AP_FTYPE_RESOURCE - 1);
+    ol_main_register_backend();
+    ol_main_register_fcgi_abort();
+    ap_hook_pre_config(ol_main_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(ol_main_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(ol_main_test_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(ol_main_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(insert_filter, NULL, NULL, APR_HOOK_LAST);
-    ap_hook_handler(mod_job_handle, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_handler(ol_req_handle, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(answer, NULL, NULL, APR_HOOK_MIDDLE);
-    APR_OPTIONAL_HOOK(ap, status_hook, mod_status_section, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ap, status_hook, ol_req_status_section, NULL, NULL, APR_HOOK_MIDDLE);
     APR_REGISTER_OPTIONAL_FN(outlive_mod_request);
     APR_REGISTER_OPTIONAL_FN(outlive_mod_check);
     APR_REGISTER_OPTIONAL_FN(outlive_mod_is_gone);
@@ -112,5 +112,5 @@ static void register_hooks(apr_pool_t *pool) {
 }
 
 module AP_MODULE_DECLARE_DATA outlive_module __attribute__((visibility("default"))) = {
-    STANDARD20_MODULE_STUFF, mod_container_create, mod_container_merge, NULL, NULL, mod_directives, register_hooks, 0,
+    STANDARD20_MODULE_STUFF, ol_any_container_create, ol_any_container_merge, NULL, NULL, ol_directives, register_hooks, 0,
 };

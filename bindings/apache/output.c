@@ -18,32 +18,31 @@
 /** Bytes that are passed on at once. */
 #define AT_ONCE 65536
 
-ap_filter_rec_t *mod_output_filter;
+ap_filter_rec_t *ol_output_filter;
 
 static int means_gone(const conn_rec *connection, apr_status_t status) {
-    return connection->aborted || APR_STATUS_IS_ECONNABORTED(status) || APR_STATUS_IS_ECONNRESET(status) ||
-           APR_STATUS_IS_EPIPE(status);
+    return connection->aborted || APR_STATUS_IS_ECONNABORTED(status) || APR_STATUS_IS_ECONNRESET(status) || APR_STATUS_IS_EPIPE(status);
 }
 
 /** Passes on what there is, if there is somebody; the brigade is empty afterwards. */
 static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
-    mod_job *job = filter->ctx;
+    ol_job *job = filter->ctx;
     conn_rec *connection = job->connection;
-    if (mod_job_check(job) == OUTLIVE_STOP) {
+    if (ol_req_check(job) == OUTLIVE_STOP) {
         apr_brigade_cleanup(brigade);
-        return mod_job_stop(job);
+        return ol_req_stop(job);
     }
     /* What only the watcher says has gone may have closed no more than its sending side: it still gets its answer, as without us, and whoever is
      * not there makes writing fail. */
-    if (mod_job_is_aborted(job)) {
+    if (ol_any_is_aborted(job)) {
         apr_brigade_cleanup(brigade);
-        return mod_job_lost(job);
+        return ol_req_lost(job);
     }
     job->sent = 1;
     apr_status_t status = ap_pass_brigade(filter->next, brigade);
     apr_brigade_cleanup(brigade);
     if (job->request == NULL) return status; /* ended below, by an internal redirect */
-    if (means_gone(connection, status)) return mod_job_lost(job);
+    if (means_gone(connection, status)) return ol_req_lost(job);
     return status;
 }
 
@@ -59,16 +58,16 @@ static int descriptor_of(const apr_bucket *bucket) {
  * Waits for more of a bucket. Where there is no descriptor to wait for, it looks again and again, never later than twice the time that
  * passed anyway, nor than 20 milliseconds.
  */
-static apr_status_t await(mod_job *job, apr_bucket *bucket) {
+static apr_status_t await(ol_job *job, apr_bucket *bucket) {
     const int descriptor = descriptor_of(bucket);
     const apr_interval_time_t limit = job->r->server->timeout;
     apr_interval_time_t waited = 0, pause = 200;
     for (;;) {
         const apr_interval_time_t time = descriptor >= 0 ? limit - waited : pause;
-        const int seen = mod_job_wait(job, descriptor, time);
-        if (mod_job_check(job) == OUTLIVE_STOP) return mod_job_stop(job);
-        if ((job->facts & FACT_WATCHES) && mod_job_is_aborted(job)) {
-            apr_status_t status = mod_job_lost(job);
+        const int seen = ol_req_wait(job, descriptor, time);
+        if (ol_req_check(job) == OUTLIVE_STOP) return ol_req_stop(job);
+        if ((job->flags & FLAG_WATCHES) && ol_any_is_aborted(job)) {
+            apr_status_t status = ol_req_lost(job);
             if (status != APR_SUCCESS) return status;
         }
         const char *data;
@@ -83,7 +82,7 @@ static apr_status_t await(mod_job *job, apr_bucket *bucket) {
 
 /** Reads a bucket of unknown length, so that it has one. What was gathered before is passed on when that takes a while. */
 static apr_status_t read_some(ap_filter_t *filter, apr_bucket *bucket, apr_bucket_brigade *gathered) {
-    mod_job *job = filter->ctx;
+    ol_job *job = filter->ctx;
     const char *data;
     apr_size_t length;
     apr_status_t status = apr_bucket_read(bucket, &data, &length, APR_NONBLOCK_READ);
@@ -97,7 +96,7 @@ static apr_status_t read_some(ap_filter_t *filter, apr_bucket *bucket, apr_bucke
 }
 
 /** Whether some of it has no length yet. An error in it is noted: that is how mod_proxy says that a server broke off. */
-static int has_unknown_length(mod_job *job, const apr_bucket_brigade *brigade) {
+static int has_unknown_length(ol_job *job, const apr_bucket_brigade *brigade) {
     for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket)) {
         if (bucket->length == (apr_size_t)-1) return 1;
         if (AP_BUCKET_IS_ERROR(bucket)) job->failed = ((const ap_bucket_error *)bucket->data)->status;
@@ -107,7 +106,7 @@ static int has_unknown_length(mod_job *job, const apr_bucket_brigade *brigade) {
 
 /** Piece by piece. While output is discarded it is read all the same: a script waits until somebody reads. */
 static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
-    mod_job *job = filter->ctx;
+    ol_job *job = filter->ctx;
     if (job->passing == NULL) job->passing = apr_brigade_create(job->r->pool, brigade->bucket_alloc);
     apr_bucket_brigade *gathered = job->passing;
     apr_size_t length = 0;
@@ -122,7 +121,7 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         else APR_BRIGADE_INSERT_TAIL(gathered, bucket);
         if (length < AT_ONCE && !APR_BRIGADE_EMPTY(brigade)) continue;
         length = 0;
-        if (job->discarding && mod_job_check(job) == OUTLIVE_STOP) status = mod_job_stop(job);
+        if (job->discarding && ol_req_check(job) == OUTLIVE_STOP) status = ol_req_stop(job);
         else if (!APR_BRIGADE_EMPTY(gathered)) status = pass(filter, gathered);
     }
     apr_brigade_cleanup(gathered);
@@ -133,10 +132,10 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
 /** The whole of a short file, whose request has not begun: it does where there is something to say. 0: it has now, and goes the usual way. */
 static int pass_file(ap_filter_t *filter, apr_bucket_brigade *brigade, apr_status_t *status) {
     conn_rec *connection = filter->c;
-    const int at_once = mod_job_of(filter->r) == NULL && mod_file_goes_at_once(filter, brigade);
+    const int at_once = ol_req_job(filter->r) == NULL && ol_req_goes_at_once(filter, brigade);
     *status = at_once ? ap_pass_brigade(filter->next, brigade) : APR_SUCCESS;
     if (at_once && !means_gone(connection, *status)) return 1;
-    mod_job *job = mod_job_begin(filter->r);
+    ol_job *job = ol_req_begin(filter->r);
     if (job == NULL) {
         ap_filter_t *next = filter->next;
         ap_remove_output_filter(filter);
@@ -147,14 +146,14 @@ static int pass_file(ap_filter_t *filter, apr_bucket_brigade *brigade, apr_statu
     if (!at_once) return 0;
     apr_brigade_cleanup(brigade);
     job->sent = 1;
-    *status = mod_job_lost(job);
+    *status = ol_req_lost(job);
     return 1;
 }
 
-apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+apr_status_t ol_req_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
     apr_status_t status;
     if (filter->ctx == NULL && pass_file(filter, brigade, &status)) return status;
-    mod_job *job = filter->ctx;
+    ol_job *job = filter->ctx;
     if (job->request == NULL && !job->stopped) {
         ap_filter_t *next = filter->next;
         ap_remove_output_filter(filter);
@@ -165,7 +164,7 @@ apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_brigade_cleanup(brigade);
         return APR_ECONNABORTED;
     }
-    if (job->tie != NULL && !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade))) mod_gateway_untie(job);
+    if (job->binding != NULL && !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade))) ol_req_unbind(job);
     const int unknown = has_unknown_length(job, brigade);
     return job->discarding || unknown ? gather(filter, brigade) : pass(filter, brigade);
 }

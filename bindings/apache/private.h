@@ -10,12 +10,19 @@
  *   file.c        files that nobody has to look after
  *   output.c      the filter in front of all others: what becomes of output
  *   backend.c     waiting for an HTTP server
- *   gateway.c     ending the wait for a FastCGI, SCGI, uwsgi or AJP server; balancers
- *   waiting.c     the thread that does it, and asks scripts to end
+ *   fcgi_abort.c  ending the wait for a FastCGI, SCGI, uwsgi or AJP server; balancers
+ *   interrupter.c the thread that does it, and asks scripts to end
  *   script.c      ending CGI scripts that say nothing
  *   settings.c    the handler outlive-settings
  *   status.c      the handler outlive-status, and the section in mod_status's page
  *   mod_outlive.c the module: hooks, optional functions
+ *
+ * A name says which thread may call it:
+ *
+ *   ol_main_…        the main thread of a process, while httpd starts, or a child begins or ends
+ *   ol_req_…         the thread that handles the request, with httpd's own rules for a request_rec
+ *   ol_interrupter_… the interrupter's thread
+ *   ol_any_…         every thread
  */
 #ifndef MOD_OUTLIVE_PRIVATE_H
 #define MOD_OUTLIVE_PRIVATE_H
@@ -35,205 +42,203 @@ APLOG_USE_MODULE(outlive);
 /* ---- child.c -------------------------------------------------------------------------------------------------------- */
 
 /** What a process has once: httpd reads one configuration, and each child serves with one engine. */
-typedef struct mod_process {
-    const char *php_ini_dir;     /* PHPINIDir */
-    const char *scoreboard;      /* OutliveScoreboard */
+typedef struct ol_process {
+    const char *php_ini_dir;      /* PHPINIDir */
+    const char *scoreboard;       /* OutliveScoreboard */
     const outlive_config *config; /* php.ini; made in the parent */
     const outlive_settings *root; /* in force where no section says anything */
-    unsigned root_facts;         /* about it */
-    int wanted;                  /* a line says OutliveEngine On, or OutliveHandlers On; else nothing here does anything */
-    outlive_engine *engine;      /* the child's own */
-    apr_pool_t *pool;            /* the child's; used with the mutex held */
+    unsigned root_flags;          /* about it */
+    int wanted;                   /* a line says OutliveEngine On, or OutliveHandlers On; else nothing here does anything */
+    outlive_engine *engine;       /* the child's own */
+    apr_pool_t *pool;             /* the child's; used with the mutex held */
     apr_thread_mutex_t *mutex;
-    apr_array_header_t *sections; /* of mod_section: what the configuration has said so far */
-    int dying;                   /* the child was told to end, and its pools go, perhaps within a signal handler while a request runs; atomic */
-    int serving;                 /* this is a child: containers made from now on belong to requests */
-    int beside_php;              /* mod_php is loaded */
-    struct mod_counters *counters; /* of all children since httpd was started; NULL: no memory */
-} mod_process;
+    apr_array_header_t *sections; /* of ol_section: what the configuration has said so far */
+    int dying;                    /* the child was told to end, and its pools go, perhaps within a signal handler while a request runs; atomic */
+    int serving;                  /* this is a child: containers made from now on belong to requests */
+    int beside_php;               /* mod_php is loaded */
+    struct ol_counters *counters; /* of all children since httpd was started; NULL: no memory */
+} ol_process;
 
 /** Numbers that all children count up. */
-typedef struct mod_counters {
+typedef struct ol_counters {
     uint64_t ended[OUTLIVE_ENDING_HOST_ERROR + 1]; /* by ending */
     uint64_t gone;                                 /* whose client went before */
-} mod_counters;
+} ol_counters;
 
-extern mod_process the_process;
+extern ol_process the_process;
 
-int mod_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
-void mod_test_config(apr_pool_t *pconf, server_rec *server);
-int mod_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
-void mod_child_init(apr_pool_t *pchild, server_rec *server);
+int ol_main_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+void ol_main_test_config(apr_pool_t *pconf, server_rec *server);
+int ol_main_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+void ol_main_child_init(apr_pool_t *pchild, server_rec *server);
 
 /* ---- containers.c --------------------------------------------------------------------------------------------------- */
 
 /** The values of one section, or of several merged: httpd's per-directory configuration of this module. */
-typedef struct mod_container {
-    outlive_dir_config *values;        /* NULL: none */
-    int engine;                        /* OutliveEngine: 1, 0; -1: not said, which is Off */
-    int handlers;                      /* OutliveHandlers: likewise */
-    int lasting;                       /* it lives as long as the configuration, not as a request */
-    const outlive_settings *settings;  /* what they make, once it was asked; atomic */
-    unsigned facts;                    /* about them; valid once there are settings; atomic */
-    struct mod_merged *merged;         /* what was merged on top of it before; atomic */
-} mod_container;
+typedef struct ol_container {
+    outlive_dir_config *values;       /* NULL: none */
+    int engine;                       /* OutliveEngine: 1, 0; -1: not said, which is Off */
+    int handlers;                     /* OutliveHandlers: likewise */
+    int lasting;                      /* it lives as long as the configuration, not as a request */
+    const outlive_settings *settings; /* what they make, once it was asked; atomic */
+    unsigned flags;                   /* about them; valid once there are settings; atomic */
+    struct ol_merged *merged;         /* what was merged on top of it before; atomic */
+} ol_container;
 
-void *mod_container_create(apr_pool_t *pool, char *path);
-void *mod_container_merge(apr_pool_t *pool, void *base, void *add);
+void *ol_any_container_create(apr_pool_t *pool, char *path);
+void *ol_any_container_merge(apr_pool_t *pool, void *base, void *add);
 /** The settings in force for a request; they live as long as it. NULL: they could not be made, which is logged. */
-const outlive_settings *mod_settings(request_rec *r);
+const outlive_settings *ol_req_settings(request_rec *r);
 /** What a request asks its settings each time, looked up once. */
-#define FACT_WATCHES 1u /* outlive.detect is watch */
-#define FACT_LIMITED 2u /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
-unsigned mod_facts_of(const outlive_settings *settings);
-/** Those of a request. To be asked after mod_settings has answered. */
-unsigned mod_facts(const request_rec *r);
-int mod_engine_is_on(const request_rec *r);
+#define FLAG_WATCHES 1u /* outlive.detect is watch */
+#define FLAG_LIMITED 2u /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
+unsigned ol_any_flags_of(const outlive_settings *settings);
+/** Those of a request. To be asked after ol_req_settings has answered. */
+unsigned ol_req_flags(const request_rec *r);
+int ol_req_engine_is_on(const request_rec *r);
 /** Whether the server's configuration lets this module's own handlers answer here. */
-int mod_handlers_are_on(const request_rec *r);
+int ol_req_handlers_are_on(const request_rec *r);
 
 /* ---- directives.c --------------------------------------------------------------------------------------------------- */
 
-extern const command_rec mod_directives[];
+extern const command_rec ol_directives[];
 
 /** A line that set a value, for what is said about it once the whole configuration is known. */
-typedef struct mod_section {
+typedef struct ol_section {
     const char *directive, *name, *file;
     unsigned line;
-    const mod_container *container;
-} mod_section;
+    const ol_container *container;
+} ol_section;
 
 /** Names every line that is not acted on, and every value that is refused. */
-void mod_name_unused(server_rec *server);
+void ol_main_name_unused(server_rec *server);
 /** Names the first line that sets a value for nothing, since no line says OutliveEngine On. Beside mod_php they are PHP's. */
-void mod_name_idle(server_rec *server);
+void ol_main_name_idle(server_rec *server);
 
 /* ---- job.c ---------------------------------------------------------------------------------------------------------- */
 
 /** One request in the engine. */
-typedef struct mod_job {
+typedef struct ol_job {
     request_rec *r;
     conn_rec *connection;      /* the real one; the handler of a stream of HTTP/2 may see another */
     outlive_request *request;  /* NULL: ended */
-    const uint32_t *flags;     /* its flag word */
+    const uint32_t *flag_word; /* its flag word */
     pthread_mutex_t lock;      /* for the next three, which the engine's thread looks at, too */
     int inside;                /* the handler runs */
     int due;                   /* a stop is due, said the engine's thread */
     int wake;                  /* an eventfd, once the handler waits for something; -1 */
     pid_t thread;              /* that runs a CGI script; with its mark, as it was at the beginning */
     const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
-    struct mod_job *next;      /* of those in waiting.c's list, whose lock this and the next two have */
+    struct ol_job *next;       /* of those in interrupter.c's list, whose lock this and the next two have */
     int listed;
-    int tries, asked;          /* asked: what it waits for was told to end */
+    int tries, asked; /* asked: what it waits for was told to end */
     apr_time_t next_try, pause;
-    int patience;              /* seconds until a script that does not end is killed: hard_timeout; 0 or less: never */
-    struct mod_tie *tie;       /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
-    unsigned facts;            /* about its settings */
-    int socket;                /* a copy of the connection's, which several requests share (HTTP/2); -1 */
-    int sent;                  /* output was passed on */
-    int discarding;            /* output goes nowhere, and the handler is told that all is well */
-    int stopped;               /* the handler was told to stop */
-    int feigned;               /* it is told that its client has gone, and may not say what that reads like; atomic */
+    int patience;                 /* seconds until a script that does not end is killed: hard_timeout; 0 or less: never */
+    struct ol_binding *binding;   /* to the connection to a FastCGI server, for which the handler may wait; NULL: none */
+    unsigned flags;               /* about its settings */
+    int socket;                   /* a copy of the connection's, which several requests share (HTTP/2); -1 */
+    int sent;                     /* output was passed on */
+    int discarding;               /* output goes nowhere, and the handler is told that all is well */
+    int stopped;                  /* the handler was told to stop */
+    int feigned;                  /* it is told that its client has gone, and may not say what that reads like; atomic */
     const struct ap_logconf *log; /* the request's own, meanwhile */
-    conn_rec *told;            /* the connection that says so; NULL: it said so before */
-    int failed;                /* the status of an error in the middle of its output; 0: none */
+    conn_rec *told;               /* the connection that says so; NULL: it said so before */
+    int failed;                   /* the status of an error in the middle of its output; 0: none */
     apr_bucket_brigade *passing;
-} mod_job;
+} ol_job;
 
-extern ap_filter_rec_t *mod_output_filter;
+extern ap_filter_rec_t *ol_output_filter;
 
 /** In the place of a job while the handler runs of a request that has none, and may yet begin. */
-extern mod_job mod_no_job;
+extern ol_job ol_no_job;
 
 /** The job of a request, of the request that it is part of, or of the one that was redirected to it; NULL: none. */
-mod_job *mod_job_of(const request_rec *r);
+ol_job *ol_req_job(const request_rec *r);
 /** The request's job, begun if it has none. NULL: none here. */
-mod_job *mod_job_begin(request_rec *r);
+ol_job *ol_req_begin(request_rec *r);
 /** Whether any request of this child has begun, and not ended. */
-int mod_job_any(void);
+int ol_any_jobs(void);
 /** The caller does something for a request of this child (1), or has done it (-1). */
-void mod_job_live(int more);
+void ol_any_count_live(int more);
 /** Counts an end. */
-void mod_job_count(int ending, int gone);
+void ol_any_count_ended(int ending, int gone);
 /** The handler runs, from now on. */
-void mod_job_enter(mod_job *job);
+void ol_req_enter(ol_job *job);
 /** The handler has returned. What to return in its place. */
-int mod_job_finish(mod_job *job, int status);
+int ol_req_finish(ol_job *job, int status);
 /** The response's, by what the handler has returned. */
-int mod_job_status(const request_rec *r, int status);
+int ol_req_status(const request_rec *r, int status);
 /** Runs the handler of the request. */
-int mod_job_handle(request_rec *r);
+int ol_req_handle(request_rec *r);
 /** A safe point. */
-int mod_job_check(mod_job *job);
+int ol_req_check(ol_job *job);
 /** The client has gone: 0: go on, quietly; otherwise what to tell the handler, which is to end. */
-apr_status_t mod_job_lost(mod_job *job);
+apr_status_t ol_req_lost(ol_job *job);
 /** The handler is to end. Always an error. */
-apr_status_t mod_job_stop(mod_job *job);
+apr_status_t ol_req_stop(ol_job *job);
 /**
  * To a handler, a stop is a client that went: that is nobody's fault, and no member of a balancer suffers for it. Until it has returned, its error
  * lines, which read like a failure, are not written: one line of ours is. From any thread, before what the handler waits for is ended.
  */
-void mod_job_feign(mod_job *job);
+void ol_any_feign(ol_job *job);
 /** httpd has seen the client go. */
-static inline int mod_job_is_aborted(const mod_job *job) {
-    return job->connection->aborted && !__atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE);
-}
+static inline int ol_any_is_aborted(const ol_job *job) { return job->connection->aborted && !__atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE); }
 /**
  * Waits until the descriptor (-1: none) can be read, a stop is due, or the time has passed. 1: it can be read. 0: look around.
  * Negative: the time has passed.
  */
-int mod_job_wait(mod_job *job, int descriptor, apr_interval_time_t time);
+int ol_req_wait(ol_job *job, int descriptor, apr_interval_time_t time);
 
 /* ---- file.c --------------------------------------------------------------------------------------------------------- */
 
-void mod_file_child_init(server_rec *server);
+void ol_main_look_at_handlers(server_rec *server);
 /** Whether httpd's own default handler will send a file, or find none, and has to wait for nothing before. */
-int mod_file_is_plain(const request_rec *r);
+int ol_req_is_plain_file(const request_rec *r);
 /** Runs the handler of such a request. */
-int mod_file_handle(request_rec *r);
+int ol_req_handle_file(request_rec *r);
 /** What it has put out is a whole, short file that no filter delays. */
-int mod_file_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade);
+int ol_req_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade);
 
-/* ---- output.c, backend.c, gateway.c, script.c, waiting.c, settings.c, status.c ---------------------------------------------------------------------- */
+/* ---- output.c, backend.c, fcgi_abort.c, script.c, interrupter.c, settings.c, status.c ---------------------------------------------------------------------- */
 
-apr_status_t mod_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
+apr_status_t ol_req_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
 
-void mod_backend_register(void);
+void ol_main_register_backend(void);
 
-void mod_gateway_register(void);
+void ol_main_register_fcgi_abort(void);
 /** mod_proxy may be loaded or not, so its hook is not linked: asked for once all modules are loaded, before hooks are sorted again. */
-void mod_gateway_pre_config(void);
-/** From waiting.c's thread: ends the wait for a server. 0: it is being connected to, try again. */
-int mod_gateway_end(mod_job *job);
+void ol_main_hook_proxy(void);
+/** From interrupter.c's thread: ends the wait for a server. 0: it is being connected to, try again. */
+int ol_interrupter_abort_backend(ol_job *job);
 /** The response is complete: the connection may be another request's from now on. */
-void mod_gateway_untie(mod_job *job);
+void ol_req_unbind(ol_job *job);
 /** The handler has returned. */
-void mod_gateway_over(mod_job *job);
+void ol_req_leave_backend(ol_job *job);
 
 /** Marks a CGI script that the handler will start, so that it can be found. */
-void mod_script_begin(mod_job *job, const outlive_settings *settings);
-/** From waiting.c's thread: asks the script to end, or kills it. 0: there is none yet, try again. */
-int mod_script_end(mod_job *job, int kill);
+void ol_req_mark_script(ol_job *job, const outlive_settings *settings);
+/** From interrupter.c's thread: asks the script to end, or kills it. 0: there is none yet, try again. */
+int ol_interrupter_end_script(ol_job *job, int kill);
 
 /** A stop is due while the handler runs: what it waits for is ended, now or once it is there. From any thread. */
-void mod_waiting_end(mod_job *job);
+void ol_any_interrupt(ol_job *job);
 /** The handler has returned; nobody adds the job any more. */
-void mod_waiting_over(mod_job *job);
+void ol_req_uninterrupt(ol_job *job);
 /** The child ends. */
-void mod_waiting_close(void);
+void ol_main_close_interrupter(void);
 
-int mod_settings_handle(request_rec *r);
+int ol_req_answer_settings(request_rec *r);
 /** `file:line` of what put a directive in force; "the built-in default" where nothing did. */
-const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name);
+const char *ol_any_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name);
 /** Whether somebody wrote it: a file, the environment, the server's configuration. */
-int mod_is_said(const outlive_settings *settings, const char *name);
+int ol_any_is_said(const outlive_settings *settings, const char *name);
 /** As a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD. */
-const char *mod_json(apr_pool_t *pool, const char *text, size_t len);
+const char *ol_any_json(apr_pool_t *pool, const char *text, size_t len);
 
 /** As text of HTML; control bytes and what is no UTF-8 as \xNN. */
-const char *mod_html(apr_pool_t *pool, const char *text);
+const char *ol_any_html(apr_pool_t *pool, const char *text);
 
-int mod_status_handle(request_rec *r);
-int mod_status_section(request_rec *r, int flags);
+int ol_req_answer_status(request_rec *r);
+int ol_req_status_section(request_rec *r, int flags);
 
 #endif

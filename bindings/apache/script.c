@@ -23,7 +23,7 @@
 
 static int is_script(const request_rec *r) { return r->handler != NULL && strcmp(r->handler, "cgi-script") == 0; }
 
-void mod_script_begin(mod_job *job, const outlive_settings *settings) {
+void ol_req_mark_script(ol_job *job, const outlive_settings *settings) {
     static unsigned long number;
     request_rec *r = job->r;
     if (!is_script(r)) return;
@@ -47,7 +47,7 @@ static int each_child(pid_t process, pid_t thread, int (*call)(pid_t child, cons
     return found;
 }
 
-/** What it is told; for waiting.c's thread alone. */
+/** What it is told; for interrupter.c's thread alone. */
 static int told = SIGTERM;
 
 static int end_process(pid_t process, const char *mark);
@@ -95,10 +95,9 @@ static int look_below(pid_t sibling, const char *mark) {
  * A marked process is this request's, whenever it is found; and only that: a child of the thread may also be another request's that is
  * not waited for yet, another module's, or a copy of httpd that has still to become the script.
  */
-int mod_script_end(mod_job *job, int kill) {
+int ol_interrupter_end_script(ol_job *job, int kill) {
     told = kill ? SIGKILL : SIGTERM;
     if (job->mark == NULL) return 1;
-    mod_job_feign(job);
-    return each_child(getpid(), job->thread, end_if_marked, job->mark) ||
-           each_child(getppid(), getppid(), look_below, job->mark);
+    ol_any_feign(job);
+    return each_child(getpid(), job->thread, end_if_marked, job->mark) || each_child(getppid(), getppid(), look_below, job->mark);
 }

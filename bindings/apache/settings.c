@@ -25,7 +25,7 @@ static size_t sequence(const unsigned char *text, size_t len) {
     return size;
 }
 
-const char *mod_json(apr_pool_t *pool, const char *text, size_t len) {
+const char *ol_any_json(apr_pool_t *pool, const char *text, size_t len) {
     char *result = apr_palloc(pool, len * 6 + 3), *to = result;
     *to++ = '"';
     for (size_t at = 0; at < len;) {
@@ -42,7 +42,7 @@ const char *mod_json(apr_pool_t *pool, const char *text, size_t len) {
     return result;
 }
 
-const char *mod_html(apr_pool_t *pool, const char *text) {
+const char *ol_any_html(apr_pool_t *pool, const char *text) {
     const size_t len = strlen(text);
     char *result = apr_palloc(pool, len * 4 + 1), *to = result;
     for (size_t at = 0; at < len;) {
@@ -60,9 +60,7 @@ const char *mod_html(apr_pool_t *pool, const char *text) {
     return ap_escape_html(pool, result);
 }
 
-static const char *json(apr_pool_t *pool, const char *text) {
-    return text == NULL ? "null" : mod_json(pool, text, strlen(text));
-}
+static const char *json(apr_pool_t *pool, const char *text) { return text == NULL ? "null" : ol_any_json(pool, text, strlen(text)); }
 
 /* ---- where a value comes from -------------------------------------------------------------------------------------------- */
 
@@ -83,7 +81,7 @@ static int look(void *data, const outlive_origin *origin) {
     return 0;
 }
 
-const char *mod_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name) {
+const char *ol_any_origin_of(apr_pool_t *pool, const outlive_settings *settings, const char *name) {
     in_force found = {pool, BUILT_IN, NULL, 0};
     outlive_settings_explain(settings, name, OUTLIVE_NTS, look, &found);
     return found.file == NULL ? found.layer : apr_psprintf(pool, "%s:%u", found.file, found.line);
@@ -94,7 +92,7 @@ static int look_who(void *said, const outlive_origin *origin) {
     return 0;
 }
 
-int mod_is_said(const outlive_settings *settings, const char *name) {
+int ol_any_is_said(const outlive_settings *settings, const char *name) {
     int said = 0;
     outlive_settings_explain(settings, name, OUTLIVE_NTS, look_who, &said);
     return said;
@@ -104,7 +102,7 @@ int mod_is_said(const outlive_settings *settings, const char *name) {
 
 static const char *shown(apr_pool_t *pool, const outlive_setting *setting, outlive_str value) {
     if (outlive_holds_secret(setting->name.ptr, setting->name.len, value.ptr, value.len)) return "\"***\"";
-    return mod_json(pool, value.ptr, value.len);
+    return ol_any_json(pool, value.ptr, value.len);
 }
 
 /* ---- the handler --------------------------------------------------------------------------------------------------------- */
@@ -124,11 +122,10 @@ static int put(void *data, const outlive_setting *setting) {
     outlive_settings_explain(to->settings, setting->name.ptr, setting->name.len, look, &found);
     /* PHP's built-in time limit is for PHP programs: nobody wrote it, so it limits nothing else. */
     const int unsaid = !to->as_php && strcmp(setting->name.ptr, "max_execution_time") == 0 && strcmp(found.layer, BUILT_IN) == 0;
-    ap_rprintf(to->r, "%s\n  %s: {\"value\": %s, \"global\": %s, \"access\": %d, \"locked\": %s, \"layer\": %s",
-               to->count++ == 0 ? "" : ",", mod_json(pool, setting->name.ptr, setting->name.len),
-               unsaid ? "\"0\"" : shown(pool, setting, setting->value),
-               unsaid ? "\"0\"" : shown(pool, setting, setting->global_value), setting->access,
-               setting->locked ? "true" : "false", json(pool, found.layer));
+    ap_rprintf(to->r, "%s\n  %s: {\"value\": %s, \"global\": %s, \"access\": %d, \"locked\": %s, \"layer\": %s", to->count++ == 0 ? "" : ",",
+               ol_any_json(pool, setting->name.ptr, setting->name.len), unsaid ? "\"0\"" : shown(pool, setting, setting->value),
+               unsaid ? "\"0\"" : shown(pool, setting, setting->global_value), setting->access, setting->locked ? "true" : "false",
+               json(pool, found.layer));
     if (found.file != NULL) ap_rprintf(to->r, ", \"file\": %s, \"line\": %u", json(pool, found.file), found.line);
     ap_rputs("}", to->r);
     return 0;
@@ -144,10 +141,10 @@ static int as_php(const request_rec *r, const outlive_settings *settings) {
     return r->finfo.filetype == APR_DIR ? HTTP_FORBIDDEN : OK;
 }
 
-int mod_settings_handle(request_rec *r) {
+int ol_req_answer_settings(request_rec *r) {
     const int php = r->handler != NULL && strcmp(r->handler, "outlive-settings-as-php") == 0;
     if (r->handler == NULL || (!php && strcmp(r->handler, "outlive-settings") != 0)) return DECLINED;
-    answer to = {r, mod_settings(r), NULL, 0, php};
+    answer to = {r, ol_req_settings(r), NULL, 0, php};
     if (to.settings == NULL) return HTTP_INTERNAL_SERVER_ERROR;
     const int status = php ? as_php(r, to.settings) : OK;
     if (status != OK) return status;
@@ -155,7 +152,7 @@ int mod_settings_handle(request_rec *r) {
     ap_set_content_type(r, "application/json");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     ap_rprintf(r, "{\"outlive\": \"%s\", \"engine\": %s,\n \"uri\": %s, \"file\": %s, \"path_info\": %s, \"host\": %s,\n \"settings\": {",
-               outlive_version(), mod_engine_is_on(r) ? "true" : "false", json(r->pool, r->uri), json(r->pool, r->filename),
+               outlive_version(), ol_req_engine_is_on(r) ? "true" : "false", json(r->pool, r->uri), json(r->pool, r->filename),
                json(r->pool, r->path_info), json(r->pool, ap_get_server_name(r)));
     outlive_settings_each(to.settings, put, &to);
     ap_rputs("\n }}\n", r);

@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
-#include "private.h"
 #include "status.h"
+#include "private.h"
 
 #include <apr_strings.h>
 #include <http_core.h>
@@ -32,10 +32,18 @@ typedef struct table {
 
 static void add(table *to, const outlive_request_row *seen, int64_t process, int unfinished) {
     row *new = apr_array_push(to->rows);
-    *new = (row){process, seen->age, seen->gone, seen->written,
+    *new = (row){process,
+                 seen->age,
+                 seen->gone,
+                 seen->written,
                  apr_pstrmemdup(to->r->pool, seen->label.ptr, seen->label.len),
                  apr_pstrmemdup(to->r->pool, seen->method.ptr, seen->method.len),
-                 seen->stage, seen->held, seen->ignores_abort, seen->finished, unfinished, seen->time_limit};
+                 seen->stage,
+                 seen->held,
+                 seen->ignores_abort,
+                 seen->finished,
+                 unfinished,
+                 seen->time_limit};
     if (unfinished) to->unfinished++;
     else to->running++;
     if (!unfinished && seen->gone >= 0) to->detached++;
@@ -102,13 +110,14 @@ static const char *time_of(apr_pool_t *pool, int64_t ms) {
 static void as_json(const table *of) {
     request_rec *r = of->r;
     ap_set_content_type(r, "application/json");
-    ap_rprintf(r, "{\"all_children\": %s, \"mod_php_is_listed\": %s, \"in_flight\": %d, \"detached\": %d, \"held\": %d, \"unfinished\": %d, \"requests\": [",
-               of->alone == NULL ? "true" : "false", the_process.beside_php ? "false" : "null", of->running, of->detached, of->held, of->unfinished);
+    ap_rprintf(
+        r, "{\"all_children\": %s, \"mod_php_is_listed\": %s, \"in_flight\": %d, \"detached\": %d, \"held\": %d, \"unfinished\": %d, \"requests\": [",
+        of->alone == NULL ? "true" : "false", the_process.beside_php ? "false" : "null", of->running, of->detached, of->held, of->unfinished);
     for (int i = 0; i < of->rows->nelts; i++) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
         ap_rprintf(r, "%s\n {\"process\": %" APR_INT64_T_FMT ", \"method\": %s, \"label\": %s, \"age_ms\": %" APR_INT64_T_FMT, i == 0 ? "" : ",",
-                   (apr_int64_t)one->process, mod_json(r->pool, one->method, strlen(one->method)),
-                   mod_json(r->pool, one->label, strlen(one->label)), (apr_int64_t)one->age);
+                   (apr_int64_t)one->process, ol_any_json(r->pool, one->method, strlen(one->method)),
+                   ol_any_json(r->pool, one->label, strlen(one->label)), (apr_int64_t)one->age);
         if (one->gone >= 0) ap_rprintf(r, ", \"gone_ms\": %" APR_INT64_T_FMT, (apr_int64_t)one->gone);
         ap_rprintf(r, ", \"stage\": \"%s\", \"held\": %s, \"ignores_abort\": %s, \"time_limit\": %u, \"unfinished\": %s}", stage_of(one),
                    one->held ? "true" : "false", one->ignores ? "true" : "false", (unsigned)one->limit, one->unfinished ? "true" : "false");
@@ -135,11 +144,12 @@ static void as_metrics(const table *of) {
     for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++) {
         char *name = apr_pstrdup(r->pool, outlive_ending_name(ending).ptr);
         for (char *at = name; *at != '\0'; at++) *at = *at == ' ' ? '_' : *at;
-        ap_rprintf(r, "outlive_requests_ended_total{ending=\"%s\"} %" APR_UINT64_T_FMT "\n", name,
-                   (apr_uint64_t)ended(ending));
+        ap_rprintf(r, "outlive_requests_ended_total{ending=\"%s\"} %" APR_UINT64_T_FMT "\n", name, (apr_uint64_t)ended(ending));
     }
-    ap_rprintf(r, "# HELP outlive_clients_gone_total Requests whose client went before they ended.\n# TYPE outlive_clients_gone_total counter\n"
-               "outlive_clients_gone_total %" APR_UINT64_T_FMT "\n", (apr_uint64_t)__atomic_load_n(&the_process.counters->gone, __ATOMIC_RELAXED));
+    ap_rprintf(r,
+               "# HELP outlive_clients_gone_total Requests whose client went before they ended.\n# TYPE outlive_clients_gone_total counter\n"
+               "outlive_clients_gone_total %" APR_UINT64_T_FMT "\n",
+               (apr_uint64_t)__atomic_load_n(&the_process.counters->gone, __ATOMIC_RELAXED));
 }
 
 /* ---- the page ------------------------------------------------------------------------------------------------------------ */
@@ -147,7 +157,9 @@ static void as_metrics(const table *of) {
 static void put_client(request_rec *r, const row *one) {
     if (one->unfinished) ap_rputs("<td><span class=\"tag bad\">never ended</span> its process has died", r);
     else if (one->gone < 0) ap_rputs("<td>there", r);
-    else ap_rprintf(r, "<td><span class=\"tag warn\">gone</span> %s ago, %s", time_of(r->pool, one->gone), one->ignores ? "works on" : "stops at the next safe point");
+    else
+        ap_rprintf(r, "<td><span class=\"tag warn\">gone</span> %s ago, %s", time_of(r->pool, one->gone),
+                   one->ignores ? "works on" : "stops at the next safe point");
     if (one->held) ap_rputs(" <span class=\"tag\">held</span>", r);
     ap_rputs("</td>", r);
 }
@@ -159,11 +171,15 @@ static void put_table(const table *of) {
         return;
     }
     ap_rputs("<div class=\"scroll\"><table id=\"requests\"><thead><tr><th>Request<th>Client<th>Does<th class=\"n\">For<th class=\"n\">Limit"
-             "<th class=\"n\">Process</tr></thead><tbody>\n", r);
+             "<th class=\"n\">Process</tr></thead><tbody>\n",
+             r);
     for (int i = 0; i < of->rows->nelts; i++) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
-        ap_rprintf(r, "<tr%s><td><b>%s</b> <code>%s</code></td>", one->unfinished ? " class=\"dead\"" : one->gone >= 0 ? " class=\"gone\"" : "",
-                   mod_html(r->pool, one->method), mod_html(r->pool, one->label));
+        ap_rprintf(r, "<tr%s><td><b>%s</b> <code>%s</code></td>",
+                   one->unfinished  ? " class=\"dead\""
+                   : one->gone >= 0 ? " class=\"gone\""
+                                    : "",
+                   ol_any_html(r->pool, one->method), ol_any_html(r->pool, one->label));
         put_client(r, one);
         ap_rprintf(r, "<td>%s</td><td class=\"n\" data-is=\"for\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age));
         if (one->limit > 0) ap_rprintf(r, "<td class=\"n\" data-is=\"limit\">%u s</td>", (unsigned)one->limit);
@@ -191,28 +207,32 @@ static void put_endings(request_rec *r) {
     if (the_process.counters == NULL) return;
     ap_rputs("<p class=\"soft\" id=\"endings\">Ended since the start:", r);
     for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
-        ap_rprintf(r, "%s %" APR_UINT64_T_FMT " %s", ending == OUTLIVE_ENDING_COMPLETED ? "" : ",", (apr_uint64_t)ended(ending), outlive_ending_name(ending).ptr);
+        ap_rprintf(r, "%s %" APR_UINT64_T_FMT " %s", ending == OUTLIVE_ENDING_COMPLETED ? "" : ",", (apr_uint64_t)ended(ending),
+                   outlive_ending_name(ending).ptr);
     ap_rputs(".</p>\n", r);
 }
 
 static void as_page(const table *of) {
     request_rec *r = of->r;
     ap_set_content_type(r, "text/html; charset=utf-8");
-    ap_rputs(mod_status_head, r);
-    ap_rprintf(r, "<header><h1>Requests in flight</h1><p class=\"soft\">%s · outlive %s · <a href=\"?json\">JSON</a></p></header>\n", ap_escape_html(r->pool, ap_get_server_name(r)), outlive_version());
+    ap_rputs(ol_status_head, r);
+    ap_rprintf(r, "<header><h1>Requests in flight</h1><p class=\"soft\">%s · outlive %s · <a href=\"?json\">JSON</a></p></header>\n",
+               ap_escape_html(r->pool, ap_get_server_name(r)), outlive_version());
     put_numbers(of);
-    if (of->alone != NULL)
-        ap_rprintf(r, "<p class=\"note\">Only this child's requests, since %s.</p>\n", ap_escape_html(r->pool, of->alone));
+    if (of->alone != NULL) ap_rprintf(r, "<p class=\"note\">Only this child's requests, since %s.</p>\n", ap_escape_html(r->pool, of->alone));
     if (the_process.beside_php)
-        ap_rputs("<p class=\"note\" id=\"php\">Programs that mod_php runs are not listed here: PHP looks after them by itself. httpd's own status page "
-                 "has their requests.</p>\n", r);
+        ap_rputs(
+            "<p class=\"note\" id=\"php\">Programs that mod_php runs are not listed here: PHP looks after them by itself. httpd's own status page "
+            "has their requests.</p>\n",
+            r);
     put_table(of);
     put_endings(r);
     ap_rputs("<p class=\"soft\">This page is read anew every two seconds. <em>Never ended</em>: a child died while it worked on the request; "
-             "what it had done so far is not known.</p>\n</main></body></html>\n", r);
+             "what it had done so far is not known.</p>\n</main></body></html>\n",
+             r);
 }
 
-int mod_status_handle(request_rec *r) {
+int ol_req_answer_status(request_rec *r) {
     const int metrics = r->handler != NULL && strcmp(r->handler, "outlive-metrics") == 0;
     if (r->handler == NULL || (!metrics && strcmp(r->handler, "outlive-status") != 0)) return DECLINED;
     r->allowed = AP_METHOD_BIT << M_GET;
@@ -228,13 +248,13 @@ int mod_status_handle(request_rec *r) {
 
 /* ---- in mod_status's page ------------------------------------------------------------------------------------------------ */
 
-int mod_status_section(request_rec *r, int flags) {
-    if (!mod_handlers_are_on(r)) return OK;
+int ol_req_status_section(request_rec *r, int flags) {
+    if (!ol_req_handlers_are_on(r)) return OK;
     table all;
     gather(&all, r);
     if (flags & AP_STATUS_SHORT) {
-        ap_rprintf(r, "OutliveInFlight: %d\nOutliveDetached: %d\nOutliveHeld: %d\nOutliveUnfinished: %d\n", all.running, all.detached,
-                   all.held, all.unfinished);
+        ap_rprintf(r, "OutliveInFlight: %d\nOutliveDetached: %d\nOutliveHeld: %d\nOutliveUnfinished: %d\n", all.running, all.detached, all.held,
+                   all.unfinished);
         return OK;
     }
     ap_rprintf(r, "<hr>\n<h2 id=\"outlive\">outlive</h2>\n<p>%d in flight, %d of them work on though their client has gone; %d never ended.</p>\n",

@@ -6,7 +6,7 @@
 #ifndef MOD_OUTLIVE_STATUS_H
 #define MOD_OUTLIVE_STATUS_H
 
-static const char mod_status_head[] =
+static const char ol_status_head[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Requests in flight</title>\n"
     "<meta name=\"viewport\" content=\"width=device-width\"><meta http-equiv=\"refresh\" content=\"2\">\n<style>\n"
     ":root { color-scheme: light dark; --paper: #faf9f7; --card: #fff; --ink: #1d1f24; --soft: #5d6370; --line: #dfdcd6; --link: #1f5fbf;\n"
@@ -33,9 +33,11 @@ static const char mod_status_head[] =
     ".tag.warn { background: var(--warn-paper); color: var(--warn); } .tag.bad { background: var(--bad-paper); color: var(--bad); }\n"
     "@media (max-width: 44rem) {\n"
     "  main { padding: 1.25rem .75rem; } .numbers { display: grid; grid-template-columns: 1fr 1fr; } .number { min-width: 0; }\n"
-    "  thead { display: none; } tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .6rem .9rem; border-bottom: 1px solid var(--line); }\n"
+    "  thead { display: none; } tbody tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .6rem .9rem; border-bottom: 1px solid "
+    "var(--line); }\n"
     "  tbody tr:last-child { border-bottom: 0; } td { padding: 0; border: 0; } td:empty { display: none; }\n"
-    "  td:nth-child(-n+2) { flex-basis: 100%; min-width: 0; } .n { text-align: left; color: var(--soft); } .n::before { content: attr(data-is) \" \"; }\n"
+    "  td:nth-child(-n+2) { flex-basis: 100%; min-width: 0; } .n { text-align: left; color: var(--soft); } .n::before { content: attr(data-is) \" "
+    "\"; }\n"
     "}\n"
     "</style></head><body><main>\n";
 

@@ -9,10 +9,10 @@
 #include <http_log.h>
 #include <http_protocol.h>
 
-static APR_OPTIONAL_FN_TYPE(outlive_mod_check) *check;
-static APR_OPTIONAL_FN_TYPE(outlive_mod_hold) *hold;
-static APR_OPTIONAL_FN_TYPE(outlive_mod_release) *release;
-static APR_OPTIONAL_FN_TYPE(outlive_mod_register) *register_shutdown;
+static APR_OPTIONAL_FN_TYPE(outlive_mod_check) * check;
+static APR_OPTIONAL_FN_TYPE(outlive_mod_hold) * hold;
+static APR_OPTIONAL_FN_TYPE(outlive_mod_release) * release;
+static APR_OPTIONAL_FN_TYPE(outlive_mod_register) * register_shutdown;
 
 static void retrieve(void) { /* all NULL: mod_outlive is not loaded */
     check = APR_RETRIEVE_OPTIONAL_FN(outlive_mod_check);
@@ -45,5 +45,5 @@ static void register_hooks(apr_pool_t *pool) {
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-module AP_MODULE_DECLARE_DATA outlive_example_module __attribute__((visibility("default"))) = {
-    STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, register_hooks, 0};
+module AP_MODULE_DECLARE_DATA outlive_example_module
+    __attribute__((visibility("default"))) = {STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, register_hooks, 0};

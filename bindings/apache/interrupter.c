@@ -17,18 +17,18 @@ static const apr_time_t quick_pause = 5000, longest_pause = 10 * APR_USEC_PER_SE
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that follows, and of the jobs' places in the list */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static mod_job *first;
+static ol_job *first;
 static pthread_t thread;
 static int runs, closing;
 
 /** Whether nothing is left to be tried. */
-static int try(mod_job *job, apr_time_t now) {
+static int try(ol_job *job, apr_time_t now) {
     if (now < job->next_try) return 0;
     if (job->asked) { /* hard_timeout seconds ago */
-        mod_script_end(job, 1);
+        ol_interrupter_end_script(job, 1);
         return 1;
     }
-    const int connected = mod_gateway_end(job), started = mod_script_end(job, 0);
+    const int connected = ol_interrupter_abort_backend(job), started = ol_interrupter_end_script(job, 0);
     if (connected && started) {
         job->asked = 1;
         job->next_try = now + apr_time_from_sec(job->patience);
@@ -55,8 +55,8 @@ static void *look_after(void *unused) {
         }
         const apr_time_t now = apr_time_now();
         apr_time_t next = now + longest_pause;
-        for (mod_job **at = &first; *at != NULL;) {
-            mod_job *job = *at;
+        for (ol_job **at = &first; *at != NULL;) {
+            ol_job *job = *at;
             if (try(job, now)) {
                 *at = job->next;
                 job->listed = 0;
@@ -81,7 +81,7 @@ static int start(void) {
     return failed == 0;
 }
 
-void mod_waiting_end(mod_job *job) {
+void ol_any_interrupt(ol_job *job) {
     pthread_mutex_lock(&lock);
     if (!job->asked) job->tries = 0, job->next_try = 0;
     if (!job->listed && !closing) {
@@ -94,9 +94,9 @@ void mod_waiting_end(mod_job *job) {
     pthread_mutex_unlock(&lock);
 }
 
-void mod_waiting_over(mod_job *job) {
+void ol_req_uninterrupt(ol_job *job) {
     pthread_mutex_lock(&lock);
-    for (mod_job **at = &first; job->listed && *at != NULL; at = &(*at)->next) {
+    for (ol_job **at = &first; job->listed && *at != NULL; at = &(*at)->next) {
         if (*at == job) {
             *at = job->next;
             job->listed = 0;
@@ -106,7 +106,7 @@ void mod_waiting_over(mod_job *job) {
     pthread_mutex_unlock(&lock);
 }
 
-void mod_waiting_close(void) {
+void ol_main_close_interrupter(void) {
     pthread_mutex_lock(&lock);
     const int join = runs;
     closing = 1;

@@ -6,7 +6,7 @@
  * worker's list of connections stands behind one of ours that keeps nothing: whoever acquires one calls borrow() on his own thread.
  * From then on it is tied to the request, until it is closed, or the response is complete; nobody closes what is being shut down.
  *
- * A stop is no fault of the server: mod_proxy is told that the client has gone (mod_job_feign), and mod_proxy_balancer never sees the status.
+ * A stop is no fault of the server: mod_proxy is told that the client has gone (ol_any_feign), and mod_proxy_balancer never sees the status.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -20,86 +20,86 @@
 #include <sys/socket.h>
 
 /** A connection that a request has got. */
-struct mod_tie {
-    mod_job *job; /* NULL: the request is over */
+struct ol_binding {
+    ol_job *job; /* NULL: the request is over */
     const proxy_conn_rec *connection;
     apr_pool_t *pool; /* of its socket */
     int alone;        /* no other thread can have it */
 };
 
-/** Of all ties of a child, and of the sockets behind them. */
-static pthread_mutex_t ties = PTHREAD_MUTEX_INITIALIZER;
+/** Of all bindings of a child, and of the sockets behind them. */
+static pthread_mutex_t bindings = PTHREAD_MUTEX_INITIALIZER;
 
 /** The job for which this thread is about to acquire a connection; NULL: none. */
-static __thread mod_job *asking;
+static __thread ol_job *current_acquirer;
 
-/* ---- ties -------------------------------------------------------------------------------------------------------------- */
+/* ---- bindings -------------------------------------------------------------------------------------------------------------- */
 
 /** The socket is about to be closed. */
 static apr_status_t closing(void *data) {
     if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return APR_SUCCESS;
-    struct mod_tie *tie = data;
-    pthread_mutex_lock(&ties);
-    if (tie->job != NULL) tie->job->tie = NULL;
-    pthread_mutex_unlock(&ties);
-    free(tie);
+    struct ol_binding *binding = data;
+    pthread_mutex_lock(&bindings);
+    if (binding->job != NULL) binding->job->binding = NULL;
+    pthread_mutex_unlock(&bindings);
+    free(binding);
     return APR_SUCCESS;
 }
 
-static void tie_to(mod_job *job, const proxy_conn_rec *connection, int alone) {
-    struct mod_tie *tie = job->tie == NULL ? malloc(sizeof *tie) : NULL;
-    if (tie == NULL) return;
-    *tie = (struct mod_tie){job, connection, connection->scpool, alone};
-    apr_pool_pre_cleanup_register(tie->pool, tie, closing);
-    pthread_mutex_lock(&ties);
-    job->tie = tie;
-    pthread_mutex_unlock(&ties);
+static void bind_to(ol_job *job, const proxy_conn_rec *connection, int alone) {
+    struct ol_binding *binding = job->binding == NULL ? malloc(sizeof *binding) : NULL;
+    if (binding == NULL) return;
+    *binding = (struct ol_binding){job, connection, connection->scpool, alone};
+    apr_pool_pre_cleanup_register(binding->pool, binding, closing);
+    pthread_mutex_lock(&bindings);
+    job->binding = binding;
+    pthread_mutex_unlock(&bindings);
 }
 
-void mod_gateway_untie(mod_job *job) {
-    pthread_mutex_lock(&ties);
-    struct mod_tie *tie = job->tie;
-    job->tie = NULL;
-    pthread_mutex_unlock(&ties);
-    if (tie == NULL) return;
-    apr_pool_cleanup_kill(tie->pool, tie, closing);
-    free(tie);
+void ol_req_unbind(ol_job *job) {
+    pthread_mutex_lock(&bindings);
+    struct ol_binding *binding = job->binding;
+    job->binding = NULL;
+    pthread_mutex_unlock(&bindings);
+    if (binding == NULL) return;
+    apr_pool_cleanup_kill(binding->pool, binding, closing);
+    free(binding);
 }
 
-void mod_gateway_over(mod_job *job) {
+void ol_req_leave_backend(ol_job *job) {
     if (job->r->proxyreq == PROXYREQ_NONE) return;
-    if (asking == job) asking = NULL;
-    if (job->tie == NULL) return;
-    if (job->tie->alone) {
-        mod_gateway_untie(job);
+    if (current_acquirer == job) current_acquirer = NULL;
+    if (job->binding == NULL) return;
+    if (job->binding->alone) {
+        ol_req_unbind(job);
         return;
     }
-    /* The connection may be another's by now: the tie stays with it, and means nothing. */
-    pthread_mutex_lock(&ties);
-    if (job->tie != NULL) job->tie->job = NULL;
-    job->tie = NULL;
-    pthread_mutex_unlock(&ties);
+    /* The connection may be another's by now: the binding stays with it, and means nothing. */
+    pthread_mutex_lock(&bindings);
+    if (job->binding != NULL) job->binding->job = NULL;
+    job->binding = NULL;
+    pthread_mutex_unlock(&bindings);
 }
 
-int mod_gateway_end(mod_job *job) {
+int ol_interrupter_abort_backend(ol_job *job) {
     if (__atomic_load_n(&the_process.dying, __ATOMIC_ACQUIRE)) return 1;
-    pthread_mutex_lock(&ties);
-    apr_socket_t *socket = job->tie == NULL ? NULL : __atomic_load_n(&job->tie->connection->sock, __ATOMIC_ACQUIRE);
-    const int later = job->tie != NULL && socket == NULL;
+    pthread_mutex_lock(&bindings);
+    apr_socket_t *socket = job->binding == NULL ? NULL : __atomic_load_n(&job->binding->connection->sock, __ATOMIC_ACQUIRE);
+    const int later = job->binding != NULL && socket == NULL;
     apr_os_sock_t descriptor = -1;
     if (socket != NULL && apr_os_sock_get(&descriptor, socket) == APR_SUCCESS && descriptor >= 0) {
-        mod_job_feign(job);
+        ol_any_feign(job);
         shutdown(descriptor, SHUT_RDWR);
     }
-    pthread_mutex_unlock(&ties);
+    pthread_mutex_unlock(&bindings);
     return !later;
 }
 
-static int is_due(mod_job *job) {
+static int is_due(ol_job *job) {
     pthread_mutex_lock(&job->lock);
     const int due = job->due;
     pthread_mutex_unlock(&job->lock);
-    return due && mod_job_check(job) == OUTLIVE_STOP;
+    return due && ol_req_check(job) == OUTLIVE_STOP;
 }
 
 /* ---- the list in front ----------------------------------------------------------------------------------------------- */
@@ -108,17 +108,18 @@ static int is_due(mod_job *job) {
 static apr_status_t borrow(void **connection, void *behind, apr_pool_t *pool) {
     (void)pool;
     const apr_status_t status = apr_reslist_acquire(behind, connection);
-    if (status == APR_SUCCESS && asking != NULL) {
-        tie_to(asking, *connection, 0);
+    if (status == APR_SUCCESS && current_acquirer != NULL) {
+        bind_to(current_acquirer, *connection, 0);
         /* It waited for a free one. To fail here would leave the next who waits asleep: the list wakes one for each that comes back. */
-        if (is_due(asking)) mod_waiting_end(asking);
+        if (is_due(current_acquirer)) ol_any_interrupt(current_acquirer);
     }
     return status;
 }
 
 static apr_status_t give_back(void *connection, void *behind, apr_pool_t *pool) {
     (void)pool;
-    if (asking != NULL && asking->tie != NULL && asking->tie->connection == connection) mod_gateway_untie(asking);
+    if (current_acquirer != NULL && current_acquirer->binding != NULL && current_acquirer->binding->connection == connection)
+        ol_req_unbind(current_acquirer);
     return apr_reslist_release(behind, connection);
 }
 
@@ -134,10 +135,8 @@ static int may_be_ours(const proxy_worker *worker) {
     return is_ours(worker->s->scheme, strlen(worker->s->scheme)) || (worker->s->status & PROXY_WORKER_GENERIC) || strcmp(worker->s->scheme, "*") == 0;
 }
 
-static void stand_before(proxy_worker *worker, apr_array_header_t *done) {
-    if (worker == NULL || worker->s == NULL || worker->cp == NULL || worker->cp->res == NULL || worker->s->hmax <= 0 ||
-        !may_be_ours(worker))
-        return;
+static void interpose_reslist(proxy_worker *worker, apr_array_header_t *done) {
+    if (worker == NULL || worker->s == NULL || worker->cp == NULL || worker->cp->res == NULL || worker->s->hmax <= 0 || !may_be_ours(worker)) return;
     for (int i = 0; i < done->nelts; i++)
         if (APR_ARRAY_IDX(done, i, apr_reslist_t *) == worker->cp->res) return; /* workers are copied from server to server */
     apr_reslist_t *front;
@@ -160,18 +159,18 @@ static apr_dso_handle_sym_t of_proxy(const char *name) {
 typedef apr_status_t initialize_worker(proxy_worker *, server_rec *, apr_pool_t *);
 
 /** mod_proxy_balancer makes the lists of its members late in all children but the first: now, as it would then. */
-static void stand_before_members(const proxy_balancer *balancer, server_rec *server, apr_pool_t *pchild, apr_array_header_t *done) {
+static void interpose_members(const proxy_balancer *balancer, server_rec *server, apr_pool_t *pchild, apr_array_header_t *done) {
     initialize_worker *initialize = (initialize_worker *)of_proxy("ap_proxy_initialize_worker");
     for (int i = 0; balancer->workers != NULL && i < balancer->workers->nelts; i++) {
         proxy_worker *worker = APR_ARRAY_IDX(balancer->workers, i, proxy_worker *);
         if (worker == NULL || worker->s == NULL || !may_be_ours(worker)) continue;
         if (worker->cp == NULL && initialize != NULL) initialize(worker, server, pchild);
-        stand_before(worker, done);
+        interpose_reslist(worker, done);
     }
 }
 
 /** In each child, before it serves; mod_proxy has made its lists. */
-static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
+static void interpose_all(apr_pool_t *pchild, server_rec *server) {
     const module *proxy = ap_find_linked_module("mod_proxy.c");
     if (proxy == NULL || the_process.engine == NULL) return;
     apr_array_header_t *done = apr_array_make(pchild, 8, sizeof(apr_reslist_t *));
@@ -179,12 +178,12 @@ static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
         const proxy_server_conf *conf = ap_get_module_config(server->module_config, proxy);
         if (conf == NULL) continue;
         for (int i = 0; i < conf->workers->nelts; i++)
-            stand_before((proxy_worker *)(void *)(conf->workers->elts + (size_t)i * (size_t)conf->workers->elt_size), done);
+            interpose_reslist((proxy_worker *)(void *)(conf->workers->elts + (size_t)i * (size_t)conf->workers->elt_size), done);
         for (int i = 0; i < conf->balancers->nelts; i++) {
             const proxy_balancer *balancer = (const void *)(conf->balancers->elts + (size_t)i * (size_t)conf->balancers->elt_size);
-            stand_before_members(balancer, server, pchild, done);
+            interpose_members(balancer, server, pchild, done);
         }
-        stand_before(conf->reverse, done);
+        interpose_reslist(conf->reverse, done);
     }
 }
 
@@ -193,23 +192,23 @@ static void stand_before_all(apr_pool_t *pchild, server_rec *server) {
 /** mod_proxy is about to hand the request to the module that knows the scheme. */
 static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_conf *conf, char *url, const char *host, apr_port_t port) {
     (void)conf, (void)host, (void)port;
-    asking = NULL;
+    current_acquirer = NULL;
     if (url == NULL || strchr(url, ':') == NULL || !is_ours(url, (size_t)(strchr(url, ':') - url)) || worker->cp == NULL) return DECLINED;
-    mod_job *job = mod_job_of(r);
+    ol_job *job = ol_req_job(r);
     if (job == NULL || job->request == NULL || !job->inside || r->main != NULL) return DECLINED;
     if (is_due(job)) {
-        mod_job_stop(job);
+        ol_req_stop(job);
         return HTTP_GATEWAY_TIME_OUT;
     }
-    asking = job;
-    if (worker->cp->res == NULL && worker->cp->conn != NULL) tie_to(job, worker->cp->conn, 1);
+    current_acquirer = job;
+    if (worker->cp->res == NULL && worker->cp->conn != NULL) bind_to(job, worker->cp->conn, 1);
     return DECLINED;
 }
 
 /** Before mod_proxy_balancer looks at the status. */
 static int after_request(proxy_worker *worker, proxy_balancer *balancer, request_rec *r, proxy_server_conf *conf) {
     (void)worker, (void)balancer, (void)conf;
-    const mod_job *job = mod_job_of(r);
+    const ol_job *job = ol_req_job(r);
     if (job == NULL || (!job->stopped && !__atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE))) return DECLINED;
     r->status = HTTP_OK; /* what becomes of the request is not for the handler to say any more */
     apr_table_unset(r->notes, "proxy_timedout");
@@ -219,7 +218,7 @@ static int after_request(proxy_worker *worker, proxy_balancer *balancer, request
 typedef void hook_scheme_handler(proxy_HOOK_scheme_handler_t *, const char *const *, const char *const *, int);
 typedef void hook_post_request(proxy_HOOK_post_request_t *, const char *const *, const char *const *, int);
 
-void mod_gateway_pre_config(void) {
+void ol_main_hook_proxy(void) {
     const apr_dso_handle_sym_t scheme = of_proxy("proxy_hook_scheme_handler"), post = of_proxy("proxy_hook_post_request");
     if (scheme == NULL || post == NULL) return;
     const char *before = apr_hook_debug_current;
@@ -229,7 +228,7 @@ void mod_gateway_pre_config(void) {
     apr_hook_debug_current = before;
 }
 
-void mod_gateway_register(void) {
+void ol_main_register_fcgi_abort(void) {
     static const char *const after[] = {"mod_proxy.c", "mod_proxy_balancer.c", "mod_outlive.c", NULL};
-    ap_hook_child_init(stand_before_all, after, NULL, APR_HOOK_LAST);
+    ap_hook_child_init(interpose_all, after, NULL, APR_HOOK_LAST);
 }
