@@ -88,7 +88,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
 
     def wrap(self, app, values=None, **options):
         middleware = OutliveMiddleware(app, values=values, **options)
-        self.addCleanup(lambda: middleware._serving.engine.now and middleware._serving.engine.now.close())
+        self.addCleanup(lambda: middleware._core.engine.now and middleware._core.engine.now.close())
         self.middleware = middleware
         return middleware
 

@@ -215,9 +215,9 @@ class Exchanges(Case):
             await self.wait_for(lambda: form.endings)
             self.assertEqual((form.written, server.sent), ("ABCD", []))
             # What is known costs no turn of the loop.
-            self.assertFalse(middleware._serving.may_block("/here/save"))
-            self.assertTrue(middleware._serving.may_block("/there/save"))
-            self.assertFalse(middleware._serving.may_block(b"/odd"))
+            self.assertFalse(middleware._core.may_block("/here/save"))
+            self.assertTrue(middleware._core.may_block("/there/save"))
+            self.assertFalse(middleware._core.may_block(b"/odd"))
             server = Server(middleware, path="/here/save")
             await server.task
             self.assertEqual(server.body, b"saved")

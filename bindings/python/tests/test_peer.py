@@ -54,7 +54,7 @@ class Peers(unittest.TestCase):
             working.start()
             working.join(30)
             client.close()
-        middleware._serving.engine.now.close()
+        middleware._core.engine.now.close()
         self.assertLessEqual(len(os.listdir("/proc/self/fd")), before)
         return seen
 

@@ -185,7 +185,7 @@ class Requests(unittest.TestCase):
             thread.start()
             thread.join()
             self.assertIs(seen[0], request)
-            without = threading.Thread(target=lambda: seen.append(outlive.names._current.get()))
+            without = threading.Thread(target=lambda: seen.append(outlive.php_api._current.get()))
             without.start()
             without.join()
             self.assertIsNone(seen[1])
@@ -382,9 +382,9 @@ class Processes(unittest.TestCase):
     def test_another_version_of_the_library_is_refused(self):
         with tempfile.TemporaryDirectory() as directory:
             source, library = os.path.join(directory, "other.c"), os.path.join(directory, "other.so")
-            from outlive import _table
+            from outlive import _prototypes
             with open(source, "w") as file:
-                for name in _table.FUNCTIONS:
+                for name in _prototypes.FUNCTIONS:
                     file.write("const char *%s(void) { return \"0.9.4\"; }\n" % name)
             subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
             said = self.python("import outlive", 1, OUTLIVE_LIBRARY=library)

@@ -14,7 +14,7 @@ async def nothing(scope, receive, send):
 
 
 def in_force(middleware):
-    return middleware._serving.config.resolve()
+    return middleware._core.config.resolve()
 
 
 class Keywords(unittest.TestCase):

@@ -33,7 +33,7 @@ class Lines(unittest.TestCase):
             result = middleware(environ, lambda *_: None)
             list(result)
             result.close()
-            middleware._serving.engine.now.close()
+            middleware._core.engine.now.close()
             return said.getvalue().splitlines()
         finally:
             logger.removeHandler(handler)

@@ -45,7 +45,7 @@ class Odd(unittest.TestCase):
                     if expected is not None:
                         self.assertEqual(got, expected)
         self.assertEqual(self.serve(middleware, {"headers": [("host", "localhost"), (b"host", "localhost"), (None, 3)]}), b"1")
-        middleware._serving.engine.now.close()
+        middleware._core.engine.now.close()
 
     def test_environs(self):
         def app(environ, start_response):
@@ -64,7 +64,7 @@ class Odd(unittest.TestCase):
                     # A Host that Apache answers 400 to: what holds for the whole server.
                     self.assertIn(b"".join(result), (b"0", b"1") if key == "HTTP_HOST" else (b"1",))
                     result.close()
-        middleware._serving.engine.now.close()
+        middleware._core.engine.now.close()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ STOP = {"outlive.disconnect": "stop", "outlive.detect": "watch"}
 class Exchanges(unittest.TestCase):
     def wrap(self, app, values=None, **options):
         self.middleware = OutliveMiddleware(app, values=values, **options)
-        self.addCleanup(lambda: self.middleware._serving.engine.now and self.middleware._serving.engine.now.close())
+        self.addCleanup(lambda: self.middleware._core.engine.now and self.middleware._core.engine.now.close())
         return self.middleware
 
     def serve(self, middleware, method="POST", writes=1000, path="/save", **environ):
@@ -135,7 +135,7 @@ class Exchanges(unittest.TestCase):
 
         before = len(os.listdir("/proc/self/fd"))
         self.serve(self.wrap(app, STOP), **{"waitress.client_disconnected": channel.check_client_disconnected})
-        self.middleware._serving.engine.now.close()
+        self.middleware._core.engine.now.close()
         self.assertEqual(reached, ["C"])
         self.assertEqual(len(os.listdir("/proc/self/fd")), before - 1)  # theirs
 

@@ -4,8 +4,8 @@ The plain API is `Config`, `Settings`, `Engine` and `Request`; `outlive.wsgi` an
 act on the current request. See README.md.
 """
 
-from . import config as _config, dir_config as _dir_config, engine as _engine, errors as _errors, ini as _ini, names as _names
-from . import request as _request, words as _words
+from . import config as _config, dir_config as _dir_config, engine as _engine, enums as _enums, errors as _errors, ini as _ini
+from . import php_api as _php_api, request as _request
 from ._library import VERSION as __version__
 from ._policy import ViewPolicy, finish, held, policy, stop
 from ._stopping import OnStop
@@ -14,9 +14,9 @@ from .dir_config import *
 from .engine import *
 from .errors import *
 from .ini import *
-from .names import *
+from .php_api import *
 from .request import *
-from .words import *
+from .enums import *
 
 __all__ = ["__version__"]
 __all__ += _config.__all__
@@ -25,6 +25,6 @@ __all__ += _engine.__all__
 __all__ += ["OnStop", "ViewPolicy", "finish", "held", "policy", "stop"]
 __all__ += _errors.__all__
 __all__ += _ini.__all__
-__all__ += _names.__all__
+__all__ += _php_api.__all__
 __all__ += _request.__all__
-__all__ += _words.__all__
+__all__ += _enums.__all__

@@ -12,13 +12,13 @@ from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, O
 from ._eager import Begins
 from ._notifier import Notifier
 from ._policy import Stream
-from ._serving import end, log
+from ._middleware import end, log
 from ._tasks import Stopping, has_stop, remainder
 from .config import Settings
 from .engine import Engine
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
-from .words import Ending
+from .enums import Ending
 
 Message = Dict[str, Any]
 Scope = Dict[str, Any]
@@ -36,7 +36,7 @@ class Exchange(Host, Begins):
     middleware's. Most exchanges are over at that task's first step, so what only others need is made when it is needed."""
 
     request: Request
-    home: Set[Exchange]  # of the notifier's, the one that it is in
+    home: Set[Any]  # of the notifier's, the one that it is in
     done: Optional[asyncio.Future[None]]  # what the server's task waits for
     raised: Optional[BaseException] = None  # for the server's task, which has not begun to wait
     is_counted = False  # CPU time is charged step by step

@@ -7,7 +7,7 @@ import os
 import sys
 from types import SimpleNamespace
 
-from . import _table
+from . import _prototypes
 
 VERSION = "0.1.0"
 """The version of this package, and of the library that it needs."""
@@ -48,7 +48,7 @@ def _load() -> SimpleNamespace:
     _refuse_sub_interpreter()
     where = path()
     try:
-        functions = _table.bind(where)
+        functions = _prototypes.bind(where)
     except (OSError, AttributeError) as why:
         raise ImportError(
             f"outlive's native library cannot be used: {why}. Install the package with its library inside (a wheel, or pip "

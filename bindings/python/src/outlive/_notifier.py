@@ -7,13 +7,10 @@ import concurrent.futures
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, List, Optional, Set
+from typing import Any, List, Optional, Protocol, Set
 
 from ._eager import Beginner
-from .engine import make_notify
-
-if TYPE_CHECKING:
-    from ._exchange import Exchange
+from ._eventfd import make_notify
 
 # Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
@@ -25,6 +22,18 @@ MOST_ENDINGS = 64
 MOST_LOOK_UPS = 4
 
 
+class Listener(Protocol):
+    """What a notifier tells, and asks, of an exchange."""
+
+    home: Set[Any]
+
+    def deliver(self) -> None:
+        """A stop may be due."""
+
+    def time_to_listen(self) -> None:
+        """The client's leaving is to be listened for."""
+
+
 class Notifier(Beginner):
     """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
 
@@ -33,9 +42,9 @@ class Notifier(Beginner):
         self.loop, self.thread, self.cleanup = loop, threading.get_ident(), cleanup
         # Each exchange is in one of these, which it knows, and leaves when it is over: what stays longer than it has to makes
         # work for the garbage collector, which costs more than all the rest.
-        self._fresh: Set[Exchange] = set()
-        self._older: Set[Exchange] = set()
-        self._settled: Set[Exchange] = set()
+        self._fresh: Set[Listener] = set()
+        self._older: Set[Listener] = set()
+        self._settled: Set[Listener] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
         self.servers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # the server's own, whatever context they have
         self._endings: Optional[concurrent.futures.ThreadPoolExecutor] = None
@@ -58,7 +67,7 @@ class Notifier(Beginner):
             pool = self._look_ups = concurrent.futures.ThreadPoolExecutor(MOST_LOOK_UPS, "outlive-look-up")
         return pool
 
-    def add(self, exchange: Exchange) -> Set[Exchange]:
+    def add(self, exchange: Listener) -> Set[Listener]:
         """Where it is to be discarded from once it is over, unless it has been told of another place."""
         fresh = self._fresh
         fresh.add(exchange)

@@ -14,10 +14,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Protocol, Set, Tuple, Type
 
-if TYPE_CHECKING:
-    from .request import Request
+from ._eventfd import make_notify
+from .errors import BusyError, Error, Stop
 
 __all__ = ["OnStop"]
 
@@ -26,6 +26,22 @@ log = logging.getLogger("outlive")
 AGAIN = 0.25
 # So many callbacks may block at once; more have to wait for one another.
 _THREADS = 16
+
+
+class Stoppable(Protocol):
+    """What is asked of a request."""
+
+    _held: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end is through."""
+
+    def check(self) -> None:
+        """A safe point."""
+
+    def should_stop(self) -> bool:
+        """The same, as an answer."""
 
 
 class OnStop:
@@ -55,7 +71,7 @@ class OnStop:
 class Callbacks:
     """Those of one request. Whoever asks the request for its stop from another thread has the lock; so has whoever begins a hold."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Stoppable) -> None:
         self.request = request
         self.lock = threading.RLock()
         self._waiting: List[OnStop] = []
@@ -125,9 +141,7 @@ class Callbacks:
                 self._idle.notify_all()
 
 
-def _is_due(request: Request) -> bool:
-    from .errors import BusyError, Error, Stop
-
+def _is_due(request: Stoppable) -> bool:
     for _ in range(1000):
         try:
             return request.should_stop()
@@ -151,8 +165,6 @@ class _Process:
     def fd(self) -> int:
         """What engines write to."""
         if self._fd < 0:
-            from .engine import make_notify
-
             with self.lock:
                 if self._fd < 0:
                     self._fd = make_notify()

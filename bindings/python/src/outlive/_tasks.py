@@ -12,14 +12,12 @@ import concurrent.futures
 import contextvars
 import gc
 import sys
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Set, Tuple
 
 from ._eager import Begun
+from ._notifier import Notifier
 from .errors import Stop
 from .request import Request, _current
-
-if TYPE_CHECKING:
-    from ._notifier import Notifier
 
 Task = asyncio.Task[Any]
 

@@ -14,9 +14,10 @@ from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
 from ._notifier import Notifier
 from ._policy import Clock, Detect, Disconnect, Policy, Streaming
-from ._serving import Serving, in_own_thread, log
+from ._middleware import MiddlewareCore, in_own_thread, log
 from ._targets import from_scope, text
-from .config import Config, Path, Settings, Value
+from ._text import Path, Value
+from .config import Config, Settings
 from .engine import Row
 
 __all__ = ["OutliveMiddleware"]
@@ -63,7 +64,7 @@ class OutliveMiddleware:
         policy = Policy(
             disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
         )
-        self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
+        self._core = MiddlewareCore(config, php_ini, httpd_conf, values, root, policy)
         self._notifier: Optional[Notifier] = None  # of the loop that came last
         self._notifiers: List[Notifier] = []
 
@@ -82,29 +83,29 @@ class OutliveMiddleware:
         notifier = self._notifier
         if notifier is None or notifier.loop is not loop:
             notifier = self._notifier_of(loop)
-        serving, name = self._serving, None
+        core, name = self._core, None
         for key, value in scope["headers"]:
             if key == b"host":
                 name = value if type(value) is bytes else text(value)
                 break
-        settings = serving.of_name.get(name)
+        settings = core.of_name.get(name)
         ways: Optional[Tuple[bool, bool]] = None
         look_up = None
         if settings is not None:
             ways = settings.ways or _ways(settings)
-        elif serving.may_block(scope.get("path")):
+        elif core.may_block(scope.get("path")):
 
             def look_up() -> Tuple[Settings, Tuple[bool, bool]]:
-                found = serving.settings(lambda: from_scope(scope, name, serving.root), name)
-                serving.has_read(scope["path"])
+                found = core.settings(lambda: from_scope(scope, name, core.root), name)
+                core.has_read(scope["path"])
                 return found, found.ways or _ways(found)
         else:
-            settings = serving.settings(lambda: from_scope(scope, name, serving.root), name)
+            settings = core.settings(lambda: from_scope(scope, name, core.root), name)
             ways = settings.ways or _ways(settings)
         exchange = Exchange(self.app, scope, receive, send, notifier)
-        if serving.streams_stop:
+        if core.streams_stop:
             exchange.streams_stop = True
-        engine = serving.engine.now or serving.engine.get()
+        engine = core.engine.now or core.engine.get()
         work = exchange.work(engine, settings, ways) if look_up is None else exchange.look_up_and_work(engine, look_up)
         task = begin_task(notifier, exchange, work)
         if exchange.is_over:
@@ -132,22 +133,22 @@ class OutliveMiddleware:
         """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
         same. What blocks waits in a thread of its own, so the loop goes on."""
-        return await in_own_thread(lambda: self._serving.engine.drain(self.drain_seconds if seconds is None else seconds))
+        return await in_own_thread(lambda: self._core.engine.drain(self.drain_seconds if seconds is None else seconds))
 
     def drain(self, seconds: Optional[float] = None) -> bool:
         """`adrain` for a thread that no event loop runs in: for hooks of servers. RuntimeError: on a loop, where it would wait for itself."""
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("on an event loop, say: await middleware.adrain()")
-        return self._serving.engine.drain(self.drain_seconds if seconds is None else seconds)
+        return self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""
-        engine = self._serving.engine.now
+        engine = self._core.engine.now
         return [] if engine is None else engine.requests()
 
     def metrics(self) -> str:
         """This process's numbers as Prometheus text."""
-        return self._serving.engine.get().metrics()
+        return self._core.engine.get().metrics()
 
 
 def _ways(settings: Settings) -> Tuple[bool, bool]:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import weakref
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _structs as s
 from ._library import c
-from ._table import Visitor
+from ._prototypes import Visitor
+from ._text import Path, Text, Value, name_and_value, path_bytes, paths_bytes, to_bytes, written
+from .dir_config import DirConfig
+from .enums import Access, Fate, Severity
 from .errors import ArgumentError, ValueRefusedError, call, check, check_of, fail
-from .words import Access, Fate, Severity
-
-if TYPE_CHECKING:
-    from .dir_config import DirConfig
 
 __all__ = ["Config", "Diagnostic", "Directive", "Origin", "Setting", "Settings"]
 
-Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-Text = Union[str, bytes]
 _NTS = c_size_t(-1).value
 _MOST_KNOWN = 256
 
@@ -95,39 +91,8 @@ class Directive:
     """Whether it takes a value; what it raises counts as no. Any thread may call it; it must not call outlive."""
 
 
-def to_bytes(text: Text) -> bytes:
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else bytes(text)
-
-
-Value = Union[str, bytes, int, float, bool]
-
-
-def written(name: str, value: Value) -> Text:
-    """A value as a line of php.ini has it. ArgumentError: a fraction, or what is no value."""
-    if isinstance(value, (str, bytes)):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int):  # booleans too
-        return str(int(value))
-    takes = "it takes whole numbers" if isinstance(value, float) else "text, numbers and booleans are values"
-    raise ArgumentError(-1, f"{name} = {value!r}: {takes}")
-
-
 _FRACTION = re.compile(r"\s*[+-]?[0-9]*\.[0-9]+\s*")
 _TIMES = ("max_execution_time", "max_input_time", "hard_timeout")
-
-
-def path_bytes(path: Path) -> bytes:
-    return os.fsencode(path)
-
-
-def _paths(paths: Union[None, Path, Sequence[Path]]) -> List[bytes]:
-    if paths is None:
-        return []
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        return [path_bytes(paths)]
-    return [path_bytes(path) for path in paths]
 
 
 def visit(
@@ -304,7 +269,7 @@ class Config:
         ConfigError: with file and line. ArgumentError: an argument that makes no sense.
         """
         self._handle = 0
-        self.has_httpd_conf = bool(_paths(httpd_conf))
+        self.has_httpd_conf = bool(paths_bytes(httpd_conf))
         builder = c.config_builder_new()
         if not builder:
             raise MemoryError("outlive")
@@ -319,9 +284,9 @@ class Config:
                 call(c.config_builder_add_fastcgi_param, builder, *name_and_value(param, text))
             if php_ini is True:
                 call(c.config_builder_load_php_ini, builder, None, 0)
-            for path in _paths(None if isinstance(php_ini, bool) else php_ini):
+            for path in paths_bytes(None if isinstance(php_ini, bool) else php_ini):
                 call(c.config_builder_load_php_ini, builder, path, len(path))
-            for path in _paths(httpd_conf):
+            for path in paths_bytes(httpd_conf):
                 call(c.config_builder_load_httpd_conf, builder, path, len(path))
             if fpm_pool is not None:
                 file, name = fpm_pool if isinstance(fpm_pool, tuple) else (fpm_pool, None)
@@ -507,18 +472,11 @@ def _set_search(
         path = path_bytes(binary_dir)
         call(c.config_builder_set_binary_dir, builder, path, len(path))
     if scan_dirs is not None:
-        paths = _paths(scan_dirs)
+        paths = paths_bytes(scan_dirs)
         if any(b":" in path for path in paths):
             raise ArgumentError(-1, "a scan directory cannot have a colon in its name: that is what separates them")
         text = b":".join(paths)
         call(c.config_builder_set_scan_dirs, builder, text, len(text))
-
-
-def name_and_value(name: str, value: Text) -> Tuple[bytes, int, bytes, int]:
-    if not isinstance(value, (str, bytes)):
-        raise ArgumentError(-1, f"the value of {name} has to be text, not {value!r}")
-    left, right = to_bytes(name), to_bytes(value)
-    return left, len(left), right, len(right)
 
 
 def _optional(text: Optional[Text]) -> Optional[bytes]:

@@ -6,9 +6,9 @@ import weakref
 from typing import Optional
 
 from ._library import c
-from .config import Path, name_and_value, path_bytes
+from ._text import Path, name_and_value, path_bytes
+from .enums import Kind
 from .errors import call
-from .words import Kind
 
 __all__ = ["DirConfig"]
 

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
+from ctypes import addressof, byref, c_size_t, c_void_p, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
+from ._eventfd import EVENTFD_WRITE, make_notify as make_notify
 from ._stopping import notify_fd
-from .config import Path, Settings, visit
+from ._text import Path
+from .config import Settings, visit
+from .enums import Connection, Ending, Stage
 from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, NotFoundError, call, check, fail
-from .request import Request, flag_word
-from .words import Connection, Ending, Stage
+from .request import Owner, Request, flag_word
 
 __all__ = ["Engine", "Row", "ScoreboardRow", "clear_scoreboard", "read_scoreboard"]
-
-# The engine tells of a due stop from its own thread, where no Python may run: it would have to wait for the interpreter, and
-# must not after that has ended. So it calls the C library itself: eventfd_write(int fd, uint64_t value) gets what
-# outlive_notice_function hands over, (void *userdata, int ending), as the same two registers.
-_libc = ctypes.CDLL(None, use_errno=True)
-_EVENTFD_WRITE = cast(_libc.eventfd_write, c_void_p).value
-_NONBLOCKING = os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def make_notify() -> int:
-    """A descriptor for `Engine.begin(notify=…)`: readable once a stop is due for one of its requests. The caller closes it."""
-    fd: int = _libc.eventfd(0, _NONBLOCKING)
-    if fd < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return fd
 
 
 @dataclass(frozen=True)
@@ -127,7 +112,7 @@ class _Form:
         self.shape: Tuple[int, bool, int] = (-1, False, -1)
 
 
-class Engine:
+class Engine(Owner):
     """Keeps many requests at once; one per process is usual. Any thread may use it.
 
     It has one thread of its own, started with its first request, which never runs Python. After a fork the child cannot
@@ -202,7 +187,7 @@ class Engine:
         if (socket, reading_input, notify) != form.shape:
             form.shape = (socket, reading_input, notify)
             given.socket, given.reading_input = socket, reading_input
-            given.on_stop = given.on_forced = None if notify < 0 else _EVENTFD_WRITE
+            given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
             given.userdata = None if notify < 0 else notify
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)

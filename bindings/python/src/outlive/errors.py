@@ -7,7 +7,7 @@ from typing import Any, Dict, NoReturn, Optional, Type
 
 from ._library import c
 from ._structs import ErrorRecord
-from .words import Ending
+from .enums import Ending
 
 __all__ = [
     "AccessError", "ArgumentError", "BusyError", "ConfigError", "DrainingError", "EndedError", "Error", "ForkedError", "LockedError",

@@ -12,8 +12,8 @@ from typing import Any, Awaitable, Callable, Dict, Generic, List, Mapping, Optio
 from .asgi import OutliveMiddleware
 from .engine import Row
 from .errors import Error
-from .names import current
-from .words import Ending
+from .php_api import current
+from .enums import Ending
 
 __all__ = ["Handlers", "Stopped"]
 
@@ -83,7 +83,7 @@ class Handlers:
 
     async def drain(self, seconds: float = 10.0) -> bool:
         """At the server's end: waits so many seconds for what is in flight, then tells it to stop. False: something still runs."""
-        return await asyncio.get_running_loop().run_in_executor(None, self.guard._serving.engine.drain, seconds)
+        return await asyncio.get_running_loop().run_in_executor(None, self.guard._core.engine.drain, seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""

@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from . import _structs as s
 from ._library import c
-from .config import Path, Text, to_bytes, visit
-from .words import IniKind, IniMode
+from ._text import Path, Text, to_bytes
+from .config import visit
+from .enums import IniKind, IniMode
 
 __all__ = ["IniArray", "IniEntry", "IniScalar", "IniValue", "ini_entries", "parse_ini", "parse_ini_file"]
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import threading
 from ctypes import byref, c_uint32, c_void_p, cast, string_at
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._library import c
 from ._stopping import Callbacks, OnStop
 from ._structs import Str
-from ._table import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
-from .config import to_bytes, written
+from ._prototypes import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
+from ._text import to_bytes, written
 from .errors import ALREADY, OK, STOP, EndedError, Stop, check, check_of, fail
-from .words import Connection, Ending
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .enums import Connection, Ending
 
 __all__ = ["Hold", "Request"]
 
@@ -65,6 +63,14 @@ class Host:
     async def finish_async(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
         """The same, on an event loop."""
         return self.finish(status, headers, body)
+
+
+class Owner:
+    """What a request asks of the engine that it is in."""
+
+    _live: Dict[int, Request]
+    _looking: Optional[threading.Lock]
+    """Had by who looks at requests that others work on."""
 
 
 class Hold:
@@ -144,7 +150,7 @@ class Request:
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
 
     def __init__(
-        self, engine: Engine, write: Optional[Callable[[bytes], object]] = None, flush: Optional[Callable[[], object]] = None
+        self, engine: Owner, write: Optional[Callable[[bytes], object]] = None, flush: Optional[Callable[[], object]] = None
     ) -> None:
         """For `Engine.begin`."""
         self._engine = engine

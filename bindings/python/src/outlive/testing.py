@@ -28,7 +28,7 @@ from .config import Config
 from .engine import Engine, observers
 from .errors import BusyError
 from .request import Request
-from .words import Ending
+from .enums import Ending
 
 __all__ = ["Answer", "Client", "Ending", "Exchange", "request", "time_is_up"]
 

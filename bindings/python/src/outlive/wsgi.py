@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from ._policy import Clock, Detect, Disconnect, Policy, Stream, Streaming
-from ._serving import Serving, end, log
+from ._middleware import MiddlewareCore, end, log
 from ._targets import from_environ, path_of, port, text
-from .config import Config, Path, Settings, Value
+from ._text import Path, Value
+from .config import Config, Settings
 from .engine import Row
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
-from .words import Ending
+from .enums import Ending
 
 __all__ = ["OutliveMiddleware"]
 
@@ -67,15 +68,15 @@ class OutliveMiddleware:
         policy = Policy(
             disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
         )
-        self._serving = Serving(config, php_ini, httpd_conf, values, root, policy)
+        self._core = MiddlewareCore(config, php_ini, httpd_conf, values, root, policy)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST")
         name = host.encode("latin-1", "replace") if type(host) is str and host else text(host) or text(environ.get("SERVER_NAME"))
-        method, serving = environ.get("REQUEST_METHOD"), self._serving
-        settings = serving.of_name.get(name)
+        method, core = environ.get("REQUEST_METHOD"), self._core
+        settings = core.of_name.get(name)
         if settings is None:
-            settings = serving.settings(lambda: from_environ(environ, name, serving.root), name)
+            settings = core.settings(lambda: from_environ(environ, name, core.root), name)
         socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
         if socket < 0 and own is None and (settings.ways or _ways(settings))[1]:
             own = _by_peer(environ)
@@ -85,7 +86,7 @@ class OutliveMiddleware:
                     "outlive.detect = watch, but this server gives nobody its sockets: that a client has gone is noticed at the next output"
                 )
         try:
-            engine = serving.engine.now or serving.engine.get()
+            engine = core.engine.now or core.engine.get()
             request = engine._begin(
                 settings, path_of(environ), method if isinstance(method, str) else None, socket if own is None else own, -1, False, Request(engine)
             )
@@ -95,23 +96,23 @@ class OutliveMiddleware:
             raise
         response = _Response(request, start_response, environ, own)
         request._host = response
-        if serving.streams_stop:
+        if core.streams_stop:
             request._streams_stop, response.stream = True, Stream(request)
         return response.run(self.app)
 
     def drain(self, seconds: float = 10.0) -> bool:
         """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
         for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more. True: none is left."""
-        return self._serving.engine.drain(seconds)
+        return self._core.engine.drain(seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""
-        engine = self._serving.engine.now
+        engine = self._core.engine.now
         return [] if engine is None else engine.requests()
 
     def metrics(self) -> str:
         """This process's numbers as Prometheus text."""
-        return self._serving.engine.get().metrics()
+        return self._core.engine.get().metrics()
 
 
 class _Response(Host):

@@ -12,7 +12,7 @@ from .._policy import Stream, ViewPolicy
 from ..errors import Error
 from ..handlers import Handlers, Stopped
 from ..request import _current
-from ..words import Ending
+from ..enums import Ending
 from ..wsgi import OutliveMiddleware as Guard
 from .options import options
 

@@ -11,7 +11,7 @@ from ..errors import ArgumentError
 SETTING = "OUTLIVE"
 
 
-def words() -> List[str]:
+def keywords() -> List[str]:
     """What may stand in settings.OUTLIVE."""
     from ..asgi import OutliveMiddleware
 
@@ -19,8 +19,8 @@ def words() -> List[str]:
 
 
 def unknown(given: Dict[str, Any]) -> List[str]:
-    """What is wrong with the words of settings.OUTLIVE."""
-    known, wrong = words(), []
+    """What is wrong with the keywords of settings.OUTLIVE."""
+    known, wrong = keywords(), []
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1)

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar, Union
 from ._stopping import OnStop
 from .errors import EndedError, NoRequest
 from .request import Hold, Request, _current
-from .words import Connection, Ending
+from .enums import Connection, Ending
 
 __all__ = [
     "afinish_request", "check", "connection_aborted", "connection_status", "current", "current_or_none", "ending", "finish_request",

@@ -1,4 +1,4 @@
-"""The words of outlive, as enums: the numbers are those of outlive.h."""
+"""The enumerations of outlive: the numbers are those of outlive.h."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, TypeVa
 
 from . import _seen, _structs as s
 from ._policy import Policy
-from .config import Config, Path, Settings, Value
+from ._text import Path, Value
+from .config import Config, Settings
 from .engine import Engine
 from .errors import NotServedError
 from .request import Request
-from .words import Severity
+from .enums import Severity
 
 log = logging.getLogger("outlive")
 
@@ -66,7 +67,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class Serving:
+class MiddlewareCore:
     """The configuration of one middleware."""
 
     def __init__(

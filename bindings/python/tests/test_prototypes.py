@@ -6,13 +6,13 @@ import re
 import subprocess
 import unittest
 
-from outlive import _library, _structs, _table, words
+from outlive import _library, _prototypes, _structs, enums
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 HEADER = re.sub(r"/\*.*?\*/", "", (ROOT / "include/outlive.h").read_text(), flags=re.S)
 CALLBACKS = {
-    "outlive_write_function": _table.WriteFunction, "outlive_flush_function": _table.FlushFunction,
-    "outlive_shutdown_function": _table.ShutdownFunction, "outlive_destroy_function": _table.DestroyFunction,
+    "outlive_write_function": _prototypes.WriteFunction, "outlive_flush_function": _prototypes.FlushFunction,
+    "outlive_shutdown_function": _prototypes.ShutdownFunction, "outlive_destroy_function": _prototypes.DestroyFunction,
     "outlive_check_function": None, "outlive_notice_function": None, "outlive_ini_lookup": None,
 }
 SCALARS = {
@@ -34,7 +34,7 @@ def c_type(text, name):
     text = re.sub(r"\b(struct|const)\b", "", text).strip()
     stars, base = text.count("*"), text.replace("*", "").strip()
     if base.endswith("_visitor"):
-        return _table.Visitor
+        return _prototypes.Visitor
     if base in CALLBACKS:
         return CALLBACKS[base] or ctypes.c_void_p
     if stars == 0:
@@ -68,16 +68,16 @@ class Table(unittest.TestCase):
     def test_functions_are_those_of_the_header(self):
         header = declared()
         self.assertGreater(len(header), 60)
-        self.assertEqual(sorted(header), sorted(_table.FUNCTIONS))
+        self.assertEqual(sorted(header), sorted(_prototypes.FUNCTIONS))
         for name, expected in header.items():
-            self.assertEqual(_table.FUNCTIONS[name], expected, name)
+            self.assertEqual(_prototypes.FUNCTIONS[name], expected, name)
 
     def test_the_library_exports_just_these(self):
         listed = subprocess.run(["nm", "-D", "--defined-only", _library.path()], stdout=subprocess.PIPE, check=True, text=True)
         exported = {line.split()[-1] for line in listed.stdout.splitlines()}
-        self.assertEqual(exported, set(_table.FUNCTIONS))
+        self.assertEqual(exported, set(_prototypes.FUNCTIONS))
         symbols = (ROOT / "symbols.txt").read_text().splitlines()
-        self.assertEqual({line.split()[0] for line in symbols if line and line[0] != "#"}, set(_table.FUNCTIONS))
+        self.assertEqual({line.split()[0] for line in symbols if line and line[0] != "#"}, set(_prototypes.FUNCTIONS))
 
     def test_structs_are_those_of_the_header(self):
         for name, struct in STRUCTS.items():
@@ -92,23 +92,23 @@ class Table(unittest.TestCase):
                     expected = ctypes.c_void_p  # its text may hold NULs
                 else:
                     expected = c_type(kind, field)
-                    if isinstance(expected, type(_table.WriteFunction)):
+                    if isinstance(expected, type(_prototypes.WriteFunction)):
                         expected = ctypes.c_void_p
                 fields.append((field, expected))
             self.assertEqual(struct._fields_, fields, name)
 
     def test_numbers_are_those_of_the_header(self):
         for enum, prefix in (
-            (words.Ending, "ENDING"), (words.Connection, "CONNECTION"), (words.Stage, "STAGE"), (words.Access, "ACCESS"),
-            (words.Fate, "FATE"), (words.Kind, "KIND"),
+            (enums.Ending, "ENDING"), (enums.Connection, "CONNECTION"), (enums.Stage, "STAGE"), (enums.Access, "ACCESS"),
+            (enums.Fate, "FATE"), (enums.Kind, "KIND"),
         ):
             in_header = {n: int(v) for n, v in re.findall(r"#define OUTLIVE_%s_(\w+) (\d+)" % prefix, HEADER)}
-            ours = {name: int(member) for name, member in enum.__members__.items() if (enum, name) != (words.Access, "NONE")}
+            ours = {name: int(member) for name, member in enum.__members__.items() if (enum, name) != (enums.Access, "NONE")}
             self.assertEqual(ours, in_header)
 
     def test_numbers_of_ini_texts(self):
         in_header = dict(re.findall(r"#define OUTLIVE_INI_(\w+) (\d+)", HEADER))
-        for enum in (words.IniMode, words.IniKind):
+        for enum in (enums.IniMode, enums.IniKind):
             self.assertEqual([int(in_header[member.name]) for member in enum], [int(member) for member in enum])
 
     def test_versions_agree(self):
