@@ -284,7 +284,7 @@ fn httpd_s_containers_merge_first_and_admin_values_lock() {
         assert_eq!((entry.value, entry.access.0), (want.as_bytes(), access), "{name}");
     }
     let last = settings.explain(b"docref_root").unwrap().trail.pop().unwrap();
-    assert_eq!((last.layer, last.fate), (Layer::Httpd(outlive::httpd::Layer::Directory), Fate::InForce));
+    assert_eq!((last.layer, last.fate), (Layer::Httpd(outlive::httpd::ServerLayer::Directory), Fate::InForce));
     let lost = settings.explain(b"docref_root").unwrap().trail.remove(1);
     assert_eq!(lost.because.as_deref(), Some("locked by /httpd.conf:8"));
     assert!(Arc::ptr_eq(&settings, &config.resolve(&target).unwrap()), "resolved once");

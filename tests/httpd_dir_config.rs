@@ -64,7 +64,7 @@ impl Resolved {
             let mut all = outlive_dir_config_new();
             for container in &run.containers {
                 let own = outlive_dir_config_new();
-                let htaccess = c_int::from(container.layer == outlive::httpd::Layer::Htaccess);
+                let htaccess = c_int::from(container.layer == outlive::httpd::ServerLayer::Htaccess);
                 for value in container.values.iter() {
                     let kind = match value.kind {
                         ValueKind::Value => 0,

@@ -60,7 +60,7 @@ pub fn beside(config: &Config, target: &Target<'_>) -> Vec<SkippedFile> {
     if config.httpd().is_none() && matches!(sapi, Sapi::Fpm | Sapi::Cgi | Sapi::CliServer) {
         let instead = if sapi == Sapi::CliServer { "" } else { "; use .user.ini" };
         let because = format!("{name} does not read it: php_value and its like belong to mod_php{instead}");
-        each(config, &dirs, b".htaccess", Layer::Httpd(httpd::Layer::Htaccess), &because, &mut found);
+        each(config, &dirs, b".htaccess", Layer::Httpd(httpd::ServerLayer::Htaccess), &because, &mut found);
     }
     // An .htaccess without a word for PHP is nothing to wonder at.
     found.retain(|file| !file.file.ends_with(b"/.htaccess") || !file.lines.is_empty());

@@ -28,7 +28,7 @@ pub enum Layer {
     /// `[PATH=…]` in php.ini.
     PathSection,
     /// A container of httpd.
-    Httpd(httpd::Layer),
+    Httpd(httpd::ServerLayer),
     /// A host that parsed its own configuration ([`super::Config::resolve_dir`]).
     Server,
     /// `.user.ini`, or whatever `user_ini.filename` says.
@@ -48,13 +48,13 @@ impl Layer {
             Self::FastCgi => "FastCGI parameter",
             Self::HostSection => "[HOST=] section",
             Self::PathSection => "[PATH=] section",
-            Self::Httpd(httpd::Layer::Server) => "httpd server",
-            Self::Httpd(httpd::Layer::VirtualHost) => "httpd <VirtualHost>",
-            Self::Httpd(httpd::Layer::Directory) => "httpd <Directory>",
-            Self::Httpd(httpd::Layer::Htaccess) => ".htaccess",
-            Self::Httpd(httpd::Layer::Files) => "httpd <Files>",
-            Self::Httpd(httpd::Layer::Location) => "httpd <Location>",
-            Self::Httpd(httpd::Layer::If) => "httpd <If>",
+            Self::Httpd(httpd::ServerLayer::Server) => "httpd server",
+            Self::Httpd(httpd::ServerLayer::VirtualHost) => "httpd <VirtualHost>",
+            Self::Httpd(httpd::ServerLayer::Directory) => "httpd <Directory>",
+            Self::Httpd(httpd::ServerLayer::Htaccess) => ".htaccess",
+            Self::Httpd(httpd::ServerLayer::Files) => "httpd <Files>",
+            Self::Httpd(httpd::ServerLayer::Location) => "httpd <Location>",
+            Self::Httpd(httpd::ServerLayer::If) => "httpd <If>",
             Self::Server => "server configuration",
             Self::UserIni => ".user.ini",
         }

@@ -1,0 +1,4 @@
+//! Apache's expression language: the grammar, and its answers for a request.
+
+pub(crate) mod evaluate;
+pub(crate) mod parse;

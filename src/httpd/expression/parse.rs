@@ -1,0 +1,519 @@
+//! The expression language of `<If>`: its grammar (fact A-077). `evaluate.rs` gives the answers.
+
+use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::tokens;
+
+/// Nested parentheses and negations.
+const MAX_DEPTH: u32 = 60;
+
+/// A condition.
+#[derive(Debug)]
+pub(crate) enum Expr {
+    Const(bool),
+    Not(Box<Expr>),
+    And(Box<Expr>, Box<Expr>),
+    Or(Box<Expr>, Box<Expr>),
+    Compare(Word, Op, Word),
+    Matches {
+        word: Word,
+        regex: Pattern,
+        not: bool,
+    },
+    /// A pattern that only PCRE takes.
+    Beyond(Box<[u8]>),
+    In(Word, Vec<Word>),
+    Unary(u8, Word),
+}
+
+impl Expr {
+    /// Whether it asks for the user.
+    pub fn asks_user(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Beyond(_) => false,
+            Self::Not(one) => one.asks_user(),
+            Self::And(one, other) | Self::Or(one, other) => one.asks_user() || other.asks_user(),
+            Self::Compare(one, _, other) => word_asks_user(one) || word_asks_user(other),
+            Self::Matches { word, .. } | Self::Unary(_, word) => word_asks_user(word),
+            Self::In(word, list) => word_asks_user(word) || list.iter().any(word_asks_user),
+        }
+    }
+}
+
+fn word_asks_user(word: &Word) -> bool {
+    word.iter().any(|piece| match piece {
+        Piece::Variable(name) => **name == *b"REMOTE_USER",
+        Piece::Call(_, word) => word_asks_user(word),
+        _ => false,
+    })
+}
+
+/// How two words are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    IntEq,
+    IntNe,
+    IntLt,
+    IntLe,
+    IntGt,
+    IntGe,
+    StrMatch,
+    StrCaseMatch,
+    FnMatch,
+    IpMatch,
+}
+
+/// A text made of pieces.
+pub(crate) type Word = Vec<Piece>;
+
+/// A piece of a text.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Text(Box<[u8]>),
+    Variable(Box<[u8]>),
+    Call(Box<[u8]>, Word),
+    Group(u8),
+}
+
+/// The variables that exist; what begins with `TIME` or `SSL_` as well.
+const VARIABLES: &[&str] = &[
+    "HTTP_ACCEPT",
+    "HTTP_COOKIE",
+    "HTTP_FORWARDED",
+    "HTTP_HOST",
+    "HTTP_PROXY_CONNECTION",
+    "HTTP_REFERER",
+    "HTTP_USER_AGENT",
+    "REQUEST_METHOD",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
+    "DOCUMENT_URI",
+    "REQUEST_FILENAME",
+    "SCRIPT_FILENAME",
+    "LAST_MODIFIED",
+    "SCRIPT_USER",
+    "SCRIPT_GROUP",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "IS_SUBREQ",
+    "THE_REQUEST",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REMOTE_HOST",
+    "REMOTE_USER",
+    "REMOTE_IDENT",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_ADMIN",
+    "SERVER_PROTOCOL",
+    "SERVER_PROTOCOL_VERSION",
+    "SERVER_PROTOCOL_VERSION_MAJOR",
+    "SERVER_PROTOCOL_VERSION_MINOR",
+    "DOCUMENT_ROOT",
+    "AUTH_TYPE",
+    "CONTENT_TYPE",
+    "HANDLER",
+    "HTTP2",
+    "HTTPS",
+    "IPV6",
+    "REQUEST_STATUS",
+    "REQUEST_LOG_ID",
+    "CONN_LOG_ID",
+    "CONN_REMOTE_ADDR",
+    "CONTEXT_PREFIX",
+    "CONTEXT_DOCUMENT_ROOT",
+    "SERVER_SOFTWARE",
+    "API_VERSION",
+    "TIME",
+    "TIME_YEAR",
+    "TIME_MON",
+    "TIME_DAY",
+    "TIME_HOUR",
+    "TIME_MIN",
+    "TIME_SEC",
+    "TIME_WDAY",
+];
+
+const FUNCTIONS: &[&str] = &[
+    "osenv",
+    "env",
+    "resp",
+    "req",
+    "http",
+    "note",
+    "reqenv",
+    "req_novary",
+    "tolower",
+    "toupper",
+    "escape",
+    "unescape",
+    "base64",
+    "unbase64",
+    "md5",
+    "sha1",
+    "ldap",
+    "file",
+    "filesize",
+    "filemod",
+];
+
+struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: u32,
+}
+
+type Parsed<T> = Result<T, String>;
+
+/// Reads a condition. The error is Apache's text, without its beginning.
+pub(crate) fn parse(text: &[u8]) -> Parsed<Expr> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    let expr = parser.or()?;
+    parser.blanks();
+    if parser.at < text.len() { Err(parser.unexpected()) } else { Ok(expr) }
+}
+
+/// Checks a text that is put together when it is needed, `a %{REQUEST_URI} b`. The error is Apache's text, without its beginning.
+pub(crate) fn check_text(text: &[u8]) -> Parsed<()> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    while let Some(next) = memchr::memmem::find(parser.rest(), b"%{") {
+        parser.at += next;
+        parser.variable()?;
+    }
+    Ok(())
+}
+
+impl<'a> Parser<'a> {
+    fn rest(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
+    fn blanks(&mut self) {
+        while self.rest().first().is_some_and(|&b| tokens::is_space(b)) {
+            self.at += 1;
+        }
+    }
+
+    fn unexpected(&self) -> String {
+        match self.rest() {
+            [] => "syntax error, unexpected $end".into(),
+            rest => format!("syntax error near '{}'", lossy(&rest[..rest.len().min(20)])),
+        }
+    }
+
+    fn eat(&mut self, token: &[u8]) -> bool {
+        self.blanks();
+        let found = self.rest().starts_with(token);
+        self.at += if found { token.len() } else { 0 };
+        found
+    }
+
+    /// A word of letters, as a whole.
+    fn eat_name(&mut self, name: &[u8]) -> bool {
+        self.blanks();
+        let found = self.rest().get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+            && !self.rest().get(name.len()).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        self.at += if found { name.len() } else { 0 };
+        found
+    }
+
+    fn or(&mut self) -> Parsed<Expr> {
+        let mut left = self.and()?;
+        let mut count = 0;
+        while self.eat(b"||") {
+            left = Expr::Or(Box::new(left), Box::new(self.and()?));
+            count += 1;
+            if count > 200 {
+                return Err("more than 200 alternatives: use =~ or -in".into());
+            }
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Parsed<Expr> {
+        let mut left = self.not()?;
+        let mut count = 0;
+        while self.eat(b"&&") {
+            left = Expr::And(Box::new(left), Box::new(self.not()?));
+            count += 1;
+            if count > 200 {
+                return Err("more than 200 conditions: use several sections".into());
+            }
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Parsed<Expr> {
+        self.blanks();
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("nested too deeply: simplify it".into());
+        }
+        let result = self.inner();
+        self.depth -= 1;
+        result
+    }
+
+    fn inner(&mut self) -> Parsed<Expr> {
+        if self.rest().first() == Some(&b'!') {
+            self.at += 1;
+            return Ok(Expr::Not(Box::new(self.not()?)));
+        }
+        if self.eat(b"(") {
+            let inner = self.or()?;
+            return if self.eat(b")") { Ok(inner) } else { Err(self.unexpected()) };
+        }
+        if self.eat_name(b"true") {
+            return Ok(Expr::Const(true));
+        }
+        if self.eat_name(b"false") {
+            return Ok(Expr::Const(false));
+        }
+        if let [
+            b'-',
+            op @ (b'n' | b'z' | b'T' | b'e' | b'f' | b'd' | b's' | b'L' | b'h' | b'x' | b'F' | b'U' | b'A' | b'R'),
+            next,
+            ..,
+        ] = self.rest()
+            && !next.is_ascii_alphanumeric()
+        {
+            self.at += 2;
+            let word = self.word()?;
+            if *op == b'R' && matches!(&*word, [Piece::Text(net)] if !super::evaluate::is_network(net)) {
+                return Err("parsing of subnet/netmask failed".into());
+            }
+            return Ok(Expr::Unary(*op, word));
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Parsed<Expr> {
+        let left = self.word()?;
+        if self.eat(b"=~") {
+            return self.regex(left, false);
+        }
+        if self.eat(b"!~") {
+            return self.regex(left, true);
+        }
+        if self.eat_name(b"in") || self.eat_name(b"-in") {
+            return self.list(left);
+        }
+        const OPERATORS: &[(&[u8], Op)] = &[
+            (b"==", Op::Eq),
+            (b"!=", Op::Ne),
+            (b"<=", Op::Le),
+            (b">=", Op::Ge),
+            (b"<", Op::Lt),
+            (b">", Op::Gt),
+            (b"=", Op::Eq),
+        ];
+        const NAMED: &[(&[u8], Op)] = &[
+            (b"-eq", Op::IntEq),
+            (b"-ne", Op::IntNe),
+            (b"-lt", Op::IntLt),
+            (b"-le", Op::IntLe),
+            (b"-gt", Op::IntGt),
+            (b"-ge", Op::IntGe),
+            (b"eq", Op::IntEq),
+            (b"ne", Op::IntNe),
+            (b"lt", Op::IntLt),
+            (b"le", Op::IntLe),
+            (b"gt", Op::IntGt),
+            (b"ge", Op::IntGe),
+            (b"-strmatch", Op::StrMatch),
+            (b"-strcmatch", Op::StrCaseMatch),
+            (b"-fnmatch", Op::FnMatch),
+            (b"-ipmatch", Op::IpMatch),
+        ];
+        let op = OPERATORS.iter().find(|(text, _)| self.eat(text));
+        match op.or_else(|| NAMED.iter().find(|(text, _)| self.eat_name(text))) {
+            Some(&(_, op)) => Ok(Expr::Compare(left, op, self.word()?)),
+            None => Err(self.unexpected()),
+        }
+    }
+
+    fn list(&mut self, left: Word) -> Parsed<Expr> {
+        if !self.eat(b"{") {
+            return Err(self.unexpected());
+        }
+        let mut words = Vec::new();
+        loop {
+            words.push(self.word()?);
+            if self.eat(b"}") {
+                return Ok(Expr::In(left, words));
+            }
+            if !self.eat(b",") {
+                return Err(self.unexpected());
+            }
+        }
+    }
+
+    fn regex(&mut self, word: Word, not: bool) -> Parsed<Expr> {
+        self.blanks();
+        let delimiter = match self.rest() {
+            [b'm', delimiter, ..] => {
+                self.at += 2;
+                *delimiter
+            }
+            [b'/', ..] => {
+                self.at += 1;
+                b'/'
+            }
+            _ => return Err(self.unexpected()),
+        };
+        let start = self.at;
+        while self.rest().first().is_some_and(|&b| b != delimiter) {
+            let escaped = self.rest()[0] == b'\\' && self.rest().get(1) == Some(&delimiter);
+            self.at += if escaped { 2 } else { 1 };
+        }
+        if self.rest().is_empty() {
+            return Err("unterminated regular expression".into());
+        }
+        let text = &self.text[start..self.at];
+        self.at += 1;
+        let mut any_case = false;
+        while let Some(flag @ (b'i' | b's' | b'm' | b'g')) = self.rest().first() {
+            any_case |= *flag == b'i';
+            self.at += 1;
+        }
+        match Pattern::new(text, any_case) {
+            Ok(regex) => Ok(Expr::Matches { word, regex, not }),
+            Err(Bad::Unsupported) => Ok(Expr::Beyond(text.into())),
+            Err(Bad::Syntax) => Err("invalid regular expression".into()),
+        }
+    }
+
+    fn word(&mut self) -> Parsed<Word> {
+        let mut word = Vec::new();
+        loop {
+            self.blanks();
+            self.piece(&mut word)?;
+            self.blanks();
+            if self.rest().first() != Some(&b'.') {
+                return Ok(word);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn piece(&mut self, word: &mut Word) -> Parsed<()> {
+        match self.rest() {
+            [quote @ (b'"' | b'\''), ..] => {
+                self.at += 1;
+                self.string(*quote, word)
+            }
+            [b'%', b'{', ..] => self.variable().map(|piece| word.push(piece)),
+            [b'$', digit @ b'0'..=b'9', ..] => {
+                word.push(Piece::Group(digit - b'0'));
+                self.at += 2;
+                Ok(())
+            }
+            [b'0'..=b'9' | b'-', ..] => {
+                let sign = usize::from(self.rest()[0] == b'-');
+                let digits = self.rest()[sign..].iter().take_while(|b| b.is_ascii_digit()).count();
+                if digits == 0 {
+                    return Err(self.unexpected());
+                }
+                word.push(Piece::Text(self.rest()[..sign + digits].into()));
+                self.at += sign + digits;
+                Ok(())
+            }
+            [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => self.call().map(|piece| word.push(piece)),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn string(&mut self, quote: u8, word: &mut Word) -> Parsed<()> {
+        let mut text = Vec::new();
+        loop {
+            match self.rest() {
+                [] => return Err("unterminated string".into()),
+                [b'\\', next, ..] => {
+                    text.push(match next {
+                        b'n' => b'\n',
+                        b'r' => b'\r',
+                        b't' => b'\t',
+                        b'b' => 8,
+                        b'f' => 12,
+                        other => *other,
+                    });
+                    self.at += 2;
+                }
+                [byte, ..] if *byte == quote => {
+                    self.at += 1;
+                    word.push(Piece::Text(text.into()));
+                    return Ok(());
+                }
+                [b'%', b'{', ..] => {
+                    word.push(Piece::Text(std::mem::take(&mut text).into()));
+                    word.push(self.variable()?);
+                }
+                [b'$', digit @ b'0'..=b'9', ..] => {
+                    word.push(Piece::Text(std::mem::take(&mut text).into()));
+                    word.push(Piece::Group(digit - b'0'));
+                    self.at += 2;
+                }
+                [byte, ..] => {
+                    text.push(*byte);
+                    self.at += 1;
+                }
+            }
+        }
+    }
+
+    /// `%{NAME}` or `%{function:argument}`.
+    fn variable(&mut self) -> Parsed<Piece> {
+        let Some(end) = memchr::memchr(b'}', self.rest()) else { return Err(self.unexpected()) };
+        let inner = &self.rest()[2..end];
+        self.at += end + 1;
+        match memchr::memchr(b':', inner) {
+            Some(colon) => {
+                let argument = vec![Piece::Text(inner[colon + 1..].into())];
+                function(&inner[..colon], argument)
+            }
+            None => {
+                let name = inner.to_ascii_uppercase();
+                let known = VARIABLES.iter().any(|v| v.as_bytes() == name) || name.starts_with(b"SSL_");
+                match known {
+                    true => Ok(Piece::Variable(name.into())),
+                    false => Err(format!("Variable '{}' does not exist", lossy(inner))),
+                }
+            }
+        }
+    }
+
+    fn call(&mut self) -> Parsed<Piece> {
+        let length = self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let name = &self.rest()[..length];
+        let start = self.at;
+        self.at += length;
+        if !self.eat(b"(") {
+            self.at = start;
+            return Err(self.unexpected());
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("nested too deeply: simplify it".into());
+        }
+        let argument = self.word()?;
+        self.depth -= 1;
+        if !self.eat(b")") {
+            return Err(self.unexpected());
+        }
+        function(name, argument)
+    }
+}
+
+fn function(name: &[u8], argument: Word) -> Parsed<Piece> {
+    let name = name.to_ascii_lowercase();
+    match FUNCTIONS.iter().any(|f| f.as_bytes() == name) {
+        true => Ok(Piece::Call(name.into(), argument)),
+        false => Err(format!("Function '{}' does not exist", lossy(&name))),
+    }
+}

@@ -1,0 +1,530 @@
+//! The second pass: from the tree to servers and sections (facts A-050 to A-052, A-062, A-083, A-100).
+
+use super::section_args;
+use crate::diagnostic::Severity;
+use crate::error::{Code, Error, Result};
+use crate::httpd::model::access::{Requirement, Rule};
+use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::methods::{self, Methods, Registered};
+use crate::httpd::model::section::{Matcher, Section};
+use crate::httpd::model::server::Server;
+use crate::httpd::model::vhost;
+use crate::httpd::syntax::directives::Act;
+use crate::httpd::syntax::messages::{lossy, not_allowed, push};
+use crate::httpd::syntax::modules::{Directive, place};
+use crate::httpd::syntax::not_acted::influence;
+use crate::httpd::syntax::reader::Reader;
+use crate::httpd::syntax::tokens;
+use crate::httpd::syntax::tree::{Node, Span, UNKNOWN};
+use crate::origin::Origin;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Sections inside sections.
+const MAX_NESTING: usize = 200;
+
+/// What a place in the tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Server,
+    Host,
+    Directory,
+    Location,
+    Files,
+    If,
+    Limit,
+    Proxy,
+    Require,
+    Htaccess,
+    Other,
+}
+
+/// One open section.
+pub(crate) struct Context {
+    pub kind: Kind,
+    pub end: u32,
+    /// The section that values go to; none: the one outside.
+    pub section: Option<Section>,
+    pub server: Option<Box<Server>>,
+    pub requires: Vec<Requirement>,
+    /// The methods that what stands here is for.
+    pub limit: Methods,
+    pub act: Act,
+    /// As it is written, with its `<`: a place in the tree.
+    pub name: Span,
+    /// Where it opens.
+    pub origin: Origin,
+}
+
+/// What building makes.
+pub(crate) struct Builder<'r, 'f> {
+    pub reader: &'r mut Reader<'f>,
+    pub stack: Vec<Context>,
+    #[allow(
+        clippy::vec_box,
+        reason = "they are large, and in their boxes already: only their places are moved as the list grows"
+    )]
+    pub servers: Vec<Box<Server>>,
+    pub php_ini_dir: Option<(PathBuf, Origin)>,
+    /// Directives that are kept but not acted on: their nodes.
+    pub kept: Vec<u32>,
+    /// The methods that `<Limit>` may name.
+    pub methods: Registered,
+    /// `TypesConfig`, and where.
+    pub types_config: Option<(PathBuf, Origin)>,
+    /// How many sections set values.
+    pub ids: u32,
+}
+
+impl Builder<'_, '_> {
+    /// Goes through the tree once, with its own stack.
+    pub fn run(&mut self) -> Result<()> {
+        let mut at = 0u32;
+        loop {
+            while self.stack.last().is_some_and(|context| context.end <= at) {
+                self.leave()?;
+            }
+            let Some(node) = self.reader.tree.nodes.get(at as usize).copied() else { break };
+            at = self.node(at, &node)?;
+        }
+        while self.stack.len() > 1 {
+            self.leave()?;
+        }
+        Ok(())
+    }
+
+    /// Handles a node; the answer is the next one to look at.
+    fn node(&mut self, at: u32, node: &Node) -> Result<u32> {
+        let skip = node.end.max(at + 1);
+        let mut number = node.directive;
+        if number == UNKNOWN {
+            match self.reader.registry.find(self.reader.tree.name(node)) {
+                Some(found) => number = found,
+                None => return self.stranger(at, node).map(|()| skip),
+            }
+        }
+        let directive = *self.reader.registry.directive(number);
+        if !self.may_stand(node, &directive)? {
+            return Ok(skip);
+        }
+        if directive.name.starts_with('<') {
+            self.open(node, &directive).map_err(|text| self.fail(node, text))?;
+            return Ok(at + 1);
+        }
+        if directive.act == Act::Keep {
+            if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
+                return Err(self.fail(node, wrong));
+            }
+            self.check_arguments(node, &directive).map_err(|text| self.fail(node, text))?;
+            self.kept.push(at);
+        } else {
+            self.apply(node, &directive).map_err(|text| self.fail(node, text))?;
+        }
+        if directive.influences
+            && let Some(what) = influence(directive.name, self.reader.tree.args(node))
+        {
+            self.not_evaluated(node, directive.name, what);
+        }
+        Ok(skip)
+    }
+
+    /// What a directive asks of its words, and what its words name for later lines.
+    pub(crate) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
+        let args = self.reader.tree.args(node);
+        if let "ExtFilterDefine" | "AuthnzFcgiDefineProvider" = directive.name {
+            let name = tokens::Tokens::new(args).nth(usize::from(directive.name != "ExtFilterDefine"));
+            Arc::make_mut(&mut self.reader.registry).add_alias(&name.unwrap_or_default());
+            return Ok(());
+        }
+        super::arguments::check(directive.name, args, &self.reader.registry)
+    }
+
+    pub fn fail(&self, node: &Node, mut text: String) -> Error {
+        if let Some(note) = self.reader.tree.macro_note(node.source) {
+            text.push_str(&format!(" (in {note})"));
+        }
+        Error::new(Code::Refused, text).at(self.reader.tree.node_origin(node))
+    }
+
+    pub fn warn(&mut self, node: &Node, code: &'static str, text: String) {
+        let origin = self.reader.tree.node_origin(node);
+        push(&mut self.reader.diagnostics, Severity::Warning, code, origin, text);
+    }
+
+    /// A name that no loaded module knows: refused, unless a module is loaded whose directives are not known.
+    fn stranger(&mut self, at: u32, node: &Node) -> Result<()> {
+        let name = lossy(self.reader.tree.name(node)).into_owned();
+        if self.reader.allowed.is_some_and(|allowed| allowed.nonfatal_unknown) {
+            return Ok(());
+        }
+        if self.reader.registry.strangers().is_empty() {
+            let hint = match name.to_ascii_lowercase().starts_with("php_") {
+                true => ". No LoadModule line loads mod_php before this",
+                false => "",
+            };
+            let text = format!(
+                "Invalid command '{name}', perhaps misspelled or defined by a module not included in the server \
+                 configuration{hint}"
+            );
+            return Err(self.fail(node, text));
+        }
+        self.kept.push(at);
+        let text = format!("'{name}' is taken for a directive of a module that is not known here; check its spelling");
+        self.warn(node, "unknown-directive", text);
+        Ok(())
+    }
+
+    /// Whether a directive may stand here (A-050, A-082, A-083). False: it may not, and that is no error.
+    fn may_stand(&mut self, node: &Node, directive: &Directive) -> Result<bool> {
+        let authz = self.stack.iter().any(|context| context.kind == Kind::Require);
+        let tree = &self.reader.tree;
+        let parent = || tree.nodes.get(node.parent as usize).map(|parent| tree.name(parent));
+        if authz {
+            // What joins rules holds nothing else.
+            if directive.place & place::AUTH_CONFIG != 0 {
+                return Ok(true);
+            }
+            let text = not_allowed(directive.name, parent());
+            return Err(self.fail(node, text));
+        }
+        if let Some(allowed) = self.reader.allowed {
+            if allowed.has(directive.place, directive.name) {
+                return Ok(true);
+            }
+            if allowed.nonfatal_override {
+                return Ok(false);
+            }
+            let text = not_allowed(directive.name, parent());
+            return Err(self.fail(node, text));
+        }
+        let inside = self.stack.iter().skip(1).any(|context| !matches!(context.kind, Kind::Host | Kind::Other));
+        let bits = match inside {
+            true => place::SECTION | place::ALL,
+            false => place::SERVER | place::ALL & !(place::AUTH_CONFIG | place::LIMIT),
+        };
+        if directive.place & bits != 0 {
+            return Ok(true);
+        }
+        let text = not_allowed(directive.name, parent());
+        Err(self.fail(node, text))
+    }
+
+    /// The innermost section.
+    pub fn section(&mut self) -> Option<&mut Section> {
+        self.stack.iter_mut().rev().find_map(|context| match &mut context.server {
+            Some(server) => Some(&mut server.section),
+            None => context.section.as_mut(),
+        })
+    }
+
+    /// The server that is being read.
+    pub fn server(&mut self) -> Option<&mut Server> {
+        self.stack.iter_mut().rev().find_map(|context| context.server.as_deref_mut())
+    }
+
+    /// The methods that what is read now is for.
+    pub fn limit(&self) -> Methods {
+        self.stack.last().map_or(methods::ALL, |context| context.limit)
+    }
+
+    pub fn within(&self, kinds: &[Kind]) -> Option<&Context> {
+        self.stack.iter().rev().find(|context| kinds.contains(&context.kind))
+    }
+
+    /// Not at the level of a server.
+    pub fn in_directory(&self) -> bool {
+        self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy, Kind::Htaccess]).is_some()
+    }
+
+    pub fn in_host(&self) -> bool {
+        self.within(&[Kind::Host]).is_some()
+    }
+
+    /// A section has ended: its content goes to where it belongs.
+    fn leave(&mut self) -> Result<()> {
+        let Some(context) = self.stack.pop() else { return Ok(()) };
+        if let Some(mut server) = context.server {
+            finish_requires(&mut server.section, context.requires);
+            self.count(&mut server.section);
+            self.servers.push(server);
+            return Ok(());
+        }
+        if context.kind == Kind::Require {
+            return self.leave_require(context);
+        }
+        let Some(mut section) = context.section else {
+            if let Some(outer) = self.stack.last_mut() {
+                outer.requires.extend(context.requires);
+            }
+            return Ok(());
+        };
+        finish_requires(&mut section, context.requires);
+        self.count(&mut section);
+        let section = Arc::new(section);
+        match context.kind {
+            Kind::Directory => self.server().into_iter().for_each(|server| server.dirs.push(Arc::clone(&section))),
+            Kind::Location => self.server().into_iter().for_each(|server| server.locations.push(Arc::clone(&section))),
+            Kind::Files => self.section().into_iter().for_each(|outer| outer.files.push(Arc::clone(&section))),
+            Kind::If => self.section().into_iter().for_each(|outer| outer.ifs.push(Arc::clone(&section))),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A number for a section that sets values.
+    fn count(&mut self, section: &mut Section) {
+        if !section.values.is_empty() {
+            self.ids += 1;
+            section.id = self.ids;
+        }
+    }
+
+    fn leave_require(&mut self, context: Context) -> Result<()> {
+        let name = lossy(self.reader.tree.slice(context.name)).into_owned();
+        let fail = |text: String| Err(Error::new(Code::Refused, text).at(context.origin.clone()));
+        if context.requires.is_empty() {
+            return fail(format!("{name}> directive contains no authorization directives"));
+        }
+        let around = match self.stack.last().map(|outer| outer.act) {
+            Some(Act::RequireAll) => None,
+            Some(Act::RequireNone) => Some("<RequireNone>"),
+            _ => Some("<RequireAny>"),
+        };
+        if let (Act::RequireNone, Some(around)) = (context.act, around) {
+            return fail(format!("{name}> directive has no effect in {around} directive"));
+        }
+        // Only a server's own files are looked through for this; in an .htaccess it lets nobody in.
+        let only_negative = context.act == Act::RequireAll && context.requires.iter().all(Requirement::is_negative);
+        if only_negative && self.reader.allowed.is_none() {
+            return fail(format!("{name}> directive contains only negative authorization directives"));
+        }
+        let rule = match context.act {
+            Act::RequireAll => Rule::All,
+            Act::RequireNone => Rule::None,
+            _ => Rule::Any,
+        };
+        if let Some(outer) = self.stack.last_mut() {
+            outer.requires.push(Requirement::container(rule, context.requires));
+        }
+        Ok(())
+    }
+
+    pub fn push_context(
+        &mut self,
+        kind: Kind,
+        act: Act,
+        node: &Node,
+        section: Option<Section>,
+    ) -> std::result::Result<(), String> {
+        if self.stack.len() > MAX_NESTING {
+            return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
+        }
+        let (end, name) = (node.end, node.name);
+        let limit = self.limit();
+        // Only those that join rules are asked where they stand, once they have ended.
+        let origin = if kind == Kind::Require { self.reader.tree.node_origin(node) } else { Origin::default() };
+        self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), limit, act, name, origin });
+        Ok(())
+    }
+}
+
+fn finish_requires(section: &mut Section, requires: Vec<Requirement>) {
+    if !requires.is_empty() {
+        section.core_mut().requires = Some(Requirement::container(Rule::Any, requires));
+    }
+}
+
+impl Builder<'_, '_> {
+    fn open(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
+        let origin = self.reader.tree.node_origin(node);
+        let args = self.reader.tree.args(node);
+        let name = directive.name;
+        self.may_open(name, directive.act)?;
+        let matcher = match directive.act {
+            Act::VirtualHost => {
+                let addresses = section_args::before_bracket(name, args)?.to_vec();
+                return self.open_host(node, &addresses);
+            }
+            Act::Limit | Act::LimitExcept => {
+                let words = tokens::Tokens::new(section_args::before_bracket(name, args)?);
+                let (except, outer) = (directive.act == Act::LimitExcept, self.limit());
+                let may_register = self.reader.allowed.is_none();
+                let limit = self.methods.narrow(name, except, words, outer, may_register)?;
+                self.push_context(Kind::Limit, directive.act, node, None)?;
+                self.stack.iter_mut().rev().take(1).for_each(|context| context.limit = limit);
+                return Ok(());
+            }
+            Act::Proxy | Act::ProxyMatch => {
+                if directive.act == Act::ProxyMatch {
+                    super::arguments_server::proxy_match(section_args::before_bracket(name, args).unwrap_or_default())?;
+                }
+                let section = Section::new(ServerLayer::Location, Matcher::Never, origin);
+                return self.push_context(Kind::Proxy, directive.act, node, Some(section));
+            }
+            Act::RequireAll | Act::RequireAny | Act::RequireNone => {
+                if section_args::before_bracket(name, args).is_ok() {
+                    return Err(format!("{name}> directive doesn't take additional arguments"));
+                }
+                return self.push_context(Kind::Require, directive.act, node, None);
+            }
+            Act::Directory | Act::DirectoryMatch => section_args::directory(name, args, directive.act)?,
+            Act::Location | Act::LocationMatch | Act::Files | Act::FilesMatch => {
+                section_args::simple(name, args, directive.act)?
+            }
+            Act::If | Act::ElseIf | Act::Else => {
+                let args = args.to_vec();
+                let last = self.section().and_then(|outer| outer.ifs.last()).map(|last| &last.matcher);
+                section_args::condition(name, &args, directive.act, last)?
+            }
+            _ => {
+                if name == "<AuthnProviderAlias" {
+                    let words = section_args::before_bracket(name, args).unwrap_or_default();
+                    let alias = tokens::Tokens::new(words).nth(1).unwrap_or_default();
+                    Arc::make_mut(&mut self.reader.registry).add_alias(&alias);
+                }
+                return self.push_context(Kind::Other, directive.act, node, None);
+            }
+        };
+        let (layer, kind) = match directive.act {
+            Act::Directory | Act::DirectoryMatch => (ServerLayer::Directory, Kind::Directory),
+            Act::Location | Act::LocationMatch => (ServerLayer::Location, Kind::Location),
+            Act::Files | Act::FilesMatch => (ServerLayer::Files, Kind::Files),
+            _ => (ServerLayer::If, Kind::If),
+        };
+        let (matcher, depth) = match matcher {
+            Ok(found) => found,
+            Err(text) => {
+                self.warn(node, "unsupported-pattern", text);
+                (Matcher::Never, 0)
+            }
+        };
+        let mut section = Section::new(layer, matcher, origin);
+        section.depth = depth;
+        self.push_context(kind, directive.act, node, Some(section))
+    }
+
+    /// Nesting that Apache's sections themselves refuse (A-050).
+    fn may_open(&self, name: &str, act: Act) -> std::result::Result<(), String> {
+        let inside = |kinds: &[Kind]| self.within(kinds);
+        let files = matches!(act, Act::Files | Act::FilesMatch);
+        if act == Act::VirtualHost && self.in_host() {
+            return Err("<VirtualHost> cannot occur within <VirtualHost> section".into());
+        }
+        if files {
+            if inside(&[Kind::Limit]).is_some() {
+                return Err(format!("{name}> cannot occur within <Limit> or <LimitExcept> section"));
+            }
+            if let Some(outer) = inside(&[Kind::Location]) {
+                let outer = if outer.act == Act::LocationMatch { "LocationMatch" } else { "Location" };
+                return Err(format!("{name}> cannot occur within <{outer}> section"));
+            }
+        }
+        if matches!(act, Act::If | Act::ElseIf | Act::Else) && inside(&[Kind::Limit]).is_some() {
+            return Err(format!("{name}> cannot occur within <Limit> or <LimitExcept> section"));
+        }
+        Ok(())
+    }
+
+    fn open_host(&mut self, node: &Node, args: &[u8]) -> std::result::Result<(), String> {
+        let mut server = Server::new(ServerLayer::VirtualHost, self.reader.tree.node_origin(node));
+        for word in tokens::Tokens::new(args) {
+            match vhost::parse(&word) {
+                vhost::Parsed::Address(address) => {
+                    if server.port.is_none() && address.port != 0 {
+                        server.port = Some(address.port);
+                    }
+                    server.addresses.push(address);
+                }
+                vhost::Parsed::Name(name) => {
+                    let text = format!(
+                        "Could not resolve host name {name} -- ignoring! Names are not looked up: write the address"
+                    );
+                    self.warn(node, "unresolved-name", text);
+                }
+                vhost::Parsed::Wrong => return Err("The address or port is invalid".into()),
+            }
+        }
+        self.push_context(Kind::Host, Act::VirtualHost, node, None)?;
+        if let Some(context) = self.stack.last_mut() {
+            context.server = Some(Box::new(server));
+        }
+        Ok(())
+    }
+}
+
+impl<'r, 'f> Builder<'r, 'f> {
+    fn new(reader: &'r mut Reader<'f>, context: Context) -> Self {
+        let (servers, kept, stack) = (Vec::new(), Vec::new(), vec![context]);
+        Self {
+            reader,
+            stack,
+            servers,
+            php_ini_dir: None,
+            kept,
+            methods: Registered::default(),
+            types_config: None,
+            ids: 0,
+        }
+    }
+}
+
+/// A builder for an `.htaccess`.
+pub(crate) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> Builder<'r, 'f> {
+    let context = Context {
+        kind: Kind::Htaccess,
+        end: u32::MAX,
+        section: Some(section),
+        server: None,
+        requires: Vec::new(),
+        limit: methods::ALL,
+        act: Act::Keep,
+        name: Span::default(),
+        origin: Origin::default(),
+    };
+    Builder::new(reader, context)
+}
+
+/// The section that was built for an `.htaccess`.
+pub(crate) fn finish_htaccess(mut builder: Builder<'_, '_>) -> Option<Section> {
+    let context = builder.stack.pop()?;
+    let mut section = context.section?;
+    finish_requires(&mut section, context.requires);
+    Some(section)
+}
+
+/// A builder for a server's files.
+pub(crate) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
+    let main = Server::new(ServerLayer::Server, Origin::default());
+    let context = Context {
+        kind: Kind::Server,
+        end: u32::MAX,
+        section: None,
+        server: Some(Box::new(main)),
+        requires: Vec::new(),
+        limit: methods::ALL,
+        act: Act::Keep,
+        name: Span::default(),
+        origin: Origin::default(),
+    };
+    Builder::new(reader, context)
+}
+
+/// The servers that were built, the main one first.
+pub(crate) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
+    let hosts = std::mem::take(&mut builder.servers);
+    let mut all = Vec::with_capacity(hosts.len() + 1);
+    if let Some(context) = builder.stack.pop()
+        && let Some(mut main) = context.server
+    {
+        finish_requires(&mut main.section, context.requires);
+        builder.count(&mut main.section);
+        all.push(*main);
+    }
+    let main = all.first().and_then(|main| main.name.clone());
+    for mut host in hosts {
+        host.derive_name(main.as_deref());
+        all.push(*host);
+    }
+    all.iter_mut().for_each(Server::finish);
+    all
+}

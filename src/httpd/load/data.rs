@@ -1,0 +1,152 @@
+//! A configuration, as it stays in memory.
+
+use super::build;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::Result;
+use crate::files::Files;
+use crate::httpd::model::fast_index::FastIndex;
+use crate::httpd::model::htaccess_cache::Cache;
+use crate::httpd::model::methods::Registered;
+use crate::httpd::model::server::Server;
+use crate::httpd::model::types::Types;
+use crate::httpd::model::vhost::Hosts;
+use crate::httpd::syntax::defines::Defines;
+use crate::httpd::syntax::include;
+use crate::httpd::syntax::macros::Macros;
+use crate::httpd::syntax::messages::push;
+use crate::httpd::syntax::modules::Registry;
+use crate::httpd::syntax::options::Options;
+use crate::httpd::syntax::reader::Reader;
+use crate::httpd::syntax::tree::Tree;
+use crate::origin::Origin;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that resolving needs.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub root: PathBuf,
+    pub version: (u32, u32, u32),
+    pub registry: Arc<Registry>,
+    pub defines: Arc<Defines>,
+    pub macros: Arc<Macros>,
+    pub servers: Vec<Server>,
+    pub hosts: Hosts,
+    pub brief: FastIndex,
+    /// How many sections set values.
+    pub ids: u32,
+    pub default_document_root: Box<[u8]>,
+    pub php_ini_dir: Option<(PathBuf, Origin)>,
+    pub php_module: Option<(PathBuf, Origin)>,
+    pub diagnostics: Vec<Diagnostic>,
+    pub tree: Tree,
+    pub kept: Vec<u32>,
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    pub methods: Registered,
+    /// Conditions, redirects or aliases stand where they are looked at before a request is mapped as well.
+    pub early: bool,
+    pub htaccess: Cache,
+    pub types: Types,
+}
+
+impl Data {
+    /// Reads with the modules that the files load. Files without any `LoadModule` line say nothing about modules (httpd may
+    /// have them compiled in, or a host keeps a file of its own): then every stock module counts as compiled in.
+    pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
+        let mut reader = Self::reader(files, path, options, Registry::new());
+        let read = Self::read(&mut reader, path, options);
+        if read.is_ok() && !reader.registry.has_loaded() && reader.take_stock() {
+            return Self::build(&mut reader, options).map(Self::with_stock_note);
+        }
+        let strict = read.and_then(|()| Self::build(&mut reader, options));
+        if reader.registry.has_loaded() {
+            return strict;
+        }
+        let mut reader = Self::reader(files, path, options, Registry::stock());
+        let read = Self::read(&mut reader, path, options);
+        let generous = read.and_then(|()| Self::build(&mut reader, options));
+        // A LoadModule line was only further down than the first error.
+        if reader.registry.has_loaded() { strict } else { generous.map(Self::with_stock_note) }
+    }
+
+    fn with_stock_note(mut self) -> Self {
+        let message =
+            "no LoadModule line was read: every stock module, mod_php included, is taken for compiled in".into();
+        push(&mut self.diagnostics, Severity::Note, "stock-modules", Origin::default(), message);
+        self
+    }
+
+    fn reader<'f>(files: &'f dyn Files, path: &Path, options: &Options, registry: Registry) -> Reader<'f> {
+        let root = match &options.server_root {
+            Some(root) => root.clone(),
+            None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        };
+        // httpd's root is always absolute: everything that is relative in the files starts there.
+        let root =
+            if root.is_relative() { std::path::absolute(Path::new(".").join(&root)).unwrap_or(root) } else { root };
+        Reader::new(files, include::clean(root), options, registry)
+    }
+
+    /// The first pass: its errors come before any of the second.
+    fn read(reader: &mut Reader<'_>, path: &Path, options: &Options) -> Result<()> {
+        let lines = |texts: &[Vec<u8>]| texts.join(&b'\n');
+        if !options.before.is_empty() {
+            reader.read_text(&lines(&options.before), None)?;
+        }
+        reader.read_main(path)?;
+        if !options.after.is_empty() {
+            reader.read_text(&lines(&options.after), None)?;
+        }
+        Ok(())
+    }
+
+    /// The second pass.
+    fn build(reader: &mut Reader<'_>, options: &Options) -> Result<Self> {
+        let mut builder = build::server(reader);
+        builder.run()?;
+        let servers = build::finish_server(&mut builder);
+        let (php_ini_dir, kept, methods) =
+            (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), std::mem::take(&mut builder.methods));
+        let ids = builder.ids;
+        let types = builder.types_config.take();
+        let types = types_of(reader, types);
+        let default_document_root: Box<[u8]> = reader.root.join("htdocs").as_os_str().as_bytes().into();
+        Ok(Self {
+            hosts: Hosts::new(&servers),
+            brief: FastIndex::new(&servers, &default_document_root),
+            ids,
+            htaccess: Cache::default(),
+            types,
+            early: servers.iter().any(Server::is_early),
+            servers,
+            default_document_root,
+            php_ini_dir,
+            php_module: reader.php_module.take(),
+            kept,
+            methods,
+            env: options.env.clone(),
+            version: options.version,
+            root: reader.root.clone(),
+            registry: Arc::clone(&reader.registry),
+            defines: Arc::clone(&reader.defines),
+            macros: Arc::clone(&reader.macros),
+            diagnostics: std::mem::take(&mut reader.diagnostics),
+            tree: std::mem::take(&mut reader.tree),
+        })
+    }
+}
+
+/// The types file, or the one that stands where httpd looks unless it is told otherwise.
+fn types_of(reader: &mut Reader<'_>, told: Option<(PathBuf, Origin)>) -> Types {
+    let has_mime = reader.registry.is_loaded(b"mod_mime.c");
+    let path = told.as_ref().map_or_else(|| reader.root.join("conf/mime.types"), |(path, _)| path.clone());
+    let types = has_mime.then(|| Types::read(reader.files, &path)).flatten();
+    if let Some((path, origin)) = told.filter(|_| types.is_none())
+        && !matches!(reader.files.kind(&path), Ok(crate::files::Kind::Other))
+    {
+        let text = format!("TypesConfig {} cannot be read: httpd will not start with it", path.display());
+        push(&mut reader.diagnostics, Severity::Warning, "no-types-file", origin, text);
+    }
+    types.unwrap_or_default()
+}

@@ -1,0 +1,11 @@
+//! The second pass: from the tree of directives to servers and sections.
+
+mod apply;
+mod apply_access;
+mod arguments;
+mod arguments_header;
+mod arguments_server;
+pub(crate) mod build;
+pub(crate) mod data;
+mod override_args;
+mod section_args;

@@ -1,0 +1,321 @@
+//! Who may ask: `Require`, and the older `Order`, `Allow`, `Deny` and `Satisfy`.
+
+use super::methods::{self, Methods, Registered};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, in_network, is_network};
+use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::modules::Registry;
+use crate::httpd::syntax::tokens::Tokens;
+
+/// Who answers `Require`, and which module has it; those of modules that the table does not know are taken as they come.
+const PROVIDERS: &[(&str, &[&str])] = &[
+    ("mod_authz_core.c", &["all", "env", "method", "expr"]),
+    ("mod_authz_host.c", &["ip", "host", "forward-dns", "local"]),
+    ("mod_authz_user.c", &["user", "valid-user"]),
+    ("mod_authz_groupfile.c", &["group", "file-group"]),
+    ("mod_authz_owner.c", &["file-owner", "file-group"]),
+    ("mod_authz_dbm.c", &["dbm-group", "dbm-file-group"]),
+    ("mod_authz_dbd.c", &["dbd-group", "dbd-login", "dbd-logout"]),
+    ("mod_authnz_ldap.c", &["ldap-user", "ldap-group", "ldap-dn", "ldap-attribute", "ldap-filter", "ldap-search"]),
+    ("mod_ssl.c", &["ssl", "ssl-verify-client"]),
+    ("mod_authnz_fcgi.c", &[]),
+];
+
+/// What must hold.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    All(Vec<Requirement>),
+    Any(Vec<Requirement>),
+    None(Vec<Requirement>),
+    Not(Box<Rule>),
+    Granted,
+    Denied,
+    Ip(Vec<Box<[u8]>>),
+    Local,
+    Method(Vec<Box<[u8]>>),
+    Env(Vec<Box<[u8]>>),
+    Expr(Expr),
+    /// Somebody who has logged in; a list of names: one of these.
+    User(Option<Vec<Box<[u8]>>>),
+    /// What only somebody who has logged in can be asked: groups and directories.
+    LoggedIn(Box<[u8]>),
+    /// Host names, certificates: a live request must tell.
+    Live(Box<[u8]>),
+}
+
+/// A rule, and the methods that it is for.
+#[derive(Debug)]
+pub(crate) struct Requirement {
+    pub rule: Rule,
+    pub methods: Methods,
+}
+
+/// What comes of a rule, as httpd has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted,
+    Denied,
+    /// Nobody has logged in, which might help.
+    NoUser,
+    /// Neither: what is only not refused.
+    Neutral,
+    Unknown(String),
+}
+
+/// How the rules of a container join those around it, and how those in it join each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logic {
+    And,
+    Or,
+}
+
+impl Requirement {
+    /// Rules of a container: they are for every method that one of them is for.
+    pub fn container(rule: fn(Vec<Self>) -> Rule, list: Vec<Self>) -> Self {
+        let methods = list.iter().fold(0, |all, one| all | one.methods);
+        Self { rule: rule(list), methods }
+    }
+
+    /// None: it is for other methods.
+    pub fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Option<Verdict> {
+        (self.methods & method != 0).then(|| self.rule.check(method, facts))
+    }
+
+    /// Whether it can only refuse.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.rule, Rule::Not(_) | Rule::None(_))
+    }
+
+    /// Whether it matters who has logged in.
+    pub fn asks_user(&self) -> bool {
+        fn asks(rule: &Rule) -> bool {
+            match rule {
+                Rule::All(list) | Rule::Any(list) | Rule::None(list) => list.iter().any(Requirement::asks_user),
+                Rule::Not(one) => asks(one),
+                Rule::User(_) | Rule::LoggedIn(_) => true,
+                Rule::Expr(condition) => condition.asks_user(),
+                _ => false,
+            }
+        }
+        asks(&self.rule)
+    }
+
+    /// Everybody is let in, whatever is asked.
+    pub fn lets_everybody_in(&self) -> bool {
+        let granted =
+            |list: &[Self]| matches!(list, [one] if matches!(one.rule, Rule::Granted) && one.methods == methods::ALL);
+        matches!(&self.rule, Rule::Any(list) if granted(list))
+    }
+}
+
+fn addresses(list: Vec<Box<[u8]>>) -> Result<Rule, String> {
+    if list.is_empty() {
+        return Err("'require ip' requires an argument.".into());
+    }
+    match list.iter().find(|one| !is_network(one)) {
+        Some(wrong) => Err(format!("ip address '{}' appears to be invalid", lossy(wrong))),
+        None => Ok(Rule::Ip(list)),
+    }
+}
+
+impl Rule {
+    /// A `Require` line.
+    pub fn parse(args: &[u8], registry: &Registry, registered: &Registered) -> Result<Self, String> {
+        let mut words = Tokens::new(args);
+        let mut kind = words.word();
+        let not = kind.eq_ignore_ascii_case(b"not");
+        if not {
+            kind = words.word();
+        }
+        let rest = words.rest();
+        let list: Vec<Box<[u8]>> = words.map(|word| word.into_owned().into()).collect();
+        let broken = |error| format!("Cannot parse expression in require line: {error}");
+        let name = String::from_utf8_lossy(&kind).into_owned();
+        let known =
+            PROVIDERS.iter().any(|(module, names)| names.contains(&&*name) && registry.is_loaded(module.as_bytes()));
+        if !known && (registry.strangers().is_empty() || PROVIDERS.iter().any(|(_, names)| names.contains(&&*name))) {
+            return Err(format!("Unknown Authz provider: {}", lossy(&kind)));
+        }
+        let leaf = match &*name {
+            "all" => match list.first().map(|word| word.to_ascii_lowercase()).as_deref() {
+                Some(b"granted") if list.len() == 1 => Self::Granted,
+                Some(b"denied") if list.len() == 1 => Self::Denied,
+                _ => return Err("Argument for 'Require all' must be 'granted' or 'denied'".into()),
+            },
+            "ip" => addresses(list)?,
+            "local" => Self::Local,
+            "method" => match list.iter().find(|one| !registered.knows(one)) {
+                Some(wrong) => return Err(format!("unknown method '{}'", lossy(wrong))),
+                None => Self::Method(list),
+            },
+            "env" => Self::Env(list),
+            "expr" => {
+                // Double quotes around it are none of it; single ones are.
+                let text = rest.strip_prefix(b"\"").map_or(rest, |rest| rest.strip_suffix(b"\"").unwrap_or(rest));
+                Self::Expr(parse::parse(text).map_err(broken)?)
+            }
+            "valid-user" => Self::User(None),
+            "user" => Self::User(Some(list)),
+            "host" | "forward-dns" | "ssl" | "ssl-verify-client" => {
+                Self::Live([&kind, b" ".as_slice(), rest].concat().into())
+            }
+            _ if !known => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
+            _ => Self::LoggedIn([&kind, b" ".as_slice(), rest].concat().into()),
+        };
+        Ok(if not { Self::Not(Box::new(leaf)) } else { leaf })
+    }
+
+    /// The depth is bounded by the reader of the sections.
+    fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Verdict {
+        let each = |list: &[Requirement], logic| join(logic, list.iter().map(|one| one.check(method, facts)));
+        match self {
+            Self::Granted => Verdict::Granted,
+            Self::Denied => Verdict::Denied,
+            Self::All(list) => each(list, Logic::And),
+            Self::Any(list) => each(list, Logic::Or),
+            Self::None(list) => negated(each(list, Logic::Or)),
+            Self::Not(one) => negated(one.check(method, facts)),
+            Self::Ip(list) => match facts.variable(b"REMOTE_ADDR") {
+                Some(address) => Verdict::of(list.iter().any(|net| in_network(&address, net).unwrap_or(false))),
+                None => Verdict::Unknown("the client's address".into()),
+            },
+            Self::Local => match facts.variable(b"REMOTE_ADDR") {
+                Some(address) => Verdict::of(in_network(&address, b"127.0.0.0/8") == Some(true) || *address == *b"::1"),
+                None => Verdict::Unknown("the client's address".into()),
+            },
+            Self::Method(list) => {
+                let asked = facts.variable(b"REQUEST_METHOD").unwrap_or_default();
+                let asked: &[u8] = if asked == b"HEAD" { b"GET" } else { &asked };
+                Verdict::of(list.iter().any(|one| **one == *asked || (asked == b"GET" && **one == *b"HEAD")))
+            }
+            Self::Env(list) => {
+                let known = list.iter().map(|name| {
+                    Some(match facts.is_set(name) {
+                        Ok(yes) => Verdict::of(yes),
+                        Err(why) => Verdict::Unknown(why),
+                    })
+                });
+                join(Logic::Or, known.chain([Some(Verdict::Denied)]))
+            }
+            Self::Expr(condition) => match evaluate(condition, facts) {
+                Truth::Yes => Verdict::Granted,
+                // Somebody who has logged in may make it true.
+                Truth::No if facts.user().is_none() && condition.asks_user() => Verdict::NoUser,
+                Truth::No => Verdict::Denied,
+                Truth::Unknown(why) => Verdict::Unknown(why),
+            },
+            Self::User(names) => match (facts.user(), names) {
+                (None, _) => Verdict::NoUser,
+                (Some(_), None) => Verdict::Granted,
+                (Some(user), Some(names)) => Verdict::of(names.iter().any(|name| **name == *user)),
+            },
+            Self::LoggedIn(_) if facts.user().is_none() => Verdict::NoUser,
+            Self::LoggedIn(text) | Self::Live(text) => Verdict::Unknown(format!("Require {}", lossy(text))),
+        }
+    }
+}
+
+impl Verdict {
+    fn of(yes: bool) -> Self {
+        if yes { Self::Granted } else { Self::Denied }
+    }
+}
+
+fn negated(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Granted => Verdict::Denied,
+        // That something did not let in is no reason to let in.
+        Verdict::Denied | Verdict::NoUser => Verdict::Neutral,
+        other => other,
+    }
+}
+
+/// Several verdicts as one; none among them: a rule for other methods.
+pub(crate) fn join(logic: Logic, verdicts: impl Iterator<Item = Option<Verdict>>) -> Verdict {
+    use Verdict::{Denied, Granted, Neutral, NoUser};
+    let absent = if logic == Logic::And { Granted } else { Neutral };
+    let (mut best, mut doubt) = (Neutral, None);
+    for verdict in verdicts.map(|verdict| verdict.unwrap_or(absent.clone())) {
+        match (logic, verdict) {
+            (Logic::And, Denied) => return Denied,
+            (Logic::Or, Granted) => return Granted,
+            (_, Verdict::Unknown(why)) => doubt = Some(why),
+            (_, Neutral) => {}
+            (_, new) if best == Neutral => best = new,
+            (_, NoUser) => best = NoUser,
+            _ => {}
+        }
+    }
+    doubt.map_or(best, Verdict::Unknown)
+}
+
+/// `Order`, `Allow from`, `Deny from` and `Satisfy` of one container: those around it count for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct LegacyAccess {
+    /// The methods with `Order allow,deny` (or `mutual-failure`).
+    pub allow_first: Methods,
+    pub allow: Vec<(Methods, Box<[u8]>)>,
+    pub deny: Vec<(Methods, Box<[u8]>)>,
+    /// The methods with `Satisfy Any`.
+    pub any: Methods,
+}
+
+impl LegacyAccess {
+    pub fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Truth {
+        let (allowed, denied) = (matches(&self.allow, method, facts), matches(&self.deny, method, facts));
+        match self.allow_first & method != 0 {
+            // Let in what is allowed and not denied.
+            true => both(allowed, negate(denied)),
+            // Let in what is allowed or not denied.
+            false => negate(both(negate(allowed), denied)),
+        }
+    }
+}
+
+fn negate(truth: Truth) -> Truth {
+    match truth {
+        Truth::Yes => Truth::No,
+        Truth::No => Truth::Yes,
+        unknown => unknown,
+    }
+}
+
+fn both(one: Truth, other: Truth) -> Truth {
+    match (one, other) {
+        (Truth::No, _) | (_, Truth::No) => Truth::No,
+        (Truth::Yes, other) => other,
+        (unknown, _) => unknown,
+    }
+}
+
+fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, facts: &dyn RequestVariables) -> Truth {
+    let mut doubt = None;
+    for (_, one) in list.iter().filter(|(methods, _)| methods & method != 0) {
+        match matches_one(one, facts) {
+            Truth::Yes => return Truth::Yes,
+            Truth::No => {}
+            Truth::Unknown(why) => doubt = Some(why),
+        }
+    }
+    doubt.map_or(Truth::No, Truth::Unknown)
+}
+
+fn matches_one(one: &[u8], facts: &dyn RequestVariables) -> Truth {
+    if one.eq_ignore_ascii_case(b"all") {
+        return Truth::Yes;
+    }
+    if one.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"env=")) {
+        let (name, not) = one[4..].strip_prefix(b"!").map_or((&one[4..], false), |name| (name, true));
+        return match facts.is_set(name) {
+            Ok(yes) => Truth::from(yes != not),
+            Err(why) => Truth::Unknown(why),
+        };
+    }
+    match facts.variable(b"REMOTE_ADDR") {
+        Some(address) => match in_network(&address, one) {
+            Some(yes) => Truth::from(yes),
+            None => Truth::Unknown(format!("the client's host name ({})", lossy(one))),
+        },
+        None => Truth::Unknown("the client's address".into()),
+    }
+}

@@ -1,0 +1,201 @@
+//! The environment of a request, as modules fill it before a program runs: `SetEnvIf` and its relatives, `[E=…]`, `SetEnv`.
+
+use super::section::Text;
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups};
+use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::pattern::{Bad, Pattern, substitute};
+use crate::httpd::syntax::tokens::Tokens;
+
+/// A variable: its value, or what it depends on that is not known.
+type Value = Result<Vec<u8>, String>;
+
+/// Variables more than these are not kept: a set of rules that makes them leads nowhere.
+const MOST: usize = 4096;
+
+/// The variables, by names whose letters' case does not count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Env(Vec<(Text, Value)>);
+
+impl Env {
+    pub fn get(&self, name: &[u8]) -> Option<&Value> {
+        self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn set(&mut self, name: &[u8], value: Value) {
+        match self.0.iter().position(|(own, _)| own.eq_ignore_ascii_case(name)) {
+            Some(at) => self.0[at].1 = value,
+            None if self.0.len() < MOST => self.0.push((name.into(), value)),
+            None => {}
+        }
+    }
+
+    pub fn unset(&mut self, name: &[u8]) {
+        self.0.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+    }
+
+    /// What an internal redirect leaves: every name with `REDIRECT_` before it, and the status.
+    #[must_use]
+    pub fn redirected(&self, status: u16) -> Self {
+        let renamed = self.0.iter().map(|(name, value)| ([b"REDIRECT_", &**name].concat().into(), value.clone()));
+        let mut new = Self(renamed.collect());
+        new.set(b"REDIRECT_STATUS", Ok(status.to_string().into_bytes()));
+        new
+    }
+}
+
+/// What makes a text more than plain.
+const SPECIAL: &[u8] = b"\\^$.*+?()[]{}|";
+
+/// What a rule looks at.
+#[derive(Debug)]
+enum Subject {
+    Variable(&'static [u8]),
+    /// A header, or else a variable.
+    Named(Text),
+    /// The first header whose name matches.
+    Headers(Pattern),
+    Expr(Expr),
+}
+
+/// `SetEnvIf` in one of its forms.
+#[derive(Debug)]
+pub(crate) struct SetEnvIf {
+    subject: Subject,
+    /// None: the subject is an expression, which says it all; or the engine does not take the pattern.
+    pattern: Option<Pattern>,
+    /// The pattern is plain text: what is set is set as it is written.
+    plain: bool,
+    unsupported: bool,
+    /// Names, and values; none: it is taken away.
+    sets: Vec<(Text, Option<Text>)>,
+}
+
+impl SetEnvIf {
+    /// `SetEnvIf` and `BrowserMatch` (`subject`: what it looks at), with or without `NoCase`.
+    pub fn new(name: &str, subject: Option<&[u8]>, any_case: bool, args: &[u8]) -> Result<Self, String> {
+        let mut words = Tokens::new(args);
+        let missing = || format!("Missing regular expression for {name}");
+        let what = match subject {
+            Some(subject) => subject.into(),
+            None => words
+                .next()
+                .filter(|word| !word.is_empty())
+                .ok_or_else(|| format!("Missing header-field name for {name}"))?,
+        };
+        let regex = words.next().filter(|word| !word.is_empty()).ok_or_else(missing)?;
+        // Where nothing else is special, a backslash at the end is itself.
+        let ends = regex.strip_suffix(b"\\").is_some_and(|rest| !rest.iter().any(|byte| SPECIAL.contains(byte)));
+        let regex = if ends { [&*regex, b"\\"].concat().into() } else { regex };
+        let pattern = match Pattern::new(&regex, any_case) {
+            Ok(pattern) => Some(pattern),
+            Err(Bad::Syntax) => return Err(format!("{name} regex could not be compiled.")),
+            Err(Bad::Unsupported) => None,
+        };
+        let plain = !any_case && !regex.iter().any(|byte| SPECIAL.contains(byte));
+        let unsupported = pattern.is_none();
+        Ok(Self { subject: subject_of(&what)?, pattern, plain, unsupported, sets: sets(name, words)? })
+    }
+
+    /// `SetEnvIfExpr`.
+    pub fn expr(name: &str, args: &[u8]) -> Result<Self, String> {
+        let mut words = Tokens::new(args);
+        let text =
+            words.next().filter(|word| !word.is_empty()).ok_or_else(|| format!("Missing expression for {name}"))?;
+        let expr = parse::parse(&text)
+            .map_err(|error| format!("Could not parse expression \"{}\": {error}", String::from_utf8_lossy(&text)))?;
+        Ok(Self {
+            subject: Subject::Expr(expr),
+            pattern: None,
+            plain: false,
+            unsupported: false,
+            sets: sets(name, words)?,
+        })
+    }
+
+    /// Sets what it says, if it holds.
+    pub fn apply(&self, env: &mut Env, facts: &dyn RequestVariables) {
+        let (truth, groups) = self.holds(env, facts);
+        if truth == Truth::No {
+            return;
+        }
+        for (name, value) in &self.sets {
+            match (&truth, value) {
+                (Truth::Unknown(why), _) => env.set(name, Err(why.clone())),
+                (_, None) => env.unset(name),
+                (_, Some(value)) if self.plain => env.set(name, Ok(value.to_vec())),
+                (_, Some(value)) => env.set(name, Ok(substitute(value, &groups))),
+            }
+        }
+    }
+
+    fn holds(&self, env: &Env, facts: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
+        let unknown = |why: String| (Truth::Unknown(why), Vec::new());
+        let text = match &self.subject {
+            Subject::Expr(expr) => return evaluate_with_groups(expr, facts),
+            Subject::Variable(name) => match facts.variable(name) {
+                Some(text) => text,
+                None => return unknown(format!("%{{{}}}", String::from_utf8_lossy(name))),
+            },
+            Subject::Named(name) => match facts.headers(&mut |own| own.eq_ignore_ascii_case(name)) {
+                Some(text) => text,
+                None => match env.get(name) {
+                    Some(Ok(text)) => text.clone(),
+                    Some(Err(why)) => return unknown(why.clone()),
+                    None => Vec::new(),
+                },
+            },
+            Subject::Headers(names) => {
+                facts.headers(&mut |own| names.is_match(own).unwrap_or(false)).unwrap_or_default()
+            }
+        };
+        let Some(pattern) = &self.pattern else { return unknown("a pattern that is not supported".into()) };
+        match pattern.groups(&text) {
+            Ok(Some(groups)) => (Truth::Yes, groups),
+            Ok(None) => (Truth::No, Vec::new()),
+            Err(_) => unknown(format!("the pattern {pattern:?}, which takes too many steps")),
+        }
+    }
+
+    /// The pattern is one that this engine does not take.
+    pub fn is_unsupported(&self) -> bool {
+        self.unsupported
+    }
+}
+
+fn subject_of(what: &[u8]) -> Result<Subject, String> {
+    const SPECIAL: [(&[u8], &[u8]); 6] = [
+        (b"remote_addr", b"REMOTE_ADDR"),
+        (b"remote_host", b"REMOTE_HOST"),
+        (b"server_addr", b"SERVER_ADDR"),
+        (b"request_uri", b"REQUEST_URI"),
+        (b"request_method", b"REQUEST_METHOD"),
+        (b"request_protocol", b"SERVER_PROTOCOL"),
+    ];
+    if let Some((_, name)) = SPECIAL.iter().find(|(own, _)| what.eq_ignore_ascii_case(own)) {
+        return Ok(Subject::Variable(name));
+    }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if what.iter().all(plain) {
+        return Ok(Subject::Named(what.into()));
+    }
+    match Pattern::new(what, true) {
+        Ok(pattern) => Ok(Subject::Headers(pattern)),
+        Err(_) => Err("Header name regex could not be compiled.".into()),
+    }
+}
+
+fn sets(name: &str, words: Tokens<'_>) -> Result<Vec<(Text, Option<Text>)>, String> {
+    let mut sets = Vec::new();
+    // An empty word ends the list.
+    for word in words.take_while(|word| !word.is_empty()) {
+        let set: (Text, Option<Text>) = match (word.strip_prefix(b"!"), memchr::memchr(b'=', &word)) {
+            (Some(gone), _) => (gone.into(), None),
+            (None, Some(at)) => (word[..at].into(), Some(word[at + 1..].into())),
+            (None, None) => (word.as_ref().into(), Some(Box::from(&b"1"[..]))),
+        };
+        // The last word about a name counts.
+        sets.retain(|(own, _): &(Text, Option<Text>)| !own.eq_ignore_ascii_case(&set.0));
+        sets.push(set);
+    }
+    if sets.is_empty() { Err(format!("Missing envariable expression for {name}")) } else { Ok(sets) }
+}

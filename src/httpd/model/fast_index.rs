@@ -1,0 +1,299 @@
+//! What the short walk ([`crate::httpd::resolve::fast_path`]) asks of every server, close together in memory.
+//!
+//! At a random host most of the time of a request goes into fetching what is not in the processor's cache. So what belongs to one
+//! host lies in a few lines: one of its own, its literal sections one after another, and their texts one after another.
+
+use super::access::Requirement;
+use super::answer::ServerLayer;
+use super::section::{Core, Matcher, Section, options, options_below};
+use super::server::{Index, Server};
+use crate::httpd::syntax::uri;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Names that are longer are no host's: DNS has none.
+pub(crate) const LONGEST_NAME: usize = 255;
+
+/// Up to here a scan is quicker than a table; nearly every virtual host stays below.
+pub(crate) const FEW: usize = 8;
+
+/// What a section does to the walk, values apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Effect {
+    /// Of the options outside, those that stay, and those that join them.
+    keep: u16,
+    add: u16,
+    flags: u16,
+}
+
+mod flag {
+    /// Conditions stand in it.
+    pub const IFS: u16 = 1;
+    /// `<Files>` stands in it.
+    pub const FILES: u16 = 2;
+    /// It says whether access files are read, and that they are not.
+    pub const ALLOW: u16 = 4;
+    pub const CLOSED: u16 = 8;
+    /// It says which of their directives are taken, and that some are.
+    pub const LIST: u16 = 16;
+    pub const LISTED: u16 = 32;
+    /// It lets everybody in; or it is for the full walk to say who is let in.
+    pub const GRANTED: u16 = 64;
+    pub const ASKS: u16 = 128;
+    /// It may send a mapped request elsewhere.
+    pub const SENDS: u16 = 256;
+}
+
+impl Effect {
+    pub fn of(section: &Section) -> Self {
+        let mut new = Self { keep: u16::MAX, add: 0, flags: 0 };
+        new.put(flag::IFS, !section.ifs.is_empty());
+        new.put(flag::FILES, !section.files.is_empty());
+        let Some(core) = section.core.as_deref() else { return new };
+        // Whatever is in force outside: what stays of all and what comes to none tell it.
+        new.add = options_below(0, core);
+        new.keep = options_below(u16::MAX, core) & !new.add;
+        if section.layer == ServerLayer::Directory {
+            if let Some(allow) = core.allow {
+                new.put(flag::ALLOW, true);
+                new.put(flag::CLOSED, allow.bits == 0 && !allow.nonfatal_override && !allow.nonfatal_unknown);
+            }
+            if let Some(list) = &core.allow_list {
+                new.put(flag::LIST, true);
+                new.put(flag::LISTED, !list.is_empty());
+            }
+        }
+        let access = access(core);
+        new.put(flag::GRANTED, access == Some(true));
+        new.put(flag::ASKS, access == Some(false));
+        let server = matches!(section.layer, ServerLayer::Server | ServerLayer::VirtualHost);
+        let rewrites = core.rewrite.is_some() && !server;
+        new.put(flag::SENDS, rewrites || !core.redirects.is_empty() || !core.actions.is_empty());
+        new
+    }
+
+    fn put(&mut self, flag: u16, on: bool) {
+        self.flags |= if on { flag } else { 0 };
+    }
+
+    fn has(self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// The options below the section.
+    pub fn options(self, outer: u16) -> u16 {
+        outer & self.keep | self.add
+    }
+
+    pub fn has_ifs(self) -> bool {
+        self.has(flag::IFS)
+    }
+
+    pub fn has_files(self) -> bool {
+        self.has(flag::FILES)
+    }
+
+    /// Whether access files are closed to those below; none: as before.
+    pub fn closed(self) -> Option<bool> {
+        self.has(flag::ALLOW).then(|| self.has(flag::CLOSED))
+    }
+
+    /// Whether `AllowOverrideList` names something; none: as before.
+    pub fn listed(self) -> Option<bool> {
+        self.has(flag::LIST).then(|| self.has(flag::LISTED))
+    }
+
+    /// True: everybody is let in. False: the full walk has to look. None: as before.
+    pub fn lets_in(self) -> Option<bool> {
+        (self.flags & (flag::GRANTED | flag::ASKS) != 0).then(|| !self.has(flag::ASKS))
+    }
+
+    pub fn sends_elsewhere(self) -> bool {
+        self.has(flag::SENDS)
+    }
+}
+
+/// Who is let in, where it can be told at once. True: all; false: somebody has to look.
+fn access(core: &Core) -> Option<bool> {
+    if core.legacy.is_some() || core.auth_merging.is_some() {
+        return Some(false);
+    }
+    core.requires.as_ref().map(Requirement::lets_everybody_in)
+}
+
+/// A literal section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LiteralSection {
+    pub hash: u64,
+    text: u32,
+    length: u32,
+    /// Its place among the server's directories or locations.
+    pub section: u32,
+    /// Its number among those that set values; 0: it sets none.
+    pub id: u32,
+    pub effect: Effect,
+}
+
+/// A server.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct ServerEntry {
+    /// As [`super::server::Index::depths`].
+    pub depths: u64,
+    pub id: u32,
+    pub effect: Effect,
+    pub merge_slashes: Option<bool>,
+    /// Directories that are wildcards, or regular expressions; locations that are either.
+    pub wild: bool,
+    pub regex: bool,
+    pub location_patterns: bool,
+    /// A URI of it may lead elsewhere than below the document root.
+    pub may_leave_docroot: bool,
+    /// Its directories in `parts`, behind them its locations, and so on.
+    parts: u32,
+    dirs: u32,
+    locations: u32,
+    /// Its names in `text`, each behind its length, then its document root.
+    names: u32,
+    names_end: u32,
+    root_end: u32,
+}
+
+/// All servers.
+#[derive(Debug, Default)]
+pub(crate) struct FastIndex {
+    own: Vec<ServerEntry>,
+    parts: Vec<LiteralSection>,
+    text: Vec<u8>,
+}
+
+/// Which literal sections of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Directories,
+    Locations,
+}
+
+impl FastIndex {
+    /// None where the texts are too long to be counted with 32 bits, which no configuration's are.
+    pub fn new(servers: &[Server], default_root: &[u8]) -> Self {
+        let mut new = Self { own: Vec::with_capacity(servers.len()), ..Self::default() };
+        let main_root = servers.first().and_then(|main| main.document_root.as_deref()).unwrap_or(default_root);
+        servers.iter().for_each(|server| new.add(server, main_root));
+        // A host has what the main server has.
+        let main_strays = new.own.first().is_some_and(|main| main.may_leave_docroot);
+        new.own.iter_mut().for_each(|own| own.may_leave_docroot |= main_strays);
+        new
+    }
+
+    fn add(&mut self, server: &Server, main_root: &[u8]) {
+        let names = self.text.len() as u32;
+        server.names().for_each(|name| {
+            if name.len() <= LONGEST_NAME {
+                self.text.push(name.len() as u8);
+                self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+            }
+        });
+        let names_end = self.text.len() as u32;
+        let root = server.document_root.as_deref().unwrap_or(main_root);
+        self.text.extend_from_slice(root.strip_suffix(b"/").unwrap_or(root));
+        let root_end = self.text.len() as u32;
+        let first = self.parts.len();
+        self.list(&server.dir_index, &server.dirs);
+        let between = self.parts.len();
+        self.list(&server.location_index, &server.locations);
+        let index = &server.location_index;
+        self.own.push(ServerEntry {
+            depths: server.dir_index.depths,
+            id: server.section.id,
+            effect: Effect::of(&server.section),
+            merge_slashes: server.merge_slashes,
+            wild: !server.dir_index.wild.is_empty(),
+            regex: !server.dir_index.regex.is_empty(),
+            location_patterns: !index.wild.is_empty() || !index.regex.is_empty(),
+            may_leave_docroot: may_leave_docroot(server, root),
+            parts: first as u32,
+            dirs: (between - first) as u32,
+            locations: (self.parts.len() - between) as u32,
+            names,
+            names_end,
+            root_end,
+        });
+    }
+
+    fn list(&mut self, index: &Index, sections: &[Arc<Section>]) {
+        for &(hash, number) in index.literals() {
+            let section = &sections[number as usize];
+            let Matcher::Literal(own) = &section.matcher else { continue };
+            let (text, length) = (self.text.len() as u32, own.len() as u32);
+            self.text.extend_from_slice(own);
+            let effect = Effect::of(section);
+            self.parts.push(LiteralSection { hash, text, length, section: number, id: section.id, effect });
+        }
+    }
+
+    pub fn own(&self, server: usize) -> Option<&ServerEntry> {
+        self.own.get(server)
+    }
+
+    fn slice(&self, range: Range<u32>) -> &[u8] {
+        &self.text[range.start as usize..range.end as usize]
+    }
+
+    /// Whether a server has a name, which is in lower case.
+    pub fn has_name(&self, server: u32, name: &[u8]) -> bool {
+        let own = &self.own[server as usize];
+        let mut rest = self.slice(own.names..own.names_end);
+        while let Some((&length, behind)) = rest.split_first() {
+            let (one, behind) = behind.split_at(usize::from(length));
+            if one == name {
+                return true;
+            }
+            rest = behind;
+        }
+        false
+    }
+
+    /// A server's document root, without a slash at its end.
+    pub fn root(&self, own: &ServerEntry) -> &[u8] {
+        self.slice(own.names_end..own.root_end)
+    }
+
+    /// A server's literal sections of one kind, sorted by hash.
+    pub fn parts(&self, own: &ServerEntry, which: Which) -> &[LiteralSection] {
+        let from = own.parts as usize;
+        let between = from + own.dirs as usize;
+        match which {
+            Which::Directories => &self.parts[from..between],
+            Which::Locations => &self.parts[between..between + own.locations as usize],
+        }
+    }
+
+    /// Those of `parts` whose text is `path`, whose hash is known, in the order of the file. `index` is of the same sections.
+    #[inline]
+    pub fn find<'b>(
+        &'b self,
+        parts: &'b [LiteralSection],
+        hash: u64,
+        path: &'b [u8],
+        index: impl FnOnce() -> &'b Index,
+    ) -> impl Iterator<Item = &'b LiteralSection> {
+        let from =
+            if parts.len() <= FEW { parts.iter().position(|part| part.hash == hash) } else { index().first(hash) };
+        let rest = &parts[from.unwrap_or(parts.len())..];
+        let same = rest.iter().take_while(move |part| part.hash == hash);
+        same.filter(move |part| *self.slice(part.text..part.text + part.length) == *path)
+    }
+}
+
+/// Whether what a server says may lead a URI elsewhere than below its document root, or answer it before it is mapped.
+fn may_leave_docroot(server: &Server, root: &[u8]) -> bool {
+    let core = server.section.core.as_deref();
+    let sends = core.is_some_and(|core| core.rewrite.is_some() || !core.redirects.is_empty());
+    let elsewhere = !server.aliases.is_empty() || server.user_dirs.is_some() || server.virtual_root.is_some();
+    let odd_root = root.first() != Some(&b'/') || !uri::is_clean(root, true);
+    sends || elsewhere || odd_root || !server.proxied.is_empty() || server.is_early()
+}
+
+/// The options that are in force outside of every section.
+pub(crate) const OUTSIDE: u16 = options::FOLLOW;

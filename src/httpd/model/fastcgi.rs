@@ -1,0 +1,79 @@
+//! What httpd hands to a FastCGI server besides the request: the variables of `SetEnv`, then those of `ProxyFCGISetEnvIf`.
+
+use super::answer::Variable;
+use super::section::{Core, Text};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
+use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::syntax::tokens::trim;
+use crate::origin::Origin;
+
+/// One line that gives, or takes away, a variable.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    /// None: always.
+    condition: Option<Expr>,
+    name: Text,
+    /// None: the variable is taken away.
+    value: Option<Text>,
+    origin: Origin,
+}
+
+impl Handed {
+    /// `SetEnv NAME [VALUE]`
+    pub fn plain(words: &[Box<[u8]>], origin: Origin) -> Self {
+        let value = words.get(1).cloned().unwrap_or_default();
+        Self { condition: None, name: words[0].clone(), value: Some(value), origin }
+    }
+
+    /// `ProxyFCGISetEnvIf CONDITION [!]NAME [VALUE]`
+    pub fn conditional(words: &[Box<[u8]>], origin: Origin) -> Result<Self, String> {
+        let [condition, name, rest @ ..] = words else {
+            return Err("ProxyFCGISetEnvIf takes two or three arguments".into());
+        };
+        let condition =
+            parse::parse(trim(condition)).map_err(|error| format!("Can't parse envvar expression: {error}"))?;
+        let (name, value) = match name.strip_prefix(b"!") {
+            Some(name) => (name.into(), None),
+            None => (name.clone(), Some(rest.first().cloned().unwrap_or_default())),
+        };
+        Ok(Self { condition: Some(condition), name, value, origin })
+    }
+}
+
+/// The variables of a request, outer containers first. What cannot be known is left out and noted.
+pub(crate) fn variables<'c>(
+    cores: impl Iterator<Item = &'c Core> + Clone,
+    facts: &dyn RequestVariables,
+    notes: &mut Vec<String>,
+) -> Vec<Variable> {
+    let mut all: Vec<Variable> = Vec::new();
+    let lines = cores.flat_map(|core| &core.handed);
+    let (plain, conditional) = (lines.clone(), lines);
+    let ordered = plain.filter(|one| one.condition.is_none()).chain(conditional.filter(|one| one.condition.is_some()));
+    for one in ordered {
+        let holds = one.condition.as_ref().map_or(Truth::Yes, |condition| evaluate(condition, facts));
+        match holds {
+            Truth::No => continue,
+            Truth::Unknown(why) => {
+                let name = String::from_utf8_lossy(&one.name);
+                notes.push(format!("{}: whether {name} is handed over depends on {why}; it is left out", one.origin));
+                continue;
+            }
+            Truth::Yes => {}
+        }
+        all.retain(|known| known.name != *one.name);
+        let Some(value) = &one.value else { continue };
+        let computed = one.condition.is_some() && (value.contains(&b'$') || value.windows(2).any(|two| two == b"%{"));
+        if computed {
+            notes.push(format!("{}: an expression as value is not evaluated; the variable is left out", one.origin));
+            continue;
+        }
+        all.push(Variable {
+            name: one.name.to_vec(),
+            value: value.to_vec(),
+            is_conditional: one.condition.is_some(),
+            origin: one.origin.clone(),
+        });
+    }
+    all
+}

@@ -1,0 +1,119 @@
+//! What rules and conditions put together: groups, variables, maps.
+
+use super::rewrite::State;
+use crate::httpd::expression::evaluate::{RequestVariables, Target};
+
+pub(super) type Groups = Vec<Option<Vec<u8>>>;
+
+/// `[B]`: what groups hold, as it may stand in a query.
+pub(super) fn groups_escaped(groups: &Groups) -> Groups {
+    let escape = |group: &Vec<u8>| {
+        group.iter().fold(Vec::new(), |mut out, &byte| {
+            match byte {
+                b' ' => out.push(b'+'),
+                _ if byte.is_ascii_alphanumeric() || byte == b'_' => out.push(byte),
+                _ => out.extend_from_slice(format!("%{byte:02x}").as_bytes()),
+            }
+            out
+        })
+    };
+    groups.iter().map(|group| group.as_ref().map(escape)).collect()
+}
+
+/// `$1`, `%1`, `%{NAME}` put in.
+pub(super) fn expand(
+    text: &[u8],
+    groups: &Groups,
+    last: &Groups,
+    state: &State<'_>,
+    facts: &dyn RequestVariables,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 32);
+    let mut at = 0;
+    let group = |list: &Groups, digit: u8| list.get(usize::from(digit - b'0')).cloned().flatten().unwrap_or_default();
+    while at < text.len() {
+        match &text[at..] {
+            [b'\\', next, ..] => {
+                out.push(*next);
+                at += 2;
+            }
+            [b'$', digit @ b'0'..=b'9', ..] => {
+                out.extend(group(groups, *digit));
+                at += 2;
+            }
+            [b'%', digit @ b'0'..=b'9', ..] => {
+                out.extend(group(last, *digit));
+                at += 2;
+            }
+            [b'$', b'{', rest @ ..] if closing(rest).is_some() => {
+                let end = closing(rest).unwrap_or(0);
+                out.extend(mapped(&rest[..end], groups, last, state, facts));
+                at += end + 3;
+            }
+            [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
+                let end = memchr::memchr(b'}', rest).unwrap_or(0);
+                out.extend(variable(&rest[..end], state, facts));
+                at += end + 3;
+            }
+            rest => {
+                out.push(rest[0]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Where the brace that was opened before `text` closes.
+fn closing(text: &[u8]) -> Option<usize> {
+    let mut depth = 0;
+    text.iter().position(|&byte| {
+        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+        depth < 0
+    })
+}
+
+/// `map:key|default`, each part expanded by itself.
+fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, facts: &dyn RequestVariables) -> Vec<u8> {
+    let (name, rest) = match memchr::memchr(b':', text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, &b""[..]),
+    };
+    let mut depth = 0;
+    let bar = rest.iter().position(|&byte| {
+        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+        byte == b'|' && depth == 0
+    });
+    let (key, default) = bar.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
+    let key = expand(key, groups, last, state, facts);
+    let map = state.maps.iter().find(|map| *map.name == *name);
+    map.and_then(|map| map.value(&key, facts.files())).unwrap_or_else(|| expand(default, groups, last, state, facts))
+}
+
+fn variable(name: &[u8], state: &State<'_>, facts: &dyn RequestVariables) -> Vec<u8> {
+    let after = |start: &[u8]| {
+        name.get(..start.len()).filter(|own| own.eq_ignore_ascii_case(start)).map(|_| &name[start.len()..])
+    };
+    if let Some(header) = after(b"HTTP:") {
+        return facts.header(header).unwrap_or_default();
+    }
+    if let Some(name) = after(b"ENV:") {
+        return facts.environment(name).unwrap_or_default();
+    }
+    if let Some(name) = after(b"LA-U:").or(after(b"LA-F:")) {
+        // Of a request for the same URI, as it would end: its file.
+        let uri = if after(b"LA-F:").is_some() { None } else { Some(&state.filename[..]) };
+        let target = uri.map_or(Target::File(&state.filename), Target::Uri);
+        return match facts.look(target) {
+            Some(seen) if name.eq_ignore_ascii_case(b"REQUEST_FILENAME") => seen.filename,
+            Some(_) if name.eq_ignore_ascii_case(b"REMOTE_USER") => facts.user().unwrap_or_default().to_vec(),
+            Some(_) => variable(name, state, facts),
+            None => Vec::new(),
+        };
+    }
+    match &name.to_ascii_uppercase()[..] {
+        b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
+        b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
+        name => facts.variable(name).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,189 @@
+//! One container: what it matches, and what it sets.
+
+use super::access::{LegacyAccess, Requirement};
+use super::answer::ServerLayer;
+use super::dir_config::DirConfig;
+use super::env::SetEnvIf;
+use super::fastcgi::Handed;
+use super::rewrite::RewriteConfig;
+use crate::httpd::expression::parse::Expr;
+use crate::httpd::pattern::Pattern;
+use crate::httpd::pattern::glob::{self, Rules};
+use crate::origin::Origin;
+use std::sync::Arc;
+
+/// What a container is for.
+#[derive(Debug)]
+pub(crate) enum Matcher {
+    /// Everything: a server, a virtual host, an `.htaccess`.
+    Always,
+    /// Nothing that a program here runs for (`<Proxy>`; A-052), or a pattern that cannot be used.
+    Never,
+    /// A literal path or name.
+    Literal(Box<[u8]>),
+    /// Wildcards.
+    Wild(Box<[u8]>),
+    /// A regular expression.
+    Regex(Pattern),
+    /// An expression; none: `<Else>`.
+    Condition { expr: Option<Expr>, chained: bool },
+}
+
+/// A pattern met a text.
+pub(crate) enum Hit {
+    Yes,
+    No,
+    /// The expression took too long.
+    TooCostly,
+}
+
+impl Matcher {
+    /// Whether a name, path or URI is meant, compared as a whole.
+    pub fn hits(&self, text: &[u8]) -> Hit {
+        let yes = match self {
+            Matcher::Always => true,
+            Matcher::Never | Matcher::Condition { .. } => false,
+            Matcher::Literal(own) => **own == *text,
+            Matcher::Wild(own) => glob::matches(own, text, Rules { path: true, ..Rules::default() }),
+            Matcher::Regex(own) => match own.is_match(text) {
+                Ok(yes) => yes,
+                Err(_) => return Hit::TooCostly,
+            },
+        };
+        if yes { Hit::Yes } else { Hit::No }
+    }
+}
+
+/// A container.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub layer: ServerLayer,
+    pub matcher: Matcher,
+    pub origin: Origin,
+    pub values: Arc<DirConfig>,
+    pub core: Option<Box<Core>>,
+    pub files: Vec<Arc<Section>>,
+    pub ifs: Vec<Arc<Section>>,
+    /// For directories: the order among those of one rank.
+    pub depth: u32,
+    /// Its number among the configuration's sections that set values, from 1; 0: it sets none.
+    pub id: u32,
+}
+
+impl Section {
+    pub fn new(layer: ServerLayer, matcher: Matcher, origin: Origin) -> Self {
+        let (files, ifs) = (Vec::new(), Vec::new());
+        Self { layer, matcher, origin, values: Arc::new(DirConfig::new()), core: None, files, ifs, depth: 0, id: 0 }
+    }
+
+    pub fn core_mut(&mut self) -> &mut Core {
+        self.core.get_or_insert_default()
+    }
+
+    pub fn values_mut(&mut self) -> &mut DirConfig {
+        Arc::make_mut(&mut self.values)
+    }
+}
+
+/// `Options`, as bits.
+pub(crate) mod options {
+    pub const INDEXES: u16 = 1;
+    pub const INCLUDES: u16 = 2;
+    pub const FOLLOW: u16 = 4;
+    pub const EXEC: u16 = 8;
+    pub const OWNER: u16 = 16;
+    pub const MULTI: u16 = 32;
+    pub const INCLUDES_NO_EXEC: u16 = 64;
+    /// What `Options All` means.
+    pub const ALL: u16 = INDEXES | INCLUDES | FOLLOW | EXEC | INCLUDES_NO_EXEC;
+}
+
+/// A text of the configuration.
+pub(crate) type Text = Box<[u8]>;
+
+/// Extension and what it means; none: the meaning is taken away.
+pub(crate) type ByExtension = Vec<(Box<[u8]>, Option<Box<[u8]>>)>;
+
+/// Something that was set, and where.
+pub(crate) type Placed<T> = (T, Origin);
+
+/// An error page.
+#[derive(Clone, Debug)]
+pub(crate) enum ErrorPage {
+    /// A URL path on this server.
+    Local(Box<[u8]>),
+    /// A redirect.
+    Elsewhere(Box<[u8]>),
+    /// A text, or Apache's own page.
+    Text,
+}
+
+/// A redirect of mod_alias.
+#[derive(Debug)]
+pub(crate) struct Redirect {
+    pub from: Matcher,
+    pub to: Box<[u8]>,
+    pub status: u16,
+    pub origin: Origin,
+}
+
+/// What a container sets, apart from php values.
+#[derive(Debug, Default)]
+pub(crate) struct Core {
+    pub allow: Option<AllowOverride>,
+    pub allow_list: Option<Vec<Box<[u8]>>>,
+    /// Set outright; or else added and taken away.
+    pub options: Option<u16>,
+    pub options_add: u16,
+    pub options_remove: u16,
+    pub index: Option<Vec<Box<[u8]>>>,
+    pub index_slash: Option<bool>,
+    pub fallback: Option<Placed<Option<Box<[u8]>>>>,
+    pub path_info: Option<Option<bool>>,
+    pub set_handler: Option<Option<Box<[u8]>>>,
+    pub handlers: ByExtension,
+    pub types: ByExtension,
+    pub force_type: Option<Option<Box<[u8]>>>,
+    pub error_pages: Vec<(u16, Placed<ErrorPage>)>,
+    /// Handler or type, script, and whether the file need not exist.
+    pub actions: Vec<(Text, Text, bool)>,
+    pub requires: Option<Requirement>,
+    pub auth_merging: Option<AuthMerging>,
+    pub legacy: Option<LegacyAccess>,
+    pub rewrite: Option<RewriteConfig>,
+    pub redirects: Vec<Redirect>,
+    /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
+    pub alias: Option<(Box<[u8]>, bool)>,
+    /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.
+    pub env: Vec<(Text, Option<Text>)>,
+    /// `SetEnvIf` and its relatives.
+    pub env_rules: Vec<SetEnvIf>,
+    pub auth_type: Option<Text>,
+    pub auth_name: Option<Text>,
+    /// Variables for a FastCGI server.
+    pub handed: Vec<Handed>,
+}
+
+/// How `Require` lines of a container join those around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthMerging {
+    Off,
+    And,
+    Or,
+}
+
+/// `AllowOverride`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AllowOverride {
+    pub bits: u16,
+    /// The options that `Options=` allows; none: all.
+    pub options: Option<u16>,
+    pub nonfatal_override: bool,
+    pub nonfatal_unknown: bool,
+}
+
+/// The options in force below a container.
+pub(crate) fn options_below(outer: u16, core: &Core) -> u16 {
+    let base = core.options.unwrap_or(outer);
+    (base | core.options_add) & !core.options_remove
+}

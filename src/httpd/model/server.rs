@@ -1,0 +1,210 @@
+//! One server: the main one or a virtual host, with indexes over its literal sections.
+
+use super::answer::ServerLayer;
+use super::fast_index::FEW;
+use super::section::{Matcher, Section};
+use super::vhost::Address;
+use crate::httpd::pattern::hash::{HashIndex, hash};
+use crate::httpd::pattern::head::Head;
+use crate::httpd::syntax::uri::Slashes;
+use crate::origin::Origin;
+use std::sync::Arc;
+
+/// An `Alias` of any kind.
+#[derive(Debug)]
+pub(crate) struct Alias {
+    pub from: Matcher,
+    pub to: Box<[u8]>,
+    /// `ScriptAlias`: what is there is run.
+    pub script: bool,
+}
+
+/// `ProxyPass`.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub from: Matcher,
+    /// Where to; none: what matches is not passed on.
+    pub to: Option<Box<[u8]>>,
+    pub origin: Origin,
+}
+
+/// `UserDir`.
+#[derive(Debug, Default)]
+pub(crate) struct UserDirs {
+    pub patterns: Vec<Box<[u8]>>,
+    pub enabled: Vec<Box<[u8]>>,
+    pub disabled: Vec<Box<[u8]>>,
+    pub all_disabled: Option<bool>,
+}
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub section: Section,
+    pub addresses: Vec<Address>,
+    pub name: Option<Box<[u8]>>,
+    /// The name that a host without `ServerName` gets: the main server's, or that of its address.
+    pub derived_name: Option<Box<[u8]>>,
+    pub port: Option<u16>,
+    pub aliases_of_name: Vec<Box<[u8]>>,
+    pub document_root: Option<Box<[u8]>>,
+    pub access_names: Option<Vec<Box<[u8]>>>,
+    pub aliases: Vec<Alias>,
+    pub user_dirs: Option<UserDirs>,
+    pub virtual_root: Option<Box<[u8]>>,
+    pub merge_slashes: Option<bool>,
+    pub encoded_slashes: Option<Slashes>,
+    /// Patterns of URLs that are passed on to another server.
+    pub proxied: Vec<Passed>,
+    pub dirs: Vec<Arc<Section>>,
+    pub locations: Vec<Arc<Section>>,
+    pub dir_index: Index,
+    pub location_index: Index,
+    pub file_index: Index,
+}
+
+/// Literal sections by hash, the others in order.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// Hash and number, sorted.
+    literal: Vec<(u64, u32)>,
+    /// Where a hash's entries begin, once there are many.
+    places: HashIndex<u32>,
+    /// With what each of them begins, so that those that cannot match are never looked at.
+    pub wild: Vec<(Head, u32)>,
+    pub regex: Vec<(Head, u32)>,
+    /// Bit n: there is a literal path of n components (63: of more).
+    pub depths: u64,
+}
+
+impl Index {
+    fn new(sections: &[Arc<Section>]) -> Self {
+        let mut new = Self::default();
+        for (at, section) in sections.iter().enumerate() {
+            match &section.matcher {
+                Matcher::Literal(path) => {
+                    new.literal.push((hash(path), at as u32));
+                    new.depths |= 1 << section.depth.min(63);
+                }
+                Matcher::Wild(text) => new.wild.push((Head::of_wildcard(text), at as u32)),
+                Matcher::Regex(regex) => new.regex.push((regex.head(), at as u32)),
+                _ => new.regex.push((Head::default(), at as u32)),
+            }
+        }
+        new.literal.sort_unstable();
+        if new.literal.len() > FEW {
+            for (at, &(hash, _)) in new.literal.iter().enumerate() {
+                new.places.entry(hash).or_insert(at as u32);
+            }
+        }
+        new
+    }
+
+    /// The literal sections: hash and number, sorted.
+    pub fn literals(&self) -> &[(u64, u32)] {
+        &self.literal
+    }
+
+    /// Where in [`Self::literals`] a hash's entries begin.
+    pub fn first(&self, hash: u64) -> Option<usize> {
+        match self.literal.len() {
+            ..=FEW => self.literal.iter().position(|&(own, _)| own == hash),
+            _ => self.places.get(&hash).map(|&at| at as usize),
+        }
+    }
+
+    /// The entries of a hash, in the order of the file.
+    fn entries(&self, hash: u64) -> impl Iterator<Item = u32> + '_ {
+        let rest = &self.literal[self.first(hash).unwrap_or(self.literal.len())..];
+        rest.iter().take_while(move |&&(own, _)| own == hash).map(|&(_, at)| at)
+    }
+
+    pub fn has_literals(&self) -> bool {
+        !self.literal.is_empty()
+    }
+
+    /// The literal sections whose text is `path`, whose hash is known.
+    pub fn find<'i>(
+        &'i self,
+        hash: u64,
+        path: &'i [u8],
+        sections: &'i [Arc<Section>],
+    ) -> impl Iterator<Item = u32> + 'i {
+        self.entries(hash)
+            .filter(move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path))
+    }
+}
+
+impl Server {
+    pub fn new(layer: ServerLayer, origin: Origin) -> Self {
+        Self {
+            section: Section::new(layer, Matcher::Always, origin),
+            addresses: Vec::new(),
+            name: None,
+            derived_name: None,
+            port: None,
+            aliases_of_name: Vec::new(),
+            document_root: None,
+            access_names: None,
+            aliases: Vec::new(),
+            user_dirs: None,
+            virtual_root: None,
+            merge_slashes: None,
+            encoded_slashes: None,
+            proxied: Vec::new(),
+            dirs: Vec::new(),
+            locations: Vec::new(),
+            dir_index: Index::default(),
+            location_index: Index::default(),
+            file_index: Index::default(),
+        }
+    }
+
+    /// `ServerName`, or what stands for it.
+    pub fn own_name(&self) -> Option<&[u8]> {
+        self.name.as_deref().or(self.derived_name.as_deref())
+    }
+
+    /// All names, wildcards included.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.own_name().into_iter().chain(self.aliases_of_name.iter().map(|name| &**name))
+    }
+
+    /// Whether a name, which is in lower case, is one of them.
+    pub fn has_name(&self, name: &[u8]) -> bool {
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// Gives a host without a name one.
+    pub fn derive_name(&mut self, main: Option<&[u8]>) {
+        if self.name.is_some() {
+            return;
+        }
+        self.derived_name = match self.addresses.first().map(|address| address.ip) {
+            Some(Some(ip)) if ip.is_loopback() => Some(Box::from(&b"localhost"[..])),
+            // Other addresses would have to be looked up; nobody asks for what a lookup gives.
+            Some(Some(_)) => None,
+            _ => main.map(Into::into),
+        };
+    }
+
+    /// Whether conditions, redirects or aliases stand where they are looked at before there is a file: outside directories and files.
+    pub fn is_early(&self) -> bool {
+        let leads = |section: &Section| {
+            section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())
+        };
+        let early = |section: &Arc<Section>| !section.ifs.is_empty() || leads(section);
+        !self.section.ifs.is_empty() || self.locations.iter().any(early)
+    }
+
+    /// Builds the indexes, once everything has been read.
+    pub fn finish(&mut self) {
+        self.dir_index = Index::new(&self.dirs);
+        let dirs = &self.dirs;
+        // Both lists are stable: among equals the order of the file stays.
+        self.dir_index.wild.sort_by_key(|&(_, at)| dirs[at as usize].depth);
+        self.dir_index.regex.sort_by_key(|&(_, at)| dirs[at as usize].depth);
+        self.location_index = Index::new(&self.locations);
+        self.file_index = Index::new(&self.section.files);
+    }
+}

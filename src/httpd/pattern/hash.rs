@@ -1,0 +1,42 @@
+//! The hash that tables over names and paths use (FNV-1a, folded).
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+pub(crate) const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// One more byte.
+#[inline]
+pub(crate) fn step(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// What a hash table sees: FNV's high bits are its good ones.
+#[inline]
+pub(crate) fn finish(hash: u64) -> u64 {
+    hash ^ (hash >> 29)
+}
+
+/// FNV-1a: names are short, and the table is ours.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = finish(bytes.iter().fold(FNV_START, |hash, &byte| step(hash, byte)));
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// A map whose keys are hashes already.
+pub(crate) type HashIndex<T> = HashMap<u64, T, BuildHasherDefault<Fnv>>;
+
+/// The hash that the indexes use; case counts.
+pub(crate) fn hash(text: &[u8]) -> u64 {
+    finish(text.iter().fold(FNV_START, |h, &b| step(h, b)))
+}

@@ -1,0 +1,78 @@
+//! What every step of a request needs.
+
+use super::htaccess::Memo;
+use super::walk::Found;
+use crate::files::{Files, Kind};
+use crate::httpd::load::data::Data;
+use crate::httpd::model::server::Server;
+use crate::httpd::syntax::path::path_of;
+use std::os::unix::ffi::OsStrExt;
+
+/// What every step needs.
+#[derive(Clone, Copy)]
+pub(super) struct ResolveContext<'c> {
+    pub data: &'c Data,
+    pub files: &'c dyn Files,
+    pub memo: &'c Memo,
+}
+
+impl<'c> ResolveContext<'c> {
+    pub fn main(&self) -> &'c Server {
+        &self.data.servers[0]
+    }
+
+    /// A virtual host; none for the main server.
+    pub fn host(&self, server: usize) -> Option<&'c Server> {
+        if server == 0 { None } else { self.data.servers.get(server) }
+    }
+
+    /// The host's settings, then the main server's.
+    pub fn layers(&self, server: usize) -> impl Iterator<Item = &'c Server> {
+        [self.host(server), Some(self.main())].into_iter().flatten()
+    }
+
+    pub fn document_root(&self, server: usize) -> &'c [u8] {
+        let set = self.layers(server).find_map(|server| server.document_root.as_deref());
+        set.unwrap_or(&self.data.default_document_root)
+    }
+
+    /// What to do where a file is missing because the document root itself is; empty: that is not why.
+    pub fn root_trouble(&self, server: usize, filename: &[u8]) -> String {
+        let root = self.document_root(server);
+        let bare = root.strip_suffix(b"/").unwrap_or(root);
+        // What is missing may be what the root is in.
+        let apart = !filename.starts_with(bare) && !bare.starts_with(filename);
+        if apart || matches!(self.files.kind(path_of(root)), Ok(Kind::Directory)) {
+            return String::new();
+        }
+        let shown = String::from_utf8_lossy(root);
+        match self.layers(server).any(|server| server.document_root.is_some()) {
+            true => {
+                format!(
+                    "; its DocumentRoot {shown} is no directory: create it, or give the file of the request (filename)"
+                )
+            }
+            false => format!(
+                "; no DocumentRoot is set, and {shown}, which stands for it, is not there: set DocumentRoot, or give the \
+                 file of the request (filename)"
+            ),
+        }
+    }
+
+    pub fn access_names(&self, server: usize) -> Option<&'c [Box<[u8]>]> {
+        self.layers(server).find_map(|server| server.access_names.as_deref())
+    }
+
+    pub fn root(&self) -> Vec<u8> {
+        self.data.root.as_os_str().as_bytes().to_vec()
+    }
+
+    /// What a path is; a file does not end in a slash.
+    pub fn stat(&self, path: &[u8]) -> Found {
+        match self.files.kind(path_of(path)) {
+            Ok(Kind::File) if !path.ends_with(b"/") => Found::File,
+            Ok(Kind::Directory) => Found::Directory,
+            _ => Found::Missing,
+        }
+    }
+}

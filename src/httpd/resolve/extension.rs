@@ -1,0 +1,106 @@
+//! What a file's extensions mean.
+
+use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::section::{ByExtension, Core};
+use crate::httpd::model::types::Types;
+
+/// A file's extensions in lower case, the last one first.
+fn extensions(filename: &[u8]) -> Vec<Vec<u8>> {
+    let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
+    extensions.reverse();
+    extensions
+}
+
+/// Which walk a container belongs to. Each walk merges what it met before it joins that to what was there.
+fn walk_of(layer: ServerLayer) -> u8 {
+    match layer {
+        ServerLayer::Server => 0,
+        ServerLayer::VirtualHost => 1,
+        ServerLayer::Directory | ServerLayer::Htaccess => 2,
+        ServerLayer::Files => 3,
+        ServerLayer::Location => 4,
+        ServerLayer::If => 5,
+    }
+}
+
+/// What one walk says of an extension's handler.
+#[derive(Default)]
+struct Said<'a> {
+    containers: usize,
+    handler: Option<&'a [u8]>,
+    /// The first container takes away.
+    removes: bool,
+}
+
+impl<'a> Said<'a> {
+    fn take(&mut self, extension: &[u8], list: &'a ByExtension) {
+        self.containers += 1;
+        let own = || list.iter().rev().filter(|(own, _)| **own == *extension).map(|(_, handler)| handler.as_deref());
+        self.handler = own().flatten().next().or(self.handler);
+        let removes = own().any(|handler| handler.is_none());
+        match self.containers {
+            1 => self.removes = removes,
+            // What is taken away is taken from all that is merged, the container's own additions as well.
+            _ if removes => self.handler = None,
+            _ => {}
+        }
+    }
+
+    /// On top of what was there before. What the first container takes away is lost once another one is merged onto it, so that of
+    /// several in one walk none reaches what comes from outside of it; the main server's has nothing to be merged onto.
+    fn onto(self, walk: u8, before: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        match self.removes && self.containers == 1 && walk > 0 {
+            true => None,
+            false => self.handler.or(before),
+        }
+    }
+}
+
+/// The handler that the containers, weakest first, give an extension (fact A-113; as a real httpd answered).
+fn handler<'a>(extension: &[u8], containers: impl Iterator<Item = (ServerLayer, &'a Core)>) -> Option<&'a [u8]> {
+    let (mut before, mut said, mut walk) = (None, Said::default(), 0);
+    for (layer, core) in containers.filter(|(_, core)| !core.handlers.is_empty() || !core.types.is_empty()) {
+        if walk_of(layer) != walk {
+            before = std::mem::take(&mut said).onto(walk, before);
+            walk = walk_of(layer);
+        }
+        said.take(extension, &core.handlers);
+    }
+    said.onto(walk, before)
+}
+
+/// The media type that the containers, strongest first, give an extension; none: nothing, or it was taken away, which stays so.
+fn media<'a>(extension: &[u8], mut inner_first: impl Iterator<Item = &'a ByExtension>) -> Option<&'a [u8]> {
+    // In one container an addition beats a removal, which only takes away what is inherited.
+    let found = inner_first.find_map(|list| {
+        let own = || list.iter().rev().filter(|(own, _)| **own == *extension);
+        own().find(|(_, value)| value.is_some()).or_else(|| own().next())
+    });
+    found?.1.as_deref()
+}
+
+/// The last extension of a file name that has a handler.
+pub(super) fn by_extension<'a, I: Iterator<Item = (ServerLayer, &'a Core)>>(
+    filename: &[u8],
+    containers: impl Fn() -> I,
+) -> Option<&'a [u8]> {
+    extensions(filename).iter().find_map(|extension| handler(extension, containers()))
+}
+
+/// The media type by the last extension that has one. What the types file says of a file that is only sent is nobody's concern here.
+pub(super) fn media_type<'a, I: Iterator<Item = &'a ByExtension>>(
+    filename: &[u8],
+    types: &Types,
+    inner_first: impl Fn() -> I,
+) -> Option<Vec<u8>> {
+    for extension in extensions(filename) {
+        if let Some(own) = media(&extension, inner_first()) {
+            return Some(own.to_vec());
+        }
+        if let Some(media) = types.get(&extension) {
+            return media.starts_with(b"application/x-httpd-").then(|| media.to_vec());
+        }
+    }
+    None
+}

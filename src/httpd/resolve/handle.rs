@@ -1,0 +1,158 @@
+//! Who answers a request whose file is known: a redirect within, a listing, a script, the file itself.
+
+use super::subrequest::{Outcome, Ready, Subrequest};
+use super::walk::Found;
+use crate::httpd::model::answer;
+use crate::httpd::model::section::{Core, options};
+use crate::httpd::syntax::uri;
+
+impl<'c, 't> Ready<'c, 't> {
+    pub fn answered(self, _notes: &mut Vec<String>) -> Outcome<'c, 't> {
+        if let Some((uri, _)) = self.redirect.as_ref().filter(|_| self.visit.forced.handler.is_some()) {
+            // The forced handler takes the place of the redirect, and finds no such file.
+            let status = match self.walked.found {
+                Found::Directory => 403,
+                Found::Missing => 404,
+                Found::File => 200,
+            };
+            let uri = String::from_utf8_lossy(uri);
+            return self
+                .own(status, format!("[H] gives its handler a file that is none, redirect:{uri}: no program runs"));
+        }
+        if let Some((uri, query)) = &self.redirect {
+            let escaped = uri::escape(uri);
+            let Some(mut next) = self.visit.other(&escaped, 200) else {
+                let because = format!("a rule leads to {}, which is no path", String::from_utf8_lossy(uri));
+                return self.own(400, because);
+            };
+            next.query.clone_from(query);
+            (next.method, next.failed) = (self.visit.method, self.visit.failed);
+            return Outcome::InternalRedirect { next: Box::new(next), past: self.bare };
+        }
+        match self.walked.found {
+            Found::Directory => self.directory(),
+            found => self.file(found),
+        }
+    }
+
+    fn own(&self, status: u16, because: impl Into<String>) -> Outcome<'c, 't> {
+        self.visit.answer(status, because.into(), &self.walked, self.bare.clone())
+    }
+
+    fn cores(&self) -> impl Iterator<Item = &Core> {
+        self.walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref())
+    }
+
+    fn directory(&self) -> Outcome<'c, 't> {
+        let visit = &self.visit;
+        match visit.handler(&self.walked).as_deref() {
+            Some(handler) if handler.ends_with(b"x-httpd-php") => {
+                return self.own(403, "a directory cannot be run as a script");
+            }
+            Some(handler) if handler != b"default-handler" => return Outcome::Run(visit.made(&self.walked)),
+            _ => {}
+        }
+        let get = matches!(visit.method.unwrap_or(visit.asked.method), b"GET" | b"HEAD");
+        if get && visit.context.data.registry.is_loaded(b"mod_autoindex.c") {
+            return match self.walked.options & options::INDEXES != 0 {
+                true => self.own(200, "mod_autoindex lists the directory; no program runs"),
+                false => self.own(403, "the directory has no index file, and Options does not allow Indexes"),
+            };
+        }
+        match visit.method_answer() {
+            Some((status, because)) => self.own(status, because),
+            None if !visit.uri.ends_with(b"/") => self.own(404, "the URI of a directory has no slash at its end"),
+            None => self.own(404, "the directory has no index file"),
+        }
+    }
+
+    fn file(&self, found: Found) -> Outcome<'c, 't> {
+        let (visit, walked) = (&self.visit, &self.walked);
+        let handler = visit.handler(walked);
+        if let Some(handler) = &handler {
+            let action = self.cores().flat_map(|core| core.actions.iter().rev()).find(|(name, ..)| **name == **handler);
+            if let Some((_, script, anyway)) = action {
+                if found == Found::Missing && !anyway {
+                    return self.missing();
+                }
+                let target = [&script[..], &uri::escape(&visit.uri)].concat();
+                if let Some(mut next) = visit.other(&target, 200) {
+                    next.query.clone_from(&visit.query);
+                    (next.method, next.failed, next.acting) = (visit.method, visit.failed, true);
+                    return Outcome::InternalRedirect { next: Box::new(next), past: self.bare.clone() };
+                }
+            }
+        }
+        let plain = handler.as_deref().is_none_or(|handler| handler == b"default-handler");
+        if plain && let Some((status, because)) = visit.method_answer() {
+            return self.own(status, because);
+        }
+        let proxied = handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:"));
+        if found == Found::Missing && proxied {
+            return self.missing_elsewhere();
+        }
+        if found == Found::Missing {
+            return self.missing();
+        }
+        let accept = self.cores().find_map(|core| core.path_info).flatten();
+        if !walked.path_info.is_empty() && !accept.unwrap_or(!plain) {
+            return self.own(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)");
+        }
+        let mut run = visit.made(walked);
+        let by_script = matches!(run.handler.as_deref(), Some(b"cgi-script" | b"fcgid-script"));
+        if visit.acting && by_script && !walked.path_info.is_empty() {
+            self.act_on(&mut run);
+        }
+        Outcome::Run(run)
+    }
+
+    /// A script that `Action` names runs for the file that the rest of the URI leads to.
+    fn act_on(&self, run: &mut answer::Run) {
+        let mut notes = Vec::new();
+        if let Some(Ok(target)) = self.visit.sub(&uri::escape(&self.walked.path_info), None, &mut notes) {
+            let script = std::mem::replace(&mut run.filename, target.walked.filename);
+            (run.program, run.path_info) = (Some(script), target.walked.path_info);
+        }
+    }
+
+    fn missing(&self) -> Outcome<'c, 't> {
+        let mut because = format!("{} does not exist", String::from_utf8_lossy(&self.walked.filename));
+        because.push_str(&self.visit.context.root_trouble(self.visit.asked.server, &self.walked.filename));
+        self.own(404, because)
+    }
+
+    /// httpd hands on what it does not have itself, and shows the answer that comes back: no page of its own.
+    fn missing_elsewhere(&self) -> Outcome<'c, 't> {
+        let name = String::from_utf8_lossy(&self.walked.filename);
+        let because =
+            format!("{name} does not exist: httpd hands it on all the same, and PHP-FPM answers \"File not found.\"");
+        let past = self.bare.clone();
+        Outcome::Answer { status: 404, because, location: None, page: None, past }
+    }
+}
+
+impl Subrequest<'_, '_> {
+    /// What httpd says to methods that a plain file does not take.
+    pub(super) fn method_answer(&self) -> Option<(u16, &'static str)> {
+        const KNOWN: &[&[u8]] = &[
+            b"PUT",
+            b"DELETE",
+            b"CONNECT",
+            b"PATCH",
+            b"PROPFIND",
+            b"PROPPATCH",
+            b"MKCOL",
+            b"COPY",
+            b"MOVE",
+            b"LOCK",
+            b"UNLOCK",
+        ];
+        match self.method.unwrap_or(self.asked.method) {
+            b"GET" | b"HEAD" | b"POST" => None,
+            b"OPTIONS" => Some((200, "httpd answers OPTIONS by itself")),
+            b"TRACE" => Some((200, "httpd answers TRACE by itself")),
+            known if KNOWN.contains(&known) => Some((405, "the method is not allowed on a plain file")),
+            _ => Some((501, "the method is not known")),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `.htaccess`: looked for at every request, as httpd does, and parsed when it has changed (facts ).
+
+use super::context::ResolveContext;
+use super::walk::Denied;
+use crate::httpd::load::build;
+use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
+use crate::httpd::model::section::{AllowOverride, Matcher, Section, options};
+use crate::httpd::syntax::allowed::Allowed;
+use crate::httpd::syntax::lines;
+use crate::httpd::syntax::path::path_of;
+use crate::httpd::syntax::reader::Reader;
+use crate::origin::Origin;
+use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// An `.htaccess` larger than this is refused: it may be read for every request.
+const MAX_SIZE: usize = 16 << 20;
+
+/// A directory, under which rules, and what its access file says.
+type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
+
+/// The access files of one request: all that follows from it sees the same ones.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    seen: RefCell<Vec<Seen>>,
+    spent: Cell<u32>,
+}
+
+/// Steps of rules, conditions and subrequests that one request may take: enough for what ends by itself.
+const MAX_STEPS: u32 = 2_000_000;
+
+impl Memo {
+    /// Takes steps off what is left; no: there are none.
+    pub fn spend(&self, steps: u32) -> bool {
+        self.spent.set(self.spent.get().saturating_add(steps));
+        self.spent.get() <= MAX_STEPS
+    }
+}
+
+/// Reads the first access file that `directory` (with its slash) has.
+pub(super) fn read(
+    context: &ResolveContext<'_>,
+    server: usize,
+    directory: &[u8],
+    allow: AllowOverride,
+    list: Option<&[Box<[u8]>]>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Arc<Section>>, Denied> {
+    let seen = |known: &&Seen| *known.0 == *directory && known.1.are(allow, list);
+    if let Some((.., section)) = context.memo.seen.borrow().iter().find(seen) {
+        return Ok(section.clone());
+    }
+    let section = look(context, server, directory, allow, list, notes)?;
+    let rules = Rules { allow, list: list.map(<[_]>::to_vec) };
+    context.memo.seen.borrow_mut().push((directory.into(), rules, section.clone()));
+    Ok(section)
+}
+
+fn look(
+    context: &ResolveContext<'_>,
+    server: usize,
+    directory: &[u8],
+    allow: AllowOverride,
+    list: Option<&[Box<[u8]>]>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Arc<Section>>, Denied> {
+    let default: [Box<[u8]>; 1] = [Box::from(&b".htaccess"[..])];
+    let names = context.access_names(server).unwrap_or(&default);
+    let cache = &context.data.htaccess;
+    let is_missing = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
+    for name in names {
+        let path = [directory, name].concat();
+        // Taken before reading: a file that changes meanwhile has another one the next time.
+        let stamp = match context.files.stamp(path_of(&path)) {
+            Err(error) if is_missing(error.kind()) => continue,
+            stamp => stamp.ok().flatten(),
+        };
+        if let Some(stamp) = &stamp
+            && let Some(parsed) = cache.get(&path, stamp, allow, list)
+        {
+            notes.extend(parsed.notes.iter().cloned());
+            return Ok(Some(parsed.section));
+        }
+        let generation = cache.generation.load(Ordering::Acquire);
+        let parsed = match context.files.read(path_of(&path)) {
+            Ok(text) => parse(context, &path, text, allow, list)?,
+            Err(error) if is_missing(error.kind()) => continue,
+            Err(error) => {
+                let because = format!("{} cannot be read: {error}", String::from_utf8_lossy(&path));
+                return Err(Denied { status: 403, because });
+            }
+        };
+        notes.extend(parsed.notes.iter().cloned());
+        let section = Arc::clone(&parsed.section);
+        if let Some(stamp) = stamp.filter(|_| !parsed.asks) {
+            let rules = Rules { allow, list: list.map(<[_]>::to_vec) };
+            cache.put(&path, Entry { generation, stamp, rules, parsed });
+        }
+        return Ok(Some(section));
+    }
+    Ok(None)
+}
+
+fn parse(
+    context: &ResolveContext<'_>,
+    path: &[u8],
+    text: Vec<u8>,
+    allow: AllowOverride,
+    list: Option<&[Box<[u8]>]>,
+) -> Result<Parsed, Denied> {
+    let shown = String::from_utf8_lossy(path);
+    let refuse = |because: String| Denied { status: 500, because };
+    if text.len() > MAX_SIZE {
+        return Err(refuse(format!("{shown}: larger than 16 MiB")));
+    }
+    if let Some(line) = lines::too_long(&text) {
+        return Err(refuse(format!("{shown}:{line}: Error reading {shown} at line {line}: Line too long")));
+    }
+    let data = context.data;
+    let mut reader = Reader::again(
+        context.files,
+        data.root.clone(),
+        data.version,
+        Arc::clone(&data.registry),
+        Arc::clone(&data.defines),
+        Arc::clone(&data.macros),
+    );
+    let (nonfatal_override, nonfatal_unknown) = (allow.nonfatal_override, allow.nonfatal_unknown);
+    reader.allowed = Some(Allowed { bits: allow.bits, list, nonfatal_override, nonfatal_unknown });
+    reader.allowed_options = Some(allow.options.unwrap_or(options::ALL | options::MULTI | options::OWNER));
+    let file: Arc<[u8]> = path.into();
+    reader.read_text(&text, Some(Arc::clone(&file))).map_err(|error| refuse(error.to_string()))?;
+    let section = Section::new(ServerLayer::Htaccess, Matcher::Always, Origin { file: Some(file), line: 0 });
+    let mut builder = build::htaccess(&mut reader, section);
+    builder.methods.clone_from(&data.methods);
+    builder.run().map_err(|error| refuse(error.to_string()))?;
+    let built = build::finish_htaccess(builder);
+    let notes = reader.diagnostics.iter().take(100).map(ToString::to_string).collect();
+    match built {
+        Some(section) => Ok(Parsed { section: Arc::new(section), notes, asks: reader.asks }),
+        None => Err(refuse(format!("{shown}: could not be read"))),
+    }
+}

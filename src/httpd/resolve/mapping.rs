@@ -1,0 +1,429 @@
+//! From a URI to a file name (facts ).
+
+use super::context::ResolveContext;
+use super::walk::SectionRef;
+use crate::httpd::expression::evaluate::RequestVariables;
+use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
+use crate::httpd::model::section::{Core, Matcher, Redirect};
+use crate::httpd::model::server::{Alias, Passed, UserDirs};
+use crate::httpd::pattern::substitute;
+use crate::httpd::syntax::path::path_of;
+use crate::httpd::syntax::uri;
+
+/// The part of a URI that stands for a directory outside the document root, without slashes at their ends; empty: none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AliasContext {
+    pub prefix: Vec<u8>,
+    pub root: Vec<u8>,
+}
+
+/// What became of a URI.
+pub(super) enum Mapped {
+    File(Box<Place>),
+    Redirect { status: u16, to: Option<Vec<u8>>, because: String },
+    Answer { status: u16, because: String },
+}
+
+/// A file, and how it was found.
+#[derive(Default)]
+pub(super) struct Place {
+    pub filename: Vec<u8>,
+    pub uri: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    pub forced: Forced,
+    pub alias_context: AliasContext,
+    /// `[END]`
+    pub end: bool,
+    /// `ScriptAlias`
+    pub script: bool,
+    /// A proxy has it: no section for directories counts.
+    pub passed: bool,
+}
+
+/// What is passed to another server has no status here: that one answers whatever it will.
+pub(super) fn passed_on(origin: &crate::origin::Origin, by: &str) -> Mapped {
+    let because = format!(
+        "{origin}: passed on to another server ({by}), which answers whatever it will; no file of this one is served"
+    );
+    Mapped::Answer { status: 0, because }
+}
+
+/// What `ProxyPass` does to a path; none: nothing. None inside: it says that it is not passed on.
+fn proxied(one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Mapped>> {
+    let to = match &one.from {
+        Matcher::Literal(from) => {
+            let rest = alias(path, from)?;
+            one.to.as_ref().map(|to| [to, rest].concat())
+        }
+        Matcher::Regex(regex) => {
+            let groups = regex.groups(path).ok()??;
+            one.to.as_ref().map(|to| if to.contains(&b'$') { substitute(to, &groups) } else { [to, path].concat() })
+        }
+        _ => return None,
+    };
+    Some(to.map(|to| pass_to(&to, &one.origin, "ProxyPass", path, query)))
+}
+
+/// A request that is passed on: to FastCGI, which is given a file; or to whoever answers whatever it will.
+pub(super) fn pass_to(
+    to: &[u8],
+    origin: &crate::origin::Origin,
+    by: &str,
+    path: &[u8],
+    query: Option<&[u8]>,
+) -> Mapped {
+    let Some(at) = memchr::memmem::find(to, b"fcgi://").filter(|&at| at == 0 || to[..at].ends_with(b"|")) else {
+        return passed_on(origin, by);
+    };
+    let authority = at + b"fcgi://".len();
+    let slash = memchr::memchr(b'/', &to[authority..]).map_or(to.len(), |end| authority + end);
+    let handler = Some([b"proxy:", &to[..slash]].concat().into());
+    Mapped::File(Box::new(Place {
+        filename: tidy(to[slash..].to_vec()),
+        uri: path.to_vec(),
+        query: query.map(<[u8]>::to_vec),
+        forced: Forced { handler, media_type: None },
+        passed: true,
+        ..Place::default()
+    }))
+}
+
+/// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
+/// `sub`: for a subrequest; `located`: the sections that are known without a file, where they may matter; `ended`: no rewriting.
+pub(super) fn map(
+    context: &ResolveContext<'_>,
+    server: usize,
+    asked: (&[u8], Option<&[u8]>),
+    (sub, ended): (bool, bool),
+    located: &[SectionRef<'_>],
+    facts: &dyn RequestVariables,
+) -> Mapped {
+    let (path, query) = asked;
+    let mut passed = context.layers(server).flat_map(|server| &server.proxied);
+    if let Some(mapped) = passed.find_map(|one| proxied(one, path, query)).flatten() {
+        return mapped;
+    }
+    let mut place = Place { uri: path.to_vec(), query: query.map(<[u8]>::to_vec), ..Place::default() };
+    if !ended && let Some(mapped) = rewrite(context, server, sub, &mut place, facts) {
+        return mapped;
+    }
+    if !place.filename.is_empty() {
+        return Mapped::File(Box::new(place));
+    }
+    let (path, query) = (place.uri.clone(), place.query.clone());
+    // Redirects of locations and conditions count before there is a file already.
+    for section in located.iter().rev().map(SectionRef::get) {
+        let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
+        if let Some(core) = section.core.as_ref().filter(|core| own(core))
+            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+        {
+            return found;
+        }
+    }
+    for server in context.layers(server) {
+        if let Some(core) = &server.section.core
+            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+        {
+            return found;
+        }
+    }
+    let found = user_file(context, server, &path)
+        .map(|(file, root)| {
+            let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
+            (file, AliasContext { prefix: path[..end].to_vec(), root }, false)
+        })
+        .or_else(|| location_alias(located))
+        .or_else(|| context.layers(server).find_map(|server| alias_file(context, &server.aliases, &path)))
+        .or_else(|| virtual_file(context, server, &path, facts).map(|file| (file, AliasContext::default(), false)));
+    let (filename, alias_context, script) =
+        found.unwrap_or_else(|| (under_root(context, server, &path), AliasContext::default(), false));
+    Mapped::File(Box::new(Place { filename: tidy(filename), alias_context, script, ..place }))
+}
+
+/// No double slashes, no dots: what httpd's own path cleaning leaves.
+fn tidy(path: Vec<u8>) -> Vec<u8> {
+    let clean = !path.windows(2).any(|two| two == b"//") && memchr::memmem::find(&path, b"/.").is_none();
+    if clean {
+        return path;
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(path.len());
+    let mut segments = path.split(|&b| b == b'/').peekable();
+    out.push(b'/');
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                out.pop();
+                while out.last().is_some_and(|&b| b != b'/') {
+                    out.pop();
+                }
+                if out.is_empty() {
+                    out.push(b'/');
+                }
+            }
+            other => {
+                out.extend_from_slice(other);
+                if !last {
+                    out.push(b'/');
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The server's rules. None: the path goes on as it is in `place`, or its file is there.
+fn rewrite(
+    context: &ResolveContext<'_>,
+    server: usize,
+    sub: bool,
+    place: &mut Place,
+    facts: &dyn RequestVariables,
+) -> Option<Mapped> {
+    // A host without rules of its own has none, unless the main server's are handed down.
+    let servers = [Some(context.main()), context.host(server)].into_iter().flatten();
+    let mut rules = Rules::default();
+    for server in servers {
+        // Whether the engine is on is each server's own matter.
+        rules.engine = false;
+        rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
+    }
+    if !rules.engine || place.uri.first() != Some(&b'/') {
+        return None;
+    }
+    let start = Start { filename: &place.uri, path_info: b"", directory: None, query: place.query.as_deref(), sub };
+    let done = match rules.run(start, facts) {
+        Rewritten::Done(done) => *done,
+        Rewritten::Status(status, origin, why) => return Some(rule_answer(status, &origin, why)),
+    };
+    place.end = done.end;
+    place.forced = done.forced;
+    if !done.changed {
+        return None;
+    }
+    let before = std::mem::replace(&mut place.query, done.query);
+    if done.proxy {
+        return Some(pass_to(&done.filename, &done.origin, "RewriteRule [P]", &place.uri, place.query.as_deref()));
+    }
+    let far = scheme(&done.filename);
+    if (far.is_none() || done.no_escape)
+        && let Some(answer) = control_in(place.query.as_deref(), &done.origin)
+    {
+        return Some(answer);
+    }
+    if let Some(start) = far {
+        let to = far_away(&done.filename, start, place.query.as_deref(), before.as_deref(), done.no_escape);
+        return Some(Mapped::Redirect {
+            status: done.status,
+            to: Some(to),
+            because: format!("{}: RewriteRule redirects", done.origin),
+        });
+    }
+    if done.pass_through {
+        place.uri = done.filename;
+        return None;
+    }
+    if done.filename.first() != Some(&b'/') {
+        let because = format!("{}: RewriteRule makes a path without a slash in front", done.origin);
+        return Some(Mapped::Answer { status: 400, because });
+    }
+    place.filename =
+        if on_disk(context, &done.filename) { done.filename } else { under_root(context, server, &done.filename) };
+    None
+}
+
+/// The answer of a rule.
+pub(super) fn rule_answer(status: u16, origin: &crate::origin::Origin, why: Option<&str>) -> Mapped {
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    Mapped::Answer { status, because: format!("{origin}: RewriteRule{why}") }
+}
+
+/// Blanks and control characters are not let through a query.
+pub(super) fn control_in(query: Option<&[u8]>, origin: &crate::origin::Origin) -> Option<Mapped> {
+    query?.iter().any(|&byte| byte <= b' ' || byte == 0x7f).then(|| Mapped::Answer {
+        status: 403,
+        because: format!("{origin}: RewriteRule leaves a blank or a control character in the query"),
+    })
+}
+
+/// Where a redirect leads: escaped, with the query. `start`: the length of its scheme.
+pub(super) fn far_away(
+    url: &[u8],
+    start: usize,
+    query: Option<&[u8]>,
+    before: Option<&[u8]>,
+    as_it_is: bool,
+) -> Vec<u8> {
+    let mut out = url.to_vec();
+    if !as_it_is {
+        let path = memchr::memchr(b'/', &url[start..]).map_or(url.len(), |at| start + at);
+        out = [&url[..path], &uri::escape(&url[path..])].concat();
+    }
+    if let Some(query) = query {
+        let same = as_it_is || before == Some(query);
+        out.push(b'?');
+        out.extend(if same { query.to_vec() } else { uri::escape(query) });
+    }
+    out
+}
+
+/// Whether a rewritten path begins with something that is on the disk.
+fn on_disk(context: &ResolveContext<'_>, path: &[u8]) -> bool {
+    let end = memchr::memchr(b'/', path.get(1..).unwrap_or_default()).map_or(path.len(), |at| at + 1);
+    end > 1 && context.files.kind(path_of(&path[..end])).is_ok()
+}
+
+fn under_root(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Vec<u8> {
+    let root = context.document_root(server);
+    let mut out = root.strip_suffix(b"/").unwrap_or(root).to_vec();
+    out.extend_from_slice(path);
+    tidy(out)
+}
+
+/// What follows a prefix that ends at a slash.
+fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(prefix)?;
+    let fine = prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/';
+    fine.then_some(rest)
+}
+
+/// The `Alias` of the last location that has one: it comes before those of servers.
+fn location_alias(located: &[SectionRef<'_>]) -> Option<(Vec<u8>, AliasContext, bool)> {
+    let (to, script) = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
+    Some((to.to_vec(), AliasContext::default(), *script))
+}
+
+fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, AliasContext, bool)> {
+    aliases.iter().find_map(|one| {
+        let (made, alias_context) = match &one.from {
+            Matcher::Literal(from) => {
+                let prefix = from.strip_suffix(b"/").unwrap_or(from).to_vec();
+                let root = one.to.strip_suffix(b"/").unwrap_or(&one.to).to_vec();
+                ([&*one.to, alias(path, from)?].concat(), AliasContext { prefix, root })
+            }
+            Matcher::Regex(regex) => (substitute(&one.to, &regex.groups(path).ok()??), AliasContext::default()),
+            _ => return None,
+        };
+        let made = if made.starts_with(b"/") { made } else { [context.root(), b"/".to_vec(), made].concat() };
+        Some((made, alias_context, one.script))
+    })
+}
+
+/// `Redirect` and `RedirectMatch`.
+pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<Mapped> {
+    list.iter().find_map(|one| {
+        let to = match &one.from {
+            Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
+            Matcher::Regex(regex) => uri::escape(&substitute(&one.to, &regex.groups(path).ok()??)),
+            Matcher::Always => one.to.to_vec(),
+            _ => return None,
+        };
+        let because = format!("{}: Redirect", one.origin);
+        if !(300..400).contains(&one.status) {
+            return Some(Mapped::Answer { status: one.status, because });
+        }
+        if to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+            return Some(Mapped::Answer { status: 500, because: format!("{because} leads to what is no URL") });
+        }
+        let to = match query {
+            Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),
+            _ => to,
+        };
+        Some(Mapped::Redirect { status: one.status, to: Some(to), because })
+    })
+}
+
+/// `/~name/…`.
+fn user_file(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let rest = path.strip_prefix(b"/~")?;
+    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+    let (name, rest) = (&rest[..end], &rest[end..]);
+    let dirs: &UserDirs = context.layers(server).find_map(|server| server.user_dirs.as_ref())?;
+    if name.is_empty() || name == b"." || name == b".." {
+        return None;
+    }
+    let listed = |list: &[Box<[u8]>]| list.iter().any(|one| **one == *name);
+    if listed(&dirs.disabled) || (dirs.all_disabled == Some(true) && !listed(&dirs.enabled)) {
+        return None;
+    }
+    let mut made = dirs.patterns.iter().filter_map(|pattern| user_directory(context, pattern, name));
+    let first = made.next()?;
+    let exists = |dir: &Vec<u8>| context.files.kind(path_of(dir)).is_ok();
+    let chosen = if exists(&first) { first } else { made.find(exists).unwrap_or(first) };
+    Some(([&chosen[..], rest].concat(), chosen))
+}
+
+fn user_directory(context: &ResolveContext<'_>, pattern: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    if let Some(star) = memchr::memchr(b'*', pattern).filter(|_| pattern.starts_with(b"/")) {
+        return Some([&pattern[..star], name, &pattern[star + 1..]].concat());
+    }
+    if pattern.starts_with(b"/") {
+        return Some([pattern, b"/", name].concat());
+    }
+    // A relative one is below the user's home, which the system's user table knows.
+    let table = context.files.read(path_of(b"/etc/passwd")).ok()?;
+    let line =
+        table.split(|&b| b == b'\n').find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":")))?;
+    let home = line.split(|&b| b == b':').nth(5)?;
+    Some([home, b"/", pattern].concat())
+}
+
+/// `VirtualDocumentRoot`: `%0` the whole name, `%N`, `%-N`, `%N+` its parts.
+fn virtual_file(
+    context: &ResolveContext<'_>,
+    server: usize,
+    path: &[u8],
+    facts: &dyn RequestVariables,
+) -> Option<Vec<u8>> {
+    let pattern = context.layers(server).find_map(|server| server.virtual_root.as_deref())?;
+    let name = facts.variable(b"SERVER_NAME")?.to_ascii_lowercase();
+    let port = facts.variable(b"SERVER_PORT").unwrap_or_default();
+    let parts: Vec<&[u8]> = name.split(|&b| b == b'.').collect();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < pattern.len() {
+        if pattern[at] != b'%' {
+            out.push(pattern[at]);
+            at += 1;
+            continue;
+        }
+        match pattern.get(at + 1)? {
+            b'%' => out.push(b'%'),
+            b'p' => out.extend_from_slice(&port),
+            _ => {
+                let used = interpolate(&pattern[at + 1..], &name, &parts, &mut out)?;
+                at += used + 1;
+                continue;
+            }
+        }
+        at += 2;
+    }
+    Some([out.strip_suffix(b"/").unwrap_or(&out), path].concat())
+}
+
+/// One `%` part, without the `%`; the answer is its length.
+fn interpolate(text: &[u8], name: &[u8], parts: &[&[u8]], out: &mut Vec<u8>) -> Option<usize> {
+    let back = text.first() == Some(&b'-');
+    let digit = text.get(usize::from(back)).filter(|b| b.is_ascii_digit())?;
+    let number = usize::from(digit - b'0');
+    let mut used = usize::from(back) + 1;
+    let more = text.get(used) == Some(&b'+');
+    used += usize::from(more);
+    let piece: Vec<u8> = match (number, back, more) {
+        (0, ..) => name.to_vec(),
+        (n, false, false) => parts.get(n - 1).map_or(b"_".to_vec(), |part| part.to_vec()),
+        (n, false, true) => parts.get(n - 1..).filter(|p| !p.is_empty()).map_or(b"_".to_vec(), |p| p.join(&b'.')),
+        (n, true, false) => parts.len().checked_sub(n).map_or(b"_".to_vec(), |at| parts[at].to_vec()),
+        (n, true, true) => parts.len().checked_sub(n).map_or(b"_".to_vec(), |at| parts[..=at].join(&b'.')),
+    };
+    // `%2.1` is a letter of a part.
+    if text.get(used) == Some(&b'.')
+        && let Some(letter) = text.get(used + 1).filter(|b| b.is_ascii_digit() && **b != b'0')
+    {
+        out.push(piece.get(usize::from(letter - b'1')).copied().unwrap_or(b'_'));
+        return Some(used + 2);
+    }
+    out.extend_from_slice(&piece);
+    Some(used)
+}

@@ -1,0 +1,149 @@
+//! One request, from its target to the containers that take part.
+
+mod context;
+mod directory;
+mod extension;
+pub(crate) mod fast_path;
+mod guard;
+mod handle;
+mod htaccess;
+mod if_walk;
+mod mapping;
+mod request;
+mod request_vars;
+mod rewrite_below;
+pub(crate) mod runner;
+mod subrequest;
+mod walk;
+mod walk_cache;
+
+use self::context::ResolveContext;
+use self::htaccess::Memo;
+use self::request::Asked;
+use self::subrequest::{MAX_REDIRECTS, Outcome, Subrequest};
+use self::walk::Walked;
+use self::walk_cache::WalkCache;
+use crate::error::Result;
+use crate::files::Files;
+use crate::httpd::load::data::Data;
+use crate::httpd::model::answer::{Container, Resolution, Run};
+use crate::httpd::model::section::{ErrorPage, Section};
+use crate::httpd::model::server::Server;
+use crate::httpd::syntax::uri;
+use crate::target::Target;
+
+/// Answers for one target.
+pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
+    let memo = Memo::default();
+    let context = ResolveContext { data, files, memo: &memo };
+    let asked = match Asked::new(&context, target) {
+        Ok(asked) => asked,
+        Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),
+    };
+    let server = asked.server;
+    if target.uri.is_none() && target.filename.is_none() {
+        return Ok(Resolution::Run(of_server(&context, &asked)));
+    }
+    if target.filename.is_none() && asked.method == b"OPTIONS" && uri::is_server(asked.target) {
+        // Of the server itself: no section is looked at.
+        let because = "httpd answers OPTIONS by itself".into();
+        return Ok(Resolution::Answer { status: 200, because, location: None });
+    }
+    let own = |find: fn(&Server) -> Option<bool>| context.layers(server).find_map(find);
+    let merge = own(|server| server.merge_slashes).unwrap_or(true);
+    // Not inherited from the main server.
+    let encoded = context.host(server).unwrap_or(context.main()).encoded_slashes.unwrap_or_default();
+    let parsed = uri::parse(target.uri.unwrap_or(b"/"), merge, encoded);
+    let (path, query, early) = match parsed {
+        Ok(parsed) => (parsed.path, parsed.query, None),
+        Err(answer) => (b"/".to_vec(), None, Some(answer)),
+    };
+    let mut visit = Subrequest::new(context, &asked, path, query);
+    visit.given = target.filename.map(<[u8]>::to_vec);
+    let mut notes = Vec::new();
+    let mut before: Option<WalkCache<'_>> = None;
+    let mut failed: Option<(u16, String, Option<Vec<u8>>)> = None;
+    for _ in 0..=MAX_REDIRECTS {
+        let outcome = match early.filter(|_| failed.is_none()) {
+            Some((status, because)) => Outcome::server_error(&visit, status, because),
+            None => visit.clone().run(before.as_ref(), &mut notes),
+        };
+        match outcome {
+            Outcome::Run(mut run) => {
+                run.notes.splice(..0, std::mem::take(&mut notes));
+                run.status = failed.map_or(200, |(status, ..)| status);
+                return Ok(Resolution::Run(run));
+            }
+            Outcome::InternalRedirect { next, past } => {
+                visit = *next;
+                before = Some(past);
+            }
+            Outcome::Answer { status, because, location, page, past } => {
+                if let Some((status, because, location)) = failed {
+                    return Ok(Resolution::Answer { status, because, location });
+                }
+                let page = match page {
+                    Some(ErrorPage::Local(page)) => page,
+                    Some(ErrorPage::Elsewhere(url)) => {
+                        let because = format!("{because}; ErrorDocument {status} redirects");
+                        return Ok(Resolution::Answer { status: 302, because, location: Some(url.into()) });
+                    }
+                    _ => return Ok(Resolution::Answer { status, because, location }),
+                };
+                failed = Some((status, because, location));
+                visit = visit.page(&page, status);
+                before = Some(past);
+            }
+        }
+    }
+    let because = format!("More than {MAX_REDIRECTS} internal redirects: a rewrite or ErrorDocument leads to itself");
+    Ok(Resolution::Answer { status: 500, because, location: None })
+}
+
+/// What holds for a whole server: nothing in particular was asked for, so nothing is looked for.
+fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
+    let server = asked.server;
+    let own = [Some(context.main()), context.host(server)].into_iter().flatten().map(|server| &server.section);
+    let container = |section: &Section| {
+        let values = std::sync::Arc::clone(&section.values);
+        Container { layer: section.layer, origin: section.origin.clone(), values }
+    };
+    let name = context.layers(server).find_map(|server| server.name.as_deref()).unwrap_or_default();
+    Run {
+        filename: Vec::new(),
+        path_info: Vec::new(),
+        document_root: asked.document_root.unwrap_or(context.document_root(server)).to_vec(),
+        server_name: name.to_vec(),
+        containers: own.filter(|section| !section.values.is_empty()).map(container).collect(),
+        status: 200,
+        handler: None,
+        variables: Vec::new(),
+        program: None,
+        notes: Vec::new(),
+    }
+}
+
+/// The run of a file.
+fn run(context: &ResolveContext<'_>, server: usize, asked: &Asked<'_>, walked: &Walked<'_>) -> Run {
+    let mut containers = Vec::with_capacity(walked.sections.len());
+    for section in &walked.sections {
+        let section: &Section = section.get();
+        if !section.values.is_empty() {
+            let values = std::sync::Arc::clone(&section.values);
+            containers.push(Container { layer: section.layer, origin: section.origin.clone(), values });
+        }
+    }
+    let name = context.layers(server).find_map(|server| server.name.as_deref()).unwrap_or_default();
+    Run {
+        filename: walked.filename.clone(),
+        path_info: walked.path_info.clone(),
+        document_root: asked.document_root.unwrap_or(context.document_root(server)).to_vec(),
+        server_name: name.to_vec(),
+        containers,
+        status: 200,
+        handler: None,
+        variables: Vec::new(),
+        program: None,
+        notes: Vec::new(),
+    }
+}

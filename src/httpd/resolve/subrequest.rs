@@ -1,0 +1,452 @@
+//! One pass over a URI: mapping, sections, access, and what modules prepare before somebody answers (facts ).
+
+use super::context::ResolveContext;
+use super::extension::{by_extension, media_type};
+use super::if_walk;
+use super::mapping::{self, AliasContext, Mapped};
+use super::request::Asked;
+use super::walk::{self, Denied, Found, SectionRef, Walked};
+use super::walk_cache::{Kind, Merged, WalkCache, Walks};
+use crate::httpd::model::answer::{Run, ServerLayer};
+use crate::httpd::model::env::Env;
+use crate::httpd::model::fastcgi;
+use crate::httpd::model::rewrite::Forced;
+use crate::httpd::model::section::{Core, ErrorPage};
+use crate::httpd::syntax::uri;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A URI that is being answered.
+#[derive(Clone)]
+pub(super) struct Subrequest<'c, 't> {
+    pub context: ResolveContext<'c>,
+    pub asked: &'t Asked<'t>,
+    pub uri: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    pub filename: Vec<u8>,
+    pub path_info: Vec<u8>,
+    /// The file that the caller knows.
+    pub given: Option<Vec<u8>>,
+    pub method: Option<&'static [u8]>,
+    /// What an error page is shown for.
+    pub failed: bool,
+    /// What an alias or a user's directory stands for.
+    pub alias_context: AliasContext,
+    pub depth: u32,
+    /// How often it was redirected within.
+    pub redirects: u32,
+    /// Of a subrequest: the URI of the request that it is for.
+    pub outer: Option<Vec<u8>>,
+    /// Rewriting is over (`[END]`).
+    pub ended: bool,
+    pub forced: Forced,
+    /// `ScriptAlias` leads here.
+    pub script: bool,
+    /// Conditions are asked before there is a file.
+    pub unmapped: bool,
+    walks: Walks<'c>,
+    /// A copy of a request shares it.
+    pub env: Rc<RefCell<Env>>,
+    /// What the request before ended with, where access was decided.
+    decided: Option<u32>,
+    /// `Action` led here: the script that it is for.
+    pub acting: bool,
+}
+
+/// What came of a pass.
+pub(super) enum Outcome<'c, 't> {
+    Run(Run),
+    /// Another URI answers.
+    InternalRedirect {
+        next: Box<Subrequest<'c, 't>>,
+        past: WalkCache<'c>,
+    },
+    Answer {
+        status: u16,
+        because: String,
+        location: Option<Vec<u8>>,
+        page: Option<ErrorPage>,
+        past: WalkCache<'c>,
+    },
+}
+
+/// A request that nothing has answered so far: its file, and where rules send it.
+pub(super) struct Ready<'c, 't> {
+    pub visit: Subrequest<'c, 't>,
+    pub walked: Walked<'c>,
+    pub bare: WalkCache<'c>,
+    /// The URI and query that rules of a directory put in its place.
+    pub redirect: Option<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// Subrequests inside subrequests.
+const MAX_DEPTH: u32 = 10;
+/// Internal redirects of one request; httpd's own limit.
+pub(super) const MAX_REDIRECTS: u32 = 10;
+/// What one subrequest takes off what a request may take in all.
+const STEPS_OF_A_SUBREQUEST: u32 = 2_000;
+
+impl<'c, 't> Outcome<'c, 't> {
+    /// An error before any section was looked at.
+    pub fn server_error(visit: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
+        let sections = visit.context.layers(visit.asked.server).filter_map(|server| server.section.core.as_deref());
+        let page = error_page(sections, status);
+        let past = WalkCache { walked: None, walks: visit.walks.clone() };
+        Outcome::Answer { status, because: because.into(), location: None, page, past }
+    }
+}
+
+pub(super) fn answer<'c, 't>(
+    status: u16,
+    because: String,
+    sections: &[SectionRef<'c>],
+    past: WalkCache<'c>,
+) -> Outcome<'c, 't> {
+    let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+    let page = error_page(cores, status);
+    Outcome::Answer { status, because, location: None, page, past }
+}
+
+fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
+    let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
+    match cores.find(|(own, _)| *own == status)? {
+        (_, (ErrorPage::Text, _)) => None,
+        (_, (page, _)) => Some(page.clone()),
+    }
+}
+
+/// The containers of a walk that say more than values, weakest first.
+pub(super) fn outer_first<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = (ServerLayer, &'w Core)> {
+    walked.sections.iter().filter_map(|section| Some((section.get().layer, section.get().core.as_deref()?)))
+}
+
+impl<'c, 't> Subrequest<'c, 't> {
+    pub fn new(context: ResolveContext<'c>, asked: &'t Asked<'t>, uri: Vec<u8>, query: Option<Vec<u8>>) -> Self {
+        Self {
+            context,
+            asked,
+            uri,
+            query,
+            filename: Vec::new(),
+            path_info: Vec::new(),
+            given: None,
+            method: None,
+            failed: false,
+            alias_context: AliasContext::default(),
+            depth: 0,
+            redirects: 0,
+            outer: None,
+            ended: false,
+            forced: Forced::default(),
+            script: false,
+            unmapped: false,
+            walks: Walks::default(),
+            env: Rc::default(),
+            decided: None,
+            acting: false,
+        }
+    }
+
+    /// A visit to another URI of this server, to which this request is redirected within; none: its path is broken.
+    pub fn other(&self, target: &[u8], status: u16) -> Option<Self> {
+        let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
+        let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
+        next.ended = self.ended;
+        next.redirects = self.redirects + 1;
+        next.env = Rc::new(RefCell::new(self.env.borrow().redirected(status)));
+        Some(next)
+    }
+
+    /// A visit to an error page.
+    pub fn page(&self, target: &[u8], status: u16) -> Self {
+        let mut next =
+            self.other(target, status).unwrap_or_else(|| Self::new(self.context, self.asked, b"/".to_vec(), None));
+        next.method = Some(b"GET");
+        next.failed = true;
+        next
+    }
+
+    pub fn run(self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
+        match self.look_up(before, notes) {
+            Ok(ready) => ready.answered(notes),
+            Err(outcome) => *outcome,
+        }
+    }
+
+    /// Everything up to the point where somebody answers: as much is done for a subrequest, too.
+    pub fn look_up(
+        mut self,
+        before: Option<&WalkCache<'c>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Ready<'c, 't>, Box<Outcome<'c, 't>>> {
+        let server = self.asked.server;
+        let known = self.given.is_some();
+        self.walks = Walks::after(before.map(|past| &past.walks));
+        self.decided = before.map(|past| past.walks.number);
+        if self.depth == 0 {
+            let layers = [Some(self.context.main()), self.context.host(server)].into_iter().flatten();
+            self.set_env(layers.filter_map(|server| server.section.core.as_deref()));
+        }
+        if let Some(given) = self.given.take() {
+            self.filename = given;
+        } else {
+            self.map()?;
+        }
+        let filename = std::mem::take(&mut self.filename);
+        let reusable = before.and_then(|past| past.walked.as_ref());
+        self.walks.number = 0;
+        let mut walked = match walk::directories(&self.context, server, &filename, known, reusable, notes) {
+            Ok(walked) => walked,
+            Err(denied) => return Err(Box::new(self.denied(denied))),
+        };
+        // What a later request in the same directory may reuse; nothing comes later where the file is known.
+        let bare = if known { None } else { Some(walked.clone()) };
+        (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
+        self.merge(&mut walked, notes);
+        if self.depth == 0 {
+            let below = walked.sections.iter().map(SectionRef::get).filter(|section| !is_server(section.layer));
+            self.set_env(below.filter_map(|section| section.core.as_deref()));
+        }
+        let Some(bare) = bare else {
+            self.late_env(&walked);
+            return Err(Box::new(Outcome::Run(self.made(&walked))));
+        };
+        let bare = WalkCache { walked: Some(bare), walks: self.walks.clone() };
+        // httpd does not ask again where the request before had the same configuration, not even after a refusal.
+        if self.decided != Some(self.walks.number)
+            && let Some((status, because)) = self.refused(&walked, notes)
+        {
+            return Err(Box::new(self.answer(status, because, &walked, bare)));
+        }
+        self.fixups(walked, bare, notes)
+    }
+
+    /// `SetEnvIf` and its relatives, outermost first.
+    fn set_env<'a>(&self, cores: impl Iterator<Item = &'a Core>) {
+        for rule in cores.flat_map(|core| &core.env_rules) {
+            let mut env = self.env.borrow().clone();
+            rule.apply(&mut env, self);
+            *self.env.borrow_mut() = env;
+        }
+    }
+
+    /// `SetEnv`: too late for access and for the rules of the same request.
+    fn late_env(&self, walked: &Walked<'c>) {
+        let mut own: Vec<(&[u8], &[u8])> = Vec::new();
+        for (name, value) in walked.sections.iter().filter_map(|s| s.get().core.as_deref()).flat_map(|core| &core.env) {
+            own.retain(|(old, _)| !old.eq_ignore_ascii_case(name));
+            own.extend(value.as_deref().map(|value| (&**name, value)));
+        }
+        let mut env = self.env.borrow_mut();
+        for (name, value) in own {
+            if env.get(name).is_none() {
+                env.set(name, Ok(value.to_vec()));
+            }
+        }
+    }
+
+    /// From the URI to a file.
+    fn map(&mut self) -> Result<(), Box<Outcome<'c, 't>>> {
+        let server = self.asked.server;
+        let located = self.context.data.early.then(|| {
+            // Twice, as httpd: before the URI is decoded and after.
+            self.locate();
+            self.locate()
+        });
+        let sections = located.as_ref().map_or(&[][..], |located| &located.sections);
+        let (asked, how) = ((&*self.uri, self.query.as_deref()), (self.depth > 0, self.ended));
+        match mapping::map(&self.context, server, asked, how, sections, self) {
+            Mapped::File(place) if place.passed => {
+                let located = located.unwrap_or_else(|| self.locate());
+                Err(Box::new(self.passed(*place, located.sections)))
+            }
+            Mapped::File(place) => {
+                (self.filename, self.uri, self.query) = (place.filename, place.uri, place.query);
+                (self.forced, self.alias_context, self.script) = (place.forced, place.alias_context, place.script);
+                self.ended |= place.end;
+                Ok(())
+            }
+            Mapped::Redirect { status, to, because } => Err(Box::new(self.redirected(status, to, because))),
+            Mapped::Answer { status, because } => {
+                let located = located.unwrap_or_else(|| self.locate());
+                let past = WalkCache { walked: None, walks: self.walks.clone() };
+                Err(Box::new(answer(status, because, &located.sections, past)))
+            }
+        }
+    }
+
+    /// A proxy has the request: FastCGI runs the file that it is given.
+    pub(super) fn passed(&self, place: mapping::Place, sections: Vec<SectionRef<'c>>) -> Outcome<'c, 't> {
+        let mut visit = self.clone();
+        (visit.forced, visit.uri, visit.query) = (place.forced, place.uri, place.query);
+        let walked = Walked {
+            servers: sections.len(),
+            sections,
+            directory: Vec::new(),
+            filename: place.filename,
+            path_info: Vec::new(),
+            found: Found::File,
+            options: 0,
+        };
+        visit.late_env(&walked);
+        Outcome::Run(visit.made(&walked))
+    }
+
+    /// The walks that come before mapping, which has no file yet: they decide error pages, and what later walks remember.
+    fn locate(&mut self) -> Merged<'c> {
+        let servers = [Some(self.context.main()), self.context.host(self.asked.server)].into_iter().flatten();
+        let ground =
+            Merged { number: 0, sections: servers.map(|server| SectionRef::Config(&server.section)).collect() };
+        self.unmapped = true;
+        // What is odd about them is said when they count.
+        let merged = self.located(ground, &mut Vec::new());
+        self.unmapped = false;
+        merged
+    }
+
+    fn located(&mut self, mut merged: Merged<'c>, notes: &mut Vec<String>) -> Merged<'c> {
+        let server = self.asked.server;
+        if self.context.layers(server).any(|server| !server.locations.is_empty()) {
+            let met = walk::locations(&self.context, server, &self.uri, notes);
+            merged = self.walks.join(Kind::Location, met, merged).0;
+        }
+        let mut walks = std::mem::take(&mut self.walks);
+        let merged = if_walk::conditions(&mut walks, merged, self, notes);
+        self.walks = walks;
+        merged
+    }
+
+    /// Everything in merge order.
+    fn merge(&mut self, walked: &mut Walked<'c>, notes: &mut Vec<String>) {
+        let mut ground = std::mem::take(&mut walked.sections);
+        let met = ground.split_off(walked.servers);
+        let mut merged = self.walks.join(Kind::Directory, met, Merged { number: 0, sections: ground }).0;
+        if merged.sections.iter().any(|section| !section.get().files.is_empty()) {
+            let met = walk::files(&merged.sections, &walked.filename, notes);
+            merged = self.walks.join(Kind::Files, met, merged).0;
+        }
+        walked.sections = self.located(merged, notes).sections;
+    }
+
+    pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
+        let mut run = super::run(&self.context, self.asked.server, self.asked, walked);
+        run.handler = self.handler(walked);
+        // Only a handler that passes the request on hands anything over.
+        if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
+            let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
+            run.variables = fastcgi::variables(cores, self, &mut run.notes);
+        }
+        run
+    }
+
+    pub(super) fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
+        let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
+        Outcome::Answer { status, because, location, page: None, past: WalkCache::default() }
+    }
+
+    fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        let authority = self.asked.authority(&self.context, self.depth > 0);
+        [self.asked.scheme, b"://", &authority, path].concat()
+    }
+
+    fn denied(&self, denied: Denied) -> Outcome<'c, 't> {
+        Outcome::server_error(self, denied.status, &denied.because)
+    }
+
+    pub(super) fn answer(
+        &self,
+        status: u16,
+        because: String,
+        walked: &Walked<'c>,
+        bare: WalkCache<'c>,
+    ) -> Outcome<'c, 't> {
+        answer(status, because, &walked.sections, bare)
+    }
+
+    fn fixups(
+        mut self,
+        walked: Walked<'c>,
+        bare: WalkCache<'c>,
+        notes: &mut Vec<String>,
+    ) -> Result<Ready<'c, 't>, Box<Outcome<'c, 't>>> {
+        let redirect = self.rewrite(&walked, &bare)?;
+        for section in walked.sections.iter().rev() {
+            // A server's own redirects were looked at before mapping.
+            let section = section.get();
+            let Some(core) = section.core.as_ref().filter(|_| !is_server(section.layer)) else { continue };
+            match mapping::redirect(&core.redirects, &self.uri, self.query.as_deref()) {
+                Some(Mapped::Redirect { status, to, because }) => {
+                    return Err(Box::new(self.redirected(status, to, because)));
+                }
+                Some(Mapped::Answer { status, because }) => {
+                    return Err(Box::new(self.answer(status, because, &walked, bare)));
+                }
+                _ => {}
+            }
+        }
+        self.late_env(&walked);
+        let ready = Ready { visit: self, walked, bare, redirect };
+        match ready.walked.found {
+            Found::Directory => ready.index(notes),
+            Found::Missing => ready.fallback(notes),
+            Found::File => Ok(ready),
+        }
+    }
+
+    /// A subrequest, as far as it is looked at.
+    pub(super) fn sub(
+        &self,
+        target: &[u8],
+        before: Option<&WalkCache<'c>>,
+        notes: &mut Vec<String>,
+    ) -> Option<Result<Ready<'c, 't>, Box<Outcome<'c, 't>>>> {
+        let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
+        let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
+        next.env = Rc::new(RefCell::new(self.env.borrow().clone()));
+        next.depth = self.depth + 1;
+        next.method = Some(b"GET");
+        next.failed = self.failed;
+        next.outer = Some(self.uri.clone());
+        next.redirects = self.redirects;
+        let why = match next.depth > MAX_DEPTH || next.redirects >= MAX_REDIRECTS {
+            true if next.depth <= MAX_DEPTH => format!("More than {MAX_REDIRECTS} internal redirects"),
+            true => format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself"),
+            false if !self.context.memo.spend(STEPS_OF_A_SUBREQUEST) => {
+                "This request takes too many subrequests: DirectoryIndex or a rule leads to itself".into()
+            }
+            false => return Some(next.look_up(before, notes)),
+        };
+        let past = WalkCache::default();
+        Some(Err(Box::new(Outcome::Answer { status: 500, because: why, location: None, page: None, past })))
+    }
+
+    /// The handler in force, or else the media type that some directive gives, or the types file where it makes a program of it.
+    pub(super) fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        let forced = || self.forced.media_type.as_ref().map(|kind| kind.to_vec());
+        self.set_handler(walked).or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+            Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
+            None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),
+        })
+    }
+
+    /// The handler, with `SetHandler` before extensions.
+    pub(super) fn set_handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        if let Some(handler) = &self.forced.handler {
+            return Some(handler.to_vec());
+        }
+        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+        if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
+            return Some(handler.to_vec());
+        }
+        if walked.found == Found::Directory {
+            return None;
+        }
+        let own = by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec);
+        own.or_else(|| self.script.then(|| b"cgi-script".to_vec()))
+    }
+}
+
+fn is_server(layer: ServerLayer) -> bool {
+    matches!(layer, ServerLayer::Server | ServerLayer::VirtualHost)
+}

@@ -1,0 +1,28 @@
+//! Texts that several parts say, and the list that diagnostics go to.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::origin::Origin;
+use std::borrow::Cow;
+
+/// Diagnostics that are kept.
+const MAX_DIAGNOSTICS: usize = 10_000;
+
+/// A text for people.
+pub(crate) fn lossy(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(text)
+}
+
+/// What is said of a directive that may not stand where it does.
+pub(crate) fn not_allowed(name: &str, parent: Option<&[u8]>) -> String {
+    match parent {
+        Some(parent) => format!("{name} not allowed in {}> context", lossy(parent)),
+        None => format!("{name} not allowed here"),
+    }
+}
+
+/// Adds a diagnostic, as long as there is room.
+pub(crate) fn push(to: &mut Vec<Diagnostic>, severity: Severity, code: &'static str, origin: Origin, message: String) {
+    if to.len() < MAX_DIAGNOSTICS {
+        to.push(Diagnostic { severity, code, origin, message });
+    }
+}

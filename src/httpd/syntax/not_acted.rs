@@ -1,0 +1,32 @@
+//! Directives that may decide which file answers, or with which values, and that are not evaluated here: each is named with file
+//! and line, so that nothing is silently left out.
+
+/// What a directive that is only kept may change; `name` as the table of modules has it. Those that are written with `Off` change
+/// nothing.
+pub(crate) fn influence(name: &str, args: &[u8]) -> Option<&'static str> {
+    let what = match name {
+        "AliasPreservePath" => "an alias of a location may lead to another file",
+        "CacheQuickHandler" => "a cache may answer before any section is looked at",
+        "CheckSpelling" | "CheckCaseOnly" => "a misspelt URI may be redirected",
+        "DirectoryCheckHandler" => "a directory with a handler of its own may get no index file",
+        "DirectoryIndexRedirect" => "an index file may be redirected to",
+        "LuaMapHandler" | "LuaHookTranslateName" | "LuaHookMapToStorage" => "a script may choose the file",
+        "LuaQuickHandler" => "a script may answer",
+        "MDRequireHttps" => "requests over http may be redirected",
+        "ModMimeUsePathInfo" => "extensions in the path behind a file may choose its handler",
+        "ProxyPassInherit" => "requests may be passed to another server",
+        "RegexDefaultOptions" => "regular expressions may match otherwise",
+        "RemoteIPHeader" => "the client's address may be another one",
+        "SSLRequireSSL" => "requests over http may be refused",
+        "SSLRequire" => "access may be refused",
+        "StrictHostCheck" => "a host name that no server has may be refused",
+        "UseCanonicalName" => "conditions may see another server name",
+        "UseCanonicalPhysicalPort" => "conditions may see another port",
+        "VHostCGIMode" => "programs may be refused",
+        "VirtualDocumentRootIP" => "the document root may be another one",
+        "VirtualScriptAlias" | "VirtualScriptAliasIP" => "a URI may lead to another file",
+        _ => return None,
+    };
+    let value = super::tokens::next_token(args).0;
+    (!value.eq_ignore_ascii_case(b"off")).then_some(what)
+}

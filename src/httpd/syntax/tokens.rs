@@ -1,0 +1,155 @@
+//! Tokens of a line (fact A-005).
+
+use std::borrow::Cow;
+
+/// What a byte is to a word, from a table: one look where words are split byte by byte.
+static KINDS: [u8; 256] = kinds();
+const PLAIN: u8 = 0;
+const SPACE: u8 = 1;
+const BACKSLASH: u8 = 2;
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [PLAIN; 256];
+    kinds[b' ' as usize] = SPACE;
+    let mut byte = 9;
+    while byte <= 13 {
+        kinds[byte] = SPACE;
+        byte += 1;
+    }
+    kinds[b'\\' as usize] = BACKSLASH;
+    kinds
+}
+
+/// Apache's white space: space, TAB, LF, VT, FF, CR.
+#[inline]
+pub(crate) fn is_space(byte: u8) -> bool {
+    KINDS[byte as usize] == SPACE
+}
+
+/// Whether two names are the same, letters' case ignored. Most are written as they are known: that is the quicker question.
+pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
+}
+
+/// The text without white space around it.
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_space(*first) {
+            break;
+        }
+        text = rest;
+    }
+    while let [rest @ .., last] = text {
+        if !is_space(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// The next word, and what follows it and its blanks.
+pub(crate) fn next_token(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    let text = trim_start(text);
+    let Some(&first) = text.first() else { return (Cow::Borrowed(b""), b"") };
+    if first == b'"' || first == b'\'' {
+        return quoted(first, &text[1..]);
+    }
+    let mut seen = PLAIN;
+    let end = text.iter().position(|&byte| {
+        let kind = KINDS[byte as usize];
+        seen |= kind;
+        kind == SPACE
+    });
+    let end = end.unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    (if seen & BACKSLASH == 0 { Cow::Borrowed(word) } else { unescape(word, None) }, trim_start(rest))
+}
+
+fn quoted(quote: u8, text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
+    let (mut at, mut plain) = (0, true);
+    while at < text.len() && text[at] != quote {
+        // A backslash protects a backslash and this quote, nothing else.
+        let escaped = text[at] == b'\\' && matches!(text.get(at + 1), Some(&next) if next == quote || next == b'\\');
+        plain &= !escaped;
+        at += if escaped { 2 } else { 1 };
+    }
+    let rest = text.get(at + 1..).unwrap_or_default();
+    let word = &text[..at.min(text.len())];
+    (if plain { Cow::Borrowed(word) } else { unescape(word, Some(quote)) }, trim_start(rest))
+}
+
+/// A word that has backslashes in it.
+fn unescape(word: &[u8], quote: Option<u8>) -> Cow<'_, [u8]> {
+    let mut out = Vec::with_capacity(word.len());
+    let mut at = 0;
+    while at < word.len() {
+        if word[at] == b'\\' && matches!(word.get(at + 1), Some(&next) if next == b'\\' || Some(next) == quote) {
+            at += 1;
+        }
+        out.push(word[at]);
+        at += 1;
+    }
+    Cow::Owned(out)
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_space(*first) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// All words of a text.
+pub(crate) struct Tokens<'a>(&'a [u8]);
+
+impl<'a> Tokens<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self(trim_start(text))
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The next word, or an empty one.
+    pub fn word(&mut self) -> Cow<'a, [u8]> {
+        self.next().unwrap_or_default()
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Cow<'a, [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (word, rest) = next_token(self.0);
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        Tokens::new(text.as_bytes()).map(|word| String::from_utf8(word.into_owned()).unwrap()).collect()
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_apaches() {
+        assert_eq!(words(r#" a "b c" 'd "e' "#), ["a", "b c", "d \"e"]);
+        assert_eq!(words(r#""a"b "a""b""#), ["a", "b", "a", "b"]);
+        assert_eq!(words(r#""a\"b" "a\nb" a\\b a\b \"a"#), ["a\"b", "a\\nb", "a\\b", "a\\b", "\\\"a"]);
+        assert_eq!(words(r#""un term"#), ["un term"]);
+        assert_eq!(words(r#""a\"#), ["a\\"]);
+        assert_eq!(words(r#""a\""#), ["a\""]);
+    }
+}

@@ -1,0 +1,113 @@
+//! What was read: directives in order, sections around them.
+
+use crate::error::{Code, Error, Result};
+use crate::origin::Origin;
+use std::sync::Arc;
+
+/// No parent, no directive.
+pub(crate) const NONE: u32 = u32::MAX;
+/// A directive that no loaded module knows.
+pub(crate) const UNKNOWN: u16 = u16::MAX;
+
+/// More text than this after includes, macros and substitution is refused.
+const MAX_TEXT: usize = 1 << 30;
+/// More directives than this are refused.
+const MAX_NODES: usize = 16 << 20;
+
+/// A piece of the tree's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    from: u32,
+    to: u32,
+}
+
+/// One directive, or a section and what is in it: the nodes up to `end`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub directive: u16,
+    pub source: u32,
+    pub line: u32,
+    pub parent: u32,
+    pub end: u32,
+    pub name: Span,
+    args: Span,
+}
+
+/// A text that directives came from: a file, or a macro's body.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub file: Option<Arc<[u8]>>,
+    /// For a macro: the true line of each of its lines, and the words Apache uses for it.
+    pub macro_lines: Option<(Arc<[u32]>, String)>,
+}
+
+/// All directives, in reading order.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    pub nodes: Vec<Node>,
+    pub sources: Vec<Source>,
+    text: Vec<u8>,
+}
+
+impl Tree {
+    pub fn origin(&self, source: u32, line: u32) -> Origin {
+        let Some(source) = self.sources.get(source as usize) else { return Origin::default() };
+        let line = match &source.macro_lines {
+            Some((lines, _)) => lines.get((line as usize).saturating_sub(1)).copied().unwrap_or(0),
+            None => line,
+        };
+        Origin { file: source.file.clone(), line }
+    }
+
+    /// What is added to a message about a line that came out of a macro.
+    pub fn macro_note(&self, source: u32) -> Option<&str> {
+        Some(&self.sources.get(source as usize)?.macro_lines.as_ref()?.1)
+    }
+
+    pub fn node_origin(&self, node: &Node) -> Origin {
+        self.origin(node.source, node.line)
+    }
+
+    /// Makes room for a file of so many bytes: about what its directives will take, so that nothing is moved while it grows.
+    pub fn reserve(&mut self, length: usize) {
+        let length = length.min(MAX_TEXT);
+        self.text.reserve(length);
+        self.nodes.reserve(length / size_of::<Node>());
+    }
+
+    pub fn push(&mut self, name: &[u8], args: &[u8], mut node: Node) -> Result<u32> {
+        if self.text.len() + name.len() + args.len() > MAX_TEXT || self.nodes.len() >= MAX_NODES {
+            return Err(Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros"));
+        }
+        node.name = self.keep(name);
+        node.args = self.keep(args);
+        self.nodes.push(node);
+        Ok(self.nodes.len() as u32 - 1)
+    }
+
+    fn keep(&mut self, text: &[u8]) -> Span {
+        let from = self.text.len() as u32;
+        self.text.extend_from_slice(text);
+        Span { from, to: self.text.len() as u32 }
+    }
+
+    pub fn slice(&self, span: Span) -> &[u8] {
+        &self.text[span.from as usize..span.to as usize]
+    }
+
+    pub fn name(&self, node: &Node) -> &[u8] {
+        self.slice(node.name)
+    }
+
+    pub fn args(&self, node: &Node) -> &[u8] {
+        self.slice(node.args)
+    }
+}
+
+impl Node {
+    /// A node whose texts are not kept yet.
+    pub fn new(directive: u16, source: u32, line: u32, parent: u32) -> Self {
+        let empty = Span { from: 0, to: 0 };
+        Self { directive, source, line, parent, end: NONE, name: empty, args: empty }
+    }
+}
