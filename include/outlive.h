@@ -69,7 +69,7 @@
 #define OUTLIVE_STOP 1
 
 /**
- * What was asked for had been done before (`finish`).
+ * What was asked for had been done before (`finish`, `cancel`).
  */
 #define OUTLIVE_ALREADY 2
 
@@ -79,7 +79,7 @@
 #define OUTLIVE_ERROR_ARGUMENT -1
 
 /**
- * No directive, pool or function of that name.
+ * No directive, pool, function or request of that name.
  */
 #define OUTLIVE_ERROR_NOT_FOUND -2
 
@@ -217,6 +217,21 @@
  * The host said that it failed.
  */
 #define OUTLIVE_ENDING_HOST_ERROR 7
+
+/**
+ * It was cancelled: outlive_request_cancel, outlive_engine_cancel.
+ */
+#define OUTLIVE_ENDING_CANCELLED 8
+
+/**
+ * It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
+ */
+#define OUTLIVE_ENDING_HANDED_BACK 9
+
+/**
+ * No limit, where milliseconds are meant.
+ */
+#define OUTLIVE_NO_LIMIT INT64_MAX
 
 /**
  * connection_status: the client is there, time is left.
@@ -412,8 +427,8 @@ typedef struct outlive_engine outlive_engine;
  * OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
  *
  * One thread at a time works on a request; which one may change. A call that comes while another has not
- * returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone and outlive_request_is_gone may come from
- * any thread at any time before the end.
+ * returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
+ * outlive_request_id, outlive_request_userdata and outlive_request_time_left may come from any thread at any time before the end.
  */
 typedef struct outlive_request outlive_request;
 
@@ -885,6 +900,10 @@ typedef struct outlive_request_row {
      * Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
      */
     int64_t time_left;
+    /**
+     * As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
+     */
+    uint64_t id;
 } outlive_request_row;
 
 /**
@@ -1472,6 +1491,16 @@ int outlive_engine_drain(struct outlive_engine *engine,
                          int64_t milliseconds);
 
 /**
+ * As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
+ * it comes.
+ *
+ * OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
+ */
+int outlive_engine_cancel(struct outlive_engine *engine,
+                          uint64_t id);
+
+/**
  * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
  * different moments.
  *
@@ -1601,6 +1630,53 @@ int outlive_request_ignore_user_abort(struct outlive_request *request,
  */
 int outlive_request_set_time_limit(struct outlive_request *request,
                                    int64_t seconds);
+
+/**
+ * As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: it has passed, and fires at the next
+ * tick, so that whoever computes deadline - now need not ask. outlive_request_ini_get shows full seconds, rounded up.
+ *
+ * Errors as outlive_request_set_time_limit.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_set_time_limit_ms(struct outlive_request *request,
+                                      int64_t milliseconds);
+
+/**
+ * Milliseconds until the request may be told to stop, at the earliest: by its time limit, or once its client has gone by
+ * outlive.max_detached_time, or by the deadline of a drain. 0: a stop waits (which a hold may keep from being told); before that at least
+ * 1, so that an event loop that waits for so long does not spin. OUTLIVE_NO_LIMIT: nothing that is known of will. Negative: an error.
+ *
+ * Where the limit counts CPU time, it does not shrink while the request waits: it is a time-out for others (such as a
+ * statement_timeout) only under outlive.clock = wall.
+ * Thread safety: any thread, before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int64_t outlive_request_time_left(const struct outlive_request *request);
+
+/**
+ * The request's number, as rows show it: of one engine, never used twice, and not 0. 0: request is NULL, or has ended, or this is a
+ * forked child.
+ *
+ * Thread safety: any thread, before the end. Fork safety: 0 in a child. Signal safety: yes.
+ */
+uint64_t outlive_request_id(const struct outlive_request *request);
+
+/**
+ * The userdata of the options that the request was begun with. NULL: none, or request is NULL, or has ended, or this is a forked child.
+ *
+ * Thread safety: any thread, before the end. Fork safety: NULL in a child. Signal safety: yes.
+ */
+void *outlive_request_userdata(const struct outlive_request *request);
+
+/**
+ * Cancels the request: its next safe point says OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says and
+ * whether it was accepted or not. A hold delays it as any stop; shutdown functions are not cut by it.
+ *
+ * OUTLIVE_ALREADY: it was cancelled before. By pointer only before the end, as outlive_request_client_gone; who cannot know that
+ * uses outlive_engine_cancel.
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+ * Signal safety: yes.
+ */
+int outlive_request_cancel(struct outlive_request *request);
 
 /**
  * Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;

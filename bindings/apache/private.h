@@ -61,7 +61,7 @@ typedef struct ol_process {
 
 /** Numbers that all children count up. */
 typedef struct ol_counters {
-    uint64_t ended[OUTLIVE_ENDING_HOST_ERROR + 1]; /* by ending */
+    uint64_t ended[OUTLIVE_ENDING_HANDED_BACK + 1]; /* by ending */
     uint64_t gone;                                 /* whose client went before */
 } ol_counters;
 

@@ -141,7 +141,7 @@ static void as_metrics(const table *of) {
     gauge(r, "outlive_scoreboard_readable", "Whether these numbers are of all children (1) or of one (0).", of->alone == NULL);
     if (the_process.counters == NULL) return;
     ap_rputs("# HELP outlive_requests_ended_total Requests that ended, by ending.\n# TYPE outlive_requests_ended_total counter\n", r);
-    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++) {
+    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HANDED_BACK; ending++) {
         char *name = apr_pstrdup(r->pool, outlive_ending_name(ending).ptr);
         for (char *at = name; *at != '\0'; at++) *at = *at == ' ' ? '_' : *at;
         ap_rprintf(r, "outlive_requests_ended_total{ending=\"%s\"} %" APR_UINT64_T_FMT "\n", name, (apr_uint64_t)ended(ending));
@@ -206,7 +206,7 @@ static void put_numbers(const table *of) {
 static void put_endings(request_rec *r) {
     if (the_process.counters == NULL) return;
     ap_rputs("<p class=\"soft\" id=\"endings\">Ended since the start:", r);
-    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
+    for (int ending = OUTLIVE_ENDING_COMPLETED; ending <= OUTLIVE_ENDING_HANDED_BACK; ending++)
         ap_rprintf(r, "%s %" APR_UINT64_T_FMT " %s", ending == OUTLIVE_ENDING_COMPLETED ? "" : ",", (apr_uint64_t)ended(ending),
                    outlive_ending_name(ending).ptr);
     ap_rputs(".</p>\n", r);

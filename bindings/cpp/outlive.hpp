@@ -90,6 +90,8 @@ enum class ending : int {
     forced = OUTLIVE_ENDING_FORCED,
     shutdown = OUTLIVE_ENDING_SHUTDOWN,
     host_error = OUTLIVE_ENDING_HOST_ERROR,
+    cancelled = OUTLIVE_ENDING_CANCELLED,
+    handed_back = OUTLIVE_ENDING_HANDED_BACK,
 };
 
 /// PHP's connection_status(): bits.
@@ -356,6 +358,7 @@ struct request_row {
     std::uint32_t thread;
     std::uint64_t written;
     std::optional<std::chrono::milliseconds> time_left; ///< of the limit, of CPU or elapsed time; none: no limit
+    std::uint64_t id; ///< as request_ref::id; 0 in a scoreboard's rows
 };
 
 /// outlive_scoreboard_row: one request of any process.
@@ -427,7 +430,7 @@ inline request_row wrap(const outlive_request_row &from) noexcept {
     };
     return {view(from.label), view(from.method), std::chrono::milliseconds(from.age), known(from.gone), static_cast<stage>(from.stage),
             static_cast<connection>(from.connection_status), from.held != 0, from.ignores_abort != 0, from.finished != 0,
-            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left)};
+            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left), from.id};
 }
 inline scoreboard_row wrap(const outlive_scoreboard_row &from) {
     const std::chrono::milliseconds began(static_cast<std::int64_t>(from.began_unix_ms));
@@ -1192,6 +1195,9 @@ inline result config_builder::register_directive(directive directive, error_to t
 
 // ---- requests ----
 
+/// OUTLIVE_NO_LIMIT, for request_ref::set_time_limit_ms and from request_ref::time_left.
+inline constexpr std::chrono::milliseconds no_limit{OUTLIVE_NO_LIMIT};
+
 /// What a host says when a request begins; outlive_request_options. The callables are owned by the request until it has ended.
 struct request_options {
     std::string_view label = {};  ///< for people; copied
@@ -1263,6 +1269,26 @@ public:
     result set_time_limit(std::chrono::seconds limit) const {
         return detail::checked(outlive_request_set_time_limit(handle_, limit.count()));
     }
+    /// outlive_request_set_time_limit_ms: from now; no_limit: none; 0 or less: it has passed.
+    result set_time_limit_ms(std::chrono::milliseconds limit, error_to to) const noexcept {
+        return to.said(outlive_request_set_time_limit_ms(handle_, limit.count()));
+    }
+    result set_time_limit_ms(std::chrono::milliseconds limit) const {
+        return detail::checked(outlive_request_set_time_limit_ms(handle_, limit.count()));
+    }
+    /// outlive_request_time_left: until it may be told to stop; 0: a stop waits; no_limit: nothing that is known of will. Any thread.
+    std::chrono::milliseconds time_left(error_to to) const noexcept {
+        const std::int64_t left = outlive_request_time_left(handle_);
+        to.said(left < 0 ? static_cast<int>(left) : OUTLIVE_OK);
+        return std::chrono::milliseconds(left < 0 ? 0 : left);
+    }
+    std::chrono::milliseconds time_left() const {
+        return detail::throwing([&](error_to to) { return time_left(to); });
+    }
+    /// outlive_request_id: of one engine, never used twice; 0: there is no request. Any thread.
+    std::uint64_t id() const noexcept { return outlive_request_id(handle_); }
+    /// outlive_request_cancel: ok or already. Any thread, and signal handlers; so it never throws, and answers with its result.
+    result cancel() const noexcept { return static_cast<result>(outlive_request_cancel(handle_)); }
     /// outlive_request_register_shutdown_function. `function` is called with (request_ref, ending), (ending) or (), and returns nothing or
     /// a result: ok, or stop, which ends the pass. It is taken over, and destroyed when the request has ended; a captured reference
     /// has to live until then. What it throws ends the pass too; see request::end.
@@ -1570,6 +1596,8 @@ public:
     bool drain(std::chrono::milliseconds time) const {
         return detail::throwing([&](error_to to) { return drain(time, to); });
     }
+    /// outlive_engine_cancel: ok, already, or error_not_found where it has ended. Any thread, and signal handlers; never throws.
+    result cancel(std::uint64_t id) const noexcept { return static_cast<result>(outlive_engine_cancel(native(), id)); }
     /// outlive_engine_requests: shows what is in flight to `see(const request_row &)`. False: the visitor had enough, or it failed.
     template <class F> bool requests(F &&see, error_to to) const {
         detail::visitor<outlive_request_row, std::remove_reference_t<F>> visitor{see};

@@ -131,7 +131,7 @@ struct server {
     int listener;
     int stop[2]; /* a pipe: its writing end is closed when the server stops */
     pthread_mutex_t mutex;
-    unsigned long endings[8]; /* how many requests ended how */
+    unsigned long endings[OUTLIVE_ENDING_HANDED_BACK + 1]; /* how many requests ended how */
 };
 
 void handle_connection(struct server *server, int socket);

@@ -130,7 +130,8 @@ static int count_ending(outlive_request *request, int ending, void *userdata)
     struct server *server = userdata;
     (void)request;
     pthread_mutex_lock(&server->mutex);
-    server->endings[ending & 7]++;
+    if (ending >= 0 && ending <= OUTLIVE_ENDING_HANDED_BACK)
+        server->endings[ending]++;
     pthread_mutex_unlock(&server->mutex);
     return OUTLIVE_OK;
 }

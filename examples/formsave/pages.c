@@ -181,13 +181,13 @@ int page_live(struct exchange *exchange)
     if (result != OUTLIVE_OK && result != OUTLIVE_ERROR_CANCELLED)
         fprintf(stderr, "formsave: the requests in flight: %s\n", outlive_result_text(result).ptr);
     pthread_mutex_lock(&server->mutex);
-    unsigned long endings[8];
+    unsigned long endings[OUTLIVE_ENDING_HANDED_BACK + 1];
     memcpy(endings, server->endings, sizeof endings);
     pthread_mutex_unlock(&server->mutex);
     put(&list, "],\"endings\":");
     list.rows = 0;
     put_row(&list, ending_name(OUTLIVE_ENDING_COMPLETED), (long long)endings[OUTLIVE_ENDING_COMPLETED]);
-    for (int ending = OUTLIVE_ENDING_FINISHED; ending <= OUTLIVE_ENDING_HOST_ERROR; ending++)
+    for (int ending = OUTLIVE_ENDING_FINISHED; ending <= OUTLIVE_ENDING_HANDED_BACK; ending++)
         put_number(&list, ending_name(ending), (long long)endings[ending]);
     put(&list, "}}\n");
     return list.result;

@@ -49,6 +49,8 @@ const char *ending_name(int ending)
     case OUTLIVE_ENDING_FORCED: return "FORCED";
     case OUTLIVE_ENDING_SHUTDOWN: return "SHUTDOWN";
     case OUTLIVE_ENDING_HOST_ERROR: return "HOST_ERROR";
+    case OUTLIVE_ENDING_CANCELLED: return "CANCELLED";
+    case OUTLIVE_ENDING_HANDED_BACK: return "HANDED_BACK";
     default: return "NONE";
     }
 }

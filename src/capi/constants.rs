@@ -10,11 +10,11 @@ use std::ffi::c_int;
 pub const OUTLIVE_OK: c_int = 0;
 /// The request should end now.
 pub const OUTLIVE_STOP: c_int = 1;
-/// What was asked for had been done before (`finish`).
+/// What was asked for had been done before (`finish`, `cancel`).
 pub const OUTLIVE_ALREADY: c_int = 2;
 /// An argument is NULL, too long, or not one of the values it may have.
 pub const OUTLIVE_ERROR_ARGUMENT: c_int = -1;
-/// No directive, pool or function of that name.
+/// No directive, pool, function or request of that name.
 pub const OUTLIVE_ERROR_NOT_FOUND: c_int = -2;
 /// A file could not be read.
 pub const OUTLIVE_ERROR_IO: c_int = -3;
@@ -71,6 +71,13 @@ pub const OUTLIVE_ENDING_FORCED: c_int = 5;
 pub const OUTLIVE_ENDING_SHUTDOWN: c_int = 6;
 /// The host said that it failed.
 pub const OUTLIVE_ENDING_HOST_ERROR: c_int = 7;
+/// It was cancelled: outlive_request_cancel, outlive_engine_cancel.
+pub const OUTLIVE_ENDING_CANCELLED: c_int = 8;
+/// It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
+pub const OUTLIVE_ENDING_HANDED_BACK: c_int = 9;
+
+/// No limit, where milliseconds are meant.
+pub const OUTLIVE_NO_LIMIT: i64 = i64::MAX;
 
 /// connection_status: the client is there, time is left.
 pub const OUTLIVE_CONNECTION_NORMAL: c_int = 0;
@@ -177,6 +184,8 @@ const _: () = {
     assert!(same(OUTLIVE_ENDING_FORCED, Ending::Forced as i32));
     assert!(same(OUTLIVE_ENDING_SHUTDOWN, Ending::Shutdown as i32));
     assert!(same(OUTLIVE_ENDING_HOST_ERROR, Ending::HostError as i32));
+    assert!(same(OUTLIVE_ENDING_CANCELLED, Ending::Cancelled as i32));
+    assert!(same(OUTLIVE_ENDING_HANDED_BACK, Ending::HandedBack as i32));
     assert!(same(OUTLIVE_STAGE_INPUT, Stage::Input as i32));
     assert!(same(OUTLIVE_STAGE_RUNNING, Stage::Running as i32));
     assert!(same(OUTLIVE_STAGE_SHUTDOWN, Stage::Shutdown as i32));

@@ -68,6 +68,8 @@ pub struct outlive_request_row {
     pub written: u64,
     /// Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
     pub time_left: i64,
+    /// As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
+    pub id: u64,
 }
 
 /// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
@@ -143,6 +145,20 @@ pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milli
     })
 }
 
+/// As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
+/// it comes.
+///
+/// OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_cancel(engine: *mut outlive_engine, id: u64) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        number(engine.engine.cancel(id))
+    })
+}
+
 /// Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
 /// different moments.
 ///
@@ -194,6 +210,7 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
         thread: row.thread,
         written: row.written,
         time_left: row.time_left_ms.map_or(-1, milliseconds),
+        id: row.id,
     }
 }
 

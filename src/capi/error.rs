@@ -107,6 +107,8 @@ pub extern "C" fn outlive_ending_name(ending: c_int) -> outlive_str {
         Some(Ending::Forced) => "forced\0",
         Some(Ending::Shutdown) => "shutdown\0",
         Some(Ending::HostError) => "host error\0",
+        Some(Ending::Cancelled) => "cancelled\0",
+        Some(Ending::HandedBack) => "handed back\0",
         None if ending == 0 => "none\0",
         None => "unknown\0",
     })

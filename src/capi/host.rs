@@ -114,6 +114,10 @@ impl Host for CHost {
 }
 
 impl CHost {
+    pub(super) fn userdata(&self) -> *mut c_void {
+        self.userdata.load(Relaxed)
+    }
+
     fn tell(&self, function: &AtomicPtr<()>, ending: Ending) -> bool {
         // SAFETY: stored by `attach` from a function of this type; NULL is None.
         let function = unsafe { transmute::<*mut (), outlive_notice_function>(function.load(Relaxed)) };

@@ -1,6 +1,6 @@
 //! `outlive_request`
 
-use super::constants::OUTLIVE_ENDING_NONE;
+use super::constants::{OUTLIVE_ENDING_NONE, OUTLIVE_NO_LIMIT};
 use super::engine::outlive_engine;
 use super::error::{outlive_error, report_code};
 use super::host::{
@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
 ///
 /// One thread at a time works on a request; which one may change. A call that comes while another has not
-/// returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone and outlive_request_is_gone may come from
-/// any thread at any time before the end.
+/// returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
+/// outlive_request_id, outlive_request_userdata and outlive_request_time_left may come from any thread at any time before the end.
 pub struct outlive_request {
     _private: [u8; 0],
 }
@@ -316,6 +316,78 @@ pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_re
     // SAFETY: the header's contract.
     // Nothing here can panic, so it needs no guard.
     unsafe { handle(request) }.map_or(Code::Argument.number(), |handle| number(handle.set_time_limit(seconds)))
+}
+
+/// As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: it has passed, and fires at the next
+/// tick, so that whoever computes deadline - now need not ask. outlive_request_ini_get shows full seconds, rounded up.
+///
+/// Errors as outlive_request_set_time_limit.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_set_time_limit_ms(request: *mut outlive_request, milliseconds: i64) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe {
+        with(request, |handle| {
+            number(handle.set_time_limit_ms((milliseconds != OUTLIVE_NO_LIMIT).then_some(milliseconds)))
+        })
+    }
+}
+
+/// Milliseconds until the request may be told to stop, at the earliest: by its time limit, or once its client has gone by
+/// outlive.max_detached_time, or by the deadline of a drain. 0: a stop waits (which a hold may keep from being told); before that at least
+/// 1, so that an event loop that waits for so long does not spin. OUTLIVE_NO_LIMIT: nothing that is known of will. Negative: an error.
+///
+/// Where the limit counts CPU time, it does not shrink while the request waits: it is a time-out for others (such as a
+/// statement_timeout) only under outlive.clock = wall.
+/// Thread safety: any thread, before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_time_left(request: *const outlive_request) -> i64 {
+    let mut left = OUTLIVE_NO_LIMIT;
+    // SAFETY: the header's contract.
+    let answer = unsafe {
+        with(request, |handle| match handle.time_left() {
+            Ok(time) => {
+                left = time.and_then(|time| i64::try_from(time).ok()).unwrap_or(OUTLIVE_NO_LIMIT);
+                Code::Ok.number()
+            }
+            Err(code) => code.number(),
+        })
+    };
+    if answer < 0 { answer.into() } else { left }
+}
+
+/// The request's number, as rows show it: of one engine, never used twice, and not 0. 0: request is NULL, or has ended, or this is a
+/// forked child.
+///
+/// Thread safety: any thread, before the end. Fork safety: 0 in a child. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_id(request: *const outlive_request) -> u64 {
+    // SAFETY: the header's contract.
+    // Nothing here can panic, so it needs no guard.
+    unsafe { handle(request) }.and_then(|handle| handle.id().ok()).unwrap_or(0)
+}
+
+/// The userdata of the options that the request was begun with. NULL: none, or request is NULL, or has ended, or this is a forked child.
+///
+/// Thread safety: any thread, before the end. Fork safety: NULL in a child. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_userdata(request: *const outlive_request) -> *mut c_void {
+    // SAFETY: the header's contract.
+    // Nothing here can panic, so it needs no guard.
+    unsafe { handle(request) }.and_then(|handle| handle.host(CHost::userdata).ok()).unwrap_or(std::ptr::null_mut())
+}
+
+/// Cancels the request: its next safe point says OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says and
+/// whether it was accepted or not. A hold delays it as any stop; shutdown functions are not cut by it.
+///
+/// OUTLIVE_ALREADY: it was cancelled before. By pointer only before the end, as outlive_request_client_gone; who cannot know that
+/// uses outlive_engine_cancel.
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
+/// Signal safety: yes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_cancel(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.cancel())) }
 }
 
 /// Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;

@@ -60,7 +60,7 @@ pub(super) fn begin<'e, H: Host>(
     slot.timing.begin();
     let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
     slot.facts.store(new & !facts::WATCHED, Relaxed);
-    let generation = slot.word.begin();
+    let generation = slot.word.begin(|| slot.begin_lap());
     slot.shared.board.began(slot);
     slot.look_at(due);
     if let (Some(socket), true) = (options.socket, new & facts::WATCHED != 0) {
@@ -80,7 +80,9 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
     owned.run_time = None;
     owned.settings = Some(Arc::clone(settings));
     let slow = if begin.reading_input { facts::ENDS_SLOWLY } else { 0 };
-    let facts = facts_of(&owned.machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
+    let resumed = if begin.resumed { facts::RESUMED } else { 0 };
+    let facts =
+        facts_of(&owned.machine) | facts_of_policy(policy) | slow | resumed | begin.bits() << facts::BEGIN_SHIFT;
     let seconds = if let Timer::Start(seconds) = owned.start.timer { seconds } else { 0 };
     slot.template.settings.store(Arc::as_ptr(settings).addr(), Relaxed);
     slot.template.facts.store(facts, Relaxed);
@@ -113,16 +115,16 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
         | bit(policy.max_detached_total != 0, facts::TOTAL_CAPPED)
         | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
+        | bit(policy.max_input_time >= 0, facts::INPUT_UNLIMITED)
         | bit(policy.detect == Detect::Watch, facts::WATCHED)
         | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)
 }
 
 #[cold]
 fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
-    let Ok(mut owned) = slot.owned.try_borrow_mut() else { return };
     // Not a socket, or a file: nothing to watch, and the live table says so.
     if slot.shared.watched.add(&slot.shared.poll, socket, generation << 32 | u64::from(slot.index)).is_ok() {
-        owned.socket = socket;
+        slot.socket.store(socket, Relaxed);
         slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
         slot.shared.board.changed(slot);
     }

@@ -148,7 +148,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         if facts & facts::WATCHED != 0 {
             let token = inside.generation() << 32 | u64::from(slot.index);
-            slot.shared.watched.remove(&slot.shared.poll, inside.owned.socket, token);
+            slot.shared.watched.remove(&slot.shared.poll, slot.socket.load(Relaxed), token);
         }
         if ending == Ending::Completed {
             self.count_completed();

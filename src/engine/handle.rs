@@ -8,6 +8,7 @@ use super::inside::{Below, Failed, Inside};
 use super::live::Row;
 use super::shared::Shared;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::timing::{limit_of_ms, seconds_of_ms};
 use super::word::{FACT_ENTERED, Seen};
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
@@ -212,6 +213,52 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(Code::Ok)
     }
 
+    /// The same in milliseconds from now; `None`: no limit; 0 or less: it passes at the next tick.
+    pub fn set_time_limit_ms(&self, milliseconds: Option<i64>) -> Answer {
+        self.may_set_time_limit()?;
+        let (seconds, limit) = milliseconds.map_or((0, 0), |time| (seconds_of_ms(time), limit_of_ms(time)));
+        self.slot.limit_text.store(seconds, Relaxed);
+        self.slot.start_limit(limit);
+        Ok(Code::Ok)
+    }
+
+    /// Milliseconds until it may be told to stop, at the earliest; `None`: nothing that is known of will. 0 only once a stop waits.
+    pub fn time_left(&self) -> Result<Option<u64>, Code> {
+        self.about(|slot, word| slot.until_stop(word))
+    }
+
+    /// The request's number: of one engine, never used twice, not 0.
+    pub fn id(&self) -> Result<u64, Code> {
+        self.about(Slot::id)?.ok_or(Code::Ended)
+    }
+
+    /// Somebody cancels it, from any thread and from signal handlers: a stop with ending `Cancelled`, whatever `ignore_user_abort` says.
+    /// `Already`: that was so.
+    pub fn cancel(&self) -> Answer {
+        self.is_forked()?;
+        let word = self.slot.word.load();
+        if !word.is_tagged(self.tag) {
+            return Err(Code::Ended);
+        }
+        cancel(self.slot, word.generation()).ok_or(Code::Ended)
+    }
+
+    /// What others may read of a slot, if it was about this request.
+    fn about<T>(&self, look: impl FnOnce(&Slot<H>, Seen) -> T) -> Result<T, Code> {
+        self.is_forked()?;
+        let word = self.slot.word.load();
+        if !word.is_tagged(self.tag) {
+            return Err(Code::Ended);
+        }
+        let found = look(self.slot, word);
+        if self.slot.word.load().generation() == word.generation() { Ok(found) } else { Err(Code::Ended) }
+    }
+
+    /// The host's side, if it was this request's.
+    pub(crate) fn host<T>(&self, look: impl FnOnce(&H) -> T) -> Result<T, Code> {
+        self.about(|slot, _| look(&slot.host))
+    }
+
     #[cold]
     #[inline(never)]
     fn may_set_time_limit(self) -> Result<(), Code> {
@@ -350,6 +397,14 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Where C reads the events that wait for this request.
     pub(crate) fn flags(&self) -> *const u32 {
         self.slot.word.as_ptr()
+    }
+}
+
+/// `None`: the request with this generation has ended.
+pub(super) fn cancel<H: Host>(slot: &Slot<H>, generation: u64) -> Option<Code> {
+    match slot.cancel(generation) {
+        true => Some(Code::Ok),
+        false => (slot.word.load().generation() == generation).then_some(Code::Already),
     }
 }
 

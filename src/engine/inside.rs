@@ -210,10 +210,10 @@ impl<H: Host> Inside<'_, H> {
 
 impl<H: Host> Slot<H> {
     #[inline(always)]
-    pub(super) fn start_limit(&self, seconds: u32) {
+    pub(super) fn start_limit(&self, limit: u32) {
         let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
         let now = self.shared.now();
-        self.look_at(self.timing.start(seconds, now, cpu));
+        self.look_at(self.timing.start(limit, now, cpu));
     }
 
     #[inline]
@@ -232,4 +232,5 @@ pub(super) fn facts_of(machine: &Machine) -> u32 {
         | bit(machine.is_finished(), facts::FINISHED)
         | bit(machine.ignores_abort(), facts::IGNORES)
         | bit(machine.is_direct(), facts::DIRECT)
+        | bit(machine.is_accepted(), facts::ACCEPTED)
 }

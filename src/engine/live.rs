@@ -2,7 +2,8 @@
 
 use super::Engine;
 use super::slot::{Host, Slot, facts};
-use crate::request::{Ending, Stage};
+use super::word::Seen;
+use crate::request::{Ending, Events, Stage};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -18,6 +19,8 @@ pub enum Watching {
 /// One request in flight. Read without stopping it, so that columns may be of slightly different moments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// Of one engine, never used twice; 0: not known, as in a scoreboard.
+    pub id: u64,
     /// The host's label, at most 96 bytes.
     pub label: Vec<u8>,
     /// The method, at most eight bytes.
@@ -61,6 +64,7 @@ impl Row {
         let mut method = given(facts::METHOD, &|| slot.method.load(Relaxed).to_ne_bytes().to_vec());
         method.retain(|&byte| byte != 0);
         let row = Self {
+            id: slot.id(word)?,
             label: given(facts::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
@@ -147,6 +151,37 @@ impl<H: Host> Engine<H> {
 }
 
 impl<H: Host> Slot<H> {
+    /// Milliseconds until the request that `word` is about may be told to stop, at the earliest: 0 where a stop waits, before that at
+    /// least 1; `None`: nothing that is known of will.
+    pub(super) fn until_stop(&self, word: Seen) -> Option<u64> {
+        let (facts, events) = (self.facts.load(Acquire), word.events());
+        let stage = Stage::of_number(facts & facts::STAGE);
+        let is_limited = stage != Stage::Input || facts & facts::INPUT_UNLIMITED == 0;
+        let stops = [
+            (Events::STOPPED.with(Events::CAP).with(Events::DRAIN), true),
+            (Events::TIME_UP, is_limited),
+            (Events::GONE, facts & facts::IGNORES == 0),
+            (Events::CANCEL, stage < Stage::Shutdown),
+        ];
+        if stops.iter().any(|&(event, stops)| stops && events.has(event)) {
+            return Some(0);
+        }
+        let now = self.shared.now();
+        let limit = if is_limited { self.until_limit(now) } else { None };
+        let detached = match self.caps() {
+            (_, time) if time > 0 && word.is_gone() => (self.gone_at.load(Relaxed) + time).checked_sub(now),
+            _ => None,
+        };
+        limit.into_iter().chain(detached).min().map(|left| left.max(1))
+    }
+
+    fn until_limit(&self, now: u64) -> Option<u64> {
+        let mut read = |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0);
+        let cpu: Option<&mut dyn FnMut(i32) -> u64> =
+            if self.facts.load(Relaxed) & facts::CPU != 0 { Some(&mut read) } else { None };
+        self.timing.until_fired(&self.counted, now, cpu)
+    }
+
     /// What is left of the time limit, in milliseconds; `cpu_ns` reads a thread's CPU clock.
     pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
         let facts = self.facts.load(Relaxed);

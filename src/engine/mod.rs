@@ -135,6 +135,21 @@ impl<H: Host> Engine<H> {
         Ok(())
     }
 
+    /// Somebody cancels the request with this id; see [`Handle::cancel`]. Never reaches another one: `NotFound` where it has ended.
+    pub fn cancel(&self, id: u64) -> Answer {
+        if self.shared.fork.is_child() {
+            return Err(Code::Forked);
+        }
+        let index = (id & ((1 << word::SLOT_BITS) - 1)) as u32;
+        if index >= self.shared.free.used() {
+            return Err(Code::NotFound);
+        }
+        let slot = self.table.slot(index);
+        let word = slot.word.load();
+        let is_it = slot.id(word) == Some(id);
+        is_it.then(|| handle::cancel(slot, word.generation())).flatten().ok_or(Code::NotFound)
+    }
+
     /// Whether any request is in flight.
     pub fn is_idle(&self) -> bool {
         self.table.used().all(|slot| !slot.word.load().is_live())

@@ -7,6 +7,7 @@ use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
 use super::watched::Watched;
 use crate::error::{Code, Error, Result};
+use crate::request::Ending;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -39,7 +40,7 @@ pub const DRAINING: u32 = 2;
 #[derive(Debug, Default)]
 pub struct Counters {
     /// By ending; those that completed are counted in their slots.
-    pub endings: [AtomicU64; 8],
+    pub endings: [AtomicU64; Ending::PLACES],
     pub detached: AtomicI64,
     pub detached_most: AtomicI64,
     pub time_limits: AtomicU64,

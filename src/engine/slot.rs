@@ -5,13 +5,14 @@ use super::notice::Notice;
 use super::shared::Shared;
 use super::sys;
 use super::timing::{Counted, Timing};
-use super::word::Word;
+use super::word::{Seen, Word};
 use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
+    AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    fence,
 };
 
 /// The host's side of requests: where output goes and who is told.
@@ -84,10 +85,16 @@ pub mod facts {
     pub const ENDS_SLOWLY: u32 = 1 << 20;
     /// Detached requests are capped over all processes.
     pub const TOTAL_CAPPED: u32 = 1 << 21;
-    /// How it began, in three bits from here: [`Begin::bits`](crate::request::Begin::bits).
-    pub const BEGIN_SHIFT: u32 = 22;
+    /// Somebody keeps what was submitted.
+    pub const ACCEPTED: u32 = 1 << 22;
+    /// It works on what was accepted before it began.
+    pub const RESUMED: u32 = 1 << 23;
+    /// A limit that passes in the input stage stops nothing.
+    pub const INPUT_UNLIMITED: u32 = 1 << 24;
+    /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
+    pub const BEGIN_SHIFT: u32 = 28;
     /// What the machine says anew after each step.
-    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS;
+    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED;
 }
 
 /// No `set_time_limit` call is waiting to be written into the run-time layer.
@@ -102,7 +109,6 @@ pub struct Owned<H: Host> {
     pub start: Start,
     pub functions: Vec<Option<H::Function>>,
     pub run_time: Option<Box<RunTime>>,
-    pub socket: i32,
 }
 
 impl<H: Host> Owned<H> {
@@ -162,6 +168,10 @@ pub struct Slot<H: Host> {
     pub(super) completed: AtomicU64,
     pub(super) template: Template,
     pub(super) owned: AtomicRefCell<Owned<H>>,
+    /// The watched one; only the owner's.
+    pub(super) socket: AtomicI32,
+    /// How often all generations have had their turn here, less one; see [`Slot::id`].
+    lap: AtomicU32,
 
     pub(super) method: AtomicU64,
     pub(super) max_detached: AtomicU32,
@@ -199,8 +209,9 @@ impl<H: Host> Slot<H> {
                 functions: Vec::new(),
                 start: Start::default(),
                 run_time: None,
-                socket: -1,
             }),
+            socket: AtomicI32::new(-1),
+            lap: AtomicU32::new(u32::MAX),
             method: AtomicU64::new(0),
             max_detached: AtomicU32::new(0),
             max_detached_time: AtomicU32::new(0),
@@ -236,6 +247,20 @@ impl<H: Host> Slot<H> {
         sys::prefetch(&raw const self.timing);
         sys::prefetch(&raw const self.completed);
         self.deadlines.prefetch(self.lane as usize);
+    }
+
+    /// Who has the free slot: all its generations have had their turn.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn begin_lap(&self) {
+        self.lap.store(self.lap.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The id of the request that `word` is about, if it lives here: of one engine, never used twice (2^42 requests in each slot).
+    pub(super) fn id(&self, word: Seen) -> Option<u64> {
+        let id = word.id(self.lap.load(Relaxed), self.index);
+        fence(Acquire);
+        (word.is_live() && self.word.load().generation() == word.generation()).then_some(id)
     }
 
     /// By the owner, or before the slot is live.

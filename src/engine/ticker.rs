@@ -9,7 +9,7 @@ use super::slot::{Host, Slot, facts};
 use super::sys::{self, Readiness};
 use super::table::Table;
 use super::timing::Look;
-use super::word::{FACT_COUNTED, FACT_COUNTED_HERE, FACT_GONE, FACT_REFUSED};
+use super::word::{FACT_CANCELLED, FACT_COUNTED, FACT_COUNTED_HERE, FACT_GONE, FACT_REFUSED};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -168,7 +168,8 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
         return NEVER;
     }
     let word = slot.word.load();
-    let works_on = word.is_gone() || facts & facts::FINISHED != 0;
+    // What was resumed never had a client: stopped by a cap, it would only be handed out again.
+    let works_on = word.is_gone() || facts & (facts::FINISHED | facts::RESUMED) == facts::FINISHED;
     if !works_on || word.has_any(DECIDED) {
         return NEVER;
     }
@@ -194,11 +195,13 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
     }
     let events = slot.word.load().events();
     let running = facts & facts::STAGE != Stage::Input as u32;
+    let stops_accepted = (facts & facts::ACCEPTED != 0).then_some(Ending::HandedBack);
     let due = [
         (Events::TIME_UP, Ending::TimeLimit, running),
         (Events::GONE, Ending::Aborted, facts & facts::IGNORES == 0),
-        (Events::CAP, Ending::Aborted, true),
-        (Events::DRAIN, Ending::Shutdown, true),
+        (Events::CANCEL, Ending::Cancelled, facts & facts::STAGE < Stage::Shutdown as u32),
+        (Events::CAP, stops_accepted.unwrap_or(Ending::Aborted), true),
+        (Events::DRAIN, stops_accepted.unwrap_or(Ending::Shutdown), true),
     ];
     for (event, ending, stops) in due {
         let told = slot.notified.load(Relaxed);
@@ -229,6 +232,16 @@ impl<H: Host> Slot<H> {
         new
     }
 
+    /// Somebody cancels the request: from any thread, and from signal handlers. False: that was known, or it has ended.
+    pub(super) fn cancel(&self, generation: u64) -> bool {
+        let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FACT_CANCELLED, FACT_CANCELLED);
+        if new && self.facts.load(Relaxed) & facts::NOTICE != 0 {
+            self.look_at(0);
+            self.shared.wake();
+        }
+        new
+    }
+
     /// Whoever set the fact does what follows from it.
     pub(super) fn detached(&self, generation: u64) {
         let now = self.shared.now();
@@ -250,7 +263,7 @@ impl<H: Host> Slot<H> {
     }
 
     /// How many requests may be detached at once, and for how many milliseconds each; 0: no cap.
-    fn caps(&self) -> (u32, u64) {
+    pub(super) fn caps(&self) -> (u32, u64) {
         if self.facts.load(Relaxed) & facts::CAPPED == 0 {
             return (0, 0);
         }

@@ -2,16 +2,43 @@
 
 use super::sync::{Mutex, lock};
 use super::sys;
+use crate::request::{Timer, effective_limit};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 /// A limit never fires early; it fires at most this much late (two of the engine's ticks of 10 ms).
 pub const SLACK: u64 = super::ticker::TICK;
 
+/// A limit with this bit is in milliseconds, and none at all means that it has passed.
+const MILLISECONDS: u32 = 1 << 31;
+/// A limit that has passed: it fires at the next tick, whatever it counts.
+const OVER: u32 = MILLISECONDS;
+
+/// The limit of so many milliseconds; 0 or less: it has passed. Longer ones are rounded up to seconds; too long, as
+/// [`effective_limit`]: none.
+pub fn limit_of_ms(milliseconds: i64) -> u32 {
+    match u32::try_from(milliseconds.max(0)) {
+        Ok(milliseconds) if milliseconds < MILLISECONDS => MILLISECONDS | milliseconds,
+        _ => match effective_limit(seconds_of_ms(milliseconds)) {
+            Timer::Start(seconds) => seconds,
+            Timer::Stop | Timer::Keep => 0,
+        },
+    }
+}
+
+/// The same in seconds, rounded up: at least 1, since 0 is no limit.
+pub fn seconds_of_ms(milliseconds: i64) -> i64 {
+    (milliseconds / 1_000 + i64::from(milliseconds % 1_000 > 0)).max(1)
+}
+
+fn milliseconds(limit: u32) -> u64 {
+    if limit & MILLISECONDS != 0 { u64::from(limit & !MILLISECONDS) } else { 1_000 * u64::from(limit) }
+}
+
 /// Written by the owner.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Timing {
-    /// Restarts << 32 | seconds; 0 seconds: no limit.
+    /// Restarts << 32 | limit: seconds, or with [`MILLISECONDS`] those; 0: no limit.
     limit: AtomicU64,
     armed_at: AtomicU64,
     clock: AtomicI32,
@@ -90,28 +117,22 @@ impl Timing {
         self.hard.store(hard, Relaxed);
     }
 
-    /// The limit starts anew; when the engine should look first. 0: no limit. The caller arms the deadline behind it, whatever
+    /// The limit starts anew; when the engine should look first. `limit`: seconds, 0: none, or of [`limit_of_ms`]. The caller arms the deadline behind it, whatever
     /// it is, so that the engine's thread sees the limit or the deadline.
     #[inline]
-    pub fn start(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
+    pub fn start(&self, limit: u32, now: u64, cpu: bool) -> u64 {
         let restarts = (self.limit.load(Relaxed) >> 32).wrapping_add(1) & 0xffff_ffff;
         self.armed_at.store(now, Relaxed);
-        self.limit.store(restarts << 32 | u64::from(seconds), Release);
-        self.first_look(seconds, now, cpu)
+        self.limit.store(restarts << 32 | u64::from(limit), Release);
+        first_look(limit, now, cpu)
     }
 
-    fn first_look(&self, seconds: u32, now: u64, cpu: bool) -> u64 {
-        match u64::from(seconds) * 1_000 {
-            0 => super::deadlines::NEVER,
-            // The thread's CPU clock has to be read once near the start: late by at most 1/256 of the limit.
-            limit if cpu => now + (limit >> 8),
-            limit => now + limit + SLACK,
-        }
-    }
-
-    /// The limit in force, in seconds; 0: none.
+    /// The limit in force, in seconds, rounded up; 0: none.
     pub fn seconds(&self) -> u32 {
-        self.limit.load(Relaxed) as u32
+        match self.limit.load(Relaxed) as u32 {
+            limit if limit & MILLISECONDS != 0 => (limit & !MILLISECONDS).div_ceil(1_000).max(1),
+            seconds => seconds,
+        }
     }
 
     /// The thread that works on the request, as the kernel numbers it.
@@ -123,13 +144,14 @@ impl Timing {
     pub fn look(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Look {
         let mut count = lock(&counted.0);
         // Read behind the lock: what the owner has counted is not of a later start.
-        let (restart, seconds) = self.started();
+        let (restart, limit) = self.started();
         let count = count.of(restart);
-        if seconds == 0 || count.phase == Phase::Spent {
+        if limit == 0 || count.phase == Phase::Spent {
             return Look::Never;
         }
-        let allowed = self.allowed(count.phase, seconds);
+        let allowed = self.allowed(count.phase, limit);
         let left = match cpu_ns {
+            _ if allowed == 0 => 0, // it had passed before it began
             Some(_) if count.suspended => return Look::Never,
             Some(_) if count.not_before > now => count.not_before - now,
             // It began within this sweep, and the clock may have been read before.
@@ -151,12 +173,27 @@ impl Timing {
     /// Milliseconds that are left of the limit, of elapsed time or, where `cpu_ns` reads its clock, of CPU time; `None`: no
     /// limit. Nothing is changed: CPU time counts from the engine's first look.
     pub fn left(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
+        self.left_or(Some(0), counted, now, cpu_ns)
+    }
+
+    /// As [`Timing::left`]; `None` once the limit has fired, too.
+    pub fn until_fired(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
+        self.left_or(None, counted, now, cpu_ns)
+    }
+
+    fn left_or(
+        &self,
+        fired: Option<u64>,
+        counted: &Counted,
+        now: u64,
+        cpu_ns: Option<&mut dyn FnMut(i32) -> u64>,
+    ) -> Option<u64> {
         let count = lock(&counted.0);
-        let (restart, seconds) = self.started();
-        let (is_counted, allowed) = (count.restart == restart, 1_000 * u64::from(seconds));
+        let (restart, limit) = self.started();
+        let (is_counted, allowed) = (count.restart == restart, milliseconds(limit));
         let used = match cpu_ns {
-            _ if allowed == 0 => return None,
-            _ if is_counted && count.phase != Phase::First => return Some(0),
+            _ if limit == 0 => return None,
+            _ if is_counted && count.phase != Phase::First => return fired,
             None if is_counted => now.saturating_sub(self.began(&count)),
             None => now.saturating_sub(self.armed_at.load(Relaxed)),
             Some(_) if !is_counted || !count.cpu_known => 0,
@@ -176,7 +213,7 @@ impl Timing {
     /// engine should look, at the earliest.
     pub fn change_clock(&self, counted: &Counted, now: u64, to_cpu: bool, publish: impl FnOnce()) -> u64 {
         let mut count = lock(&counted.0);
-        let (restart, seconds) = self.started();
+        let (restart, limit) = self.started();
         let count = count.of(restart);
         let cpu_ns = || sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0);
         let used = match to_cpu {
@@ -190,22 +227,22 @@ impl Timing {
         (count.cpu_known, count.cpu_base, count.cpu_used) =
             (to_cpu, if to_cpu { cpu_ns() } else { 0 }, used * 1_000_000);
         publish();
-        if seconds == 0 || count.phase == Phase::Spent || (to_cpu && count.suspended) {
+        if limit == 0 || count.phase == Phase::Spent || (to_cpu && count.suspended) {
             return super::deadlines::NEVER;
         }
-        let allowed = self.allowed(count.phase, seconds);
+        let allowed = self.allowed(count.phase, limit);
         if to_cpu { now + allowed.saturating_sub(used) } else { count.phase_began + allowed + SLACK }
     }
 
-    /// Which start of the limit it is, and its seconds.
+    /// Which start of the limit it is, and the limit.
     fn started(&self) -> (u32, u32) {
         let limit = self.limit.load(Acquire);
         ((limit >> 32) as u32, limit as u32)
     }
 
     /// Milliseconds.
-    fn allowed(&self, phase: Phase, seconds: u32) -> u64 {
-        1_000 * u64::from(if phase == Phase::First { seconds } else { self.hard.load(Relaxed) })
+    fn allowed(&self, phase: Phase, limit: u32) -> u64 {
+        if phase == Phase::First { milliseconds(limit) } else { milliseconds(self.hard.load(Relaxed)) }
     }
 
     fn fire(&self, count: &mut Count, now: u64) -> Look {
@@ -229,16 +266,16 @@ impl Timing {
     /// The calling thread goes on with it; when the engine should look, at the earliest.
     pub fn resume(&self, counted: &Counted, now: u64) -> u64 {
         let mut count = lock(&counted.0);
-        let (restart, seconds) = self.started();
+        let (restart, limit) = self.started();
         let (count, clock) = (count.of(restart), sys::thread_clock());
         self.clock.store(clock, Relaxed);
         if !count.cpu_known {
             count.cpu_used = 0;
         }
         (count.suspended, count.cpu_known, count.cpu_base) = (false, true, sys::thread_cpu_ns(clock).unwrap_or(0));
-        match (seconds, count.phase) {
+        match (limit, count.phase) {
             (0, _) | (_, Phase::Spent) => super::deadlines::NEVER,
-            (_, phase) => now + self.allowed(phase, seconds).saturating_sub(count.cpu_used / 1_000_000),
+            (_, phase) => now + self.allowed(phase, limit).saturating_sub(count.cpu_used / 1_000_000),
         }
     }
 
@@ -248,10 +285,51 @@ impl Timing {
     }
 }
 
+/// When the engine should look first.
+#[inline]
+fn first_look(limit: u32, now: u64, cpu: bool) -> u64 {
+    match milliseconds(limit) {
+        _ if limit == 0 => super::deadlines::NEVER,
+        _ if limit == OVER => now,
+        // The thread's CPU clock has to be read once near the start: late by at most 1/256 of the limit.
+        milliseconds if cpu => now + (milliseconds >> 8),
+        milliseconds => now + milliseconds + SLACK,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::deadlines::NEVER;
+
+    #[test]
+    fn a_limit_in_milliseconds_is_never_early_and_one_that_has_passed_fires_at_once() {
+        let (timing, counted) = (Timing::default(), Counted::default());
+        assert_eq!(timing.start(limit_of_ms(250), 1_000, false), 1_250 + SLACK);
+        assert_eq!(timing.seconds(), 1);
+        assert_eq!(timing.look(&counted, 1_249 + SLACK, None), Look::Later(1_250 + SLACK));
+        assert_eq!(timing.until_fired(&counted, 1_100, None), Some(150));
+        assert!(matches!(timing.look(&counted, 1_250 + SLACK, None), Look::Fired(_)));
+        assert_eq!((timing.until_fired(&counted, 1_300, None), timing.left(&counted, 1_300, None)), (None, Some(0)));
+        for (over, cpu) in [(0, false), (-5, true), (i64::MIN, false)] {
+            assert_eq!(timing.start(limit_of_ms(over), 2_000, cpu), 2_000);
+            timing.suspend(&counted);
+            let mut read = |_| unreachable!("whatever has been used");
+            let clock: Option<&mut dyn FnMut(i32) -> u64> = if cpu { Some(&mut read) } else { None };
+            assert!(matches!(timing.look(&counted, 2_000, clock), Look::Fired(_)));
+            timing.forget_suspension(&counted);
+        }
+        for (milliseconds, limit, seconds) in [
+            (i64::from(u32::MAX / 2), MILLISECONDS | (u32::MAX / 2), 2_147_484),
+            (i64::from(MILLISECONDS), 2_147_484, 2_147_484),
+            (999_999_999_000, 999_999_999, 999_999_999),
+            (999_999_999_001, 0, 1_000_000_000),
+            (1_001, MILLISECONDS | 1_001, 2),
+            (-1_001, OVER, 1),
+        ] {
+            assert_eq!((limit_of_ms(milliseconds), seconds_of_ms(milliseconds)), (limit, seconds), "{milliseconds}");
+        }
+    }
 
     #[test]
     fn elapsed_time_fires_once_then_counts_the_hard_timeout() {

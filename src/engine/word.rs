@@ -47,9 +47,18 @@ pub const FACT_COUNTED: u64 = 1 << 36;
 pub const FACT_COUNTED_HERE: u64 = 1 << 37;
 /// There was no room for it among them.
 pub const FACT_REFUSED: u64 = 1 << 38;
+/// It was cancelled.
+pub const FACT_CANCELLED: u64 = 1 << 39;
 
 const GENERATION_SHIFT: u32 = 40;
 const GENERATION_BITS: u64 = (1 << 24) - 1;
+
+/// The generation of a slot's first request, and of the first after all have had their turn.
+const FIRST: u64 = 1;
+/// Requests that a slot has in one turn of all generations.
+const LAP_BITS: u32 = 23;
+/// Bits of an id that say which slot it is.
+pub const SLOT_BITS: u32 = 22;
 
 /// The part of a generation that a handle carries.
 pub const TAG_BITS: u64 = 0x1ff;
@@ -102,11 +111,14 @@ impl Word {
     }
 
     /// Who has the free slot: it is live from here on, in the next generation, without events or facts. A plain write: what is
-    /// raised at this moment is meant for another generation, and may be lost.
+    /// raised at this moment is meant for another generation, and may be lost. `new_lap` is called where generations begin anew.
     #[inline]
-    pub fn begin(&self) -> u64 {
+    pub fn begin(&self, new_lap: impl FnOnce()) -> u64 {
         let next = (self.load().generation() + 1) & GENERATION_BITS;
         debug_assert_eq!(next & 1, 1, "a slot begins while it is free");
+        if next == FIRST {
+            new_lap();
+        }
         self.0.store(next << GENERATION_SHIFT, Release);
         next
     }
@@ -174,6 +186,13 @@ impl Seen {
         self.generation() & 1 == 1
     }
 
+    /// The id of the request that lives here: how many have begun in this slot, and which slot that is. `lap`: how often all
+    /// generations have had their turn; read between two equal generations it is that of this one.
+    pub fn id(self, lap: u32, slot: u32) -> u64 {
+        let begun = u64::from(lap) << LAP_BITS | self.generation() >> 1;
+        (begun + 1) << SLOT_BITS | u64::from(slot)
+    }
+
     /// Whether it is the request with this tag.
     pub fn is_tagged(self, tag: u64) -> bool {
         self.generation() & TAG_BITS == tag
@@ -187,13 +206,13 @@ mod tests {
     #[test]
     fn what_is_raised_for_one_request_never_reaches_the_next() {
         let word = Word::default();
-        word.begin();
+        word.begin(|| ());
         let first = word.load().generation();
         assert!(word.raise(first, Events::TIME_UP.0.into(), 0));
         assert!(!word.is_quiet(first & TAG_BITS));
         word.end();
         assert!(!word.raise(first, Events::TIME_UP.0.into(), 0));
-        word.begin();
+        word.begin(|| ());
         assert!(!word.raise(first, Events::TIME_UP.0.into(), 0));
         let second = word.load();
         assert_eq!(second.events(), Events::NONE);
@@ -204,7 +223,7 @@ mod tests {
     #[test]
     fn settling_keeps_what_came_meanwhile() {
         let word = Word::default();
-        word.begin();
+        word.begin(|| ());
         let generation = word.load().generation();
         word.raise(generation, Events::GONE.0.into(), 0);
         let before = word.load().events();
@@ -217,22 +236,38 @@ mod tests {
     fn what_has_happened_keeps_an_end_from_being_quiet() {
         let word = Word::default();
         for what in [FACT_ENTERED, FACT_GONE, Events::TIME_UP.0.into()] {
-            let generation = word.begin();
+            let generation = word.begin(|| ());
             word.raise(generation, what, 0);
             assert!(!word.end_quietly(generation & TAG_BITS));
             assert_eq!(word.end().generation(), generation);
         }
-        let generation = word.begin();
+        let generation = word.begin(|| ());
         assert!(!word.end_quietly((generation + 2) & TAG_BITS), "another request");
         assert!(word.end_quietly(generation & TAG_BITS));
         assert!(!word.end_quietly(generation & TAG_BITS), "it has ended");
         assert!(!word.load().is_live());
     }
 
+    /// Every request of a slot has an id of its own, where generations begin anew, too.
+    #[test]
+    fn ids_are_never_used_twice() {
+        let (word, mut lap, mut last) = (Word::default(), u32::MAX, 0);
+        for _ in 0..3 {
+            word.0.store(word.0.load(Relaxed) | (GENERATION_BITS - 5) << GENERATION_SHIFT, Relaxed);
+            for _ in 0..5 {
+                word.begin(|| lap = lap.wrapping_add(1));
+                let id = word.load().id(lap.wrapping_add(1), 7);
+                assert!(id > last && id % (1 << SLOT_BITS) == 7, "{id} {last}");
+                last = id;
+                word.end();
+            }
+        }
+    }
+
     #[test]
     fn a_fact_is_won_by_one() {
         let word = Word::default();
-        word.begin();
+        word.begin(|| ());
         let generation = word.load().generation();
         assert!(word.raise(generation, FACT_GONE, FACT_GONE));
         assert!(!word.raise(generation, FACT_GONE, FACT_GONE));

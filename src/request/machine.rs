@@ -17,6 +17,16 @@ enum Way {
     Disabled,
 }
 
+/// Whether somebody keeps what was submitted: then a client that goes stops nothing, whatever `ignore` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Accepted {
+    #[default]
+    No,
+    Yes,
+    /// Before the request began: there is no response.
+    Resumed,
+}
+
 /// One request's connection handling. See the [module](super) for how it is driven.
 #[derive(Debug, Default)]
 #[repr(C)] // what every request touches comes first
@@ -48,8 +58,9 @@ struct State {
     noticed_gone: bool,
     /// The host was told that the response is complete.
     finished_early: bool,
+    accepted: Accepted,
     /// Bit n: the ending with number n was a cause.
-    causes: u8,
+    causes: u16,
     ending: Option<Ending>,
     held: u32,
     functions: u32,
@@ -107,9 +118,17 @@ impl Start {
             was_buffered: policy.output_buffering.is_some(),
             ..State::default()
         };
+        let state = if begin.resumed { state.resumed() } else { state };
         let input = begin.reading_input && policy.max_input_time >= 0;
         let limit = if input { policy.max_input_time } else { policy.max_execution_time };
         Self { state, timer: effective_limit(limit) }
+    }
+}
+
+impl State {
+    /// The state that an early finish leaves, with nobody at the other end.
+    fn resumed(self) -> Self {
+        Self { accepted: Accepted::Resumed, finished_early: true, buffering: UNBUFFERED, ..self }
     }
 }
 
@@ -164,13 +183,20 @@ impl Machine {
         if self.state.held > 0 {
             return Verdict::Go;
         }
-        if std::mem::take(&mut self.state.owed_abort) && !self.state.ignore {
+        if std::mem::take(&mut self.state.owed_abort) && !self.ignores_abort() {
             return self.stop(Ending::Aborted);
+        }
+        if events.has(Events::CANCEL) {
+            *events = events.without(Events::CANCEL);
+            // Shutdown functions are not cut by it.
+            if self.state.stage < Stage::Shutdown {
+                return self.stop(Ending::Cancelled);
+            }
         }
         for (event, ending) in [(Events::CAP, Ending::Aborted), (Events::DRAIN, Ending::Shutdown)] {
             if events.has(event) {
                 *events = events.without(event);
-                return self.stop(ending);
+                return self.stop(if self.is_accepted() { Ending::HandedBack } else { ending });
             }
         }
         Verdict::Go
@@ -206,6 +232,7 @@ impl Machine {
         }
         match self.state.after_finish {
             _ if !self.state.finished_early => self.asked(output.flush()),
+            _ if self.state.accepted == Accepted::Resumed => Verdict::Go,
             AfterFinish::Discard => Verdict::Go,
             AfterFinish::Abort => self.abort_event(), // C-193
         }
@@ -252,9 +279,27 @@ impl Machine {
         self.state.stopped = true;
     }
 
-    /// `ignore_user_abort` as it is in force; asked at the instant of each abort event.
+    /// `ignore_user_abort` as it is in force, on for what was accepted; asked at the instant of each abort event.
     pub fn ignores_abort(&self) -> bool {
-        self.state.ignore
+        self.state.ignore || self.is_accepted()
+    }
+
+    /// Somebody keeps what was submitted: from here on a client that goes stops nothing, to the end. A stop that a safe point has told
+    /// already stays told. `None`: shutdown functions run, or it is over; false: it was accepted before.
+    pub fn accept(&mut self) -> Option<bool> {
+        if self.state.stage > Stage::Running {
+            return None;
+        }
+        let is_new = !self.is_accepted();
+        if is_new {
+            self.state.accepted = Accepted::Yes;
+        }
+        Some(is_new)
+    }
+
+    /// Whether it was accepted.
+    pub fn is_accepted(&self) -> bool {
+        self.state.accepted != Accepted::No
     }
 
     /// Changes it. Whether it may be changed is the caller's business.
@@ -292,7 +337,7 @@ impl Machine {
     /// it they go on with what is left (C-153). Events that could only have told the program to end are settled.
     pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>, events: &mut Events) -> Timer {
         self.absorb(*events);
-        *events = events.without(Events::CAP.with(Events::DRAIN));
+        *events = events.without(Events::CAP.with(Events::DRAIN).with(Events::CANCEL));
         if self.state.ending.is_none() {
             self.note(if self.state.finished_early { Ending::Finished } else { Ending::Completed });
         }
@@ -417,7 +462,7 @@ impl Machine {
             self.state.owed_abort = true;
             return Verdict::Go;
         }
-        if self.state.ignore { Verdict::Go } else { self.stop(Ending::Aborted) }
+        if self.ignores_abort() { Verdict::Go } else { self.stop(Ending::Aborted) }
     }
 
     fn asked(&mut self, went_well: bool) -> Verdict {
@@ -458,7 +503,12 @@ impl Machine {
     fn write_late(&mut self, bytes: usize) -> Verdict {
         self.state.late = self.state.late.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         let tries = self.state.late >= LATE_OUTPUT || self.state.implicit_flush;
-        if self.state.after_finish == AfterFinish::Abort && tries { self.abort_event() } else { Verdict::Go }
+        let has_response = self.state.accepted != Accepted::Resumed;
+        if self.state.after_finish == AfterFinish::Abort && tries && has_response {
+            self.abort_event()
+        } else {
+            Verdict::Go
+        }
     }
 }
 

@@ -81,11 +81,15 @@ pub enum Ending {
     Shutdown = 6,
     /// The host said that it failed.
     HostError = 7,
+    /// Somebody cancelled it.
+    Cancelled = 8,
+    /// It was accepted, and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
+    HandedBack = 9,
 }
 
 impl Ending {
     /// Every ending.
-    pub const ALL: [Ending; 7] = [
+    pub const ALL: [Ending; 9] = [
         Self::Completed,
         Self::Finished,
         Self::Aborted,
@@ -93,7 +97,11 @@ impl Ending {
         Self::Forced,
         Self::Shutdown,
         Self::HostError,
+        Self::Cancelled,
+        Self::HandedBack,
     ];
+    /// Places in an array by ending, the unused 0 included.
+    pub const PLACES: usize = Self::ALL.len() + 1;
 
     /// The ending of a number.
     pub fn from_number(number: i32) -> Option<Self> {
@@ -110,6 +118,8 @@ impl Ending {
             Self::Forced => "forced",
             Self::Shutdown => "shutdown",
             Self::HostError => "host error",
+            Self::Cancelled => "cancelled",
+            Self::HandedBack => "handed back",
         }
     }
 }
@@ -131,6 +141,8 @@ impl Events {
     pub const FORCED: Events = Events(16);
     /// Not an event: this stage has been told to stop, so that every further safe point looks.
     pub const STOPPED: Events = Events(32);
+    /// Somebody cancelled the request.
+    pub const CANCEL: Events = Events(64);
 
     /// Nothing.
     pub const NONE: Events = Events(0);
@@ -162,20 +174,26 @@ pub struct Begin {
     pub head: bool,
     /// The method is safe (GET, HEAD, OPTIONS, TRACE): what `outlive.disconnect = auto` asks.
     pub safe_method: bool,
+    /// It works on what was accepted before: there is no client, and no response.
+    pub resumed: bool,
 }
 
 impl Begin {
     /// From a method; unknown methods count as unsafe, because what may have written should be finished.
     pub fn of_method(method: &[u8], reading_input: bool) -> Self {
         Self {
+            resumed: false,
             reading_input,
             head: method == b"HEAD",
             safe_method: matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE"),
         }
     }
 
-    /// All of it in three bits.
+    /// All of it in four bits.
     pub fn bits(self) -> u32 {
-        u32::from(self.reading_input) | u32::from(self.head) << 1 | u32::from(self.safe_method) << 2
+        u32::from(self.reading_input)
+            | u32::from(self.head) << 1
+            | u32::from(self.safe_method) << 2
+            | u32::from(self.resumed) << 3
     }
 }

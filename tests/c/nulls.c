@@ -43,6 +43,12 @@ static void handles(outlive_engine *engine, const outlive_settings *settings, ou
     EQUAL(outlive_request_connection_status(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_ignore_user_abort(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_set_time_limit(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_set_time_limit_ms(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_time_left(NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_cancel(NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_engine_cancel(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_id(NULL), 0);
+    CHECK(outlive_request_userdata(NULL) == NULL);
     EQUAL(outlive_request_register_shutdown_function(NULL, function, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_set_label(NULL, "x"), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_is_forced(NULL), OUTLIVE_ERROR_ARGUMENT);

@@ -167,6 +167,26 @@ static void shutdown_functions(const outlive::engine &engine) {
     CHECK(first.register_shutdown_function([alive] {}, code) == result::error_argument && alive.use_count() == 1);
 }
 
+static void numbers_and_time() {
+    outlive::engine engine;
+    const outlive::settings plain = settings_of({{"max_execution_time", "0"}});
+    std::error_code code;
+    request first = engine.begin(plain), second = engine.begin(plain);
+    CHECK(first.id() != 0 && first.id() != second.id() && first.time_left() == outlive::no_limit);
+    CHECK(first.set_time_limit_ms(2500ms) == result::ok && first.time_left() > 1s && first.time_left() <= 2500ms);
+    CHECK(first.ini_get("max_execution_time") == "3" && first.set_time_limit_ms(outlive::no_limit) == result::ok);
+    std::uint64_t seen = 0;
+    engine.requests([&](const outlive::request_row &row) { seen ^= row.id; });
+    CHECK(seen == (first.id() ^ second.id()));
+    CHECK(engine.cancel(first.id()) == result::ok && first.cancel() == result::already && first.time_left() == 0ms);
+    CHECK(first.check() == result::stop && first.ending() == ending::cancelled && outlive::name(first.ending()) == "cancelled");
+    CHECK(second.check() == result::ok);
+    const std::uint64_t old = first.id();
+    first.end();
+    CHECK(engine.cancel(old) == result::error_not_found && first.id() == 0 && first.cancel() == result::error_argument);
+    CHECK(first.time_left(code) == 0ms && code == result::error_argument);
+}
+
 static void destructors() {
     outlive::engine engine;
     const outlive::settings plain = settings_of({});
@@ -437,6 +457,7 @@ int main() {
     holds(engine);
     at_run_time(engine);
     in_a_forked_child(engine);
+    numbers_and_time();
     destructors();
     notices();
     many_threads();

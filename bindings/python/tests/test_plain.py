@@ -52,6 +52,29 @@ class Requests(unittest.TestCase):
         self.assertRaises(outlive.EndedError, request.check)
         self.assertRaises(outlive.NoRequest, outlive.current)
 
+    def test_cancelled_by_id_and_time_left(self):
+        with self.engine.begin(settings(max_execution_time="0", ignore_user_abort="On")) as request:
+            self.assertIsNone(request.time_left)
+            request.set_time_limit_ms(2500)
+            self.assertTrue(1 < request.time_left <= 2.5)
+            self.assertEqual(request.ini_get("max_execution_time"), "3")
+            request.set_time_limit_ms(None)
+            row, = self.engine.requests()
+            self.assertEqual((row.id, request.time_left), (request.id, None))
+            self.assertTrue(self.engine.cancel(request.id))
+            self.assertFalse(request.cancel())
+            self.assertEqual(request.time_left, 0)
+            with self.assertRaises(outlive.Stop) as raised:
+                request.check()
+            self.assertEqual(raised.exception.ending, outlive.Ending.CANCELLED)
+        self.assertEqual((request.ending, str(request.ending)), (outlive.Ending.CANCELLED, "cancelled"))
+        self.assertRaises(outlive.NotFoundError, self.engine.cancel, row.id)
+        with self.engine.begin(settings()) as request:
+            request.set_time_limit_ms(0)
+            wait_for(lambda: request.time_left == 0)
+            self.assertTrue(request.should_stop())
+        self.assertEqual(request.ending, outlive.Ending.TIME_LIMIT)
+
     def test_stop_is_raised_at_a_safe_point_and_again(self):
         with self.engine.begin(settings()) as request:
             request.client_gone()

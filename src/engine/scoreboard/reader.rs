@@ -210,6 +210,7 @@ impl Reader {
             due => Some(due.saturating_sub(now).min(u64::from(columns.limit) * 1_000)),
         };
         let request = Row {
+            id: 0,
             age_ms: since(columns.began),
             stage: Stage::of_number((columns.facts & facts::STAGE) as u32),
             status: (columns.facts >> facts::STATUS_SHIFT & 3) as u8,

@@ -17,13 +17,13 @@ const GONE: u64 = Events::GONE.0 as u64;
 fn an_event_never_reaches_the_next_request() {
     loom::model(|| {
         let word = Arc::new(Word::default());
-        let first = word.begin();
+        let first = word.begin(|| ());
         let raiser = {
             let word = Arc::clone(&word);
             thread::spawn(move || word.raise(first, TIME_UP, TIME_UP))
         };
         let seen = word.end().events().has(Events::TIME_UP);
-        let second = word.begin();
+        let second = word.begin(|| ());
         assert!(word.is_quiet(second & TAG_BITS), "the next request begins without events");
         let raised = raiser.join().unwrap();
         assert_eq!(raised, seen, "raised and seen are the same thing");
@@ -37,7 +37,7 @@ fn an_event_never_reaches_the_next_request() {
 fn a_quiet_end_overlooks_nothing() {
     loom::model(|| {
         let word = Arc::new(Word::default());
-        let first = word.begin();
+        let first = word.begin(|| ());
         let others: Vec<_> = [FACT_ENTERED, GONE | FACT_GONE]
             .into_iter()
             .map(|bits| {
@@ -47,7 +47,7 @@ fn a_quiet_end_overlooks_nothing() {
             .collect();
         let quiet = word.end_quietly(first & TAG_BITS);
         let left = if quiet { None } else { Some(word.end()) };
-        let second = word.begin();
+        let second = word.begin(|| ());
         let raised: Vec<bool> = others.into_iter().map(|other| other.join().unwrap()).collect();
         assert_eq!(raised, [FACT_ENTERED, FACT_GONE].map(|fact| left.is_some_and(|left| left.has(fact))));
         assert!(quiet || raised.contains(&true), "nothing else keeps an end from being quiet");
@@ -60,7 +60,7 @@ fn a_quiet_end_overlooks_nothing() {
 fn not_even_after_two_turns() {
     loom::model(|| {
         let word = Arc::new(Word::default());
-        let first = word.begin();
+        let first = word.begin(|| ());
         let raisers: Vec<_> = [TIME_UP, GONE]
             .into_iter()
             .map(|bits| {
@@ -69,7 +69,7 @@ fn not_even_after_two_turns() {
             })
             .collect();
         let events = word.end().events();
-        word.begin();
+        word.begin(|| ());
         assert_eq!(word.end().events(), Events::NONE);
         let raised: Vec<bool> = raisers.into_iter().map(|raiser| raiser.join().unwrap()).collect();
         assert_eq!(raised, [events.has(Events::TIME_UP), events.has(Events::GONE)]);
@@ -81,7 +81,7 @@ fn not_even_after_two_turns() {
 fn a_gone_client_is_counted_once_and_uncounted() {
     loom::model(|| {
         let (word, detached) = (Arc::new(Word::default()), Arc::new(AtomicI64::new(0)));
-        let generation = word.begin();
+        let generation = word.begin(|| ());
         let tellers: Vec<_> = (0..2)
             .map(|_| {
                 let (word, detached) = (Arc::clone(&word), Arc::clone(&detached));
@@ -109,7 +109,7 @@ fn a_gone_client_is_counted_once_and_uncounted() {
 fn settling_keeps_what_is_raised_meanwhile() {
     loom::model(|| {
         let word = Arc::new(Word::default());
-        let generation = word.begin();
+        let generation = word.begin(|| ());
         assert!(word.raise(generation, GONE, 0));
         let other = {
             let word = Arc::clone(&word);
@@ -129,7 +129,7 @@ fn no_callback_about_a_request_that_has_ended() {
     loom::model(|| {
         let (word, notice) = (Arc::new(Word::default()), Arc::new(Notice::default()));
         let (running, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let generation = word.begin();
+        let generation = word.begin(|| ());
         let engine = {
             let (word, notice) = (Arc::clone(&word), Arc::clone(&notice));
             let (running, over) = (Arc::clone(&running), Arc::clone(&over));
@@ -146,7 +146,7 @@ fn no_callback_about_a_request_that_has_ended() {
         notice.wait();
         assert!(!running.load(SeqCst), "the end came back under a callback");
         over.store(true, SeqCst);
-        word.begin();
+        word.begin(|| ());
         engine.join().unwrap();
     });
 }
@@ -164,7 +164,7 @@ fn a_begin_and_a_drain_notice_each_other() {
                 word.load().is_live()
             })
         };
-        word.begin();
+        word.begin(|| ());
         Barrier.light();
         let turned_back = draining.load(Relaxed) == 1;
         assert!(drain.join().unwrap() || turned_back);

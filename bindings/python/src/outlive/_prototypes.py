@@ -6,7 +6,7 @@ A test compares this table with the header and with what the library exports.
 from __future__ import annotations
 
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Callable, Dict, Tuple
 
 from . import _structs as s
@@ -69,6 +69,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_settings_each": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_engine_new": (c_int, (POINTER(s.EngineOptions), _out, _error)),
     "outlive_engine_drain": (c_int, (c_void_p, c_int64)),
+    "outlive_engine_cancel": (c_int, (c_void_p, c_uint64)),
     "outlive_engine_requests": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_engine_metrics": (c_int, (c_void_p, c_char_p, c_size_t, POINTER(c_size_t))),
     "outlive_engine_free": (None, (c_void_p,)),
@@ -86,6 +87,11 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_request_connection_status": (c_int, (c_void_p,)),
     "outlive_request_ignore_user_abort": (c_int, (c_void_p, c_int)),
     "outlive_request_set_time_limit": (c_int, (c_void_p, c_int64)),
+    "outlive_request_set_time_limit_ms": (c_int, (c_void_p, c_int64)),
+    "outlive_request_time_left": (c_int64, (c_void_p,)),
+    "outlive_request_id": (c_uint64, (c_void_p,)),
+    "outlive_request_userdata": (c_void_p, (c_void_p,)),
+    "outlive_request_cancel": (c_int, (c_void_p,)),
     "outlive_request_register_shutdown_function": (c_int, (c_void_p, ShutdownFunction, c_void_p, DestroyFunction)),
     "outlive_request_set_label": (c_int, (c_void_p, c_char_p)),
     "outlive_request_is_forced": (c_int, (c_void_p,)),

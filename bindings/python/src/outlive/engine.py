@@ -49,6 +49,8 @@ class Row:
     """Bytes."""
     time_left: Optional[float]
     """Seconds of its time limit; None: no limit."""
+    id: int
+    """As `Request.id`; 0 in a scoreboard's rows."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _row(at: Any) -> Row:
     return Row(
         at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
         Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0, at.time_limit,
-        at.thread, at.written, None if at.time_left < 0 else at.time_left / 1000,
+        at.thread, at.written, None if at.time_left < 0 else at.time_left / 1000, at.id,
     )
 
 
@@ -225,6 +227,10 @@ class Engine(Owner):
         if answer == TIMEOUT:
             return False
         return check(answer) == OK
+
+    def cancel(self, id: int) -> bool:
+        """As `Request.cancel`, for the request with this id; never reaches another one. NotFoundError: it has ended. From any thread."""
+        return check(c.engine_cancel(self._native(), id)) == OK
 
     def requests(self) -> List[Row]:
         """The requests in flight, in no particular order."""

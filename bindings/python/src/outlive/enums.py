@@ -18,6 +18,8 @@ class Ending(IntEnum):
     FORCED = 5
     SHUTDOWN = 6
     HOST_ERROR = 7
+    CANCELLED = 8
+    HANDED_BACK = 9
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")

@@ -25,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., object])
 _ASK: Sequence[int] = (1,)
 _FlagWord = c_uint32 * 1
 
+NO_LIMIT = 2**63 - 1
+
 _ENDINGS = tuple(Ending)
 _request_end = c.request_end_by_address
 
@@ -230,12 +232,35 @@ class Request:
         """PHP's ignore_user_abort(): sets it (None: does not), and says what it was. A locked one stays as it is."""
         return check(c.request_ignore_user_abort(self._native(), -1 if enable is None else int(enable))) == 1
 
+    def cancel(self) -> bool:
+        """Cancels it: its next safe point outside of a hold raises Stop, with ending CANCELLED, whatever ignore_user_abort says. False: it
+        was cancelled before. From any thread; who may come too late uses `Engine.cancel`."""
+        return check(c.request_cancel(self._native())) == OK
+
+    @property
+    def id(self) -> int:
+        """Its number, as in `Engine.requests`: of one engine, never used twice."""
+        return int(c.request_id(self._native()))
+
     # ---- time ----
 
     def set_time_limit(self, seconds: int) -> None:
         """PHP's set_time_limit(): so many seconds from now; 0 or less: no limit. CPU time or elapsed time: outlive.clock.
         LockedError: an admin layer set the limit."""
         check(c.request_set_time_limit(self._native(), seconds))
+
+    def set_time_limit_ms(self, milliseconds: Optional[int]) -> None:
+        """The same in milliseconds. None: no limit. 0 or less: the time is over at once. LockedError."""
+        check(c.request_set_time_limit_ms(self._native(), NO_LIMIT if milliseconds is None else min(milliseconds, NO_LIMIT - 1)))
+
+    @property
+    def time_left(self) -> Optional[float]:
+        """Seconds until it may be told to stop, at the earliest: its limit, outlive.max_detached_time, a drain. 0: a stop waits. None:
+        nothing that is known of will. Does not shrink while it waits, unless outlive.clock is wall. From any thread."""
+        left: int = c.request_time_left(self._native())
+        if left < 0:
+            fail(left)
+        return None if left == NO_LIMIT else left / 1000
 
     def run(self) -> None:
         """The input has been read: the running stage, and max_execution_time, begin. StageError: it runs already."""
