@@ -84,6 +84,14 @@ def over_tls(port, protocols=("http/1.1",)):
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 60))
 
 
+def certificate(server):
+    """For localhost, in one file with its key."""
+    pem = server.root / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+                    "/CN=localhost", "-days", "2", "-keyout", pem, "-out", server.root / "cert"], check=True, capture_output=True)
+    pem.write_text(pem.read_text() + (server.root / "cert").read_text())
+
+
 def ended(back, name):
     return wait_for(f"{name} is over", lambda: back.ends.get(name))
 
@@ -150,12 +158,9 @@ def main():
     mpm = sys.argv[1]
     port = free_port()
     with backend() as back:
-        conf = CONF.replace("@BACKEND@", str(back.port)).replace("@TLS@", str(port)).replace("@CERTIFICATE@", "@ROOT@/run/cert.pem")
+        conf = CONF.replace("@BACKEND@", str(back.port)).replace("@TLS@", str(port)).replace("@CERTIFICATE@", "@ROOT@/cert.pem")
         server = Httpd(conf, mpm=mpm, modules=["ssl", "http2"])
-        pem = server.root / "run/cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                        "/CN=localhost", "-days", "2", "-keyout", pem, "-out", server.root / "run/cert"], check=True, capture_output=True)
-        pem.write_text(pem.read_text() + (server.root / "run/cert").read_text())
+        certificate(server)
         with server:
             tls(port, back)
             http2(lambda: socket.create_connection(("127.0.0.1", server.port), 60), back, "c")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Loaded and not asked for anything, the module changes nothing: unconfigured.py. With and without LoadModule httpd gives the same responses,
 writes the same log and the same files, and talks to its backends in the same way. With OutliveEngine On and nothing else it sets no limit, and a
-client that goes has no effect that it would not have had."""
+client that goes has no effect that it would not have had. So it is over TLS, and over HTTP/2 in clear and over TLS."""
 
 import contextlib
 import http.server
@@ -9,11 +9,12 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
-from lib import BUILD, Fpm, Httpd, backend, wait_for
-from secure import Http2
+from lib import BUILD, Fpm, Httpd, backend, free_port, wait_for
+from secure import Http2, certificate
 
 CONF = """
 ServerTokens Full
@@ -48,6 +49,18 @@ LUA = """function handle(r)
   return apache2.OK
 end
 """
+TLS = """
+Listen 127.0.0.1:@TLS@
+Protocols h2c http/1.1
+SSLSessionCache none
+<VirtualHost 127.0.0.1:@TLS@>
+  SSLEngine on
+  Protocols h2 http/1.1
+  SSLCertificateFile @ROOT@/cert.pem
+  SSLCertificateKeyFile @ROOT@/cert.pem
+</VirtualHost>
+"""
+WAYS = [("TLS", ["--http1.1"], "tls"), ("h2c", ["--http2-prior-knowledge"], "port"), ("h2", ["--http2"], "tls")]
 PATHS = ["/f.txt", "/none", "/sub/f.txt", "/i.shtml", "/w.lua", "/work/a?steps=2", "/work/b?steps=1&silent", "/kept/a", "/kept/b", "/balanced/c?steps=1",
          "/refused/x", "/cgi/env?a=b", "/cgi/none", "/php/x?a=b", "/php/y", "/ours", "/server-status"]
 
@@ -73,6 +86,7 @@ def kept_backend():
     Handler.count = 0
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # httpd ends, and resets what it kept
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_address[1]
@@ -91,10 +105,16 @@ def whole(server, path):
     return plain(server, seen.decode("latin-1"), path)
 
 
+def by_curl(server, url, *how):
+    """The same by a client that knows TLS and HTTP/2."""
+    told = subprocess.run(["curl", "-ski", "--max-time", "60", *how, url], capture_output=True, check=True, timeout=90)
+    return plain(server, told.stdout.decode("latin-1"), "/" + url.split("/", 3)[3])
+
+
 def plain(server, text, path=""):
-    text = text.replace(str(server.root), "@ROOT@").replace(f":{server.port}", ":@PORT@")
-    text = re.sub(r"(?m)^(Date|Last-Modified|ETag|UNIQUE_ID|REMOTE_PORT" + ("|Content-Length" if path == "/server-status" else "") + r"): .*$", r"\1", text)
-    text = re.sub(r"(?m)^(REMOTE_PORT|UNIQUE_ID)=.*$", r"\1", text)
+    text = text.replace(str(server.root), "@ROOT@").replace(f":{server.port}", ":@PORT@").replace(f":{server.tls}", ":@TLS@")
+    text = re.sub(r"(?mi)^(Date|Last-Modified|ETag|UNIQUE_ID|REMOTE_PORT" + ("|Content-Length" if path == "/server-status" else "") + r"): .*$", r"\1", text)
+    text = re.sub(r"(?m)^(REMOTE_PORT|UNIQUE_ID|H2_STREAM_TAG)=.*$", r"\1", text)
     if path == "/server-status":
         text = re.sub(r"(?m)^.*(Time|time|uptime|Load|CPU|<td>|generation|accesses|requests/sec|Total).*$\n?", "", text)
         text = re.sub(r"<pre>[^<]*</pre>|<dt>[^\n]*|\r\n[0-9a-f]+\r\n", "", text)
@@ -112,13 +132,24 @@ def seen(conf, mpm, cgi, module, fpm):
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1" if mpm == "prefork" else \
         "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25"
     load = f"LoadModule outlive_module {BUILD}/mod_outlive.so" if module else ""
-    with kept_backend() as kept, Httpd(conf.replace("@KEPT@", str(kept)), mpm=mpm, module=False, limits=limits, more=[*more, load],
-                                       modules=["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"]) as server:
+    tls = free_port()
+    secure = TLS.replace("@TLS@", str(tls)) if mpm == "event" else ""
+    modules = ["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"] + (["ssl", "http2"] if secure else [])
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(kept_backend())
+        server = Httpd(conf.replace("@KEPT@", str(kept)) + secure, mpm=mpm, module=False, limits=limits, more=[*more, load], modules=modules)
+        server.tls = tls
+        certificate(server)
+        stack.enter_context(server)
         for name, text in (("f.txt", "plain\n"), ("sub/f.txt", "plain\n"), ("i.shtml", "a <!--#include virtual='/cgi/env' --> b\n"), ("w.lua", LUA),
                            ("work.php", "<?php ksort($_SERVER); foreach ($_SERVER as $k => $v) if (!preg_match('/PORT|TIME|ID/', $k) && is_string($v)) echo \"$k=$v\\n\";")):
             server.file(f"www/{name}", text)
         server.file("cgi/env", SCRIPT, 0o755)
         responses = {path: whole(server, path) for path in PATHS}
+        for how, options, port in WAYS if secure else ():
+            for path in PATHS:
+                url = f"{'http' if port == 'port' else 'https'}://localhost:{getattr(server, port)}{path}"
+                responses[f"{how} {path}"] = by_curl(server, url, *options)
         files = sorted(path.name for path in (server.root / "run").iterdir())
         log = log_of(server)
         # Told to end at once, httpd has been seen to crash by itself, without the module: connections that linger end first.
@@ -132,7 +163,7 @@ def same(back, fpm):
     conf = CONF.replace("@BACKEND@", str(back.port)).replace("@FPM@", str(fpm.port))
     for mpm, cgi in (("prefork", "cgi"), ("event", "cgid")):
         without, loaded = seen(conf, mpm, cgi, False, fpm), seen(conf, mpm, cgi, True, fpm)
-        for path in PATHS:
+        for path in without[0]:
             assert re.sub(r"127.0.0.1:\d+|localhost:\d+", "", without[0][path]) == re.sub(r"127.0.0.1:\d+|localhost:\d+", "", loaded[0][path]), \
                 f"{mpm} {path}:\n{without[0][path]}\n--- with LoadModule:\n{loaded[0][path]}"
         assert without[1] == loaded[1], (mpm, without[1], loaded[1])
