@@ -20,13 +20,14 @@
 
 /** Modules whose handlers look at the name first. */
 static const char *const by_name[] = {
-    "core.c",      "mod_outlive.c",        "mod_asis.c",     "mod_auth_form.c", "mod_autoindex.c", "mod_cgi.c",         "mod_cgid.c",
-    "mod_dav.c",   "mod_fcgid.c",          "mod_imagemap.c", "mod_info.c",      "mod_ldap.c",      "mod_negotiation.c", "mod_php.c",
-    "mod_proxy.c", "mod_proxy_balancer.c", "mod_rewrite.c",  "mod_status.c",
+    "core.c",    "mod_outlive.c", "mod_asis.c",           "mod_auth_form.c", "mod_autoindex.c", "mod_cgi.c",         "mod_cgid.c",
+    "mod_dav.c", "mod_fcgid.c",   "mod_imagemap.c",       "mod_info.c",      "mod_ldap.c",      "mod_negotiation.c", "mod_perl.c",
+    "mod_php.c", "mod_proxy.c",   "mod_proxy_balancer.c", "mod_rewrite.c",   "mod_status.c",
 };
 
-/** Filters that do not wait. */
-static const char *const quick[] = {"fixup_headers_out", "mod_expires", "deflate", "brotli_compress"};
+/** Filters that do not wait, and, once httpd has started, those of them that it has. */
+static const char *const quick_names[] = {"fixup_headers_out", "mod_expires", "deflate", "brotli_compress"};
+static const ap_filter_rec_t *quick[sizeof quick_names / sizeof *quick_names];
 
 static int is_one_of(const char *name, const char *const *names, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -41,6 +42,7 @@ static int all_by_name;
 void ol_main_look_at_handlers(server_rec *server) {
     const apr_array_header_t *handlers = ap_hook_get_handler();
     all_by_name = 1;
+    for (size_t i = 0; i < sizeof quick / sizeof *quick; i++) quick[i] = ap_get_output_filter_handle(quick_names[i]);
     for (int i = 0; handlers != NULL && i < handlers->nelts; i++) {
         const char *name = APR_ARRAY_IDX(handlers, i, ap_LINK_handler_t).szName;
         if (name != NULL && IS_ONE_OF(name, by_name)) continue;
@@ -87,11 +89,17 @@ int ol_req_handle_file(request_rec *r) {
     return status;
 }
 
+static int is_quick(const ap_filter_t *filter) {
+    for (size_t i = 0; filter != NULL && i < sizeof quick / sizeof *quick; i++)
+        if (filter->frec == quick[i]) return 1;
+    return 0;
+}
+
 /** No filter before those of the protocol may wait for anything. */
 static int goes_straight(const ap_filter_t *filter) {
     const ap_filter_t *last = filter->r->proto_output_filters;
     for (filter = filter->next; filter != last; filter = filter->next)
-        if (filter == NULL || !IS_ONE_OF(filter->frec->name, quick)) return 0;
+        if (!is_quick(filter)) return 0;
     return 1;
 }
 
