@@ -4,7 +4,7 @@
 APXS           ?= $(or $(shell command -v apxs2),apxs)
 APACHE_BUILD   := $(RELEASE)/apache
 APACHE_SOURCE  := bindings/apache
-APACHE_FILES   := $(addprefix $(APACHE_SOURCE)/,mod_outlive.c directives.c containers.c child.c job.c file.c output.c backend.c fcgi_abort.c script.c interrupter.c settings.c status.c)
+APACHE_FILES   := $(addprefix $(APACHE_SOURCE)/,mod_outlive.c directives.c containers.c child.c job.c file.c output.c backend.c fcgi_abort.c script.c interrupter.c php.c settings.c status.c)
 # Where the library is looked for besides the system's places; empty for a package.
 APACHE_RPATH   ?= $(abspath $(RELEASE))
 APACHE_LINK     = -Wl,-rpath='$(APACHE_RPATH)'

@@ -59,7 +59,7 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
 
 /** They live as long as httpd's parent, so that they go on over a restart, and children of before count in them, too. */
 static void make_counters(apr_pool_t *forever) {
-    static const char name[] = "mod_outlive counters 1";
+    static const char name[] = "mod_outlive counters 2";
     void *counters = NULL;
     apr_pool_userdata_get(&counters, name, forever);
     if (counters == NULL) {

@@ -93,10 +93,23 @@ int ol_req_handlers_are_on(const request_rec *r) {
     return container->handlers == 1;
 }
 
+static int look_for_lock(void *locked, const outlive_setting *setting) {
+    if (strcmp(setting->name.ptr, "outlive.disconnect") == 0) *(int *)locked = setting->locked;
+    return 0;
+}
+
+static int locks_disconnect(const outlive_settings *settings) {
+    int locked = 0;
+    outlive_settings_each(settings, look_for_lock, &locked);
+    return locked;
+}
+
 unsigned ol_any_flags_of(const outlive_settings *settings) {
     outlive_str detect;
     const int known = outlive_settings_get(settings, "outlive.detect", OUTLIVE_NTS, &detect) == OUTLIVE_OK;
-    return (known && strcasecmp(detect.ptr, "watch") == 0 ? FLAG_WATCHES : 0) | (ol_any_is_said(settings, "max_execution_time") ? FLAG_LIMITED : 0);
+    return (known && strcasecmp(detect.ptr, "watch") == 0 ? FLAG_WATCHES : 0) |
+           (the_process.beside_php && locks_disconnect(settings) ? FLAG_LOCKS_DISCONNECT : 0) |
+           (ol_any_is_said(settings, "max_execution_time") ? FLAG_LIMITED : 0);
 }
 
 unsigned ol_req_flags(const request_rec *r) {

@@ -134,11 +134,12 @@ static void name_refused(server_rec *server, const ol_section *section) {
     outlive_settings_free(settings);
 }
 
-/** mod_php runs its programs without us, and knows nothing of outlive.*: the first such line is named, since it may have been meant for them. */
+/** mod_php runs its programs without us, and knows nothing of outlive.*, but for what php.c tells it: the first other line is named, since it may
+ * have been meant for them. */
 static void name_not_for_php(server_rec *server) {
     for (int i = 0; the_process.beside_php && i < the_process.sections->nelts; i++) {
         const ol_section *section = &APR_ARRAY_IDX(the_process.sections, i, ol_section);
-        if (!is_own(section->name) || !is_acted_on(section->name)) continue;
+        if (!is_own(section->name) || !is_acted_on(section->name) || strcmp(section->name, "outlive.disconnect") == 0) continue;
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, server,
                      "outlive: %s:%u: %s %s is not for programs that mod_php runs: they follow ignore_user_abort and max_execution_time",
                      section->file, section->line, section->directive, section->name);

@@ -21,6 +21,16 @@ static ol_job *first;
 static pthread_t thread;
 static int runs, closing;
 
+/** Once, for all children: whoever sets up suEXEC does it for all. */
+static void tell_out_of_reach(const ol_job *job) {
+    if (the_process.counters == NULL || __atomic_exchange_n(&the_process.counters->out_of_reach, 1, __ATOMIC_RELAXED)) return;
+    ap_log_error(
+        APLOG_MARK, APLOG_WARNING, 0, job->r->server,
+        "outlive: %s is to be stopped, and its script was not found; where it runs as another user (suEXEC), it cannot be told to end, and httpd "
+        "waits for it until it writes, or ends. This is said once.",
+        job->r->uri);
+}
+
 /** Whether nothing is left to be tried. */
 static int try(ol_job *job, apr_time_t now) {
     if (now < job->next_try) return 0;
@@ -29,11 +39,12 @@ static int try(ol_job *job, apr_time_t now) {
         return 1;
     }
     const int connected = ol_interrupter_abort_backend(job), started = ol_interrupter_end_script(job, 0);
-    if (connected && started) {
+    if (connected && started > 0) {
         job->asked = 1;
         job->next_try = now + apr_time_from_sec(job->patience);
         return job->mark == NULL || job->patience <= 0;
     }
+    if (started < 0 && job->tries == QUICK) tell_out_of_reach(job);
     job->pause = job->tries++ < QUICK ? quick_pause : job->pause * 2 < longest_pause ? job->pause * 2 : longest_pause;
     job->next_try = now + job->pause;
     return 0;
@@ -55,6 +66,7 @@ static void *look_after(void *unused) {
         }
         const apr_time_t now = apr_time_now();
         apr_time_t next = now + longest_pause;
+        ol_interrupter_look_anew();
         for (ol_job **at = &first; *at != NULL;) {
             ol_job *job = *at;
             if (try(job, now)) {

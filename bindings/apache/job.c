@@ -21,6 +21,9 @@ static int live; /* requests of this child that have begun, and not ended */
 
 ol_job ol_no_job;
 
+/** The flag word of a request that has ended: the engine's own may be another request's by now. */
+static const uint32_t nothing_waits;
+
 static ol_job *place_of(const request_rec *r) { return ap_get_module_config(r->request_config, &outlive_module); }
 
 ol_job *ol_req_job(const request_rec *r) {
@@ -233,6 +236,7 @@ static void end(ol_job *job) {
     outlive_error error;
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK) ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
     job->request = NULL;
+    job->flag_word = &nothing_waits;
     if (job->socket >= 0) close(job->socket);
     ol_any_count_ended(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
@@ -316,7 +320,10 @@ int ol_req_handle(request_rec *r) {
     if (job == NULL && ol_req_is_plain_file(r)) return ol_req_handle_file(r);
     if (r->handler != NULL && (strcmp(r->handler, "outlive-status") == 0 || strcmp(r->handler, "outlive-metrics") == 0) && ol_req_handlers_are_on(r))
         return DECLINED; /* who looks at what is in flight is not in flight */
-    if (the_process.beside_php && r->handler != NULL && strcmp(r->handler, "application/x-httpd-php") == 0) return DECLINED;
+    if (ol_req_is_php(r)) {
+        ol_req_tell_php(r);
+        return DECLINED;
+    }
     job = ol_req_begin(r);
     if (job == NULL) return DECLINED;
     ap_add_output_filter_handle(ol_output_filter, job, r, r->connection);

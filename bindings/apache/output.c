@@ -91,6 +91,7 @@ static apr_status_t read_some(ap_filter_t *filter, apr_bucket *bucket, apr_bucke
         APR_BRIGADE_INSERT_TAIL(gathered, apr_bucket_flush_create(gathered->bucket_alloc));
         status = pass(filter, gathered);
         if (status != APR_SUCCESS) return status;
+        if (job->request == NULL) return APR_SUCCESS; /* ended below: nobody waits here any more */
     }
     return await(job, bucket);
 }
@@ -104,6 +105,13 @@ static int has_unknown_length(ol_job *job, const apr_bucket_brigade *brigade) {
     return 0;
 }
 
+/** The request has ended below, by an internal redirect: what is left is not for us. */
+static apr_status_t pass_rest(ap_filter_t *filter, apr_bucket_brigade *brigade) {
+    const apr_status_t status = APR_BRIGADE_EMPTY(brigade) ? APR_SUCCESS : ap_pass_brigade(filter->next, brigade);
+    apr_brigade_cleanup(brigade);
+    return status;
+}
+
 /** Piece by piece. While output is discarded it is read all the same: a script waits until somebody reads. */
 static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
     ol_job *job = filter->ctx;
@@ -115,6 +123,7 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_bucket *bucket = APR_BRIGADE_FIRST(brigade);
         if (bucket->length == (apr_size_t)-1) status = read_some(filter, bucket, gathered);
         if (status != APR_SUCCESS) break;
+        if (job->request == NULL) return pass_rest(filter, brigade);
         APR_BUCKET_REMOVE(bucket);
         length += bucket->length;
         if (job->discarding) apr_bucket_destroy(bucket);
@@ -123,6 +132,7 @@ static apr_status_t gather(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         length = 0;
         if (job->discarding && ol_req_check(job) == OUTLIVE_STOP) status = ol_req_stop(job);
         else if (!APR_BRIGADE_EMPTY(gathered)) status = pass(filter, gathered);
+        if (status == APR_SUCCESS && job->request == NULL) return pass_rest(filter, brigade);
     }
     apr_brigade_cleanup(gathered);
     apr_brigade_cleanup(brigade);

@@ -13,6 +13,7 @@
  *   fcgi_abort.c  ending the wait for a FastCGI, SCGI, uwsgi or AJP server; balancers
  *   interrupter.c the thread that does it, and asks scripts to end
  *   script.c      ending CGI scripts that say nothing
+ *   php.c         what mod_php is told
  *   settings.c    the handler outlive-settings
  *   status.c      the handler outlive-status, and the section in mod_status's page
  *   mod_outlive.c the module: hooks, optional functions
@@ -63,6 +64,7 @@ typedef struct ol_process {
 typedef struct ol_counters {
     uint64_t ended[OUTLIVE_ENDING_HANDED_BACK + 1]; /* by ending */
     uint64_t gone;                                 /* whose client went before */
+    int out_of_reach;                              /* a script was: that is said once */
 } ol_counters;
 
 extern ol_process the_process;
@@ -90,8 +92,9 @@ void *ol_any_container_merge(apr_pool_t *pool, void *base, void *add);
 /** The settings in force for a request; they live as long as it. NULL: they could not be made, which is logged. */
 const outlive_settings *ol_req_settings(request_rec *r);
 /** What a request asks its settings each time, looked up once. */
-#define FLAG_WATCHES 1u /* outlive.detect is watch */
-#define FLAG_LIMITED 2u /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
+#define FLAG_WATCHES 1u          /* outlive.detect is watch */
+#define FLAG_LOCKS_DISCONNECT 4u /* an admin's word; looked up beside mod_php alone */
+#define FLAG_LIMITED 2u          /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
 unsigned ol_any_flags_of(const outlive_settings *settings);
 /** Those of a request. To be asked after ol_req_settings has answered. */
 unsigned ol_req_flags(const request_rec *r);
@@ -129,6 +132,7 @@ typedef struct ol_job {
     int wake;                  /* an eventfd, once the handler waits for something; -1 */
     pid_t thread;              /* that runs a CGI script; with its mark, as it was at the beginning */
     const char *mark;          /* what its environment says: NAME=VALUE; NULL: no script */
+    int by_daemon;             /* mod_cgid may have started it */
     struct ol_job *next;       /* of those in interrupter.c's list, whose lock this and the next two have */
     int listed;
     int tries, asked; /* asked: what it waits for was told to end */
@@ -199,7 +203,7 @@ int ol_req_handle_file(request_rec *r);
 /** What it has put out is a whole, short file that no filter delays. */
 int ol_req_goes_at_once(const ap_filter_t *filter, const apr_bucket_brigade *brigade);
 
-/* ---- output.c, backend.c, fcgi_abort.c, script.c, interrupter.c, settings.c, status.c ---------------------------------------------------------------------- */
+/* ---- output.c, backend.c, fcgi_abort.c, script.c, interrupter.c, php.c, settings.c, status.c ---- */
 
 apr_status_t ol_req_output(ap_filter_t *filter, apr_bucket_brigade *brigade);
 
@@ -208,16 +212,23 @@ void ol_main_register_backend(void);
 void ol_main_register_fcgi_abort(void);
 /** mod_proxy may be loaded or not, so its hook is not linked: asked for once all modules are loaded, before hooks are sorted again. */
 void ol_main_hook_proxy(void);
-/** From interrupter.c's thread: ends the wait for a server. 0: it is being connected to, try again. */
+/** Ends the wait for a server. 0: it is being connected to, try again. */
 int ol_interrupter_abort_backend(ol_job *job);
 /** The response is complete: the connection may be another request's from now on. */
 void ol_req_unbind(ol_job *job);
 /** The handler has returned. */
 void ol_req_leave_backend(ol_job *job);
 
+/** Whether mod_php runs it. */
+int ol_req_is_php(const request_rec *r);
+/** Tells mod_php what outlive.disconnect says, in its own words. */
+void ol_req_tell_php(request_rec *r);
+
 /** Marks a CGI script that the handler will start, so that it can be found. */
 void ol_req_mark_script(ol_job *job, const outlive_settings *settings);
-/** From interrupter.c's thread: asks the script to end, or kills it. 0: there is none yet, try again. */
+/** A round begins: what was seen of scripts is looked at anew. */
+void ol_interrupter_look_anew(void);
+/** Asks the script to end, or kills it. 0: there is none yet, try again. Negative: likewise, and it may be one that runs as somebody else. */
 int ol_interrupter_end_script(ol_job *job, int kill);
 
 /** A stop is due while the handler runs: what it waits for is ended, now or once it is there. From any thread. */

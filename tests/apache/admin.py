@@ -60,7 +60,9 @@ def mistakes():
     assert code != 0 and "OutliveScoreboard: off is neither a path nor none" in answer, answer
     php = ["LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"]
     code, answer = configtest("php_value outlive.disconnect auto", php)
-    assert re.search(r"httpd.conf:\d+: php_value outlive.disconnect is not for programs that mod_php runs", answer) is not None, answer
+    assert code == 0 and "outlive:" not in answer, answer
+    code, answer = configtest("php_value outlive.disconnect auto\nphp_value outlive.detect watch", php)
+    assert re.search(r"httpd.conf:\d+: php_value outlive.detect is not for programs that mod_php runs", answer) is not None, answer
     code, answer = configtest("php_value memory_limit 1M\nphp_value ignore_user_abort 1", php)
     assert code == 0 and "outlive:" not in answer, answer
 
