@@ -63,8 +63,8 @@ typedef struct ol_process {
 /** Numbers that all children count up. */
 typedef struct ol_counters {
     uint64_t ended[OUTLIVE_ENDING_HANDED_BACK + 1]; /* by ending */
-    uint64_t gone;                                 /* whose client went before */
-    int out_of_reach;                              /* a script was: that is said once */
+    uint64_t gone;                                  /* whose client went before */
+    int out_of_reach;                               /* a script was: that is said once */
 } ol_counters;
 
 extern ol_process the_process;
