@@ -169,9 +169,9 @@
 #define OUTLIVE_ERROR_PANIC -19
 
 /**
- * A callback asked to stop.
+ * A visitor asked for no more.
  */
-#define OUTLIVE_ERROR_CANCELLED -20
+#define OUTLIVE_ERROR_INTERRUPTED -20
 
 /**
  * This build or system cannot do that.
@@ -304,24 +304,39 @@
 #define OUTLIVE_FATE_REFUSED 2
 
 /**
+ * How bad a diagnostic is: worth knowing.
+ */
+#define OUTLIVE_SEVERITY_NOTE 0
+
+/**
+ * Probably a mistake.
+ */
+#define OUTLIVE_SEVERITY_WARNING 1
+
+/**
+ * A mistake: what the line says is not in force.
+ */
+#define OUTLIVE_SEVERITY_ERROR 2
+
+/**
  * A line of a container: php_value
  */
-#define OUTLIVE_KIND_VALUE 0
+#define OUTLIVE_PHP_VALUE_VALUE 0
 
 /**
  * php_flag
  */
-#define OUTLIVE_KIND_FLAG 1
+#define OUTLIVE_PHP_VALUE_FLAG 1
 
 /**
  * php_admin_value
  */
-#define OUTLIVE_KIND_ADMIN_VALUE 2
+#define OUTLIVE_PHP_VALUE_ADMIN_VALUE 2
 
 /**
  * php_admin_flag
  */
-#define OUTLIVE_KIND_ADMIN_FLAG 3
+#define OUTLIVE_PHP_VALUE_ADMIN_FLAG 3
 
 /**
  * How ini values are read: constants, operators and ${} are dealt with; every value is text.
@@ -638,7 +653,7 @@ typedef struct outlive_diagnostic {
      */
     uint32_t line;
     /**
-     * 0 note, 1 warning, 2 error.
+     * One of OUTLIVE_SEVERITY_NOTE …
      */
     int severity;
     /**
@@ -855,11 +870,11 @@ typedef struct outlive_request_row {
     /**
      * Milliseconds since it began.
      */
-    int64_t age;
+    int64_t age_ms;
     /**
      * Milliseconds since the client went; -1: it is there, as far as anybody knows.
      */
-    int64_t gone;
+    int64_t gone_ms;
     /**
      * One of OUTLIVE_STAGE_INPUT …
      */
@@ -899,7 +914,7 @@ typedef struct outlive_request_row {
     /**
      * Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
      */
-    int64_t time_left;
+    int64_t time_left_ms;
     /**
      * As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
      */
@@ -1042,6 +1057,22 @@ struct outlive_str outlive_result_name(int code);
 struct outlive_str outlive_result_text(int code);
 
 /**
+ * As outlive_result_name, as a C string.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const char *outlive_result_cname(int code);
+
+/**
+ * As outlive_result_text, as a C string.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const char *outlive_result_ctext(int code);
+
+/**
  * The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
  * no ending.
  *
@@ -1063,7 +1094,7 @@ const char *outlive_version(void);
  * `options` may be NULL.
  *
  * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
- * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_ini_parse(const char *text,
@@ -1278,7 +1309,7 @@ void outlive_config_free(const struct outlive_config *config);
 /**
  * Visits everything odd that was met while reading, in the order of reading.
  *
- * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_config_diagnostics(const struct outlive_config *config,
@@ -1329,7 +1360,7 @@ void outlive_config_refresh(const struct outlive_config *config);
 struct outlive_dir_config *outlive_dir_config_new(void);
 
 /**
- * One line of the container. `kind`: OUTLIVE_KIND_VALUE … Within one container the last line for a name wins, whatever its
+ * One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
  * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
  *
  * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
@@ -1449,7 +1480,7 @@ int outlive_holds_secret(const char *name,
  * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
  * built-in default first.
  *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_settings_explain(const struct outlive_settings *settings,
@@ -1461,7 +1492,7 @@ int outlive_settings_explain(const struct outlive_settings *settings,
 /**
  * Visits every directive, sorted by name.
  *
- * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_settings_each(const struct outlive_settings *settings,
@@ -1504,7 +1535,7 @@ int outlive_engine_cancel(struct outlive_engine *engine,
  * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
  * different moments.
  *
- * OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_engine_requests(const struct outlive_engine *engine,
@@ -1834,7 +1865,7 @@ const uint32_t *outlive_request_flags(const struct outlive_request *request);
  * neither changed nor locked. A file that is empty has no rows.
  *
  * OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
- * version or machine wrote it. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+ * version or machine wrote it. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_scoreboard_read(const char *path,

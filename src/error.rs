@@ -92,7 +92,7 @@ codes! {
     /// A defect in outlive; the call did nothing that can be relied on.
     Panic = -19, "OUTLIVE_ERROR_PANIC", "a defect in outlive itself; please report it";
     /// A callback asked to stop.
-    Cancelled = -20, "OUTLIVE_ERROR_CANCELLED", "a callback asked to stop";
+    Interrupted = -20, "OUTLIVE_ERROR_INTERRUPTED", "a visitor asked for no more";
     /// This build or system cannot do that.
     Unsupported = -21, "OUTLIVE_ERROR_UNSUPPORTED", "this system cannot do that";
 }

@@ -197,10 +197,10 @@ static const char *set_scoreboard(cmd_parms *cmd, void *dir, const char *path) {
 #define KIND(kind) ((void *)(intptr_t)(kind))
 
 const command_rec ol_directives[] = {
-    AP_INIT_TAKE2("php_value", set_value, KIND(OUTLIVE_KIND_VALUE), OR_OPTIONS, "PHP Value Modifier"),
-    AP_INIT_TAKE2("php_flag", set_value, KIND(OUTLIVE_KIND_FLAG), OR_OPTIONS, "PHP Flag Modifier"),
-    AP_INIT_TAKE2("php_admin_value", set_value, KIND(OUTLIVE_KIND_ADMIN_VALUE), ACCESS_CONF | RSRC_CONF, "PHP Value Modifier (Admin)"),
-    AP_INIT_TAKE2("php_admin_flag", set_value, KIND(OUTLIVE_KIND_ADMIN_FLAG), ACCESS_CONF | RSRC_CONF, "PHP Flag Modifier (Admin)"),
+    AP_INIT_TAKE2("php_value", set_value, KIND(OUTLIVE_PHP_VALUE_VALUE), OR_OPTIONS, "PHP Value Modifier"),
+    AP_INIT_TAKE2("php_flag", set_value, KIND(OUTLIVE_PHP_VALUE_FLAG), OR_OPTIONS, "PHP Flag Modifier"),
+    AP_INIT_TAKE2("php_admin_value", set_value, KIND(OUTLIVE_PHP_VALUE_ADMIN_VALUE), ACCESS_CONF | RSRC_CONF, "PHP Value Modifier (Admin)"),
+    AP_INIT_TAKE2("php_admin_flag", set_value, KIND(OUTLIVE_PHP_VALUE_ADMIN_FLAG), ACCESS_CONF | RSRC_CONF, "PHP Flag Modifier (Admin)"),
     AP_INIT_TAKE1("PHPINIDir", set_ini_dir, NULL, RSRC_CONF, "Directory containing the php.ini file"),
     AP_INIT_FLAG("OutliveEngine", set_engine, NULL, ACCESS_CONF | RSRC_CONF,
                  "On or Off (the default): whether mod_outlive looks after requests here"),

@@ -76,7 +76,7 @@ enum class result : int {
     error_system = OUTLIVE_ERROR_SYSTEM,
     error_timeout = OUTLIVE_ERROR_TIMEOUT,
     error_panic = OUTLIVE_ERROR_PANIC,
-    error_cancelled = OUTLIVE_ERROR_CANCELLED,
+    error_interrupted = OUTLIVE_ERROR_INTERRUPTED,
     error_unsupported = OUTLIVE_ERROR_UNSUPPORTED,
 };
 
@@ -127,14 +127,14 @@ enum class fate : int {
 
 /// A line of a container: php_value, php_flag, php_admin_value, php_admin_flag.
 enum class kind : int {
-    value = OUTLIVE_KIND_VALUE,
-    flag = OUTLIVE_KIND_FLAG,
-    admin_value = OUTLIVE_KIND_ADMIN_VALUE,
-    admin_flag = OUTLIVE_KIND_ADMIN_FLAG,
+    value = OUTLIVE_PHP_VALUE_VALUE,
+    flag = OUTLIVE_PHP_VALUE_FLAG,
+    admin_value = OUTLIVE_PHP_VALUE_ADMIN_VALUE,
+    admin_flag = OUTLIVE_PHP_VALUE_ADMIN_FLAG,
 };
 
 /// How grave a diagnostic is.
-enum class severity : int { note = 0, warning = 1, error = 2 };
+enum class severity : int { note = OUTLIVE_SEVERITY_NOTE, warning = OUTLIVE_SEVERITY_WARNING, error = OUTLIVE_SEVERITY_ERROR };
 
 /// How ini values are read.
 enum class ini_mode : int { normal = OUTLIVE_INI_NORMAL, raw = OUTLIVE_INI_RAW, typed = OUTLIVE_INI_TYPED };
@@ -187,6 +187,12 @@ inline std::string_view text(result code) noexcept {
     return {text.ptr, text.len};
 }
 
+/// outlive_result_cname: the name as a C string, for printf and the like.
+inline const char *name_c_str(result code) noexcept { return outlive_result_cname(static_cast<int>(code)); }
+
+/// outlive_result_ctext: the phrase as a C string.
+inline const char *text_c_str(result code) noexcept { return outlive_result_ctext(static_cast<int>(code)); }
+
 /// outlive_ending_name: "completed", "time limit" …
 inline std::string_view name(ending ending) noexcept {
     const outlive_str text = outlive_ending_name(static_cast<int>(ending));
@@ -210,7 +216,7 @@ public:
         case result::error_locked: return std::errc::operation_not_permitted;
         case result::error_busy: return std::errc::device_or_resource_busy;
         case result::error_timeout: return std::errc::timed_out;
-        case result::error_cancelled: return std::errc::operation_canceled;
+        case result::error_interrupted: return std::errc::operation_canceled;
         case result::error_unsupported: return std::errc::not_supported;
         default: return {code, *this};
         }
@@ -428,9 +434,9 @@ inline request_row wrap(const outlive_request_row &from) noexcept {
     const auto known = [](std::int64_t time) {
         return time < 0 ? std::nullopt : std::make_optional(std::chrono::milliseconds(time));
     };
-    return {view(from.label), view(from.method), std::chrono::milliseconds(from.age), known(from.gone), static_cast<stage>(from.stage),
+    return {view(from.label), view(from.method), std::chrono::milliseconds(from.age_ms), known(from.gone_ms), static_cast<stage>(from.stage),
             static_cast<connection>(from.connection_status), from.held != 0, from.ignores_abort != 0, from.finished != 0,
-            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left), from.id};
+            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left_ms), from.id};
 }
 inline scoreboard_row wrap(const outlive_scoreboard_row &from) {
     const std::chrono::milliseconds began(static_cast<std::int64_t>(from.began_unix_ms));
@@ -631,7 +637,7 @@ template <class Event, class F> struct visitor {
     }
     bool done(int answer, error_to to) {
         if (thrown) {
-            to.said(OUTLIVE_ERROR_CANCELLED);
+            to.said(OUTLIVE_ERROR_INTERRUPTED);
             std::rethrow_exception(std::move(thrown));
         }
         if (enough) {

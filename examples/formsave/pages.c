@@ -161,8 +161,8 @@ static int put_request(void *userdata, const outlive_request_row *row)
     put_text(list, "method", row->method.ptr);
     put_text(list, "path", row->label.ptr);
     put_text(list, "stage", row->stage >= 0 && row->stage < 4 ? stages[row->stage] : "?");
-    put_seconds(list, "age", (double)row->age / 1000);
-    put_seconds(list, "gone", row->gone < 0 ? -1 : (double)row->gone / 1000);
+    put_seconds(list, "age", (double)row->age_ms / 1000);
+    put_seconds(list, "gone", row->gone_ms < 0 ? -1 : (double)row->gone_ms / 1000);
     put_number(list, "held", row->held);
     put_number(list, "ignores_abort", row->ignores_abort);
     put_number(list, "watched", row->watched);
@@ -178,7 +178,7 @@ int page_live(struct exchange *exchange)
     reply_begin(exchange, 200, "application/json");
     list.result = reply_format(exchange, "{\"locked\":%.1f,\"requests\":[", locker_left(&server->locker));
     int result = outlive_engine_requests(server->engine, put_request, &list);
-    if (result != OUTLIVE_OK && result != OUTLIVE_ERROR_CANCELLED)
+    if (result != OUTLIVE_OK && result != OUTLIVE_ERROR_INTERRUPTED)
         fprintf(stderr, "formsave: the requests in flight: %s\n", outlive_result_text(result).ptr);
     pthread_mutex_lock(&server->mutex);
     unsigned long endings[OUTLIVE_ENDING_HANDED_BACK + 1];

@@ -69,7 +69,7 @@ pub struct outlive_diagnostic {
     pub file: outlive_str,
     /// Line, counted from 1; 0: none.
     pub line: u32,
-    /// 0 note, 1 warning, 2 error.
+    /// One of OUTLIVE_SEVERITY_NOTE …
     pub severity: c_int,
     /// A short stable word for programs.
     pub code: outlive_str,
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn outlive_config_free(config: *const outlive_config) {
 
 /// Visits everything odd that was met while reading, in the order of reading.
 ///
-/// OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_diagnostics(
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn outlive_config_diagnostics(
             };
             // SAFETY: the host's function with the host's userdata; the texts live through the call.
             if unsafe { visit(userdata, &raw const seen) } != 0 {
-                return Code::Cancelled.number();
+                return Code::Interrupted.number();
             }
         }
         Code::Ok.number()

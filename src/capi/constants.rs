@@ -50,8 +50,8 @@ pub const OUTLIVE_ERROR_SYSTEM: c_int = -17;
 pub const OUTLIVE_ERROR_TIMEOUT: c_int = -18;
 /// A defect in outlive; the call did nothing that can be relied on.
 pub const OUTLIVE_ERROR_PANIC: c_int = -19;
-/// A callback asked to stop.
-pub const OUTLIVE_ERROR_CANCELLED: c_int = -20;
+/// A visitor asked for no more.
+pub const OUTLIVE_ERROR_INTERRUPTED: c_int = -20;
 /// This build or system cannot do that.
 pub const OUTLIVE_ERROR_UNSUPPORTED: c_int = -21;
 
@@ -111,14 +111,21 @@ pub const OUTLIVE_FATE_OVERRIDDEN: c_int = 1;
 /// It was never in force.
 pub const OUTLIVE_FATE_REFUSED: c_int = 2;
 
+/// How bad a diagnostic is: worth knowing.
+pub const OUTLIVE_SEVERITY_NOTE: c_int = 0;
+/// Probably a mistake.
+pub const OUTLIVE_SEVERITY_WARNING: c_int = 1;
+/// A mistake: what the line says is not in force.
+pub const OUTLIVE_SEVERITY_ERROR: c_int = 2;
+
 /// A line of a container: php_value
-pub const OUTLIVE_KIND_VALUE: c_int = 0;
+pub const OUTLIVE_PHP_VALUE_VALUE: c_int = 0;
 /// php_flag
-pub const OUTLIVE_KIND_FLAG: c_int = 1;
+pub const OUTLIVE_PHP_VALUE_FLAG: c_int = 1;
 /// php_admin_value
-pub const OUTLIVE_KIND_ADMIN_VALUE: c_int = 2;
+pub const OUTLIVE_PHP_VALUE_ADMIN_VALUE: c_int = 2;
 /// php_admin_flag
-pub const OUTLIVE_KIND_ADMIN_FLAG: c_int = 3;
+pub const OUTLIVE_PHP_VALUE_ADMIN_FLAG: c_int = 3;
 
 /// How ini values are read: constants, operators and ${} are dealt with; every value is text.
 pub const OUTLIVE_INI_NORMAL: c_int = 0;
@@ -175,7 +182,7 @@ const _: () = {
     assert!(same(OUTLIVE_ERROR_SYSTEM, Code::System as i32));
     assert!(same(OUTLIVE_ERROR_TIMEOUT, Code::Timeout as i32));
     assert!(same(OUTLIVE_ERROR_PANIC, Code::Panic as i32));
-    assert!(same(OUTLIVE_ERROR_CANCELLED, Code::Cancelled as i32));
+    assert!(same(OUTLIVE_ERROR_INTERRUPTED, Code::Interrupted as i32));
     assert!(same(OUTLIVE_ERROR_UNSUPPORTED, Code::Unsupported as i32));
     assert!(same(OUTLIVE_ENDING_COMPLETED, Ending::Completed as i32));
     assert!(same(OUTLIVE_ENDING_FINISHED, Ending::Finished as i32));

@@ -1,7 +1,9 @@
 //! `outlive_dir_config`: for hosts that parse their own configuration.
 
 use super::config::outlive_config;
-use super::constants::{OUTLIVE_KIND_ADMIN_FLAG, OUTLIVE_KIND_ADMIN_VALUE, OUTLIVE_KIND_FLAG, OUTLIVE_KIND_VALUE};
+use super::constants::{
+    OUTLIVE_PHP_VALUE_ADMIN_FLAG, OUTLIVE_PHP_VALUE_ADMIN_VALUE, OUTLIVE_PHP_VALUE_FLAG, OUTLIVE_PHP_VALUE_VALUE,
+};
 use super::error::{outlive_error, report, report_code};
 use super::guard;
 use super::settings::outlive_settings;
@@ -36,7 +38,7 @@ fn made(make: impl FnOnce() -> DirConfig) -> *mut outlive_dir_config {
     made
 }
 
-/// One line of the container. `kind`: OUTLIVE_KIND_VALUE … Within one container the last line for a name wins, whatever its
+/// One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
 /// kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
 ///
 /// OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
@@ -67,11 +69,17 @@ pub unsafe extern "C" fn outlive_dir_config_set(
             let file = (!file.is_empty()).then(|| Arc::from(file));
             let origin = Origin { file, line };
             let (kind, directive) = match kind {
-                OUTLIVE_KIND_VALUE => (ValueKind::Value, "php_value"),
-                OUTLIVE_KIND_FLAG => (ValueKind::Flag, "php_flag"),
-                OUTLIVE_KIND_ADMIN_VALUE => (ValueKind::AdminValue, "php_admin_value"),
-                OUTLIVE_KIND_ADMIN_FLAG => (ValueKind::AdminFlag, "php_admin_flag"),
-                _ => return report_code(error, Code::Argument, "outlive_dir_config_set: kind is not OUTLIVE_KIND_…"),
+                OUTLIVE_PHP_VALUE_VALUE => (ValueKind::Value, "php_value"),
+                OUTLIVE_PHP_VALUE_FLAG => (ValueKind::Flag, "php_flag"),
+                OUTLIVE_PHP_VALUE_ADMIN_VALUE => (ValueKind::AdminValue, "php_admin_value"),
+                OUTLIVE_PHP_VALUE_ADMIN_FLAG => (ValueKind::AdminFlag, "php_admin_flag"),
+                _ => {
+                    return report_code(
+                        error,
+                        Code::Argument,
+                        "outlive_dir_config_set: kind is not OUTLIVE_PHP_VALUE_…",
+                    );
+                }
             };
             let refused = |code, text: String| report(error, &Error::new(code, text).at(origin.clone()));
             if name.is_empty() || value.is_empty() {

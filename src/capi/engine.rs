@@ -45,9 +45,9 @@ pub struct outlive_request_row {
     /// The method, cut to 8 bytes; empty: unknown.
     pub method: outlive_str,
     /// Milliseconds since it began.
-    pub age: i64,
+    pub age_ms: i64,
     /// Milliseconds since the client went; -1: it is there, as far as anybody knows.
-    pub gone: i64,
+    pub gone_ms: i64,
     /// One of OUTLIVE_STAGE_INPUT …
     pub stage: c_int,
     /// As outlive_request_connection_status.
@@ -67,7 +67,7 @@ pub struct outlive_request_row {
     /// Bytes handed to the host's write function.
     pub written: u64,
     /// Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
-    pub time_left: i64,
+    pub time_left_ms: i64,
     /// As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
     pub id: u64,
 }
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn outlive_engine_cancel(engine: *mut outlive_engine, id: 
 /// Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
 /// different moments.
 ///
-/// OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_requests(
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn outlive_engine_requests(
             row.method.push(0);
             // SAFETY: the host's function with the host's userdata; the row lives through the call.
             if unsafe { visit(userdata, &row_for_c(&row)) } != 0 {
-                return Code::Cancelled.number();
+                return Code::Interrupted.number();
             }
         }
         Code::Ok.number()
@@ -198,8 +198,8 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
         size: size_of::<outlive_request_row>(),
         label: text(&row.label),
         method: text(&row.method),
-        age: milliseconds(row.age_ms),
-        gone: row.gone_ms.map_or(-1, milliseconds),
+        age_ms: milliseconds(row.age_ms),
+        gone_ms: row.gone_ms.map_or(-1, milliseconds),
         stage: row.stage as c_int,
         connection_status: row.status.into(),
         held: row.held.into(),
@@ -209,7 +209,7 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
         time_limit: row.time_limit,
         thread: row.thread,
         written: row.written,
-        time_left: row.time_left_ms.map_or(-1, milliseconds),
+        time_left_ms: row.time_left_ms.map_or(-1, milliseconds),
         id: row.id,
     }
 }

@@ -92,6 +92,24 @@ pub extern "C" fn outlive_result_text(code: c_int) -> outlive_str {
     outlive_str::of_static(Code::from_number(code).map_or("not a result code of this version\0", Code::text_nul))
 }
 
+/// As outlive_result_name, as a C string.
+///
+/// The text is static.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub extern "C" fn outlive_result_cname(code: c_int) -> *const c_char {
+    Code::from_number(code).map_or("OUTLIVE_UNKNOWN\0", Code::name_nul).as_ptr().cast()
+}
+
+/// As outlive_result_text, as a C string.
+///
+/// The text is static.
+/// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+#[unsafe(no_mangle)]
+pub extern "C" fn outlive_result_ctext(code: c_int) -> *const c_char {
+    Code::from_number(code).map_or("not a result code of this version\0", Code::text_nul).as_ptr().cast()
+}
+
 /// The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
 /// no ending.
 ///

@@ -160,7 +160,7 @@ impl Texts {
 /// `options` may be NULL.
 ///
 /// OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
-/// OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_ini_parse(
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn outlive_ini_parse(
                     let code = if failure.is_limit() { Code::TooLarge } else { Code::Syntax };
                     report(error, &Error::new(code, failure.message).at(origin))
                 }
-                Ok(()) if cancelled => Code::Cancelled.number(),
+                Ok(()) if cancelled => Code::Interrupted.number(),
                 Ok(()) => Code::Ok.number(),
             }
         }

@@ -36,7 +36,7 @@ pub type outlive_scoreboard_visitor =
 /// neither changed nor locked. A file that is empty has no rows.
 ///
 /// OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
-/// version or machine wrote it. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// version or machine wrote it. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_scoreboard_read(
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn outlive_scoreboard_read(
             };
             for mut row in snapshot.rows {
                 if visit(userdata, &scoreboard_row(&mut row)) != 0 {
-                    return report_code(error, Code::Cancelled, "");
+                    return report_code(error, Code::Interrupted, "");
                 }
             }
             Code::Ok.number()

@@ -226,7 +226,7 @@ pub unsafe extern "C" fn outlive_holds_secret(
 /// Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
 /// built-in default first.
 ///
-/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_settings_explain(
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn outlive_settings_explain(
             };
             // SAFETY: the host's function with the host's userdata; the texts live through the call.
             if unsafe { visit(userdata, &raw const origin) } != 0 {
-                return Code::Cancelled.number();
+                return Code::Interrupted.number();
             }
         }
         Code::Ok.number()
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn outlive_settings_explain(
 
 /// Visits every directive, sorted by name.
 ///
-/// OUTLIVE_ERROR_CANCELLED: the visitor asked for no more.
+/// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_settings_each(
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn outlive_settings_each(
             };
             // SAFETY: the host's function with the host's userdata; the texts live through the call.
             if unsafe { visit(userdata, &raw const setting) } != 0 {
-                return Code::Cancelled.number();
+                return Code::Interrupted.number();
             }
         }
         Code::Ok.number()

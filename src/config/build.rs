@@ -3,13 +3,13 @@
 use super::builder::{Builder, FastCgiParam};
 use super::core::{Assignment, Core, Source};
 use super::directive::Directive;
+use super::directive_state::{Authority, Slot};
 use super::discover::{self, Search};
 use super::layer::Layer;
 use super::reader::{Reader, State};
 use super::sapi::Sapi;
-use super::slot::{Power, Slot};
 use super::unset::Unset;
-use super::{Config, diagnose, fastcgi, fpm, own, removed, table};
+use super::{Config, diagnose, fastcgi, fpm, outlive_directives, removed, table};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
@@ -87,7 +87,8 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
 /// Every directive that there is, sorted by name.
 fn directives(builder: &Builder, version: PhpVersion, sapi: Sapi) -> Result<Vec<Directive>> {
     let php = table::directives(version).filter(|directive| sapi.knows(directive));
-    let mut all: Vec<Directive> = php.chain(own::directives()).chain(builder.registered.iter().cloned()).collect();
+    let mut all: Vec<Directive> =
+        php.chain(outlive_directives::directives()).chain(builder.registered.iter().cloned()).collect();
     all.sort_by(|one, two| one.name.cmp(&two.name));
     match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
         None => Ok(all),
@@ -274,7 +275,7 @@ fn apply(core: &mut Core) {
     for (at, winner) in core.winners.iter().enumerate() {
         if let Some(winner) = winner {
             let value = &core.startup[*winner as usize].value;
-            let _ = core.slots[at].apply(&core.directives[at], Power::Startup, value, core.version);
+            let _ = core.slots[at].apply(&core.directives[at], Authority::Startup, value, core.version);
         }
     }
     if !core.sapi.has_pool() {

@@ -1,9 +1,9 @@
 //! What a configuration has read: texts, assignments, and the values that stand before any request comes.
 
 use super::directive::Directive;
+use super::directive_state::{Authority, Slot};
 use super::layer::Layer;
 use super::sapi::Sapi;
-use super::slot::{Power, Slot};
 use super::text::Text;
 use super::unknowns::Unknowns;
 use crate::ini;
@@ -28,7 +28,7 @@ pub(super) struct Source {
 pub(super) struct Assignment {
     pub(super) directive: u32,
     pub(super) line: u32,
-    pub(super) power: Power,
+    pub(super) power: Authority,
     pub(super) value: Text,
     pub(super) source: Arc<Source>,
 }
@@ -151,7 +151,7 @@ mod tests {
         let mut lines = Lines::default();
         let mut got = |line| {
             let (source, value) = (Arc::clone(&source), Text::new(b"as stored"));
-            let raw = lines.raw(&Assignment { directive: 0, line, power: Power::Startup, value, source });
+            let raw = lines.raw(&Assignment { directive: 0, line, power: Authority::Startup, value, source });
             String::from_utf8(raw).unwrap()
         };
         assert_eq!((got(1), got(2), got(3)), ("1".into(), "\"x;y\"".into(), "On".into()));

@@ -1,11 +1,11 @@
 //! What is worth saying about a configuration as it was read.
 
-use super::contribution::Contribution;
 use super::core::{Assignment, Core, Source};
 use super::directive::Directive;
+use super::directive_state::{Authority, Refusal, Slot};
 use super::reader::{unknown, unknown_at};
 use super::removed;
-use super::slot::{Power, Refusal, Slot};
+use super::request_layers::Contribution;
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Error;
@@ -72,13 +72,13 @@ pub(super) fn dir_value(core: &Core, line: &DirValue, out: &mut Vec<Diagnostic>)
 /// What is odd about one value, whatever else stands for the directive.
 fn value(core: &Core, line: &Assignment, out: &mut Vec<Diagnostic>) {
     let directive = &core.directives[line.directive as usize];
-    odd(core, directive, &line.value, line.power == Power::Startup, &line.origin(), out);
+    odd(core, directive, &line.value, line.power == Authority::Startup, &line.origin(), out);
 }
 
 fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origin: &Origin, out: &mut Vec<Diagnostic>) {
     let name = String::from_utf8_lossy(&directive.name);
     let text = String::from_utf8_lossy(value.bytes());
-    let power = if at_startup { Power::Startup } else { Power::Admin };
+    let power = if at_startup { Authority::Startup } else { Authority::Admin };
     let (severity, code, message) = match Slot::new(directive).apply(directive, power, value, core.version) {
         Err(Refusal::Value(why)) => {
             // PHP's own refusals are its habit; ours are about a decision that somebody wanted to write down.

@@ -1,8 +1,8 @@
 //! What a directive is: its name, who may change it, its default, and what it takes.
 
 use super::Access;
-use super::check::Check;
 use super::text::Text;
+use super::value_rule::Check;
 use std::borrow::Cow;
 
 /// A directive as one configuration knows it.

@@ -1,11 +1,11 @@
 //! The trail of one directive, worked out when somebody asks: the same rules, applied again with a pencil in hand.
 
 use super::Access;
-use super::contribution::{self, Contribution};
 use super::core::{Assignment, Core, Lines};
+use super::directive_state::{Authority, Refusal, Slot};
 use super::layer::{Explanation, Fate, Layer, Reason, Step};
+use super::request_layers::{self, Contribution};
 use super::settings::Settings;
-use super::slot::{Power, Refusal, Slot};
 use super::text::Text;
 use crate::httpd::{Container, DirValue};
 use crate::origin::Origin;
@@ -66,7 +66,7 @@ impl<'a> Trail<'a> {
         if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() }
     }
 
-    fn step(layer: Layer, origin: Origin, raw: Vec<u8>, value: &[u8], power: Power) -> Step {
+    fn step(layer: Layer, origin: Origin, raw: Vec<u8>, value: &[u8], power: Authority) -> Step {
         let (access, locks) = (power.access(), power.locks());
         Step {
             layer,
@@ -90,7 +90,7 @@ impl<'a> Trail<'a> {
     }
 
     /// Adds a step and applies it.
-    fn apply(&mut self, mut step: Step, power: Power, value: &Text) {
+    fn apply(&mut self, mut step: Step, power: Authority, value: &Text) {
         let result = self.slot.apply(&self.core.directives[self.at], power, value, self.core.version);
         let new = self.steps.len();
         if power.locks() {
@@ -148,7 +148,7 @@ impl<'a> Trail<'a> {
             let step = self.assignment(line);
             self.lost(step, Reason::Later, because.clone());
         }
-        self.apply(last, Power::Startup, &core.startup[winner as usize].value);
+        self.apply(last, Authority::Startup, &core.startup[winner as usize].value);
     }
 
     fn globals(&mut self) {
@@ -191,7 +191,7 @@ impl<'a> Trail<'a> {
             Contribution::Server(values) => {
                 let name = &self.core.directives[at].name;
                 if let Some(value) = values.iter().find(|value| *value.name == **name) {
-                    self.apply(dir_step(Layer::Server, value), contribution::power(value), &Text::new(&value.value));
+                    self.apply(dir_step(Layer::Server, value), request_layers::power(value), &Text::new(&value.value));
                 }
             }
             Contribution::Containers(containers) => self.containers(containers),
@@ -226,13 +226,13 @@ impl<'a> Trail<'a> {
             }
         }
         if let Some((layer, value)) = best {
-            self.apply(dir_step(layer, value), contribution::power(value), &Text::new(&value.value));
+            self.apply(dir_step(layer, value), request_layers::power(value), &Text::new(&value.value));
         }
     }
 }
 
 fn dir_step(layer: Layer, value: &DirValue) -> Step {
-    Trail::step(layer, value.origin.clone(), value.raw.to_vec(), &value.value, contribution::power(value))
+    Trail::step(layer, value.origin.clone(), value.raw.to_vec(), &value.value, request_layers::power(value))
 }
 
 /// Where a directive of this access may be set, for people.

@@ -1,12 +1,12 @@
 //! FastCGI's `PHP_VALUE` and `PHP_ADMIN_VALUE` (fact I-153).
 
 use super::builder::FastCgiParam;
-use super::contribution::UserIni;
 use super::core::{Assignment, Core, Source};
+use super::directive_state::Authority;
 use super::layer::Layer;
 use super::lookup::CoreLookup;
 use super::reader::{syntax, text_of, unknown};
-use super::slot::Power;
+use super::request_layers::UserIni;
 use super::text::Text;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::httpd::Variable;
@@ -45,7 +45,7 @@ pub(super) fn of_request(core: &Core, variables: &[Variable]) -> Option<UserIni>
 }
 
 fn parse(core: &Core, param: FastCgiParam, source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Assignment> {
-    let power = if param == FastCgiParam::Value { Power::Free } else { Power::Admin };
+    let power = if param == FastCgiParam::Value { Authority::Free } else { Authority::Admin };
     let mut found = Vec::new();
     let lookup = CoreLookup::new(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };

@@ -2,10 +2,10 @@
 
 use super::build::{cannot_read, file_name};
 use super::core::{Assignment, Core, Source};
+use super::directive_state::Authority;
 use super::layer::Layer;
 use super::lookup::CoreLookup;
 use super::reader::{text_of, too_large, unknown};
-use super::slot::Power;
 use super::text::Text;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
@@ -74,7 +74,7 @@ pub(super) fn read(
     all.iter_mut().for_each(|one| one.is_chosen = Some(&one.name) == pools.wanted.as_ref());
     core.pools.append(&mut all);
     // FPM applies its values first and its admin values after them; of two lines for one name the first counts.
-    for power in [Power::Free, Power::Admin] {
+    for power in [Authority::Free, Authority::Admin] {
         let mut seen = Vec::new();
         for line in lines.iter().filter(|line| line.power == power) {
             if seen.contains(&line.directive) {
@@ -195,10 +195,10 @@ impl Pools<'_> {
 
     fn line(&mut self, key: &[u8], name: &[u8], value: &[u8], line: u32, source: &Arc<Source>) -> Result<()> {
         let (power, is_flag) = match key {
-            b"php_value" => (Power::Free, false),
-            b"php_flag" => (Power::Free, true),
-            b"php_admin_value" => (Power::Admin, false),
-            b"php_admin_flag" => (Power::Admin, true),
+            b"php_value" => (Authority::Free, false),
+            b"php_flag" => (Authority::Free, true),
+            b"php_admin_value" => (Authority::Admin, false),
+            b"php_admin_flag" => (Authority::Admin, true),
             _ => return Ok(()),
         };
         let value = match is_flag {

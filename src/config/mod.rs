@@ -6,11 +6,10 @@
 
 mod build;
 mod builder;
-mod check;
-mod contribution;
 mod core;
 mod diagnose;
 mod directive;
+mod directive_state;
 mod discover;
 mod explain;
 mod fastcgi;
@@ -18,25 +17,24 @@ mod fpm;
 mod layer;
 mod lookup;
 mod number;
-mod own;
+mod outlive_directives;
 mod policy;
 mod reader;
 mod removed;
+mod request_layers;
 mod resolve;
 mod sapi;
 mod secret;
 mod settings;
-mod slot;
 mod table;
 mod text;
 mod unknowns;
 mod unset;
 mod user_ini;
+mod value_rule;
 mod zone;
 
 pub use builder::{Builder, CompiledIn, FastCgiParam, SharedFiles};
-pub(crate) use check::whole_number;
-pub use check::{Check, HostCheck};
 pub use directive::Directive;
 pub use fpm::Pool;
 pub use layer::{Explanation, Fate, Layer, Reason, Step};
@@ -46,6 +44,8 @@ pub use sapi::Sapi;
 pub use secret::holds_secret;
 pub use settings::Settings;
 pub use table::versions_with;
+pub(crate) use value_rule::whole_number;
+pub use value_rule::{Check, HostCheck};
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The directives that the connection machine acts on, converted once per settings.
 
-use super::check::whole_number;
 use super::settings::Settings;
+use super::value_rule::whole_number;
 
 /// `outlive.disconnect`: who decides when the client goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

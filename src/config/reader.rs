@@ -2,8 +2,8 @@
 
 use super::core::{self, Assignment, Section, SectionPlaces, Source};
 use super::directive::Directive;
+use super::directive_state::Authority;
 use super::layer::Layer;
-use super::slot::Power;
 use super::table;
 use super::text::Text;
 use super::unknowns::Unknowns;
@@ -168,7 +168,7 @@ impl Reader<'_> {
             let value = Text::new(value);
             state.winners[at] = Some(state.startup.len() as u32);
             let (directive, source) = (at as u32, Arc::clone(source));
-            state.startup.push(Assignment { directive, line, power: Power::Startup, value, source });
+            state.startup.push(Assignment { directive, line, power: Authority::Startup, value, source });
         } else if !is_load_request(key) {
             state.unknown.insert(key, value, line, source);
         }
@@ -179,7 +179,7 @@ impl Reader<'_> {
             Some(directive) => state.sections[at].assignments.push(Assignment {
                 directive: directive as u32,
                 line,
-                power: Power::Admin,
+                power: Authority::Admin,
                 value: Text::new(value),
                 source: Arc::clone(source),
             }),

@@ -1,12 +1,12 @@
 //! A configuration, and the values that it gives a request.
 
 use super::builder::SharedFiles;
-use super::contribution::{Contribution, UserIni};
 use super::core::Core;
 use super::directive::Directive;
 use super::fpm::Pool;
 use super::layer::Layer;
 use super::number;
+use super::request_layers::{Contribution, UserIni};
 use super::sapi::Sapi;
 use super::settings::Settings;
 use super::user_ini;

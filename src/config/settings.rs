@@ -1,12 +1,12 @@
 //! The values in force for one target.
 
-use super::check::Moment;
-use super::contribution::Contribution;
 use super::core::Core;
 use super::directive::Directive;
+use super::directive_state::Slot;
 use super::number;
 use super::policy::{self, Policy};
-use super::slot::Slot;
+use super::request_layers::Contribution;
+use super::value_rule::Moment;
 use super::{Access, Entry, diagnose};
 use crate::diagnostic::Diagnostic;
 use std::fmt;

@@ -5,9 +5,9 @@
 //! defaults in: `session.upload_progress.enabled` is 1 in every recorded build, and 0 in Debian's 8.2.36 whatever the SAPI.
 
 use super::Access;
-use super::check::Check;
 use super::directive::Directive;
 use super::text::Text;
+use super::value_rule::Check;
 use crate::version::PhpVersion;
 use once_cell::race::OnceBox;
 use std::borrow::Cow;

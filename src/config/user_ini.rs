@@ -1,13 +1,13 @@
 //! `.user.ini`: which files are read for a script, and for how long they count (facts I-140 … I-144).
 
 use super::build::file_name;
-use super::contribution::UserIni;
 use super::core::{Assignment, Core, Source};
 use super::diagnose;
+use super::directive_state::Authority;
 use super::layer::Layer;
 use super::lookup::CoreLookup;
 use super::reader::{syntax, text_of, unknown};
-use super::slot::Power;
+use super::request_layers::UserIni;
 use super::text::Text;
 use crate::files::Files;
 use crate::ini::{self, Event};
@@ -71,7 +71,7 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
                 Some(at) => assignments.push(Assignment {
                     directive: at as u32,
                     line,
-                    power: Power::PerDir,
+                    power: Authority::PerDir,
                     value: Text::new(text_of(&value)),
                     source: Arc::clone(&source),
                 }),

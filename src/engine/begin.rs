@@ -1,9 +1,9 @@
 //! The beginning of a request. One that is like the one before in its place copies what was worked out then.
 
+use super::call_guard::facts_of;
+use super::flag_word::TAG_BITS;
 use super::handle::Handle;
-use super::inside::facts_of;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
-use super::word::TAG_BITS;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::request::{Begin, Start, Timer};
 use atomic_refcell::AtomicRefMut;

@@ -1,11 +1,11 @@
 //! The end of a request: shutdown functions, the last output, and the place is free.
 
+use super::call_guard::{Below, Inside};
+use super::flag_word::{FLAG_ASKED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_LEFT_OFF};
 use super::handle::Handle;
-use super::inside::{Below, Inside};
 use super::scoreboard::Counted;
 use super::slot::{Host, facts};
 use super::sys;
-use super::word::{FACT_ASKED, FACT_COUNTED, FACT_COUNTED_HERE, FACT_LEFT_OFF};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
 use std::sync::atomic::Ordering::Relaxed;
@@ -61,11 +61,11 @@ impl<'e, H: Host> Handle<'e, H> {
     #[cold]
     fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
         let word = self.slot.word.load();
-        if !word.has(FACT_LEFT_OFF) {
+        if !word.has(FLAG_LEFT_OFF) {
             return Err(Code::Stage);
         }
-        self.slot.word.forget(FACT_LEFT_OFF | FACT_ASKED);
-        inside.owned.machine.function_returned(word.has(FACT_ASKED));
+        self.slot.word.forget(FLAG_LEFT_OFF | FLAG_ASKED);
+        inside.owned.machine.function_returned(word.has(FLAG_ASKED));
         Ok(inside)
     }
 
@@ -133,8 +133,8 @@ impl<'e, H: Host> Handle<'e, H> {
                 other => return other,
             }
         }
-        let asked = if asks_to_stop { FACT_ASKED } else { 0 };
-        self.slot.word.raise(self.slot.word.load().generation(), FACT_LEFT_OFF | asked, 0);
+        let asked = if asks_to_stop { FLAG_ASKED } else { 0 };
+        self.slot.word.raise(self.slot.word.load().generation(), FLAG_LEFT_OFF | asked, 0);
         Err(Code::Busy)
     }
 
@@ -161,8 +161,8 @@ impl<'e, H: Host> Handle<'e, H> {
         if seen.is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
         }
-        if seen.has_any(FACT_COUNTED | FACT_COUNTED_HERE) {
-            let counted = if seen.has(FACT_COUNTED) { Counted::InBoard } else { Counted::InEngine };
+        if seen.has_any(FLAG_COUNTED | FLAG_COUNTED_HERE) {
+            let counted = if seen.has(FLAG_COUNTED) { Counted::InBoard } else { Counted::InEngine };
             slot.shared.board.uncount_detached(counted);
         }
         drop(inside);

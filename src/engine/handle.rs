@@ -4,12 +4,12 @@
 //! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
 //! quick paths (`check`, a plain `write`, `set_time_limit`) take nothing and only look at atomics.
 
-use super::inside::{Below, Failed, Inside};
-use super::live::Row;
+use super::call_guard::{Below, Failed, Inside};
+use super::flag_word::{FLAG_ENTERED, Seen};
 use super::shared::Shared;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::snapshot::Row;
 use super::timing::{limit_of_ms, seconds_of_ms};
-use super::word::{FACT_ENTERED, Seen};
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use std::sync::atomic::Ordering::Relaxed;
@@ -54,7 +54,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if !word.is_tagged(self.tag) {
             return Err(Code::Ended);
         }
-        if !word.has(FACT_ENTERED) && !self.enters_first(&mut owned, word) {
+        if !word.has(FLAG_ENTERED) && !self.enters_first(&mut owned, word) {
             return Err(Code::Ended);
         }
         Ok(Inside::new(self.slot, owned, word))
@@ -63,7 +63,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// From here on the owned part is this request's. False: it has ended meanwhile.
     #[inline(never)]
     fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
-        let is_live = self.slot.word.raise(word.generation(), FACT_ENTERED, 0);
+        let is_live = self.slot.word.raise(word.generation(), FLAG_ENTERED, 0);
         if is_live {
             owned.begin();
         }

@@ -5,43 +5,43 @@
 //! that are watched and requests that are suspended).
 
 mod begin;
+mod call_guard;
+mod callback_gate;
 mod clock;
 mod deadlines;
 mod end;
+mod flag_word;
 mod free_list;
 mod handle;
-mod inside;
-mod live;
-mod notice;
 pub mod scoreboard;
 mod shared;
 mod slot;
+mod slot_table;
+mod snapshot;
 mod sync;
 mod sys;
-mod table;
 mod ticker;
 mod timing;
 mod watched;
-mod word;
 
 pub use begin::Options;
 pub use handle::{Answer, Handle};
-pub use live::{Row, Watching};
 pub use slot::Host;
+pub use snapshot::{Row, Watching};
 
+pub(crate) use flag_word::TAG_BITS;
 pub(crate) use slot::Slot;
-pub(crate) use word::TAG_BITS;
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Result};
 use crate::request::{Ending, Events};
 use shared::Shared;
 use shared::{DRAINING, OPEN};
+use slot_table::Table;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use table::Table;
 
 /// How an engine is made.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl<H: Host> Engine<H> {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
         }
-        let index = (id & ((1 << word::SLOT_BITS) - 1)) as u32;
+        let index = (id & ((1 << flag_word::SLOT_BITS) - 1)) as u32;
         if index >= self.shared.free.used() {
             return Err(Code::NotFound);
         }

@@ -1,11 +1,11 @@
 //! One place for a request: what its owner works on, and what other threads may see of it.
 
+use super::callback_gate::Notice;
 use super::deadlines::{Deadlines, NEVER};
-use super::notice::Notice;
+use super::flag_word::{Seen, Word};
 use super::shared::Shared;
 use super::sys;
 use super::timing::{Counted, Timing};
-use super::word::{Seen, Word};
 use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;

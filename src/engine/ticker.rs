@@ -3,13 +3,13 @@
 //! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
 
 use super::deadlines::{NEVER, Taken};
+use super::flag_word::{FLAG_CANCELLED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_GONE, FLAG_REFUSED};
 use super::scoreboard::Counted;
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
+use super::slot_table::Table;
 use super::sys::{self, Readiness};
-use super::table::Table;
 use super::timing::Look;
-use super::word::{FACT_CANCELLED, FACT_COUNTED, FACT_COUNTED_HERE, FACT_GONE, FACT_REFUSED};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -162,7 +162,7 @@ fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 /// `outlive.max_detached_total`: counts a request that works on without its client, or tells it to stop where there is no room for one
 /// more. Decided once, here and not where the client went, because others are asked about and that may be in a signal handler.
 fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
-    const DECIDED: u64 = FACT_COUNTED | FACT_COUNTED_HERE | FACT_REFUSED;
+    const DECIDED: u64 = FLAG_COUNTED | FLAG_COUNTED_HERE | FLAG_REFUSED;
     let facts = slot.facts.load(Relaxed);
     if facts & facts::TOTAL_CAPPED == 0 {
         return NEVER;
@@ -176,9 +176,9 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     let board = &slot.shared.board;
     let Some(counted) = board.count_detached(slot.max_detached_total.load(Relaxed), now) else { return now + 1 };
     let fact = match counted {
-        Counted::InBoard => FACT_COUNTED,
-        Counted::InEngine => FACT_COUNTED_HERE,
-        Counted::Refused => FACT_REFUSED | u64::from(Events::CAP.0),
+        Counted::InBoard => FLAG_COUNTED,
+        Counted::InEngine => FLAG_COUNTED_HERE,
+        Counted::Refused => FLAG_REFUSED | u64::from(Events::CAP.0),
     };
     if !slot.word.raise(generation, fact, DECIDED) {
         board.uncount_detached(counted); // it has ended meanwhile
@@ -225,7 +225,7 @@ impl<H: Host> Slot<H> {
         if self.facts.load(Relaxed) & facts::FINISHED != 0 {
             return false;
         }
-        let new = self.word.raise(generation, u64::from(Events::GONE.0) | FACT_GONE, FACT_GONE);
+        let new = self.word.raise(generation, u64::from(Events::GONE.0) | FLAG_GONE, FLAG_GONE);
         if new {
             self.detached(generation);
         }
@@ -234,7 +234,7 @@ impl<H: Host> Slot<H> {
 
     /// Somebody cancels the request: from any thread, and from signal handlers. False: that was known, or it has ended.
     pub(super) fn cancel(&self, generation: u64) -> bool {
-        let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FACT_CANCELLED, FACT_CANCELLED);
+        let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
         if new && self.facts.load(Relaxed) & facts::NOTICE != 0 {
             self.look_at(0);
             self.shared.wake();

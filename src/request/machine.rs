@@ -2,7 +2,7 @@
 
 use super::limit::{Timer, effective_limit};
 use super::output::{Buffer, Output};
-use super::words::{Begin, Ending, Events, Finish, Stage, Verdict, status};
+use super::vocabulary::{Begin, Ending, Events, Finish, Stage, Verdict, status};
 use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
 
 /// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).

@@ -15,10 +15,10 @@ mod limit;
 mod machine;
 mod output;
 mod run_time;
-mod words;
+mod vocabulary;
 
 pub use limit::{Timer, effective_limit};
 pub use machine::{Machine, Start};
 pub use output::Output;
 pub use run_time::{Change, RunTime};
-pub use words::{Begin, Ending, Events, Finish, Stage, Verdict, status};
+pub use vocabulary::{Begin, Ending, Events, Finish, Stage, Verdict, status};

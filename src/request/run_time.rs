@@ -1,7 +1,7 @@
 //! The last layer: what the program itself sets while it runs (`ini_set`, `ini_restore`, `set_time_limit`,
 //! `ignore_user_abort`).
 
-use super::words::Stage;
+use super::vocabulary::Stage;
 use crate::config::{Access, AfterFinish, Clock, Disconnect, Settings, ShutdownMode, whole_number};
 use crate::error::Code;
 use crate::ini::number;

@@ -151,7 +151,7 @@ static int ends_itself(outlive_request *request, int ending, void *userdata) {
     (void)ending, (void)userdata;
     EQUAL(outlive_request_end(request, NULL), OUTLIVE_ERROR_STAGE);
     EQUAL(outlive_request_check(request), OUTLIVE_OK);
-    EQUAL(outlive_engine_requests(engine, calls_from_row, request), OUTLIVE_ERROR_CANCELLED);
+    EQUAL(outlive_engine_requests(engine, calls_from_row, request), OUTLIVE_ERROR_INTERRUPTED);
     return OUTLIVE_OK;
 }
 
@@ -160,7 +160,7 @@ static void callbacks_that_call_back(void) {
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     EQUAL(outlive_engine_new(NULL, &engine, NULL), OUTLIVE_OK);
     EQUAL(outlive_request_begin(engine, settings, NULL, &forced_request, NULL), OUTLIVE_OK);
-    EQUAL(outlive_engine_requests(engine, calls_from_row, forced_request), OUTLIVE_ERROR_CANCELLED);
+    EQUAL(outlive_engine_requests(engine, calls_from_row, forced_request), OUTLIVE_ERROR_INTERRUPTED);
     outlive_request_register_shutdown_function(forced_request, ends_itself, NULL, NULL);
     EQUAL(outlive_request_end(forced_request, NULL), OUTLIVE_OK);
     EQUAL(row_seen, 2);

@@ -159,8 +159,8 @@ static int see(void *userdata, const outlive_scoreboard_row *row) {
         EQUAL(row->process, atomic_load(&all->pids[found.serial]));
         CHECK(!row->unfinished || atomic_load(&all->doomed[found.serial]));
     }
-    CHECK(row->request.stage == OUTLIVE_STAGE_RUNNING && row->request.gone == -1 && row->request.time_limit == 30);
-    CHECK(row->request.age < 600000 && row->request.time_left <= 30000);
+    CHECK(row->request.stage == OUTLIVE_STAGE_RUNNING && row->request.gone_ms == -1 && row->request.time_limit == 30);
+    CHECK(row->request.age_ms < 600000 && row->request.time_left_ms <= 30000);
     if (self->count == self->room) {
         self->room = self->room ? 2 * self->room : 1024;
         self->rows = realloc(self->rows, (size_t)self->room * sizeof *self->rows);

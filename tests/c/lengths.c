@@ -62,8 +62,8 @@ static void texts(const outlive_settings *settings, outlive_request *request, si
     REFUSED(outlive_config_builder_set_scan_dirs(builder, edge, len, NULL));
     REFUSED(outlive_config_builder_add_fastcgi_param(builder, edge, len, "x=1", 3, NULL));
     REFUSED(outlive_config_builder_add_fastcgi_param(builder, "PHP_VALUE", 9, edge, len, NULL));
-    REFUSED(outlive_dir_config_set(dir_config, OUTLIVE_KIND_VALUE, edge, len, "1", 1, NULL, 0, 0, NULL));
-    REFUSED(outlive_dir_config_set(dir_config, OUTLIVE_KIND_VALUE, "precision", 9, edge, len, NULL, 0, 0, NULL));
+    REFUSED(outlive_dir_config_set(dir_config, OUTLIVE_PHP_VALUE_VALUE, edge, len, "1", 1, NULL, 0, 0, NULL));
+    REFUSED(outlive_dir_config_set(dir_config, OUTLIVE_PHP_VALUE_VALUE, "precision", 9, edge, len, NULL, 0, 0, NULL));
     REFUSED(outlive_settings_get(settings, edge, len, &view));
     REFUSED(outlive_settings_get_int(settings, edge, len, &number));
     REFUSED(outlive_settings_get_bool(settings, edge, len, &flag));

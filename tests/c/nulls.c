@@ -149,11 +149,11 @@ static void builders(void) {
     outlive_config_builder_free(NULL);
 
     outlive_dir_config *dir = outlive_dir_config_new(), *merged = NULL;
-    EQUAL(outlive_dir_config_set(NULL, OUTLIVE_KIND_VALUE, "a", 1, "b", 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_VALUE, NULL, 1, "b", 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_VALUE, "a", 1, NULL, 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_dir_config_set(NULL, OUTLIVE_PHP_VALUE_VALUE, "a", 1, "b", 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_VALUE, NULL, 1, "b", 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_VALUE, "a", 1, NULL, 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_dir_config_set(dir, 17, "a", 1, "b", 1, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_VALUE, "a", 1, "", 0, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_VALUE, "a", 1, "", 0, NULL, 0, 0, NULL), OUTLIVE_ERROR_ARGUMENT);
     merged = outlive_dir_config_merge(NULL, NULL);
     CHECK(merged != NULL);
     outlive_dir_config_free(merged);
@@ -221,6 +221,8 @@ int main(void) {
     sizes(engine, settings);
     TEXT(outlive_result_name(OUTLIVE_ERROR_LOCKED), "OUTLIVE_ERROR_LOCKED");
     TEXT(outlive_result_name(12345), "OUTLIVE_UNKNOWN");
+    CHECK(strcmp(outlive_result_cname(OUTLIVE_ERROR_LOCKED), "OUTLIVE_ERROR_LOCKED") == 0 && strcmp(outlive_result_cname(12345), "OUTLIVE_UNKNOWN") == 0);
+    CHECK(strcmp(outlive_result_ctext(OUTLIVE_STOP), outlive_result_text(OUTLIVE_STOP).ptr) == 0);
     CHECK(outlive_result_text(OUTLIVE_STOP).len > 5 && outlive_result_text(-12345).len > 5);
     TEXT(outlive_ending_name(OUTLIVE_ENDING_TIME_LIMIT), "time limit");
     TEXT(outlive_ending_name(OUTLIVE_ENDING_NONE), "none");

@@ -376,13 +376,13 @@ static void locks(void) {
     outlive_error error;
     host host = {0};
     EQUAL(outlive_config_builder_build(builder, &config, &error), OUTLIVE_OK);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_ADMIN_FLAG, "ignore_user_abort", OUTLIVE_NTS, "on", OUTLIVE_NTS, "a.conf", 3, 0,
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_ADMIN_FLAG, "ignore_user_abort", OUTLIVE_NTS, "on", OUTLIVE_NTS, "a.conf", 3, 0,
                                  &error),
           OUTLIVE_OK);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_ADMIN_VALUE, "max_execution_time", OUTLIVE_NTS, "5", OUTLIVE_NTS, "a.conf", 4, 0,
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_ADMIN_VALUE, "max_execution_time", OUTLIVE_NTS, "5", OUTLIVE_NTS, "a.conf", 4, 0,
                                  &error),
           OUTLIVE_OK);
-    EQUAL(outlive_dir_config_set(dir, OUTLIVE_KIND_ADMIN_VALUE, "user_agent", OUTLIVE_NTS, "5", OUTLIVE_NTS, ".htaccess", 4, 1, &error),
+    EQUAL(outlive_dir_config_set(dir, OUTLIVE_PHP_VALUE_ADMIN_VALUE, "user_agent", OUTLIVE_NTS, "5", OUTLIVE_NTS, ".htaccess", 4, 1, &error),
           OUTLIVE_ERROR_ACCESS);
     EQUAL(error.line, 4);
     CHECK(strcmp(error.file, ".htaccess") == 0);

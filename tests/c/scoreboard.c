@@ -66,9 +66,9 @@ static void one_process(void) {
     EQUAL(seen.process, getpid());
     CHECK(strcmp(seen.labels[0], "test") == 0);
     EQUAL(seen.last.request.stage, OUTLIVE_STAGE_RUNNING);
-    EQUAL(seen.last.request.gone, -1);
+    EQUAL(seen.last.request.gone_ms, -1);
     EQUAL(seen.last.request.time_limit, 30);
-    CHECK(seen.last.request.time_left > 0 && seen.last.request.time_left <= 30000);
+    CHECK(seen.last.request.time_left_ms > 0 && seen.last.request.time_left_ms <= 30000);
     EQUAL(seen.last.request.thread, getpid());
     CHECK(seen.last.began_unix_ms / 1000 >= (uint64_t)time(NULL) - 5 && seen.last.began_unix_ms / 1000 <= (uint64_t)time(NULL) + 5);
 
@@ -80,11 +80,11 @@ static void one_process(void) {
     CHECK(strcmp(seen.labels[0], "another label, longer than the first one and not short at all") == 0);
     EQUAL(seen.last.request.held, 1);
     EQUAL(seen.last.request.ignores_abort, 1);
-    CHECK(seen.last.request.gone >= 0);
+    CHECK(seen.last.request.gone_ms >= 0);
 
     outlive_request *other = begin(second, settings, &host, "GET");
     EQUAL(read_board().rows, 2);
-    EQUAL(outlive_scoreboard_read(path, strlen(path), stop_at_once, NULL, NULL), OUTLIVE_ERROR_CANCELLED);
+    EQUAL(outlive_scoreboard_read(path, strlen(path), stop_at_once, NULL, NULL), OUTLIVE_ERROR_INTERRUPTED);
     EQUAL(outlive_request_end(other, NULL), OUTLIVE_OK);
     EQUAL(read_board().rows, 1);
     outlive_request_release(request);

@@ -336,9 +336,9 @@ static int count_rows(void *userdata, const outlive_request_row *row) {
     (void)userdata;
     rows++;
     strncat(labels, row->label.ptr, sizeof labels - strlen(labels) - 1);
-    gone_rows += row->gone >= 0;
+    gone_rows += row->gone_ms >= 0;
     TEXT(row->method, "POST");
-    CHECK(row->size == sizeof *row && row->age >= 0 && row->thread != 0);
+    CHECK(row->size == sizeof *row && row->age_ms >= 0 && row->thread != 0);
     return 0;
 }
 

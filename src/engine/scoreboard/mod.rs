@@ -42,8 +42,8 @@ pub use reader::{ScoreboardRow, Snapshot, clear, read};
 pub use writer::prepare;
 
 use super::slot::{Host, Slot, facts};
+use super::slot_table::Table;
 use super::sys;
-use super::table::Table;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use once_cell::race::OnceBox;

@@ -4,21 +4,21 @@
 #![cfg(test)]
 #![allow(dead_code)] // the files hold more than their protocols
 
+#[path = "../../../src/engine/callback_gate.rs"]
+mod callback_gate;
 #[path = "../../../src/engine/clock.rs"]
 mod clock;
 #[path = "../../../src/engine/deadlines.rs"]
 mod deadlines;
+#[path = "../../../src/engine/flag_word.rs"]
+mod flag_word;
 #[path = "../../../src/engine/free_list.rs"]
 mod free_list;
-#[path = "../../../src/engine/notice.rs"]
-mod notice;
-#[path = "../../../src/engine/word.rs"]
-mod word;
-#[path = "../../../src/request/words.rs"]
-mod words;
+#[path = "../../../src/request/vocabulary.rs"]
+mod vocabulary;
 
 mod request {
-    pub use super::words::Events;
+    pub use super::vocabulary::Events;
 }
 
 /// What `src/engine/sync.rs` is for the engine.
@@ -45,5 +45,5 @@ mod sync {
     }
 }
 
-mod tests_of_deadlines;
-mod tests_of_the_word;
+mod deadlines_orders;
+mod flag_word_orders;

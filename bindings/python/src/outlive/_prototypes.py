@@ -26,6 +26,8 @@ _text = (c_char_p, c_size_t)
 # name: (result type, argument types)
 FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_result_name": (s.Str, (c_int,)),
+    "outlive_result_cname": (c_char_p, (c_int,)),
+    "outlive_result_ctext": (c_char_p, (c_int,)),
     "outlive_result_text": (s.Str, (c_int,)),
     "outlive_ending_name": (s.Str, (c_int,)),
     "outlive_version": (c_char_p, ()),

@@ -98,9 +98,9 @@ class RequestRow(Structure):
     """outlive_request_row"""
 
     _fields_ = [
-        ("size", c_size_t), ("label", Str), ("method", Str), ("age", c_int64), ("gone", c_int64), ("stage", c_int),
+        ("size", c_size_t), ("label", Str), ("method", Str), ("age_ms", c_int64), ("gone_ms", c_int64), ("stage", c_int),
         ("connection_status", c_int), ("held", c_int), ("ignores_abort", c_int), ("finished", c_int), ("watched", c_int),
-        ("time_limit", c_uint32), ("thread", c_uint32), ("written", c_uint64), ("time_left", c_int64), ("id", c_uint64),
+        ("time_limit", c_uint32), ("thread", c_uint32), ("written", c_uint64), ("time_left_ms", c_int64), ("id", c_uint64),
     ]
 
 

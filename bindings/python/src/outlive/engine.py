@@ -67,9 +67,9 @@ class ScoreboardRow:
 
 def _row(at: Any) -> Row:
     return Row(
-        at.label.text(), at.method.text(), at.age / 1000, None if at.gone < 0 else at.gone / 1000, Stage(at.stage),
+        at.label.text(), at.method.text(), at.age_ms / 1000, None if at.gone_ms < 0 else at.gone_ms / 1000, Stage(at.stage),
         Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0, at.time_limit,
-        at.thread, at.written, None if at.time_left < 0 else at.time_left / 1000, at.id,
+        at.thread, at.written, None if at.time_left_ms < 0 else at.time_left_ms / 1000, at.id,
     )
 
 

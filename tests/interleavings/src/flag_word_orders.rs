@@ -1,10 +1,10 @@
 //! Owner, engine's thread and anybody, on one flag word.
 
+use crate::callback_gate::Notice;
+use crate::flag_word::{FLAG_ENTERED, FLAG_GONE, TAG_BITS, Word};
 use crate::free_list::FreeList;
-use crate::notice::Notice;
 use crate::request::Events;
 use crate::sync::Barrier;
-use crate::word::{FACT_ENTERED, FACT_GONE, TAG_BITS, Word};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use loom::thread;
@@ -38,7 +38,7 @@ fn a_quiet_end_overlooks_nothing() {
     loom::model(|| {
         let word = Arc::new(Word::default());
         let first = word.begin(|| ());
-        let others: Vec<_> = [FACT_ENTERED, GONE | FACT_GONE]
+        let others: Vec<_> = [FLAG_ENTERED, GONE | FLAG_GONE]
             .into_iter()
             .map(|bits| {
                 let word = Arc::clone(&word);
@@ -49,7 +49,7 @@ fn a_quiet_end_overlooks_nothing() {
         let left = if quiet { None } else { Some(word.end()) };
         let second = word.begin(|| ());
         let raised: Vec<bool> = others.into_iter().map(|other| other.join().unwrap()).collect();
-        assert_eq!(raised, [FACT_ENTERED, FACT_GONE].map(|fact| left.is_some_and(|left| left.has(fact))));
+        assert_eq!(raised, [FLAG_ENTERED, FLAG_GONE].map(|fact| left.is_some_and(|left| left.has(fact))));
         assert!(quiet || raised.contains(&true), "nothing else keeps an end from being quiet");
         assert!(word.end_quietly(second & TAG_BITS));
     });
@@ -86,7 +86,7 @@ fn a_gone_client_is_counted_once_and_uncounted() {
             .map(|_| {
                 let (word, detached) = (Arc::clone(&word), Arc::clone(&detached));
                 thread::spawn(move || {
-                    let new = word.raise(generation, GONE | FACT_GONE, FACT_GONE);
+                    let new = word.raise(generation, GONE | FLAG_GONE, FLAG_GONE);
                     if new {
                         detached.fetch_add(1, Relaxed);
                     }

@@ -1,14 +1,14 @@
 //! One directive's state while layers are applied, and the rule for each kind of layer.
 
 use super::Access;
-use super::check::Moment;
 use super::directive::Directive;
 use super::text::Text;
+use super::value_rule::Moment;
 use crate::version::PhpVersion;
 
 /// With which right a layer sets a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Power {
+pub(crate) enum Authority {
     /// php.ini and `-d`: always.
     Startup,
     /// FPM's `php_value[]` and FastCGI's `PHP_VALUE`: always, and a lock stays (I-150, I-151).
@@ -19,13 +19,13 @@ pub(crate) enum Power {
     Admin,
 }
 
-impl Power {
+impl Authority {
     pub(crate) fn access(self) -> Access {
-        if self == Power::PerDir { Access::PERDIR } else { Access::SYSTEM }
+        if self == Authority::PerDir { Access::PERDIR } else { Access::SYSTEM }
     }
 
     pub(crate) fn locks(self) -> bool {
-        self == Power::Admin
+        self == Authority::Admin
     }
 }
 
@@ -58,18 +58,18 @@ impl Slot {
     pub(crate) fn apply(
         &mut self,
         directive: &Directive,
-        power: Power,
+        power: Authority,
         value: &Text,
         version: PhpVersion,
     ) -> Result<(), Refusal> {
-        if power == Power::PerDir && !self.access.allows(Access::PERDIR) {
+        if power == Authority::PerDir && !self.access.allows(Access::PERDIR) {
             return Err(if self.locked { Refusal::Locked } else { Refusal::Level });
         }
-        if power == Power::Admin {
+        if power == Authority::Admin {
             self.access = Access::SYSTEM;
             self.locked = true;
         }
-        let moment = if power == Power::Startup { Moment::Startup } else { Moment::Later(self.value.bytes()) };
+        let moment = if power == Authority::Startup { Moment::Startup } else { Moment::Later(self.value.bytes()) };
         directive.check.accepts(value.bytes(), moment, version).map_err(Refusal::Value)?;
         self.value = value.clone();
         Ok(())

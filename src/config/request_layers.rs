@@ -1,7 +1,7 @@
 //! What one request adds to the configuration: sections, containers, `.user.ini`.
 
 use super::core::{Assignment, Core, Source};
-use super::slot::Power;
+use super::directive_state::Authority;
 use super::text::Text;
 use crate::diagnostic::Diagnostic;
 use crate::httpd::{Container, DirConfig, DirValue};
@@ -42,7 +42,7 @@ pub(super) enum Contribution {
 
 impl Contribution {
     /// Every assignment to a directive that there is, in order.
-    pub(super) fn each(&self, core: &Core, visit: &mut dyn FnMut(u32, Power, &Text)) {
+    pub(super) fn each(&self, core: &Core, visit: &mut dyn FnMut(u32, Authority, &Text)) {
         match self {
             Self::Section(at) => assignments(&core.sections[*at].assignments, visit),
             Self::UserIni(user) => assignments(&user.assignments, visit),
@@ -95,8 +95,8 @@ fn hash_values(values: &DirConfig, state: &mut impl Hasher) {
 }
 
 /// The power of mod_php's four directives.
-pub(super) fn power(value: &DirValue) -> Power {
-    if value.kind.is_admin() { Power::Admin } else { Power::PerDir }
+pub(super) fn power(value: &DirValue) -> Authority {
+    if value.kind.is_admin() { Authority::Admin } else { Authority::PerDir }
 }
 
 /// mod_php merges first and applies the result, so a value that lost is never even tried.
@@ -104,7 +104,7 @@ pub(super) fn merged(containers: &[Container]) -> DirConfig {
     containers.iter().fold(DirConfig::new(), |sum, next| DirConfig::merge(&sum, &next.values))
 }
 
-fn values(list: &DirConfig, core: &Core, visit: &mut dyn FnMut(u32, Power, &Text)) {
+fn values(list: &DirConfig, core: &Core, visit: &mut dyn FnMut(u32, Authority, &Text)) {
     for value in list.iter() {
         if let Some(at) = core.find(&value.name) {
             visit(at as u32, power(value), &Text::new(&value.value));
@@ -112,7 +112,7 @@ fn values(list: &DirConfig, core: &Core, visit: &mut dyn FnMut(u32, Power, &Text
     }
 }
 
-fn assignments(list: &[Assignment], visit: &mut dyn FnMut(u32, Power, &Text)) {
+fn assignments(list: &[Assignment], visit: &mut dyn FnMut(u32, Authority, &Text)) {
     for assignment in list {
         visit(assignment.directive, assignment.power, &assignment.value);
     }

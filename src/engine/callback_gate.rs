@@ -1,7 +1,7 @@
 //! Callbacks of the engine's thread, against the end of the request that they are about.
 
+use super::flag_word::Word;
 use super::sync::{Mutex, lock};
-use super::word::Word;
 
 /// Held by the engine's thread while it calls the host about a request. An end passes through once behind its turn of the word:
 /// a callback that has begun is waited for, and none begins later.

@@ -5,7 +5,7 @@
 //! | bits | what | who writes |
 //! | --- | --- | --- |
 //! | 0–31 | [`Events`] that wait for the owner; not zero: look | other threads set, the owner clears |
-//! | 32–39 | lasting facts, such as [`FACT_GONE`] | whoever learns it first |
+//! | 32–39 | lasting facts, such as [`FLAG_GONE`] | whoever learns it first |
 //! | 40–63 | generation; odd: the slot is live | begin and end |
 //!
 //! The protocol, which makes it race-free (`tests/interleavings` tries every order of its steps):
@@ -17,7 +17,7 @@
 //!    old one fails at its compare, or is overwritten.
 //! 5. *End* (owner): one swap, which moves the generation on and says what was there: a fact that somebody won, and counted, is
 //!    seen by the end, which uncounts it.
-//! 6. *Enter* (owner, the first time): a raise of [`FACT_ENTERED`], behind the taking of the owned part. *End quietly* (owner): a
+//! 6. *Enter* (owner, the first time): a raise of [`FLAG_ENTERED`], behind the taking of the owned part. *End quietly* (owner): a
 //!    compare-and-swap from the quiet word to the next generation. So of two calls that come at once, against the rules, one fails: the
 //!    end finds that somebody entered, or who enters finds that it has ended.
 //! 7. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
@@ -32,23 +32,23 @@ use super::sync::{
 use crate::request::Events;
 
 /// The client has gone: kept to the end of the request, counted once.
-pub const FACT_GONE: u64 = 1 << 32;
+pub const FLAG_GONE: u64 = 1 << 32;
 /// An end had to leave off in the middle of its shutdown functions, and can be called again.
-pub const FACT_LEFT_OFF: u64 = 1 << 33;
+pub const FLAG_LEFT_OFF: u64 = 1 << 33;
 /// The function before which it left off had asked to stop.
-pub const FACT_ASKED: u64 = 1 << 34;
+pub const FLAG_ASKED: u64 = 1 << 34;
 
 /// A call has had the request's owned part: the end has to look at it.
-pub const FACT_ENTERED: u64 = 1 << 35;
+pub const FLAG_ENTERED: u64 = 1 << 35;
 
 /// It counts among the detached requests of all processes, in the scoreboard.
-pub const FACT_COUNTED: u64 = 1 << 36;
+pub const FLAG_COUNTED: u64 = 1 << 36;
 /// It counts among them in this engine, which has no place in a scoreboard.
-pub const FACT_COUNTED_HERE: u64 = 1 << 37;
+pub const FLAG_COUNTED_HERE: u64 = 1 << 37;
 /// There was no room for it among them.
-pub const FACT_REFUSED: u64 = 1 << 38;
+pub const FLAG_REFUSED: u64 = 1 << 38;
 /// It was cancelled.
-pub const FACT_CANCELLED: u64 = 1 << 39;
+pub const FLAG_CANCELLED: u64 = 1 << 39;
 
 const GENERATION_SHIFT: u32 = 40;
 const GENERATION_BITS: u64 = (1 << 24) - 1;
@@ -163,7 +163,7 @@ impl Seen {
 
     /// Whether the client has gone.
     pub fn is_gone(self) -> bool {
-        self.0 & FACT_GONE != 0
+        self.0 & FLAG_GONE != 0
     }
 
     /// Whether all these facts hold.
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn what_has_happened_keeps_an_end_from_being_quiet() {
         let word = Word::default();
-        for what in [FACT_ENTERED, FACT_GONE, Events::TIME_UP.0.into()] {
+        for what in [FLAG_ENTERED, FLAG_GONE, Events::TIME_UP.0.into()] {
             let generation = word.begin(|| ());
             word.raise(generation, what, 0);
             assert!(!word.end_quietly(generation & TAG_BITS));
@@ -269,8 +269,8 @@ mod tests {
         let word = Word::default();
         word.begin(|| ());
         let generation = word.load().generation();
-        assert!(word.raise(generation, FACT_GONE, FACT_GONE));
-        assert!(!word.raise(generation, FACT_GONE, FACT_GONE));
+        assert!(word.raise(generation, FLAG_GONE, FLAG_GONE));
+        assert!(!word.raise(generation, FLAG_GONE, FLAG_GONE));
         assert!(word.is_quiet(generation & TAG_BITS), "a fact alone asks for nothing");
     }
 }

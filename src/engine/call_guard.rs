@@ -1,7 +1,7 @@
 //! One call on a request: it has the owned part for itself, and what it changed is published when it ends.
 
+use super::flag_word::{FLAG_GONE, Seen};
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
-use super::word::{FACT_GONE, Seen};
 use crate::config::{Clock, Policy, Settings, whole_number};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
@@ -201,7 +201,7 @@ impl<H: Host> Inside<'_, H> {
         }
         if gone {
             let generation = self.generation();
-            if self.slot.word.raise(generation, FACT_GONE, FACT_GONE) {
+            if self.slot.word.raise(generation, FLAG_GONE, FLAG_GONE) {
                 self.slot.detached(generation);
             }
         }

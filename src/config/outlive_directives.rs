@@ -1,9 +1,9 @@
 //! The `outlive.*` directives. A wrong value is refused and reported, never read as something else.
 
 use super::Access;
-use super::check::Check;
 use super::directive::Directive;
 use super::text::Text;
+use super::value_rule::Check;
 use std::borrow::Cow;
 
 /// An administrator's business as far as files go: everything but run time.

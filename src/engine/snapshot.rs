@@ -1,8 +1,8 @@
 //! What people may see of an engine: the requests in flight, and numbers.
 
 use super::Engine;
+use super::flag_word::Seen;
 use super::slot::{Host, Slot, facts};
-use super::word::Seen;
 use crate::request::{Ending, Events, Stage};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
