@@ -64,8 +64,8 @@ static int of_this_child(void *data, const outlive_request_row *seen) {
 static int by_age(const void *left_data, const void *right_data) {
     const row *left = left_data, *right = right_data;
     if (left->unfinished != right->unfinished) return right->unfinished - left->unfinished;
-    if ((left->gone_ms >= 0) != (right->gone_ms >= 0)) return left->gone_ms >= 0 ? -1 : 1;
-    return left->age_ms < right->age_ms ? 1 : left->age_ms > right->age_ms ? -1 : 0;
+    if ((left->gone >= 0) != (right->gone >= 0)) return left->gone >= 0 ? -1 : 1;
+    return left->age < right->age ? 1 : left->age > right->age ? -1 : 0;
 }
 
 static void gather(table *to, request_rec *r) {
@@ -117,8 +117,8 @@ static void as_json(const table *of) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
         ap_rprintf(r, "%s\n {\"process\": %" APR_INT64_T_FMT ", \"method\": %s, \"label\": %s, \"age_ms\": %" APR_INT64_T_FMT, i == 0 ? "" : ",",
                    (apr_int64_t)one->process, ol_any_json(r->pool, one->method, strlen(one->method)),
-                   ol_any_json(r->pool, one->label, strlen(one->label)), (apr_int64_t)one->age_ms);
-        if (one->gone_ms >= 0) ap_rprintf(r, ", \"gone_ms\": %" APR_INT64_T_FMT, (apr_int64_t)one->gone_ms);
+                   ol_any_json(r->pool, one->label, strlen(one->label)), (apr_int64_t)one->age);
+        if (one->gone >= 0) ap_rprintf(r, ", \"gone_ms\": %" APR_INT64_T_FMT, (apr_int64_t)one->gone);
         ap_rprintf(r, ", \"stage\": \"%s\", \"held\": %s, \"ignores_abort\": %s, \"time_limit\": %u, \"unfinished\": %s}", stage_of(one),
                    one->held ? "true" : "false", one->ignores ? "true" : "false", (unsigned)one->limit, one->unfinished ? "true" : "false");
     }
@@ -156,9 +156,9 @@ static void as_metrics(const table *of) {
 
 static void put_client(request_rec *r, const row *one) {
     if (one->unfinished) ap_rputs("<td><span class=\"tag bad\">never ended</span> its process has died", r);
-    else if (one->gone_ms < 0) ap_rputs("<td>there", r);
+    else if (one->gone < 0) ap_rputs("<td>there", r);
     else
-        ap_rprintf(r, "<td><span class=\"tag warn\">gone</span> %s ago, %s", time_of(r->pool, one->gone_ms),
+        ap_rprintf(r, "<td><span class=\"tag warn\">gone</span> %s ago, %s", time_of(r->pool, one->gone),
                    one->ignores ? "works on" : "stops at the next safe point");
     if (one->held) ap_rputs(" <span class=\"tag\">held</span>", r);
     ap_rputs("</td>", r);
@@ -177,11 +177,11 @@ static void put_table(const table *of) {
         const row *one = &APR_ARRAY_IDX(of->rows, i, row);
         ap_rprintf(r, "<tr%s><td><b>%s</b> <code>%s</code></td>",
                    one->unfinished  ? " class=\"dead\""
-                   : one->gone_ms >= 0 ? " class=\"gone\""
+                   : one->gone >= 0 ? " class=\"gone\""
                                     : "",
                    ol_any_html(r->pool, one->method), ol_any_html(r->pool, one->label));
         put_client(r, one);
-        ap_rprintf(r, "<td>%s</td><td class=\"n\" data-is=\"for\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age_ms));
+        ap_rprintf(r, "<td>%s</td><td class=\"n\" data-is=\"for\">%s</td>", one->unfinished ? "" : stage_of(one), time_of(r->pool, one->age));
         if (one->limit > 0) ap_rprintf(r, "<td class=\"n\" data-is=\"limit\">%u s</td>", (unsigned)one->limit);
         else ap_rputs("<td class=\"n\" data-is=\"limit\">none</td>", r);
         ap_rprintf(r, "<td class=\"n\" data-is=\"process\">%" APR_INT64_T_FMT "</td></tr>\n", (apr_int64_t)one->process);
