@@ -34,6 +34,7 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// I-174, I-177, I-179, I-182, I-183 among them.
 #[test]
 fn run_time_takes_and_refuses_what_php_does() {
     let settings = config(None).base();

@@ -19,6 +19,8 @@ fn recorded() -> Value {
     serde_json::from_str(include_str!("conformance/php/directives.json")).unwrap()
 }
 
+/// I-160, and of the directives that decide what becomes of a request: I-170, I-171, I-172, I-173, I-174, I-175, I-176, I-177, I-178, I-179, I-180,
+/// I-181, I-182, I-183.
 #[test]
 fn names_access_and_defaults_are_those_of_seven_versions() {
     let mut compared = 0;
@@ -58,6 +60,7 @@ fn names_access_and_defaults_are_those_of_seven_versions() {
     assert_eq!(compared, 1730);
 }
 
+/// I-118
 #[test]
 fn the_command_line_sapi_fixes_six_values() {
     let mut builder = builder();

@@ -72,6 +72,7 @@ fn later_lines_and_later_files_win() {
     assert!(config.diagnostics().iter().any(|found| found.code == "refused-value" && found.origin.line == 1));
 }
 
+/// I-092
 #[test]
 fn what_stands_before_a_syntax_error_counts() {
     let config = with_ini("", &[("/php.ini", "precision = 5\nuser_agent = a = b\nprecision = 6\n")]).build().unwrap();
@@ -82,6 +83,7 @@ fn what_stands_before_a_syntax_error_counts() {
     assert!(found.message.starts_with("syntax error, unexpected '='"), "{}", found.message);
 }
 
+/// I-117
 #[test]
 fn the_command_line_is_ini_text() {
     let mut builder = with_ini("cli", &[("/php.ini", "max_execution_time = 11\nprecision = 3\n")]);
@@ -125,6 +127,7 @@ hard_timeout = 9
 docref_root = never
 ";
 
+/// I-130, I-131, I-133
 #[test]
 fn sections_lock_and_last_to_the_end_of_the_file() {
     let files = [("/php.ini", SECTIONS), ("/www/.user.ini", "user_agent = user\ndocref_ext = .u\nhard_timeout = 1")];
@@ -137,13 +140,14 @@ fn sections_lock_and_last_to_the_end_of_the_file() {
     let last = settings.explain(b"user_agent").unwrap().trail.pop().unwrap();
     assert_eq!((last.layer, last.fate, last.reason), (Layer::UserIni, Fate::Refused, Some(Reason::Locked)));
     assert_eq!(last.because.as_deref(), Some("locked by /php.ini:3"));
-    // Neither mod_php nor the command line uses any of this (I-107, I-132, I-140).
+    // Neither mod_php nor the command line uses any of this (A-107, I-132, I-140).
     for sapi in ["apache2handler", "cli", "cli-server"] {
         let settings = resolve(&with_ini(sapi, &files).build().unwrap());
         assert_eq!((text(&settings, "user_agent"), text(&settings, "docref_ext")), ("global".into(), String::new()));
     }
 }
 
+/// I-140, I-142
 #[test]
 fn user_ini_files_are_read_from_the_root_to_the_script_with_perdir_power() {
     let files = [
@@ -192,6 +196,7 @@ fn pool(pool: Option<&[u8]>) -> outlive::Result<Config> {
     builder.build()
 }
 
+/// I-150, I-151, I-153
 #[test]
 fn fpm_pools_and_fastcgi_parameters() {
     let config = pool(None).unwrap();
@@ -229,6 +234,7 @@ fn fpm_pools_and_fastcgi_parameters() {
     assert_eq!(pool(Some(b"none")).unwrap_err().code, Code::NotFound);
 }
 
+/// I-152
 #[test]
 fn fpm_would_not_start_with_a_flag_that_is_none() {
     let mut builder = builder(&[("/p.conf", "[www]\n\nphp_flag[log_errors] = maybe\n")]);
@@ -319,6 +325,7 @@ fn php_value_under_fpm_has_no_effect_and_says_so() {
     assert!(trail[1..].iter().all(|step| step.reason == Some(Reason::Sapi)) && trail.len() == 3, "{trail:?}");
 }
 
+/// I-110, I-111, I-114
 #[test]
 fn discovery_follows_phprc_and_the_scan_list() {
     let mut builder = builder(&[
@@ -348,6 +355,7 @@ fn a_wrong_value_of_ours_is_an_error_with_a_line_and_changes_nothing() {
     assert_eq!((policy.clock, policy.max_detached_time), (outlive::config::Clock::Cpu, 0));
 }
 
+/// I-119
 #[test]
 fn unknown_names_are_told_with_the_versions_that_have_them() {
     let config = with_ini("", &[("/php.ini", "mbstring.func_overload = 1\nMemory_Limit = 1G\n")]).build().unwrap();

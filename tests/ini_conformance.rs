@@ -285,6 +285,7 @@ fn seven_versions_read_as_they_do() {
     replay_versions("php/ini-versions.json", false, 2999 * 7 * 3);
 }
 
+/// I-100, I-101
 #[test]
 fn quantities_convert_as_php_converts_them() {
     let recording = read_json("ini/quantities.json");
@@ -303,7 +304,7 @@ fn quantities_convert_as_php_converts_them() {
     failures.report(700);
 }
 
-/// The table against the recordings. What a build or a platform decides (paths, the SAPI, float limits before
+/// The table against the recordings (I-061). What a build or a platform decides (paths, the SAPI, float limits before
 /// `precision` is set) is recorded natively for 8.2 only.
 #[test]
 fn the_constants_are_the_recorded_ones() {
