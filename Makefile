@@ -32,6 +32,7 @@ help:
 	@echo 'make deb            Debian packages, in $(TARGET)/deb'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
+	@echo 'make nginx          the module for nginx, in $(RELEASE)/nginx; make install-nginx installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
 	@echo 'make clean          remove what was built'
 
@@ -100,3 +101,4 @@ clean:
 -include examples/demo.mk
 -include packaging/packaging.mk
 -include bindings/apache/apache.mk
+-include bindings/nginx/nginx.mk

@@ -1,0 +1,139 @@
+/*
+ * What the files of the module share.
+ *
+ * A request is supervised from its preaccess phase to its end. Its connection's
+ * events pass through us first: a client that has gone is noticed there, and
+ * either nginx never hears of it (finish), or the request ends (stop).
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef _NGX_HTTP_OUTLIVE_H_INCLUDED_
+#define _NGX_HTTP_OUTLIVE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <outlive.h>
+
+
+/* values of outlive_disconnect */
+
+#define NGX_HTTP_OUTLIVE_OFF     0
+#define NGX_HTTP_OUTLIVE_FINISH  1
+#define NGX_HTTP_OUTLIVE_STOP    2
+#define NGX_HTTP_OUTLIVE_AUTO    3
+
+/* values of directives with numbers: none that counts */
+
+#define NGX_HTTP_OUTLIVE_NONE    0
+
+
+typedef struct {
+    u_char                     *file;
+    ngx_uint_t                  line;
+} ngx_http_outlive_place_t;
+
+
+typedef struct {
+    ngx_uint_t                  disconnect;
+    ngx_uint_t                  max_detached;
+    ngx_msec_t                  max_detached_time;
+    const outlive_settings     *settings;
+} ngx_http_outlive_policy_t;
+
+
+typedef struct {
+    ngx_str_t                   scoreboard;
+    ngx_array_t                 policies;  /* ngx_http_outlive_policy_t * */
+    ngx_http_outlive_place_t    max_detached_place;
+    ngx_uint_t                  enabled;   /* unsigned  enabled:1 */
+} ngx_http_outlive_main_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                  disconnect;
+    ngx_msec_t                  time_limit;
+    ngx_uint_t                  max_detached;
+    ngx_msec_t                  max_detached_time;
+
+    ngx_http_outlive_place_t    disconnect_place;
+    ngx_http_outlive_place_t    time_limit_place;
+    ngx_http_outlive_place_t    max_detached_place;
+    ngx_http_outlive_place_t    max_detached_time_place;
+
+    ngx_http_outlive_policy_t  *policy;    /* NULL: nothing is configured */
+} ngx_http_outlive_loc_conf_t;
+
+
+typedef struct {
+    ngx_http_request_t           *request;  /* the main one */
+    ngx_http_outlive_loc_conf_t  *conf;
+    outlive_request              *outlive;  /* NULL: it has ended */
+    ngx_queue_t                   queue;    /* among those of the worker */
+
+    ngx_event_handler_pt          read_handler;
+    ngx_event_handler_pt          write_handler;
+    ngx_send_chain_pt             send_chain;
+
+    ngx_event_t                   look;     /* posted, or as a timer */
+    ngx_uint_t                   *alive;    /* told when the request is freed */
+
+    ngx_msec_t                    gone_at;
+    ngx_msec_t                    detached_time;
+    int                           ending;
+
+    uint32_t                      due;      /* set by the engine's thread */
+
+    unsigned                      gone:1;     /* the client */
+    unsigned                      lost:1;     /* nothing is sent any more */
+    unsigned                      stopped:1;
+    unsigned                      tunnel:1;   /* an upgraded connection */
+    unsigned                      complete:1; /* the whole response is there */
+    unsigned                      leaving:1;  /* the worker does not wait */
+} ngx_http_outlive_ctx_t;
+
+
+/* ngx_http_outlive_module.c */
+
+extern ngx_module_t     ngx_http_outlive_module;
+extern ngx_conf_enum_t  ngx_http_outlive_disconnects[];
+
+#define ngx_http_outlive_disconnect_name(olcf)                               \
+    ngx_http_outlive_disconnects[(olcf)->disconnect].name
+
+/* ngx_http_outlive_request.c */
+
+ngx_int_t ngx_http_outlive_preaccess_handler(ngx_http_request_t *r);
+ngx_http_outlive_ctx_t *ngx_http_outlive_get_ctx(ngx_http_request_t *r);
+ngx_int_t ngx_http_outlive_client_gone(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
+
+/* ngx_http_outlive_connection.c */
+
+void ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx);
+ngx_int_t ngx_http_outlive_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_outlive_process.c */
+
+extern outlive_engine  *ngx_http_outlive_engine;
+
+ngx_int_t ngx_http_outlive_init_module(ngx_cycle_t *cycle);
+ngx_int_t ngx_http_outlive_init_process(ngx_cycle_t *cycle);
+void ngx_http_outlive_exit_process(ngx_cycle_t *cycle);
+void ngx_http_outlive_enter(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_leave(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_keep_worker(void);
+void ngx_http_outlive_on_stop(void *data, int ending);
+
+/* ngx_http_outlive_status.c */
+
+char *ngx_http_outlive_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_outlive_add_variables(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_OUTLIVE_H_INCLUDED_ */

@@ -1,0 +1,558 @@
+/*
+ * The client's connection, or its stream of HTTP/2: its events and its output
+ * pass through here.
+ *
+ * Where the work goes on without the client, nginx is not told that it has
+ * gone: what would be sent is taken and dropped at the lowest place, so that
+ * filters, subrequests, caches and upstreams go their usual way.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#include "ngx_http_outlive.h"
+
+
+/* how often is looked for the rest of a request whose client has gone */
+
+#define NGX_HTTP_OUTLIVE_LOOK  200
+
+
+static void ngx_http_outlive_read_handler(ngx_event_t *rev);
+static void ngx_http_outlive_write_handler(ngx_event_t *wev);
+static ngx_chain_t *ngx_http_outlive_send_chain(ngx_connection_t *c,
+    ngx_chain_t *in, off_t limit);
+static ngx_chain_t *ngx_http_outlive_drop(ngx_connection_t *c,
+    ngx_chain_t *in);
+static ngx_uint_t ngx_http_outlive_is_gone(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_outlive_is_reset(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx);
+static void ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx);
+static void ngx_http_outlive_look(ngx_event_t *ev);
+static ngx_int_t ngx_http_outlive_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_outlive_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+/*
+ * nginx sets these handlers anew for each request, and for some answers in the
+ * middle of one; what it sends with, once per connection or stream.
+ */
+
+void
+ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+    if (ctx->look.data == NULL) {
+        ctx->look.data = ctx;
+        ctx->look.handler = ngx_http_outlive_look;
+        ctx->look.log = c->log;
+    }
+
+    if (ctx->read_handler == NULL) {
+        ctx->read_handler = c->read->handler;
+        ctx->write_handler = c->write->handler;
+    }
+
+    if (c->read->handler == ctx->read_handler) {
+        c->read->handler = ngx_http_outlive_read_handler;
+    }
+
+    if (c->write->handler == ctx->write_handler) {
+        c->write->handler = ngx_http_outlive_write_handler;
+    }
+
+    if (ctx->request->stream == NULL || ctx->request->header_sent || ctx->lost)
+    {
+        if (c->send_chain != ngx_http_outlive_send_chain) {
+            ctx->send_chain = c->send_chain;
+            c->send_chain = ngx_http_outlive_send_chain;
+        }
+    }
+
+    /* what has happened before is not told again */
+
+    if (ctx->request->stream == NULL && c->read->pending_eof
+        && !ctx->look.posted)
+    {
+        ngx_post_event(&ctx->look, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+    if (c->read->handler == ngx_http_outlive_read_handler) {
+        c->read->handler = ctx->read_handler;
+    }
+
+    if (c->write->handler == ngx_http_outlive_write_handler) {
+        c->write->handler = ctx->write_handler;
+    }
+
+    if (c->send_chain == ngx_http_outlive_send_chain) {
+        c->send_chain = ctx->send_chain;
+    }
+
+    if (ctx->look.timer_set) {
+        ngx_del_timer(&ctx->look);
+    }
+
+    if (ctx->look.posted) {
+        ngx_delete_posted_event(&ctx->look);
+    }
+}
+
+
+static void
+ngx_http_outlive_read_handler(ngx_event_t *rev)
+{
+    ngx_uint_t               alive;
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    c = rev->data;
+    r = c->data;
+    ctx = ngx_http_outlive_get_ctx(r);
+    r = r->main;
+
+    if (c->close) {
+        /* worker_shutdown_timeout */
+        ctx->leaving = 1;
+
+        if (ctx->gone) {
+            ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                          "outlive: stopped %M ms after the client had gone: "
+                          "worker_shutdown_timeout",
+                          ngx_current_msec - ctx->gone_at);
+        }
+
+        ctx->read_handler(rev);
+        return;
+    }
+
+    if (ctx->tunnel || !ngx_http_outlive_is_gone(r)) {
+        ctx->read_handler(rev);
+        return;
+    }
+
+    if (ngx_http_outlive_is_at_work(ctx)) {
+        ngx_http_outlive_look(&ctx->look);
+        return;
+    }
+
+    /* perhaps nginx reads the rest of the request now */
+
+    alive = 1;
+    ctx->alive = &alive;
+
+    ctx->read_handler(rev);
+
+    if (!alive) {
+        return;
+    }
+
+    ctx->alive = NULL;
+
+    if (ctx->outlive) {
+        ngx_http_outlive_look(&ctx->look);
+    }
+}
+
+
+/* the client has gone: what does that mean now */
+
+static void
+ngx_http_outlive_look(ngx_event_t *ev)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    if (ctx->tunnel) {
+        return;
+    }
+
+    if (!ctx->gone) {
+
+        if (!ngx_http_outlive_is_gone(r)
+            || ctx->conf->disconnect == NGX_HTTP_OUTLIVE_OFF)
+        {
+            return;
+        }
+
+        if (!ngx_http_outlive_is_at_work(ctx)) {
+
+            if (!ctx->look.timer_set && !r->request_complete) {
+                ngx_add_timer(&ctx->look, NGX_HTTP_OUTLIVE_LOOK);
+            }
+
+            return;
+        }
+
+        ngx_http_set_log_request(c->log, r);
+
+        if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
+            ngx_http_outlive_stop(ctx);
+            return;
+        }
+    }
+
+    if (outlive_request_check(ctx->outlive) == OUTLIVE_STOP) {
+        ngx_http_outlive_stop(ctx);
+        return;
+    }
+
+    /* a client that only closed its sending side still gets its answer */
+
+    if (!ctx->lost && ngx_http_outlive_is_reset(r)) {
+        ngx_http_outlive_lose(ctx);
+    }
+}
+
+
+static void
+ngx_http_outlive_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    c = wev->data;
+    r = c->data;
+    ctx = ngx_http_outlive_get_ctx(r);
+
+    if (wev->timedout && !wev->delayed && !ctx->tunnel
+        && ctx->conf->disconnect != NGX_HTTP_OUTLIVE_OFF
+        && ngx_http_outlive_is_at_work(ctx))
+    {
+        /* send_timeout: the client does not read */
+
+        ngx_http_set_log_request(c->log, r);
+
+        if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
+            ngx_http_outlive_stop(ctx);
+            return;
+        }
+
+        c->timedout = 1;
+        ngx_http_outlive_lose(ctx);
+    }
+
+    ctx->write_handler(wev);
+}
+
+
+/* from here on nothing is sent, and everything counts as sent */
+
+static void
+ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx)
+{
+    ngx_event_t         *wev;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+    wev = c->write;
+
+    ctx->lost = 1;
+
+    r->keepalive = 0;
+    r->limit_rate = 0;
+    r->limit_rate_set = 1;
+
+    c->error = 0;
+
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+    }
+
+#endif
+
+    if (r->stream == NULL) {
+        c->read->eof = 1;
+    }
+
+    if (wev->timer_set) {
+        ngx_del_timer(wev);
+    }
+
+    wev->delayed = 0;
+    wev->timedout = 0;
+    wev->ready = 1;
+
+    if (r->stream) {
+        wev->active = 0;
+    }
+
+    ngx_http_outlive_attach(ctx);
+
+    ngx_post_event(wev, &ngx_posted_events);
+}
+
+
+static ngx_chain_t *
+ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
+{
+    ngx_chain_t             *chain;
+    ngx_http_request_t      *r;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    r = c->data;
+    ctx = ngx_http_outlive_get_ctx(r);
+
+    if (ctx->lost) {
+        return ngx_http_outlive_drop(c, in);
+    }
+
+    chain = ctx->send_chain(c, in, limit);
+
+    if (chain != NGX_CHAIN_ERROR
+        || ctx->tunnel
+        || ctx->conf->disconnect == NGX_HTTP_OUTLIVE_OFF
+        || !ngx_http_outlive_is_at_work(ctx))
+    {
+        return chain;
+    }
+
+    if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
+
+        /* where nginx would go on for its cache, it is stopped, too */
+
+        ngx_post_event(&ctx->look, &ngx_posted_events);
+        return chain;
+    }
+
+    ngx_http_outlive_lose(ctx);
+
+    return ngx_http_outlive_drop(c, in);
+}
+
+
+static ngx_chain_t *
+ngx_http_outlive_drop(ngx_connection_t *c, ngx_chain_t *in)
+{
+    ngx_http_request_t  *r;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        if (ngx_buf_in_memory(in->buf)) {
+            in->buf->pos = in->buf->last;
+        }
+
+        if (in->buf->in_file) {
+            in->buf->file_pos = in->buf->file_last;
+        }
+    }
+
+    r = c->data;
+
+#if (NGX_HTTP_V2)
+
+    /* frames that wait already refer to the stream */
+
+    if (r->main->stream && r->main->stream->queued) {
+        return NULL;
+    }
+
+#endif
+
+    c->buffered &= ~NGX_LOWLEVEL_BUFFERED;
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_outlive_is_gone(ngx_http_request_t *r)
+{
+    int                n;
+    char               buf[1];
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->error) {
+        return 1;
+    }
+
+    if (r->stream) {
+        return 0;
+    }
+
+#if (NGX_HAVE_EPOLLRDHUP)
+
+    if ((ngx_event_flags & NGX_USE_EPOLL_EVENT) && ngx_use_epoll_rdhup) {
+        return c->read->pending_eof;
+    }
+
+#endif
+
+#if (NGX_HAVE_KQUEUE)
+
+    if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
+        return c->read->pending_eof;
+    }
+
+#endif
+
+    n = recv(c->fd, buf, 1, MSG_PEEK);
+
+    return n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN);
+}
+
+
+/* nothing that is sent will arrive */
+
+static ngx_uint_t
+ngx_http_outlive_is_reset(ngx_http_request_t *r)
+{
+    int                err;
+    socklen_t          len;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->error || c->read->error || c->write->error) {
+        return 1;
+    }
+
+    if (r->stream) {
+        return 0;
+    }
+
+    err = 0;
+    len = sizeof(int);
+
+    return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1
+           || err != 0;
+}
+
+
+/*
+ * Whether an upstream has the whole request, of which something is left to do:
+ * then it is for outlive_disconnect to say what becomes of it. A request that
+ * has not come completely was not submitted, and nginx ends it by itself.
+ */
+
+static ngx_uint_t
+ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx)
+{
+    ngx_http_request_t  *r, *active;
+
+    r = ctx->request;
+
+    if (ctx->outlive == NULL || r->reading_body || r->request_complete) {
+        return 0;
+    }
+
+    if (r->request_body == NULL
+        && (r->headers_in.content_length_n > 0 || r->headers_in.chunked))
+    {
+        return 0;
+    }
+
+    active = r->connection->data;
+
+    return (r->upstream && r->upstream->cleanup)
+           || (active->upstream && active->upstream->cleanup);
+}
+
+
+ngx_int_t
+ngx_http_outlive_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_outlive_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_outlive_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_outlive_header_filter(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    ctx = ngx_http_outlive_get_ctx(r);
+
+    if (ctx == NULL || ctx->outlive == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx->lost && r->stream && r == r->main) {
+
+        /* nothing may be sent on a stream that is closed */
+
+        r->header_sent = 1;
+
+        if (r->method == NGX_HTTP_HEAD) {
+            r->header_only = 1;
+        }
+
+        return NGX_OK;
+    }
+
+    rc = ngx_http_next_header_filter(r);
+
+    if (rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (r == r->main && r->upstream && r->upstream->upgrade) {
+
+        /* limits are for requests; what is this one's now, nobody knows */
+
+        ctx->tunnel = 1;
+        outlive_request_set_time_limit(ctx->outlive, 0);
+    }
+
+    ngx_http_outlive_attach(ctx);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_outlive_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t             *cl;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    if (r == r->main && in) {
+        ctx = ngx_http_outlive_get_ctx(r);
+
+        for (cl = in; ctx && cl; cl = cl->next) {
+
+            if (cl->buf->last_buf) {
+                ctx->complete = 1;
+            }
+        }
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}

@@ -1,0 +1,231 @@
+/*
+ * What can be seen: variables for logs, the page of requests in flight.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#include "ngx_http_outlive.h"
+
+
+typedef struct {
+    ngx_pool_t   *pool;
+    ngx_chain_t  *first;
+    ngx_chain_t **last;
+    off_t         size;
+    ngx_uint_t    rows;
+} ngx_http_outlive_text_t;
+
+
+static ngx_int_t ngx_http_outlive_status_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_outlive_metrics_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_outlive_send(ngx_http_request_t *r, ngx_buf_t *b,
+    ngx_str_t *type);
+static ngx_int_t ngx_http_outlive_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+#define NGX_HTTP_OUTLIVE_ENDING         0
+#define NGX_HTTP_OUTLIVE_CLIENT_GONE    1
+#define NGX_HTTP_OUTLIVE_DETACHED_TIME  2
+
+
+static ngx_http_variable_t  ngx_http_outlive_variables[] = {
+
+    { ngx_string("outlive_ending"), NULL, ngx_http_outlive_variable,
+      NGX_HTTP_OUTLIVE_ENDING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("outlive_client_gone"), NULL, ngx_http_outlive_variable,
+      NGX_HTTP_OUTLIVE_CLIENT_GONE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("outlive_detached_time"), NULL, ngx_http_outlive_variable,
+      NGX_HTTP_OUTLIVE_DETACHED_TIME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_http_outlive_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_outlive_variables; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_outlive_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char                  *p;
+    ngx_msec_t               ms;
+    outlive_str              name;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    ctx = ngx_http_outlive_get_ctx(r);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+
+    switch (data) {
+
+    case NGX_HTTP_OUTLIVE_ENDING:
+        name = outlive_ending_name(ctx->ending);
+        v->data = (u_char *) name.ptr;
+        v->len = name.len;
+        return NGX_OK;
+
+    case NGX_HTTP_OUTLIVE_CLIENT_GONE:
+        v->data = (u_char *) (ctx->gone ? "1" : "0");
+        v->len = 1;
+        return NGX_OK;
+
+    default: /* NGX_HTTP_OUTLIVE_DETACHED_TIME */
+
+        if (!ctx->gone) {
+            v->not_found = 1;
+            return NGX_OK;
+        }
+
+        ms = ctx->outlive ? ngx_current_msec - ctx->gone_at
+                          : ctx->detached_time;
+
+        p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        v->data = p;
+        v->len = ngx_sprintf(p, "%T.%03M", (time_t) ms / 1000, ms % 1000) - p;
+        return NGX_OK;
+    }
+}
+
+
+char *
+ngx_http_outlive_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "is in a location that has another handler";
+    }
+
+    clcf->handler = ngx_http_outlive_status_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "is in a location that has another handler";
+    }
+
+    clcf->handler = ngx_http_outlive_metrics_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_outlive_status_handler(ngx_http_request_t *r)
+{
+    return NGX_HTTP_NOT_IMPLEMENTED;
+}
+
+
+static ngx_int_t
+ngx_http_outlive_metrics_handler(ngx_http_request_t *r)
+{
+    size_t      size;
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    static ngx_str_t  type = ngx_string("text/plain; version=0.0.4");
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_outlive_engine == NULL) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    (void) outlive_engine_metrics(ngx_http_outlive_engine, NULL, 0, &size);
+
+    size += 4096; /* numbers grow meanwhile */
+
+    b = ngx_create_temp_buf(r->pool, size);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (outlive_engine_metrics(ngx_http_outlive_engine, (char *) b->last, size,
+                               &size)
+        != OUTLIVE_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->last += size - 1;
+
+    return ngx_http_outlive_send(r, b, &type);
+}
+
+
+static ngx_int_t
+ngx_http_outlive_send(ngx_http_request_t *r, ngx_buf_t *b, ngx_str_t *type)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = b->last - b->pos;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}

@@ -1,0 +1,201 @@
+"""What the tests of the nginx module share: an nginx of their own on loopback, and clients that go away. Backends, php-fpm and the plain clients
+are those of the tests of mod_outlive."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/apache"))
+
+from lib import Backend, Client, Fpm, backend, free_port, wait_for  # noqa: E402, F401
+from secure import Http2, over_tls  # noqa: E402, F401
+
+NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
+MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or
+                      ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/nginx/ngx_http_outlive_module.so")
+CRASH = re.compile(r"exited on signal|\[alert\]|\[emerg\]|AddressSanitizer|runtime error")
+
+CONF = """
+@LOAD@
+@USER@
+daemon off;
+worker_processes @WORKERS@;
+worker_shutdown_timeout @SHUTDOWN@;
+pid @ROOT@/pid;
+error_log @ROOT@/error.log @LEVEL@;
+@MAIN@
+events { worker_connections 512; }
+http {
+    client_body_temp_path @ROOT@/tmp/body;
+    proxy_temp_path @ROOT@/tmp/proxy;
+    fastcgi_temp_path @ROOT@/tmp/fastcgi;
+    uwsgi_temp_path @ROOT@/tmp/uwsgi;
+    scgi_temp_path @ROOT@/tmp/scgi;
+    log_format ours '$request_method $uri $status $body_bytes_sent@VARIABLES@';
+    access_log @ROOT@/access.log ours;
+    default_type text/plain;
+    proxy_http_version 1.1;
+    @HTTP@
+    server {
+        listen 127.0.0.1:@PORT@;
+        listen 127.0.0.1:@H2C@ http2;
+        @TLS@
+        server_name localhost;
+        root @ROOT@/www;
+        @SERVER@
+    }
+}
+"""
+SETTINGS = ["outlive_scoreboard @ROOT@/run/scoreboard;"]
+
+
+class Nginx:
+    """One nginx with its own directory; the texts may say @ROOT@."""
+
+    def __init__(self, server, http="", main="", workers=1, load=True, variables=True, level="info", shutdown="0s", tls=False):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-nginx-"))
+        os.chmod(self.root, 0o777)
+        for directory in ("www", "tmp", "run"):
+            (self.root / directory).mkdir()
+            os.chmod(self.root / directory, 0o777 if directory != "run" else 0o755)
+        self.port, self.h2c = free_port(), free_port()
+        self.tls = free_port() if tls else 0
+        words = {"MAIN": main, "HTTP": http, "SERVER": server, "LOAD": f"load_module {MODULE};" if load else "",
+                 "USER": "user www-data www-data;" if os.geteuid() == 0 else "", "WORKERS": workers, "LEVEL": level, "SHUTDOWN": shutdown,
+                 "VARIABLES": " $outlive_ending $outlive_client_gone $outlive_detached_time" if load and variables else "",
+                 "TLS": "", "PORT": self.port, "H2C": self.h2c, "ROOT": self.root}
+        if tls:
+            pem = self.root / "cert.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-keyout", pem, "-out", pem], check=True, capture_output=True)
+            words["TLS"] = f"listen 127.0.0.1:{self.tls} ssl http2; ssl_certificate {pem}; ssl_certificate_key {pem};"
+        text = CONF
+        for name, value in words.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.conf = self.root / "nginx.conf"
+        self.conf.write_text(text)
+        self.process, self.may_crash = None, False
+
+    def command(self, *more):
+        return [NGINX, "-p", str(self.root), "-c", str(self.conf), "-e", str(self.root / "error.log"), *more]
+
+    def test(self):
+        """What nginx -t says, and its exit status."""
+        done = subprocess.run(self.command("-t"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stderr
+
+    def __enter__(self):
+        environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_odr_violation=0:log_path=" + str(self.root / "tmp/asan"))
+        self.process = subprocess.Popen(self.command(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+        try:
+            wait_for("nginx answers", self.up)
+        except AssertionError:
+            self.__exit__(AssertionError)
+            raise
+        return self
+
+    def up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"nginx did not start: {self.process.stdout.read().decode()}{self.said()}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def __exit__(self, kind, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
+        said = self.said()
+        if kind is not None:
+            print(f"nginx said:\n{said[-6000:]}", file=sys.stderr)
+        shutil.rmtree(self.root, ignore_errors=True)
+        if kind is None and not self.may_crash:
+            assert not CRASH.search(said), f"a worker crashed, or complained:\n{said}"
+
+    def said(self):
+        """The error log, and what AddressSanitizer found."""
+        files = [self.root / "error.log", *sorted((self.root / "tmp").glob("asan*"))]
+        return "".join(file.read_text(errors="replace") for file in files if file.exists())
+
+    def logged(self, path):
+        """The lines of the access log for a path."""
+        text = (self.root / "access.log").read_text() if (self.root / "access.log").exists() else ""
+        return [line for line in text.splitlines() if line.split()[1] == path]
+
+    def log_line(self, path, count=1):
+        return wait_for(f"{path} is in the access log", lambda: self.logged(path)[count - 1:])[0].split(" ", 2)[2]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def workers(self):
+        found = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
+        return [int(line.split()[0]) for line in found.splitlines() if "worker process" in line]
+
+    def ask(self, path, method="GET", body=None, headers=(), timeout=60):
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def client(self, path, method="GET", body=b""):
+        return Client(self.port, path, method, body)
+
+
+def go(client, how):
+    """A client goes: it resets its connection, closes it, or closes only its sending side."""
+    if how == "half-close":
+        client.socket.shutdown(socket.SHUT_WR)
+    else:
+        client.go(reset=how == "reset")
+
+
+class Stalled(Client):
+    """A client that does not read."""
+
+    def __init__(self, port, path, method="GET"):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+
+class Stream(Http2):
+    """A client of HTTP/2 that can submit bodies, in pieces."""
+
+    def post(self, path, body=b"", end=True, length=None):
+        self.stream += 2
+        text, size = path.encode(), str(len(body) if length is None else length).encode()
+        self.send(1, 4, self.stream, b"\x83\x86\x04" + bytes([len(text)]) + text + b"\x01\x09localhost\x0f\x0d" + bytes([len(size)]) + size)
+        self.seen[self.stream] = b""
+        self.data(body, end)
+        return self.stream
+
+    def data(self, body, end):
+        self.send(0, 1 if end else 0, self.stream, body)
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), 60)
+
+
+__all__ = ["Backend", "Client", "Fpm", "Http2", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
+           "over_tls", "struct", "wait_for"]
