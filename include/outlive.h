@@ -44,7 +44,7 @@
     {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
 #define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL}
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
-    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL}
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
@@ -919,6 +919,18 @@ typedef struct outlive_request_row {
      * As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
      */
     uint64_t id;
+    /**
+     * The key that it was begun with (of a longer one than 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
+     */
+    struct outlive_str key;
+    /**
+     * Not 0: it was accepted (outlive_request_set_accepted).
+     */
+    int accepted;
+    /**
+     * Not 0: it was begun as resumed.
+     */
+    int resumed;
 } outlive_request_row;
 
 /**
@@ -946,6 +958,12 @@ typedef int (*outlive_flush_function)(void *userdata);
  * outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
  */
 typedef void (*outlive_notice_function)(void *userdata, int ending);
+
+/**
+ * Called once a request has ended. May call anything but outlive_engine_free; a call on this request is answered with
+ * OUTLIVE_ERROR_BUSY. Must not throw or longjmp.
+ */
+typedef void (*outlive_ended_function)(void *userdata, int ending);
 
 /**
  * What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
@@ -992,9 +1010,29 @@ typedef struct outlive_request_options {
      */
     outlive_notice_function on_forced;
     /**
-     * Handed to all four. Stays the host's.
+     * Handed to all of them. Stays the host's.
      */
     void *userdata;
+    /**
+     * It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
+     * and the scoreboard: until it returns, a drain waits. May be NULL.
+     */
+    outlive_ended_function on_ended;
+    /**
+     * What makes two submissions the same, for whoever keeps them: shown in rows, otherwise the host's business, which scopes it (by
+     * principal, method and path beside the client's own). Any bytes, copied. NULL: none.
+     */
+    const void *key;
+    /**
+     * Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
+     */
+    size_t key_len;
+    /**
+     * Not 0: it works on what was accepted before, for no client. It is accepted (outlive_request_set_accepted) and begins in the state that
+     * outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
+     * requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
+     */
+    int resumed;
 } outlive_request_options;
 
 /**
@@ -1570,7 +1608,7 @@ void outlive_engine_free(struct outlive_engine *engine);
  * keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
  * there. `options` may be NULL: no output, no watching.
  *
- * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
  * as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
  * made. Cost: tens of nanoseconds, no system call (but for a watched socket).
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -1837,8 +1875,32 @@ int outlive_request_exit(struct outlive_request *request,
                          int ending);
 
 /**
+ * Says that whoever keeps submissions has this one, for good: behind the commit there, before the work begins. From here on a client
+ * that goes stops nothing, whatever ignore_user_abort or outlive.disconnect say or will say, and neither does one that has gone and of
+ * which no safe point has told yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
+ * OUTLIVE_ENDING_HANDED_BACK. No safe point.
+ *
+ * OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_set_accepted(struct outlive_request *request);
+
+/**
+ * The first part of outlive_request_end: runs the shutdown functions, hands down what is buffered, flushes. The request stays in flight,
+ * and outlive_request_end then calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL)
+ * is why it ended. Output is refused from here on (OUTLIVE_ERROR_STAGE).
+ *
+ * OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
+ * again.
+ * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+int outlive_request_shut_down(struct outlive_request *request,
+                              int *ending,
+                              struct outlive_error *error);
+
+/**
  * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
- * from here on. The ending is told to the shutdown functions; a host that wants to know it registers one. After a
+ * from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
  * failure the request is still there.
  *
  * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,

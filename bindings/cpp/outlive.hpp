@@ -364,7 +364,9 @@ struct request_row {
     std::uint32_t thread;
     std::uint64_t written;
     std::optional<std::chrono::milliseconds> time_left; ///< of the limit, of CPU or elapsed time; none: no limit
-    std::uint64_t id; ///< as request_ref::id; 0 in a scoreboard's rows
+    std::uint64_t id;     ///< as request_ref::id; 0 in a scoreboard's rows
+    std::string_view key; ///< any bytes; of a long one its hash; empty: none
+    bool accepted, resumed;
 };
 
 /// outlive_scoreboard_row: one request of any process.
@@ -436,7 +438,8 @@ inline request_row wrap(const outlive_request_row &from) noexcept {
     };
     return {view(from.label), view(from.method), std::chrono::milliseconds(from.age_ms), known(from.gone_ms), static_cast<stage>(from.stage),
             static_cast<connection>(from.connection_status), from.held != 0, from.ignores_abort != 0, from.finished != 0,
-            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left_ms), from.id};
+            from.watched != 0, std::chrono::seconds(from.time_limit), from.thread, from.written, known(from.time_left_ms), from.id,
+            view(from.key), from.accepted != 0, from.resumed != 0};
 }
 inline scoreboard_row wrap(const outlive_scoreboard_row &from) {
     const std::chrono::milliseconds began(static_cast<std::int64_t>(from.began_unix_ms));
@@ -652,7 +655,7 @@ template <class Event, class F> struct visitor {
 struct host {
     callback<bool(std::string_view)> write;
     callback<bool()> flush;
-    callback<void(ending)> on_stop, on_forced;
+    callback<void(ending)> on_stop, on_forced, on_ended;
     std::exception_ptr thrown = nullptr; // the first one of a shutdown function
 
     static int on_write(void *userdata, const void *buf, std::size_t len) noexcept {
@@ -665,6 +668,10 @@ struct host {
     }
     static void stop(void *userdata, int why) noexcept {
         OUTLIVE_TRY_ { static_cast<host *>(userdata)->on_stop(static_cast<ending>(why)); }
+        OUTLIVE_CATCH_ALL_ {}
+    }
+    static void ended(void *userdata, int why) noexcept {
+        OUTLIVE_TRY_ { static_cast<host *>(userdata)->on_ended(static_cast<ending>(why)); }
         OUTLIVE_CATCH_ALL_ {}
     }
     static void forced(void *userdata, int why) noexcept {
@@ -1218,6 +1225,10 @@ struct request_options {
     detail::callback<void(ending)> on_stop = {};
     /// void (ending), from the engine's thread: the forced stage.
     detail::callback<void(ending)> on_forced = {};
+    /// void (ending), on the thread that ends it: it has ended, behind everything else.
+    detail::callback<void(ending)> on_ended = {};
+    std::string_view key = {}; ///< what makes two submissions the same, scoped by the host; copied
+    bool resumed = false;      ///< works on what was accepted before, for no client
 };
 
 /// A request without owning it: a pointer, to be copied freely; what shutdown functions and guards get. Calls after the end answer
@@ -1291,6 +1302,9 @@ public:
     std::chrono::milliseconds time_left() const {
         return detail::throwing([&](error_to to) { return time_left(to); });
     }
+    /// outlive_request_set_accepted: ok or already. Whoever keeps submissions has it: a client that goes stops nothing from here on.
+    result set_accepted(error_to to) const noexcept { return to.said(outlive_request_set_accepted(handle_)); }
+    result set_accepted() const { return detail::checked(outlive_request_set_accepted(handle_)); }
     /// outlive_request_id: of one engine, never used twice; 0: there is no request. Any thread.
     std::uint64_t id() const noexcept { return outlive_request_id(handle_); }
     /// outlive_request_cancel: ok or already. Any thread, and signal handlers; so it never throws, and answers with its result.
@@ -1456,6 +1470,17 @@ public:
     /// As request_ref::check, for a fraction of a nanosecond while nothing waits (OUTLIVE_CHECK).
     [[nodiscard]] result check() const { return detail::checked(OUTLIVE_CHECK(handle_, flags_)); }
     [[nodiscard]] result check(error_to to) const noexcept { return to.said(OUTLIVE_CHECK(handle_, flags_)); }
+
+    /// outlive_request_shut_down: the shutdown functions and the last output; end() then only frees. Why it ended. What a shutdown function
+    /// threw is thrown by end().
+    outlive::ending shut_down(error_to to) noexcept {
+        int why = OUTLIVE_ENDING_NONE;
+        to.said(outlive_request_shut_down(handle_, &why, to.record()));
+        return static_cast<outlive::ending>(why);
+    }
+    outlive::ending shut_down() {
+        return detail::throwing([&](error_to to) { return shut_down(to); });
+    }
 
     /// outlive_request_end. The object is empty then. Throws the first exception that a shutdown function threw, once everything is done;
     /// if the end itself is refused, outlive::error, and the request is still there.
@@ -1685,7 +1710,8 @@ inline bool holds_secret(std::string_view name, std::string_view value) noexcept
 inline request engine::begin(const settings &settings, request_options options, error_to to) const noexcept {
     const detail::terminated label(options.label), method(options.method);
     std::unique_ptr<detail::host> host(new (std::nothrow) detail::host{
-        std::move(options.write), std::move(options.flush), std::move(options.on_stop), std::move(options.on_forced)});
+        std::move(options.write), std::move(options.flush), std::move(options.on_stop), std::move(options.on_forced),
+        std::move(options.on_ended)});
     if (!host) {
         to.said(result::error_system);
         return {};
@@ -1699,6 +1725,10 @@ inline request engine::begin(const settings &settings, request_options options, 
     given.flush = host->flush ? &detail::host::on_flush : nullptr;
     given.on_stop = host->on_stop ? &detail::host::stop : nullptr;
     given.on_forced = host->on_forced ? &detail::host::forced : nullptr;
+    given.on_ended = host->on_ended ? &detail::host::ended : nullptr;
+    given.key = options.key.data();
+    given.key_len = options.key.size();
+    given.resumed = options.resumed;
     given.userdata = host.get();
     outlive_request *made = nullptr;
     if (to.said(outlive_request_begin(native(), settings.native(), &given, &made, to.record())) != result::ok) {

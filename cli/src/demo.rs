@@ -153,7 +153,7 @@ fn serve(
 ) -> io::Result<Ending> {
     (&client).read_exact(&mut [0; 23])?;
     let socket = Some(client.as_raw_fd());
-    let options = Options { label: b"POST /form", method: b"POST", socket, reading_input: false, callbacks: client };
+    let options = Options { label: b"POST /form", method: b"POST", socket, ..Options::new(client) };
     let request = engine.begin(settings, options).map_err(|error| io::Error::other(error.to_string()))?;
     let mut told = None;
     if request.register(()).is_ok() {
@@ -204,6 +204,7 @@ struct Server(Mutex<Option<TcpStream>>);
 impl Host for Server {
     type Callbacks = TcpStream;
     type Function = ();
+    type OnEnded = ();
 
     fn attach(&self, client: TcpStream) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
@@ -227,6 +228,8 @@ impl Host for Server {
     fn on_forced(&self, _: Ending) -> bool {
         false
     }
+
+    fn ended(&self, (): (), _: Ending) {}
 }
 
 /// The line that put a directive in force.

@@ -18,6 +18,7 @@ struct Nobody;
 impl Host for Nobody {
     type Callbacks = ();
     type Function = ();
+    type OnEnded = ();
     fn attach(&self, (): ()) {}
     fn write(&self, _: &[u8]) -> bool {
         true
@@ -32,6 +33,7 @@ impl Host for Nobody {
     fn on_forced(&self, _: Ending) -> bool {
         false
     }
+    fn ended(&self, (): (), _: Ending) {}
 }
 
 fn engine(path: &Path) -> Engine<Nobody> {
@@ -47,7 +49,7 @@ fn settings() -> Arc<Settings> {
 }
 
 fn begin<'e>(engine: &'e Engine<Nobody>, method: &[u8], label: &[u8]) -> Handle<'e, Nobody> {
-    let options = Options { label, method, socket: None, reading_input: false, callbacks: () };
+    let options = Options { label, method, ..Options::new(()) };
     engine.begin(&settings(), options).unwrap()
 }
 

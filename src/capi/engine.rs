@@ -70,6 +70,12 @@ pub struct outlive_request_row {
     pub time_left_ms: i64,
     /// As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
     pub id: u64,
+    /// The key that it was begun with (of a longer one than 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
+    pub key: outlive_str,
+    /// Not 0: it was accepted (outlive_request_set_accepted).
+    pub accepted: c_int,
+    /// Not 0: it was begun as resumed.
+    pub resumed: c_int,
 }
 
 /// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
@@ -181,6 +187,7 @@ pub unsafe extern "C" fn outlive_engine_requests(
         for mut row in engine.engine.requests() {
             row.label.push(0);
             row.method.push(0);
+            row.key.push(0);
             // SAFETY: the host's function with the host's userdata; the row lives through the call.
             if unsafe { visit(userdata, &row_for_c(&row)) } != 0 {
                 return Code::Interrupted.number();
@@ -190,7 +197,7 @@ pub unsafe extern "C" fn outlive_engine_requests(
     })
 }
 
-/// Label and method have a NUL at their end.
+/// Label, method and key have a NUL at their end.
 pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
     let text = |text: &[u8]| outlive_str::of_terminated(&text[..text.len() - 1]);
     let milliseconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
@@ -211,6 +218,9 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
         written: row.written,
         time_left_ms: row.time_left_ms.map_or(-1, milliseconds),
         id: row.id,
+        key: text(&row.key),
+        accepted: row.accepted.into(),
+        resumed: row.resumed.into(),
     }
 }
 

@@ -67,6 +67,7 @@ unsafe impl Send for Callbacks {}
 impl Host for CHost {
     type Callbacks = Callbacks;
     type Function = Function;
+    type OnEnded = Ended;
 
     #[inline]
     fn attach(&self, callbacks: Callbacks) {
@@ -111,7 +112,19 @@ impl Host for CHost {
     fn on_forced(&self, ending: Ending) -> bool {
         self.tell(&self.on_forced, ending)
     }
+
+    fn ended(&self, on_ended: Ended, ending: Ending) {
+        // SAFETY: the host's function with the host's userdata, on the thread that ends the request.
+        unsafe { on_ended(self.userdata.load(Relaxed), ending as c_int) };
+    }
 }
+
+/// Called once a request has ended. May call anything but outlive_engine_free; a call on this request is answered with
+/// OUTLIVE_ERROR_BUSY. Must not throw or longjmp.
+pub type outlive_ended_function = Option<unsafe extern "C" fn(userdata: *mut c_void, ending: c_int)>;
+
+/// The same, where it is not NULL.
+pub type Ended = unsafe extern "C" fn(*mut c_void, c_int);
 
 impl CHost {
     pub(super) fn userdata(&self) -> *mut c_void {

@@ -4,8 +4,8 @@ use super::constants::{OUTLIVE_ENDING_NONE, OUTLIVE_NO_LIMIT};
 use super::engine::outlive_engine;
 use super::error::{outlive_error, report_code};
 use super::host::{
-    CHost, Callbacks, Function, outlive_destroy_function, outlive_flush_function, outlive_notice_function,
-    outlive_shutdown_function, outlive_write_function,
+    CHost, Callbacks, Function, outlive_destroy_function, outlive_ended_function, outlive_flush_function,
+    outlive_notice_function, outlive_shutdown_function, outlive_write_function,
 };
 use super::settings::outlive_settings;
 use super::text::{bytes, data, optional, outlive_str};
@@ -53,8 +53,20 @@ pub struct outlive_request_options {
     /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
     /// told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
     pub on_forced: outlive_notice_function,
-    /// Handed to all four. Stays the host's.
+    /// Handed to all of them. Stays the host's.
     pub userdata: *mut c_void,
+    /// It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
+    /// and the scoreboard: until it returns, a drain waits. May be NULL.
+    pub on_ended: outlive_ended_function,
+    /// What makes two submissions the same, for whoever keeps them: shown in rows, otherwise the host's business, which scopes it (by
+    /// principal, method and path beside the client's own). Any bytes, copied. NULL: none.
+    pub key: *const c_void,
+    /// Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
+    pub key_len: usize,
+    /// Not 0: it works on what was accepted before, for no client. It is accepted (outlive_request_set_accepted) and begins in the state that
+    /// outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
+    /// requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
+    pub resumed: c_int,
 }
 
 // A million requests are half a gigabyte, not one.
@@ -89,7 +101,7 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
 /// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
 /// there. `options` may be NULL: no output, no watching.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
 /// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
 /// made. Cost: tens of nanoseconds, no system call (but for a watched socket).
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -124,7 +136,9 @@ pub unsafe extern "C" fn outlive_request_begin(
             }
             Err(code) => {
                 let message = match code {
-                    Code::Argument => "outlive_request_options: size is wrong; use OUTLIVE_REQUEST_OPTIONS_INIT",
+                    Code::Argument => {
+                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), or key is NULL or impossibly long"
+                    }
                     _ => "",
                 };
                 // SAFETY: NULL or the caller's record.
@@ -146,7 +160,21 @@ unsafe fn begin<'e>(
     let (label, method, callbacks) =
         unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
     let socket = (options.socket >= 0).then_some(options.socket);
-    let options = Options { label, method, socket, reading_input: options.reading_input != 0, callbacks };
+    let key = match options.key_len {
+        0 => &[],
+        // SAFETY: passed on.
+        len => unsafe { bytes(options.key.cast(), len) }?,
+    };
+    let options = Options {
+        label,
+        method,
+        socket,
+        reading_input: options.reading_input != 0,
+        resumed: options.resumed != 0,
+        key,
+        on_ended: options.on_ended,
+        callbacks,
+    };
     engine.engine.try_begin(settings, options)
 }
 
@@ -179,6 +207,10 @@ unsafe fn other_options(options: *const outlive_request_options) -> Option<outli
         on_stop: None,
         on_forced: None,
         userdata: std::ptr::null_mut(),
+        on_ended: None,
+        key: std::ptr::null(),
+        key_len: 0,
+        resumed: 0,
     };
     // SAFETY: passed on.
     if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }
@@ -598,8 +630,62 @@ pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, end
     }
 }
 
+/// Says that whoever keeps submissions has this one, for good: behind the commit there, before the work begins. From here on a client
+/// that goes stops nothing, whatever ignore_user_abort or outlive.disconnect say or will say, and neither does one that has gone and of
+/// which no safe point has told yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
+/// OUTLIVE_ENDING_HANDED_BACK. No safe point.
+///
+/// OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_set_accepted(request: *mut outlive_request) -> c_int {
+    // SAFETY: the header's contract.
+    unsafe { with(request, |handle| number(handle.set_accepted())) }
+}
+
+/// The first part of outlive_request_end: runs the shutdown functions, hands down what is buffered, flushes. The request stays in flight,
+/// and outlive_request_end then calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL)
+/// is why it ended. Output is refused from here on (OUTLIVE_ERROR_STAGE).
+///
+/// OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
+/// again.
+/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_request_shut_down(
+    request: *mut outlive_request,
+    ending: *mut c_int,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the header's contract.
+        unsafe {
+            let Some(handle) = handle(request) else {
+                return report_code(error, Code::Argument, "outlive_request_shut_down: request is NULL");
+            };
+            match handle.shut_down(|function, ending| call(request, function, ending)) {
+                Ok((code, because)) => {
+                    if !ending.is_null() {
+                        *ending = because as c_int;
+                    }
+                    code.number()
+                }
+                Err(code) => report_code(error, code, ""),
+            }
+        }
+    })
+}
+
+/// Whether the function asks to stop.
+///
+/// # Safety
+/// The function and its userdata are as the host registered them.
+unsafe fn call(request: *mut outlive_request, function: &mut Function, ending: Ending) -> bool {
+    // SAFETY: passed on.
+    unsafe { (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number() }
+}
+
 /// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
-/// from here on. The ending is told to the shutdown functions; a host that wants to know it registers one. After a
+/// from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
 /// failure the request is still there.
 ///
 /// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
@@ -614,10 +700,7 @@ pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, erro
             let Some(handle) = handle(request) else {
                 return report_code(error, Code::Argument, "outlive_request_end: request is NULL");
             };
-            let call = |function: &mut Function, ending: Ending| {
-                (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number()
-            };
-            match handle.end(call) {
+            match handle.end(|function, ending| call(request, function, ending)) {
                 Ok(_) => Code::Ok.number(),
                 Err(code) => report_code(error, code, ""),
             }

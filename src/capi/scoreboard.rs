@@ -166,6 +166,7 @@ unsafe fn path_of<'a>(path: *const c_char, len: usize) -> Result<&'a Path, Code>
 fn scoreboard_row(row: &mut ScoreboardRow) -> outlive_scoreboard_row {
     row.request.label.push(0);
     row.request.method.push(0);
+    row.request.key.push(0);
     outlive_scoreboard_row {
         size: size_of::<outlive_scoreboard_row>(),
         process: row.process.into(),

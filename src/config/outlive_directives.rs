@@ -15,11 +15,13 @@ const NUMBER_OR_NONE: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_em
 type Own = (&'static str, Access, &'static [u8], Check);
 
 /// Name, access, default (with its NUL) and check.
-const OWN: [Own; 11] = [
+const OWN: [Own; 13] = [
+    ("outlive.accept", FILES, b"off\0", Check::OnOffOr(&["required"])),
     ("outlive.after_finish", Access::ALL, b"discard\0", Check::Words(&["discard", "abort"])),
     ("outlive.clock", Access::ALL, b"cpu\0", Check::Words(&["cpu", "wall"])),
     ("outlive.detect", FILES, b"write\0", Check::Words(&["write", "watch"])),
     ("outlive.disconnect", Access::ALL, b"php\0", Check::Words(&["php", "finish", "stop", "auto"])),
+    ("outlive.duplicates", FILES, b"off\0", Check::OnOffOr(&["conflict"])),
     ("outlive.half_close", FILES, b"gone\0", Check::Words(&["gone", "open"])),
     ("outlive.max_detached", Access::SYSTEM, b"0\0", NUMBER),
     ("outlive.max_detached_time", Access::ALL, b"0\0", NUMBER),

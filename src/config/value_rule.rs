@@ -52,6 +52,8 @@ pub enum Check {
     Charset,
     /// One of these words, in any letter case.
     Words(&'static [&'static str]),
+    /// On or off, as ini texts have them (php.ini makes `1` of an unquoted `on`, and nothing of `off`), or one of these words.
+    OnOffOr(&'static [&'static str]),
     /// A decimal number in this range, nothing around it; empty text too where the flag says so.
     Whole {
         /// The smallest.
@@ -129,7 +131,7 @@ impl Check {
             Self::Jit => "jit",
             Self::Zone => "zone",
             Self::Charset => "charset",
-            Self::Words(_) => "words",
+            Self::Words(_) | Self::OnOffOr(_) => "words",
             Self::Whole { .. } => "whole",
             Self::Host(_) => "host",
         }
@@ -152,6 +154,10 @@ impl Check {
             Self::Jit => is_jit(value),
             Self::Charset if value.len() >= 64 => return Err("it must be shorter than 64 bytes".into()),
             Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
+            Self::OnOffOr(words) => {
+                let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+                ON_OFF.iter().chain(*words).any(|word| is(word))
+            }
             Self::Whole { min, max, or_empty } => {
                 (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
             }
@@ -165,6 +171,7 @@ impl Check {
     fn expectation(&self) -> String {
         match self {
             Self::Words(words) => format!("it must be one of {}", words.join(", ")),
+            Self::OnOffOr(words) => format!("it must be one of off, on, {}", words.join(", ")),
             Self::Jit => "it must be disable, on, off, tracing, function or a number of four digits".into(),
             Self::Facility => "it must be a facility, such as LOG_USER or user".into(),
             Self::Whole { min, max, .. } => format!("it must be a whole number from {min} to {max}"),
@@ -184,6 +191,9 @@ impl Check {
         }
     }
 }
+
+/// How ini texts say on and off.
+const ON_OFF: [&str; 9] = ["", "0", "1", "off", "on", "no", "yes", "false", "true"];
 
 fn is_facility(value: &[u8]) -> bool {
     const FACILITIES: [&[u8]; 20] = [
@@ -340,6 +350,12 @@ mod tests {
         assert!(words.accepts(b"PHP", Moment::Startup, PhpVersion::V8_2).is_ok());
         let refused = words.accepts(b"both", Moment::Startup, PhpVersion::V8_2).unwrap_err();
         assert_eq!(refused, "it must be one of php, all");
+        let switch = Check::OnOffOr(&["required"]);
+        for (value, fine) in
+            [("", true), ("1", true), ("On", true), ("Required", true), ("2", false), ("require", false)]
+        {
+            assert_eq!(switch.accepts(value.as_bytes(), Moment::Startup, PhpVersion::V8_2).is_ok(), fine, "{value}");
+        }
         let whole = Check::Whole { min: 0, max: 10, or_empty: true };
         for (value, fine) in [("", true), ("10", true), ("11", false), ("-1", false), (" 1", false), ("1s", false)] {
             assert_eq!(whole.accepts(value.as_bytes(), Moment::Startup, PhpVersion::V8_2).is_ok(), fine, "{value}");

@@ -20,8 +20,30 @@ pub struct Options<'a, H: Host> {
     pub socket: Option<i32>,
     /// The request begins in the input stage.
     pub reading_input: bool,
+    /// It works on what was accepted before: it begins as if it had finished early, and has no client that could go.
+    pub resumed: bool,
+    /// What makes two submissions the same; empty: none. Of more than 64 bytes the SHA-256 stands in its place, in hexadecimal digits.
+    pub key: &'a [u8],
+    /// Called at the very end.
+    pub on_ended: Option<H::OnEnded>,
     /// The host's side.
     pub callbacks: H::Callbacks,
+}
+
+impl<H: Host> Options<'_, H> {
+    /// Nothing but a host.
+    pub fn new(callbacks: H::Callbacks) -> Self {
+        Self {
+            label: b"",
+            method: b"",
+            socket: None,
+            reading_input: false,
+            resumed: false,
+            key: b"",
+            on_ended: None,
+            callbacks,
+        }
+    }
 }
 
 /// Begins a request in a slot that nobody else has.
@@ -34,7 +56,7 @@ pub(super) fn begin<'e, H: Host>(
     slot.prefetch();
     let now = slot.shared.now();
     slot.host.attach(options.callbacks);
-    let begin = Begin::of_method(options.method, options.reading_input);
+    let begin = Begin { resumed: options.resumed, ..Begin::of_method(options.method, options.reading_input) };
     let is_clean = slot.facts.load(Relaxed) & facts::CHANGED == 0;
     let (mut new, seconds) = match slot.template.of(settings, begin) {
         Some(found) if is_clean => found,
@@ -53,6 +75,9 @@ pub(super) fn begin<'e, H: Host>(
     if !options.label.is_empty() {
         slot.set_label(options.label);
         new |= facts::LABELLED;
+    }
+    if !options.key.is_empty() || options.on_ended.is_some() {
+        new |= fill_annex(slot, options.key, options.on_ended);
     }
     slot.written.store(0, Relaxed);
     slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
@@ -80,9 +105,10 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
     owned.run_time = None;
     owned.settings = Some(Arc::clone(settings));
     let slow = if begin.reading_input { facts::ENDS_SLOWLY } else { 0 };
-    let resumed = if begin.resumed { facts::RESUMED } else { 0 };
-    let facts =
-        facts_of(&owned.machine) | facts_of_policy(policy) | slow | resumed | begin.bits() << facts::BEGIN_SHIFT;
+    let mut facts = facts_of(&owned.machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
+    if begin.resumed {
+        facts &= !facts::WATCHED; // nobody waits for it
+    }
     let seconds = if let Timer::Start(seconds) = owned.start.timer { seconds } else { 0 };
     slot.template.settings.store(Arc::as_ptr(settings).addr(), Relaxed);
     slot.template.facts.store(facts, Relaxed);
@@ -118,6 +144,23 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.max_input_time >= 0, facts::INPUT_UNLIMITED)
         | bit(policy.detect == Detect::Watch, facts::WATCHED)
         | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)
+}
+
+/// What is brought along beside the usual; which facts that makes.
+#[cold]
+#[inline(never)]
+fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>) -> u32 {
+    let annex = slot.annex();
+    let mut new = 0;
+    if !key.is_empty() {
+        annex.set_key(key);
+        new |= facts::KEYED;
+    }
+    if on_ended.is_some() {
+        *annex.on_ended.borrow_mut() = on_ended;
+        new |= facts::ON_ENDED | facts::ENDS_SLOWLY;
+    }
+    new
 }
 
 #[cold]

@@ -8,7 +8,7 @@ use super::slot::{Host, facts};
 use super::sys;
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// How often an end lets others run before it leaves off.
 const PATIENCE: u32 = 100;
@@ -33,9 +33,29 @@ impl<'e, H: Host> Handle<'e, H> {
             self.push();
             return Ok(Ending::Completed);
         }
+        let inside = self.pass(facts, &mut call)?;
+        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        self.leave(inside, ending);
+        Ok(ending)
+    }
+
+    /// The first part of an end: shutdown functions, then what is buffered. The request stays, and an end then only frees it.
+    /// `Already`: that was done before. Errors as [`Handle::end`].
+    pub fn shut_down(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(Code, Ending), Code> {
+        let was_done = self.enter()?.owned.machine.stage() == Stage::Ended;
+        let inside = self.pass(self.slot.facts.load(Relaxed), &mut call)?;
+        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        Ok((if was_done { Code::Already } else { Code::Ok }, ending))
+    }
+
+    #[inline(always)]
+    fn pass(&self, facts: u32, call: &mut impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Inside<'e, H>, Code> {
         let mut inside = self.enter()?;
         if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end waits for the callback that is calling
+        }
+        if inside.owned.machine.stage() == Stage::Ended {
+            return Ok(inside); // it was shut down before
         }
         if inside.owned.machine.stage() > Stage::Running {
             inside = self.take_up_again(inside)?;
@@ -49,12 +69,32 @@ impl<'e, H: Host> Handle<'e, H> {
             inside.apply(timer);
         }
         if inside.owned.machine.has_functions() {
-            inside = self.run_functions(inside, &mut call)?;
+            inside = self.run_functions(inside, call)?;
         }
         inside.owned.machine.end_output(&mut Below(self.slot));
-        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-        self.leave(inside, ending);
-        Ok(ending)
+        Ok(inside)
+    }
+
+    /// Tells the host of the end while the request is still in flight. It has the owned part meanwhile: a call on the request is
+    /// answered with `Busy`.
+    #[cold]
+    #[inline(never)]
+    fn tell_ended(&self, ending: Ending) {
+        let slot = self.slot;
+        let facts = slot.facts.load(Relaxed);
+        slot.facts.store(facts & !facts::STAGE | Stage::FinalFlush as u32, Release);
+        slot.shared.board.changed(slot);
+        let on_ended = slot.annex().on_ended.borrow_mut().take();
+        if let Some(on_ended) = on_ended {
+            slot.host.ended(on_ended, ending);
+        }
+    }
+
+    /// Nobody is told of its end.
+    pub(super) fn forget_on_ended(&self) {
+        if self.slot.facts.load(Relaxed) & facts::ON_ENDED != 0 {
+            *self.slot.annex().on_ended.borrow_mut() = None;
+        }
     }
 
     /// An end that had to leave off behind a shutdown function.
@@ -145,6 +185,9 @@ impl<'e, H: Host> Handle<'e, H> {
         let facts = slot.facts.load(Relaxed);
         if facts & facts::SUSPENDED != 0 {
             slot.timing.forget_suspension(&slot.counted);
+        }
+        if facts & facts::ON_ENDED != 0 {
+            self.tell_ended(ending);
         }
         if facts & facts::WATCHED != 0 {
             let token = inside.generation() << 32 | u64::from(slot.index);

@@ -130,6 +130,9 @@ impl<'e, H: Host> Handle<'e, H> {
     fn write_slowly(self, bytes: &[u8], output: &mut impl Output) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
+        if owned.machine.stage() == Stage::Ended {
+            return Err(Code::Stage);
+        }
         Ok(said(owned.machine.write(bytes, output, events)))
     }
 
@@ -137,6 +140,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn flush(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
+        if owned.machine.stage() == Stage::Ended {
+            return Err(Code::Stage);
+        }
         Ok(said(owned.machine.flush(&mut Below(self.slot), events)))
     }
 
@@ -241,6 +247,16 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Ended);
         }
         cancel(self.slot, word.generation()).ok_or(Code::Ended)
+    }
+
+    /// Somebody keeps what was submitted: from here on a client that goes stops nothing. No safe point. `Already`: that was so; `Stage`:
+    /// shutdown functions run, or are through.
+    pub fn set_accepted(&self) -> Answer {
+        match self.enter()?.owned.machine.accept() {
+            Some(true) => Ok(Code::Ok),
+            Some(false) => Ok(Code::Already),
+            None => Err(Code::Stage),
+        }
     }
 
     /// What others may read of a slot, if it was about this request.

@@ -4,6 +4,7 @@
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
 
+mod annex;
 mod begin;
 mod call_guard;
 mod callback_gate;
@@ -111,6 +112,7 @@ impl<H: Host> Engine<H> {
         // Asked again, now that a drain would see the request: one of the two notices the other.
         self.shared.barrier.light();
         if self.shared.door() & DRAINING != 0 {
+            handle.forget_on_ended(); // it never was
             let _ = handle.end(|_, _| false);
             return Err(Code::Draining);
         }

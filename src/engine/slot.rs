@@ -1,5 +1,6 @@
 //! One place for a request: what its owner works on, and what other threads may see of it.
 
+use super::annex::{Annex, Annexes};
 use super::callback_gate::Notice;
 use super::deadlines::{Deadlines, NEVER};
 use super::flag_word::{Seen, Word};
@@ -24,6 +25,8 @@ pub trait Host: Default + Send + Sync + 'static {
     type Callbacks;
     /// A registered shutdown function.
     type Function: Send + Sync;
+    /// A callback for the end of one request.
+    type OnEnded: Send + Sync;
 
     /// Takes the callbacks of a new request.
     fn attach(&self, callbacks: Self::Callbacks);
@@ -41,6 +44,8 @@ pub trait Host: Default + Send + Sync + 'static {
     fn on_stop(&self, ending: Ending);
     /// The forced stage: no safe point came. False: nobody was told.
     fn on_forced(&self, ending: Ending) -> bool;
+    /// It has ended, behind everything else; on the thread that ends it.
+    fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
 }
 
 /// Lasting facts about a request that its owner publishes: bits of [`Slot::facts`].
@@ -87,12 +92,16 @@ pub mod facts {
     pub const TOTAL_CAPPED: u32 = 1 << 21;
     /// Somebody keeps what was submitted.
     pub const ACCEPTED: u32 = 1 << 22;
-    /// It works on what was accepted before it began.
-    pub const RESUMED: u32 = 1 << 23;
+    /// A key was given.
+    pub const KEYED: u32 = 1 << 23;
     /// A limit that passes in the input stage stops nothing.
     pub const INPUT_UNLIMITED: u32 = 1 << 24;
+    /// The host wants to be told of the end.
+    pub const ON_ENDED: u32 = 1 << 25;
     /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
     pub const BEGIN_SHIFT: u32 = 28;
+    /// Of these: it works on what was accepted before it began.
+    pub const RESUMED: u32 = 8 << BEGIN_SHIFT;
     /// What the machine says anew after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED;
 }
@@ -143,6 +152,12 @@ impl Template {
 /// The label that people see: at most this many bytes of it.
 pub const LABEL: usize = 96;
 
+/// What the slots of a chunk have in common.
+pub struct Common<H: Host> {
+    pub(super) deadlines: Deadlines,
+    pub(super) annexes: Annexes<H>,
+}
+
 /// A request's place. Aligned, so that a handle can carry a tag in the low bits of its address; ordered, so that a request
 /// that asks for nothing special touches three cache lines of it.
 #[repr(C, align(512))]
@@ -154,7 +169,7 @@ pub struct Slot<H: Host> {
     pub(super) index: u32,
     pub(super) lane: u32,
     pub(super) shared: Arc<Shared>,
-    pub(super) deadlines: Arc<Deadlines>,
+    pub(super) chunk: Arc<Common<H>>,
     pub(super) written: AtomicU64,
     pub(super) host: H,
 
@@ -187,7 +202,7 @@ pub struct Slot<H: Host> {
 }
 
 impl<H: Host> Slot<H> {
-    pub(super) fn new(index: u32, lane: u32, shared: &Arc<Shared>, deadlines: &Arc<Deadlines>) -> Self {
+    pub(super) fn new(index: u32, lane: u32, shared: &Arc<Shared>, chunk: &Arc<Common<H>>) -> Self {
         Self {
             word: Word::default(),
             facts: AtomicU32::new(0),
@@ -195,7 +210,7 @@ impl<H: Host> Slot<H> {
             index,
             lane,
             shared: Arc::clone(shared),
-            deadlines: Arc::clone(deadlines),
+            chunk: Arc::clone(chunk),
             written: AtomicU64::new(0),
             host: H::default(),
             timing: Timing::default(),
@@ -225,11 +240,16 @@ impl<H: Host> Slot<H> {
         }
     }
 
+    /// What stands beside it.
+    pub(super) fn annex(&self) -> &Annex<H> {
+        self.chunk.annexes.of(self.lane)
+    }
+
     /// The engine looks at this slot at `due` at the latest, and sees what the caller has written before.
     #[inline]
     pub(super) fn look_at(&self, due: u64) {
         // Where a deadline stands that is early enough, the engine's thread does not sleep.
-        if due != NEVER && !self.deadlines.is_early(self.lane as usize, due, &self.shared.barrier) {
+        if due != NEVER && !self.chunk.deadlines.is_early(self.lane as usize, due, &self.shared.barrier) {
             self.arm(due);
         }
     }
@@ -237,7 +257,7 @@ impl<H: Host> Slot<H> {
     #[cold]
     #[inline(never)]
     fn arm(&self, due: u64) {
-        self.deadlines.move_forward(self.lane as usize, due, &self.shared.barrier);
+        self.chunk.deadlines.move_forward(self.lane as usize, due, &self.shared.barrier);
         self.shared.wake_if_asleep();
     }
 
@@ -246,7 +266,7 @@ impl<H: Host> Slot<H> {
     pub(super) fn prefetch(&self) {
         sys::prefetch(&raw const self.timing);
         sys::prefetch(&raw const self.completed);
-        self.deadlines.prefetch(self.lane as usize);
+        self.chunk.deadlines.prefetch(self.lane as usize);
     }
 
     /// Who has the free slot: all its generations have had their turn.

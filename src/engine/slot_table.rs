@@ -1,8 +1,9 @@
 //! The slots of an engine: chunks that stay where they are, so that a handle can be an address.
 
+use super::annex::Annexes;
 use super::deadlines::Deadlines;
 use super::shared::{MOST_REQUESTS, Shared};
-use super::slot::{Host, Slot};
+use super::slot::{Common, Host, Slot};
 use super::sys::Fixed;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
 
 struct Chunk<H: Host> {
     slots: Fixed<Slot<H>>,
-    deadlines: Arc<Deadlines>,
+    common: Arc<Common<H>>,
 }
 
 /// See the [module](self).
@@ -67,11 +68,11 @@ impl<H: Host> Table<H> {
     fn make_chunk(&self, number: usize) -> &Chunk<H> {
         self.chunks[number].get_or_init(|| {
             let (first, count) = extent(number as u32);
-            let deadlines = Arc::new(Deadlines::new(count as usize));
-            let slots = Fixed::new(count as usize, |lane| {
-                Slot::new(first + lane as u32, lane as u32, &self.shared, &deadlines)
-            });
-            Box::new(Chunk { slots, deadlines })
+            let common =
+                Arc::new(Common { deadlines: Deadlines::new(count as usize), annexes: Annexes::new(count as usize) });
+            let slots =
+                Fixed::new(count as usize, |lane| Slot::new(first + lane as u32, lane as u32, &self.shared, &common));
+            Box::new(Chunk { slots, common })
         })
     }
 
@@ -82,7 +83,7 @@ impl<H: Host> Table<H> {
 
     /// Every chunk's deadlines, with its slots.
     pub fn deadlines(&self) -> impl Iterator<Item = (&Deadlines, &[Slot<H>])> {
-        self.chunks.iter().filter_map(|chunk| chunk.get()).map(|chunk| (&*chunk.deadlines, &*chunk.slots))
+        self.chunks.iter().filter_map(|chunk| chunk.get()).map(|chunk| (&chunk.common.deadlines, &*chunk.slots))
     }
 }
 

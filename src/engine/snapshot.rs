@@ -49,6 +49,12 @@ pub struct Row {
     pub thread: u32,
     /// How well the client is being watched.
     pub watching: Watching,
+    /// What makes two submissions the same, at most 64 bytes; empty: none was given.
+    pub key: Vec<u8>,
+    /// Somebody keeps what was submitted.
+    pub accepted: bool,
+    /// It works on what was accepted before it began.
+    pub resumed: bool,
 }
 
 impl Row {
@@ -78,6 +84,9 @@ impl Row {
             time_left_ms: slot.time_left(now, |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0)),
             written: slot.written.load(Relaxed),
             thread: slot.timing.thread(),
+            key: given(facts::KEYED, &|| slot.annex().key()),
+            accepted: facts & facts::ACCEPTED != 0,
+            resumed: facts & facts::RESUMED != 0,
             watching: if facts & facts::WATCHED != 0 { Watching::Socket } else { Watching::No },
         };
         // A request that ended while it was read is not a row; one that took its place is the next reader's.

@@ -190,7 +190,7 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
     // Behind these facts stand the events that they go with.
     let facts = slot.facts.load(Acquire);
-    if facts & facts::NOTICE == 0 {
+    if facts & facts::NOTICE == 0 || facts & facts::STAGE > Stage::Shutdown as u32 {
         return;
     }
     let events = slot.word.load().events();

@@ -186,6 +186,16 @@ impl Machine {
         if std::mem::take(&mut self.state.owed_abort) && !self.ignores_abort() {
             return self.stop(Ending::Aborted);
         }
+        if events.has(Events::CANCEL.with(Events::CAP).with(Events::DRAIN)) {
+            self.stop_for(events)
+        } else {
+            Verdict::Go
+        }
+    }
+
+    /// Somebody else wants it to end.
+    #[cold]
+    fn stop_for(&mut self, events: &mut Events) -> Verdict {
         if events.has(Events::CANCEL) {
             *events = events.without(Events::CANCEL);
             // Shutdown functions are not cut by it.
@@ -380,6 +390,7 @@ impl Machine {
             let _ = self.asked(output.flush());
         }
         self.state.stage = Stage::Ended;
+        self.state.way = Way::Disabled;
     }
 
     /// `connection_status()`, with what `absorb` was told.

@@ -28,6 +28,8 @@ static void expect_all(outlive_request *request, int answer) {
     EQUAL(outlive_request_ini_get(request, "precision", OUTLIVE_NTS, &value), answer);
     EQUAL(outlive_request_ini_set(request, "precision", OUTLIVE_NTS, "3", 1, NULL), answer);
     EQUAL(outlive_request_ini_restore(request, "precision", OUTLIVE_NTS), answer);
+    EQUAL(outlive_request_set_accepted(request), answer);
+    EQUAL(outlive_request_shut_down(request, NULL, NULL), answer);
     EQUAL(outlive_request_end(request, &error), answer);
     EQUAL(error.code, answer);
 }

@@ -46,6 +46,8 @@ static void handles(outlive_engine *engine, const outlive_settings *settings, ou
     EQUAL(outlive_request_set_time_limit_ms(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_time_left(NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_cancel(NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_set_accepted(NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_request_shut_down(NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_engine_cancel(NULL, 1), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_request_id(NULL), 0);
     CHECK(outlive_request_userdata(NULL) == NULL);

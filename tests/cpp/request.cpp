@@ -187,6 +187,30 @@ static void numbers_and_time() {
     CHECK(first.time_left(code) == 0ms && code == result::error_argument);
 }
 
+static void accepted_and_shut_down() {
+    outlive::engine engine;
+    const outlive::settings plain = settings_of({{"max_execution_time", "0"}});
+    std::error_code code;
+    std::vector<ending> told;
+    outlive::request_options options;
+    options.key = "order 7";
+    options.on_ended = [&](ending why) { told.push_back(why), throw 1; };
+    request first = engine.begin(plain, std::move(options));
+    CHECK(first.set_accepted() == result::ok && first.set_accepted(code) == result::already);
+    first.client_gone();
+    CHECK(first.check() == result::ok && first.ignore_user_abort());
+    engine.requests([](const outlive::request_row &row) { CHECK(row.key == "order 7" && row.accepted && !row.resumed); });
+    CHECK(first.shut_down() == ending::completed && told.empty() && first.shut_down(code) == ending::completed && !code);
+    first.end();
+    CHECK(told.size() == 1 && told[0] == ending::completed && outlive::name(ending::handed_back) == "handed back");
+    options = {};
+    options.resumed = true;
+    first = engine.begin(plain, std::move(options));
+    CHECK(first.set_accepted() == result::already && first.finish() == result::already);
+    engine.requests([](const outlive::request_row &row) { CHECK(row.key.empty() && row.accepted && row.resumed && row.finished); });
+    CHECK(first.shut_down() == ending::finished);
+}
+
 static void destructors() {
     outlive::engine engine;
     const outlive::settings plain = settings_of({});
@@ -458,6 +482,7 @@ int main() {
     at_run_time(engine);
     in_a_forked_child(engine);
     numbers_and_time();
+    accepted_and_shut_down();
     destructors();
     notices();
     many_threads();

@@ -32,6 +32,7 @@ impl Below {
 impl Host for Below {
     type Callbacks = Arc<Mutex<Connection>>;
     type Function = usize;
+    type OnEnded = ();
 
     fn attach(&self, client: Self::Callbacks) {
         *self.0.lock().unwrap() = Some(client);
@@ -54,6 +55,8 @@ impl Host for Below {
     fn on_forced(&self, _: Ending) -> bool {
         false
     }
+
+    fn ended(&self, (): (), _: Ending) {}
 }
 
 struct InEngine<'e> {
@@ -148,7 +151,7 @@ fn settings_of(scenario: &Value) -> Arc<Settings> {
 fn run_once(engine: &Engine<Below>, settings: &Arc<Settings>, scenario: &Value, layer: Layer) -> Option<Vec<String>> {
     let client = Arc::new(Mutex::new(Connection::new(layer)));
     let callbacks = Arc::clone(&client);
-    let options = Options { label: b"", method: b"GET", socket: None, reading_input: false, callbacks };
+    let options = Options { method: b"GET", ..Options::new(callbacks) };
     let handle = engine.begin(settings, options).unwrap();
     let mut request = InEngine { handle, client, stretch: Instant::now(), stalled: false };
     let mut log = Vec::new();

@@ -75,6 +75,38 @@ class Requests(unittest.TestCase):
             self.assertTrue(request.should_stop())
         self.assertEqual(request.ending, outlive.Ending.TIME_LIMIT)
 
+    def test_accepted_shut_down_and_told_at_the_end(self):
+        told = []
+
+        def on_ended(ending):
+            told.append((ending, [row.id for row in self.engine.requests()]))
+            raise LookupError("seen")
+
+        request = self.engine.begin(settings(ignore_user_abort="Off"), key=b"a\0" + b"b" * 70, on_ended=on_ended)
+        request.register_shutdown_function(told.append, "function")
+        number = request.id
+        self.assertTrue(request.set_accepted())
+        self.assertFalse(request.set_accepted())
+        request.client_gone()
+        request.check()
+        row, = self.engine.requests()
+        self.assertEqual((len(row.key), row.accepted, row.resumed, row.ignores_abort), (64, True, False, True))
+        self.assertEqual(request.shut_down(), outlive.Ending.COMPLETED)
+        self.assertEqual((told, len(self.engine.requests())), (["function"], 1))
+        self.assertRaises(outlive.StageError, request.set_accepted)
+        self.assertRaises(LookupError, request.end)
+        self.assertEqual(told, ["function", (outlive.Ending.COMPLETED, [number])])
+        self.assertEqual((request.ending, self.engine.requests()), (outlive.Ending.COMPLETED, []))
+        with self.engine.begin(settings(), key=b"again", resumed=True) as request:
+            request.client_gone()
+            request.check()
+            row, = self.engine.requests()
+            self.assertEqual((row.key, row.accepted, row.resumed, row.finished, row.gone), (b"again", True, True, True, None))
+        self.assertEqual(request.ending, outlive.Ending.FINISHED)
+        with self.engine.begin(settings()):
+            row, = self.engine.requests()
+            self.assertEqual((row.key, row.accepted, row.resumed), (b"", False, False))
+
     def test_stop_is_raised_at_a_safe_point_and_again(self):
         with self.engine.begin(settings()) as request:
             request.client_gone()

@@ -13,6 +13,7 @@ HEADER = re.sub(r"/\*.*?\*/", "", (ROOT / "include/outlive.h").read_text(), flag
 CALLBACKS = {
     "outlive_write_function": _prototypes.WriteFunction, "outlive_flush_function": _prototypes.FlushFunction,
     "outlive_shutdown_function": _prototypes.ShutdownFunction, "outlive_destroy_function": _prototypes.DestroyFunction,
+    "outlive_ended_function": _prototypes.EndedFunction,
     "outlive_check_function": None, "outlive_notice_function": None, "outlive_ini_lookup": None,
 }
 SCALARS = {

@@ -211,6 +211,9 @@ impl Reader {
         };
         let request = Row {
             id: 0,
+            key: Vec::new(),
+            accepted: false,
+            resumed: false,
             age_ms: since(columns.began),
             stage: Stage::of_number((columns.facts & facts::STAGE) as u32),
             status: (columns.facts >> facts::STATUS_SHIFT & 3) as u8,

@@ -16,6 +16,7 @@ from . import _structs as s
 Visitor = CFUNCTYPE(c_int, c_void_p, c_void_p)
 WriteFunction = CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
 FlushFunction = CFUNCTYPE(c_int, c_void_p)
+EndedFunction = CFUNCTYPE(None, c_void_p, c_int)
 ShutdownFunction = CFUNCTYPE(c_int, c_void_p, c_int, c_void_p)
 DestroyFunction = CFUNCTYPE(None, c_void_p)
 
@@ -107,6 +108,8 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_request_ini_restore": (c_int, (c_void_p, *_text)),
     "outlive_request_ending": (c_int, (c_void_p,)),
     "outlive_request_exit": (c_int, (c_void_p, c_int)),
+    "outlive_request_set_accepted": (c_int, (c_void_p,)),
+    "outlive_request_shut_down": (c_int, (c_void_p, POINTER(c_int), _error)),
     "outlive_request_end": (c_int, (c_void_p, _error)),
     "outlive_request_flags": (c_void_p, (c_void_p,)),
 }

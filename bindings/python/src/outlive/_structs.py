@@ -13,7 +13,11 @@ class Str(Structure):
 
     def text(self) -> str:
         """A copy, as Python text; bytes that are not UTF-8 become surrogates."""
-        return ctypes.string_at(self.ptr, self.len).decode("utf-8", "surrogateescape") if self.ptr else ""
+        return self.data().decode("utf-8", "surrogateescape")
+
+    def data(self) -> bytes:
+        """A copy of the bytes."""
+        return ctypes.string_at(self.ptr, self.len) if self.ptr else b""
 
 
 class ErrorRecord(Structure):
@@ -101,6 +105,7 @@ class RequestRow(Structure):
         ("size", c_size_t), ("label", Str), ("method", Str), ("age_ms", c_int64), ("gone_ms", c_int64), ("stage", c_int),
         ("connection_status", c_int), ("held", c_int), ("ignores_abort", c_int), ("finished", c_int), ("watched", c_int),
         ("time_limit", c_uint32), ("thread", c_uint32), ("written", c_uint64), ("time_left_ms", c_int64), ("id", c_uint64),
+        ("key", Str), ("accepted", c_int), ("resumed", c_int),
     ]
 
 
@@ -117,7 +122,8 @@ class RequestOptions(Structure):
 
     _fields_ = [
         ("size", c_size_t), ("label", c_char_p), ("method", c_char_p), ("socket", c_int), ("reading_input", c_int),
-        ("write", c_void_p), ("flush", c_void_p), ("on_stop", c_void_p), ("on_forced", c_void_p), ("userdata", c_void_p),
+        ("write", c_void_p), ("flush", c_void_p), ("on_stop", c_void_p), ("on_forced", c_void_p), ("userdata", c_void_p), ("on_ended", c_void_p),
+        ("key", c_void_p), ("key_len", c_size_t), ("resumed", c_int),
     ]
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_size_t, c_void_p, create_string_buffer, sizeof
+from ctypes import addressof, byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
@@ -51,6 +51,10 @@ class Row:
     """Seconds of its time limit; None: no limit."""
     id: int
     """As `Request.id`; 0 in a scoreboard's rows."""
+    key: bytes
+    """What it was begun with, of a key longer than 64 bytes its SHA-256 in hexadecimal; empty: none."""
+    accepted: bool
+    resumed: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def _row(at: Any) -> Row:
     return Row(
         at.label.text(), at.method.text(), at.age_ms / 1000, None if at.gone_ms < 0 else at.gone_ms / 1000, Stage(at.stage),
         Connection(at.connection_status), at.held != 0, at.ignores_abort != 0, at.finished != 0, at.watched != 0, at.time_limit,
-        at.thread, at.written, None if at.time_left_ms < 0 else at.time_left_ms / 1000, at.id,
+        at.thread, at.written, None if at.time_left_ms < 0 else at.time_left_ms / 1000, at.id, at.key.data(),
+        at.accepted != 0, at.resumed != 0,
     )
 
 
@@ -151,6 +156,9 @@ class Engine(Owner):
         write: Optional[Callable[[bytes], object]] = None,
         flush: Optional[Callable[[], object]] = None,
         notify: int = -1,
+        on_ended: Optional[Callable[[Ending], object]] = None,
+        key: bytes = b"",
+        resumed: bool = False,
     ) -> Request:
         """Begins a request on the calling thread. End it: `with engine.begin(…) as request:`.
 
@@ -160,12 +168,19 @@ class Engine(Owner):
         too, and is raised by the call that wrote. notify: a descriptor of `make_notify`, for
         hosts that tell `on_stop`'s callbacks themselves; else a thread does.
 
+        on_ended: called by `end`, behind everything else, while the request is still in the live table; what it raises, `end` raises.
+        key: what makes two submissions the same, scoped by you; shown in rows. resumed: it works on what was accepted before: it begins as
+        if it were finished, has no client that could go, and no cap on detached requests counts it.
+
         DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
         """
-        return self._begin(settings, label, method, socket, notify, reading_input, Request(self, write, flush))
+        request = Request(self, write, flush)
+        more = None if on_ended is None and not key and not resumed else (request.ended_callback(on_ended), key, resumed)
+        return self._begin(settings, label, method, socket, notify, reading_input, request, more)
 
     def _begin(
-        self, settings: Settings, label: Optional[str], method: Optional[str], socket: int, notify: int, reading_input: bool, request: Request
+        self, settings: Settings, label: Optional[str], method: Optional[str], socket: int, notify: int, reading_input: bool, request: Request,
+        more: Optional[Tuple[Optional[int], bytes, bool]] = None,
     ) -> Request:
         """`begin`, for a new request of this engine."""
         handle = self._handle
@@ -191,12 +206,18 @@ class Engine(Owner):
             given.socket, given.reading_input = socket, reading_input
             given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
             given.userdata = None if notify < 0 else notify
+        if more is not None:
+            given.on_ended, key, given.resumed = more
+            given.key, given.key_len = cast(key, c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
         else:
             given.write, given.flush = request.callbacks()
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
             given.write = given.flush = None
+        if more is not None:
+            given.on_ended, given.key, given.key_len, given.resumed = None, None, 0, 0
+            request._finished = more[2]  # what was resumed begins as if it were
         begun = form.out.value or 0
         self._forms.append(form)
         if answer < 0:

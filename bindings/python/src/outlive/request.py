@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from ctypes import byref, c_uint32, c_void_p, cast, string_at
+from ctypes import byref, c_int, c_uint32, c_void_p, cast, string_at
 from types import TracebackType
 from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._library import c
 from ._stopping import Callbacks, OnStop
 from ._structs import Str
-from ._prototypes import DestroyFunction, FlushFunction, ShutdownFunction, WriteFunction
+from ._prototypes import DestroyFunction, EndedFunction, FlushFunction, ShutdownFunction, WriteFunction
 from ._text import to_bytes, written
 from .errors import ALREADY, OK, STOP, EndedError, Stop, check, check_of, fail
 from .enums import Connection, Ending
@@ -146,6 +146,7 @@ class Request:
     _is_stopped_behind_holds = False
     _streams_stop: bool  # a streaming response stops, whatever holds for the rest
     _host: Optional[Host] = None
+    _ended: Any = None  # kept while the library may call it
     _callbacks: Optional[Callbacks]
     _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
     _is_ending = False  # nobody else may ask for it
@@ -236,6 +237,11 @@ class Request:
         """Cancels it: its next safe point outside of a hold raises Stop, with ending CANCELLED, whatever ignore_user_abort says. False: it
         was cancelled before. From any thread; who may come too late uses `Engine.cancel`."""
         return check(c.request_cancel(self._native())) == OK
+
+    def set_accepted(self) -> bool:
+        """Whoever keeps submissions has this one: call it behind the commit there, before the work begins. From here on a client that
+        goes stops nothing; stopped by a cap or a drain, its ending is HANDED_BACK. False: it was accepted before. StageError: too late."""
+        return check(c.request_set_accepted(self._native())) == OK
 
     @property
     def id(self) -> int:
@@ -359,6 +365,18 @@ class Request:
         """Whether `end` is through."""
         return self._handle is None
 
+    def shut_down(self) -> Ending:
+        """The first part of `end`: runs the shutdown functions, hands down what is buffered. The request stays in the live table until `end`,
+        for hosts that wait for something between the two. Why it ended. Errors as `end`; what a shutdown function raised, `end` raises."""
+        handle, told = self._native(), c_int()
+        token = _current.set(self)
+        try:
+            check(c.request_shut_down(handle, byref(told), None))
+        finally:
+            _current.reset(token)
+        self._told = Ending(told.value)
+        return self._told
+
     def end(self) -> Ending:
         """Ends it: runs the shutdown functions, hands down what is buffered. Why it ended. Raises what the first failing
         shutdown function, or the host's write function, raised; it has ended then, too.
@@ -417,6 +435,21 @@ class Request:
             None if self._write is None else cast(self._write, c_void_p).value,
             None if self._flush is None else cast(self._flush, c_void_p).value,
         )
+
+    def ended_callback(self, function: Optional[Callable[[Ending], object]]) -> Optional[int]:
+        """The address of a function for the end."""
+        if function is None:
+            return None
+
+        def ended(_: Any, ending: int) -> None:
+            try:
+                self._told = Ending(ending)
+                function(self._told)
+            except BaseException as why:
+                self._raised = self._raised or why
+
+        self._ended = EndedFunction(ended)
+        return cast(self._ended, c_void_p).value
 
     def cut_off(self) -> None:
         """In a forked child."""
