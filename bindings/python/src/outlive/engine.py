@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_size_t, c_void_p, cast, create_string_buffer, sizeof
+from ctypes import addressof, byref, c_char_p, c_size_t, c_void_p, cast, create_string_buffer, sizeof
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
@@ -211,7 +211,7 @@ class Engine(Owner):
             form.set_shape(socket, reading_input, notify)
         if more is not None:
             given.on_ended, key, given.resumed = more
-            given.key, given.key_len = cast(key, c_void_p).value, len(key)  # more keeps it
+            given.key, given.key_len = cast(c_char_p(key), c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
         else:
