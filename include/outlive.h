@@ -12,6 +12,9 @@
  *    (outlive_str), NUL-terminated too; how long it lives stands at the function.
  *  - A pointer to const: calls may run at the same time. Otherwise the caller takes care, unless "Thread safety" says more.
  *  - Handles end with _free (or _end); free of NULL does nothing.
+ *  - Each section says once which threads may call its functions, what holds in a forked child, and whether a signal handler may
+ *    call them. A function that differs says so itself.
+ *  - Times are milliseconds where a name says _ms or milliseconds, and seconds otherwise; sizes are bytes.
  *  - Callbacks must not throw or longjmp. A panic of the library never crosses the boundary: OUTLIVE_ERROR_PANIC.
  *
  * The smallest useful embedding is four calls: outlive_request_begin, outlive_request_check (or _client_gone),
@@ -24,389 +27,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OUTLIVE_VERSION_MAJOR 0
-#define OUTLIVE_VERSION_MINOR 1
-#define OUTLIVE_VERSION_PATCH 0
-/** The header's version as text, to be compared with outlive_version(). */
-#define OUTLIVE_VERSION "0.1.0"
-/** The header's version as one number: MAJOR * 10000 + MINOR * 100 + PATCH. */
-#define OUTLIVE_VERSION_NUMBER (OUTLIVE_VERSION_MAJOR * 10000 + OUTLIVE_VERSION_MINOR * 100 + OUTLIVE_VERSION_PATCH)
-
-/** A length that says: the text ends at its first NUL. */
-#define OUTLIVE_NTS ((size_t)-1)
-
-/** Initialisers of structs that callers fill; what is not named is 0. */
-#define OUTLIVE_INI_OPTIONS_INIT \
-    {sizeof(outlive_ini_options), OUTLIVE_INI_NORMAL, 0, NULL, 0, NULL, NULL, NULL}
-#define OUTLIVE_DIRECTIVE_INIT \
-    {sizeof(outlive_directive), NULL, OUTLIVE_ACCESS_ALL, NULL, NULL, NULL, NULL}
-#define OUTLIVE_TARGET_INIT \
-    {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL}
-#define OUTLIVE_REQUEST_OPTIONS_INIT \
-    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
-
-#if defined(__GNUC__) || defined(__clang__)
-#define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
-#else
-#define OUTLIVE_LOAD_RELAXED_(flags) (*(const volatile uint32_t *)(flags))
+#ifdef __cplusplus
+extern "C" {
 #endif
-/**
- * A safe point for a fraction of a nanosecond: outlive_request_check, called only when something waits. `flags` is what
- * outlive_request_flags gave for this request.
- */
-#define OUTLIVE_CHECK(request, flags) \
-    (OUTLIVE_LOAD_RELAXED_(flags) == 0 ? OUTLIVE_OK : outlive_request_check(request))
-
-/**
- * Done.
- */
-#define OUTLIVE_OK 0
-
-/**
- * The request should end now.
- */
-#define OUTLIVE_STOP 1
-
-/**
- * What was asked for had been done before (`finish`, `cancel`).
- */
-#define OUTLIVE_ALREADY 2
-
-/**
- * An argument is NULL, too long, or not one of the values it may have.
- */
-#define OUTLIVE_ERROR_ARGUMENT -1
-
-/**
- * No directive, pool, function or request of that name.
- */
-#define OUTLIVE_ERROR_NOT_FOUND -2
-
-/**
- * A file could not be read.
- */
-#define OUTLIVE_ERROR_IO -3
-
-/**
- * A text or file is larger than what is accepted, or nested too deeply.
- */
-#define OUTLIVE_ERROR_TOO_LARGE -4
-
-/**
- * A text breaks the rules of its language.
- */
-#define OUTLIVE_ERROR_SYNTAX -5
-
-/**
- * Apache, or FPM, would refuse to start with this configuration.
- */
-#define OUTLIVE_ERROR_REFUSED -6
-
-/**
- * The server itself would answer this request (an error status or a redirect); no settings are in force.
- */
-#define OUTLIVE_ERROR_NOT_SERVED -7
-
-/**
- * An admin layer has locked the directive.
- */
-#define OUTLIVE_ERROR_LOCKED -8
-
-/**
- * The directive cannot be changed from here.
- */
-#define OUTLIVE_ERROR_ACCESS -9
-
-/**
- * The directive does not take this value.
- */
-#define OUTLIVE_ERROR_VALUE -10
-
-/**
- * The call does not fit the stage that the request is in.
- */
-#define OUTLIVE_ERROR_STAGE -11
-
-/**
- * The request has ended; the handle names nothing any more.
- */
-#define OUTLIVE_ERROR_ENDED -12
-
-/**
- * Another thread is inside a call on this request, or a callback called back where it may not.
- */
-#define OUTLIVE_ERROR_BUSY -13
-
-/**
- * The engine was made in the parent of this process.
- */
-#define OUTLIVE_ERROR_FORKED -14
-
-/**
- * The engine takes no new requests.
- */
-#define OUTLIVE_ERROR_DRAINING -15
-
-/**
- * More requests, or registered functions, than can be held.
- */
-#define OUTLIVE_ERROR_FULL -16
-
-/**
- * The system refused a thread, a descriptor or memory.
- */
-#define OUTLIVE_ERROR_SYSTEM -17
-
-/**
- * Time ran out before the work was done (`drain`).
- */
-#define OUTLIVE_ERROR_TIMEOUT -18
-
-/**
- * A defect in outlive; the call did nothing that can be relied on.
- */
-#define OUTLIVE_ERROR_PANIC -19
-
-/**
- * A visitor asked for no more.
- */
-#define OUTLIVE_ERROR_INTERRUPTED -20
-
-/**
- * This build or system cannot do that.
- */
-#define OUTLIVE_ERROR_UNSUPPORTED -21
-
-/**
- * Nothing has ended the request yet.
- */
-#define OUTLIVE_ENDING_NONE 0
-
-/**
- * It ran to its end.
- */
-#define OUTLIVE_ENDING_COMPLETED 1
-
-/**
- * It ran to its end after it had finished its response early.
- */
-#define OUTLIVE_ENDING_FINISHED 2
-
-/**
- * The client went, or a cap on detached requests was reached.
- */
-#define OUTLIVE_ENDING_ABORTED 3
-
-/**
- * The time limit.
- */
-#define OUTLIVE_ENDING_TIME_LIMIT 4
-
-/**
- * The forced stage.
- */
-#define OUTLIVE_ENDING_FORCED 5
-
-/**
- * The engine drained.
- */
-#define OUTLIVE_ENDING_SHUTDOWN 6
-
-/**
- * The host said that it failed.
- */
-#define OUTLIVE_ENDING_HOST_ERROR 7
-
-/**
- * It was cancelled: outlive_request_cancel, outlive_engine_cancel.
- */
-#define OUTLIVE_ENDING_CANCELLED 8
-
-/**
- * It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
- */
-#define OUTLIVE_ENDING_HANDED_BACK 9
-
-/**
- * No limit, where milliseconds are meant.
- */
-#define OUTLIVE_NO_LIMIT INT64_MAX
-
-/**
- * connection_status: the client is there, time is left.
- */
-#define OUTLIVE_CONNECTION_NORMAL 0
-
-/**
- * The client has gone, and that was noticed.
- */
-#define OUTLIVE_CONNECTION_ABORTED 1
-
-/**
- * The time limit was exceeded.
- */
-#define OUTLIVE_CONNECTION_TIMEOUT 2
-
-/**
- * A request's stage: it is being read.
- */
-#define OUTLIVE_STAGE_INPUT 0
-
-/**
- * The program runs.
- */
-#define OUTLIVE_STAGE_RUNNING 1
-
-/**
- * The shutdown functions run.
- */
-#define OUTLIVE_STAGE_SHUTDOWN 2
-
-/**
- * What was still buffered goes out.
- */
-#define OUTLIVE_STAGE_FINAL_FLUSH 3
-
-/**
- * Who may change a directive: a running program.
- */
-#define OUTLIVE_ACCESS_USER 1
-
-/**
- * .htaccess, .user.ini, php_value.
- */
-#define OUTLIVE_ACCESS_PERDIR 2
-
-/**
- * php.ini, and admin layers.
- */
-#define OUTLIVE_ACCESS_SYSTEM 4
-
-/**
- * Everybody.
- */
-#define OUTLIVE_ACCESS_ALL 7
-
-/**
- * What became of a value: it is the one in force.
- */
-#define OUTLIVE_FATE_IN_FORCE 0
-
-/**
- * A later layer set another one.
- */
-#define OUTLIVE_FATE_OVERRIDDEN 1
-
-/**
- * It was never in force.
- */
-#define OUTLIVE_FATE_REFUSED 2
-
-/**
- * How bad a diagnostic is: worth knowing.
- */
-#define OUTLIVE_SEVERITY_NOTE 0
-
-/**
- * Probably a mistake.
- */
-#define OUTLIVE_SEVERITY_WARNING 1
-
-/**
- * A mistake: what the line says is not in force.
- */
-#define OUTLIVE_SEVERITY_ERROR 2
-
-/**
- * A line of a container: php_value
- */
-#define OUTLIVE_PHP_VALUE_VALUE 0
-
-/**
- * php_flag
- */
-#define OUTLIVE_PHP_VALUE_FLAG 1
-
-/**
- * php_admin_value
- */
-#define OUTLIVE_PHP_VALUE_ADMIN_VALUE 2
-
-/**
- * php_admin_flag
- */
-#define OUTLIVE_PHP_VALUE_ADMIN_FLAG 3
-
-/**
- * How ini values are read: constants, operators and ${} are dealt with; every value is text.
- */
-#define OUTLIVE_INI_NORMAL 0
-
-/**
- * Values as they stand.
- */
-#define OUTLIVE_INI_RAW 1
-
-/**
- * As normal, with booleans, null and numbers typed.
- */
-#define OUTLIVE_INI_TYPED 2
-
-/**
- * An ini statement: [name]
- */
-#define OUTLIVE_INI_SECTION 0
-
-/**
- * key = value
- */
-#define OUTLIVE_INI_ENTRY 1
-
-/**
- * key[offset] = value
- */
-#define OUTLIVE_INI_ARRAY_ENTRY 2
-
-/**
- * A key without =, which PHP ignores.
- */
-#define OUTLIVE_INI_BARE 3
-
-/**
- * An ini value's type: text
- */
-#define OUTLIVE_INI_TEXT 0
-
-/**
- * true or false
- */
-#define OUTLIVE_INI_BOOL 1
-
-/**
- * null
- */
-#define OUTLIVE_INI_NULL 2
-
-/**
- * An integer.
- */
-#define OUTLIVE_INI_INT 3
-
-/**
- * A decimal number.
- */
-#define OUTLIVE_INI_FLOAT 4
-
-/**
- * Bytes of outlive_error.file, the NUL included.
- */
-#define OUTLIVE_ERROR_FILE_SIZE 1024
 
-/**
- * Bytes of outlive_error.message, the NUL included.
+/* Handles -------------------------------------------------------------------------------------------------------------
+ *
+ * What the functions below work on. Their content is the library's business.
  */
-#define OUTLIVE_ERROR_MESSAGE_SIZE 1024
 
 /**
  * A configuration: immutable, shared by all threads, counted. To reload, build another and resolve new requests against
@@ -453,6 +81,80 @@ typedef struct outlive_request outlive_request;
  */
 typedef struct outlive_settings outlive_settings;
 
+/* Results, texts and versions -----------------------------------------------------------------------------------------
+ *
+ * What a call says, in numbers and in words, and which version says it.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+
+#define OUTLIVE_VERSION_MAJOR 0
+#define OUTLIVE_VERSION_MINOR 1
+#define OUTLIVE_VERSION_PATCH 0
+/** The header's version as text, to be compared with outlive_version(). */
+#define OUTLIVE_VERSION "0.1.0"
+
+/** The header's version as one number: MAJOR * 10000 + MINOR * 100 + PATCH. */
+#define OUTLIVE_VERSION_NUMBER (OUTLIVE_VERSION_MAJOR * 10000 + OUTLIVE_VERSION_MINOR * 100 + OUTLIVE_VERSION_PATCH)
+
+/** A length that says: the text ends at its first NUL. */
+#define OUTLIVE_NTS ((size_t)-1)
+
+/** Done. */
+#define OUTLIVE_OK 0
+
+/** The request should end now. */
+#define OUTLIVE_STOP 1
+
+/** What was asked for had been done before (`finish`, `cancel`). */
+#define OUTLIVE_ALREADY 2
+
+/** An argument is NULL, too long, or not one of the values it may have. */
+#define OUTLIVE_ERROR_ARGUMENT -1
+/** No directive, pool, function or request of that name. */
+#define OUTLIVE_ERROR_NOT_FOUND -2
+/** A file could not be read. */
+#define OUTLIVE_ERROR_IO -3
+/** A text or file is larger than what is accepted, or nested too deeply. */
+#define OUTLIVE_ERROR_TOO_LARGE -4
+/** A text breaks the rules of its language. */
+#define OUTLIVE_ERROR_SYNTAX -5
+/** Apache, or FPM, would refuse to start with this configuration. */
+#define OUTLIVE_ERROR_REFUSED -6
+/** The server itself would answer this request (an error status or a redirect); no settings are in force. */
+#define OUTLIVE_ERROR_NOT_SERVED -7
+/** An admin layer has locked the directive. */
+#define OUTLIVE_ERROR_LOCKED -8
+/** The directive cannot be changed from here. */
+#define OUTLIVE_ERROR_ACCESS -9
+/** The directive does not take this value. */
+#define OUTLIVE_ERROR_VALUE -10
+/** The call does not fit the stage that the request is in. */
+#define OUTLIVE_ERROR_STAGE -11
+/** The request has ended; the handle names nothing any more. */
+#define OUTLIVE_ERROR_ENDED -12
+/** Another thread is inside a call on this request, or a callback called back where it may not. */
+#define OUTLIVE_ERROR_BUSY -13
+/** The engine was made in the parent of this process. */
+#define OUTLIVE_ERROR_FORKED -14
+/** The engine takes no new requests. */
+#define OUTLIVE_ERROR_DRAINING -15
+/** More requests, or registered functions, than can be held. */
+#define OUTLIVE_ERROR_FULL -16
+/** The system refused a thread, a descriptor or memory. */
+#define OUTLIVE_ERROR_SYSTEM -17
+/** Time ran out before the work was done (`drain`). */
+#define OUTLIVE_ERROR_TIMEOUT -18
+/** A defect in outlive; the call did nothing that can be relied on. */
+#define OUTLIVE_ERROR_PANIC -19
+/** A visitor asked for no more. */
+#define OUTLIVE_ERROR_INTERRUPTED -20
+/** This build or system cannot do that. */
+#define OUTLIVE_ERROR_UNSUPPORTED -21
+/** Bytes of outlive_error.file, the NUL included. */
+#define OUTLIVE_ERROR_FILE_SIZE 1024
+/** Bytes of outlive_error.message, the NUL included. */
+#define OUTLIVE_ERROR_MESSAGE_SIZE 1024
+
 /**
  * A view of text that belongs to the library. Also NUL-terminated (the NUL is not counted), though the text may hold
  * NULs of its own. How long it lives stands at the function that gives it.
@@ -469,6 +171,103 @@ typedef struct outlive_str {
 } outlive_str;
 
 /**
+ * What went wrong, where, and what to do about it. Owned by the caller, who may pass NULL instead wherever one is asked
+ * for. Written only when a call fails; a text that is too long is cut.
+ */
+typedef struct outlive_error {
+    /**
+     * The negative result code that the call returned.
+     */
+    int code;
+    /**
+     * Line, counted from 1; 0: none.
+     */
+    uint32_t line;
+    /**
+     * Column, counted from 1; 0: none.
+     */
+    uint32_t column;
+    /**
+     * The file, NUL-terminated; empty: none.
+     */
+    char file[OUTLIVE_ERROR_FILE_SIZE];
+    /**
+     * For people, NUL-terminated.
+     */
+    char message[OUTLIVE_ERROR_MESSAGE_SIZE];
+} outlive_error;
+
+/**
+ * The name of a result code, such as "OUTLIVE_ERROR_LOCKED"; "OUTLIVE_UNKNOWN" for a number that is none.
+ *
+ * The text is static.
+ */
+struct outlive_str outlive_result_name(int code);
+
+/**
+ * What a result code means, one phrase for people.
+ *
+ * The text is static.
+ */
+struct outlive_str outlive_result_text(int code);
+
+/**
+ * As outlive_result_name, as a C string.
+ *
+ * The text is static.
+ */
+const char *outlive_result_cname(int code);
+
+/**
+ * As outlive_result_text, as a C string.
+ *
+ * The text is static.
+ */
+const char *outlive_result_ctext(int code);
+
+/**
+ * The library's version, "MAJOR.MINOR.PATCH", to be compared with OUTLIVE_VERSION of the header.
+ *
+ * The text is static and NUL-terminated.
+ */
+const char *outlive_version(void);
+
+/* The php.ini language ------------------------------------------------------------------------------------------------
+ *
+ * Reads an ini text as PHP does, statement by statement. Needs nothing of what follows.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+
+/** The initialiser of an outlive_ini_options: normal mode, PHP 8.2, no look-up. */
+#define OUTLIVE_INI_OPTIONS_INIT \
+    {sizeof(outlive_ini_options), OUTLIVE_INI_NORMAL, 0, NULL, 0, NULL, NULL, NULL}
+
+/** How ini values are read: constants, operators and ${} are dealt with; every value is text. */
+#define OUTLIVE_INI_NORMAL 0
+/** Values as they stand. */
+#define OUTLIVE_INI_RAW 1
+/** As normal, with booleans, null and numbers typed. */
+#define OUTLIVE_INI_TYPED 2
+/** An ini statement: [name] */
+#define OUTLIVE_INI_SECTION 0
+/** key = value */
+#define OUTLIVE_INI_ENTRY 1
+/** key[offset] = value */
+#define OUTLIVE_INI_ARRAY_ENTRY 2
+/** A key without =, which PHP ignores. */
+#define OUTLIVE_INI_BARE 3
+/** An ini value's type: text */
+#define OUTLIVE_INI_TEXT 0
+/** true or false */
+#define OUTLIVE_INI_BOOL 1
+/** null */
+#define OUTLIVE_INI_NULL 2
+/** An integer. */
+#define OUTLIVE_INI_INT 3
+/** A decimal number. */
+#define OUTLIVE_INI_FLOAT 4
+
+/**
  * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
  * the library's) is its text; its length is one, never OUTLIVE_NTS: a text that cannot be as long as it says makes the whole call answer
  * OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
@@ -478,9 +277,7 @@ typedef int (*outlive_ini_lookup)(void *userdata,
                                   size_t len,
                                   struct outlive_str *value);
 
-/**
- * How an ini text is read. OUTLIVE_INI_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
- */
+/** How an ini text is read. OUTLIVE_INI_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end. */
 typedef struct outlive_ini_options {
     /**
      * sizeof(outlive_ini_options)
@@ -516,9 +313,7 @@ typedef struct outlive_ini_options {
     void *lookup_userdata;
 } outlive_ini_options;
 
-/**
- * One statement of an ini text. May grow at its end; `size` says how far.
- */
+/** One statement of an ini text. May grow at its end; `size` says how far. */
 typedef struct outlive_ini_event {
     /**
      * Bytes that the library wrote.
@@ -558,46 +353,46 @@ typedef struct outlive_ini_event {
     double real;
 } outlive_ini_event;
 
-/**
- * Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
- */
+/** Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
 typedef int (*outlive_ini_visitor)(void *userdata, const struct outlive_ini_event *event);
 
 /**
- * What went wrong, where, and what to do about it. Owned by the caller, who may pass NULL instead wherever one is asked
- * for. Written only when a call fails; a text that is too long is cut.
+ * Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
+ * `options` may be NULL.
+ *
+ * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  */
-typedef struct outlive_error {
-    /**
-     * The negative result code that the call returned.
-     */
-    int code;
-    /**
-     * Line, counted from 1; 0: none.
-     */
-    uint32_t line;
-    /**
-     * Column, counted from 1; 0: none.
-     */
-    uint32_t column;
-    /**
-     * The file, NUL-terminated; empty: none.
-     */
-    char file[OUTLIVE_ERROR_FILE_SIZE];
-    /**
-     * For people, NUL-terminated.
-     */
-    char message[OUTLIVE_ERROR_MESSAGE_SIZE];
-} outlive_error;
+int outlive_ini_parse(const char *text,
+                      size_t len,
+                      const struct outlive_ini_options *options,
+                      outlive_ini_visitor visit,
+                      void *userdata,
+                      struct outlive_error *error);
 
-/**
- * Says whether a directive takes a value: not 0, yes.
+/* Building a configuration --------------------------------------------------------------------------------------------
+ *
+ * Collects files, values and options; then outlive_config_builder_build makes a configuration of them.
+ * Unless a function says otherwise: Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
  */
+
+/** The initialiser of an outlive_directive: everybody may change it. */
+#define OUTLIVE_DIRECTIVE_INIT \
+    {sizeof(outlive_directive), NULL, OUTLIVE_ACCESS_ALL, NULL, NULL, NULL, NULL}
+
+/** Who may change a directive: a running program. */
+#define OUTLIVE_ACCESS_USER 1
+/** .htaccess, .user.ini, php_value. */
+#define OUTLIVE_ACCESS_PERDIR 2
+/** php.ini, and admin layers. */
+#define OUTLIVE_ACCESS_SYSTEM 4
+/** Everybody. */
+#define OUTLIVE_ACCESS_ALL 7
+
+/** Says whether a directive takes a value: not 0, yes. */
 typedef int (*outlive_check_function)(void *userdata, const char *value, size_t len);
 
-/**
- * Frees userdata. Must not throw or longjmp.
- */
+/** Frees userdata. Must not throw or longjmp. */
 typedef void (*outlive_destroy_function)(void *userdata);
 
 /**
@@ -637,8 +432,231 @@ typedef struct outlive_directive {
 } outlive_directive;
 
 /**
- * Something odd that was met while reading configuration. May grow at its end; `size` says how far.
+ * A builder with nothing loaded: PHP's defaults. Freed with outlive_config_builder_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
+struct outlive_config_builder *outlive_config_builder_new(void);
+
+/**
+ * The PHP that is the model, as PHP_VERSION_ID: 70400 to 80500; 80200 if never called.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: not a version that is known.
+ */
+int outlive_config_builder_set_php_version(struct outlive_config_builder *builder,
+                                           uint32_t version,
+                                           struct outlive_error *error);
+
+/**
+ * The SAPI that is the model: "apache2handler", "fpm-fcgi", "cgi-fcgi", "cli-server", "cli". If never called: a web server
+ * without a SAPI's own overrides.
+ */
+int outlive_config_builder_set_sapi(struct outlive_config_builder *builder,
+                                    const char *name,
+                                    size_t len,
+                                    struct outlive_error *error);
+
+/** One variable that ${NAME}, PHPRC and PHP_INI_SCAN_DIR may see. */
+int outlive_config_builder_set_env(struct outlive_config_builder *builder,
+                                   const char *name,
+                                   size_t len,
+                                   const char *value,
+                                   size_t value_len,
+                                   struct outlive_error *error);
+
+/**
+ * All variables of the process, as they are now, but for those that were set before.
+ *
+ * Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
+ */
+int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
+
+/** As php -d name=value: on top of php.ini. `value` NULL: as php -d name, which means 1. */
+int outlive_config_builder_set(struct outlive_config_builder *builder,
+                               const char *name,
+                               size_t len,
+                               const char *value,
+                               size_t value_len,
+                               struct outlive_error *error);
+
+/**
+ * One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
+ * no error then.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
+ */
+int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
+                                        const char *path,
+                                        size_t len,
+                                        struct outlive_error *error);
+
+/**
+ * Apache's main configuration file, with everything that it includes.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
+ * outlive_config_builder_build.
+ */
+int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builder,
+                                           const char *path,
+                                           size_t len,
+                                           struct outlive_error *error);
+
+/**
+ * A pool of a PHP-FPM configuration; `pool` NULL: the first one.
+ *
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is none.
+ */
+int outlive_config_builder_load_fpm_pool(struct outlive_config_builder *builder,
+                                         const char *path,
+                                         size_t len,
+                                         const char *pool,
+                                         size_t pool_len,
+                                         struct outlive_error *error);
+
+/** httpd's -D NAME (value NULL), or Define NAME VALUE before its first line. */
+int outlive_config_builder_define(struct outlive_config_builder *builder,
+                                  const char *name,
+                                  size_t len,
+                                  const char *value,
+                                  size_t value_len,
+                                  struct outlive_error *error);
+
+/**
+ * Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
+ * outlive_config_builder_build.
+ */
+int outlive_config_builder_register(struct outlive_config_builder *builder,
+                                    const struct outlive_directive *directive,
+                                    struct outlive_error *error);
+
+/**
+ * The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
+ * NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
+ * read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
+ */
+int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builder,
+                                           const char *directory,
+                                           size_t len,
+                                           const char *scan_directory,
+                                           size_t scan_len,
+                                           struct outlive_error *error);
+
+/** The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too. */
+int outlive_config_builder_set_binary_dir(struct outlive_config_builder *builder,
+                                          const char *directory,
+                                          size_t len,
+                                          struct outlive_error *error);
+
+/**
+ * As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
+ * or without one. An empty element is the compiled-in scan directory, an empty list is none.
+ */
+int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
+                                         const char *list,
+                                         size_t len,
+                                         struct outlive_error *error);
+
+/**
+ * What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
+ * one assignment a line. Calls add up, in order.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: another name.
+ */
+int outlive_config_builder_add_fastcgi_param(struct outlive_config_builder *builder,
+                                             const char *name,
+                                             size_t len,
+                                             const char *text,
+                                             size_t text_len,
+                                             struct outlive_error *error);
+
+/**
+ * Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
+ * whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
+ *
+ * OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
+ * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
+ */
+int outlive_config_builder_build(struct outlive_config_builder *builder,
+                                 struct outlive_config **out,
+                                 struct outlive_error *error);
+
+/** Frees a builder, built or not; NULL does nothing. */
+void outlive_config_builder_free(struct outlive_config_builder *builder);
+
+/* A server's own containers -------------------------------------------------------------------------------------------
+ *
+ * For modules of servers that parse and merge their configuration themselves, as Apache's do.
+ * Unless a function says otherwise: Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
+ */
+
+/** A line of a container: php_value */
+#define OUTLIVE_PHP_VALUE_VALUE 0
+/** php_flag */
+#define OUTLIVE_PHP_VALUE_FLAG 1
+/** php_admin_value */
+#define OUTLIVE_PHP_VALUE_ADMIN_VALUE 2
+/** php_admin_flag */
+#define OUTLIVE_PHP_VALUE_ADMIN_FLAG 3
+
+/**
+ * An empty container. Freed with outlive_dir_config_free. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_new(void);
+
+/**
+ * One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
+ * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
+ *
+ * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
+ * kind, or a name or value that is empty (httpd's "takes two arguments").
+ */
+int outlive_dir_config_set(struct outlive_dir_config *dir_config,
+                           int kind,
+                           const char *name,
+                           size_t len,
+                           const char *value,
+                           size_t value_len,
+                           const char *origin_file,
+                           uint32_t line,
+                           int from_htaccess,
+                           struct outlive_error *error);
+
+/**
+ * A new container: `base` with `add` on top. Per name the inner value wins, unless the outer one is an admin value and the
+ * inner is not. NULL counts as empty. Both stay as they are and stay the caller's; so does the result. NULL: no memory.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+struct outlive_dir_config *outlive_dir_config_merge(const struct outlive_dir_config *base,
+                                                    const struct outlive_dir_config *add);
+
+/** Frees a container; NULL does nothing. Settings that came from it stay. */
+void outlive_dir_config_free(struct outlive_dir_config *dir_config);
+
+/* Configuration -------------------------------------------------------------------------------------------------------
+ *
+ * What was read, and which settings are in force for a target.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+
+/** The initialiser of an outlive_target: the server itself. */
+#define OUTLIVE_TARGET_INIT \
+    {sizeof(outlive_target), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+
+/** How bad a diagnostic is: worth knowing. */
+#define OUTLIVE_SEVERITY_NOTE 0
+/** Probably a mistake. */
+#define OUTLIVE_SEVERITY_WARNING 1
+/** A mistake: what the line says is not in force. */
+#define OUTLIVE_SEVERITY_ERROR 2
+
+/** Something odd that was met while reading configuration. May grow at its end; `size` says how far. */
 typedef struct outlive_diagnostic {
     /**
      * Bytes that the library wrote.
@@ -666,15 +684,11 @@ typedef struct outlive_diagnostic {
     struct outlive_str text;
 } outlive_diagnostic;
 
-/**
- * Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
- */
+/** Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
 typedef int (*outlive_diagnostic_visitor)(void *userdata,
                                           const struct outlive_diagnostic *diagnostic);
 
-/**
- * A request header of a target; both NUL-terminated.
- */
+/** A request header of a target; both NUL-terminated. */
 typedef struct outlive_header {
     /**
      * Its name, in any letter case.
@@ -747,8 +761,80 @@ typedef struct outlive_target {
 } outlive_target;
 
 /**
- * One layer that had something to say about a directive. May grow at its end; `size` says how far.
+ * Another reference to the same configuration, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
+const struct outlive_config *outlive_config_ref(const struct outlive_config *config);
+
+/**
+ * Visits everything odd that was met while reading, in the order of reading.
+ *
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
+ */
+int outlive_config_diagnostics(const struct outlive_config *config,
+                               outlive_diagnostic_visitor visit,
+                               void *userdata);
+
+/**
+ * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
+ * theirs. `target` may be NULL: what holds for all.
+ *
+ * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
+ * outlive_config_status which.
+ */
+int outlive_config_resolve(const struct outlive_config *config,
+                           const struct outlive_target *target,
+                           const struct outlive_settings **out,
+                           struct outlive_error *error);
+
+/**
+ * What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
+ * status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+ * httpd configuration it is always 0. `target` may be NULL.
+ */
+int outlive_config_status(const struct outlive_config *config,
+                          const struct outlive_target *target,
+                          int *status,
+                          struct outlive_error *error);
+
+/**
+ * From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
+ * httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
+ * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
+ * length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+ *
+ * Never waits; requests under way are not disturbed.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+void outlive_config_refresh(const struct outlive_config *config);
+
+/**
+ * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
+ * configuration holds for all. *out is a reference that the caller owns.
+ */
+int outlive_config_resolve_dir(const struct outlive_config *config,
+                               const struct outlive_dir_config *dir_config,
+                               const struct outlive_settings **out,
+                               struct outlive_error *error);
+
+/** Gives a reference back; NULL does nothing. Settings that came from it stay. */
+void outlive_config_free(const struct outlive_config *config);
+
+/* Settings ------------------------------------------------------------------------------------------------------------
+ *
+ * The values in force for one kind of request, and where each comes from.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+
+/** What became of a value: it is the one in force. */
+#define OUTLIVE_FATE_IN_FORCE 0
+/** A later layer set another one. */
+#define OUTLIVE_FATE_OVERRIDDEN 1
+/** It was never in force. */
+#define OUTLIVE_FATE_REFUSED 2
+
+/** One layer that had something to say about a directive. May grow at its end; `size` says how far. */
 typedef struct outlive_origin {
     /**
      * Bytes that the library wrote.
@@ -792,14 +878,10 @@ typedef struct outlive_origin {
     struct outlive_str because;
 } outlive_origin;
 
-/**
- * Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
- */
+/** Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
 typedef int (*outlive_origin_visitor)(void *userdata, const struct outlive_origin *origin);
 
-/**
- * One directive, as outlive_settings_each shows it. May grow at its end; `size` says how far.
- */
+/** One directive, as outlive_settings_each shows it. May grow at its end; `size` says how far. */
 typedef struct outlive_setting {
     /**
      * Bytes that the library wrote.
@@ -827,14 +909,102 @@ typedef struct outlive_setting {
     int locked;
 } outlive_setting;
 
-/**
- * Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
- */
+/** Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
 typedef int (*outlive_setting_visitor)(void *userdata, const struct outlive_setting *setting);
 
 /**
- * How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end.
+ * Another reference to the same settings, to be freed too. NULL for NULL.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
+const struct outlive_settings *outlive_settings_ref(const struct outlive_settings *settings);
+
+/**
+ * A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
+ * outlive_settings_explain. *value lives as long as the settings.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ */
+int outlive_settings_get(const struct outlive_settings *settings,
+                         const char *name,
+                         size_t len,
+                         struct outlive_str *value);
+
+/**
+ * A directive's value as PHP reads an integer: its leading decimal digits, 0 where there are none.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ */
+int outlive_settings_get_int(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             int64_t *value);
+
+/**
+ * A directive's value as PHP reads a boolean, 0 or 1: "true", "yes", "on" in any letter case, or a number that is not 0.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ */
+int outlive_settings_get_bool(const struct outlive_settings *settings,
+                              const char *name,
+                              size_t len,
+                              int *value);
+
+/**
+ * A directive's value as PHP reads a quantity: "128M" is 134217728.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive.
+ */
+int outlive_settings_get_quantity(const struct outlive_settings *settings,
+                                  const char *name,
+                                  size_t len,
+                                  int64_t *value);
+
+/**
+ * 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
+ * (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
+ */
+int outlive_holds_secret(const char *name,
+                         size_t len,
+                         const char *value,
+                         size_t value_len);
+
+/**
+ * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
+ * built-in default first.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
+ */
+int outlive_settings_explain(const struct outlive_settings *settings,
+                             const char *name,
+                             size_t len,
+                             outlive_origin_visitor visit,
+                             void *userdata);
+
+/**
+ * Visits every directive, sorted by name.
+ *
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
+ */
+int outlive_settings_each(const struct outlive_settings *settings,
+                          outlive_setting_visitor visit,
+                          void *userdata);
+
+/** Gives a reference back; NULL does nothing. Requests that began with the settings keep their own. */
+void outlive_settings_free(const struct outlive_settings *settings);
+
+/* Engine --------------------------------------------------------------------------------------------------------------
+ *
+ * Keeps the requests in flight: time limits, watched sockets, the table of rows, the end of the process.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+
+/** The initialiser of an outlive_engine_options: as many requests as there is room for, no scoreboard. */
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL}
+
+/** How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end. */
 typedef struct outlive_engine_options {
     /**
      * sizeof(outlive_engine_options)
@@ -851,9 +1021,7 @@ typedef struct outlive_engine_options {
     const char *scoreboard;
 } outlive_engine_options;
 
-/**
- * One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
- */
+/** One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far. */
 typedef struct outlive_request_row {
     /**
      * Bytes that the library wrote.
@@ -938,6 +1106,143 @@ typedef struct outlive_request_row {
  * outlive_engine_free. Must not throw or longjmp.
  */
 typedef int (*outlive_request_visitor)(void *userdata, const struct outlive_request_row *row);
+
+/**
+ * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+ * OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
+ * Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
+ */
+int outlive_engine_new(const struct outlive_engine_options *options,
+                       struct outlive_engine **out,
+                       struct outlive_error *error);
+
+/**
+ * As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
+ * it comes.
+ *
+ * OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
+ */
+int outlive_engine_cancel(struct outlive_engine *engine,
+                          uint64_t id);
+
+/**
+ * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
+ * different moments.
+ *
+ * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
+ */
+int outlive_engine_requests(const struct outlive_engine *engine,
+                            outlive_request_visitor visit,
+                            void *userdata);
+
+/**
+ * The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
+ * stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
+ * included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+ *
+ * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
+ */
+int outlive_engine_metrics(const struct outlive_engine *engine,
+                           char *buf,
+                           size_t len,
+                           size_t *needed);
+
+/**
+ * Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
+ * first request with such settings; if that fails, requests run on as if none were named, and this says why.
+ *
+ * OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
+ * opened or made, is not a regular file with one name, is not this user's alone to write (nor root's for a group), is reached by a symbolic
+ * link that others could have set, or is no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+ */
+int outlive_engine_scoreboard(const struct outlive_engine *engine,
+                              struct outlive_error *error);
+
+/**
+ * Takes no new requests (outlive_request_begin answers OUTLIVE_ERROR_DRAINING), waits up to `milliseconds` for those in
+ * flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
+ * more, and forces what still runs (on_forced). Negative: waits without limit.
+ *
+ * OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
+ */
+int outlive_engine_drain(struct outlive_engine *engine,
+                         int64_t milliseconds);
+
+/**
+ * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
+ * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
+ * shows them until they end or the process does.
+ *
+ * Thread safety: no other call on the engine may run, and each outlive_request_end has to have returned: that a drain says OUTLIVE_OK
+ * does not say so of other threads' ends. Fork safety: in a child it only frees. Signal safety: no.
+ */
+void outlive_engine_free(struct outlive_engine *engine);
+
+/* Request -------------------------------------------------------------------------------------------------------------
+ *
+ * Begun, asked at safe points whether it should stop, and ended.
+ * Unless a function says otherwise: Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+
+/** The initialiser of an outlive_request_options: no output, no socket to watch. */
+#define OUTLIVE_REQUEST_OPTIONS_INIT \
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
+
+#if defined(__GNUC__) || defined(__clang__)
+#define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
+#else
+#define OUTLIVE_LOAD_RELAXED_(flags) (*(const volatile uint32_t *)(flags))
+#endif
+
+/**
+ * A safe point for a fraction of a nanosecond: outlive_request_check, called only when something waits. `flags` is what
+ * outlive_request_flags gave for this request.
+ */
+#define OUTLIVE_CHECK(request, flags) \
+    (OUTLIVE_LOAD_RELAXED_(flags) == 0 ? OUTLIVE_OK : outlive_request_check(request))
+
+/** Nothing has ended the request yet. */
+#define OUTLIVE_ENDING_NONE 0
+/** It ran to its end. */
+#define OUTLIVE_ENDING_COMPLETED 1
+/** It ran to its end after it had finished its response early. */
+#define OUTLIVE_ENDING_FINISHED 2
+/** The client went, or a cap on detached requests was reached. */
+#define OUTLIVE_ENDING_ABORTED 3
+/** The time limit. */
+#define OUTLIVE_ENDING_TIME_LIMIT 4
+/** The forced stage. */
+#define OUTLIVE_ENDING_FORCED 5
+/** The engine drained. */
+#define OUTLIVE_ENDING_SHUTDOWN 6
+/** The host said that it failed. */
+#define OUTLIVE_ENDING_HOST_ERROR 7
+/** It was cancelled: outlive_request_cancel, outlive_engine_cancel. */
+#define OUTLIVE_ENDING_CANCELLED 8
+/** It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere. */
+#define OUTLIVE_ENDING_HANDED_BACK 9
+
+/** No limit, where milliseconds are meant. */
+#define OUTLIVE_NO_LIMIT INT64_MAX
+
+/** connection_status: the client is there, time is left. */
+#define OUTLIVE_CONNECTION_NORMAL 0
+/** The client has gone, and that was noticed. */
+#define OUTLIVE_CONNECTION_ABORTED 1
+/** The time limit was exceeded. */
+#define OUTLIVE_CONNECTION_TIMEOUT 2
+
+/** A request's stage: it is being read. */
+#define OUTLIVE_STAGE_INPUT 0
+/** The program runs. */
+#define OUTLIVE_STAGE_RUNNING 1
+/** The shutdown functions run. */
+#define OUTLIVE_STAGE_SHUTDOWN 2
+/** What was still buffered goes out. */
+#define OUTLIVE_STAGE_FINAL_FLUSH 3
 
 /**
  * Writes all of buf, or it counts as failed. 0: written. Anything else: the client has gone.
@@ -1043,567 +1348,6 @@ typedef struct outlive_request_options {
 typedef int (*outlive_shutdown_function)(struct outlive_request *request, int ending, void *userdata);
 
 /**
- * One request in a scoreboard. `size` and `request.size` say how far the two structs go.
- */
-typedef struct outlive_scoreboard_row {
-    /**
-     * Bytes that the library wrote.
-     */
-    size_t size;
-    /**
-     * The process that works on it.
-     */
-    int64_t process;
-    /**
-     * Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
-     */
-    int unfinished;
-    /**
-     * When it began, milliseconds since 1970.
-     */
-    uint64_t began_unix_ms;
-    /**
-     * The same columns as in the process's own live table.
-     */
-    struct outlive_request_row request;
-} outlive_scoreboard_row;
-
-/**
- * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
- * longjmp.
- */
-typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/**
- * The name of a result code, such as "OUTLIVE_ERROR_LOCKED"; "OUTLIVE_UNKNOWN" for a number that is none.
- *
- * The text is static.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-struct outlive_str outlive_result_name(int code);
-
-/**
- * What a result code means, one phrase for people.
- *
- * The text is static.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-struct outlive_str outlive_result_text(int code);
-
-/**
- * As outlive_result_name, as a C string.
- *
- * The text is static.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-const char *outlive_result_cname(int code);
-
-/**
- * As outlive_result_text, as a C string.
- *
- * The text is static.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-const char *outlive_result_ctext(int code);
-
-/**
- * The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
- * no ending.
- *
- * The text is static.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-struct outlive_str outlive_ending_name(int ending);
-
-/**
- * The library's version, "MAJOR.MINOR.PATCH", to be compared with OUTLIVE_VERSION of the header.
- *
- * The text is static and NUL-terminated.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-const char *outlive_version(void);
-
-/**
- * Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
- * `options` may be NULL.
- *
- * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
- * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_ini_parse(const char *text,
-                      size_t len,
-                      const struct outlive_ini_options *options,
-                      outlive_ini_visitor visit,
-                      void *userdata,
-                      struct outlive_error *error);
-
-/**
- * A builder with nothing loaded: PHP's defaults. Freed with outlive_config_builder_free. NULL: no memory.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-struct outlive_config_builder *outlive_config_builder_new(void);
-
-/**
- * Frees a builder, built or not; NULL does nothing.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-void outlive_config_builder_free(struct outlive_config_builder *builder);
-
-/**
- * The PHP that is the model, as PHP_VERSION_ID: 70400 to 80500; 80200 if never called.
- *
- * OUTLIVE_ERROR_ARGUMENT: not a version that is known.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_php_version(struct outlive_config_builder *builder,
-                                           uint32_t version,
-                                           struct outlive_error *error);
-
-/**
- * The SAPI that is the model: "apache2handler", "fpm-fcgi", "cgi-fcgi", "cli-server", "cli". If never called: a web server
- * without a SAPI's own overrides.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_sapi(struct outlive_config_builder *builder,
-                                    const char *name,
-                                    size_t len,
-                                    struct outlive_error *error);
-
-/**
- * One variable that ${NAME}, PHPRC and PHP_INI_SCAN_DIR may see.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_env(struct outlive_config_builder *builder,
-                                   const char *name,
-                                   size_t len,
-                                   const char *value,
-                                   size_t value_len,
-                                   struct outlive_error *error);
-
-/**
- * All variables of the process, as they are now, but for those that were set before.
- *
- * Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_use_process_env(struct outlive_config_builder *builder);
-
-/**
- * As php -d name=value: on top of php.ini. `value` NULL: as php -d name, which means 1.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set(struct outlive_config_builder *builder,
-                               const char *name,
-                               size_t len,
-                               const char *value,
-                               size_t value_len,
-                               struct outlive_error *error);
-
-/**
- * One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
- * no error then.
- *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
-                                        const char *path,
-                                        size_t len,
-                                        struct outlive_error *error);
-
-/**
- * Apache's main configuration file, with everything that it includes.
- *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
- * outlive_config_builder_build.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builder,
-                                           const char *path,
-                                           size_t len,
-                                           struct outlive_error *error);
-
-/**
- * A pool of a PHP-FPM configuration; `pool` NULL: the first one.
- *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_load_fpm_pool(struct outlive_config_builder *builder,
-                                         const char *path,
-                                         size_t len,
-                                         const char *pool,
-                                         size_t pool_len,
-                                         struct outlive_error *error);
-
-/**
- * httpd's -D NAME (value NULL), or Define NAME VALUE before its first line.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_define(struct outlive_config_builder *builder,
-                                  const char *name,
-                                  size_t len,
-                                  const char *value,
-                                  size_t value_len,
-                                  struct outlive_error *error);
-
-/**
- * Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
- *
- * OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
- * outlive_config_builder_build.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_register(struct outlive_config_builder *builder,
-                                    const struct outlive_directive *directive,
-                                    struct outlive_error *error);
-
-/**
- * Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
- * whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
- *
- * OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
- * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_build(struct outlive_config_builder *builder,
-                                 struct outlive_config **out,
-                                 struct outlive_error *error);
-
-/**
- * The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
- * NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
- * read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
- *
- * OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builder,
-                                           const char *directory,
-                                           size_t len,
-                                           const char *scan_directory,
-                                           size_t scan_len,
-                                           struct outlive_error *error);
-
-/**
- * The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_binary_dir(struct outlive_config_builder *builder,
-                                          const char *directory,
-                                          size_t len,
-                                          struct outlive_error *error);
-
-/**
- * As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
- * or without one. An empty element is the compiled-in scan directory, an empty list is none.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
-                                         const char *list,
-                                         size_t len,
-                                         struct outlive_error *error);
-
-/**
- * What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
- * one assignment a line. Calls add up, in order.
- *
- * OUTLIVE_ERROR_ARGUMENT: another name.
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_builder_add_fastcgi_param(struct outlive_config_builder *builder,
-                                             const char *name,
-                                             size_t len,
-                                             const char *text,
-                                             size_t text_len,
-                                             struct outlive_error *error);
-
-/**
- * Another reference to the same configuration, to be freed too. NULL for NULL.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-const struct outlive_config *outlive_config_ref(const struct outlive_config *config);
-
-/**
- * Gives a reference back; NULL does nothing. Settings that came from it stay.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-void outlive_config_free(const struct outlive_config *config);
-
-/**
- * Visits everything odd that was met while reading, in the order of reading.
- *
- * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_diagnostics(const struct outlive_config *config,
-                               outlive_diagnostic_visitor visit,
-                               void *userdata);
-
-/**
- * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
- * theirs. `target` may be NULL: what holds for all.
- *
- * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
- * outlive_config_status which.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_resolve(const struct outlive_config *config,
-                           const struct outlive_target *target,
-                           const struct outlive_settings **out,
-                           struct outlive_error *error);
-
-/**
- * What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
- * status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
- * httpd configuration it is always 0. `target` may be NULL.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_status(const struct outlive_config *config,
-                          const struct outlive_target *target,
-                          int *status,
-                          struct outlive_error *error);
-
-/**
- * From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
- * httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
- * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
- * length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
- *
- * Never waits; requests under way are not disturbed.
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-void outlive_config_refresh(const struct outlive_config *config);
-
-/**
- * An empty container. Freed with outlive_dir_config_free. NULL: no memory.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-struct outlive_dir_config *outlive_dir_config_new(void);
-
-/**
- * One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
- * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
- *
- * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
- * kind, or a name or value that is empty (httpd's "takes two arguments").
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-int outlive_dir_config_set(struct outlive_dir_config *dir_config,
-                           int kind,
-                           const char *name,
-                           size_t len,
-                           const char *value,
-                           size_t value_len,
-                           const char *origin_file,
-                           uint32_t line,
-                           int from_htaccess,
-                           struct outlive_error *error);
-
-/**
- * A new container: `base` with `add` on top. Per name the inner value wins, unless the outer one is an admin value and the
- * inner is not. NULL counts as empty. Both stay as they are and stay the caller's; so does the result. NULL: no memory.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-struct outlive_dir_config *outlive_dir_config_merge(const struct outlive_dir_config *base,
-                                                    const struct outlive_dir_config *add);
-
-/**
- * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
- * configuration holds for all. *out is a reference that the caller owns.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_config_resolve_dir(const struct outlive_config *config,
-                               const struct outlive_dir_config *dir_config,
-                               const struct outlive_settings **out,
-                               struct outlive_error *error);
-
-/**
- * Frees a container; NULL does nothing. Settings that came from it stay.
- *
- * Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
- */
-void outlive_dir_config_free(struct outlive_dir_config *dir_config);
-
-/**
- * Another reference to the same settings, to be freed too. NULL for NULL.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
- */
-const struct outlive_settings *outlive_settings_ref(const struct outlive_settings *settings);
-
-/**
- * Gives a reference back; NULL does nothing. Requests that began with the settings keep their own.
- *
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-void outlive_settings_free(const struct outlive_settings *settings);
-
-/**
- * A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
- * outlive_settings_explain. *value lives as long as the settings.
- *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_get(const struct outlive_settings *settings,
-                         const char *name,
-                         size_t len,
-                         struct outlive_str *value);
-
-/**
- * A directive's value as PHP reads an integer: its leading decimal digits, 0 where there are none.
- *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_get_int(const struct outlive_settings *settings,
-                             const char *name,
-                             size_t len,
-                             int64_t *value);
-
-/**
- * A directive's value as PHP reads a boolean, 0 or 1: "true", "yes", "on" in any letter case, or a number that is not 0.
- *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_get_bool(const struct outlive_settings *settings,
-                              const char *name,
-                              size_t len,
-                              int *value);
-
-/**
- * A directive's value as PHP reads a quantity: "128M" is 134217728.
- *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_get_quantity(const struct outlive_settings *settings,
-                                  const char *name,
-                                  size_t len,
-                                  int64_t *value);
-
-/**
- * 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
- * (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
- *
- * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_holds_secret(const char *name,
-                         size_t len,
-                         const char *value,
-                         size_t value_len);
-
-/**
- * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
- * built-in default first.
- *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_explain(const struct outlive_settings *settings,
-                             const char *name,
-                             size_t len,
-                             outlive_origin_visitor visit,
-                             void *userdata);
-
-/**
- * Visits every directive, sorted by name.
- *
- * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
- */
-int outlive_settings_each(const struct outlive_settings *settings,
-                          outlive_setting_visitor visit,
-                          void *userdata);
-
-/**
- * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
- *
- * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
- * OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
- * Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
- */
-int outlive_engine_new(const struct outlive_engine_options *options,
-                       struct outlive_engine **out,
-                       struct outlive_error *error);
-
-/**
- * Takes no new requests (outlive_request_begin answers OUTLIVE_ERROR_DRAINING), waits up to `milliseconds` for those in
- * flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
- * more, and forces what still runs (on_forced). Negative: waits without limit.
- *
- * OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
- * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
-int outlive_engine_drain(struct outlive_engine *engine,
-                         int64_t milliseconds);
-
-/**
- * As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
- * it comes.
- *
- * OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
- * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
- */
-int outlive_engine_cancel(struct outlive_engine *engine,
-                          uint64_t id);
-
-/**
- * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
- * different moments.
- *
- * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
-int outlive_engine_requests(const struct outlive_engine *engine,
-                            outlive_request_visitor visit,
-                            void *userdata);
-
-/**
- * The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
- * stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
- * included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
- *
- * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
- * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
-int outlive_engine_metrics(const struct outlive_engine *engine,
-                           char *buf,
-                           size_t len,
-                           size_t *needed);
-
-/**
- * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
- * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
- * shows them until they end or the process does.
- *
- * Thread safety: no other call on the engine may run, and each outlive_request_end has to have returned: that a drain says OUTLIVE_OK
- * does not say so of other threads' ends. Fork safety: in a child it only frees. Signal safety: no.
- */
-void outlive_engine_free(struct outlive_engine *engine);
-
-/**
  * Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
  * keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
  * there. `options` may be NULL: no output, no watching.
@@ -1620,10 +1364,18 @@ int outlive_request_begin(struct outlive_engine *engine,
                           struct outlive_error *error);
 
 /**
+ * The word for an ending: "completed", "aborted", "time limit" …; "none" for OUTLIVE_ENDING_NONE, "unknown" for a number that is
+ * no ending.
+ *
+ * The text is static.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+struct outlive_str outlive_ending_name(int ending);
+
+/**
  * The input has been read: the running stage begins, and with it max_execution_time.
  *
  * OUTLIVE_ERROR_STAGE: it was not in the input stage.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_run(struct outlive_request *request);
 
@@ -1634,7 +1386,6 @@ int outlive_request_run(struct outlive_request *request);
  * OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that, as after an error that a host took for a length ((size_t)-1).
  * OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
  * request should end now.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_write(struct outlive_request *request,
                           const void *buf,
@@ -1643,16 +1394,12 @@ int outlive_request_write(struct outlive_request *request,
 /**
  * PHP's flush(): asks the host's flush function; the machine's own buffer (output_buffering) keeps what it has. A safe
  * point, as outlive_request_write.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_flush(struct outlive_request *request);
 
 /**
  * A safe point: OUTLIVE_OK go on, OUTLIVE_STOP end now. Nanoseconds: no lock, no clock, no system call. Once it has said
  * stop, it says so again until the stage ends.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_check(struct outlive_request *request);
 
@@ -1675,16 +1422,12 @@ int outlive_request_is_gone(const struct outlive_request *request);
 /**
  * PHP's connection_status(): OUTLIVE_CONNECTION_NORMAL 0, _ABORTED 1, _TIMEOUT 2, or both (3). Does not look at the
  * socket; only output, the watcher and the host make a client gone.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_connection_status(const struct outlive_request *request);
 
 /**
  * PHP's ignore_user_abort(): 1 on, 0 off, -1 only asks. Returns the setting before, 0 or 1. Where an admin layer has
  * locked it, it returns the setting and changes nothing.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ignore_user_abort(struct outlive_request *request,
                                       int enable);
@@ -1695,7 +1438,6 @@ int outlive_request_ignore_user_abort(struct outlive_request *request,
  *
  * OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running one is untouched. OUTLIVE_ERROR_STAGE: the input is
  * still being read.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_set_time_limit(struct outlive_request *request,
                                    int64_t seconds);
@@ -1705,7 +1447,6 @@ int outlive_request_set_time_limit(struct outlive_request *request,
  * tick, so that whoever computes deadline - now need not ask. outlive_request_ini_get shows full seconds, rounded up.
  *
  * Errors as outlive_request_set_time_limit.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_set_time_limit_ms(struct outlive_request *request,
                                       int64_t milliseconds);
@@ -1753,7 +1494,6 @@ int outlive_request_cancel(struct outlive_request *request);
  * function ran or was skipped; if registering fails, the userdata stays the caller's.
  *
  * OUTLIVE_ERROR_ARGUMENT: function is NULL. OUTLIVE_ERROR_STAGE: too late.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_register_shutdown_function(struct outlive_request *request,
                                                outlive_shutdown_function function,
@@ -1763,24 +1503,16 @@ int outlive_request_register_shutdown_function(struct outlive_request *request,
 /**
  * Changes what people see of the request: NUL-terminated, copied, cut to 96 bytes; NULL: nothing. For hosts that know more once
  * the input has been read.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_set_label(struct outlive_request *request,
                               const char *label);
 
-/**
- * 1: the forced stage has come, which a hold does not show otherwise; 0: it has not.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
+/** 1: the forced stage has come, which a hold does not show otherwise; 0: it has not. */
 int outlive_request_is_forced(const struct outlive_request *request);
 
 /**
  * Begins a section in which no stop is delivered; nestable. Events still happen in it, and clocks go on; only the stop
  * waits for the last outlive_request_release.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_hold(struct outlive_request *request);
 
@@ -1788,7 +1520,6 @@ int outlive_request_hold(struct outlive_request *request);
  * Ends the section. The last release is a safe point: OUTLIVE_STOP if a stop waited.
  *
  * OUTLIVE_ERROR_STAGE: nothing was held.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_release(struct outlive_request *request);
 
@@ -1797,7 +1528,6 @@ int outlive_request_release(struct outlive_request *request);
  * About half a microsecond.
  *
  * OUTLIVE_ERROR_STAGE: it is suspended already.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_suspend(struct outlive_request *request);
 
@@ -1815,7 +1545,6 @@ int outlive_request_resume(struct outlive_request *request);
  *
  * OUTLIVE_OK: done; the host closes the response now. OUTLIVE_ALREADY: it was complete before. OUTLIVE_STOP: the request
  * should end now instead.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_finish(struct outlive_request *request);
 
@@ -1824,7 +1553,6 @@ int outlive_request_finish(struct outlive_request *request);
  * directive in this request, or its end.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ini_get(const struct outlive_request *request,
                             const char *name,
@@ -1838,7 +1566,6 @@ int outlive_request_ini_get(const struct outlive_request *request,
  * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
  * running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value. OUTLIVE_ERROR_STAGE: too late for it to
  * act (outlive.shutdown_time, once shutdown functions run).
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ini_set(struct outlive_request *request,
                             const char *name,
@@ -1851,17 +1578,12 @@ int outlive_request_ini_set(struct outlive_request *request,
  * As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_STAGE: as for outlive_request_ini_set.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_ini_restore(struct outlive_request *request,
                                 const char *name,
                                 size_t len);
 
-/**
- * Why the request ends: one of OUTLIVE_ENDING_…, OUTLIVE_ENDING_NONE while nothing has ended it. The first cause wins.
- *
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
+/** Why the request ends: one of OUTLIVE_ENDING_…, OUTLIVE_ENDING_NONE while nothing has ended it. The first cause wins. */
 int outlive_request_ending(const struct outlive_request *request);
 
 /**
@@ -1869,7 +1591,6 @@ int outlive_request_ending(const struct outlive_request *request);
  * ends the pass. `ending` is what the shutdown functions are told, unless something else was first.
  *
  * OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_exit(struct outlive_request *request,
                          int ending);
@@ -1881,7 +1602,6 @@ int outlive_request_exit(struct outlive_request *request,
  * OUTLIVE_ENDING_HANDED_BACK. No safe point.
  *
  * OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_set_accepted(struct outlive_request *request);
 
@@ -1892,24 +1612,10 @@ int outlive_request_set_accepted(struct outlive_request *request);
  *
  * OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
  * again.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_shut_down(struct outlive_request *request,
                               int *ending,
                               struct outlive_error *error);
-
-/**
- * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
- * from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
- * failure the request is still there.
- *
- * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
- * call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
- * shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
- * Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
-int outlive_request_end(struct outlive_request *request,
-                        struct outlive_error *error);
 
 /**
  * The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
@@ -1921,6 +1627,54 @@ int outlive_request_end(struct outlive_request *request,
 const uint32_t *outlive_request_flags(const struct outlive_request *request);
 
 /**
+ * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
+ * from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
+ * failure the request is still there.
+ *
+ * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
+ * call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
+ * shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
+ */
+int outlive_request_end(struct outlive_request *request,
+                        struct outlive_error *error);
+
+/* Scoreboard ----------------------------------------------------------------------------------------------------------
+ *
+ * The shared file of all processes' requests, as another program reads it. Times are milliseconds.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+
+/** One request in a scoreboard. `size` and `request.size` say how far the two structs go. */
+typedef struct outlive_scoreboard_row {
+    /**
+     * Bytes that the library wrote.
+     */
+    size_t size;
+    /**
+     * The process that works on it.
+     */
+    int64_t process;
+    /**
+     * Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
+     */
+    int unfinished;
+    /**
+     * When it began, milliseconds since 1970.
+     */
+    uint64_t began_unix_ms;
+    /**
+     * The same columns as in the process's own live table.
+     */
+    struct outlive_request_row request;
+} outlive_scoreboard_row;
+
+/**
+ * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
+ * longjmp.
+ */
+typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
+
+/**
  * Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
  * that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
  * or ends meanwhile may be missing. The file is read, whole, before the first visit; nothing in it is believed, and it is
@@ -1928,7 +1682,6 @@ const uint32_t *outlive_request_flags(const struct outlive_request *request);
  *
  * OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
  * version or machine wrote it. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_scoreboard_read(const char *path,
                             size_t len,
@@ -1955,7 +1708,6 @@ int outlive_scoreboard_clear(const char *path,
  *
  * OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
  * one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
- * Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 int outlive_scoreboard_prepare(const char *path,
                                size_t len,
@@ -1963,20 +1715,8 @@ int outlive_scoreboard_prepare(const char *path,
                                uint32_t group,
                                struct outlive_error *error);
 
-/**
- * Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
- * first request with such settings; if that fails, requests run on as if none were named, and this says why.
- *
- * OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
- * opened or made, is not a regular file with one name, is not this user's alone to write (nor root's for a group), is reached by a symbolic
- * link that others could have set, or is no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
- * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
- */
-int outlive_engine_scoreboard(const struct outlive_engine *engine,
-                              struct outlive_error *error);
-
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}
+#endif
 
-#endif  /* OUTLIVE_H */
+#endif /* OUTLIVE_H */

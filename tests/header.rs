@@ -1,7 +1,10 @@
 //! `include/outlive.h` says what the library does: generated, committed, never stale, with the version of Cargo.toml.
 
+mod header_support;
+
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -22,7 +25,13 @@ const SOURCES: [&str; 13] = [
     "scoreboard",
 ];
 
+/// The committed file: cbindgen's answer, section by section.
 fn generated() -> String {
+    header_support::arranged(&declared())
+}
+
+/// As cbindgen writes it.
+fn declared() -> String {
     let config = cbindgen::Config::from_root_or_default(ROOT);
     let builder = SOURCES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, name| {
         builder.with_src(Path::new(ROOT).join(format!("src/capi/{name}.rs")))
@@ -57,7 +66,7 @@ fn the_header_has_the_version_of_the_package() {
 /// Every function says who may call it, and when.
 #[test]
 fn every_function_states_its_safety() {
-    let header = generated();
+    let header = declared();
     let mut comment = String::new();
     let mut functions = 0;
     for line in header.lines() {
@@ -79,4 +88,38 @@ fn every_function_states_its_safety() {
 fn is_function(line: &str) -> bool {
     let named = line.contains(" outlive_") || line.contains("*outlive_");
     named && line.starts_with(char::is_alphabetic) && line.contains('(') && !line.starts_with("typedef")
+}
+
+/// A C programmer's oldest compiler takes it, and so does one for C++.
+#[test]
+fn the_header_is_plain_c() {
+    for (language, standard) in [("c", "-std=c90"), ("c", "-std=c99"), ("c", "-std=c17"), ("c++", "-std=c++11")] {
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+        let output = Command::new(compiler)
+            .args(["-x", language, standard, "-pedantic-errors", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"])
+            .arg(Path::new(ROOT).join("include/outlive.h"))
+            .output()
+            .expect("a C compiler");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{language} {standard}: {said}");
+    }
+}
+
+/// Each declaration of cbindgen's is in the header once.
+#[test]
+fn nothing_is_lost_on_the_way() {
+    let (declared, header) = (declared(), generated());
+    let mut functions = 0;
+    for line in declared
+        .lines()
+        .filter(|line| is_function(line) || line.starts_with("#define ") || line.starts_with("typedef struct"))
+    {
+        if line.starts_with("#define OUTLIVE_H") {
+            continue;
+        }
+        functions += usize::from(is_function(line));
+        let times = |text: &str| text.lines().filter(|other| *other == line).count();
+        assert_eq!(times(&header), times(&declared), "{line}");
+    }
+    assert!(functions > 80, "only {functions} functions were compared");
 }
