@@ -33,6 +33,7 @@ help:
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make nginx          the module for nginx, in $(RELEASE)/nginx; make install-nginx installs it'
+	@echo 'make lighttpd       the same for lighttpd; make lighttpd-source brings its headers, make install-lighttpd installs it'
 	@echo 'make header         write include/outlive.h anew from src/capi'
 	@echo 'make clean          remove what was built'
 
@@ -102,3 +103,4 @@ clean:
 -include packaging/packaging.mk
 -include bindings/apache/apache.mk
 -include bindings/nginx/nginx.mk
+-include bindings/lighttpd/lighttpd.mk

@@ -114,7 +114,7 @@ extern "C" fn flush(userdata: *mut c_void) -> c_int {
 }
 
 extern "C" fn function(request: Handle, ending: c_int, userdata: *mut c_void) -> c_int {
-    assert!((1..=7).contains(&ending), "ending {ending}");
+    assert!((1..=9).contains(&ending), "ending {ending}");
     let world = world(userdata);
     assert!(!world.ended);
     world.run += 1;

@@ -1,0 +1,286 @@
+/*
+ * One request: it begins where lighttpd knows its path and method, and ends where lighttpd is through with it. The engine's thread says which
+ * one is to stop, and the event loop does it.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#include "private.h"
+
+#include "response.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+ol_job *ol_job_of(const ol_plugin *p, const request_st *r) { return r->plugin_ctx[p->id]; }
+
+/* ---- settings ---------------------------------------------------------------------------------------------------------- */
+
+static int set(outlive_config_builder *builder, const char *name, const char *value, outlive_error *error) {
+    return outlive_config_builder_set(builder, name, OUTLIVE_NTS, value, OUTLIVE_NTS, error) == OUTLIVE_OK;
+}
+
+static int set_number(outlive_config_builder *builder, const char *name, int value, outlive_error *error) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    return set(builder, name, text, error);
+}
+
+/** In the words of the library. Without a policy, the client's going is not noticed here. */
+static int set_all(outlive_config_builder *builder, const ol_plugin *p, const ol_options *options, outlive_error *error) {
+    const char *const cap = p->scoreboard != NULL ? "outlive.max_detached_total" : "outlive.max_detached";
+    return set(builder, "outlive.disconnect", options->disconnect == NULL ? "finish" : options->disconnect, error) &&
+           set(builder, "outlive.clock", "wall", error) && set_number(builder, "max_execution_time", options->time_limit, error) &&
+           set_number(builder, cap, options->max_detached, error) &&
+           set_number(builder, "outlive.max_detached_time", options->max_detached_time, error);
+}
+
+static const outlive_settings *make(const ol_plugin *p, const ol_options *options) {
+    outlive_error error = {0};
+    outlive_config *config = NULL;
+    const outlive_settings *settings = NULL;
+    outlive_config_builder *builder = outlive_config_builder_new();
+    if (!set_all(builder, p, options, &error) || outlive_config_builder_build(builder, &config, &error) != OUTLIVE_OK ||
+        outlive_config_resolve(config, NULL, &settings, &error) != OUTLIVE_OK)
+        log_error(p->srv->errh, __FILE__, __LINE__, "outlive: no settings: %s", error.message);
+    outlive_config_free(config);
+    outlive_config_builder_free(builder);
+    return settings;
+}
+
+static int is_same(const ol_options *left, const ol_options *right) {
+    return left->disconnect == right->disconnect && left->time_limit == right->time_limit && left->max_detached == right->max_detached &&
+           left->max_detached_time == right->max_detached_time && left->half_close_is_open == right->half_close_is_open;
+}
+
+/** There are as many as lighttpd.conf has combinations of sections. NULL: it could not be made. */
+static const ol_policy *policy_of(ol_plugin *p, const ol_options *options) {
+    for (const ol_policy *known = p->policies; known != NULL; known = known->next)
+        if (is_same(&known->of, options)) return known;
+    ol_policy *policy = calloc(1, sizeof *policy);
+    if (policy == NULL) return NULL;
+    *policy = (ol_policy){*options, make(p, options), p->policies};
+    p->policies = policy;
+    return policy;
+}
+
+/* ---- stops ------------------------------------------------------------------------------------------------------------- */
+
+/** From the engine's thread: a stop is due. */
+static void on_stop(void *data, int ending);
+
+/** So that on_stop, which has one pointer, finds both. */
+typedef struct told {
+    ol_job job; /* first: a job is one of these */
+    ol_plugin *p;
+} told;
+
+static void on_stop(void *data, int ending) {
+    told *of = data;
+    (void)ending;
+    pthread_mutex_lock(&of->p->lock);
+    if (!of->job.is_due) {
+        of->job.is_due = 1;
+        of->job.next_due = of->p->due;
+        of->p->due = &of->job;
+    }
+    pthread_mutex_unlock(&of->p->lock);
+    eventfd_write(of->p->wake, 1);
+}
+
+/** The engine will not name it any more. */
+static void forget_due(ol_plugin *p, ol_job *job) {
+    pthread_mutex_lock(&p->lock);
+    for (ol_job **at = &p->due; job->is_due && *at != NULL; at = &(*at)->next_due) {
+        if (*at != job) continue;
+        *at = job->next_due;
+        job->is_due = 0;
+        break;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void tell(const ol_job *job, const char *what) {
+    const request_st *r = job->r;
+    log_error(r->conf.errh, __FILE__, __LINE__, "outlive: %s: %s", r->target_orig.ptr, what);
+}
+
+/**
+ * The client is there, and its time is up: 504, or a response that it can tell to be incomplete. The connection to the backend is closed in good
+ * order, and the backend is not counted as failed; a CGI script gets SIGTERM, as ever.
+ */
+static int fail(request_st *r) {
+    const plugin *handler = r->handler_module;
+    const int is_tunnel = r->reqbody_length < -1 || r->h2_connect_ext;
+    if (handler == NULL || handler->handle_request_reset == NULL || r->resp_body_finished || is_tunnel) return 0;
+    if (r->state < CON_STATE_RESPONSE_START) {
+        handler->handle_request_reset(r, handler->data);
+        http_response_reset(r); /* what came so far would pass for the whole */
+        r->http_status = 504;
+    } else {
+        http_response_backend_error(r);
+        handler->handle_request_reset(r, handler->data);
+    }
+    joblist_append(r->con);
+    return 1;
+}
+
+static void stop(ol_job *job) {
+    if (job->stopped || outlive_request_check(job->request) != OUTLIVE_STOP) return;
+    const int limit = outlive_request_ending(job->request) == OUTLIVE_ENDING_TIME_LIMIT;
+    if (!job->gone && !fail(job->r)) return;
+    job->stopped = 1;
+    char text[80];
+    snprintf(text, sizeof text, limit ? "stopped, as outlive.time-limit = %d says" : "stopped without its client", job->policy->of.time_limit);
+    tell(job, text);
+    if (job->gone) ol_wire_hang_up(job->r->con);
+}
+
+/** The eventfd can be read. */
+static handler_t stops_are_due(void *data, int revents) {
+    ol_plugin *p = data;
+    eventfd_t count;
+    (void)revents;
+    eventfd_read(p->wake, &count);
+    for (;;) {
+        pthread_mutex_lock(&p->lock);
+        ol_job *job = p->due;
+        if (job != NULL) {
+            p->due = job->next_due;
+            job->is_due = 0;
+        }
+        pthread_mutex_unlock(&p->lock);
+        if (job == NULL) return HANDLER_GO_ON;
+        stop(job);
+    }
+}
+
+int ol_job_client_gone(ol_job *job) {
+    if (job->stopped) return 0;
+    const int first = !job->gone;
+    job->gone = 1;
+    if (first) outlive_request_client_gone(job->request);
+    if (outlive_request_check(job->request) != OUTLIVE_STOP) return 1;
+    job->stopped = 1;
+    char text[80];
+    snprintf(text, sizeof text, "the client has gone; stopped, as outlive.disconnect = \"%s\" says", job->policy->of.disconnect);
+    tell(job, text);
+    return 0;
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------------- */
+
+static const char *method_of(const request_st *r) {
+    switch (r->http_method) {
+    case HTTP_METHOD_GET: return "GET";
+    case HTTP_METHOD_HEAD: return "HEAD";
+    case HTTP_METHOD_POST: return "POST";
+    case HTTP_METHOD_PUT: return "PUT";
+    case HTTP_METHOD_DELETE: return "DELETE";
+    case HTTP_METHOD_OPTIONS: return "OPTIONS";
+    case HTTP_METHOD_TRACE: return "TRACE";
+    case HTTP_METHOD_PATCH: return "PATCH";
+    default: return NULL;
+    }
+}
+
+void ol_job_begin(ol_plugin *p, request_st *r) {
+    if (ol_job_of(p, r) != NULL) return; /* lighttpd looks at the same request again */
+    const ol_policy *policy = policy_of(p, &p->options);
+    told *of = policy == NULL || policy->settings == NULL ? NULL : calloc(1, sizeof *of);
+    if (of == NULL) return;
+    *of = (told){.job = {.r = r, .policy = policy}, .p = p};
+    outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
+    outlive_error error = {0};
+    options.label = r->uri.path.ptr;
+    options.method = method_of(r);
+    options.on_stop = options.on_forced = on_stop;
+    options.userdata = of;
+    if (outlive_request_begin(p->engine, policy->settings, &options, &of->job.request, &error) != OUTLIVE_OK) {
+        log_error(r->conf.errh, __FILE__, __LINE__, "outlive: nobody looks after this request: %s", error.message);
+        free(of);
+        return;
+    }
+    of->job.after = p->jobs;
+    if (p->jobs != NULL) p->jobs->before = &of->job;
+    p->jobs = &of->job;
+    r->plugin_ctx[p->id] = &of->job;
+}
+
+static void take_out(ol_plugin *p, ol_job *job) {
+    if (job->before != NULL) job->before->after = job->after;
+    else p->jobs = job->after;
+    if (job->after != NULL) job->after->before = job->before;
+}
+
+/** Ends it for the engine. */
+static void end(ol_plugin *p, ol_job *job) {
+    outlive_error error = {0};
+    if (outlive_request_end(job->request, &error) != OUTLIVE_OK) log_error(p->srv->errh, __FILE__, __LINE__, "outlive: %s", error.message);
+    forget_due(p, job);
+    take_out(p, job);
+    free(job);
+}
+
+void ol_job_end(ol_plugin *p, ol_job *job) {
+    request_st *r = job->r;
+    r->plugin_ctx[p->id] = NULL;
+    if (!job->stopped) {
+        /* A stream of HTTP/2 that was reset, or a connection that broke: lighttpd has seen it, and ends the request whatever the policy. */
+        const int broken = r->state == CON_STATE_ERROR;
+        if (broken && r->http_status < 500 && !job->gone) outlive_request_client_gone(job->request);
+        if (broken && r->http_status < 500) outlive_request_exit(job->request, OUTLIVE_ENDING_ABORTED);
+        else if (r->http_status >= 500) outlive_request_exit(job->request, OUTLIVE_ENDING_HOST_ERROR);
+    }
+    if (job->gone && !job->stopped) {
+        char text[96];
+        snprintf(text, sizeof text, "the client has gone; worked on to the end, as outlive.disconnect = \"%s\" says", job->policy->of.disconnect);
+        tell(job, text);
+    }
+    end(p, job);
+}
+
+/* ---- the engine -------------------------------------------------------------------------------------------------------- */
+
+int ol_engine_open(ol_plugin *p) {
+    outlive_error error = {0};
+    outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
+    options.scoreboard = p->scoreboard;
+    int result = outlive_engine_new(&options, &p->engine, &error);
+    if (result != OUTLIVE_OK && p->scoreboard != NULL) {
+        log_error(p->srv->errh, __FILE__, __LINE__, "outlive.scoreboard = \"%s\": there is none: %s", p->scoreboard, error.message);
+        options.scoreboard = p->scoreboard = NULL;
+        result = outlive_engine_new(&options, &p->engine, &error);
+    }
+    p->wake = result == OUTLIVE_OK ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    if (p->wake < 0) {
+        log_perror(p->srv->errh, __FILE__, __LINE__, "outlive: no engine: %s", result == OUTLIVE_OK ? "no eventfd" : error.message);
+        return 0;
+    }
+    p->wake_node = fdevent_register(p->srv->ev, p->wake, stops_are_due, p);
+    fdevent_fdnode_event_set(p->srv->ev, p->wake_node, FDEVENT_IN);
+    return 1;
+}
+
+void ol_engine_close(ol_plugin *p) {
+    while (p->jobs != NULL) {
+        outlive_request_exit(p->jobs->request, OUTLIVE_ENDING_SHUTDOWN);
+        end(p, p->jobs);
+    }
+    outlive_engine_free(p->engine);
+    p->engine = NULL;
+    for (ol_policy *policy = p->policies, *next; policy != NULL; policy = next) {
+        next = policy->next;
+        outlive_settings_free(policy->settings);
+        free(policy);
+    }
+    p->policies = NULL;
+    if (p->wake_node != NULL) {
+        fdevent_fdnode_event_del(p->srv->ev, p->wake_node);
+        fdevent_unregister(p->srv->ev, p->wake_node);
+    }
+    if (p->wake >= 0) close(p->wake);
+    pthread_mutex_destroy(&p->lock);
+}

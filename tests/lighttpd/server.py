@@ -1,0 +1,109 @@
+"""A lighttpd of its own on loopback, with mod_outlive or without; clients, backends and php-fpm are those of tests/apache."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/apache"))
+from lib import Backend, Client, Fpm, backend, free_port, wait_for  # noqa: E402, F401
+from secure import Http2, certificate, over_tls  # noqa: E402, F401
+
+BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lighttpd")
+
+
+class Lighttpd:
+    """`conf` may say @ROOT@, @PORT@ and @TLS@."""
+
+    def __init__(self, conf, module=True, modules=("fastcgi", "proxy", "cgi", "accesslog", "status", "openssl")):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-lighttpd-"))
+        self.root.chmod(0o777)
+        for name in ("www", "run", "modules", "upload"):
+            (self.root / name).mkdir()
+            (self.root / name).chmod(0o777)
+        for one in pathlib.Path("/usr/lib/lighttpd").glob("*.so"):
+            (self.root / "modules" / one.name).symlink_to(one)
+        (self.root / "modules/mod_outlive.so").symlink_to(BUILD / "mod_outlive.so")
+        self.port, self.tls = free_port(), free_port()
+        certificate(self)
+        (self.root / "cert.pem").chmod(0o644)
+        self.log = self.root / "error.log"
+        loaded = (["outlive"] if module else []) + list(modules)
+        account = 'server.username = "www-data"\nserver.groupname = "www-data"\n' if os.geteuid() == 0 else ""
+        text = f"""server.modules = ({", ".join(f'"mod_{name}"' for name in loaded)})
+server.document-root = "@ROOT@/www"
+server.bind = "127.0.0.1"
+server.port = @PORT@
+server.errorlog = "@ROOT@/error.log"
+server.upload-dirs = ("@ROOT@/upload")
+server.feature-flags += ("server.h2proto" => "enable", "server.h2c" => "enable", "server.graceful-shutdown-timeout" => 30)
+$SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@ROOT@/cert.pem" }}
+{account}{conf}
+"""
+        (self.root / "lighttpd.conf").write_text(text.replace("@ROOT@", str(self.root)).replace("@PORT@", str(self.port)).replace("@TLS@", str(self.tls)))
+        self.process = None
+
+    def check(self):
+        """What `lighttpd -tt` says."""
+        told = subprocess.run(["lighttpd", "-tt", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"], capture_output=True, text=True, timeout=60)
+        shutil.rmtree(self.root)
+        return told.returncode, told.stdout + told.stderr
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"], start_new_session=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        wait_for("lighttpd answers", self.up)
+        return self
+
+    def up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"lighttpd did not start: {self.process.stdout.read().decode()}{self.said()}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def __exit__(self, kind, *_):
+        crashed = self.process.poll() is not None
+        if not crashed:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            out = self.process.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            out = self.process.communicate()[0]
+        said = self.said()
+        shutil.rmtree(self.root, ignore_errors=True)
+        if kind is not None:
+            print(f"lighttpd said:\n{said[-6000:]}{out.decode()}", file=sys.stderr)
+        elif crashed or self.process.returncode not in (0, 1):  # 1: clients were left
+            raise AssertionError(f"lighttpd ended with {self.process.returncode}:\n{said}{out.decode()}")
+
+    def said(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def client(self, path, method="GET", body=b""):
+        return Client(self.port, path, method, body)
+
+    def ask(self, path, method="GET", body=b"", timeout=60):
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body or None)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def file(self, name, text, mode=0o644):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("@ROOT@", str(self.root)))
+        path.chmod(mode)
+        return path

@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""What becomes of the work behind lighttpd when its client goes, and how long it may take: with real php-fpm, an HTTP server and CGI scripts.
+Makes the table of bindings/lighttpd/README.md: story.py [--write | --check]."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import sys
+import time
+
+from server import ROOT, Fpm, Http2, Lighttpd, backend, over_tls, wait_for
+
+# Writes a table at a time, and waits for C, which is locked by whoever holds the file.
+PHP = """<?php
+$name = $_GET['name'];
+$note = fn($what) => touch('@ROOT@/run/' . $name . '.' . $what);
+register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
+$note('begun');
+for ($step = 0; $step < 20; $step++) {
+    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
+    usleep(50000);
+}
+if (isset($_GET['silent'])) { echo "the end\\n"; flush(); }
+$done = true;
+"""
+FORM = """<?php
+$tables = '@ROOT@/run/' . $_GET['name'] . '.tables';
+$write = fn($what) => file_put_contents($tables, $what, FILE_APPEND);
+$write('A');
+$write('B');
+while (file_exists('@ROOT@/run/locked')) { usleep(20000); clearstatcache(); if (isset($_GET['writes'])) { echo str_repeat(' ', 5000); flush(); } }
+$write('C');
+$write('D');
+echo 'saved';
+"""
+CGI = """#!/usr/bin/python3
+import os, signal, sys, time, urllib.parse
+query = urllib.parse.parse_qs(os.environ["QUERY_STRING"], keep_blank_values=True)
+note = lambda what: open("@ROOT@/run/" + query["name"][0] + "." + what, "w").close()
+def ended(*_):
+    note("lost")
+    os._exit(1)
+signal.signal(signal.SIGTERM, ended)
+note("begun")
+if "long" in query:
+    time.sleep(3600)
+try:
+    if "silent" not in query:
+        print("Content-Type: text/plain\\n", flush=True)
+    for step in range(20):
+        if "silent" not in query:
+            print("step %d" % step + " " * 20000, flush=True)
+        time.sleep(0.05)
+    if "silent" in query:
+        print("Content-Type: text/plain\\n\\nthe end", flush=True)
+    note("done")
+except BrokenPipeError:
+    ended()
+"""
+CONF = """
+$HTTP["url"] =~ "[.]php" { fastcgi.server = ("" => (("host" => "127.0.0.1", "port" => "@FPM@"))) }
+$HTTP["url"] =~ "^/work/" {
+  proxy.server = ("" => (("host" => "127.0.0.1", "port" => "@BACKEND@")))
+  proxy.header = ("map-urlpath" => ("/work/" => "/"))
+}
+$HTTP["url"] =~ "^/cgi/" { cgi.assign = (".py" => "/usr/bin/python3") }
+server.stream-response-body = @STREAM@
+@POLICY@
+"""
+POLICIES = {
+    "lighttpd alone": "",
+    "finish": 'outlive.disconnect = "finish"\noutlive.scoreboard = "@ROOT@/run/board"',
+    "stop": 'outlive.disconnect = "stop"\noutlive.scoreboard = "@ROOT@/run/board"',
+}
+PAGE = '\n$HTTP["url"] =~ "^/live" { outlive.status-url = "/live" }\n'
+
+
+def server_for(policy, fpm, back, stream=0, page=True, more=""):
+    conf = CONF.replace("@POLICY@", POLICIES.get(policy, policy) + (PAGE if page and policy != "lighttpd alone" else "") + more)
+    conf = conf.replace("@FPM@", str(fpm.port)).replace("@BACKEND@", str(back.port)).replace("@STREAM@", str(stream))
+    server = Lighttpd(conf, module=policy != "lighttpd alone")
+    server.file("www/work.php", PHP)
+    server.file("www/form.php", FORM)
+    server.file("www/cgi/work.py", CGI, 0o755)
+    return server
+
+
+def left(server, name):
+    return wait_for(f"{name} is over", lambda: next((end for end in ("done", "lost") if (server.root / f"run/{name}.{end}").exists()), None))
+
+
+def noted(path):
+    def run(server, back, silent, reset):
+        name = f"n{time.monotonic_ns()}"
+        client = server.client(f"{path}?name={name}" + ("&silent" if silent else ""))
+        wait_for(f"{name} has begun", (server.root / f"run/{name}.begun").exists)
+        if not silent:
+            client.read(b"step 1")
+        client.go(reset)
+        return left(server, name)
+    return run
+
+
+def proxied(server, back, silent, reset):
+    back.ends.clear()
+    back.begun.clear()
+    client = server.client("/work/p" + ("?steps=1&pause=2&silent" if silent else "?steps=30&size=20000"))
+    wait_for("it has begun", lambda: "p" in back.begun)
+    if not silent:
+        client.read(b"step 1")
+    client.go(reset)
+    return wait_for("the backend is over", lambda: back.ends.get("p")).split()[0]
+
+
+# What runs, how, whether it writes as it goes (server.stream-response-body = 2), how the client goes.
+ROWS = [(f"{name}, {'silent' if silent else 'writing'}, the client {'resets' if reset else 'closes'}", what, silent, reset)
+        for name, what in (("mod_fastcgi (php-fpm)", noted("/work.php")), ("mod_proxy", proxied), ("mod_cgi", noted("/cgi/work.py")))
+        for silent in (False, True) for reset in (True, False)]
+
+
+def promised(name, silent, policy):
+    """A stop closes the connection to php-fpm, and PHP looks at it when it writes."""
+    if policy == "finish":
+        return "done"
+    return None if policy != "stop" else "done" if silent and "php-fpm" in name else "lost"
+
+
+def table(fpm, back, policies):
+    results = {}
+    for policy in policies:
+        for stream in (0, 2):
+            with server_for(policy, fpm, back, stream) as server:
+                for name, what, silent, reset in ROWS:
+                    if silent == (stream == 0):
+                        results[name, policy] = what(server, back, silent, reset)
+                        expected = promised(name, silent, policy)
+                        assert expected in (None, results[name, policy]), f"{name}, {policy}: {results[name, policy]}, not {expected}"
+    return results
+
+
+def written(server, name):
+    path = server.root / f"run/{name}.tables"
+    return path.read_text() if path.exists() else ""
+
+
+def form(fpm, back):
+    """The founding story: A, B, then C, which is locked, then D. The browser is closed while it waits for C."""
+    with server_for('outlive.disconnect = "auto"', fpm, back) as server:
+        lock = server.file("run/locked", "")
+        client = server.client("/form.php?name=one", "POST", b"a=b")
+        wait_for("A and B are written", lambda: written(server, "one") == "AB")
+        client.go()
+        wait_for("it is listed, without its client", lambda: live(server)["detached"] == 1)
+        lock.unlink()
+        wait_for("all are written", lambda: written(server, "one") == "ABCD")
+        wait_for("the log says so", lambda: "/form.php?name=one: the client has gone; worked on to the end, as outlive.disconnect = \"auto\" says" in server.said())
+        # Who only asks may leave: PHP looks at its connection when it writes.
+        lock = server.file("run/locked", "")
+        client = server.client("/form.php?name=two&writes=")
+        wait_for("A and B are written", lambda: written(server, "two") == "AB")
+        client.go(reset=False)
+        wait_for("the log says so", lambda: "/form.php?name=two&writes=: the client has gone; stopped, as outlive.disconnect = \"auto\" says" in server.said())
+        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        time.sleep(0.5)  # PHP has ended by then: it writes all the time. If it were not so, C and D would be written now
+        lock.unlink()
+        time.sleep(0.5)
+        assert written(server, "two") == "AB", written(server, "two")
+
+
+def live(server):
+    return json.loads(server.ask("/live?json")[2])
+
+
+def limits(fpm, back):
+    """504 where nothing was sent; otherwise a response that can be told to be incomplete. The backend hears of it."""
+    with server_for("outlive.time-limit = 1", fpm, back, stream=2) as server:
+        server.file("run/locked", "")
+        for path in ("/work/l1?steps=1&pause=3600&silent", "/form.php?name=limit", "/cgi/work.py?name=limit&silent&long"):
+            assert server.ask(path)[0] == 504, path
+        assert left(server, "limit") == "lost"
+        assert wait_for("the backend is over", lambda: back.ends.get("l1")).startswith("lost")
+        client = server.client("/work/l2?steps=2000&pause=0.05")
+        seen = b""
+        while more := client.socket.recv(65536):
+            seen += more
+        client.go()
+        assert seen.startswith(b"HTTP/1.1 200") and b"step 1" in seen and not seen.endswith(b"0\r\n\r\n"), seen[-200:]
+        assert wait_for("the backend is over", lambda: back.ends.get("l2")).startswith("lost")
+        assert server.said().count("stopped, as outlive.time-limit = 1 says") >= 3, server.said()
+    # What was gathered so far is not sent as if it were the whole.
+    with server_for("outlive.time-limit = 1", fpm, back, stream=0) as server:
+        status, _, body = server.ask("/work/l3?steps=2000&pause=0.05")
+        assert status == 504 and b"step" not in body, (status, body)
+        assert wait_for("the backend is over", lambda: back.ends.get("l3")).startswith("lost")
+        status, _, body = server.ask("/work/l4?steps=2&pause=0.05")  # the backend is none the worse for it
+        assert status == 200 and b"the end" in body, (status, body)
+    # A limit holds for what works on without its client, too.
+    with server_for('outlive.disconnect = "finish"\noutlive.time-limit = 2', fpm, back) as server:
+        client = server.client("/work/l5?steps=1&pause=3600&silent")
+        wait_for("it has begun", lambda: "l5" in back.begun)
+        client.go()
+        wait_for("it is detached", lambda: live(server)["detached"] == 1)
+        assert wait_for("the backend is over", lambda: back.ends.get("l5")).startswith("lost")
+
+
+def caps(fpm, back):
+    """Of all workers together."""
+    more = 'server.max-worker = 3\noutlive.max-detached = 2\noutlive.max-detached-time = 2\n'
+    with server_for("finish", fpm, back, more=more) as server:
+        clients = [server.client(f"/work/cap{number}?steps=1&pause=3600&silent") for number in range(6)]
+        wait_for("all have begun", lambda: sum(name.startswith("cap") for name in back.begun) == 6)
+        assert live(server)["all_workers"] is True and live(server)["in_flight"] == 6
+        for client in clients:
+            client.go()
+        wait_for("what is beyond the cap has stopped", lambda: live(server)["in_flight"] <= 2)
+        wait_for("and so has the rest, after its time", lambda: live(server)["in_flight"] == 0)
+        assert sum(back.ends.get(f"cap{number}", "").startswith("lost") for number in range(6)) == 6, back.ends
+
+
+def half_closed(fpm, back):
+    """Who only stops sending gets an answer under finish, and where half-close is open; under stop it has gone."""
+    for policy, answered in (('outlive.disconnect = "finish"', True), ('outlive.disconnect = "stop"\noutlive.half-close = "open"', True),
+                             ('outlive.disconnect = "stop"', False), ("lighttpd alone", True)):
+        with server_for(policy, fpm, back) as server:
+            client = server.client("/work/half?steps=1&pause=1&silent")
+            client.socket.shutdown(socket.SHUT_WR)
+            seen = b""
+            try:
+                while more := client.socket.recv(65536):
+                    seen += more
+            except ConnectionResetError:
+                pass
+            client.socket.close()
+            assert (b"the end" in seen) == answered, (policy, seen)
+
+
+def kept(fpm, back):
+    """Connections that are kept, and requests one after the other, are as ever; so is a body that does not come."""
+    with server_for("stop", fpm, back) as server:
+        server.file("www/f.txt", "plain\n")
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for number in range(20):
+            path = ("/f.txt", "/work/kept?steps=1&pause=0", f"/work.php?name=kept{number}&silent", "/none")[number % 4]
+            connection.request("POST" if number % 3 == 0 else "GET", path, b"x" * 100 if number % 3 == 0 else None)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == (404 if path == "/none" else 200), (path, answer.status)
+        connection.close()
+        client = server.client("/f.txt")
+        client.socket.sendall(b"GET /f.txt HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        seen = b""
+        while seen.count(b"plain") < 3:
+            seen += client.socket.recv(65536)
+        client.socket.sendall(b"POST /work/never HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
+        client.go()
+        assert wait_for("the page answers", lambda: server.ask("/live")[0]) == 200
+        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        assert "never" not in back.begun
+
+
+def tls(fpm, back):
+    """The same through TLS."""
+    for policy, end in (("finish", "done"), ("stop", "lost")):
+        for stream, silent in ((0, True), (2, False)):
+            with server_for(policy, fpm, back, stream) as server:
+                for reset in (True, False):
+                    back.ends.clear()
+                    back.begun.clear()
+                    client, seen = over_tls(server.tls), b""
+                    client.sendall(f"GET /work/t{'?steps=1&pause=1&silent' if silent else '?steps=20&size=20000'} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                    wait_for("it has begun", lambda: "t" in back.begun)
+                    while not silent and b"step 1" not in seen:
+                        seen += client.recv(65536)
+                    if reset:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.close()
+                    was = wait_for("the backend is over", lambda: back.ends.get("t")).split()[0]
+                    assert was == end, (policy, silent, reset, was)
+
+
+def http2(fpm, back):
+    """Streams: lighttpd itself ends one that is reset, and no other; the limit is each one's own."""
+    with server_for('outlive.disconnect = "stop"\noutlive.time-limit = 2', fpm, back) as server:
+        for connect in (lambda: socket.create_connection(("127.0.0.1", server.port), 60), lambda: over_tls(server.tls, ["h2"])):
+            back.ends.clear()
+            back.begun.clear()
+            client = Http2(connect())
+            reset, kept, late = (client.get(f"/work/h{number}?steps=1&pause={pause}&silent") for number, pause in ((1, 3600), (2, 1), (3, 3600)))
+            wait_for("all have begun", lambda: {"h1", "h2", "h3"} <= set(back.begun))
+            assert live(server)["in_flight"] == 3
+            client.reset(reset)
+            assert wait_for("h1 is over", lambda: back.ends.get("h1")).startswith("lost")
+            client.read(kept, b"the end")
+            client.read(late, b"504")
+            assert wait_for("h3 is over", lambda: back.ends.get("h3")).startswith("lost")
+            assert back.ends["h2"] == "done"
+            wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+            client.go()
+
+
+def ends(fpm, back):
+    """A worker that is killed leaves its requests in the table; one that is told to end does not say that they were completed."""
+    back.begun.clear()
+    with server_for("finish", fpm, back, more="server.max-worker = 2\n") as server:
+        client = server.client("/work/killed?steps=1&pause=3600&silent")
+        wait_for("it has begun", lambda: "killed" in back.begun)
+        pid = live(server)["requests"][0]["process"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("a new worker answers", lambda: answers(server))
+        rows = live(server)["requests"]
+        assert [(row["label"], row["unfinished"]) for row in rows] == [("/work/killed", True)], rows
+        client.go()
+
+
+def answers(server):
+    try:
+        return server.ask("/live?json")[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def mistakes():
+    for line, said in (('outlive.disconnect = "banana"', 'outlive.disconnect = "banana" is unknown: it is "off", "finish", "stop" or "auto"'),
+                       ('outlive.time-limit = "soon"', "got a string but expected an integer: outlive.time-limit"),
+                       ('outlive.half-close = "x"', 'outlive.half-close = "x" is unknown: it is "gone" or "open"'),
+                       ('outlive.status-url = "live"', 'outlive.status-url = "live" is no path: it begins with /')):
+        for conf in (line, f'$HTTP["url"] =~ "^/x" {{ {line} }}'):
+            code, answer = Lighttpd(conf).check()
+            assert code != 0 and said in answer, (conf, answer)
+    assert Lighttpd('outlive.disconnect = "stop"\noutlive.scoreboard = "@ROOT@/run/board"').check()[0] == 0
+
+
+def unconfigured(fpm, back):
+    """Loaded, and nothing besides: the same responses, the same log, no file, no thread."""
+    def seen(module):
+        conf = CONF.replace("@POLICY@", "").replace("@FPM@", str(fpm.port)).replace("@BACKEND@", str(back.port)).replace("@STREAM@", "0")
+        server = Lighttpd(conf, module=module)
+        server.file("www/work.php", '<?php ksort($_SERVER); foreach ($_SERVER as $k => $v) if (!preg_match("/PORT|TIME/", $k) && is_string($v)) echo "$k=$v\\n";')
+        server.file("www/f.txt", "plain\n")
+        server.file("www/cgi/env.py", "import os\nprint('Content-Type: text/plain\\n')\nfor name in sorted(os.environ): print(name, os.environ[name] if 'PORT' not in name else '')\n")
+        with server:
+            answers = []
+            for path in ("/f.txt", "/none", "/work.php?a=b", "/work/u?steps=2", "/cgi/env.py"):
+                client = server.client(path)
+                client.socket.shutdown(socket.SHUT_WR)
+                text = b""
+                while more := client.socket.recv(65536):
+                    text += more
+                client.socket.close()
+                text = text.decode("latin-1").replace(str(server.root), "@ROOT@").replace(f":{server.port}", "")
+                answers.append(re.sub(r"(?mi)^(Date|Last-Modified|ETag): .*$", r"\1", text))
+            threads = len(os.listdir(f"/proc/{server.process.pid}/task"))
+            files = sorted(path.name for path in (server.root / "run").iterdir())
+            log = [re.sub(r"^\S+ \S+ ", "", line) for line in server.said().splitlines()]
+        return answers, threads, files, [re.sub(r"\(server\.c\.\d+\)", "", line) for line in log]
+    without, loaded = seen(False), seen(True)
+    assert without == loaded, (without, loaded)
+    assert without[1] == 1
+
+
+def main():
+    how = sys.argv[1] if len(sys.argv) > 1 else ""
+    with Fpm(8) as fpm, backend() as back:
+        policies = list(POLICIES) if how != "--check" else ["finish", "stop"]
+        results = table(fpm, back, policies)
+        if how == "--check":
+            mistakes()
+            for part in (unconfigured, form, limits, caps, half_closed, kept, tls, http2, ends):
+                part(fpm, back)
+            print("lighttpd: finished, stopped, limited, capped and listed as the README says; unconfigured, it is lighttpd as ever")
+            return
+    words = {"done": "runs to its end", "lost": "ended"}
+    lines = ["| what works, and how the client goes | " + " | ".join(policies) + " |", "| --- |" + " --- |" * len(policies)]
+    for name, what, silent, reset in ROWS:
+        cells = ["lighttpd is free; PHP runs to its end" if policy == "stop" and results[name, policy] == "done" else words[results[name, policy]] for policy in policies]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if how == "--write":
+        readme = pathlib.Path(ROOT / "bindings/lighttpd/README.md")
+        before, rest = readme.read_text().split("<!-- table -->\n")[0], readme.read_text().split("<!-- /table -->\n")[1]
+        readme.write_text(f"{before}<!-- table -->\n{text}<!-- /table -->\n{rest}")
+
+
+if __name__ == "__main__":
+    main()
