@@ -114,6 +114,7 @@ void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
 /* ngx_http_outlive_connection.c */
 
 void ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx);
+ngx_uint_t ngx_http_outlive_is_attached(ngx_http_outlive_ctx_t *ctx);
 void ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx);
 ngx_int_t ngx_http_outlive_filter_init(ngx_conf_t *cf);
 

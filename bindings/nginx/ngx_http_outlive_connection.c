@@ -86,6 +86,14 @@ ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
 }
 
 
+ngx_uint_t
+ngx_http_outlive_is_attached(ngx_http_outlive_ctx_t *ctx)
+{
+    return ctx->request->connection->read->handler
+           == ngx_http_outlive_read_handler;
+}
+
+
 void
 ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx)
 {

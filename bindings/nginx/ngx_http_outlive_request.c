@@ -194,25 +194,21 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 static void
 ngx_http_outlive_end(ngx_http_outlive_ctx_t *ctx)
 {
-    int             ending;
-    outlive_error   error;
+    outlive_error  error;
 
     if (ctx->outlive == NULL) {
         return;
     }
 
-    if (!ctx->stopped) {
-        ending = ngx_http_outlive_why(ctx);
+    if (ctx->stopped) {
+        ctx->ending = outlive_request_ending(ctx->outlive);
 
-        if (ending != OUTLIVE_ENDING_COMPLETED) {
-            outlive_request_exit(ctx->outlive, ending);
+    } else {
+        ctx->ending = ngx_http_outlive_why(ctx);
+
+        if (ctx->ending != OUTLIVE_ENDING_COMPLETED) {
+            outlive_request_exit(ctx->outlive, ctx->ending);
         }
-    }
-
-    ctx->ending = outlive_request_ending(ctx->outlive);
-
-    if (ctx->ending == OUTLIVE_ENDING_NONE) {
-        ctx->ending = OUTLIVE_ENDING_COMPLETED;
     }
 
     if (ctx->gone) {
@@ -257,7 +253,7 @@ ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx)
                ? OUTLIVE_ENDING_HOST_ERROR : OUTLIVE_ENDING_COMPLETED;
     }
 
-    if (!ctx->gone
+    if (!ctx->gone && !r->request_complete
         && (c->error || c->timedout || c->read->eof || c->read->error
             || status == NGX_HTTP_BAD_REQUEST
             || status == NGX_HTTP_REQUEST_TIME_OUT
@@ -358,21 +354,30 @@ ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx)
     r = ctx->request;
     c = r->connection;
 
-    if (ctx->outlive == NULL
-        || outlive_request_check(ctx->outlive) != OUTLIVE_STOP)
-    {
+    if (ctx->outlive == NULL) {
         return;
     }
 
     ngx_http_set_log_request(c->log, r);
+
+    if (r->done && !ngx_http_outlive_is_attached(ctx)) {
+
+        /* only the connection is still there: a lingering close */
+
+        ngx_http_outlive_end(ctx);
+        ngx_http_outlive_detach(ctx);
+        return;
+    }
+
+    if (outlive_request_check(ctx->outlive) != OUTLIVE_STOP) {
+        return;
+    }
 
     ctx->stopped = 1;
 
     ngx_http_outlive_log_stop(ctx);
     ngx_http_outlive_end(ctx);
     ngx_http_outlive_detach(ctx);
-
-    r->keepalive = 0;
 
     if (ctx->gone) {
         c->error = 1;
@@ -447,7 +452,9 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
         return;
     }
 
-    if (olcf->max_detached_time && since >= olcf->max_detached_time) {
+    /* the engine has a clock of its own, nginx one that it looks at rarely */
+
+    if (olcf->max_detached_time && since + 50 >= olcf->max_detached_time) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "outlive: the client has gone, stopped after %M ms: "
                       "outlive_max_detached_time in %s:%ui",

@@ -55,7 +55,7 @@ class Raw:
         try:
             for step in range(int(options.get("steps", 20))):
                 if "silent" not in options:
-                    write(b"step %d\n" % step)
+                    write((b"step %d" % step).ljust(2000) + b"\n")
                 if self.left(connection, float(options.get("pause", 0.05))):
                     self.ends[name] = f"lost {step}"
                     return False

@@ -21,6 +21,7 @@ from secure import Http2, over_tls  # noqa: E402, F401
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
 MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or
                       ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/nginx/ngx_http_outlive_module.so")
+SHOWN = int(os.environ.get("SHOWN", 6000))  # bytes of a log, where a test fails
 CRASH = re.compile(r"exited on signal|\[alert\]|\[emerg\]|AddressSanitizer|runtime error")
 
 CONF = """
@@ -121,7 +122,7 @@ class Nginx:
             self.process.communicate()
         said = self.said()
         if kind is not None:
-            print(f"nginx said:\n{said[-6000:]}", file=sys.stderr)
+            print(f"nginx said:\n{said[-SHOWN:]}", file=sys.stderr)
         shutil.rmtree(self.root, ignore_errors=True)
         if kind is None and not self.may_crash:
             assert not CRASH.search(said), f"a worker crashed, or complained:\n{said}"

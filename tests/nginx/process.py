@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Workers come and go while requests work on without their clients: reload, worker_shutdown_timeout, kill -9, SIGTERM: process.py [RELOADS].
+With a number: as many reloads under load, and nothing is lost."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+from finish import ended
+from server import Nginx, backend, wait_for
+
+HTTP = "outlive_scoreboard @ROOT@/run/scoreboard;"
+CONF = """
+location /finish/ { outlive_disconnect finish; outlive_max_detached 10000; proxy_pass http://127.0.0.1:@BACKEND@/; }
+location /status { outlive_status; }
+"""
+
+
+def detached(nginx, back, name, seconds=2):
+    client = nginx.client(f"/finish/{name}?steps=1&pause={seconds}&silent", "POST", b"x=1")
+    wait_for(f"{name} has begun", lambda: name in back.begun)
+    client.go()
+    wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and "gone_ms" in row for row in table(nginx)["requests"]))
+
+
+def table(nginx):
+    return json.loads(nginx.ask("/status?json")[2])
+
+
+def reload(nginx, back):
+    """What works on stays in the old worker, which the page still shows, and which ends when it is done."""
+    detached(nginx, back, "reloaded")
+    old = nginx.workers()
+    nginx.signal(signal.SIGHUP)
+    wait_for("another worker is there", lambda: set(nginx.workers()) - set(old))
+    seen = table(nginx)
+    assert [row["process"] for row in seen["requests"]] == old and seen["detached"] == 1, seen
+    assert ended(back, "reloaded") == "done"
+    wait_for("the old worker is gone", lambda: not set(nginx.workers()) & set(old))
+    assert nginx.log_line("/finish/reloaded").split()[2:4] == ["completed", "1"]
+    assert table(nginx)["unfinished"] == 0
+
+
+def killed(nginx, back):
+    """kill -9: the next worker's page shows what never ended."""
+    detached(nginx, back, "killed")
+    os.kill(nginx.workers()[0], signal.SIGKILL)
+    assert ended(back, "killed") == "lost"
+    seen = wait_for("a worker answers again", lambda: table(nginx))
+    assert [(row["label"], row["unfinished"]) for row in seen["requests"]] == [("/finish/killed", True)], seen
+
+
+def told(nginx, back):
+    """SIGTERM: what runs is said, and stays in the list as never ended."""
+    nginx.may_crash = True  # a signal that we have sent
+    detached(nginx, back, "told")
+    nginx.signal(signal.SIGTERM)
+    nginx.process.wait(30)
+    assert ended(back, "told") == "lost"
+    assert "outlive: the worker ends with 1 requests in flight, 1 of them without their clients" in nginx.said(), nginx.said()
+
+
+def impatient(back):
+    with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, shutdown="500ms") as nginx:
+        detached(nginx, back, "impatient", 20)
+        nginx.signal(signal.SIGHUP)
+        assert ended(back, "impatient") == "lost"
+        line = nginx.log_line("/finish/impatient").split()
+        assert line[2:4] == ["shutdown", "1"], line
+        assert "after the client had gone: worker_shutdown_timeout" in nginx.said(), nginx.said()
+        wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
+
+
+def reloads(back, count):
+    """Reloads while clients come and go: what was submitted is done, and the list ends empty."""
+    with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, workers=2) as nginx:
+        asked, over = [], threading.Event()
+
+        def load(number):
+            while not over.is_set():
+                name = f"r{number}.{len(asked)}"
+                try:
+                    client = nginx.client(f"/finish/{name}?steps=4&pause=0.02", "POST", b"x=1")
+                    client.read(b"step 0")
+                except (OSError, AssertionError):
+                    continue  # the listening socket of a worker that leaves: it was not accepted
+                asked.append(name)
+                client.go(reset=number % 2 == 0)
+                time.sleep(0.01)
+        threads = [threading.Thread(target=load, args=(number,), daemon=True) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(count):
+            before = set(nginx.workers())
+            nginx.signal(signal.SIGHUP)
+            wait_for("other workers are there", lambda: set(nginx.workers()) - before)
+        over.set()
+        for thread in threads:
+            thread.join()
+        for name in asked:
+            assert ended(back, name) == "done", (name, back.ends[name])
+        wait_for("the old workers are gone", lambda: len(nginx.workers()) == 2)
+        wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
+        print(f"process: {count} reloads, {len(asked)} requests whose clients left, all of them done")
+
+
+def main():
+    with backend() as back:
+        if len(sys.argv) > 1:
+            reloads(back, int(sys.argv[1]))
+            return
+        with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP) as nginx:
+            for test in (reload, killed, told):
+                begun = time.monotonic()
+                test(nginx, back)
+                print(f"process: {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+        impatient(back)
+        print("process: impatient")
+        reloads(back, 5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
