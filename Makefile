@@ -22,6 +22,7 @@ help:
 	@echo 'make test           every test; installs what it needs where it may (STAGES="c apache" for some)'
 	@echo 'make test-fresh     the same on a clean Debian, made here; as root'
 	@echo 'make bench          timings beside their gates'
+	@echo 'make durable        KILLS=25 of each kind while forms are submitted; what was accepted, and done once or twice'
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
 	@echo 'make lib            the shared and the static library, in $(RELEASE)'
@@ -57,6 +58,10 @@ test-fresh:
 .PHONY: bench
 bench: lib
 	benches/run
+
+.PHONY: durable
+durable:
+	KILLS=$(or $(KILLS),25) tests/durable/run
 
 .PHONY: soak
 soak:

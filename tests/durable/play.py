@@ -1,0 +1,221 @@
+"""Kills workers, and PostgreSQL, while people submit forms and C is locked; then counts what was accepted, done once, done twice.
+
+Arguments: the program of examples/durable, and how many kills each row of the table gets.
+"""
+
+import contextlib
+import http.client
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bindings/python/tests/story"))
+import postgres  # noqa: E402
+
+PATIENCE = 60  # seconds; far more than anything takes
+PEOPLE = 4
+LOCKED, FREE = 0.5, 0.2  # seconds that C is, again and again
+
+
+class Database:
+    """A PostgreSQL with the journal and the tables, made anew for each row."""
+
+    def __init__(self, server):
+        self.server = server
+        self.url = f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres"
+
+    def ask(self, sql, check=True):
+        done = subprocess.run([postgres.BINARIES / "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", sql],
+                              capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stderr
+        return [line.split("|") for line in done.stdout.splitlines()]
+
+    def make_anew(self, unique):
+        self.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public;" + (ROOT / "examples/durable/schema.sql").read_text())
+        if unique:
+            self.ask("".join(f"CREATE UNIQUE INDEX {table}_key ON {table} (key);" for table in "abcd"))
+
+    def counts(self):
+        """accepted, done once, done twice, and those that are neither."""
+        [row] = self.ask(
+            "WITH n AS (SELECT s.key, s.state, (SELECT count(*) FROM a WHERE a.key = s.key) a, (SELECT count(*) FROM b WHERE b.key = s.key) b,"
+            " (SELECT count(*) FROM c WHERE c.key = s.key) c, (SELECT count(*) FROM d WHERE d.key = s.key) d FROM submission s)"
+            " SELECT count(*), count(*) FILTER (WHERE state = 'done' AND a = 1 AND b = 1 AND c = 1 AND d = 1),"
+            " count(*) FILTER (WHERE greatest(a, b, c, d) > 1),"
+            " count(*) FILTER (WHERE least(a, b, c, d) = 0 OR state <> 'done') FROM n"
+        )
+        return tuple(map(int, row))
+
+
+class Row:
+    """One row of the table: a server, people who submit, a lock on C, and kills."""
+
+    def __init__(self, name, database, kills, start, kill_database):
+        self.name, self.database, self.kills, self.start, self.kill_database = name, database, kills, start, kill_database
+        self.over = threading.Event()
+        self.is_locked = threading.Event()
+        self.submitted, self.saved = set(), set()
+        self.refused = 0
+        self.chance = random.Random(f"{name} {kills}")
+
+    def submit(self, port):
+        """One person, again and again: some leave at once, some stay and hear what became of it."""
+        chance = random.Random()
+        while not self.over.is_set():
+            key = uuid.uuid4().hex
+            self.submitted.add(key)
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=5 if chance.random() < 0.8 else 0.1)
+            try:
+                client.request("POST", "/save", "note", {"Idempotency-Key": key, "Connection": "close"})
+                status = client.getresponse().status
+                assert status in (200, 202, 409, 502, 503), status
+                if status == 200:
+                    self.saved.add(key)
+                self.refused += status == 503
+            except (OSError, http.client.HTTPException):
+                pass  # it left, or its worker was killed
+            finally:
+                client.close()
+            self.over.wait(0.02)
+
+    def lock(self):
+        while not self.over.is_set():
+            self.is_locked.set()
+            self.database.ask(f"BEGIN; LOCK TABLE c IN EXCLUSIVE MODE; SELECT pg_sleep({LOCKED}); ROLLBACK", check=False)
+            self.is_locked.clear()
+            self.over.wait(FREE)
+
+    def kill_one(self, number, master):
+        """At a random moment; every fourth inside `done`, every fourth during a drain; and sometimes the database."""
+        time.sleep(self.chance.uniform(0.1, 0.5))
+        if self.kill_database and number % 8 == 2:
+            self.database.server.end(signal.SIGQUIT)
+            time.sleep(self.chance.uniform(0, 0.3))
+            self.database.server.start()
+        holder = None
+        if number % 4 == 1:  # whoever says done waits for this
+            holder = threading.Thread(target=self.database.ask, args=("BEGIN; LOCK TABLE submission IN EXCLUSIVE MODE; SELECT pg_sleep(0.8)", False))
+            holder.start()
+            time.sleep(0.5)
+        elif number % 4 == 0:
+            self.is_locked.wait(PATIENCE)
+            time.sleep(0.2)
+        workers = children(master)
+        if workers:
+            worker = self.chance.choice(workers)
+            with contextlib.suppress(ProcessLookupError):
+                if number % 4 == 2:
+                    os.kill(worker, signal.SIGTERM)
+                    time.sleep(self.chance.uniform(0, 1))
+                os.kill(worker, signal.SIGKILL)
+        if holder:
+            holder.join()
+
+    def play(self):
+        with self.start(self.database) as (port, master):
+            threads = [threading.Thread(target=self.submit, args=(port,)) for _ in range(PEOPLE)]
+            threads.append(threading.Thread(target=self.lock))
+            for thread in threads:
+                thread.start()
+            try:
+                for number in range(self.kills):
+                    self.kill_one(number, master)
+                time.sleep(0.3)
+            finally:
+                self.over.set()
+                for thread in threads:
+                    thread.join()
+            end = time.monotonic() + PATIENCE
+            while self.database.ask("SELECT count(*) FROM submission WHERE state = 'accepted'") != [["0"]]:
+                assert time.monotonic() < end, f"{self.name}: not settled: {self.database.ask('SELECT * FROM submission WHERE state = $$accepted$$ LIMIT 5')}"
+                time.sleep(0.1)
+        kept = {key.rpartition(" ")[2] for [key] in self.database.ask("SELECT key FROM submission")}
+        assert self.saved <= kept, f"{self.name}: told saved, and unknown: {self.saved - kept}"
+        accepted, once, twice, other = self.database.counts()
+        print(f"{self.name:44} {self.kills:6} {len(self.submitted):10} {accepted:9} {once:10} {twice:11} {other:5}", flush=True)
+        return accepted, once, twice, other
+
+
+def children(master):
+    return [int(pid) for pid in pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
+
+@contextlib.contextmanager
+def c_server(program, manner, database):
+    with tempfile.TemporaryDirectory() as directory:
+        ini = pathlib.Path(directory) / "php.ini"
+        ini.write_text(f"outlive.disconnect = stop\noutlive.detect = watch\noutlive.clock = wall\nmax_execution_time = 20\noutlive.scoreboard = {directory}/board\n")
+        server = subprocess.Popen([program, manner, ini, database.url, "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            yield int(server.stdout.readline()), server.pid
+        finally:
+            server.terminate()
+            server.wait(PATIENCE)
+
+
+HTTPD_CONF = """ServerRoot {directory}
+Listen 127.0.0.1:{port}
+ServerName localhost
+PidFile {directory}/httpd.pid
+ErrorLog {directory}/error.log
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+ProxyPass / http://127.0.0.1:{backend}/ retry=0
+"""
+
+
+@contextlib.contextmanager
+def behind_httpd(backend):
+    """Apache in front: it passes the key on; a backend that is killed makes a 502, and the submission is done all the same."""
+    with backend as (port, master), tempfile.TemporaryDirectory() as directory:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            front = free.getsockname()[1]
+        conf = pathlib.Path(directory) / "httpd.conf"
+        conf.write_text(HTTPD_CONF.format(directory=directory, port=front, backend=port, modules="/usr/lib/apache2/modules"))
+        server = subprocess.Popen(["/usr/sbin/apache2", "-f", conf, "-DFOREGROUND"])
+        try:
+            end = time.monotonic() + PATIENCE
+            while socket.socket().connect_ex(("127.0.0.1", front)) != 0:
+                assert server.poll() is None and time.monotonic() < end, (pathlib.Path(directory) / "error.log").read_text()
+                time.sleep(0.05)
+            yield front, master
+        finally:
+            server.terminate()
+            server.wait(PATIENCE)
+
+
+def main():
+    program, kills = sys.argv[1], int(sys.argv[2])
+    transaction = lambda database: c_server(program, "transaction", database)  # noqa: E731
+    rows = [
+        ("C, the work and done in one transaction", transaction, True),
+        ("the same, behind Apache", lambda database: behind_httpd(transaction(database)), True),
+        ("C, each table by itself, keyed", lambda database: c_server(program, "keyed", database), True),
+        ("C, each table by itself, naive", lambda database: c_server(program, "naive", database), False),
+    ]
+    print(f"{'server':44} {'kills':>6} {'submitted':>10} {'accepted':>9} {'done once':>10} {'done twice':>11} {'else':>5}")
+    with postgres.server() as server:
+        database = Database(server)
+        for name, start, is_safe in rows:
+            database.make_anew(unique=is_safe)
+            accepted, once, twice, other = Row(name, database, kills, start, is_safe).play()
+            assert accepted > 0
+            if is_safe:
+                assert accepted == once, f"{name}: {accepted} accepted, {once} done once, {twice} twice, {other} neither"
+            else:
+                assert twice > 0, "nothing was done twice: this test would not see it"
+
+
+main()
