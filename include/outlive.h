@@ -992,6 +992,12 @@ int outlive_settings_each(const struct outlive_settings *settings,
                           outlive_setting_visitor visit,
                           void *userdata);
 
+/**
+ * One number for the policy that settings make: of the directives that outlive acts on, as far as they differ from their defaults or are
+ * locked. Paths are left out, and how a value is written does not count. 0: settings is NULL.
+ */
+uint64_t outlive_settings_fingerprint(const struct outlive_settings *settings);
+
 /** Gives a reference back; NULL does nothing. Requests that began with the settings keep their own. */
 void outlive_settings_free(const struct outlive_settings *settings);
 
@@ -1002,7 +1008,7 @@ void outlive_settings_free(const struct outlive_settings *settings);
  */
 
 /** The initialiser of an outlive_engine_options: as many requests as there is room for, no scoreboard. */
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0}
 
 /** How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end. */
 typedef struct outlive_engine_options {
@@ -1019,6 +1025,17 @@ typedef struct outlive_engine_options {
      * NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
      */
     const char *scoreboard;
+    /**
+     * Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: as many requests of all processes can be shown at once, at most
+     * 4,194,304. 0: 65,536. One that is there says itself how many it has.
+     */
+    uint32_t scoreboard_rows;
+    /**
+     * A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
+     * makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can cut it off under those who use
+     * it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+     */
+    int scoreboard_fd;
 } outlive_engine_options;
 
 /** One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far. */
@@ -1139,11 +1156,12 @@ int outlive_engine_requests(const struct outlive_engine *engine,
                             void *userdata);
 
 /**
- * The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
- * stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
- * included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+ * The numbers of outlive_engine_render's OUTLIVE_RENDER_METRICS, as Prometheus text: of all processes of the engine's scoreboard, or of
+ * this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the whole text needs, NUL included. Call
+ * with buf NULL and len 0 to ask, and be ready for a text that has grown meanwhile.
  *
- * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
+ * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that. OUTLIVE_ERROR_IO: the
+ * scoreboard cannot be read any more.
  */
 int outlive_engine_metrics(const struct outlive_engine *engine,
                            char *buf,
@@ -1663,6 +1681,18 @@ typedef struct outlive_scoreboard_row {
      */
     uint64_t began_unix_ms;
     /**
+     * Not 0: that process lives, as far as can be seen, and has not moved for five seconds.
+     */
+    int unresponsive;
+    /**
+     * The row of the file; with `count` the name of this request, ROW.COUNT, for as long as the file lives.
+     */
+    uint32_t row;
+    /**
+     * Which request of that row it is.
+     */
+    uint64_t count;
+    /**
      * The same columns as in the process's own live table.
      */
     struct outlive_request_row request;
@@ -1702,6 +1732,45 @@ int outlive_scoreboard_clear(const char *path,
                              struct outlive_error *error);
 
 /**
+ * As outlive_scoreboard_clear, but only the requests that were begun with this key.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: the path or the key is NULL. Other errors as outlive_scoreboard_read.
+ * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_clear_key(const char *path,
+                                 size_t len,
+                                 const char *key,
+                                 size_t key_len,
+                                 size_t *cleared,
+                                 struct outlive_error *error);
+
+/**
+ * As outlive_scoreboard_clear, but only what the dead process with this number left.
+ *
+ * Errors as outlive_scoreboard_read.
+ * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_clear_process(const char *path,
+                                     size_t len,
+                                     int64_t process,
+                                     size_t *cleared,
+                                     struct outlive_error *error);
+
+/**
+ * Cancels a request of any process that publishes in the scoreboard, by the numbers that its row has: as outlive_request_cancel, within a
+ * quarter of a second, and never another request. Needs the right to write the file.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
+ * outlive_scoreboard_read. That it ends is for its process to see to: OUTLIVE_OK says that the process will be told.
+ * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_cancel(const char *path,
+                              size_t len,
+                              uint32_t row,
+                              uint64_t count,
+                              struct outlive_error *error);
+
+/**
  * For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
  * `user` and `group`, if there is none, and gives it to them. What is there is looked at and never changed: it has to be a scoreboard, or
  * empty, and `user`'s own (or root's, if `group` may write it), with one name and nobody else's to write.
@@ -1714,6 +1783,86 @@ int outlive_scoreboard_prepare(const char *path,
                                uint32_t user,
                                uint32_t group,
                                struct outlive_error *error);
+
+/* What can be seen, as text -------------------------------------------------------------------------------------------
+ *
+ * Numbers for Prometheus, a document for programs and a page for people, the same from every host.
+ * Unless a function says otherwise: Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+ */
+
+/** The initialiser of an outlive_render_options: no title, no notes. */
+#define OUTLIVE_RENDER_OPTIONS_INIT {sizeof(outlive_render_options), NULL, NULL}
+
+/** Numbers for Prometheus, in its text format. */
+#define OUTLIVE_RENDER_METRICS 0
+/** Numbers and requests as one JSON document, as outlive status --json has them. */
+#define OUTLIVE_RENDER_JSON 1
+/** An HTML page for people, with everything that it needs in it; it reads itself anew. */
+#define OUTLIVE_RENDER_PAGE 2
+/** The page's table alone, to stand in another page. */
+#define OUTLIVE_RENDER_TABLE 3
+
+/** What a host adds to a page or a document. OUTLIVE_RENDER_OPTIONS_INIT sets the size, and the rest to NULL. May grow at its end. */
+typedef struct outlive_render_options {
+    /**
+     * sizeof(outlive_render_options)
+     */
+    size_t size;
+    /**
+     * Whose requests these are: the server's name, say. NUL-terminated. NULL: none.
+     */
+    const char *title;
+    /**
+     * What has to be known beside them, in plain text, one note a line. NUL-terminated. NULL: nothing.
+     */
+    const char *notes;
+} outlive_render_options;
+
+/**
+ * Writes what can be seen: of all processes of the engine's scoreboard, or of this engine alone, where it has none. `what` is
+ * OUTLIVE_RENDER_METRICS, _JSON, _PAGE or _TABLE; `options` may be NULL. `write` gets the whole text, in one piece, behind everything else; it
+ * may call anything but outlive_engine_free. The series and members are the same for every host.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or there is nothing of that number. OUTLIVE_ERROR_IO: the scoreboard cannot be read any more.
+ * OUTLIVE_ERROR_INTERRUPTED: `write` said that it failed.
+ */
+int outlive_engine_render(const struct outlive_engine *engine,
+                          int what,
+                          const struct outlive_render_options *options,
+                          outlive_write_function write,
+                          void *userdata,
+                          struct outlive_error *error);
+
+/**
+ * As outlive_engine_render, of the scoreboard with this path.
+ *
+ * OUTLIVE_ERROR_ARGUMENT, OUTLIVE_ERROR_INTERRUPTED: as there. Other errors as outlive_scoreboard_read.
+ * Thread safety: any thread. Fork safety: yes. Signal safety: no.
+ */
+int outlive_scoreboard_render(const char *path,
+                              size_t len,
+                              int what,
+                              const struct outlive_render_options *options,
+                              outlive_write_function write,
+                              void *userdata,
+                              struct outlive_error *error);
+
+/**
+ * The Content-Type of what is rendered, NUL-terminated; it lives for ever. NULL: there is nothing of that number.
+ *
+ * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
+ */
+const char *outlive_render_content_type(int what);
+
+/**
+ * Says which policy the host follows, so that everybody who looks at the scoreboard can hold hosts and processes against each other:
+ * `outlive_policy_info` with what outlive_settings_fingerprint says. Usually once, with the settings of the whole server, and again
+ * after a reload.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL.
+ */
+int outlive_engine_set_policy(struct outlive_engine *engine,
+                              const struct outlive_settings *settings);
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The order in which a C programmer reads it. Only the C ABI: constants of other modules are nobody's business.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "constants",
     "text",
     "error",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 13] = [
     "engine",
     "request",
     "scoreboard",
+    "render",
 ];
 
 /// The committed file: cbindgen's answer, section by section.

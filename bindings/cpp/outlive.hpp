@@ -374,6 +374,9 @@ struct scoreboard_row {
     std::int64_t process;
     bool unfinished; ///< its process has died
     std::chrono::system_clock::time_point began;
+    bool unresponsive;   ///< its process lives, as far as can be seen, and does not move
+    std::uint32_t row;   ///< with count its name, for cancel_request
+    std::uint64_t count; ///< which request of the row it is
     request_row request;
 };
 
@@ -443,7 +446,8 @@ inline request_row wrap(const outlive_request_row &from) noexcept {
 }
 inline scoreboard_row wrap(const outlive_scoreboard_row &from) {
     const std::chrono::milliseconds began(static_cast<std::int64_t>(from.began_unix_ms));
-    return {from.process, from.unfinished != 0, std::chrono::system_clock::time_point(began), wrap(from.request)};
+    return {from.process, from.unfinished != 0, std::chrono::system_clock::time_point(began), from.unresponsive != 0, from.row,
+            from.count, wrap(from.request)};
 }
 inline ini_event wrap(const outlive_ini_event &from) noexcept {
     return {static_cast<ini_kind>(from.kind), from.line, view(from.key), view(from.offset), static_cast<ini_type>(from.value_type),
@@ -772,6 +776,8 @@ public:
     std::string_view get(std::string_view name) const {
         return detail::throwing([&](error_to to) { return get(name, to); });
     }
+    /// outlive_settings_fingerprint
+    std::uint64_t fingerprint() const noexcept { return outlive_settings_fingerprint(native()); }
     /// outlive_settings_get_int; 0 if it failed.
     std::int64_t get_int(std::string_view name, error_to to) const noexcept {
         std::int64_t value = 0;
@@ -1591,12 +1597,57 @@ private:
     request_ref request_;
 };
 
+// ---- what can be seen, as text ----
+
+/// OUTLIVE_RENDER_METRICS …
+enum class rendered : int {
+    metrics = OUTLIVE_RENDER_METRICS,
+    json = OUTLIVE_RENDER_JSON,
+    page = OUTLIVE_RENDER_PAGE,
+    table = OUTLIVE_RENDER_TABLE,
+};
+
+/// outlive_render_content_type
+inline const char *content_type(rendered what) noexcept { return outlive_render_content_type(static_cast<int>(what)); }
+
+namespace detail {
+
+// Memory that runs out must not pass through the library.
+inline int append(void *userdata, const void *bytes, std::size_t len) noexcept {
+#if defined(__cpp_exceptions)
+    try {
+#endif
+        static_cast<std::string *>(userdata)->append(static_cast<const char *>(bytes), len);
+        return 0;
+#if defined(__cpp_exceptions)
+    } catch (...) {
+        return -1;
+    }
+#endif
+}
+
+template <class F> std::string rendering(std::string_view title, std::string_view notes, F &&render) {
+    const std::string first(title), second(notes);
+    outlive_render_options options = OUTLIVE_RENDER_OPTIONS_INIT;
+    options.title = first.c_str();
+    options.notes = second.c_str();
+    std::string text;
+    if (render(options, text) != result::ok) {
+        text.clear();
+    }
+    return text;
+}
+
+} // namespace detail
+
 // ---- engine ----
 
 /// outlive_engine_options
 struct engine_options {
     std::uint32_t max_requests = 0; ///< 0: as many as can be held
     std::string scoreboard = {};    ///< a file; empty: what outlive.scoreboard says
+    std::uint32_t scoreboard_rows = 0; ///< of a file that is made; 0: 65,536
+    int scoreboard_fd = 0;             ///< an open file in place of a path; stays yours; 0: none
 };
 
 /// outlive_engine: keeps many requests at once; one per process is usual. Move-only. Any thread; make it after a fork. Requests should
@@ -1639,6 +1690,22 @@ public:
     }
     /// outlive_engine_scoreboard: result::ok, result::error_not_found, or why what outlive.scoreboard names is not used.
     result scoreboard(error_to to) const noexcept { return to.said(outlive_engine_scoreboard(native(), to.record())); }
+    /// outlive_engine_render: of all processes of the scoreboard, or of this engine alone. Throws std::bad_alloc only.
+    std::string render(rendered what, std::string_view title, std::string_view notes, error_to to) const {
+        return detail::rendering(title, notes, [&](const outlive_render_options &options, std::string &text) {
+            return to.said(outlive_engine_render(native(), static_cast<int>(what), &options, &detail::append, &text, to.record()));
+        });
+    }
+    std::string render(rendered what, std::string_view title = {}, std::string_view notes = {}) const {
+        return detail::throwing([&](error_to to) { return render(what, title, notes, to); });
+    }
+    /// outlive_engine_set_policy
+    result set_policy(const settings &settings, error_to to) const noexcept {
+        return to.said(outlive_engine_set_policy(native(), settings.native()));
+    }
+    void set_policy(const settings &settings) const {
+        detail::throwing([&](error_to to) { return set_policy(settings, to); });
+    }
     /// outlive_engine_metrics: Prometheus text. Throws std::bad_alloc only.
     std::string metrics(error_to to) const {
         std::string text;
@@ -1667,6 +1734,8 @@ private:
         outlive_engine_options given = OUTLIVE_ENGINE_OPTIONS_INIT;
         given.max_requests = options.max_requests;
         given.scoreboard = options.scoreboard.c_str();
+        given.scoreboard_rows = options.scoreboard_rows;
+        given.scoreboard_fd = options.scoreboard_fd;
         outlive_engine *made = nullptr;
         const result answer = to.said(outlive_engine_new(&given, &made, to.record()));
         handle_.reset(made);
@@ -1692,6 +1761,47 @@ inline std::size_t clear_scoreboard(std::string_view path, error_to to) noexcept
 }
 inline std::size_t clear_scoreboard(std::string_view path) {
     return detail::throwing([&](error_to to) { return clear_scoreboard(path, to); });
+}
+
+/// outlive_scoreboard_clear_key, as clear_scoreboard.
+inline std::size_t clear_scoreboard_key(std::string_view path, std::string_view key, error_to to) noexcept {
+    std::size_t cleared = 0;
+    to.said(outlive_scoreboard_clear_key(detail::start(path), path.size(), detail::start(key), key.size(), &cleared, to.record()));
+    return cleared;
+}
+inline std::size_t clear_scoreboard_key(std::string_view path, std::string_view key) {
+    return detail::throwing([&](error_to to) { return clear_scoreboard_key(path, key, to); });
+}
+
+/// outlive_scoreboard_clear_process, as clear_scoreboard.
+inline std::size_t clear_scoreboard_process(std::string_view path, std::int64_t process, error_to to) noexcept {
+    std::size_t cleared = 0;
+    to.said(outlive_scoreboard_clear_process(detail::start(path), path.size(), process, &cleared, to.record()));
+    return cleared;
+}
+inline std::size_t clear_scoreboard_process(std::string_view path, std::int64_t process) {
+    return detail::throwing([&](error_to to) { return clear_scoreboard_process(path, process, to); });
+}
+
+/// outlive_scoreboard_cancel: cancels a request of any process, by the numbers of its row. False: it is over (or it failed).
+inline bool cancel_request(std::string_view path, std::uint32_t row, std::uint64_t count, error_to to) noexcept {
+    const int answer = outlive_scoreboard_cancel(detail::start(path), path.size(), row, count, to.record());
+    to.said(answer == OUTLIVE_ERROR_NOT_FOUND ? OUTLIVE_OK : answer);
+    return answer == OUTLIVE_OK;
+}
+inline bool cancel_request(std::string_view path, std::uint32_t row, std::uint64_t count) {
+    return detail::throwing([&](error_to to) { return cancel_request(path, row, count, to); });
+}
+
+/// outlive_scoreboard_render. Throws std::bad_alloc only.
+inline std::string render_scoreboard(std::string_view path, rendered what, std::string_view title, std::string_view notes, error_to to) {
+    return detail::rendering(title, notes, [&](const outlive_render_options &options, std::string &text) {
+        return to.said(outlive_scoreboard_render(detail::start(path), path.size(), static_cast<int>(what), &options, &detail::append, &text,
+                                                 to.record()));
+    });
+}
+inline std::string render_scoreboard(std::string_view path, rendered what, std::string_view title = {}, std::string_view notes = {}) {
+    return detail::throwing([&](error_to to) { return render_scoreboard(path, what, title, notes, to); });
 }
 
 /// outlive_scoreboard_prepare: makes the file for workers that will run as `user` and `group`. False: it failed.

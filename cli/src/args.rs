@@ -1,7 +1,7 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
 use crate::help;
-use crate::status::StatusArgs;
+use crate::status::{CancelArgs, StatusArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,6 +45,8 @@ pub enum Command {
     },
     /// Show the requests in flight in a scoreboard, and what processes that died have left
     Status(StatusArgs),
+    /// Cancel a request that a scoreboard shows, in whichever process it runs
+    Cancel(CancelArgs),
     /// Play the story: a form, a locked table, a browser that is closed, and what the configuration decides
     Demo,
     /// Print a completion script for a shell
@@ -89,6 +91,9 @@ pub struct DumpArgs {
     /// Only those that differ from the built-in default
     #[arg(long)]
     pub changed: bool,
+    /// Only one hash over the directives that outlive acts on, paths left out: the same on hosts with the same policy
+    #[arg(long, conflicts_with_all = ["changed", "format", "json"])]
+    pub fingerprint: bool,
     /// Columns, a php.ini that sets the same values, or JSON
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "table|ini|json", hide_possible_values = true)]
     pub format: Format,

@@ -34,6 +34,10 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
         Outcome::Run(settings) => settings,
         answer => return get::answered(&answer, format == Format::Json, &loaded, &args.source, &args.request),
     };
+    if args.fingerprint {
+        let fingerprint = outlive::engine::render::names::fingerprint(settings.fingerprint());
+        return Ok(Answer::raw(format!("{fingerprint}\n")).with_status(told));
+    }
     let extensions = Extensions::of(config, &args.source);
     let rows = rows(&settings, &extensions, &loaded.context, args.changed);
     loaded.context.say_unnamed(rows.iter().map(|row| row.winner.layer));

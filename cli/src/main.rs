@@ -50,6 +50,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Cancel(args) => status::cancel(&args),
         Command::Demo => demo::run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();

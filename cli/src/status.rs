@@ -4,26 +4,28 @@ mod args;
 mod print;
 mod watch;
 
-pub use args::StatusArgs;
+pub use args::{CancelArgs, StatusArgs};
 
 use crate::load;
 use crate::output::{Answer, Problem};
 use outlive::config::Outcome;
-use outlive::engine::scoreboard::{self, ScoreboardRow, Snapshot};
-use std::ffi::OsStr;
+use outlive::engine::render;
+use outlive::engine::scoreboard::{self, Snapshot, Which};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// Shows what is in flight, and what dead processes have left.
 pub fn run(args: &StatusArgs) -> Result<Answer, Problem> {
     let path = path(args)?;
     if args.clear {
-        let cleared = scoreboard::clear(&path)?;
-        return Ok(if args.json {
-            Answer::raw(format!("{{\"cleared\": {cleared}}}\n"))
-        } else {
-            Answer::text(format!("forgot {}\n", print::count(cleared, "unfinished request")))
-        });
+        return clear(&path, args);
+    }
+    if args.metrics {
+        return metrics(&path, args.output.as_deref());
     }
     let view = View { path, json: args.json, unfinished: args.unfinished };
     if args.watch {
@@ -34,6 +36,56 @@ pub fn run(args: &StatusArgs) -> Result<Answer, Problem> {
     let status = u8::from(view.unfinished && !snapshot.rows.is_empty());
     let text = view.text(&snapshot);
     Ok(if view.json { Answer::raw(text) } else { Answer::text(text) }.with_status(status))
+}
+
+fn clear(path: &Path, args: &StatusArgs) -> Result<Answer, Problem> {
+    let which = match (&args.key, args.process) {
+        (Some(key), _) => Which::Key(key.as_bytes()),
+        (None, Some(process)) => Which::Process(process),
+        (None, None) => Which::All,
+    };
+    let cleared = scoreboard::clear(path, which)?;
+    Ok(if args.json {
+        Answer::raw(format!("{{\"cleared\": {cleared}}}\n"))
+    } else {
+        Answer::text(format!("forgot {}\n", print::count(cleared, "unfinished request")))
+    })
+}
+
+fn metrics(path: &Path, output: Option<&Path>) -> Result<Answer, Problem> {
+    let text = render::metrics::text(&scoreboard::totals(path)?);
+    let Some(output) = output else { return Ok(Answer::raw(text)) };
+    replace(output, text.as_bytes())
+        .map_err(|error| Problem::Call(format!("{} cannot be written: {error}", output.display())))?;
+    Ok(Answer::raw(""))
+}
+
+/// Writes a file so that whoever reads it sees the old one or the new one, whole. Readable by all, as node_exporter has to.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(format!(".{}", std::process::id()));
+    let beside = path.with_file_name(beside);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside).and_then(|mut file| {
+        file.write_all(text)?;
+        file.sync_data()?;
+        fs::rename(&beside, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Cancels a request.
+pub fn cancel(args: &CancelArgs) -> Result<Answer, Problem> {
+    let (row, count) = scoreboard::parse_id(&args.id)?;
+    Ok(match scoreboard::cancel(&args.scoreboard, row, count)? {
+        true => Answer::text(format!("{} stops at its next safe point\n", args.id)),
+        false => Answer::text(format!("{} is not in flight: it has ended, or its process has died\n", args.id))
+            .with_status(1),
+    })
 }
 
 /// The file that was named, or that `outlive.scoreboard` names.
@@ -64,41 +116,35 @@ struct View {
 }
 
 impl View {
-    /// The rows that are asked for, those that need attention first, the oldest of each kind on top.
+    /// The rows that are asked for, those that need attention first, the oldest of each kind on top. Also those of a file that was put aside, where
+    /// this version can read it.
     fn look(&self) -> Result<Snapshot, Problem> {
         let mut snapshot = scoreboard::read(&self.path)?;
+        for (aside, _) in scoreboard::put_aside(&self.path) {
+            if let Ok(older) = scoreboard::read(&aside) {
+                snapshot.rows.extend(older.rows);
+                snapshot.totals.numbers.add(&older.totals.numbers);
+                snapshot.totals.gauges.add(older.totals.gauges);
+            }
+        }
         snapshot.rows.retain(|row| row.unfinished || !self.unfinished);
-        snapshot.rows.sort_by_key(|row| (State::of(row), row.began_unix_ms, row.process));
+        snapshot.sort();
         Ok(snapshot)
     }
 
+    /// What is not shown: files that were put aside, and that only the version before can read.
+    fn notes(&self) -> String {
+        let aside = scoreboard::put_aside(&self.path).into_iter().filter(|(path, _)| scoreboard::read(path).is_err());
+        let note = |(path, layout): (PathBuf, u64)| {
+            format!(
+                "{} has layout {layout}: requests of processes that were started before the update are there; the outlive of that time reads it",
+                path.display()
+            )
+        };
+        aside.map(note).collect::<Vec<_>>().join("\n")
+    }
+
     fn text(&self, snapshot: &Snapshot) -> String {
-        if self.json { print::as_json(&self.path, snapshot) } else { print::as_table(self, snapshot) }
-    }
-}
-
-/// What matters most about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
-    Unfinished,
-    Detached,
-    InFlight,
-}
-
-impl State {
-    fn of(row: &ScoreboardRow) -> Self {
-        match row {
-            ScoreboardRow { unfinished: true, .. } => Self::Unfinished,
-            ScoreboardRow { request, .. } if request.gone_ms.is_some() => Self::Detached,
-            _ => Self::InFlight,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Unfinished => "unfinished",
-            Self::Detached => "detached",
-            Self::InFlight => "in flight",
-        }
+        if self.json { print::as_json(self, snapshot) } else { print::as_table(self, snapshot) }
     }
 }

@@ -4,6 +4,7 @@ use super::error::{outlive_error, report, report_code};
 use super::host::CHost;
 use super::text::{optional, outlive_str};
 use super::{guard, number};
+use crate::engine::render::{Extra, What};
 use crate::engine::{Engine, EngineOptions, Row, Watching};
 use crate::error::Code;
 use std::ffi::{OsStr, c_char, c_int, c_void};
@@ -33,6 +34,13 @@ pub struct outlive_engine_options {
     /// The file of a scoreboard that this engine publishes its requests in; made if it is not there. NUL-terminated, copied.
     /// NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
     pub scoreboard: *const c_char,
+    /// Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: as many requests of all processes can be shown at once, at most
+    /// 4,194,304. 0: 65,536. One that is there says itself how many it has.
+    pub scoreboard_rows: u32,
+    /// A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
+    /// makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can cut it off under those who use
+    /// it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+    pub scoreboard_fd: c_int,
 }
 
 /// One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
@@ -121,7 +129,13 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
     if options.is_null() {
         return Ok(EngineOptions::default());
     }
-    let default = outlive_engine_options { size: 0, max_requests: 0, scoreboard: ptr::null() };
+    let default = outlive_engine_options {
+        size: 0,
+        max_requests: 0,
+        scoreboard: ptr::null(),
+        scoreboard_rows: 0,
+        scoreboard_fd: 0,
+    };
     // SAFETY: passed on.
     let options = unsafe { super::sized_struct(options.cast(), default) }
         .ok_or("outlive_engine_options: size is wrong; use OUTLIVE_ENGINE_OPTIONS_INIT")?;
@@ -131,6 +145,10 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
     }
     // SAFETY: NULL or NUL-terminated.
     let path = unsafe { optional(options.scoreboard) };
+    if options.scoreboard_rows != 0 {
+        made.scoreboard_rows = options.scoreboard_rows;
+    }
+    made.scoreboard_fd = (options.scoreboard_fd > 0).then_some(options.scoreboard_fd);
     made.scoreboard = (!path.is_empty()).then(|| OsStr::from_bytes(path).into());
     Ok(made)
 }
@@ -224,11 +242,12 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
     }
 }
 
-/// The engine's numbers as Prometheus text: requests by ending, in flight, detached now and at most, time limits, forced
-/// stops, time in shutdown functions, requests that found no room in the scoreboard. Writes at most `len` bytes to `buf`, NUL
-/// included; *needed (may be NULL) is what the whole text needs, NUL included. Call with buf NULL and len 0 to ask.
+/// The numbers of outlive_engine_render's OUTLIVE_RENDER_METRICS, as Prometheus text: of all processes of the engine's scoreboard, or of
+/// this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the whole text needs, NUL included. Call
+/// with buf NULL and len 0 to ask, and be ready for a text that has grown meanwhile.
 ///
-/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that.
+/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that. OUTLIVE_ERROR_IO: the
+/// scoreboard cannot be read any more.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_metrics(
@@ -246,7 +265,10 @@ pub unsafe extern "C" fn outlive_engine_metrics(
         if engine.engine.is_forked() {
             return Code::Forked.number();
         }
-        let text = engine.engine.metrics();
+        let text = match engine.engine.render(What::Metrics, Extra::default()) {
+            Ok(text) => text,
+            Err(failure) => return failure.code.number(),
+        };
         let whole = text.len() + 1;
         // SAFETY: the caller's pointers: NULL, or valid for what they are said to be; at most `len` bytes are written.
         unsafe {

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod host;
 mod ini;
+mod render;
 mod request;
 mod scoreboard;
 mod search;

@@ -4,7 +4,7 @@ use super::engine::{outlive_engine, outlive_request_row, row_for_c};
 use super::error::{outlive_error, report, report_code};
 use super::guard;
 use super::text::bytes;
-use crate::engine::scoreboard::{self, ScoreboardRow};
+use crate::engine::scoreboard::{self, ScoreboardRow, Which};
 use crate::error::Code;
 use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -21,6 +21,12 @@ pub struct outlive_scoreboard_row {
     pub unfinished: c_int,
     /// When it began, milliseconds since 1970.
     pub began_unix_ms: u64,
+    /// Not 0: that process lives, as far as can be seen, and has not moved for five seconds.
+    pub unresponsive: c_int,
+    /// The row of the file; with `count` the name of this request, ROW.COUNT, for as long as the file lives.
+    pub row: u32,
+    /// Which request of that row it is.
+    pub count: u64,
     /// The same columns as in the process's own live table.
     pub request: outlive_request_row,
 }
@@ -84,13 +90,108 @@ pub unsafe extern "C" fn outlive_scoreboard_clear(
             let Ok(path) = path_of(path, len) else {
                 return report_code(error, Code::Argument, "outlive_scoreboard_clear: the path is NULL");
             };
-            match scoreboard::clear(path) {
-                Ok(count) => {
-                    if !cleared.is_null() {
-                        *cleared = count;
-                    }
-                    Code::Ok.number()
+            answer_cleared(scoreboard::clear(path, Which::All), cleared, error)
+        }
+    })
+}
+
+/// As outlive_scoreboard_clear, but only the requests that were begun with this key.
+///
+/// OUTLIVE_ERROR_ARGUMENT: the path or the key is NULL. Other errors as outlive_scoreboard_read.
+/// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_clear_key(
+    path: *const c_char,
+    len: usize,
+    key: *const c_char,
+    key_len: usize,
+    cleared: *mut usize,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let (Ok(path), false) = (path_of(path, len), key.is_null()) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_clear_key: an argument is NULL");
+            };
+            let Ok(key) = bytes(key, key_len) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_clear_key: no key is as long as that");
+            };
+            answer_cleared(scoreboard::clear(path, Which::Key(key)), cleared, error)
+        }
+    })
+}
+
+/// As outlive_scoreboard_clear, but only what the dead process with this number left.
+///
+/// Errors as outlive_scoreboard_read.
+/// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_clear_process(
+    path: *const c_char,
+    len: usize,
+    process: i64,
+    cleared: *mut usize,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let Ok(path) = path_of(path, len) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_clear_process: the path is NULL");
+            };
+            let Ok(process) = u32::try_from(process) else {
+                return report_code(
+                    error,
+                    Code::Argument,
+                    "outlive_scoreboard_clear_process: no process has that number",
+                );
+            };
+            answer_cleared(scoreboard::clear(path, Which::Process(process)), cleared, error)
+        }
+    })
+}
+
+/// # Safety
+/// `cleared` is NULL or valid; `error` too.
+unsafe fn answer_cleared(answer: crate::error::Result<usize>, cleared: *mut usize, error: *mut outlive_error) -> c_int {
+    // SAFETY: passed on.
+    unsafe {
+        match answer {
+            Ok(count) => {
+                if !cleared.is_null() {
+                    *cleared = count;
                 }
+                Code::Ok.number()
+            }
+            Err(failure) => report(error, &failure),
+        }
+    }
+}
+
+/// Cancels a request of any process that publishes in the scoreboard, by the numbers that its row has: as outlive_request_cancel, within a
+/// quarter of a second, and never another request. Needs the right to write the file.
+///
+/// OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
+/// outlive_scoreboard_read. That it ends is for its process to see to: OUTLIVE_OK says that the process will be told.
+/// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_scoreboard_cancel(
+    path: *const c_char,
+    len: usize,
+    row: u32,
+    count: u64,
+    error: *mut outlive_error,
+) -> c_int {
+    guard(|| {
+        // SAFETY: the caller's pointers: NULL, or what the header says.
+        unsafe {
+            let Ok(path) = path_of(path, len) else {
+                return report_code(error, Code::Argument, "outlive_scoreboard_cancel: the path is NULL");
+            };
+            match scoreboard::cancel(path, row, count) {
+                Ok(true) => Code::Ok.number(),
+                Ok(false) => report_code(error, Code::NotFound, "that request is over, or its process has died"),
                 Err(failure) => report(error, &failure),
             }
         }
@@ -155,7 +256,7 @@ pub unsafe extern "C" fn outlive_engine_scoreboard(engine: *const outlive_engine
 
 /// # Safety
 /// As for [`bytes`].
-unsafe fn path_of<'a>(path: *const c_char, len: usize) -> Result<&'a Path, Code> {
+pub(super) unsafe fn path_of<'a>(path: *const c_char, len: usize) -> Result<&'a Path, Code> {
     if path.is_null() {
         return Err(Code::Argument);
     }
@@ -173,5 +274,8 @@ fn scoreboard_row(row: &mut ScoreboardRow) -> outlive_scoreboard_row {
         unfinished: row.unfinished.into(),
         began_unix_ms: row.began_unix_ms,
         request: row_for_c(&row.request),
+        unresponsive: row.unresponsive.into(),
+        row: row.row,
+        count: row.count,
     }
 }

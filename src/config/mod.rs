@@ -13,6 +13,7 @@ mod directive_state;
 mod discover;
 mod explain;
 mod fastcgi;
+mod fingerprint;
 mod fpm;
 mod layer;
 mod lookup;

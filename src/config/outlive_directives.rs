@@ -15,7 +15,7 @@ const NUMBER_OR_NONE: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_em
 type Own = (&'static str, Access, &'static [u8], Check);
 
 /// Name, access, default (with its NUL) and check.
-const OWN: [Own; 13] = [
+const OWN: [Own; 14] = [
     ("outlive.accept", FILES, b"off\0", Check::OnOffOr(&["required"])),
     ("outlive.after_finish", Access::ALL, b"discard\0", Check::Words(&["discard", "abort"])),
     ("outlive.clock", Access::ALL, b"cpu\0", Check::Words(&["cpu", "wall"])),
@@ -27,6 +27,7 @@ const OWN: [Own; 13] = [
     ("outlive.max_detached_time", Access::ALL, b"0\0", NUMBER),
     ("outlive.max_detached_total", Access::SYSTEM, b"0\0", NUMBER),
     ("outlive.scoreboard", Access::SYSTEM, b"\0", Check::Text),
+    ("outlive.scoreboard_rows", Access::SYSTEM, b"65536\0", Check::Whole { min: 1, max: 4 << 20, or_empty: false }),
     ("outlive.shutdown", Access::ALL, b"php\0", Check::Words(&["php", "all"])),
     ("outlive.shutdown_time", Access::ALL, b"\0", NUMBER_OR_NONE),
 ];

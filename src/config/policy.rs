@@ -178,6 +178,8 @@ pub struct Policy {
     pub shutdown: ShutdownMode,
     /// `outlive.scoreboard` is set; the path is its text.
     pub has_scoreboard: bool,
+    /// `outlive.scoreboard_rows`
+    pub scoreboard_rows: u32,
 }
 
 impl Policy {
@@ -211,6 +213,7 @@ impl Default for Policy {
             after_finish: AfterFinish::default(),
             shutdown: ShutdownMode::default(),
             has_scoreboard: false,
+            scoreboard_rows: 65_536,
         }
     }
 }
@@ -250,6 +253,7 @@ pub(super) fn of(settings: &Settings) -> Policy {
         shutdown_time: number("outlive.shutdown_time"),
         after_finish: if is("outlive.after_finish", "abort") { AfterFinish::Abort } else { AfterFinish::Discard },
         shutdown: if is("outlive.shutdown", "all") { ShutdownMode::All } else { ShutdownMode::Php },
+        scoreboard_rows: number("outlive.scoreboard_rows").unwrap_or(65_536),
         has_scoreboard: settings.get(b"outlive.scoreboard").is_some_and(|path| !path.is_empty()),
     }
 }

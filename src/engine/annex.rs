@@ -4,6 +4,7 @@
 use super::slot::Host;
 use atomic_refcell::AtomicRefCell;
 use once_cell::race::OnceBox;
+use std::borrow::Cow;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -12,6 +13,11 @@ use std::sync::atomic::{
 
 /// The longest key that is kept as it is; of a longer one, its hash.
 pub const KEY: usize = 64;
+
+/// What is kept of a key: itself, or of a long one its hash.
+pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
+    if key.len() > KEY { hex(&hmac_sha256::Hash::hash(key)).to_vec().into() } else { key.into() }
+}
 
 /// One slot's part of the array. Which of it counts is said by the slot's facts.
 pub struct Annex<H: Host> {
@@ -28,11 +34,7 @@ impl<H: Host> Default for Annex<H> {
 impl<H: Host> Annex<H> {
     /// By the owner, before the slot is live.
     pub fn set_key(&self, key: &[u8]) {
-        if key.len() > KEY {
-            self.key.set(&hex(&hmac_sha256::Hash::hash(key)));
-        } else {
-            self.key.set(key);
-        }
+        self.key.set(&kept(key));
     }
 
     /// Whole, though it may be written meanwhile; empty where its writer does not get on.

@@ -2,6 +2,7 @@
 
 use super::call_guard::{Below, Inside};
 use super::flag_word::{FLAG_ASKED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_LEFT_OFF};
+use super::gather::{QUICK, count_detached, count_slow};
 use super::handle::Handle;
 use super::scoreboard::Counted;
 use super::slot::{Host, facts};
@@ -27,9 +28,9 @@ impl<'e, H: Host> Handle<'e, H> {
             && self.shared().fork.is_surely_parent()
             && self.slot.word.end_quietly(self.tag)
         {
-            // Nothing but quick calls, and nothing is left to do.
+            // Nothing but quick calls, and nothing is left to do. The place is ours until it is pushed.
             self.shared().board.ended(self.slot);
-            self.count_completed();
+            self.count_completed(self.slot.shared.now());
             self.push();
             return Ok(Ending::Completed);
         }
@@ -193,16 +194,19 @@ impl<'e, H: Host> Handle<'e, H> {
             let token = inside.generation() << 32 | u64::from(slot.index);
             slot.shared.watched.remove(&slot.shared.poll, slot.socket.load(Relaxed), token);
         }
+        let now = slot.shared.now();
         if ending == Ending::Completed {
-            self.count_completed();
+            self.count_completed(now);
         } else {
-            counters.endings[ending as usize].fetch_add(1, Relaxed);
+            count_slow(self.shared(), now.saturating_sub(slot.began.load(Relaxed)));
+            counters.endings[ending as usize].fetch_add(1, Release);
         }
         inside.is_silent = true;
         slot.shared.board.ended(slot);
         let seen = slot.word.end();
         if seen.is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
+            count_detached(self.shared(), now.saturating_sub(slot.gone_at.load(Relaxed)));
         }
         if seen.has_any(FLAG_COUNTED | FLAG_COUNTED_HERE) {
             let counted = if seen.has(FLAG_COUNTED) { Counted::InBoard } else { Counted::InEngine };
@@ -216,9 +220,14 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     #[inline]
-    fn count_completed(&self) {
-        // One writer at a time, so no read-modify-write is needed.
-        self.slot.completed.store(self.slot.completed.load(Relaxed) + 1, Relaxed);
+    fn count_completed(&self, now: u64) {
+        let ms = now.saturating_sub(self.slot.began.load(Relaxed));
+        if ms <= QUICK {
+            self.slot.completed.count(ms);
+        } else {
+            count_slow(self.shared(), ms);
+            self.slot.completed.count(0);
+        }
     }
 
     /// The place is free.

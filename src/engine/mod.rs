@@ -13,7 +13,10 @@ mod deadlines;
 mod end;
 mod flag_word;
 mod free_list;
+mod gather;
 mod handle;
+pub mod numbers;
+pub mod render;
 pub mod scoreboard;
 mod shared;
 mod slot;
@@ -51,11 +54,20 @@ pub struct EngineOptions {
     pub most_requests: u32,
     /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
     pub scoreboard: Option<PathBuf>,
+    /// A descriptor of the scoreboard's file, in place of its path; it stays the caller's.
+    pub scoreboard_fd: Option<i32>,
+    /// Rows of the file, if it is made for `scoreboard` or `scoreboard_fd`; at most [`scoreboard::MOST_ROWS`].
+    pub scoreboard_rows: u32,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { most_requests: shared::MOST_REQUESTS, scoreboard: None }
+        Self {
+            most_requests: shared::MOST_REQUESTS,
+            scoreboard: None,
+            scoreboard_fd: None,
+            scoreboard_rows: scoreboard::DEFAULT_ROWS,
+        }
     }
 }
 
@@ -81,8 +93,20 @@ impl<H: Host> Engine<H> {
             return Err(Error::new(Code::Argument, message));
         }
         let shared = Arc::new(Shared::new()?);
-        if let Some(path) = &options.scoreboard {
-            shared.board.open(path)?;
+        let rows = options.scoreboard_rows;
+        if rows == 0 || rows > scoreboard::MOST_ROWS {
+            let most = scoreboard::MOST_ROWS;
+            let message = format!("a scoreboard may have from 1 to {most} rows, not {rows}");
+            return Err(Error::new(Code::Argument, message));
+        }
+        match (&options.scoreboard, options.scoreboard_fd) {
+            (Some(_), Some(_)) => {
+                let message = "a scoreboard is named by its path or by a descriptor, not by both";
+                return Err(Error::new(Code::Argument, message));
+            }
+            (Some(path), None) => shared.board.open(path, rows)?,
+            (None, Some(descriptor)) => shared.board.take(descriptor, rows)?,
+            (None, None) => {}
         }
         let table = Arc::new(Table::new(&shared, options.most_requests));
         Ok(Self { shared, table, thread: Mutex::new(None) })
@@ -225,7 +249,20 @@ impl<H: Host> Engine<H> {
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
             thread.join();
         }
+        self.publish();
         self.shared.board.close();
+    }
+
+    /// What was counted since the thread came by last.
+    fn publish(&self) -> (numbers::Numbers, numbers::Gauges) {
+        let (numbers, gauges) = gather::gather(&self.shared, &self.table, |_, _| ());
+        self.shared.board.publish(&numbers, gauges, sys::now_ms());
+        (numbers, gauges)
+    }
+
+    /// Says which policy the host follows: what [`Settings::fingerprint`] says of its settings. Everybody who looks at the scoreboard sees it.
+    pub fn set_policy(&self, settings: &Settings) {
+        self.shared.board.set_policy(settings.fingerprint());
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::clock::Clock;
 use super::free_list::FreeList;
+use super::gather::Gathered;
+use super::numbers::{BUCKETS, ENDINGS};
 use super::scoreboard::Board;
 use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
 use super::watched::Watched;
 use crate::error::{Code, Error, Result};
-use crate::request::Ending;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -28,6 +29,7 @@ pub struct Shared {
     pub thread: AtomicI32,
     pub free: FreeList,
     pub counters: Counters,
+    pub gathered: Gathered,
     pub board: Board,
 }
 
@@ -40,9 +42,16 @@ pub const DRAINING: u32 = 2;
 #[derive(Debug, Default)]
 pub struct Counters {
     /// By ending; those that completed are counted in their slots.
-    pub endings: [AtomicU64; Ending::PLACES],
+    pub endings: [AtomicU64; ENDINGS],
+    /// Requests whose client went.
+    pub gone: AtomicU64,
+    /// Requests that took longer than a quick one, by bucket, and their milliseconds; written before the ending is.
+    pub slow: [AtomicU64; BUCKETS],
+    pub slow_ms: AtomicU64,
+    /// How long requests worked on behind their clients.
+    pub detached_for: [AtomicU64; BUCKETS],
+    pub detached_ms: AtomicU64,
     pub detached: AtomicI64,
-    pub detached_most: AtomicI64,
     pub time_limits: AtomicU64,
     pub forced: AtomicU64,
     pub functions: AtomicU64,
@@ -52,9 +61,8 @@ pub struct Counters {
 impl Counters {
     /// One more detached request; how many there are now.
     pub fn detach(&self) -> i64 {
-        let now = self.detached.fetch_add(1, Relaxed) + 1;
-        self.detached_most.fetch_max(now, Relaxed);
-        now
+        self.gone.fetch_add(1, Relaxed);
+        self.detached.fetch_add(1, Relaxed) + 1
     }
 }
 
@@ -74,6 +82,7 @@ impl Shared {
             thread: AtomicI32::new(0),
             free: FreeList::default(),
             counters: Counters::default(),
+            gathered: Gathered::default(),
             board: Board::default(),
         })
     }

@@ -4,6 +4,7 @@ use super::annex::{Annex, Annexes};
 use super::callback_gate::Notice;
 use super::deadlines::{Deadlines, NEVER};
 use super::flag_word::{Seen, Word};
+use super::gather::Quick;
 use super::shared::Shared;
 use super::sys;
 use super::timing::{Counted, Timing};
@@ -179,8 +180,8 @@ pub struct Slot<H: Host> {
     pub(super) began: AtomicU64,
 
     // With the third, begin and end.
-    /// How many requests ran to their ends here; only the owner counts.
-    pub(super) completed: AtomicU64,
+    /// Those that ran to their ends here; only the owner counts.
+    pub(super) completed: Quick,
     pub(super) template: Template,
     pub(super) owned: AtomicRefCell<Owned<H>>,
     /// The watched one; only the owner's.
@@ -216,7 +217,7 @@ impl<H: Host> Slot<H> {
             timing: Timing::default(),
             limit_text: AtomicI64::new(NO_LIMIT_TEXT),
             began: AtomicU64::new(0),
-            completed: AtomicU64::new(0),
+            completed: Quick::default(),
             template: Template::default(),
             owned: AtomicRefCell::new(Owned {
                 settings: None,

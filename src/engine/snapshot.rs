@@ -3,8 +3,7 @@
 use super::Engine;
 use super::flag_word::Seen;
 use super::slot::{Host, Slot, facts};
-use crate::request::{Ending, Events, Stage};
-use std::fmt::Write;
+use crate::request::{Events, Stage};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How well a client is being watched.
@@ -98,64 +97,6 @@ impl<H: Host> Engine<H> {
     /// The requests in flight, in no particular order.
     pub fn requests(&self) -> impl Iterator<Item = Row> {
         self.table.used().filter_map(Row::of)
-    }
-
-    /// The engine's numbers as Prometheus text.
-    pub fn metrics(&self) -> String {
-        let counters = &self.shared.counters;
-        let (mut in_flight, mut gone) = (0, 0);
-        for word in self.table.used().map(|slot| slot.word.load()).filter(|word| word.is_live()) {
-            in_flight += 1;
-            gone += u64::from(word.is_gone());
-        }
-        let mut text = String::new();
-        let mut metric = |name: &str, kind: &str, help: &str, values: &[(&str, u64)]| {
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            for (label, value) in values {
-                let _ = writeln!(text, "{name}{label} {value}");
-            }
-        };
-        let ended = Ending::ALL.map(|ending| {
-            let label = format!("{{ending=\"{}\"}}", ending.word().replace(' ', "_"));
-            let count = match ending {
-                Ending::Completed => self.table.used().map(|slot| slot.completed.load(Relaxed)).sum(),
-                other => counters.endings[other as usize].load(Relaxed),
-            };
-            (label, count)
-        });
-        let ended: Vec<_> = ended.iter().map(|(label, count)| (label.as_str(), *count)).collect();
-        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
-        metric("outlive_requests_total", "counter", "Requests that have ended, by ending.", &ended);
-        metric("outlive_requests_in_flight", "gauge", "Requests that run now.", &[("", in_flight)]);
-        metric(
-            "outlive_requests_detached",
-            "gauge",
-            "Requests that still work though the client has gone.",
-            &[("", gone)],
-        );
-        let most = u64::try_from(counters.detached_most.load(Relaxed)).unwrap_or(0);
-        metric("outlive_requests_detached_max", "gauge", "Most detached requests at once so far.", &[("", most)]);
-        metric(
-            "outlive_time_limits_total",
-            "counter",
-            "Time limits that ran out.",
-            &[("", load(&counters.time_limits))],
-        );
-        metric(
-            "outlive_forced_total",
-            "counter",
-            "Requests that reached the forced stage.",
-            &[("", load(&counters.forced))],
-        );
-        let functions = load(&counters.functions);
-        metric("outlive_shutdown_functions_total", "counter", "Shutdown functions that ran.", &[("", functions)]);
-        let milliseconds = load(&counters.function_ns) / 1_000_000;
-        let name = "outlive_shutdown_function_milliseconds_total";
-        metric(name, "counter", "Time spent in shutdown functions.", &[("", milliseconds)]);
-        let not_shown = self.shared.board.not_shown();
-        let help = "Requests of this engine that found no room in the scoreboard.";
-        metric("outlive_requests_not_shown_total", "counter", help, &[("", not_shown)]);
-        text
     }
 }
 

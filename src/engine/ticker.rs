@@ -4,6 +4,8 @@
 
 use super::deadlines::{NEVER, Taken};
 use super::flag_word::{FLAG_CANCELLED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_GONE, FLAG_REFUSED};
+use super::gather::gather;
+use super::numbers::Numbers;
 use super::scoreboard::Counted;
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
@@ -28,6 +30,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
     shared.thread.store(sys::thread_clock(), Relaxed);
     let mut idle = 0;
     let mut seen = Vec::new();
+    let (mut busy, mut counted) = (true, Numbers::default());
     let (mut clocks, mut taken) = (Clocks::default(), Taken::default());
     while !shared.closing.load(SeqCst) {
         let now = shared.publish_now();
@@ -40,12 +43,28 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
             deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
             armed |= deadlines.any();
         }
-        shared.board.refresh(table, now, |clock| clocks.read(clock));
         idle = if armed { 0 } else { idle + 1 };
         let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
-        let time = if asleep { shared.board.pause(table) } else { Some(Duration::from_millis(TICK)) };
+        // Behind that, whoever begins wakes it: nothing that is missed here is missed for long.
+        if shared.board.is_due(now) || asleep {
+            busy = refresh(shared, table, now, &mut clocks, &mut counted);
+        }
+        let time = if asleep { shared.board.pause(busy) } else { Some(Duration::from_millis(TICK)) };
         shared.poll.wait(time, &mut seen);
     }
+}
+
+/// Brings the scoreboard up to date. Whether it should be done again soon: something is in flight, or was until just now.
+fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Clocks, counted: &mut Numbers) -> bool {
+    let (numbers, gauges) = gather(shared, table, |slot, word| {
+        if shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock)) {
+            slot.cancel(word.generation());
+        }
+    });
+    shared.board.publish(&numbers, gauges, now);
+    let has_changed = *counted != numbers;
+    *counted = numbers;
+    has_changed || gauges.in_flight > 0
 }
 
 /// Says that it sleeps, then looks once more: whoever armed a deadline before has been seen, whoever comes later wakes it.

@@ -78,6 +78,11 @@ static void texts(const outlive_settings *settings, outlive_request *request, si
     REFUSED(outlive_scoreboard_read(edge, len, no_row, NULL, NULL));
     REFUSED(outlive_scoreboard_prepare(edge, len, 0, 0, NULL));
     REFUSED(outlive_scoreboard_clear(edge, len, &count, NULL));
+    REFUSED(outlive_scoreboard_clear_process(edge, len, 1, &count, NULL));
+    REFUSED(outlive_scoreboard_clear_key(edge, len, "k", 1, &count, NULL));
+    REFUSED(outlive_scoreboard_clear_key("/nowhere", 8, edge, len, &count, NULL));
+    REFUSED(outlive_scoreboard_cancel(edge, len, 0, 1, NULL));
+    REFUSED(outlive_scoreboard_render(edge, len, OUTLIVE_RENDER_JSON, NULL, host_write, NULL, NULL));
     outlive_dir_config_free(dir_config);
     outlive_config_builder_free(builder);
 }

@@ -169,6 +169,20 @@ static void builders(void) {
     EQUAL(outlive_scoreboard_read("/nowhere", OUTLIVE_NTS, visit_nothing_score, NULL, NULL), OUTLIVE_ERROR_IO);
     EQUAL(outlive_scoreboard_clear(NULL, 0, &cleared, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_scoreboard_clear("/nowhere", OUTLIVE_NTS, NULL, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_clear_key(NULL, 0, "k", 1, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear_key("/nowhere", OUTLIVE_NTS, NULL, 0, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear_key("/nowhere", OUTLIVE_NTS, "k", 1, NULL, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_clear_process(NULL, 0, 1, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear_process("/nowhere", OUTLIVE_NTS, -1, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_clear_process("/nowhere", OUTLIVE_NTS, 1, NULL, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_cancel(NULL, 0, 0, 1, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_cancel("/nowhere", OUTLIVE_NTS, 0, 1, NULL), OUTLIVE_ERROR_IO);
+    EQUAL(outlive_scoreboard_render(NULL, 0, OUTLIVE_RENDER_JSON, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_scoreboard_render("/nowhere", OUTLIVE_NTS, OUTLIVE_RENDER_JSON, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_engine_render(NULL, OUTLIVE_RENDER_JSON, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_engine_set_policy(NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_settings_fingerprint(NULL), 0);
+    CHECK(outlive_render_content_type(99) == NULL);
 
     EQUAL(outlive_ini_parse(NULL, 1, NULL, visit_nothing_ini, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_ini_parse("a=1", 3, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);

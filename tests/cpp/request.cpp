@@ -460,6 +460,15 @@ static void a_scoreboard() {
         CHECK(std::chrono::system_clock::now() - row.began < 60s);
     }));
     CHECK(rows == 1 && outlive::clear_scoreboard(path) == 0);
+    CHECK(outlive::clear_scoreboard_key(path, "no key") == 0 && outlive::clear_scoreboard_process(path, 1) == 0);
+    CHECK(!outlive::cancel_request(path, 0, 12345));
+    THROWS(result::error_io, outlive::cancel_request("/nowhere/at/all", 0, 1));
+    for (const std::string &text : {engine.render(outlive::rendered::json), outlive::render_scoreboard(path, outlive::rendered::json)}) {
+        CHECK(text.find("\"in_flight\": ") != std::string::npos);
+    }
+    CHECK(engine.render(outlive::rendered::page, "the <shop>", "a note").find("the &lt;shop&gt;") != std::string::npos);
+    CHECK(std::string(outlive::content_type(outlive::rendered::metrics)).find("text/plain") == 0);
+    THROWS(result::error_io, outlive::render_scoreboard("/nowhere/at/all", outlive::rendered::metrics));
     one.end();
     CHECK(outlive::read_scoreboard(path, [](const outlive::scoreboard_row &) { CHECK(false); }));
     THROWS(result::error_io, outlive::read_scoreboard("/nowhere/at/all", [](const outlive::scoreboard_row &) {}));

@@ -15,7 +15,7 @@ pub struct Section {
 
 const ANY: &str = "Thread safety: any thread. Fork safety: yes. Signal safety: no.";
 
-pub const SECTIONS: [Section; 9] = [
+pub const SECTIONS: [Section; 10] = [
     Section {
         title: "Results, texts and versions",
         about: "What a call says, in numbers and in words, and which version says it.",
@@ -78,12 +78,24 @@ pub const SECTIONS: [Section; 9] = [
         names: &["OUTLIVE_FATE_*", "outlive_settings*", "outlive_setting*", "outlive_origin*", "outlive_holds_secret"],
     },
     Section {
+        title: "What can be seen, as text",
+        about: "Numbers for Prometheus, a document for programs and a page for people, the same from every host.",
+        safety: "Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.",
+        names: &[
+            "OUTLIVE_RENDER_*",
+            "outlive_render_*",
+            "outlive_engine_render",
+            "outlive_scoreboard_render",
+            "outlive_engine_set_policy",
+        ],
+    },
+    Section {
         title: "Scoreboard",
         about: "The shared file of all processes' requests, as another program reads it. Times are milliseconds.",
         safety: ANY,
         names: &["outlive_scoreboard_*", "OUTLIVE_SCOREBOARD_*"],
     },
-    // The scoreboard is read last: see ORDER.
+    // These two are read last: see ORDER.
     Section {
         title: "Engine",
         about: "Keeps the requests in flight: time limits, watched sockets, the table of rows, the end of the process.",
@@ -99,7 +111,7 @@ pub const SECTIONS: [Section; 9] = [
 ];
 
 /// The sections as they are read.
-const ORDER: [usize; 9] = [0, 1, 2, 3, 4, 5, 7, 8, 6];
+const ORDER: [usize; 10] = [0, 1, 2, 3, 4, 5, 8, 9, 7, 6];
 
 /// A comment with what it is about.
 #[derive(Clone, Debug)]

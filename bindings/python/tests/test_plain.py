@@ -278,7 +278,7 @@ class Requests(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual((wrong, self.engine.requests()), ([], []))
-        self.assertIn('outlive_requests_total{ending="completed"} 4000', self.engine.metrics())
+        self.assertIn('outlive_requests_ended_total{ending="completed"} 4000', self.engine.metrics())
 
     def test_drain(self):
         request = self.engine.begin(settings())

@@ -1,26 +1,26 @@
 //! A scoreboard as a table for people and as JSON for programs.
 
-use super::{State, View};
+use super::View;
 use crate::output::{BAD, DIM, ODD, STRONG, width};
-use crate::{json, text};
-use outlive::engine::scoreboard::{ScoreboardRow, Snapshot};
-use outlive::engine::{Row, Watching};
+use crate::text;
+use outlive::engine::render::Extra;
+use outlive::engine::render::json::{self, Counts};
+use outlive::engine::scoreboard::{ScoreboardRow, Snapshot, State};
 use outlive::request::Stage;
-use std::collections::HashSet;
 use std::fmt::Write;
-use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-const HEAD: [&str; 9] = ["STATE", "PID", "THREAD", "AGE", "METHOD", "STAGE", "GONE", "LEFT", "HELD"];
+const COLUMNS: usize = 11;
+const HEAD: [&str; COLUMNS] = ["STATE", "ID", "PID", "THREAD", "AGE", "METHOD", "STAGE", "GONE", "LEFT", "HELD", "KEY"];
 /// Columns that hold numbers.
-const RIGHT: [bool; 9] = [false, true, true, true, false, false, true, true, false];
+const RIGHT: [bool; COLUMNS] = [false, true, true, true, true, false, false, true, true, false, false];
 /// What is left for a label at least.
 const LABEL: usize = 16;
 
 /// The whole table with its summary.
 pub fn as_table(view: &View, snapshot: &Snapshot) -> String {
     let mut out = String::new();
-    for line in lines(snapshot) {
+    for line in lines(view, snapshot) {
         let _ = writeln!(out, "{line}");
     }
     let _ = writeln!(out, "{}", summary(view, snapshot));
@@ -28,12 +28,12 @@ pub fn as_table(view: &View, snapshot: &Snapshot) -> String {
 }
 
 /// The table's lines, its head first; none if there is no row.
-pub fn lines(snapshot: &Snapshot) -> Vec<String> {
+pub fn lines(view: &View, snapshot: &Snapshot) -> Vec<String> {
     if snapshot.rows.is_empty() {
         return Vec::new();
     }
-    let cells: Vec<_> = snapshot.rows.iter().map(cells).collect();
-    let widths: [usize; 9] = std::array::from_fn(|column| {
+    let cells: Vec<_> = snapshot.rows.iter().map(|row| cells(view, row)).collect();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         let longest = cells.iter().map(|cells| cells[column].width()).max().unwrap_or(0);
         longest.max(HEAD[column].len())
     });
@@ -42,8 +42,8 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     let mut out = vec![format!("{STRONG}{head}{STRONG:#}")];
     for (row, cells) in snapshot.rows.iter().zip(&cells) {
         let line = line(cells, &widths, &cut(&text::shown(&row.request.label), label_width));
-        out.push(match State::of(row) {
-            State::Unfinished => format!("{BAD}{line}{BAD:#}"),
+        out.push(match row.state() {
+            State::Unfinished | State::Unresponsive => format!("{BAD}{line}{BAD:#}"),
             State::Detached => format!("{ODD}{line}{ODD:#}"),
             State::InFlight => line,
         });
@@ -51,23 +51,39 @@ pub fn lines(snapshot: &Snapshot) -> Vec<String> {
     out
 }
 
-fn cells(row: &ScoreboardRow) -> [String; 9] {
+fn cells(view: &View, row: &ScoreboardRow) -> [String; COLUMNS] {
     let request = &row.request;
     let time = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), duration);
     [
-        State::of(row).word().to_owned(),
+        row.state().word().to_owned(),
+        row.id().unwrap_or_else(|| "-".to_owned()),
         row.process.to_string(),
         if request.thread == row.process { "-".to_owned() } else { request.thread.to_string() },
         duration(request.age_ms),
         if request.method.is_empty() { "-".to_owned() } else { text::shown(&request.method) },
-        stage(request).to_owned(),
+        stage(row).to_owned(),
         time(request.gone_ms),
         time(request.time_left_ms),
         if request.held { "held" } else { "-" }.to_owned(),
+        match (&request.key[..], request.accepted) {
+            (b"", false) => "-".to_owned(),
+            (b"", true) => "accepted".to_owned(),
+            (key, _) if view.unfinished => text::shown(key),
+            (key, _) => short(key),
+        },
     ]
 }
 
-fn line(cells: &[String; 9], widths: &[usize; 9], label: &str) -> String {
+/// The beginning of a key: whoever looks on must not be able to use it. With --unfinished it is whole, because what is to be done about it goes
+/// by the key.
+fn short(key: &[u8]) -> String {
+    match key.get(..8) {
+        Some(start) if key.len() > 8 => format!("{}…", text::shown(start)),
+        _ => text::shown(key),
+    }
+}
+
+fn line(cells: &[String; COLUMNS], widths: &[usize; COLUMNS], label: &str) -> String {
     let mut out = String::new();
     for ((cell, &width), right) in cells.iter().zip(widths).zip(RIGHT) {
         let blanks = " ".repeat(width.saturating_sub(cell.width()));
@@ -93,7 +109,7 @@ fn cut(text: &str, columns: usize) -> String {
 
 /// One line about all of it.
 pub fn summary(view: &View, snapshot: &Snapshot) -> String {
-    let numbers = Numbers::of(snapshot);
+    let (numbers, totals) = (Counts::of(snapshot), &snapshot.totals);
     let mut parts = Vec::new();
     if !view.unfinished {
         let in_flight = match numbers.in_flight {
@@ -106,16 +122,30 @@ pub fn summary(view: &View, snapshot: &Snapshot) -> String {
         if numbers.detached > 0 {
             parts.push(format!("{ODD}{} detached{ODD:#}", numbers.detached));
         }
+        if numbers.accepted > 0 {
+            parts.push(format!("{} accepted", numbers.accepted));
+        }
+        for process in &totals.unresponsive {
+            parts.push(format!(
+                "{BAD}process {} has not moved for {}{BAD:#}",
+                process.process,
+                duration(process.silent_ms)
+            ));
+        }
     }
     match numbers.unfinished {
         0 if view.unfinished => parts.push("nothing unfinished".to_owned()),
         0 => {}
         many => parts.push(format!("{BAD}{many} unfinished{BAD:#}")),
     }
-    if snapshot.not_shown > 0 {
-        parts.push(format!("{DIM}{} found no room so far and were never shown{DIM:#}", snapshot.not_shown));
+    if totals.numbers.not_shown > 0 {
+        parts.push(format!("{DIM}{} found no room so far and were never shown{DIM:#}", totals.numbers.not_shown));
     }
-    parts.join(", ")
+    let mut text = parts.join(", ");
+    for note in view.notes().lines() {
+        let _ = write!(text, "\n{ODD}{note}{ODD:#}");
+    }
+    text
 }
 
 /// `3 requests`
@@ -127,31 +157,11 @@ fn count_with(number: usize, what: &str, plural: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { plural })
 }
 
-struct Numbers {
-    in_flight: usize,
-    detached: usize,
-    unfinished: usize,
-    processes: usize,
-}
-
-impl Numbers {
-    fn of(snapshot: &Snapshot) -> Self {
-        let count = |state: State| snapshot.rows.iter().filter(|row| State::of(row) == state).count();
-        let alive = snapshot.rows.iter().filter(|row| !row.unfinished);
-        let processes = alive.map(|row| row.process).collect::<HashSet<_>>().len();
-        let detached = count(State::Detached);
-        Self { in_flight: count(State::InFlight) + detached, detached, unfinished: count(State::Unfinished), processes }
-    }
-}
-
-fn stage(request: &Row) -> &'static str {
-    match request.stage {
-        Stage::Input => "input",
-        Stage::Running if request.finished => "finished early",
-        Stage::Running => "running",
-        Stage::Shutdown => "shutdown",
-        Stage::FinalFlush => "final flush",
-        Stage::Ended => "ended",
+fn stage(row: &ScoreboardRow) -> &'static str {
+    match row.request.stage {
+        Stage::Running if row.request.resumed => "resumed",
+        Stage::Running if row.request.finished => "finished early",
+        _ => json::stage(&row.request),
     }
 }
 
@@ -167,48 +177,10 @@ fn duration(milliseconds: u64) -> String {
 }
 
 /// One line; see cli/schema/status.json.
-pub fn as_json(path: &Path, snapshot: &Snapshot) -> String {
-    let mut out = String::new();
-    let mut object = json::Object::new(&mut out);
-    object.text("scoreboard", path.as_os_str().as_encoded_bytes());
-    let numbers = Numbers::of(snapshot);
-    object.plain("in_flight", numbers.in_flight);
-    object.plain("detached", numbers.detached);
-    object.plain("unfinished", numbers.unfinished);
-    object.plain("processes", numbers.processes);
-    object.plain("not_shown", snapshot.not_shown);
-    json::list(object.key(b"requests"), &snapshot.rows, row_as_json);
-    object.end();
-    out.push('\n');
-    out
-}
-
-fn row_as_json(out: &mut String, row: &ScoreboardRow) {
-    let request = &row.request;
-    let maybe = |number: Option<u64>| number.map_or_else(|| "null".to_owned(), |number| number.to_string());
-    let mut object = json::Object::new(out);
-    object.text("state", State::of(row).word().as_bytes());
-    object.plain("process", row.process);
-    object.plain("thread", request.thread);
-    object.plain("began_unix_ms", row.began_unix_ms);
-    object.plain("age_ms", request.age_ms);
-    object.maybe("method", Some(&request.method[..]).filter(|method| !method.is_empty()));
-    object.text("label", &request.label);
-    let stage = match request.stage {
-        Stage::Running => "running",
-        _ => stage(request),
-    };
-    object.text("stage", stage.as_bytes());
-    object.plain("connection_status", request.status);
-    object.plain("gone_ms", maybe(request.gone_ms));
-    object.plain("held", request.held);
-    object.plain("ignores_abort", request.ignores_abort);
-    object.plain("finished", request.finished);
-    object.plain("watched", request.watching == Watching::Socket);
-    object.plain("time_limit_s", maybe(Some(request.time_limit.into()).filter(|&limit: &u64| limit > 0)));
-    object.plain("time_left_ms", maybe(request.time_left_ms));
-    object.plain("written", request.written);
-    object.end();
+pub fn as_json(view: &View, snapshot: &Snapshot) -> String {
+    let notes = view.notes();
+    let scoreboard = Some(view.path.as_os_str().as_encoded_bytes());
+    json::document(snapshot, Extra { scoreboard, notes: notes.as_bytes(), ..Extra::default() })
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn lines(view: &View) -> Vec<String> {
         Ok(snapshot) => {
             lines.push(print::summary(view, &snapshot));
             lines.push(String::new());
-            lines.extend(print::lines(&snapshot));
+            lines.extend(print::lines(view, &snapshot));
         }
         // The file may be made, or mended, while somebody looks.
         Err(Problem::Library(error)) => lines.push(format!("{BAD}{error}{BAD:#}")),

@@ -4,10 +4,11 @@
 //! `outlive_scoreboard_read` read it. Only metadata: label, method, times, stage, process. It outlives every process, `kill -9`
 //! included: a row that a dead process had begun and not ended is *unfinished*.
 //!
-//! **The file** ([`layout`]) has room for 65,536 requests at once in all processes together. It is sparse: 164 KiB, and 4 KiB
-//! for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full), a
-//! request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
-//! /run or /dev/shm, and never a network one: what counts is memory that processes share.
+//! **The file** ([`layout`]) has room for `outlive.scoreboard_rows` requests at once in all processes together. It is sparse: 185 KiB, 4 KiB
+//! for each process, and 5 KiB for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full),
+//! a request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
+//! /run or /dev/shm, and never a network one: what counts is memory that processes share. A file of another layout is put aside as
+//! PATH.layoutN, and a new one made; who uses it keeps it.
 //!
 //! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word ([`process`]: number
 //! and starting time in one), and keeps them until its engine ends. Where none is left, blocks of dead processes are taken
@@ -15,7 +16,11 @@
 //! first; what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a
 //! claim leaves a block that says so, and that anybody may take.
 //!
-//! **Detached requests** that count under `outlive.max_detached_total` stand in a gauge of each engine's first block. The sum is over the
+//! **Pages** ([`page`]) have the counters of a process. They are inherited, never emptied: a sum over all pages does not fall, whoever dies,
+//! and kill -9 loses what was counted within the last quarter of a second. There, too, its heart beats while it has requests, so that one that
+//! hangs is seen; and the lock of a page tells a dead process in another PID namespace from a living one.
+//!
+//! **Detached requests** that count under `outlive.max_detached_total` stand in a gauge of each engine's page. The sum is over the
 //! gauges of living processes, so one that was killed leaks nothing; who counts takes a turn (a lock on the file, which the kernel takes back
 //! from the dead), so that there are never more than the cap and never fewer than could be.
 //!
@@ -26,23 +31,32 @@
 //! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers ([`opening`]) take a regular file with one
 //! name that is their user's own and nobody else's to write, or root's with a group that may write it, and go by no symbolic link that
 //! others could have set: whoever can cut it off ends, by SIGBUS, every process that has it mapped. A process that will give up its
-//! rights makes it with [`prepare`]. Readers do not map it and believe nothing in it.
+//! rights makes it with [`prepare`], or opens it and hands the descriptor on. Readers do not map it and believe nothing in it. Whoever may write
+//! it may cancel requests ([`cancel`]): writers of one file trust each other.
 //!
 //! **Fork.** A child has a mapping of its parent's, and never writes to it; its own engine has rows of its own. Several
 //! engines in one process, or several copies of this library, do not know of each other and need not.
 
+mod change;
 mod layout;
 mod opening;
+mod page;
 mod process;
 mod reader;
 mod row;
+mod table;
+mod totals;
 mod writer;
 
-pub use reader::{ScoreboardRow, Snapshot, clear, read};
+pub use change::{Which, cancel, clear, parse_id};
+pub use layout::{DEFAULT_ROWS, MOST_ROWS};
+pub use reader::{ScoreboardRow, Snapshot, State, put_aside, read, totals};
+pub use totals::{Totals, Unresponsive};
 pub use writer::prepare;
 
+use super::flag_word::Seen;
+use super::numbers::{Gauges, Numbers};
 use super::slot::{Host, Slot, facts};
-use super::slot_table::Table;
 use super::sys;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -59,6 +73,8 @@ use writer::Writer;
 const PATIENCE: u64 = 1_000;
 /// Milliseconds between two refreshments.
 const REFRESH: u64 = 250;
+/// And where there is no file: counts in slots have to be gathered now and then.
+const IDLE: u64 = 10_000;
 
 /// Where a detached request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +93,8 @@ pub(super) struct Board {
     writer: OnceBox<Result<Writer>>,
     /// Detached requests that count in no scoreboard.
     detached: AtomicU64,
+    /// Fingerprint of the policy that the host says it follows; 0: not said.
+    policy: AtomicU64,
     /// Since when other processes have kept this one from counting; 0: they do not.
     kept_since: AtomicU64,
     refreshed: AtomicU64,
@@ -84,9 +102,15 @@ pub(super) struct Board {
 
 impl Board {
     /// Opens the file that the host named.
-    pub fn open(&self, path: &Path) -> Result<()> {
+    pub fn open(&self, path: &Path, rows: u32) -> Result<()> {
         // Nobody else has the engine yet.
-        let _ = self.writer.set(Box::new(Ok(Writer::open(path)?)));
+        let _ = self.writer.set(Box::new(Ok(Writer::open(path, rows)?)));
+        Ok(())
+    }
+
+    /// Takes the file that the host has opened.
+    pub fn take(&self, descriptor: i32, rows: u32) -> Result<()> {
+        let _ = self.writer.set(Box::new(Ok(Writer::take(descriptor, rows)?)));
         Ok(())
     }
 
@@ -95,8 +119,26 @@ impl Board {
     pub fn open_once(&self, settings: &Settings) {
         self.writer.get_or_init(|| {
             let path = settings.get(b"outlive.scoreboard").unwrap_or_default();
-            Box::new(Writer::open(Path::new(OsStr::from_bytes(path))))
+            let rows = settings.policy().scoreboard_rows;
+            let writer = Writer::open(Path::new(OsStr::from_bytes(path)), rows);
+            if let Ok(writer) = &writer {
+                writer.set_policy(self.policy.load(Relaxed));
+            }
+            Box::new(writer)
         });
+    }
+
+    /// Which policy the host follows, for all to see.
+    pub fn set_policy(&self, fingerprint: u64) {
+        self.policy.store(fingerprint, Relaxed);
+        if let Some(writer) = self.writer() {
+            writer.set_policy(fingerprint);
+        }
+    }
+
+    /// See [`Board::set_policy`].
+    pub fn policy(&self) -> u64 {
+        self.policy.load(Relaxed)
     }
 
     /// The engine's thread: one more detached request, if fewer than `most` are detached in all living processes. `None`: another
@@ -217,31 +259,58 @@ impl Board {
         }
     }
 
-    /// The engine's thread: brings up to date what is not worth a store each time. `cpu_ns` reads a thread's CPU clock.
-    pub fn refresh<H: Host>(&self, table: &Table<H>, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) {
-        let Some(writer) = self.writer() else { return };
-        if now < self.refreshed.load(Relaxed) + REFRESH {
-            return;
+    /// Whether the engine's thread should gather and bring the file up to date now.
+    pub fn is_due(&self, now: u64) -> bool {
+        let period = if self.writer().is_some() { REFRESH } else { IDLE };
+        let is_due = now >= self.refreshed.load(Relaxed) + period;
+        if is_due {
+            self.refreshed.store(now, Relaxed);
         }
-        self.refreshed.store(now, Relaxed);
-        for slot in table.used().take(writer.most() as usize) {
-            let word = slot.word.load();
-            let Some(row) = writer.row(slot.index).filter(|_| word.is_live()) else { continue };
-            let left = left(slot, now, &mut cpu_ns);
-            let generation = word.generation();
-            if slot.word.load().generation() == generation {
-                row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
-                if word.is_gone() {
-                    row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
-                }
-            }
+        is_due
+    }
+
+    /// The engine's thread: brings up to date what is not worth a store each time. `cpu_ns` reads a thread's CPU clock. True: somebody wants
+    /// the request to be cancelled.
+    pub fn refresh<H: Host>(&self, slot: &Slot<H>, word: Seen, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> bool {
+        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return false };
+        let left = left(slot, now, cpu_ns);
+        let is_cancelled = row.is_cancelled();
+        let generation = word.generation();
+        if slot.word.load().generation() != generation {
+            return false;
+        }
+        row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
+        if word.is_gone() {
+            row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
+        }
+        is_cancelled
+    }
+
+    /// What the engine has counted goes into the file.
+    pub fn publish(&self, numbers: &Numbers, gauges: Gauges, now: u64) {
+        if let Some(writer) = self.writer() {
+            writer.publish(numbers, gauges, now);
         }
     }
 
     /// How long the engine's thread may sleep when no deadline is armed: as long as no request is in flight, for ever.
-    pub fn pause<H: Host>(&self, table: &Table<H>) -> Option<Duration> {
+    pub fn pause(&self, is_live: bool) -> Option<Duration> {
         self.writer()?;
-        table.used().any(|slot| slot.word.load().is_live()).then_some(Duration::from_millis(REFRESH))
+        is_live.then_some(Duration::from_millis(REFRESH))
+    }
+
+    /// The file as others see it; `None`: there is none.
+    pub fn read(&self) -> Option<Result<Snapshot>> {
+        let writer = self.writer()?;
+        let failed = |error| layout::unusable(Path::new("outlive.scoreboard"), &error);
+        Some(reader::read_open(writer.file(), writer.layout()).map_err(failed))
+    }
+
+    /// What all processes have counted in it.
+    pub fn totals(&self) -> Option<Result<Totals>> {
+        let writer = self.writer()?;
+        let failed = |error| layout::unusable(Path::new("outlive.scoreboard"), &error);
+        Some(reader::totals_of_open(writer.file(), writer.layout()).map_err(failed))
     }
 
     /// The engine ends: nothing of it is left in the file, but for requests that are still in flight.
@@ -261,6 +330,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let facts = slot.facts.load(Relaxed);
     // What was not given is an old request's.
     let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
+    let key = if facts & facts::KEYED != 0 { slot.annex().key() } else { Vec::new() };
     row.begin(&First {
         began,
         limit,
@@ -273,6 +343,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
         facts: facts_of(slot),
         method: if facts & facts::METHOD != 0 { slot.method.load(Relaxed) } else { 0 },
         label: if facts & facts::LABELLED != 0 { &slot.label } else { &none },
+        key: &key,
     });
     slot.shared.wake_if_asleep();
 }
@@ -294,5 +365,12 @@ fn facts_of<H: Host>(slot: &Slot<H>) -> u64 {
         | bit(facts::FINISHED, row::facts::FINISHED)
         | bit(facts::IGNORES, row::facts::IGNORES)
         | bit(facts::WATCHED, row::facts::WATCHED)
+        | bit(facts::ACCEPTED, row::facts::ACCEPTED)
+        | bit(facts::RESUMED, row::facts::RESUMED)
         | u64::from((facts & facts::STATUS) >> facts::STATUS_SHIFT) << row::facts::STATUS_SHIFT
+}
+
+/// Whether a journal has accepted it.
+pub(super) fn is_accepted<H: Host>(slot: &Slot<H>) -> bool {
+    slot.facts.load(Relaxed) & facts::ACCEPTED != 0
 }

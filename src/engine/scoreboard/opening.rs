@@ -1,16 +1,17 @@
 //! How a process comes by the file that it maps. Whoever can cut a mapped file off ends every process that has it (SIGBUS), and a process
 //! that runs as root can be led to other people's files. So the way is looked at step by step, and the file before it is opened; what is there is
-//! never changed, and a new file is made only where there is nothing.
+//! never changed, and a new file is made only where there is nothing. A scoreboard of another layout gets another name: the processes that use
+//! it keep it.
 
 use super::super::sys::{self, files};
-use super::layout;
+use super::layout::{self, Found, VERSION};
 use crate::error::{Code, Error, Result};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// Links on one way, as the kernel counts them.
 const MOST_LINKS: u32 = 40;
@@ -25,8 +26,71 @@ pub struct Account {
     pub group: Option<u32>,
 }
 
-/// The file, there or made, for an account; what is made belongs to it.
-pub fn open(path: &Path, account: Account) -> Result<File> {
+/// The file, there or made, for an account; what is made belongs to it. Ready or still empty.
+pub fn open(path: &Path, account: Account) -> Result<(File, Found)> {
+    for _ in 0..TRIES {
+        let file = open_any(path, account)?;
+        match layout::judge(path, &file)? {
+            Found::Other(version) => put_aside(path, &file, version)?,
+            found => return Ok((file, found)),
+        }
+    }
+    Err(refused(path, "the scoreboard is replaced all the time"))
+}
+
+/// What a descriptor leads to, which somebody has opened who could. Ready or still empty.
+pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
+    let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
+    let (file, is_own) = files::open_again(descriptor).map_err(|error| layout::unusable(&path, &error))?;
+    let facts = facts_of(&path, &file)?;
+    match files::seal(&file) {
+        Some(true) => {}
+        Some(false) if facts.nlink() == 0 => {
+            return Err(refused(
+                &path,
+                "the scoreboard's memory could be cut off: make it with MFD_ALLOW_SEALING, or seal it with F_SEAL_SHRINK",
+            ));
+        }
+        // A file on a disk, or one of a memory file system with a name: what others may do to it counts.
+        _ => judge(&path, &facts, Account { user: sys::effective_user(), group: None }, true)?,
+    }
+    match layout::judge(&path, &file)? {
+        Found::Other(version) => {
+            let text =
+                format!("this scoreboard has layout {version}, and this is layout {VERSION}: hand on an empty file");
+            Err(layout::refused(&path, Code::Unsupported, &text))
+        }
+        found => Ok((file, found, is_own)),
+    }
+}
+
+/// Renames a scoreboard of another layout, so that a new one can be made in its place. Those who use it keep it, and go on.
+fn put_aside(path: &Path, file: &File, version: u64) -> Result<()> {
+    let failed = |error: io::Error| {
+        let text = format!(
+            "this scoreboard has layout {version}, and this is layout {VERSION}: it cannot be put aside as {}.layout{version} ({error}); delete it \
+             when no server uses it",
+            path.display()
+        );
+        layout::refused(path, Code::Unsupported, &text)
+    };
+    // One at a time: the second finds that the name is another file's by now.
+    let Some(_turn) = files::Turn::wait(file) else { return Err(failed(io::ErrorKind::WouldBlock.into())) };
+    let (directory, name) = way_to(path)?;
+    let named = match files::look_at(&directory, &name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        looked => facts_of(path, &looked.map_err(failed)?)?,
+    };
+    let own = facts_of(path, file)?;
+    if (named.dev(), named.ino()) != (own.dev(), own.ino()) {
+        return Ok(());
+    }
+    let mut aside = name.clone();
+    aside.push(format!(".layout{version}"));
+    files::rename(&directory, &name, &aside).map_err(failed)
+}
+
+fn open_any(path: &Path, account: Account) -> Result<File> {
     for _ in 0..TRIES {
         let (directory, name) = way_to(path)?;
         let looked = match files::look_at(&directory, &name) {
@@ -39,14 +103,14 @@ pub fn open(path: &Path, account: Account) -> Result<File> {
             Err(error) => return Err(layout::unusable(path, &error)),
         };
         let seen = facts_of(path, &looked)?;
-        judge(path, &seen, account)?;
+        judge(path, &seen, account, false)?;
         let file = match files::open_to_write(&directory, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.map_err(|error| layout::unusable(path, &error))?,
         };
         let opened = facts_of(path, &file)?;
         if (seen.dev(), seen.ino()) == (opened.dev(), opened.ino()) {
-            judge(path, &opened, account)?;
+            judge(path, &opened, account, false)?;
             return Ok(file);
         }
     }
@@ -62,10 +126,11 @@ fn give(path: &Path, file: File, account: Account) -> Result<File> {
     Ok(file)
 }
 
-fn judge(path: &Path, facts: &Metadata, account: Account) -> Result<()> {
+/// `is_open`: it need not be one that this account could open.
+fn judge(path: &Path, facts: &Metadata, account: Account, is_open: bool) -> Result<()> {
     let is_own = facts.uid() == account.user;
-    let shared_by_root =
-        facts.uid() == 0 && facts.mode() & 0o020 != 0 && account.group.is_none_or(|group| facts.gid() == group);
+    let shared_by_root = facts.uid() == 0
+        && (is_open || facts.mode() & 0o020 != 0 && account.group.is_none_or(|group| facts.gid() == group));
     let text = match () {
         () if facts.file_type().is_symlink() => {
             "the scoreboard is a symbolic link, which is not followed: name the file itself"

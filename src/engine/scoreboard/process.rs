@@ -3,8 +3,9 @@
 //! A process is known by its number and by when it started, in clock ticks since the boot, so that a number that was given
 //! out again is not taken for the process that died. Both fit one word, which is claimed with one compare-and-swap.
 //! Beside it stand the boot and the PID namespace that the number belongs to: after a restart of the machine every owner
-//! of before is dead, and an owner in another namespace (a container with a file shared into it) cannot be judged, so it
-//! counts as living.
+//! of before is dead, and an owner in another namespace (a container with a file shared into it) cannot be judged by its number. Such
+//! a one is judged by the lock that it holds on its page ([`super::page`]), which the kernel takes back from the dead; where it could not
+//! take one it counts as living, and as unresponsive once its heart stands still.
 //!
 //! Without /proc there is no starting time, boot or namespace: then a process lives while its number is in use, and a
 //! scoreboard should not be kept over a restart.
@@ -52,7 +53,7 @@ impl Owner {
 }
 
 /// The part of the machine's life that process numbers and clocks belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// Told from other boots; 0: unknown.
     pub boot: u64,
@@ -69,12 +70,13 @@ impl World {
         Self { boot, namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()) }
     }
 
-    /// Whether an owner from `other` lives, as seen from here.
-    pub fn lives(self, other: World, owner: Owner) -> bool {
-        if other.boot != self.boot {
-            return false;
+    /// Whether an owner from `other` can be judged by its number from here; `Some(false)`: it is dead; `None`: not by its number.
+    pub fn judges(self, other: World) -> Option<bool> {
+        match () {
+            () if other.boot != self.boot => Some(false),
+            () if other.namespace == self.namespace => Some(true),
+            () => None,
         }
-        other.namespace != self.namespace || lives(owner)
     }
 }
 
@@ -129,10 +131,9 @@ mod tests {
         assert!(!lives(Owner(4_194_303)), "numbers end before that");
         let world = World::this();
         assert!(world.boot != 0 && world.namespace != 0);
-        assert!(world.lives(world, this));
-        assert!(!world.lives(World { boot: world.boot + 1, ..world }, this));
-        let elsewhere = World { namespace: world.namespace + 1, ..world };
-        assert!(world.lives(elsewhere, Owner(4_194_303)), "cannot be judged from here");
+        assert_eq!(world.judges(world), Some(true));
+        assert_eq!(world.judges(World { boot: world.boot + 1, ..world }), Some(false));
+        assert_eq!(world.judges(World { namespace: world.namespace + 1, ..world }), None);
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //! process lives is asked before its rows are read, and whether the block is still its own afterwards: what is called
 //! unfinished is what a dead process left.
 
-use super::layout::{self, ENTRY, Found, Layout, NOT_SHOWN, PAGE, ROW, ROWS};
+use super::layout::{self, BLOCK, ENTRY, Layout, PAGE, ROW, ROWS};
 use super::process::{Owner, World};
 use super::row::{CPU_LEFT, Columns, NO_LIMIT, RowCopy, facts};
-use super::writer::Table;
-use crate::engine::sys::{self, Mapping};
+use super::table::Entry;
+use super::totals::{self, Totals};
+use crate::engine::sys;
 use crate::engine::{Row, Watching};
 use crate::error::{Code, Result};
 use crate::request::Stage;
@@ -17,19 +18,74 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A request in a scoreboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScoreboardRow {
+    /// Which row of the file.
+    pub row: u32,
+    /// Which request of that row. Both together name one request for as long as the file lives.
+    pub count: u64,
     /// Its process.
     pub process: u32,
     /// Its process has died: what it had begun and not ended. Its ages are those of now, as if it had lived on.
     pub unfinished: bool,
+    /// Its process lives, as far as can be seen, and has not moved for seconds.
+    pub unresponsive: bool,
     /// When it began, milliseconds since 1970.
     pub began_unix_ms: u64,
     /// As in the process's own live table.
     pub request: Row,
+}
+
+/// What matters most about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Its process died before it ended.
+    Unfinished,
+    /// Its process lives, as far as can be seen, and does not move.
+    Unresponsive,
+    /// Its client has gone, the work goes on.
+    Detached,
+    /// Its client is there, as far as anybody knows.
+    InFlight,
+}
+
+impl State {
+    /// The word that people and programs see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Unresponsive => "unresponsive",
+            Self::Detached => "detached",
+            Self::InFlight => "in flight",
+        }
+    }
+}
+
+impl ScoreboardRow {
+    /// What matters most about it.
+    pub fn state(&self) -> State {
+        match () {
+            () if self.unfinished => State::Unfinished,
+            () if self.unresponsive => State::Unresponsive,
+            () if self.request.gone_ms.is_some() => State::Detached,
+            () => State::InFlight,
+        }
+    }
+
+    /// Its name, ROW.COUNT; `None`: it stands in no file.
+    pub fn id(&self) -> Option<String> {
+        (self.count > 0).then(|| format!("{}.{}", self.row, self.count))
+    }
+}
+
+impl Snapshot {
+    /// Those that need attention first, the oldest of each kind on top.
+    pub fn sort(&mut self) {
+        self.rows.sort_by_key(|row| (row.state(), row.began_unix_ms, row.process));
+    }
 }
 
 /// A scoreboard at about one moment.
@@ -37,8 +93,8 @@ pub struct ScoreboardRow {
 pub struct Snapshot {
     /// By process, in no particular order within.
     pub rows: Vec<ScoreboardRow>,
-    /// Requests that were ever left out because there was no room.
-    pub not_shown: u64,
+    /// What all processes have counted.
+    pub totals: Totals,
 }
 
 /// Times that a row which changes all the time is looked at again.
@@ -47,44 +103,83 @@ const TRIES: usize = 8;
 /// Reads a scoreboard. A file that is still empty has no rows.
 pub fn read(path: &Path) -> Result<Snapshot> {
     let file = open(path, OpenOptions::new().read(true))?;
-    let Found::Ready(layout) = layout::judge(path, &file)? else { return Ok(Snapshot::default()) };
-    Reader { file, layout, here: World::this(), lives: HashMap::new() }
-        .read()
-        .map_err(|error| layout::unusable(path, &error))
+    let Some(layout) = layout::readable(path, &file)? else { return Ok(Snapshot::default()) };
+    read_open(&file, layout).map_err(|error| layout::unusable(path, &error))
 }
 
-/// Forgets what dead processes left; how many unfinished requests that were. Those of living processes are not touched.
-pub fn clear(path: &Path) -> Result<usize> {
-    let file = open(path, OpenOptions::new().read(true).write(true))?;
-    let Found::Ready(layout) = layout::judge(path, &file)? else { return Ok(0) };
-    let failed = |error: io::Error| layout::unusable(path, &error);
-    // Only the table: rows are read, not mapped.
-    let map = Mapping::new(&file, layout.table_end()).map_err(failed)?;
-    let (table, here, this) = (Table::new(&map, layout), World::this(), Owner::this().cleaning());
-    let mut cleared = 0;
-    for block in table.blocks() {
-        let owner = table.owner(block);
-        if !table.is_dead(block, owner, here) || !table.pass(block, owner, this) {
-            continue;
-        }
-        if !owner.is_cleaning() {
-            let mut page = [0; PAGE];
-            if file.read_exact_at(&mut page, layout.block(block) as u64).is_ok() {
-                cleared += rows(&page).filter(|row| row.is_live()).count();
-            }
-        }
-        table.pass(block, this, Owner::NOBODY);
+/// Reads only what has been counted, which costs the less the more requests there are.
+pub fn totals(path: &Path) -> Result<Totals> {
+    let file = open(path, OpenOptions::new().read(true))?;
+    let Some(layout) = layout::readable(path, &file)? else { return Ok(Totals::default()) };
+    totals_of_open(&file, layout).map_err(|error| layout::unusable(path, &error))
+}
+
+/// As [`read`], of an open file.
+pub(super) fn read_open(file: &File, layout: Layout) -> io::Result<Snapshot> {
+    let here = World::this();
+    let mut totals = totals::read(file, layout, here)?;
+    let mut reader = Reader { file, layout, here, lives: HashMap::new() };
+    let mut rows = Vec::new();
+    for (block, entry) in entries(file, layout)? {
+        reader.read_block(block, entry, &mut rows)?;
     }
-    Ok(cleared)
+    totals.unfinished = rows.iter().filter(|row| row.unfinished).count() as u64;
+    rows.sort_by_key(|row| row.process);
+    for row in rows.iter_mut().filter(|row| !row.unfinished) {
+        row.unresponsive = totals.unresponsive.iter().any(|process| process.process == row.process);
+    }
+    Ok(Snapshot { rows, totals })
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
+/// As [`totals()`], of an open file.
+pub(super) fn totals_of_open(file: &File, layout: Layout) -> io::Result<Totals> {
+    let here = World::this();
+    let mut totals = totals::read(file, layout, here)?;
+    let mut reader = Reader { file, layout, here, lives: HashMap::new() };
+    let mut rows = Vec::new();
+    for (block, entry) in entries(file, layout)? {
+        if !reader.lives(entry) {
+            reader.read_block(block, entry, &mut rows)?;
+        }
+    }
+    totals.unfinished = rows.iter().filter(|row| row.unfinished).count() as u64;
+    Ok(totals)
+}
+
+/// The files that scoreboards of other layouts were put aside in, with their layouts: processes that were started before an update may still
+/// use them.
+pub fn put_aside(path: &Path) -> Vec<(PathBuf, u64)> {
+    let name = |layout: u64| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".layout{layout}"));
+        PathBuf::from(name)
+    };
+    let all = (1..=layout::VERSION + 8).map(|layout| (name(layout), layout));
+    all.filter(|(path, _)| std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file())).collect()
+}
+
+/// A request of a scoreboard by its number and count; `None`: it is over, or there never was one. For whoever wants to cancel it.
+pub(super) fn is_there(file: &File, layout: Layout, row: u32, count: u64) -> io::Result<bool> {
+    let (block, place) = (row / ROWS as u32, row as usize % ROWS);
+    if block >= layout.blocks {
+        return Ok(false);
+    }
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, (layout.block(block) + 8 * ROW * place) as u64)?;
+    let row = RowCopy(&bytes);
+    let entry = entry_at(file, block)?;
+    Ok(row.is_live() && row.count() == count && entry.has_rows() && entry.lives(file, layout, World::this()))
+}
+
+/// Opens a file for reading that others may have had a hand in.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
     // Looked at before it is opened, because opening a device may do something; and again afterwards.
     let is_other = |facts: &std::fs::Metadata| !facts.is_file() && !facts.file_type().is_symlink();
     if std::fs::symlink_metadata(path).is_ok_and(|facts| is_other(&facts)) {
         return Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file"));
     }
-    let file = sys::open_warily(path, options).map_err(|error| layout::unusable(path, &error))?;
+    let opened = if is_descriptor(path) { options.open(path) } else { sys::open_warily(path, options) };
+    let file = opened.map_err(|error| layout::unusable(path, &error))?;
     match file.metadata() {
         Ok(facts) if facts.is_file() => Ok(file),
         Ok(_) => Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file")),
@@ -92,73 +187,63 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
     }
 }
 
-fn rows(page: &[u8; PAGE]) -> impl Iterator<Item = RowCopy<'_>> {
-    page.chunks_exact(8 * ROW).map(RowCopy)
+/// Whether it is an open file of a process, /proc/PID/fd/N, which is the only name that a scoreboard of memory alone has. These are links of
+/// the kernel's.
+fn is_descriptor(path: &Path) -> bool {
+    let parts: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
+    matches!(parts[..], ["/", "proc", process, "fd", number]
+        if (process == "self" || process.parse::<u32>().is_ok()) && number.parse::<u32>().is_ok())
+        && std::fs::metadata(path).is_ok_and(|facts| facts.is_file())
 }
 
-/// What the block table says of a block.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    owner: Owner,
-    world: World,
-    clock: u64,
+/// The blocks that have rows.
+pub(super) fn entries(file: &File, layout: Layout) -> io::Result<Vec<(u32, Entry)>> {
+    let mut table = vec![0; layout.table_end() - PAGE];
+    file.read_exact_at(&mut table, PAGE as u64)?;
+    let all = table.chunks_exact(8 * ENTRY).take(layout.blocks as usize).map(Entry::of_bytes);
+    Ok((0..).zip(all).filter(|(_, entry)| entry.has_rows()).collect())
 }
 
-impl Entry {
-    fn of(bytes: &[u8]) -> Self {
-        let word = |number: usize| {
-            let bytes = bytes.get(8 * number..8 * number + 8).and_then(|bytes| bytes.try_into().ok());
-            bytes.map_or(0, u64::from_ne_bytes)
-        };
-        Self { owner: Owner(word(0)), world: World { boot: word(1), namespace: word(2) }, clock: word(3) }
-    }
-
-    fn has_rows(self) -> bool {
-        self.owner != Owner::NOBODY && !self.owner.is_cleaning()
-    }
+/// The rows of a copied block.
+pub(super) fn rows(block: &[u8; BLOCK]) -> impl Iterator<Item = RowCopy<'_>> {
+    block.chunks_exact(8 * ROW).take(ROWS).map(RowCopy)
 }
 
-struct Reader {
-    file: File,
+pub(super) fn copy_of(file: &File, layout: Layout, block: u32) -> io::Result<[u8; BLOCK]> {
+    let mut copy = [0; BLOCK];
+    file.read_exact_at(&mut copy, layout.block(block) as u64).map(|()| copy)
+}
+
+fn entry_at(file: &File, block: u32) -> io::Result<Entry> {
+    let mut bytes = [0; ENTRY * 8];
+    file.read_exact_at(&mut bytes, (PAGE + block as usize * ENTRY * 8) as u64)?;
+    Ok(Entry::of_bytes(&bytes))
+}
+
+struct Reader<'a> {
+    file: &'a File,
     layout: Layout,
     here: World,
-    lives: HashMap<(Owner, u64, u64), bool>,
+    lives: HashMap<(Owner, u64, u64, u64), bool>,
 }
 
-impl Reader {
-    fn read(mut self) -> io::Result<Snapshot> {
-        let mut head = vec![0; self.layout.table_end()];
-        self.file.read_exact_at(&mut head, 0)?;
-        let mut snapshot = Snapshot { rows: Vec::new(), not_shown: Entry::of(&head[8 * NOT_SHOWN..]).owner.0 };
-        for block in 0..self.layout.blocks {
-            let at = PAGE + block as usize * ENTRY * 8;
-            let entry = Entry::of(&head[at..at + ENTRY * 8]);
-            if entry.has_rows() {
-                self.read_block(block, &mut snapshot.rows)?;
-            }
-        }
-        snapshot.rows.sort_by_key(|row| row.process);
-        Ok(snapshot)
-    }
-
-    fn entry(&self, block: u32) -> io::Result<Entry> {
-        let mut bytes = [0; ENTRY * 8];
-        self.file.read_exact_at(&mut bytes, (PAGE + block as usize * ENTRY * 8) as u64)?;
-        Ok(Entry::of(&bytes))
-    }
-
-    fn read_block(&mut self, block: u32, found: &mut Vec<ScoreboardRow>) -> io::Result<()> {
+impl Reader<'_> {
+    fn read_block(&mut self, block: u32, mut entry: Entry, found: &mut Vec<ScoreboardRow>) -> io::Result<()> {
         for _ in 0..TRIES {
-            let entry = self.entry(block)?;
-            if !entry.has_rows() {
-                return Ok(());
-            }
             let lives = self.lives(entry);
             let columns = self.columns(block)?;
-            if self.entry(block)? == entry {
-                found.extend(columns.into_iter().map(|columns| self.row(entry, !lives, columns)));
+            let now = entry_at(self.file, block)?;
+            if now == entry {
+                found.extend(columns.into_iter().map(|(place, columns)| {
+                    let number = block * ROWS as u32 + place as u32;
+                    self.row(entry, number, !lives, columns)
+                }));
                 return Ok(());
             }
+            if !now.has_rows() {
+                return Ok(());
+            }
+            entry = now;
         }
         Ok(())
     }
@@ -166,16 +251,13 @@ impl Reader {
     /// A process that lived when it was first asked about may have died since, and is then shown as living; one that was
     /// dead stays so.
     fn lives(&mut self, entry: Entry) -> bool {
-        let Entry { owner, world, .. } = entry;
-        let here = self.here;
-        *self.lives.entry((owner, world.boot, world.namespace)).or_insert_with(|| here.lives(world, owner))
+        let Entry { owner, world, page, .. } = entry;
+        let (here, file, layout) = (self.here, self.file, self.layout);
+        *self.lives.entry((owner, world.boot, world.namespace, page)).or_insert_with(|| entry.lives(file, layout, here))
     }
 
-    fn columns(&self, block: u32) -> io::Result<Vec<Columns>> {
-        let copy = || {
-            let mut page = [0; PAGE];
-            self.file.read_exact_at(&mut page, self.layout.block(block) as u64).map(|()| page)
-        };
+    fn columns(&self, block: u32) -> io::Result<Vec<(usize, Columns)>> {
+        let copy = || copy_of(self.file, self.layout, block);
         let mut found: [Option<Columns>; ROWS] = std::array::from_fn(|_| None);
         let mut before = copy()?;
         for _ in 0..TRIES {
@@ -192,10 +274,10 @@ impl Reader {
             }
             before = after;
         }
-        Ok(found.into_iter().flatten().collect())
+        Ok(found.into_iter().enumerate().filter_map(|(place, columns)| Some((place, columns?))).collect())
     }
 
-    fn row(&self, entry: Entry, unfinished: bool, columns: Columns) -> ScoreboardRow {
+    fn row(&self, entry: Entry, number: u32, unfinished: bool, columns: Columns) -> ScoreboardRow {
         let began_unix_ms = columns.began.wrapping_add(entry.clock);
         // The clock of another boot is behind its own time of day.
         let now = match entry.world.boot == self.here.boot {
@@ -211,9 +293,9 @@ impl Reader {
         };
         let request = Row {
             id: 0,
-            key: Vec::new(),
-            accepted: false,
-            resumed: false,
+            key: columns.key,
+            accepted: has(facts::ACCEPTED),
+            resumed: has(facts::RESUMED),
             age_ms: since(columns.began),
             stage: Stage::of_number((columns.facts & facts::STAGE) as u32),
             status: (columns.facts >> facts::STATUS_SHIFT & 3) as u8,
@@ -229,12 +311,21 @@ impl Reader {
             label: columns.label,
             method: columns.method,
         };
-        ScoreboardRow { process: entry.owner.process(), unfinished, began_unix_ms, request }
+        ScoreboardRow {
+            row: number,
+            count: columns.count,
+            process: entry.owner.process(),
+            unfinished,
+            unresponsive: false,
+            began_unix_ms,
+            request,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::{Which, cancel, clear};
     use super::super::writer::Writer;
     use super::*;
     use std::os::unix::fs::OpenOptionsExt;
@@ -266,15 +357,13 @@ mod tests {
     fn a_full_file_is_no_ones_fault_and_room_comes_back() {
         let place = Place::new("full");
         let path = place.0.join("board");
-        let small = Layout { blocks: 2 };
-        let one = Writer::open_or_make(&path, small).unwrap();
-        let other = Writer::open_or_make(&path, Layout { blocks: 9 }).unwrap();
+        let one = Writer::open(&path, 32).unwrap();
+        let other = Writer::open(&path, 9 * 16).unwrap();
         assert_eq!((one.most(), other.most()), (32, 32), "the file that is there says how large it is");
         assert!(one.row_or_claim(0, 0).is_some() && one.row_or_claim(31, 0).is_some());
         assert!(one.row_or_claim(32, 0).is_none(), "no such row");
         assert!(other.row_or_claim(0, 0).is_none());
         other.count_not_shown();
-        assert_eq!(read(&path).unwrap().not_shown, 1);
         assert_eq!((one.not_shown(), other.not_shown()), (0, 1));
         one.release();
         assert!(other.row_or_claim(0, 999).is_none(), "it does not look all the time");
@@ -285,8 +374,7 @@ mod tests {
     fn what_another_boot_left_is_unfinished_and_what_another_namespace_does_is_not() {
         let place = Place::new("worlds");
         let path = place.0.join("board");
-        let layout = Layout { blocks: 2 };
-        let writer = Writer::open_or_make(&path, layout).unwrap();
+        let writer = Writer::open(&path, 32).unwrap();
         let row = writer.row_or_claim(0, 0).unwrap();
         let label = [std::sync::atomic::AtomicU64::new(u64::from_ne_bytes(*b"label\0\0\0"))];
         let (began, first) = (
@@ -299,6 +387,7 @@ mod tests {
                 facts: 1,
                 method: 0,
                 label: &label,
+                key: b"a key",
             },
         );
         row.begin(&first);
@@ -314,10 +403,22 @@ mod tests {
         change(&path, PAGE, 4_194_303);
         assert!(seen()[0].unfinished, "there is no such process");
         change(&path, PAGE + 16, here.namespace + 1);
-        assert!(!seen()[0].unfinished, "a process of another namespace cannot be judged");
-        assert_eq!(clear(&path).unwrap(), 0);
+        // Its page is not its own any more, as far as the number of its owner says.
+        assert!(seen()[0].unfinished);
+        change(&path, PAGE, Owner::this().0);
+        change(&path, Layout::of_rows(32).page(1) + 16, here.namespace + 1);
+        assert!(!seen()[0].unfinished, "a process of another namespace is judged by its lock");
+        assert_eq!(clear(&path, Which::All).unwrap(), 0);
+        let (number, count) = (seen()[0].row, seen()[0].count);
+        assert!(!row.is_cancelled() && cancel(&path, number, count).unwrap() && row.is_cancelled());
+        assert!(!cancel(&path, number, count + 1).unwrap() && !cancel(&path, 99, 1).unwrap());
+        drop(writer);
+        assert!(seen()[0].unfinished, "the kernel has taken the lock back");
+        change(&path, PAGE, 4_194_303);
         change(&path, PAGE + 16, here.namespace);
-        assert_eq!(clear(&path).unwrap(), 1);
+        assert_eq!(clear(&path, Which::Key(b"another")).unwrap(), 0);
+        assert_eq!(clear(&path, Which::Process(7)).unwrap(), 0);
+        assert_eq!(clear(&path, Which::Key(b"a key")).unwrap(), 1);
         assert_eq!(seen(), []);
     }
 
@@ -337,13 +438,14 @@ mod tests {
         let (mut answers, mut errors) = (0, 0);
         for _ in 0..400 {
             let _ = std::fs::remove_file(&path);
-            let writer = Writer::open_or_make(&path, layout).unwrap();
+            let writer = Writer::open(&path, 48).unwrap();
             let _ = writer.row_or_claim(20, 0);
             for _ in 0..200 {
                 // Mostly where the owners are and behind the head, now and then the head itself.
                 let words = (layout.bytes() / 8) as u64;
                 let at = match random() % 4 {
-                    0 => PAGE as u64 / 8 + random() % 12,
+                    0 => PAGE as u64 / 8 + random() % 15,
+                    2 => layout.page(0) as u64 / 8 + random() % (4 * 512),
                     1 if random() % 300 == 0 => random() % 6,
                     _ => 8 + random() % (words - 8),
                 };
@@ -363,8 +465,8 @@ mod tests {
                 Ok(_) => answers += 1,
                 Err(_) => errors += 1,
             }
-            let _ = Writer::open(&path).map(|other| other.row_or_claim(0, 0).is_some());
-            assert_eq!(clear(&path).is_ok(), read(&path).is_ok());
+            let _ = Writer::open(&path, 48).map(|other| other.row_or_claim(0, 0).is_some());
+            assert_eq!(clear(&path, Which::All).is_ok(), read(&path).is_ok());
         }
         assert!(answers > 0 && errors > 0, "{answers} {errors}");
     }

@@ -3,7 +3,7 @@
 //! | word | what |
 //! | --- | --- |
 //! | 0 | state: count of requests << 16, count of labels << 2 (an odd one is the second), phase (0 free, 1 being written, 2 live) |
-//! | 1 | when it began, milliseconds of the machine's monotonic clock |
+//! | 1 | when it began, milliseconds of the machine's monotonic clock; above bit 48 the length of the key |
 //! | 2 | when the client went, with the low 16 bits of the count above bit 48; another count: it is there |
 //! | 3 | time limit in seconds << 32, thread |
 //! | 4 | what is left: when the limit is due, or with bit 62 the CPU time left; all ones: no limit |
@@ -11,16 +11,21 @@
 //! | 6 | bytes written |
 //! | 7 | method |
 //! | 8 … 19, 20 … 31 | two labels, zeros behind them |
+//! | 32 … 39 | the key of a submission |
 //!
 //! The state is a sequence lock: a reader that finds the same live state before and after has one whole request between.
 //! A row is live from its last store in `begin`, so a process killed before that has begun nothing. A new label is
 //! written beside the old one and put in force by the state's one store; so there is no moment at which a
 //! killed process leaves half a label. Words 2 to 6 stand each for itself and change without the lock.
+//!
+//! The count goes on when a block changes hands, so that number and count of a row name one request for as long as the file lives. Whoever
+//! stores that count in the row's cancel word, which stands behind the block's rows, cancels that request and no other.
 
-use super::layout::ROW;
+use super::super::annex;
+use super::layout::{BLOCK, ROW, ROWS};
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
     fence,
 };
 
@@ -40,6 +45,8 @@ const WRITTEN: usize = 6;
 const METHOD: usize = 7;
 const LABELS: [usize; 2] = [8, 20];
 const LABEL: usize = 12;
+const KEY: usize = 32;
+const KEY_SHIFT: u32 = 48;
 
 const TIME: u64 = (1 << 48) - 1;
 /// No limit, in the word for what is left.
@@ -59,6 +66,10 @@ pub mod facts {
     pub const IGNORES: u64 = 1 << 5;
     /// The socket is watched.
     pub const WATCHED: u64 = 1 << 6;
+    /// A journal has accepted it.
+    pub const ACCEPTED: u64 = 1 << 10;
+    /// It works on a submission that the journal handed out.
+    pub const RESUMED: u64 = 1 << 11;
     /// Where `connection_status()` stands, two bits.
     pub const STATUS_SHIFT: u32 = 8;
 }
@@ -72,11 +83,20 @@ pub struct First<'a> {
     pub facts: u64,
     pub method: u64,
     pub label: &'a [AtomicU64],
+    pub key: &'a [u8],
 }
 
 /// A row of this process. One request at a time uses it; [`RowWriter::set_gone`] and [`RowWriter::refresh`] may come from any thread.
 #[derive(Clone, Copy)]
-pub struct RowWriter<'a>(pub &'a [AtomicU64; ROW]);
+pub struct RowWriter<'a>(&'a [AtomicU64; ROW], &'a AtomicU64);
+
+impl<'a> RowWriter<'a> {
+    /// A row of a block.
+    pub fn of(block: &'a [AtomicU64], row: usize) -> Self {
+        let words = block[row * ROW..].first_chunk().expect("a block of the layout is part of the mapping");
+        Self(words, &block[ROWS * ROW + row])
+    }
+}
 
 impl RowWriter<'_> {
     /// A request has begun: when this returns, whoever reads the file sees it.
@@ -84,7 +104,8 @@ impl RowWriter<'_> {
         let count = (self.0[STATE].load(Relaxed) >> COUNT_SHIFT) + 1;
         self.0[STATE].store(count << COUNT_SHIFT | WRITING, Relaxed);
         fence(Release);
-        self.0[BEGAN].store(first.began, Relaxed);
+        let key = &first.key[..first.key.len().min(annex::KEY)];
+        self.0[BEGAN].store(first.began & TIME | (key.len() as u64) << KEY_SHIFT, Relaxed);
         self.0[GONE].store(0, Relaxed);
         self.0[LIMIT].store(u64::from(first.limit) << 32 | u64::from(first.thread), Relaxed);
         self.0[LEFT].store(first.left, Relaxed);
@@ -92,6 +113,11 @@ impl RowWriter<'_> {
         self.0[WRITTEN].store(0, Relaxed);
         self.0[METHOD].store(first.method, Relaxed);
         self.copy_label(LABELS[0], first.label);
+        for (place, part) in self.0[KEY..].iter().zip(key.chunks(8)) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            place.store(u64::from_ne_bytes(word), Relaxed);
+        }
         self.0[STATE].store(count << COUNT_SHIFT | LIVE, Release);
     }
 
@@ -151,6 +177,18 @@ impl RowWriter<'_> {
         }
     }
 
+    /// Whether somebody wants the request that lives here to be cancelled.
+    pub fn is_cancelled(self) -> bool {
+        let count = self.1.load(Relaxed);
+        let state = self.0[STATE].load(Acquire);
+        count != 0 && state & PHASE == LIVE && count == state >> COUNT_SHIFT
+    }
+
+    /// By others, of a dead owner's: the request that was seen is over, if it is still there.
+    pub fn forget(self, seen: RowCopy<'_>) -> bool {
+        self.0[STATE].compare_exchange(seen.state(), seen.ended(), SeqCst, Relaxed).is_ok()
+    }
+
     /// Whether a request lives in it.
     pub fn is_live(self) -> bool {
         self.0[STATE].load(Acquire) & PHASE == LIVE
@@ -187,6 +225,8 @@ pub struct Columns {
     pub written: u64,
     pub method: Vec<u8>,
     pub label: Vec<u8>,
+    pub key: Vec<u8>,
+    pub count: u64,
 }
 
 impl RowCopy<'_> {
@@ -204,14 +244,28 @@ impl RowCopy<'_> {
         self.state() & PHASE == LIVE
     }
 
+    /// Which request of the row it is.
+    pub fn count(self) -> u64 {
+        self.state() >> COUNT_SHIFT
+    }
+
+    /// The state with which it is over.
+    fn ended(self) -> u64 {
+        self.state() & !PHASE
+    }
+
     pub fn columns(self) -> Columns {
         let (state, limit) = (self.state(), self.word(LIMIT));
         let text = |at: usize, words: usize| {
             let bytes = self.0.get(8 * at..8 * (at + words)).unwrap_or_default();
             bytes.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
         };
+        let began = self.word(BEGAN);
+        let key_len = ((began >> KEY_SHIFT) as usize).min(annex::KEY);
         Columns {
-            began: self.word(BEGAN),
+            began: began & TIME,
+            key: self.0.get(8 * KEY..8 * KEY + key_len).unwrap_or_default().to_vec(),
+            count: self.count(),
             gone: untagged(state, self.word(GONE)),
             limit: (limit >> 32) as u32,
             thread: limit as u32,
@@ -222,4 +276,15 @@ impl RowCopy<'_> {
             label: text(label_of(state), LABEL),
         }
     }
+}
+
+/// What a block begins with under a new owner: every row free, its count as it was; no cancel word. `before`: what stood there.
+pub fn cleaned(before: &[u8; BLOCK]) -> [u8; BLOCK] {
+    let mut after = [0; BLOCK];
+    for row in 0..ROWS {
+        let at = row * 8 * ROW;
+        let count = RowCopy(&before[at..at + 8 * ROW]).count();
+        after[at..at + 8].copy_from_slice(&(count << COUNT_SHIFT).to_ne_bytes());
+    }
+    after
 }

@@ -1,88 +1,42 @@
-//! An engine's part of the file: the blocks that it has claimed, and the rows of its slots in them.
+//! An engine's part of the file: its page, the blocks that it has claimed, and the rows of its slots in them.
 
-use super::super::sys::{self, Mapping};
-use super::layout::{self, BLOCKS, ENTRY, Found, Layout, NOT_SHOWN, PAGE, ROW, ROWS};
+use super::super::numbers::{Gauges, Numbers};
+use super::super::sync::lock;
+use super::super::sys::{self, Mapping, files};
+use super::layout::{self, BLOCK, Found, Layout, ROWS};
 use super::opening::{self, Account};
-use super::process::{self, Owner, World};
-use super::row::RowWriter;
+use super::page::{self, COMMON, Page, PageCopy};
+use super::process::{Owner, World};
+use super::row::{self, RowWriter};
+use super::table::Table;
 use crate::error::{Code, Result};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
-/// No block yet.
+/// No block, or no page yet.
 const NONE: u32 = u32::MAX;
 /// Milliseconds between two looks for room when there was none.
 const RETRY: u64 = 1_000;
 
-/// The block table of a mapped file.
-#[derive(Clone, Copy)]
-pub struct Table<'a> {
-    words: &'a [AtomicU64],
-    layout: Layout,
-}
-
-impl<'a> Table<'a> {
-    pub fn new(map: &'a Mapping, layout: Layout) -> Self {
-        Self { words: map.words(), layout }
-    }
-
-    fn entry(self, block: u32) -> &'a [AtomicU64] {
-        let at = PAGE / 8 + block as usize * ENTRY;
-        &self.words[at..at + ENTRY]
-    }
-
-    pub fn blocks(self) -> impl Iterator<Item = u32> {
-        0..self.layout.blocks
-    }
-
-    pub fn owner(self, block: u32) -> Owner {
-        Owner(self.entry(block)[0].load(Acquire))
-    }
-
-    pub fn world(self, block: u32) -> World {
-        let entry = self.entry(block);
-        World { boot: entry[1].load(Relaxed), namespace: entry[2].load(Relaxed) }
-    }
-
-    fn gauge(self, block: u32) -> &'a AtomicU64 {
-        &self.words[self.layout.gauges() / 8 + block as usize]
-    }
-
-    /// Whether the owner of a block is known to be dead.
-    pub fn is_dead(self, block: u32, owner: Owner, here: World) -> bool {
-        owner != Owner::NOBODY
-            && match owner.is_cleaning() {
-                true => !process::lives(owner), // it has not said yet to which world it belongs
-                false => !here.lives(self.world(block), owner),
-            }
-    }
-
-    /// The block changes hands, if it still belongs to `from`.
-    pub fn pass(self, block: u32, from: Owner, to: Owner) -> bool {
-        self.entry(block)[0].compare_exchange(from.0, to.0, SeqCst, Relaxed).is_ok()
-    }
-
-    /// The owner has cleaned the block; from now on its rows count.
-    fn settle(self, block: u32, owner: Owner, world: World) -> bool {
-        let entry = self.entry(block);
-        entry[1].store(world.boot, Relaxed);
-        entry[2].store(world.namespace, Relaxed);
-        entry[3].store(process::clock_offset(), Relaxed);
-        self.gauge(block).store(0, Relaxed);
-        self.pass(block, owner.cleaning(), owner)
-    }
-}
-
 /// Makes the file for processes that will run as this user and group, by a process that may still give it to them. One that is there is
 /// looked at and never changed: it has to be theirs.
 pub fn prepare(path: &Path, user: u32, group: u32) -> Result<()> {
-    let file = opening::open(path, Account { user, group: Some(group) })?;
-    layout::judge(path, &file).map(|_| ())
+    opening::open(path, Account { user, group: Some(group) }).map(|_| ())
+}
+
+/// Blocks of dead processes that were found and not yet taken, so that who needs many does not look for each.
+#[derive(Default)]
+struct Dead {
+    /// When they were looked for.
+    at: u64,
+    /// The best last.
+    blocks: Vec<(u32, Owner)>,
 }
 
 /// See the [module](self).
@@ -92,37 +46,72 @@ pub struct Writer {
     layout: Layout,
     owner: Owner,
     world: World,
+    /// The file's locks are this engine's own.
+    is_own: bool,
     /// The block of each 16 slots.
     blocks: Box<[AtomicU32]>,
-    /// The first block that was claimed: detached requests count there.
-    home: AtomicU32,
+    /// Where it counts; claimed with the first request.
+    page: AtomicU32,
+    /// What the page knows of this engine's counters.
+    told: Mutex<Numbers>,
+    dead: Mutex<Dead>,
     retry_at: AtomicU64,
     not_shown: AtomicU64,
+    policy: AtomicU64,
 }
 
 impl Writer {
-    /// Opens the file, or makes it.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::open_or_make(path, Layout { blocks: BLOCKS })
+    /// Opens the file, or makes it with room for so many rows.
+    pub fn open(path: &Path, rows: u32) -> Result<Self> {
+        let (file, found) = opening::open(path, Account { user: sys::effective_user(), group: None })?;
+        Self::of(path, file, found, rows, true)
     }
 
-    pub fn open_or_make(path: &Path, new: Layout) -> Result<Self> {
-        let refused = |text: &str| Err(layout::refused(path, Code::Io, text));
-        let file = opening::open(path, Account { user: sys::effective_user(), group: None })?;
-        let found = layout::judge(path, &file)?;
+    /// Takes the file that a descriptor leads to, which stays the caller's.
+    pub fn take(descriptor: i32, rows: u32) -> Result<Self> {
+        let (file, found, is_own) = opening::take(descriptor)?;
+        Self::of(Path::new(&format!("/proc/self/fd/{descriptor}")), file, found, rows, is_own)
+    }
+
+    fn of(path: &Path, file: File, found: Found, rows: u32, is_own: bool) -> Result<Self> {
+        let failed = |error: std::io::Error| layout::unusable(path, &error);
+        let new = Layout::of_rows(rows);
         let layout = if let Found::Ready(layout) = found { layout } else { new };
         if sys::largest_file() < layout.bytes() as u64 {
-            return refused("this process may not write files as large as a scoreboard (ulimit -f)");
+            let text = "this process may not write files as large as a scoreboard (ulimit -f)";
+            return Err(layout::refused(path, Code::Io, text));
         }
-        if found == Found::Unmade {
-            layout::make(&file, layout).map_err(|error| layout::unusable(path, &error))?;
-        }
-        let map = Mapping::new(&file, layout.bytes()).map_err(|error| layout::unusable(path, &error))?;
-        let blocks = (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect();
-        let retry_at = AtomicU64::new(0);
-        let not_shown = AtomicU64::new(0);
-        let home = AtomicU32::new(NONE);
-        Ok(Self { file, map, layout, owner: Owner::this(), world: World::this(), blocks, home, retry_at, not_shown })
+        let layout = match found {
+            Found::Ready(layout) => layout,
+            _ => match layout::make(path, &file, new)? {
+                Found::Ready(layout) => layout,
+                _ => return Err(layout::refused(path, Code::Unsupported, "this scoreboard has another layout")),
+            },
+        };
+        let map = Mapping::new(&file, layout.bytes()).map_err(failed)?;
+        Ok(Self {
+            map,
+            layout,
+            owner: Owner::this(),
+            world: World::this(),
+            is_own,
+            blocks: (0..layout.blocks).map(|_| AtomicU32::new(NONE)).collect(),
+            page: AtomicU32::new(NONE),
+            told: Mutex::default(),
+            dead: Mutex::default(),
+            retry_at: AtomicU64::new(0),
+            not_shown: AtomicU64::new(0),
+            policy: AtomicU64::new(0),
+            file,
+        })
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     fn table(&self) -> Table<'_> {
@@ -130,13 +119,13 @@ impl Writer {
     }
 
     /// Slots that can have a row.
+    #[cfg(test)]
     pub fn most(&self) -> u32 {
         self.layout.blocks.saturating_mul(ROWS as u32)
     }
 
-    /// Counts a request that found no room, among those of all processes and among this engine's own.
+    /// Counts a request that found no room.
     pub fn count_not_shown(&self) {
-        self.map.words()[NOT_SHOWN].fetch_add(1, Relaxed);
         self.not_shown.fetch_add(1, Relaxed);
     }
 
@@ -146,9 +135,10 @@ impl Writer {
     }
 
     /// The row of a slot, if it has one.
+    #[inline]
     pub fn row(&self, slot: u32) -> Option<RowWriter<'_>> {
         let block = self.blocks.get(slot as usize / ROWS)?.load(Acquire);
-        (block != NONE).then(|| self.row_of(block, slot as usize % ROWS))
+        (block != NONE).then(|| RowWriter::of(self.table().block(block), slot as usize % ROWS))
     }
 
     /// The row of a slot; its block is claimed if it must be. `None`: there is no room.
@@ -156,115 +146,192 @@ impl Writer {
         self.row(slot).or_else(|| self.claim_for(slot, now))
     }
 
-    fn row_of(&self, block: u32, row: usize) -> RowWriter<'_> {
-        let at = self.layout.block(block) / 8 + row * ROW;
-        RowWriter(self.map.words()[at..].first_chunk().expect("a block of the layout is part of the mapping"))
-    }
-
     #[cold]
     fn claim_for(&self, slot: u32, now: u64) -> Option<RowWriter<'_>> {
+        let page = self.claim_page();
         let place = self.blocks.get(slot as usize / ROWS)?;
         if now < self.retry_at.load(Relaxed) {
             return None;
         }
-        let Some(block) = self.claim() else {
+        let Some(block) = self.claim(page, now) else {
             self.retry_at.store(now + RETRY, Relaxed);
             return None;
         };
         if place.compare_exchange(NONE, block, SeqCst, Relaxed).is_err() {
             // Another thread was quicker with the same slots.
-            self.table().pass(block, self.owner, Owner::NOBODY);
-        } else {
-            let _ = self.home.compare_exchange(NONE, block, SeqCst, Relaxed);
+            self.table().free(block, self.owner);
         }
         self.row(slot)
     }
 
     /// A block of our own, all its rows free: one that is nobody's; else one of a dead process with nothing unfinished in it;
     /// else, of those with unfinished requests, one of the process that died with a former boot or that started first.
-    fn claim(&self) -> Option<u32> {
+    fn claim(&self, page: u32, now: u64) -> Option<u32> {
         let table = self.table();
-        let free = table.blocks().find(|&block| {
-            table.owner(block) == Owner::NOBODY && table.pass(block, Owner::NOBODY, self.owner.cleaning())
-        });
-        let block = free.or_else(|| self.take_over())?;
+        let cleaning = self.owner.cleaning();
+        let is_free = |&block: &u32| table.owner(block) == Owner::NOBODY && table.pass(block, Owner::NOBODY, cleaning);
+        // Where dead ones were looked for just now, none was free.
+        let free = if self.has_looked(now) { None } else { table.behind_hint().find(is_free) };
+        if let Some(block) = free {
+            table.claimed(block);
+        }
+        let block = free.or_else(|| self.take_over(now))?;
         // Also takes the room on the disk: where there is none, this fails and not a store later, which could only
-        // be answered with the end of the process.
-        if self.file.write_all_at(&[0; PAGE], self.layout.block(block) as u64).is_err() {
-            table.pass(block, self.owner.cleaning(), Owner::NOBODY);
+        // be answered with the end of the process. It is read and not touched for the same reason.
+        let (at, mut before) = (self.layout.block(block) as u64, [0; BLOCK]);
+        let done = self.file.read_exact_at(&mut before, at);
+        if done.and_then(|()| self.file.write_all_at(&row::cleaned(&before), at)).is_err() {
+            table.free(block, cleaning);
             return None;
         }
-        table.settle(block, self.owner, self.world).then_some(block)
+        table.settle(block, self.owner, self.world, page).then_some(block)
     }
 
-    fn take_over(&self) -> Option<u32> {
+    fn has_looked(&self, now: u64) -> bool {
+        let known = lock(&self.dead);
+        !known.blocks.is_empty() && now < known.at + RETRY
+    }
+
+    fn take_over(&self, now: u64) -> Option<u32> {
+        let table = self.table();
+        let mut known = lock(&self.dead);
+        if now >= known.at + RETRY {
+            known.blocks.clear();
+        }
+        for _ in 0..2 {
+            while let Some((block, owner)) = known.blocks.pop() {
+                if table.pass(block, owner, self.owner.cleaning()) {
+                    return Some(block);
+                }
+            }
+            *known = Dead { at: now, blocks: self.find_dead() };
+        }
+        None
+    }
+
+    /// The blocks of dead processes, the best last.
+    fn find_dead(&self) -> Vec<(u32, Owner)> {
         let table = self.table();
         let mut judged = std::collections::HashMap::new();
         let mut dead: Vec<_> = table
             .blocks()
             .filter_map(|block| {
                 let (owner, world) = (table.owner(block), table.world(block));
-                let known = (owner, world.boot, world.namespace);
-                let is_dead = *judged.entry(known).or_insert_with(|| table.is_dead(block, owner, self.world));
+                let key = (owner, world.boot, world.namespace);
+                let is_dead = *judged.entry(key).or_insert_with(|| table.is_dead(&self.file, block, owner, self.world));
                 is_dead.then(|| {
                     (self.has_unfinished(block, owner), world.boot == self.world.boot, owner.start(), block, owner)
                 })
             })
             .collect();
         dead.sort_unstable_by_key(|&(unfinished, same_boot, start, block, _)| (unfinished, same_boot, start, block));
-        let taken = dead.into_iter().find(|&(.., block, owner)| table.pass(block, owner, self.owner.cleaning()));
-        taken.map(|(.., block, _)| block)
+        dead.into_iter().rev().map(|(.., block, owner)| (block, owner)).collect()
     }
 
     fn has_unfinished(&self, block: u32, owner: Owner) -> bool {
-        !owner.is_cleaning() && (0..ROWS).any(|row| self.row_of(block, row).is_live())
+        let block = self.table().block(block);
+        !owner.is_cleaning() && (0..ROWS).any(|row| RowWriter::of(block, row).is_live())
+    }
+
+    /// The page where this engine counts, claimed if it has none.
+    pub fn claim_page(&self) -> u32 {
+        let known = self.page.load(Acquire);
+        if known != NONE {
+            return known;
+        }
+        let _one_at_a_time = lock(&self.told);
+        if self.page.load(Acquire) == NONE {
+            let page = |number: u32| Page::new(&self.map, self.layout, number);
+            let claimed = (1..self.layout.pages())
+                .find(|&at| page(at).claim(&self.map, at, &self.file, self.owner, self.world, self.is_own));
+            self.page.store(claimed.unwrap_or(COMMON), Release);
+            self.set_policy(self.policy.load(Relaxed));
+        }
+        self.page.load(Acquire)
+    }
+
+    /// The page, if it is claimed.
+    fn page(&self) -> Option<Page<'_>> {
+        let number = self.page.load(Acquire);
+        (number != NONE).then(|| Page::new(&self.map, self.layout, number))
+    }
+
+    fn own_page(&self) -> Option<Page<'_>> {
+        self.page().filter(|_| self.page.load(Acquire) != COMMON)
+    }
+
+    /// Which policy this engine follows.
+    pub fn set_policy(&self, fingerprint: u64) {
+        self.policy.store(fingerprint, Relaxed);
+        if let Some(page) = self.own_page() {
+            page.set_policy(fingerprint);
+        }
+    }
+
+    /// The engine's thread comes by, or somebody asks: what the engine has counted goes into its page.
+    pub fn publish(&self, numbers: &Numbers, gauges: Gauges, now: u64) {
+        let Some(page) = self.page() else { return };
+        page.count(numbers, &mut lock(&self.told));
+        if let Some(page) = self.own_page() {
+            page.set_gauges(gauges);
+            page.beat(now);
+        }
     }
 
     /// This process's turn to count, until what comes back is dropped; `None`: it is another's.
-    pub fn take_turn(&self) -> Option<sys::files::Turn<'_>> {
-        sys::files::Turn::take(&self.file)
+    pub fn take_turn(&self) -> Option<files::Turn<'_>> {
+        files::Turn::take(&self.file)
     }
 
     /// Detached requests that living processes count; where even those of dead ones make fewer than `enough`, theirs may be among them.
     pub fn detached(&self, enough: u64) -> u64 {
-        let table = self.table();
         let counting = || {
-            table.blocks().filter_map(|block| {
+            (1..page::used(&self.map, self.layout)).filter_map(|number| {
+                let page = Page::new(&self.map, self.layout, number);
+                if page.owner() == Owner::NOBODY || page.owner().is_cleaning() {
+                    return None;
+                }
                 // A count below 0 cannot be: whatever stands there, it is not believed.
-                let gauge = u64::try_from(table.gauge(block).load(SeqCst) as i64).unwrap_or(0);
-                let owner = table.owner(block);
-                (gauge > 0 && owner != Owner::NOBODY && !owner.is_cleaning()).then_some((block, owner, gauge))
+                let count = u64::try_from(page.total().load(SeqCst) as i64).unwrap_or(0);
+                (count > 0).then_some((number, count))
             })
         };
-        let all = counting().map(|(.., gauge)| gauge).fold(0, u64::saturating_add);
+        let all = counting().map(|(_, count)| count).fold(0, u64::saturating_add);
         if all < enough {
             return all;
         }
-        let lives = |block, owner| owner == self.owner || !table.is_dead(block, owner, self.world);
-        counting()
-            .filter(|&(block, owner, _)| lives(block, owner))
-            .map(|(.., gauge)| gauge)
-            .fold(0, u64::saturating_add)
+        let own = self.page.load(Acquire);
+        let lives = |number| {
+            number == own
+                || PageCopy::read(&self.file, self.layout, number)
+                    .is_ok_and(|copy| copy.lives(&self.file, self.layout, self.world))
+        };
+        counting().filter(|&(number, _)| lives(number)).map(|(_, count)| count).fold(0, u64::saturating_add)
     }
 
-    /// So many more detached requests of this engine. False: it has no block to count them in.
+    /// So many more detached requests of this engine. False: it has no page of its own to count them in.
     pub fn count_detached(&self, more: i64) -> bool {
-        let home = self.home.load(Acquire);
-        if home != NONE {
-            self.table().gauge(home).fetch_add(more as u64, SeqCst);
-        }
-        home != NONE
+        self.own_page().map(|page| page.total().fetch_add(more as u64, SeqCst)).is_some()
     }
 
-    /// Gives back every block without live rows. What is live stays, to be seen.
+    /// Gives back every block without live rows, and the page if there is none with any. What is live stays, to be seen.
     pub fn release(&self) {
+        let mut is_empty = true;
         for place in &self.blocks {
             let block = place.load(Acquire);
-            if block != NONE && !self.has_unfinished(block, self.owner) {
-                place.store(NONE, Release);
-                let _ = self.home.compare_exchange(block, NONE, SeqCst, Relaxed);
-                self.table().pass(block, self.owner, Owner::NOBODY);
+            if block == NONE {
+                continue;
             }
+            if self.has_unfinished(block, self.owner) {
+                is_empty = false;
+                continue;
+            }
+            place.store(NONE, Release);
+            self.table().free(block, self.owner);
+        }
+        if let Some(page) = self.own_page().filter(|_| is_empty) {
+            self.page.store(NONE, Release);
+            page.release(&self.file, self.owner);
         }
     }
 }

@@ -70,3 +70,85 @@ impl Drop for Turn<'_> {
         unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_UN) };
     }
 }
+
+/// Milliseconds that a turn is waited for.
+const PATIENCE: u64 = 2_000;
+
+impl<'a> Turn<'a> {
+    /// The lock, waited for a little. `None`: somebody who has it does not get on.
+    pub fn wait(file: &'a File) -> Option<Self> {
+        for _ in 0..PATIENCE / 5 {
+            if let Some(turn) = Self::take(file) {
+                return Some(turn);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Self::take(file)
+    }
+}
+
+/// Gives a file of a directory another name there, which may be another file's.
+pub fn rename(directory: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    let (from, to) = (CString::new(from.as_bytes())?, CString::new(to.as_bytes())?);
+    let directory = directory.as_raw_fd();
+    // SAFETY: an open descriptor and two NUL-terminated names.
+    match unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The same file, opened anew, so that locks are this process's own; where the system would not, the same opening again.
+pub fn open_again(descriptor: i32) -> io::Result<(File, bool)> {
+    let name = format!("/proc/self/fd/{descriptor}");
+    let mut options = OpenOptions::new();
+    if let Ok(file) = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(name) {
+        return Ok((file, true));
+    }
+    // SAFETY: any number is answered; no memory is involved.
+    match unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: just opened, and nobody else's.
+        copy => Ok((unsafe { File::from_raw_fd(copy) }, false)),
+    }
+}
+
+/// Sees to it that a file of memory cannot be cut off. `None`: it is another kind of file; `Some(false)`: it could be cut off.
+pub fn seal(file: &File) -> Option<bool> {
+    // SAFETY: an open descriptor; no memory is involved.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    if seals < 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    let sealed = || unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) } == 0;
+    Some(seals & libc::F_SEAL_SHRINK != 0 || sealed())
+}
+
+/// Holds the lock of one byte of a file for as long as it is open here; false: another does, or there are no such locks. Whoever opened
+/// the file otherwise is another, in the same process, too.
+pub fn hold(file: &File, at: u64) -> bool {
+    lock(file, at, libc::F_WRLCK, libc::F_OFD_SETLK).is_some()
+}
+
+/// Gives such a lock back.
+pub fn let_go(file: &File, at: u64) {
+    lock(file, at, libc::F_UNLCK, libc::F_OFD_SETLK);
+}
+
+/// Whether another holds it. Where that cannot be known: yes.
+pub fn is_held(file: &File, at: u64) -> bool {
+    lock(file, at, libc::F_WRLCK, libc::F_OFD_GETLK).is_none_or(|kind| kind != libc::F_UNLCK)
+}
+
+fn lock(file: &File, at: u64, kind: i32, command: i32) -> Option<i32> {
+    // SAFETY: numbers only; zero is valid for each.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = libc::off_t::try_from(at).ok()?;
+    lock.l_len = 1;
+    // SAFETY: an open descriptor and a valid place.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    (answer == 0).then_some(lock.l_type.into())
+}

@@ -95,7 +95,7 @@ class Setting(Structure):
 class EngineOptions(Structure):
     """outlive_engine_options"""
 
-    _fields_ = [("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p)]
+    _fields_ = [("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p), ("scoreboard_rows", c_uint32), ("scoreboard_fd", c_int)]
 
 
 class RequestRow(Structure):
@@ -113,7 +113,8 @@ class ScoreboardRow(Structure):
     """outlive_scoreboard_row"""
 
     _fields_ = [
-        ("size", c_size_t), ("process", c_int64), ("unfinished", c_int), ("began_unix_ms", c_uint64), ("request", RequestRow),
+        ("size", c_size_t), ("process", c_int64), ("unfinished", c_int), ("began_unix_ms", c_uint64), ("unresponsive", c_int),
+        ("row", c_uint32), ("count", c_uint64), ("request", RequestRow),
     ]
 
 
@@ -125,6 +126,12 @@ class RequestOptions(Structure):
         ("write", c_void_p), ("flush", c_void_p), ("on_stop", c_void_p), ("on_forced", c_void_p), ("userdata", c_void_p), ("on_ended", c_void_p),
         ("key", c_void_p), ("key_len", c_size_t), ("resumed", c_int),
     ]
+
+
+class RenderOptions(Structure):
+    """outlive_render_options"""
+
+    _fields_ = [("size", c_size_t), ("title", c_char_p), ("notes", c_char_p)]
 
 
 TARGET_SIZE = ctypes.sizeof(Target)

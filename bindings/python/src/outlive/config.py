@@ -141,6 +141,11 @@ class Settings:
         text = to_bytes(name)
         return bool(c.settings_get(self._handle, text, len(text), byref(s.Str())) == 0)
 
+    @property
+    def fingerprint(self) -> str:
+        """One hash over the directives that are acted on, paths left out: the same where the same policy holds."""
+        return "%016x" % c.settings_fingerprint(self._handle)
+
     def get_int(self, name: str) -> int:
         """The value as PHP reads an integer: its leading digits, 0 where there are none. NotFoundError."""
         value, text = c_int64(), to_bytes(name)

@@ -7,22 +7,25 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_char_p, c_size_t, c_void_p, cast, create_string_buffer, sizeof
+from ctypes import addressof, byref, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from . import _structs as s
 from ._library import c
+from ._prototypes import WriteFunction
 from ._eventfd import EVENTFD_WRITE, make_notify as make_notify
 from ._stopping import notify_fd
 from ._text import Path
 from .config import Settings, visit
-from .enums import Connection, Ending, Stage
-from .errors import OK, TIMEOUT, TOO_LARGE, EndedError, Error, NotFoundError, call, check, fail
+from .enums import Connection, Ending, Rendered, Stage
+from .errors import OK, TIMEOUT, EndedError, Error, NotFoundError, call, check, fail
 from .request import Owner, Request, flag_word
 
-__all__ = ["Engine", "Row", "ScoreboardRow", "clear_scoreboard", "read_scoreboard"]
+__all__ = [
+    "Engine", "Row", "ScoreboardRow", "cancel_request", "clear_scoreboard", "content_type", "read_scoreboard", "render_scoreboard",
+]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class ScoreboardRow:
     began: float
     """Seconds since 1970."""
     request: Row
+    unresponsive: bool = False
+    """That process lives, as far as can be seen, and has not moved for five seconds."""
+    row: int = 0
+    count: int = 0
+    """With row the name of the request, for `cancel_request`."""
 
 
 def _row(at: Any) -> Row:
@@ -83,19 +91,59 @@ def read_scoreboard(path: Path) -> List[ScoreboardRow]:
     rows: List[ScoreboardRow] = []
 
     def see(at: Any) -> None:
-        rows.append(ScoreboardRow(at.process, at.unfinished != 0, at.began_unix_ms / 1000, _row(at.request)))
+        rows.append(ScoreboardRow(at.process, at.unfinished != 0, at.began_unix_ms / 1000, _row(at.request), at.unresponsive != 0, at.row, at.count))
 
     text = os.fsencode(path)
     visit(c.scoreboard_read, text, len(text), struct=s.ScoreboardRow, see=see, record=s.ErrorRecord())
     return rows
 
 
-def clear_scoreboard(path: Path) -> int:
-    """Forgets what dead processes left there, and says how many unfinished requests that were; what living ones do stays. ConfigError:
-    it cannot be read or written."""
+def clear_scoreboard(path: Path, *, key: Optional[bytes] = None, process: Optional[int] = None) -> int:
+    """Forgets what dead processes left there, and says how many unfinished requests that were; what living ones do stays. key, process:
+    only those with that key, or of that process. ConfigError: it cannot be read or written."""
     text, cleared = os.fsencode(path), c_size_t()
-    call(c.scoreboard_clear, text, len(text), byref(cleared))
+    if key is not None:
+        call(c.scoreboard_clear_key, text, len(text), key, len(key), byref(cleared))
+    elif process is not None:
+        call(c.scoreboard_clear_process, text, len(text), process, byref(cleared))
+    else:
+        call(c.scoreboard_clear, text, len(text), byref(cleared))
     return cleared.value
+
+
+def cancel_request(path: Path, row: int, count: int) -> bool:
+    """Cancels a request of any process that publishes there, by the numbers of its row; its process is told within a quarter of a second.
+    False: it is over. ConfigError: it cannot be read or written."""
+    text = os.fsencode(path)
+    try:
+        call(c.scoreboard_cancel, text, len(text), row, count)
+    except NotFoundError:
+        return False
+    return True
+
+
+def render_scoreboard(path: Path, what: Rendered = Rendered.METRICS, *, title: str = "", notes: str = "") -> str:
+    """What can be seen of a scoreboard, as text: numbers for Prometheus, JSON, an HTML page or its table. title: whose requests these are.
+    notes: what has to be known beside them, one a line. ConfigError: it cannot be read."""
+    text = os.fsencode(path)
+    return _rendered(lambda *rest: call(c.scoreboard_render, text, len(text), *rest), what, title, notes)
+
+
+def _rendered(render: Callable[..., object], what: Rendered, title: str, notes: str) -> str:
+    parts: List[bytes] = []
+
+    def take(_: object, at: int, length: int) -> int:
+        parts.append(string_at(at, length))
+        return 0
+
+    options = s.RenderOptions(sizeof(s.RenderOptions), title.encode(), notes.encode())
+    render(int(what), byref(options), WriteFunction(take), None)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def content_type(what: Rendered) -> str:
+    """The Content-Type of what is rendered."""
+    return str(c.render_content_type(int(what)).decode())
 
 
 _request_begin = c.request_begin_by_address
@@ -107,7 +155,7 @@ observers: List[Callable[[Request], None]] = []
 _MOST_WORDS = 4096
 
 
-class Form:
+class _Form:
     """What a request is begun with and where its handle is written to: one thread's while it begins one."""
 
     __slots__ = ("options", "out", "given", "into", "method", "shape")
@@ -117,12 +165,6 @@ class Form:
         self.given, self.into = addressof(self.options), addressof(self.out)
         self.method: Optional[str] = None
         self.shape: Tuple[int, bool, int] = (-1, False, -1)
-
-    def set_shape(self, socket: int, reading_input: bool, notify: int) -> None:
-        given, self.shape = self.options, (socket, reading_input, notify)
-        given.socket, given.reading_input = socket, reading_input
-        given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
-        given.userdata = None if notify < 0 else notify
 
 
 class Engine(Owner):
@@ -145,7 +187,7 @@ class Engine(Owner):
         self._live: Dict[int, Request] = {}
         self._notify = -1  # the descriptor that tells of a due stop, where the host gives none
         self._looking: Optional[threading.Lock] = None  # had by who looks at requests that others work on
-        self._forms: List[Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
+        self._forms: List[_Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
         self._words: Dict[int, Sequence[int]] = {}  # the flag word of a handle: places, and their names, are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
         self._finalizer.atexit = False  # see _at_exit
@@ -199,7 +241,7 @@ class Engine(Owner):
         try:
             form = self._forms.pop()
         except IndexError:
-            form = Form()
+            form = _Form()
         given = form.options
         try:
             given.label = label if label is None else label.encode()
@@ -208,10 +250,13 @@ class Engine(Owner):
         if method != form.method:  # most are like the one before
             form.method, given.method = method, method if method is None else method.encode("utf-8", "surrogateescape")
         if (socket, reading_input, notify) != form.shape:
-            form.set_shape(socket, reading_input, notify)
+            form.shape = (socket, reading_input, notify)
+            given.socket, given.reading_input = socket, reading_input
+            given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
+            given.userdata = None if notify < 0 else notify
         if more is not None:
             given.on_ended, key, given.resumed = more
-            given.key, given.key_len = cast(c_char_p(key), c_void_p).value, len(key)  # more keeps it
+            given.key, given.key_len = cast(key, c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
         else:
@@ -225,25 +270,6 @@ class Engine(Owner):
         self._forms.append(form)
         if answer < 0:
             fail(answer)
-        return self._begun(begun, label, method, request)
-
-    def _begin_on_loop(self, settings: Settings, label: str, method: str, form: Form, request: Request) -> Request:
-        """`_begin` for many requests that differ in little: the form is one loop's, and filled in but for the label and the method."""
-        handle = self._handle
-        if handle is None:
-            raise EndedError(-12, "the engine is closed")
-        try:
-            form.options.label = label.encode()
-        except UnicodeEncodeError:
-            form.options.label = label.encode("utf-8", "surrogateescape")
-        if method != form.method:
-            form.method, form.options.method = method, method.encode("utf-8", "surrogateescape")
-        answer = _request_begin(handle, settings._handle, form.given, form.into, None)
-        if answer < 0:
-            fail(answer)
-        return self._begun(form.out.value or 0, label, method, request)
-
-    def _begun(self, begun: int, label: Optional[str], method: Optional[str], request: Request) -> Request:
         word = self._words.get(begun)
         if word is None:
             word = self._word_of(begun)
@@ -296,14 +322,16 @@ class Engine(Owner):
             return False
 
     def metrics(self) -> str:
-        """The engine's numbers as Prometheus text."""
-        size = c_size_t(4096)
-        while True:
-            buffer = create_string_buffer(size.value)
-            answer = c.engine_metrics(self._native(), buffer, len(buffer), byref(size))
-            if answer != TOO_LARGE:  # it may grow between two calls
-                check(answer)
-                return buffer.value.decode("utf-8", "replace")
+        """Numbers as Prometheus text: of all processes of the scoreboard, or of this engine alone, where it has none."""
+        return self.render(Rendered.METRICS)
+
+    def render(self, what: Rendered, *, title: str = "", notes: str = "") -> str:
+        """As `render_scoreboard`, of all processes of the scoreboard, or of this engine alone, where it has none."""
+        return _rendered(lambda *rest: call(c.engine_render, self._native(), *rest), what, title, notes)
+
+    def set_policy(self, settings: Settings) -> None:
+        """Says which policy the host follows, so that processes and hosts can be held against each other."""
+        check(c.engine_set_policy(self._native(), settings._handle))
 
     def close(self) -> None:
         """Ends the engine's thread and frees it. Drain it first: requests in flight go on, but their time limits do not."""

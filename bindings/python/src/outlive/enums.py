@@ -7,6 +7,15 @@ from enum import IntEnum, IntFlag
 __all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Severity", "Stage"]
 
 
+class Rendered(IntEnum):
+    """What can be seen of an engine or a scoreboard, as text."""
+
+    METRICS = 0
+    JSON = 1
+    PAGE = 2
+    TABLE = 3
+
+
 class Ending(IntEnum):
     """Why a request ends. The first cause wins."""
 

@@ -1,0 +1,109 @@
+//! Brings together what the slots have counted with plain stores of their own.
+
+use super::flag_word::Seen;
+use super::numbers::{Gauges, Numbers, bucket};
+use super::scoreboard;
+use super::shared::Shared;
+use super::slot::{Host, Slot};
+use super::slot_table::Table;
+use super::sync::lock;
+use crate::request::Ending;
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// A request that ends quietly and is no older than this, in milliseconds, is counted with one store.
+pub const QUICK: u64 = super::numbers::BOUNDS[0];
+
+/// Bits of a slot's count of quick ends that hold how many there were; above them stand their milliseconds, both as far as they fit. The
+/// sums over all slots go on over an overflow, as long as they are gathered before they have gone round once: the thread does so while it
+/// is awake, and whoever asks for the numbers.
+const COUNT_BITS: u32 = 36;
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
+const TIME: u64 = u64::MAX >> COUNT_BITS;
+
+/// How many requests completed in a slot, and how long the quick ones took.
+#[derive(Debug, Default)]
+pub struct Quick(AtomicU64);
+
+impl Quick {
+    /// One more. One writer at a time, so no read-modify-write is needed.
+    #[inline]
+    pub fn count(&self, ms: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(ms << COUNT_BITS | 1), Release);
+    }
+}
+
+/// What has been gathered so far.
+#[derive(Debug, Default)]
+pub struct Gathered(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    numbers: Numbers,
+    /// The sums over all slots, when they were last looked at.
+    count: u64,
+    time: u64,
+    completed: u64,
+    quick_ms: u64,
+}
+
+/// The engine's numbers now. `each` sees every request that is live.
+pub fn gather<H: Host>(shared: &Shared, table: &Table<H>, mut each: impl FnMut(&Slot<H>, Seen)) -> (Numbers, Gauges) {
+    let mut state = lock(&shared.gathered.0);
+    let counters = &shared.counters;
+    let load = |counter: &AtomicU64| counter.load(Acquire);
+    // Endings first: what ends meanwhile is missing, and there the next time; nothing is counted twice. So with times: an end counts them
+    // before itself.
+    let mut new = Numbers { ended: counters.endings.each_ref().map(load), ..Numbers::default() };
+    let (mut count, mut time, mut gauges) = (0u64, 0u64, Gauges::default());
+    for slot in table.used() {
+        let quick = slot.completed.0.load(Acquire);
+        (count, time) = (count.wrapping_add(quick & COUNT), time.wrapping_add(quick >> COUNT_BITS));
+        let word = slot.word.load();
+        if word.is_live() {
+            gauges.in_flight += 1;
+            gauges.detached += u64::from(word.is_gone());
+            gauges.accepted += u64::from(scoreboard::is_accepted(slot));
+            each(slot, word);
+        }
+    }
+    state.completed += count.wrapping_sub(state.count) & COUNT;
+    state.quick_ms += time.wrapping_sub(state.time) & TIME;
+    (state.count, state.time) = (count & COUNT, time & TIME);
+    new.ended[Ending::Completed as usize] += state.completed;
+    let ended = new.ended_at_all();
+    new.begun = ended + gauges.in_flight;
+    new.request.buckets = counters.slow.each_ref().map(load);
+    let slow: u64 = new.request.buckets.iter().sum();
+    new.request.buckets[0] += ended.saturating_sub(slow);
+    new.request.sum_ms = state.quick_ms + load(&counters.slow_ms);
+    new.detached.buckets = counters.detached_for.each_ref().map(load);
+    new.detached.sum_ms = load(&counters.detached_ms);
+    new.gone = load(&counters.gone);
+    new.forced = load(&counters.forced);
+    new.time_limits = load(&counters.time_limits);
+    new.functions = load(&counters.functions);
+    new.function_ns = load(&counters.function_ns);
+    new.not_shown = shared.board.not_shown();
+    state.numbers.rise_to(&new);
+    (state.numbers.clone(), gauges)
+}
+
+/// A request ends, and is not counted as a quick one.
+#[cold]
+#[inline(never)]
+pub fn count_slow(shared: &Shared, ms: u64) {
+    if ms > QUICK {
+        shared.counters.slow[bucket(ms)].fetch_add(1, Relaxed);
+    }
+    shared.counters.slow_ms.fetch_add(ms, Relaxed);
+}
+
+/// A request ends so many milliseconds after its client went.
+pub fn count_detached(shared: &Shared, ms: u64) {
+    shared.counters.detached_for[bucket(ms)].fetch_add(1, Relaxed);
+    shared.counters.detached_ms.fetch_add(ms, Relaxed);
+}

@@ -1,0 +1,225 @@
+//! A page: what one process has counted, and what it says of itself.
+//!
+//! | word | what |
+//! | --- | --- |
+//! | 0 … 2 | owner, boot, namespace, as in the block table |
+//! | 3 | facts: 1 says that the owner holds the lock of this page's first byte for as long as it lives |
+//! | 4 | the beat: milliseconds of the monotonic clock, of the last time that its thread came by |
+//! | 5 | fingerprint of its policy; 0: not said |
+//! | 8 … 10 | gauges: requests in flight, detached, accepted |
+//! | 11 | gauge: requests that count under `outlive.max_detached_total` |
+//! | 64 … 127 | the counters: [`Numbers`](crate::engine::numbers::Numbers) |
+//!
+//! Pages are inherited: who claims the page of a process that has ended or died goes on counting where that one stopped, so that the sum over
+//! all pages never falls, and nothing is counted twice. The rest is the owner's own, and counts only while it lives.
+//!
+//! The first page has no owner: where there are more processes than pages, they count there together.
+
+use super::super::numbers::{Gauges, Numbers, WORDS};
+use super::super::sys::{self, Mapping, files};
+use super::layout::{Layout, PAGE, USED_PAGES};
+use super::process::{self, Owner, World};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+
+/// The page that is everybody's.
+pub const COMMON: u32 = 0;
+
+const OWNER: usize = 0;
+const BOOT: usize = 1;
+const NAMESPACE: usize = 2;
+const FACTS: usize = 3;
+const BEAT: usize = 4;
+const POLICY: usize = 5;
+const GAUGES: usize = 8;
+const TOTAL: usize = 11;
+const COUNTERS: usize = 64;
+/// Words in front of the counters that are the owner's own.
+const OWN: usize = 16;
+
+const LOCKED: u64 = 1;
+
+/// How many pages were ever used: the rest need not be looked at.
+pub fn used(map: &Mapping, layout: Layout) -> u32 {
+    bounded(map.words()[USED_PAGES].load(Acquire), layout)
+}
+
+fn bounded(used: u64, layout: Layout) -> u32 {
+    u32::try_from(used).unwrap_or(u32::MAX).clamp(1, layout.pages())
+}
+
+/// A page of a mapped file.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    words: &'a [AtomicU64],
+    at: usize,
+}
+
+impl<'a> Page<'a> {
+    pub fn new(map: &'a Mapping, layout: Layout, number: u32) -> Self {
+        let at = layout.page(number);
+        Self { words: &map.words()[at / 8..(at + PAGE) / 8], at }
+    }
+
+    pub fn owner(self) -> Owner {
+        Owner(self.words[OWNER].load(Acquire))
+    }
+
+    fn world(self) -> World {
+        World { boot: self.words[BOOT].load(Relaxed), namespace: self.words[NAMESPACE].load(Relaxed) }
+    }
+
+    fn is_locked(self) -> bool {
+        self.words[FACTS].load(Relaxed) & LOCKED != 0
+    }
+
+    /// Whether its owner is known to be dead.
+    fn is_dead(self, file: &File, owner: Owner, here: World) -> bool {
+        match owner.is_cleaning() {
+            true => !process::lives(owner),
+            false => !lives(here, owner, self.world(), self.is_locked(), file, self.at),
+        }
+    }
+
+    /// Takes a page that is free or a dead one's. False: it is another's.
+    pub fn claim(self, map: &Mapping, number: u32, file: &File, owner: Owner, world: World, may_lock: bool) -> bool {
+        map.words()[USED_PAGES].fetch_max(u64::from(number) + 1, Release);
+        let before = self.owner();
+        if before != Owner::NOBODY && !self.is_dead(file, before, world) {
+            return false;
+        }
+        let locked = may_lock && files::hold(file, self.at as u64);
+        if self.words[OWNER].compare_exchange(before.0, owner.cleaning().0, SeqCst, Relaxed).is_err() {
+            if locked {
+                files::let_go(file, self.at as u64);
+            }
+            return false;
+        }
+        // Takes the room on the disk, too: where there is none, this fails, and not a store later.
+        if file.write_all_at(&[0; 8 * (OWN - 1)], self.at as u64 + 8).is_err() {
+            self.words[OWNER].store(0, Release);
+            return false;
+        }
+        self.words[BOOT].store(world.boot, Relaxed);
+        self.words[NAMESPACE].store(world.namespace, Relaxed);
+        self.words[FACTS].store(if locked { LOCKED } else { 0 }, Relaxed);
+        self.words[BEAT].store(sys::now_ms(), Relaxed);
+        self.words[OWNER].compare_exchange(owner.cleaning().0, owner.0, SeqCst, Relaxed).is_ok()
+    }
+
+    /// Its owner ends: the counters stay for whoever comes.
+    pub fn release(self, file: &File, owner: Owner) {
+        for at in GAUGES..=TOTAL {
+            self.words[at].store(0, Relaxed);
+        }
+        if self.words[OWNER].compare_exchange(owner.0, 0, SeqCst, Relaxed).is_ok() && self.is_locked() {
+            files::let_go(file, self.at as u64);
+        }
+    }
+
+    /// The owner's thread has come by.
+    pub fn beat(self, now: u64) {
+        self.words[BEAT].store(now, Relaxed);
+    }
+
+    /// What its owner has counted since `told`, which becomes what it has counted by now.
+    pub fn count(self, numbers: &Numbers, told: &mut Numbers) {
+        let (new, old) = (numbers.to_words(), told.to_words());
+        for (at, (new, old)) in new.into_iter().zip(old).enumerate() {
+            let more = new.saturating_sub(old);
+            if more > 0 {
+                self.words[COUNTERS + at].fetch_add(more, Relaxed);
+            }
+        }
+        told.rise_to(numbers);
+    }
+
+    /// What is so now; not on the page that is everybody's.
+    pub fn set_gauges(self, gauges: Gauges) {
+        for (at, value) in [gauges.in_flight, gauges.detached, gauges.accepted].into_iter().enumerate() {
+            self.words[GAUGES + at].store(value, Relaxed);
+        }
+    }
+
+    /// The owner says which policy it follows.
+    pub fn set_policy(self, fingerprint: u64) {
+        self.words[POLICY].store(fingerprint, Relaxed);
+    }
+
+    /// The gauge of detached requests over all processes.
+    pub fn total(self) -> &'a AtomicU64 {
+        &self.words[TOTAL]
+    }
+}
+
+/// A copy of a page, of whatever a file holds.
+#[derive(Clone, Debug)]
+pub struct PageCopy {
+    words: Vec<u64>,
+    pub number: u32,
+}
+
+impl PageCopy {
+    /// Bytes that are read of a page.
+    pub const BYTES: usize = 8 * (COUNTERS + WORDS);
+
+    pub fn read(file: &File, layout: Layout, number: u32) -> std::io::Result<Self> {
+        let mut bytes = [0; Self::BYTES];
+        file.read_exact_at(&mut bytes, layout.page(number) as u64)?;
+        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+        Ok(Self { words, number })
+    }
+
+    /// All that were ever used.
+    pub fn all(file: &File, layout: Layout) -> std::io::Result<impl Iterator<Item = std::io::Result<Self>>> {
+        let mut used = [0; 8];
+        file.read_exact_at(&mut used, 8 * USED_PAGES as u64)?;
+        Ok((0..bounded(u64::from_ne_bytes(used), layout)).map(move |number| Self::read(file, layout, number)))
+    }
+
+    pub fn owner(&self) -> Owner {
+        Owner(self.words[OWNER])
+    }
+
+    pub fn beat(&self) -> u64 {
+        self.words[BEAT]
+    }
+
+    /// Whether its owner lives: nobody and who is claiming it does not count.
+    pub fn lives(&self, file: &File, layout: Layout, here: World) -> bool {
+        let (owner, world) = (self.owner(), World { boot: self.words[BOOT], namespace: self.words[NAMESPACE] });
+        self.number != COMMON
+            && owner != Owner::NOBODY
+            && !owner.is_cleaning()
+            && lives(here, owner, world, self.words[FACTS] & LOCKED != 0, file, layout.page(self.number))
+    }
+
+    pub fn numbers(&self) -> Numbers {
+        let mut words = [0; WORDS];
+        words.copy_from_slice(&self.words[COUNTERS..]);
+        Numbers::of_words(&words)
+    }
+
+    pub fn gauges(&self) -> Gauges {
+        Gauges { in_flight: self.words[GAUGES], detached: self.words[GAUGES + 1], accepted: self.words[GAUGES + 2] }
+    }
+
+    /// 0: not said.
+    pub fn policy(&self) -> u64 {
+        self.words[POLICY]
+    }
+}
+
+/// Whether an owner lives, as far as can be seen from here. One in another PID namespace cannot be asked for by its number, but the lock
+/// that it holds goes with it.
+pub fn lives(here: World, owner: Owner, world: World, is_locked: bool, file: &File, lock: usize) -> bool {
+    match here.judges(world) {
+        Some(true) => process::lives(owner),
+        Some(false) => false,
+        None => !is_locked || files::is_held(file, lock as u64),
+    }
+}
