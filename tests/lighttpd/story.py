@@ -2,6 +2,7 @@
 """What becomes of the work behind lighttpd when its client goes, and how long it may take: with real php-fpm, an HTTP server and CGI scripts.
 Makes the table of bindings/lighttpd/README.md: story.py [--write | --check]."""
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -25,8 +26,8 @@ for ($step = 0; $step < 20; $step++) {
     if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
     usleep(50000);
 }
-if (isset($_GET['silent'])) { echo "the end\\n"; flush(); }
 $done = true;
+if (isset($_GET['silent'])) { echo "the end\\n"; flush(); }
 """
 FORM = """<?php
 $tables = '@ROOT@/run/' . $_GET['name'] . '.tables';
@@ -56,9 +57,9 @@ try:
         if "silent" not in query:
             print("step %d" % step + " " * 20000, flush=True)
         time.sleep(0.05)
+    note("done")
     if "silent" in query:
         print("Content-Type: text/plain\\n\\nthe end", flush=True)
-    note("done")
 except BrokenPipeError:
     ended()
 """
@@ -107,14 +108,13 @@ def noted(path):
 
 
 def proxied(server, back, silent, reset):
-    back.ends.clear()
-    back.begun.clear()
-    client = server.client("/work/p" + ("?steps=1&pause=2&silent" if silent else "?steps=30&size=20000"))
-    wait_for("it has begun", lambda: "p" in back.begun)
+    name = f"p{time.monotonic_ns()}"
+    client = server.client(f"/work/{name}" + ("?steps=1&pause=2&silent" if silent else "?steps=30&size=20000"))
+    wait_for("it has begun", lambda: name in back.begun)
     if not silent:
         client.read(b"step 1")
     client.go(reset)
-    return wait_for("the backend is over", lambda: back.ends.get("p")).split()[0]
+    return wait_for("the backend is over", lambda: back.ends.get(name)).split()[0]
 
 
 # What runs, how, whether it writes as it goes (server.stream-response-body = 2), how the client goes.
@@ -135,11 +135,13 @@ def table(fpm, back, policies):
     for policy in policies:
         for stream in (0, 2):
             with server_for(policy, fpm, back, stream) as server:
-                for name, what, silent, reset in ROWS:
-                    if silent == (stream == 0):
-                        results[name, policy] = what(server, back, silent, reset)
-                        expected = promised(name, silent, policy)
-                        assert expected in (None, results[name, policy]), f"{name}, {policy}: {results[name, policy]}, not {expected}"
+                rows = [row for row in ROWS if row[2] == (stream == 0)]
+                with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:
+                    ends = list(pool.map(lambda row: row[1](server, back, row[2], row[3]), rows))
+                for (name, _, silent, _), end in zip(rows, ends):
+                    results[name, policy] = end
+                    expected = promised(name, silent, policy)
+                    assert expected in (None, end), f"{name}, {policy}: {end}, not {expected}"
     return results
 
 
