@@ -78,7 +78,7 @@ fn php_ini_takes_and_refuses_what_php_does() {
             let config = config(Some(format!("{name} = \"{value}\"\n")));
             let want = case["get_cfg"][0].as_str().unwrap();
             assert_eq!(config.base().get(name.as_bytes()), Some(want.as_bytes()), "{name} = {value:?}");
-            let warned = config.diagnostics().iter().find(|diagnostic| diagnostic.code == "malformed-quantity");
+            let warned = config.diagnostics().iter().find(|diagnostic| diagnostic.code.name() == "malformed-quantity");
             if let Some(warned) = warned {
                 let shown = case["stdout_before"].as_str().unwrap();
                 assert!(shown.contains(&warned.message), "{name} = {value:?}: {} and {shown:?}", warned.message);

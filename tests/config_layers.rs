@@ -69,7 +69,7 @@ fn later_lines_and_later_files_win() {
         (Layer::ScanDir, 1, Refused),
     ];
     assert_eq!(trail(&settings, "memory_limit"), want);
-    assert!(config.diagnostics().iter().any(|found| found.code == "refused-value" && found.origin.line == 1));
+    assert!(config.diagnostics().iter().any(|found| found.code.name() == "refused-value" && found.origin.line == 1));
 }
 
 /// I-092
@@ -79,7 +79,7 @@ fn what_stands_before_a_syntax_error_counts() {
     let settings = resolve(&config);
     assert_eq!((text(&settings, "precision"), text(&settings, "user_agent")), ("5".into(), "a ".into()));
     let [found] = config.diagnostics() else { panic!("{:?}", config.diagnostics()) };
-    assert_eq!((found.code, found.origin.line), ("syntax", 2));
+    assert_eq!((found.code.name(), found.origin.line), ("syntax", 2));
     assert!(found.message.starts_with("syntax error, unexpected '='"), "{}", found.message);
 }
 
@@ -162,7 +162,7 @@ fn user_ini_files_are_read_from_the_root_to_the_script_with_perdir_power() {
     assert_eq!(settings.entry(b"precision").unwrap().global, b"7");
     let refused = settings.explain(b"hard_timeout").unwrap().trail.pop().unwrap();
     assert_eq!((refused.fate, refused.reason, refused.raw), (Fate::Refused, Some(Reason::Level), b"1".to_vec()));
-    assert_eq!(settings.diagnostics()[0].code, "unknown-directive");
+    assert_eq!(settings.diagnostics()[0].code.name(), "unknown-directive");
     assert!(Arc::ptr_eq(&settings, &resolve(&config)), "the same texts give the same settings");
     let no_root = Target { document_root: None, ..script() };
     assert_eq!(text(&config.resolve(&no_root).unwrap(), "precision"), "7");
@@ -229,7 +229,7 @@ fn fpm_pools_and_fastcgi_parameters() {
     assert_eq!(precision.trail[4].because.as_deref(), Some("locked by /pool.d/www.conf:10"));
     let twice = settings.explain(b"user_agent").unwrap().trail;
     assert_eq!((twice[1].origin.line, twice[1].reason), (6, Some(Reason::Earlier)));
-    assert!(config.diagnostics().iter().any(|found| found.code == "not-an-entry" && found.origin.line == 2));
+    assert!(config.diagnostics().iter().any(|found| found.code.name() == "not-an-entry" && found.origin.line == 2));
     assert_eq!(text(&pool(Some(b"other")).unwrap().base(), "docref_root"), "other");
     assert_eq!(pool(Some(b"none")).unwrap_err().code, Code::NotFound);
 }
@@ -348,7 +348,7 @@ fn discovery_follows_phprc_and_the_scan_list() {
 fn a_wrong_value_of_ours_is_an_error_with_a_line_and_changes_nothing() {
     let text = "outlive.disconnect = finish\n\noutlive.clock = fast\noutlive.max_detached_time = 5m\n";
     let config = with_ini("", &[("/php.ini", text)]).build().unwrap();
-    let found: Vec<_> = config.diagnostics().iter().map(|found| (found.code, found.origin.line)).collect();
+    let found: Vec<_> = config.diagnostics().iter().map(|found| (found.code.name(), found.origin.line)).collect();
     assert_eq!(found, [("refused-value", 3), ("refused-value", 4)]);
     let policy = *config.base().policy();
     assert_eq!(policy.disconnect, outlive::config::Disconnect::Finish);
@@ -391,18 +391,18 @@ fn what_php_took_out_keeps_it_from_starting() {
     assert!(build("track_errors=On\n", b"cli", PhpVersion::V7_4).is_ok());
     // A server that is no PHP starts all the same, and says so.
     let config = build("register_globals=2\n", b"", v8_2).unwrap();
-    assert_eq!(config.diagnostics().iter().filter(|finding| finding.code == "no-start").count(), 1);
+    assert_eq!(config.diagnostics().iter().filter(|finding| finding.code.name() == "no-start").count(), 1);
 }
 
 #[test]
 fn a_variable_that_nobody_has_set_is_named() {
     let text = "a=${HOME}\nb=${a}${NO}\n[PATH=/x]\nuser_agent=\"${NO}\"\n";
     let config = with_ini("", &[("/php.ini", text)]).build().unwrap();
-    let unset = config.diagnostics().iter().filter(|finding| finding.code == "unset-variable");
+    let unset = config.diagnostics().iter().filter(|finding| finding.code.name() == "unset-variable");
     let lines: Vec<_> = unset.map(|finding| finding.origin.line).collect();
     assert_eq!(lines, [1, 2, 4]);
     let mut builder = with_ini("", &[("/php.ini", text)]);
     builder.set_env(b"HOME", b"/h");
     builder.set_env(b"NO", b"");
-    assert!(builder.build().unwrap().diagnostics().iter().all(|finding| finding.code != "unset-variable"));
+    assert!(builder.build().unwrap().diagnostics().iter().all(|finding| finding.code.name() != "unset-variable"));
 }

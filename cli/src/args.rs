@@ -127,6 +127,9 @@ pub struct CheckArgs {
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,
+    /// Print every code that a finding may have, with its severities and what it means, and check nothing
+    #[arg(long, conflicts_with_all = ["path", "portable"])]
+    pub list: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -2,6 +2,7 @@
 
 mod httpd_lines;
 pub mod inert;
+mod list;
 mod mistakes;
 mod stock;
 pub mod texts;
@@ -13,13 +14,16 @@ use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
 use crate::{json, load, plain, suggest};
 use outlive::config::{Config, Outcome, Settings, versions_with};
-use outlive::diagnostic::{Diagnostic, Severity};
+use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::origin::Origin;
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// Gathers findings and prints them.
 pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
+    if args.list {
+        return Ok(list::answer(args.json));
+    }
     let source = match &args.path {
         Some(path) => side::with_word(&args.source, path)?,
         None => args.source.clone(),
@@ -51,7 +55,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     mistakes::check(config, &settings, &mut found);
     texts::check(config, &extensions, &mut found);
     httpd_lines::check(config, &extensions, &mut found);
-    found.retain_mut(|finding| finding.code != "unknown-directive" || is_unknown(config, finding));
+    found.retain_mut(|finding| finding.code != Diagnosis::UnknownDirective || is_unknown(config, finding));
     limits(&settings, &mut found);
     load::with_target(&args.request, |target| texts::unseen(config, target, &mut found))?;
     if args.portable {
@@ -61,7 +65,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
     });
     found.dedup();
-    let status = if found.iter().any(|finding| finding.code == "unreadable") {
+    let status = if found.iter().any(|finding| finding.code == Diagnosis::Unreadable) {
         2
     } else {
         u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
@@ -85,17 +89,17 @@ fn with_fix(problem: Problem) -> Problem {
     }
 }
 
-fn finding(severity: Severity, code: &'static str, origin: Origin, message: String) -> Diagnostic {
-    Diagnostic { severity, code, origin, message }
+fn finding(severity: Severity, code: Diagnosis, origin: Origin, message: String) -> Diagnostic {
+    Diagnostic::new(severity, code, origin, message)
 }
 
 /// A finding that is worth knowing.
-pub fn note(code: &'static str, origin: Origin, message: String) -> Diagnostic {
+pub fn note(code: Diagnosis, origin: Origin, message: String) -> Diagnostic {
     finding(Severity::Note, code, origin, message)
 }
 
 /// A finding that is probably not what was meant.
-pub fn warning(code: &'static str, origin: Origin, message: String) -> Diagnostic {
+pub fn warning(code: Diagnosis, origin: Origin, message: String) -> Diagnostic {
     finding(Severity::Warning, code, origin, message)
 }
 
@@ -108,7 +112,7 @@ pub fn place(file: &Arc<[u8]>, line: u32) -> Origin {
 fn not_served(status: u16, because: &str) -> Diagnostic {
     let message = format!("no program runs for this request (status {status}: {because}); only the files were checked");
     if status != 500 {
-        return note("not-served", Origin::default(), message);
+        return note(Diagnosis::NotServed, Origin::default(), message);
     }
     // FILE:LINE: text
     let mut parts = because.splitn(3, ':');
@@ -118,7 +122,12 @@ fn not_served(status: u16, because: &str) -> Diagnostic {
     };
     let what = parts.next().map_or(because, str::trim);
     let fix = mistakes::fix(what);
-    finding(Severity::Error, "server-error", origin, format!("{what}: every request below is answered with 500{fix}"))
+    finding(
+        Severity::Error,
+        Diagnosis::ServerError,
+        origin,
+        format!("{what}: every request below is answered with 500{fix}"),
+    )
 }
 
 /// What remains of an unknown name: it may be known after all, or nearly so.
@@ -150,7 +159,7 @@ fn limits(settings: &Settings, found: &mut Vec<Diagnostic>) {
         let origin = trail.and_then(|trail| trail.into_iter().rfind(|step| step.because.is_none()));
         let seconds = policy.max_input_time;
         found.push(warning(
-            "input-limit-kills",
+            Diagnosis::InputLimitKills,
             origin.map(|step| step.origin).unwrap_or_default(),
             format!(
                 "max_execution_time = 0 with max_input_time = {seconds}: real PHP never stops the input timer then, so \
@@ -191,7 +200,7 @@ fn as_json(found: &[Diagnostic]) -> String {
 pub fn finding_json(out: &mut String, finding: &Diagnostic) {
     let mut object = json::Object::new(out);
     object.text("severity", finding.severity.word().as_bytes());
-    object.text("code", finding.code.as_bytes());
+    object.text("code", finding.code.name().as_bytes());
     object.maybe("file", finding.origin.file.as_deref());
     object.plain("line", json::line(finding.origin.line));
     object.text("message", finding.message.as_bytes());

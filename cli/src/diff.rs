@@ -9,7 +9,7 @@ use crate::extensions::Extensions;
 use crate::load;
 use crate::output::{Answer, Problem, note};
 use outlive::config::{Check, Config, Directive, Explanation, Fate, Layer, Outcome, Settings, Step};
-use outlive::diagnostic::{Diagnostic, Severity};
+use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
     }
     let differ = comparison.differences.iter().any(|one| one.kind != Kind::Text) || comparison.outcomes_differ();
     let mut all = [&comparison.a, &comparison.b].into_iter().flat_map(|side| side.config.diagnostics());
-    let unreadable = all.any(|finding| finding.code == "unreadable");
+    let unreadable = all.any(|finding| finding.code == Diagnosis::Unreadable);
     let status = if unreadable || comparison.has_unknown() { 2 } else { u8::from(differ) };
     let answer = if args.json { print::as_json(&comparison, args.source.context) } else { print::as_text(&comparison) };
     Ok(answer.with_status(status))

@@ -6,7 +6,7 @@ use crate::output::{Problem, note};
 use crate::{envvars, inferred, php_elf, pools, suggest};
 use outlive::PhpVersion;
 use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Layer, Outcome, Sapi};
-use outlive::diagnostic::{Diagnostic, Severity};
+use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::files::{Disk, Files};
 use outlive::httpd::Resolution;
 use outlive::target::Target;
@@ -433,10 +433,10 @@ fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
 pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
     let own = if let Outcome::Run(settings) = outcome { settings.diagnostics() } else { Vec::new() };
     let mut status = 0;
-    let tells = |finding: &&Diagnostic| finding.severity == Severity::Error || finding.code == "unset-variable";
+    let tells = |finding: &&Diagnostic| finding.severity == Severity::Error || finding.code == Diagnosis::UnsetVariable;
     for finding in config.diagnostics().iter().chain(&own).filter(tells) {
         note(&format!("{finding}"));
-        if matches!(finding.code, "unreadable" | "no-start") {
+        if matches!(finding.code, Diagnosis::Unreadable | Diagnosis::NoStart) {
             status = 2;
         }
     }

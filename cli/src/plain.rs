@@ -4,7 +4,7 @@
 use crate::check::{self, note, place};
 use configparser::ini::Ini;
 use outlive::config::Config;
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::ini::{Event, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub fn check(config: &Config, found: &mut Vec<Diagnostic>) {
 fn one(config: &Config, file: &Arc<[u8]>, text: &[u8], found: &mut Vec<Diagnostic>) {
     let Ok(text_utf8) = std::str::from_utf8(text) else {
         found.push(note(
-            "not-portable",
+            Diagnosis::NotPortable,
             place(file, 0),
             "plain-INI tools may not read this file: it is not UTF-8".into(),
         ));
@@ -28,7 +28,7 @@ fn one(config: &Config, file: &Arc<[u8]>, text: &[u8], found: &mut Vec<Diagnosti
     let mut plain = Ini::new_cs();
     if let Err(error) = plain.read(text_utf8.to_owned()) {
         let message = format!("a plain-INI tool does not read this file: {error}");
-        found.push(note("not-portable", place(file, 0), message));
+        found.push(note(Diagnosis::NotPortable, place(file, 0), message));
         return;
     }
     // Section names and order are the same to both; of a key that comes twice the last one counts for both.
@@ -50,7 +50,7 @@ fn one(config: &Config, file: &Arc<[u8]>, text: &[u8], found: &mut Vec<Diagnosti
         };
         let php = crate::text::value(php.as_bytes());
         let message = format!("PHP reads `{key}` as `{php}`, a plain-INI tool {other}");
-        found.push(note("not-portable", place(file, line), message));
+        found.push(note(Diagnosis::NotPortable, place(file, line), message));
     }
 }
 

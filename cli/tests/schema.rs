@@ -184,6 +184,19 @@ fn what_is_not_known_is_no_value() {
 }
 
 #[test]
+fn the_list_of_codes_is_the_librarys_table() {
+    let place = place("list");
+    let all = json(&place.run(&["check", "--list", "--json"]));
+    assert!(validator("check-list").is_valid(&all), "{all}");
+    let names: Vec<&str> = all.as_array().unwrap().iter().map(|code| code["code"].as_str().unwrap()).collect();
+    let table: Vec<&str> = outlive::diagnostic::Diagnosis::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(names, table);
+    let text = place.run(&["check", "--list"]);
+    assert_eq!(out(&text).lines().count(), table.len());
+    assert_eq!(place.run(&["check", "--list", "php.ini"]).status.code(), Some(2));
+}
+
+#[test]
 fn ini_parse_writes_one_document_for_each_file() {
     let (place, validator) = (place("parse"), validator("ini-parse"));
     for mode in ["normal", "raw", "typed"] {

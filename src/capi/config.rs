@@ -134,7 +134,7 @@ pub unsafe extern "C" fn outlive_config_diagnostics(
         for diagnostic in config.diagnostics() {
             let file = Terminated::new(diagnostic.origin.file.as_deref().unwrap_or_default());
             let (code, text) =
-                (Terminated::new(diagnostic.code.as_bytes()), Terminated::new(diagnostic.message.as_bytes()));
+                (Terminated::new(diagnostic.code.name().as_bytes()), Terminated::new(diagnostic.message.as_bytes()));
             let seen = outlive_diagnostic {
                 size: size_of::<outlive_diagnostic>(),
                 file: file.view(),

@@ -118,15 +118,7 @@ pub extern "C" fn outlive_result_ctext(code: c_int) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn outlive_ending_name(ending: c_int) -> outlive_str {
     outlive_str::of_static(match Ending::from_number(ending) {
-        Some(Ending::Completed) => "completed\0",
-        Some(Ending::Finished) => "finished early\0",
-        Some(Ending::Aborted) => "aborted\0",
-        Some(Ending::TimeLimit) => "time limit\0",
-        Some(Ending::Forced) => "forced\0",
-        Some(Ending::Shutdown) => "shutdown\0",
-        Some(Ending::HostError) => "host error\0",
-        Some(Ending::Cancelled) => "cancelled\0",
-        Some(Ending::HandedBack) => "handed back\0",
+        Some(ending) => ending.word_nul(),
         None if ending == 0 => "none\0",
         None => "unknown\0",
     })

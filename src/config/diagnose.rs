@@ -7,7 +7,7 @@ use super::reader::{unknown, unknown_at};
 use super::removed;
 use super::request_layers::Contribution;
 use super::text::Text;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::Error;
 use crate::httpd::{DirConfig, DirValue};
 use crate::origin::Origin;
@@ -84,11 +84,15 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
             // PHP's own refusals are its habit; ours are about a decision that somebody wanted to write down.
             let own = matches!(directive.extension, "outlive" | "host");
             let severity = if own { Severity::Error } else { Severity::Warning };
-            (severity, "refused-value", format!("`{name}` does not take `{text}`: {why}; this line does nothing"))
+            (
+                severity,
+                Diagnosis::RefusedValue,
+                format!("`{name}` does not take `{text}`: {why}; this line does nothing"),
+            )
         }
         _ => match directive.check.warning(value.bytes(), core.version) {
             Some(warning) => {
-                (Severity::Warning, "malformed-quantity", format!("Invalid \"{name}\" setting. {warning}"))
+                (Severity::Warning, Diagnosis::MalformedQuantity, format!("Invalid \"{name}\" setting. {warning}"))
             }
             None => return,
         },
@@ -99,21 +103,21 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
 /// A file that is there and cannot be read.
 pub(super) fn unreadable(path: &Path, error: &Error) -> Diagnostic {
     let origin = Origin { file: Some(super::build::file_name(path)), line: 0 };
-    Diagnostic { severity: Severity::Error, code: "unreadable", origin, message: error.message.clone() }
+    Diagnostic::new(Severity::Error, Diagnosis::Unreadable, origin, error.message.clone())
 }
 
 /// A line of a `.user.ini` that is Apache's.
 pub(super) fn apache_syntax(source: &Source, key: &[u8], line: u32) -> Diagnostic {
     let shown = String::from_utf8_lossy(key);
     let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
-    Diagnostic { severity: Severity::Warning, code: "apache-syntax", origin: source.origin(line), message }
+    Diagnostic::new(Severity::Warning, Diagnosis::ApacheSyntax, source.origin(line), message)
 }
 
 /// An array in a `.user.ini`.
 pub(super) fn breaks_user_ini(source: &Source, line: u32) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
-        code: "array-entry",
+        code: Diagnosis::ArrayEntry,
         origin: source.origin(line),
         message: "an array entry in this file makes real PHP fail the request; it is left out here".into(),
     }

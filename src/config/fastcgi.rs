@@ -8,7 +8,7 @@ use super::lookup::CoreLookup;
 use super::reader::{syntax, text_of, unknown};
 use super::request_layers::UserIni;
 use super::text::Text;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::httpd::Variable;
 use crate::ini::{self, Event};
 use std::ops::ControlFlow;
@@ -80,7 +80,7 @@ fn parse(core: &Core, param: FastCgiParam, source: &Arc<Source>, diagnostics: &m
 fn literal_newline(source: &Source) -> Diagnostic {
     Diagnostic {
         severity: Severity::Warning,
-        code: "literal-newline",
+        code: Diagnosis::LiteralNewline,
         origin: source.origin(1),
         message:
             "this text has a backslash and an n in it, which are part of a value; nginx makes a line end of them in \
@@ -92,7 +92,7 @@ fn literal_newline(source: &Source) -> Diagnostic {
 fn only_entries(source: &Source, line: u32) -> Diagnostic {
     Diagnostic {
         severity: Severity::Warning,
-        code: "not-an-entry",
+        code: Diagnosis::NotAnEntry,
         origin: source.origin(line),
         message: "only plain NAME = VALUE lines count here; this line does nothing".into(),
     }

@@ -8,7 +8,7 @@ use super::table;
 use super::text::Text;
 use super::unknowns::Unknowns;
 use super::unset::Unset;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::ini::{self, Event, Value};
 use crate::origin::Origin;
@@ -98,7 +98,7 @@ pub(super) fn text_of<'a>(value: &Value<'a>) -> &'a [u8] {
 pub(super) fn syntax(source: &Source, error: &ini::SyntaxError) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
-        code: if error.is_limit() { "unreadable" } else { "syntax" },
+        code: if error.is_limit() { Diagnosis::Unreadable } else { Diagnosis::Syntax },
         origin: source.origin(error.line),
         message: format!("{}; what stands before it counts, the rest of this file is not read", error.message),
     }
@@ -149,7 +149,7 @@ impl Reader<'_> {
             Event::ArrayEntry { key, .. } if core::find(self.directives, key).is_some() => {
                 state.diagnostics.push(Diagnostic {
                     severity: Severity::Error,
-                    code: "array-entry",
+                    code: Diagnosis::ArrayEntry,
                     origin: source.origin(line),
                     message: format!(
                         "`{0}[…]` is an array, but `{0}` is a single value: real PHP breaks down on this line; it is \
@@ -248,7 +248,7 @@ pub(super) fn unknown_at(key: &[u8], version: PhpVersion, origin: Origin) -> Dia
     } else {
         format!("PHP {version} has no directive `{name}` (PHP {} has); this line does nothing", versions.join(", "))
     };
-    Diagnostic { severity: Severity::Note, code: "unknown-directive", origin, message }
+    Diagnostic::new(Severity::Note, Diagnosis::UnknownDirective, origin, message)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::number;
 use super::sapi::Sapi;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::version::PhpVersion;
 
@@ -44,7 +44,7 @@ pub(super) fn check(core: &Core, diagnostics: &mut Vec<Diagnostic>) -> Result<()
             return Err(Error::new(Code::Refused, message).at(source.origin(line)));
         }
         let (severity, origin) = (Severity::Error, source.origin(line));
-        diagnostics.push(Diagnostic { severity, code: "no-start", origin, message });
+        diagnostics.push(Diagnostic { severity, code: Diagnosis::NoStart, origin, message });
     }
     Ok(())
 }

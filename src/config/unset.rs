@@ -1,7 +1,7 @@
 //! Variables that are not set where a text asks for them.
 
 use super::core::Source;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use std::cell::RefCell;
 
 /// No more than this many names are kept for one statement.
@@ -27,7 +27,7 @@ impl Unset {
             let name = String::from_utf8_lossy(&name).into_owned();
             diagnostics.push(Diagnostic {
                 severity: Severity::Warning,
-                code: "unset-variable",
+                code: Diagnosis::UnsetVariable,
                 origin: source.origin(line),
                 message: format!(
                     "${{{name}}} is not known here, so nothing stands in its place: no line above sets `{name}`, and no \

@@ -62,44 +62,54 @@ impl Stage {
     }
 }
 
-/// Why a request ended. The first cause wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Ending {
+macro_rules! endings {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)*) => {
+        /// Why a request ended. The first cause wins.
+        ///
+        /// The one table of endings: C, C++, Python, the command and the pages of servers say these words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Ending {
+            $($(#[$doc])* $variant = $number,)*
+        }
+
+        impl Ending {
+            /// Every ending.
+            pub const ALL: [Ending; [$($number),*].len()] = [$(Self::$variant,)*];
+
+            /// The word that people see, with a NUL behind it.
+            pub(crate) fn word_nul(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($word, "\0"),)*
+                }
+            }
+        }
+    };
+}
+
+endings! {
     /// It ran to its end.
-    Completed = 1,
+    Completed = 1, "completed";
     /// It ran to its end after it had finished its response early.
-    Finished = 2,
+    Finished = 2, "finished";
     /// The client went, or the cap on detached requests was reached.
-    Aborted = 3,
+    Aborted = 3, "aborted";
     /// The time limit.
-    TimeLimit = 4,
+    TimeLimit = 4, "time limit";
     /// The forced stage: no safe point came for `hard_timeout` seconds after the limit.
-    Forced = 5,
+    Forced = 5, "forced";
     /// The engine drained.
-    Shutdown = 6,
+    Shutdown = 6, "shutdown";
     /// The host said that it failed.
-    HostError = 7,
+    HostError = 7, "host error";
     /// Somebody cancelled it.
-    Cancelled = 8,
+    Cancelled = 8, "cancelled";
     /// It was accepted, and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
-    HandedBack = 9,
+    HandedBack = 9, "handed back";
 }
 
 impl Ending {
-    /// Every ending.
-    pub const ALL: [Ending; 9] = [
-        Self::Completed,
-        Self::Finished,
-        Self::Aborted,
-        Self::TimeLimit,
-        Self::Forced,
-        Self::Shutdown,
-        Self::HostError,
-        Self::Cancelled,
-        Self::HandedBack,
-    ];
     /// Places in an array by ending, the unused 0 included.
     pub const PLACES: usize = Self::ALL.len() + 1;
 
@@ -110,17 +120,7 @@ impl Ending {
 
     /// The word that people see.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Finished => "finished early",
-            Self::Aborted => "aborted",
-            Self::TimeLimit => "time limit",
-            Self::Forced => "forced",
-            Self::Shutdown => "shutdown",
-            Self::HostError => "host error",
-            Self::Cancelled => "cancelled",
-            Self::HandedBack => "handed back",
-        }
+        self.word_nul().trim_end_matches('\0')
     }
 }
 

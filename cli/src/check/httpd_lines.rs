@@ -3,7 +3,7 @@
 use super::{note, values, warning};
 use crate::extensions::Extensions;
 use outlive::config::{Access, Config, Sapi};
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::httpd::{DirValue, ValueKind, ValueLine};
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ pub fn check(config: &Config, extensions: &Extensions, found: &mut Vec<Diagnosti
                 "`{name}` is set again in the same container, in line {}, and the last one counts; take this one out",
                 line.value.origin.line
             );
-            lines.push(note("duplicate", earlier.origin, text));
+            lines.push(note(Diagnosis::Duplicate, earlier.origin, text));
         }
     }
     lines.retain(|new| !found.iter().any(|old| old.origin == new.origin && old.code == new.code));
@@ -37,7 +37,7 @@ fn one(config: &Config, extensions: &Extensions, line: &ValueLine, found: &mut V
              php.ini, .user.ini or the pool",
             sapi.name()
         );
-        found.push(warning("wrong-sapi", origin.clone(), text));
+        found.push(warning(Diagnosis::WrongSapi, origin.clone(), text));
         return;
     }
     let Ok(at) = config.directives().binary_search_by(|known| known.name().cmp(name)) else {
@@ -55,6 +55,6 @@ fn one(config: &Config, extensions: &Extensions, line: &ValueLine, found: &mut V
         let admin = if *kind == ValueKind::Flag { "php_admin_flag" } else { "php_admin_value" };
         let text =
             format!("`{shown}` has no effect here: not allowed at this level; write {admin}, or set it in php.ini");
-        found.push(warning("wrong-level", origin.clone(), text));
+        found.push(warning(Diagnosis::WrongLevel, origin.clone(), text));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{note, warning};
 use outlive::config::{Config, Explanation, Fate, Layer, Sapi, Settings};
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 
 /// What PHP reads once, when it starts: a request, a pool's child or a section comes too late for it.
 const AT_START: [&str; 12] = [
@@ -62,6 +62,6 @@ pub fn check(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) 
         let Some(winner) = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce) else { continue };
         let adds = ADDED.contains(&name) && winner.layer == Layer::Pool;
         let finding = if adds { note } else { warning };
-        found.push(finding("no-effect", winner.origin.clone(), format!("`{name}`: {text}")));
+        found.push(finding(Diagnosis::NoEffect, winner.origin.clone(), format!("`{name}`: {text}")));
     }
 }

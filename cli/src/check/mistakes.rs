@@ -2,7 +2,7 @@
 
 use super::{finding, note, place, warning};
 use outlive::config::{Check, Config, Directive, Fate, Layer, Settings};
-use outlive::diagnostic::{Diagnostic, Severity};
+use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::ini::number;
 use outlive::origin::Origin;
 use std::fmt::Write;
@@ -47,7 +47,7 @@ fn uploads(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
             shown(upload),
             shown(post)
         );
-        found.push(warning("upload-over-post", at, text));
+        found.push(warning(Diagnosis::UploadOverPost, at, text));
     }
 }
 
@@ -62,7 +62,7 @@ fn terminate(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) 
              that limit is never met and no shutdown function runs; make it larger than max_execution_time",
             crate::text::shown(value)
         );
-        found.push(warning("terminate-before-limit", at.clone(), text));
+        found.push(warning(Diagnosis::TerminateBeforeLimit, at.clone(), text));
     }
 }
 
@@ -95,7 +95,7 @@ fn comments(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
                 let _ = write!(text, ", which means {number} to PHP");
             }
             text.push_str("; only `;` begins a comment");
-            found.push(warning("comment-in-value", step.origin.clone(), text));
+            found.push(warning(Diagnosis::CommentInValue, step.origin.clone(), text));
         }
     }
 }
@@ -124,10 +124,10 @@ fn encoding(text: &[u8], origin: &Origin, found: &mut Vec<Diagnostic>) {
     let origin = origin.clone();
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         let text = "this file is UTF-16, of which PHP understands nothing; save it as UTF-8".into();
-        found.push(finding(Severity::Error, "encoding", origin, text));
+        found.push(finding(Severity::Error, Diagnosis::Encoding, origin, text));
     } else if text.starts_with(b"\xef\xbb\xbf") {
         let text = "this file begins with a byte order mark (BOM); PHP passes over it, other programs may not".into();
-        found.push(note("encoding", origin, text));
+        found.push(note(Diagnosis::Encoding, origin, text));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the php.ini that comes with PHP says for everybody, and extensions whose directives are not among those known.
 
 use super::{note, warning};
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::origin::Origin;
 
 /// Lines of PHP's own php.ini files that many an installation has no use for; nobody meant anything by them.
@@ -90,5 +90,5 @@ pub fn missing(name: &[u8], owner: &str, origin: Origin) -> Diagnostic {
         "`{name}` has no effect here: no line loads its extension {owner}; write {line} = {owner} (or install it), or \
          say --compiled-in {owner} if that PHP has it built in"
     );
-    if often { note("no-extension", origin, text) } else { warning("no-extension", origin, text) }
+    if often { note(Diagnosis::NoExtension, origin, text) } else { warning(Diagnosis::NoExtension, origin, text) }
 }

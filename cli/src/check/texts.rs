@@ -5,7 +5,7 @@ use crate::extensions::Extensions;
 use crate::skipped;
 use outlive::PhpVersion;
 use outlive::config::{Config, Sapi};
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::ini::{self, Event, Value};
 use outlive::origin::Origin;
 use outlive::target::Target;
@@ -67,14 +67,14 @@ fn section(config: &Config, name: &[u8], special: &mut Option<String>, origin: O
         if matches!(config.sapi(), Sapi::Apache | Sapi::Cli | Sapi::CliServer) {
             let sapi = config.sapi().name();
             let message = format!("[{shown}] and what follows it have no effect: {sapi} does not use such sections");
-            found.push(warning("dead-section", origin, message));
+            found.push(warning(Diagnosis::DeadSection, origin, message));
         }
         *special = Some(shown);
     } else if let Some(open) = special {
         let message = format!(
             "[{shown}] does not end [{open}]: what follows still belongs to it; move [{open}] to the end of the file"
         );
-        found.push(warning("section-goes-on", origin, message));
+        found.push(warning(Diagnosis::SectionGoesOn, origin, message));
     }
 }
 
@@ -85,10 +85,10 @@ fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
     let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
     if is(&["php_value", "php_flag", "php_admin_value", "php_admin_flag"]) {
         let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
-        found.push(warning("apache-syntax", place(file, line), message));
+        found.push(warning(Diagnosis::ApacheSyntax, place(file, line), message));
     } else if !key.is_empty() && !key.starts_with(b"#") {
         let message = format!("`{shown}` has no `=`, so PHP passes over it; write {shown} = VALUE, or take it out");
-        found.push(note("no-value", place(file, line), message));
+        found.push(note(Diagnosis::NoValue, place(file, line), message));
     }
 }
 
@@ -98,6 +98,6 @@ pub fn unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>)
         let line =
             if file.file.ends_with(b"/.htaccess") { file.lines.first().map_or(0, |line| line.origin.line) } else { 0 };
         let origin = Origin { file: Some(Arc::clone(&file.file)), line };
-        found.push(warning("wrong-sapi", origin, file.sentence()));
+        found.push(warning(Diagnosis::WrongSapi, origin, file.sentence()));
     }
 }

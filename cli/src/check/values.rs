@@ -3,7 +3,7 @@
 use super::{note, stock, warning};
 use crate::extensions::Extensions;
 use outlive::config::{Check, Directive, Layer, Reason, Settings, Step};
-use outlive::diagnostic::Diagnostic;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::origin::Origin;
 
 /// Looks at every line that had a say in any directive.
@@ -36,7 +36,7 @@ pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut
             let on = outlive::ini::number::boolean(bytes);
             let word = if on { "on" } else { "off" };
             found.push(warning(
-                "odd-boolean",
+                Diagnosis::OddBoolean,
                 origin.clone(),
                 format!("`{name}` = `{value}` means {word} to PHP; write {word} if that is meant"),
             ));
@@ -44,7 +44,7 @@ pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut
         Check::Int if !bytes.is_empty() && !is_whole(bytes) => {
             let number = outlive::ini::number::int_prefix(bytes);
             found.push(warning(
-                "odd-number",
+                Diagnosis::OddNumber,
                 origin.clone(),
                 format!(
                     "`{name}` = `{value}` means {number} to PHP, which reads leading digits only and knows no units \
@@ -61,7 +61,7 @@ pub fn flag(name: &[u8], raw: &[u8], origin: &Origin, found: &mut Vec<Diagnostic
     if !["on", "1", "off", "0"].iter().any(|word| raw.eq_ignore_ascii_case(word.as_bytes())) {
         let (name, raw) = (shown(name), shown(raw));
         let text = format!("php_flag reads `{raw}` as off: it knows on and 1 only; write php_flag {name} on, or off");
-        found.push(warning("odd-flag", origin.clone(), text));
+        found.push(warning(Diagnosis::OddFlag, origin.clone(), text));
     }
 }
 
@@ -99,29 +99,29 @@ fn effect(directive: &Directive, step: &Step, later: &[Step], found: &mut Vec<Di
     let origin = step.origin.clone();
     match step.reason {
         Some(Reason::Level) => found.push(warning(
-            "wrong-level",
+            Diagnosis::WrongLevel,
             origin,
             format!("`{name}` has no effect here: {because}; move it there, or make it an admin value"),
         )),
         Some(Reason::Locked) => found.push(warning(
-            "locked",
+            Diagnosis::Locked,
             origin,
             format!("`{name}` has no effect here: {because}; change that line, or take this one out"),
         )),
         Some(Reason::Sapi) => found.push(warning(
-            "wrong-sapi",
+            Diagnosis::WrongSapi,
             origin,
             format!("`{name}` has no effect here: {because}; set it in php.ini, .user.ini or the pool"),
         )),
         Some(Reason::Earlier) => {
-            found.push(warning("duplicate", origin, format!("`{name}` has no effect here: {because}")));
+            found.push(warning(Diagnosis::Duplicate, origin, format!("`{name}` has no effect here: {because}")));
         }
         Some(Reason::Later) if matches!(step.layer, Layer::PhpIni | Layer::ScanDir | Layer::UserIni) => {
             // A [PATH=] or [HOST=] section of the same file has a layer of its own, and is meant to differ.
             let again = later.iter().find(|next| next.origin.file == step.origin.file && next.layer == step.layer);
             if let Some(again) = again {
                 found.push(note(
-                    "duplicate",
+                    Diagnosis::Duplicate,
                     origin,
                     format!(
                         "`{name}` is set again in line {}, and the last one counts; take this one out",
@@ -132,7 +132,7 @@ fn effect(directive: &Directive, step: &Step, later: &[Step], found: &mut Vec<Di
                 && !stock::has(directive.name(), &step.value)
             {
                 found.push(note(
-                    "fixed-by-sapi",
+                    Diagnosis::FixedBySapi,
                     origin,
                     format!("`{name}` has no effect here: the command line's PHP fixes it at {}", shown(&fixed.value)),
                 ));

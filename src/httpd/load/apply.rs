@@ -2,6 +2,7 @@
 
 use super::build::{Builder, Kind};
 use super::override_args::{allow_override, options};
+use crate::diagnostic::Diagnosis;
 use crate::files;
 use crate::httpd::model::access::Rule;
 use crate::httpd::model::dir_config::ValueKind;
@@ -102,7 +103,7 @@ impl Builder<'_, '_> {
             Act::NameVirtualHost => {
                 self.warn(
                     node,
-                    "no-effect",
+                    Diagnosis::NoEffect,
                     "NameVirtualHost has no effect and will be removed in the next release".into(),
                 );
             }
@@ -121,7 +122,7 @@ impl Builder<'_, '_> {
 
     /// Says that something may matter and is not looked at.
     pub(super) fn not_evaluated(&mut self, node: &Node, name: &str, what: &str) {
-        self.warn(node, "not-evaluated", format!("{name} is not evaluated: {what}"));
+        self.warn(node, Diagnosis::NotEvaluated, format!("{name} is not evaluated: {what}"));
     }
 
     fn rewrite_map(&mut self, node: &Node, words: &[Box<[u8]>]) -> Done {
@@ -273,7 +274,7 @@ impl Builder<'_, '_> {
             if !self.in_host() {
                 return Err(text);
             }
-            self.warn(node, "no-document-root", format!("{text}: every request for this host will fail"));
+            self.warn(node, Diagnosis::NoDocumentRoot, format!("{text}: every request for this host will fail"));
         }
         let mut root = full.as_os_str().as_bytes().to_vec();
         if path.len() > 1 && path.ends_with(b"/") {
@@ -289,7 +290,7 @@ impl Builder<'_, '_> {
         if let Some(outer) = self.within(&[Kind::Location, Kind::Files, Kind::If]) {
             let _ = outer;
             let name = if act == Act::AllowOverride { "AllowOverride" } else { "AllowOverrideList" };
-            self.warn(node, "no-effect", format!("Useless use of {name}: it works in <Directory> only"));
+            self.warn(node, Diagnosis::NoEffect, format!("Useless use of {name}: it works in <Directory> only"));
         }
         if act == Act::AllowOverride {
             let old = self.core()?.allow.unwrap_or_default();
@@ -308,7 +309,7 @@ impl Builder<'_, '_> {
                 let name = String::from_utf8_lossy(word).into_owned();
                 self.warn(
                     node,
-                    "unknown-directive",
+                    Diagnosis::UnknownDirective,
                     format!("Discarding unrecognized directive `{name}' in AllowOverrideList"),
                 );
             }

@@ -1,7 +1,7 @@
 //! The second pass: from the tree to servers and sections (facts ).
 
 use super::section_args;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnosis, Severity};
 use crate::error::{Code, Error, Result};
 use crate::httpd::model::access::{Requirement, Rule};
 use crate::httpd::model::answer::ServerLayer;
@@ -146,7 +146,7 @@ impl Builder<'_, '_> {
         Error::new(Code::Refused, text).at(self.reader.tree.node_origin(node))
     }
 
-    pub fn warn(&mut self, node: &Node, code: &'static str, text: String) {
+    pub fn warn(&mut self, node: &Node, code: Diagnosis, text: String) {
         let origin = self.reader.tree.node_origin(node);
         push(&mut self.reader.diagnostics, Severity::Warning, code, origin, text);
     }
@@ -170,7 +170,7 @@ impl Builder<'_, '_> {
         }
         self.kept.push(at);
         let text = format!("'{name}' is taken for a directive of a module that is not known here; check its spelling");
-        self.warn(node, "unknown-directive", text);
+        self.warn(node, Diagnosis::UnknownDirective, text);
         Ok(())
     }
 
@@ -394,7 +394,7 @@ impl Builder<'_, '_> {
         let (matcher, depth) = match matcher {
             Ok(found) => found,
             Err(text) => {
-                self.warn(node, "unsupported-pattern", text);
+                self.warn(node, Diagnosis::UnsupportedPattern, text);
                 (Matcher::Never, 0)
             }
         };
@@ -439,7 +439,7 @@ impl Builder<'_, '_> {
                     let text = format!(
                         "Could not resolve host name {name} -- ignoring! Names are not looked up: write the address"
                     );
-                    self.warn(node, "unresolved-name", text);
+                    self.warn(node, Diagnosis::UnresolvedName, text);
                 }
                 vhost::Parsed::Wrong => return Err("The address or port is invalid".into()),
             }

@@ -1,7 +1,7 @@
 //! A configuration, as it stays in memory.
 
 use super::build;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::Result;
 use crate::files::Files;
 use crate::httpd::model::fast_index::FastIndex;
@@ -73,7 +73,7 @@ impl Data {
     fn with_stock_note(mut self) -> Self {
         let message =
             "no LoadModule line was read: every stock module, mod_php included, is taken for compiled in".into();
-        push(&mut self.diagnostics, Severity::Note, "stock-modules", Origin::default(), message);
+        push(&mut self.diagnostics, Severity::Note, Diagnosis::StockModules, Origin::default(), message);
         self
     }
 
@@ -146,7 +146,7 @@ fn types_of(reader: &mut Reader<'_>, told: Option<(PathBuf, Origin)>) -> Types {
         && !matches!(reader.files.kind(&path), Ok(crate::files::Kind::Other))
     {
         let text = format!("TypesConfig {} cannot be read: httpd will not start with it", path.display());
-        push(&mut reader.diagnostics, Severity::Warning, "no-types-file", origin, text);
+        push(&mut reader.diagnostics, Severity::Warning, Diagnosis::NoTypesFile, origin, text);
     }
     types.unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use super::directives::Act;
 use super::messages::{lossy, push};
 use super::reader::Reader;
 use super::tokens::{Tokens, next_token, trim};
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Diagnosis, Severity};
 use crate::httpd::pattern::Pattern;
 use crate::origin::Origin;
 use std::cmp::Ordering;
@@ -67,7 +67,7 @@ impl Reader<'_> {
                 "<IfModule {module}> has no effect: no such module is loaded, so nothing in this section counts; mod_php \
                  of PHP 8 is php_module or mod_php.c"
             );
-            push(&mut self.diagnostics, Severity::Note, "dead-section", origin, message);
+            push(&mut self.diagnostics, Severity::Note, Diagnosis::DeadSection, origin, message);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Texts that several parts say, and the list that diagnostics go to.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::origin::Origin;
 use std::borrow::Cow;
 
@@ -21,8 +21,8 @@ pub(crate) fn not_allowed(name: &str, parent: Option<&[u8]>) -> String {
 }
 
 /// Adds a diagnostic, as long as there is room.
-pub(crate) fn push(to: &mut Vec<Diagnostic>, severity: Severity, code: &'static str, origin: Origin, message: String) {
+pub(crate) fn push(to: &mut Vec<Diagnostic>, severity: Severity, code: Diagnosis, origin: Origin, message: String) {
     if to.len() < MAX_DIAGNOSTICS {
-        to.push(Diagnostic { severity, code, origin, message });
+        to.push(Diagnostic::new(severity, code, origin, message));
     }
 }

@@ -11,7 +11,7 @@ use super::modules::{Registry, place};
 use super::options::Options;
 use super::tokens::{next_token, same_name};
 use super::tree::{NONE, Node, Source, Tree, UNKNOWN};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
 use crate::find;
@@ -245,7 +245,7 @@ impl<'f> Reader<'f> {
         let diagnostics = &mut self.diagnostics;
         let expanded = self.defines.expand(line, |name| {
             let message = format!("Config variable ${{{}}} is not defined", String::from_utf8_lossy(name));
-            push(diagnostics, Severity::Warning, "undefined-variable", origin.clone(), message);
+            push(diagnostics, Severity::Warning, Diagnosis::UndefinedVariable, origin.clone(), message);
         });
         match expanded {
             Expanded::Line(line) => Ok(line),
@@ -353,7 +353,7 @@ impl<'f> Reader<'f> {
                 String::from_utf8_lossy(&identifier)
             );
             let origin = self.here(frame);
-            push(&mut self.diagnostics, Severity::Note, "unknown-module", origin, message);
+            push(&mut self.diagnostics, Severity::Note, Diagnosis::UnknownModule, origin, message);
         }
         Ok(())
     }
@@ -392,7 +392,7 @@ impl<'f> Reader<'f> {
             && let Some(body) = frame.body.take()
         {
             Arc::make_mut(&mut self.macros).insert(body, |text, origin| {
-                push(&mut self.diagnostics, Severity::Warning, "macro", origin, text);
+                push(&mut self.diagnostics, Severity::Warning, Diagnosis::Macro, origin, text);
             });
         }
         Ok(())
