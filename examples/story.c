@@ -30,18 +30,19 @@
 
 static const struct scene {
     const char *policy, *method, *path, *host;
-    int stays;                          /* the person waits for the answer */
+    enum { LEAVES, STAYS, KILLED } then; /* the person leaves, or waits for the answer; or the server is killed, and started again */
     const char *written, *told, *decided; /* what has to come of it; decided: the directive and its value */
     double least, most;                 /* seconds that it may take */
 } scenes[] = {
-    {"as PHP: stop, when output fails", "POST", "/save/php", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
-    {"ignore_user_abort off: stop", "POST", "/save/stop", "localhost", 0, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
-    {"ignore_user_abort on: finish", "POST", "/save/finish", "localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
-    {"on, locked for a virtual host", "POST", "/save/stop", "archive.localhost", 0, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
-    {"by the request: GET stops", "GET", "/save/auto", "localhost", 0, "AB", "ABORTED", "outlive.disconnect = auto", 0.25, 1.5},
-    {"by the request: POST finishes", "POST", "/save/auto", "localhost", 0, "ABCD", "COMPLETED", "outlive.disconnect = auto", 0.9, 3.0},
-    {"stop, but not inside a hold", "POST", "/save/hold", "localhost", 0, "ABCD", "ABORTED", "formsave.hold = on", 0.9, 3.0},
-    {"a limit of 1 s; the person stays", "POST", "/save/limit", "localhost", 1, "AB", "TIME_LIMIT", "max_execution_time = 1", 1.0, 2.5},
+    {"as PHP: stop, when output fails", "POST", "/save/php", "localhost", LEAVES, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
+    {"ignore_user_abort off: stop", "POST", "/save/stop", "localhost", LEAVES, "AB", "ABORTED", "ignore_user_abort = 0", 0.25, 1.5},
+    {"ignore_user_abort on: finish", "POST", "/save/finish", "localhost", LEAVES, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
+    {"on, locked for a virtual host", "POST", "/save/stop", "archive.localhost", LEAVES, "ABCD", "COMPLETED", "ignore_user_abort = on", 0.9, 3.0},
+    {"by the request: GET stops", "GET", "/save/auto", "localhost", LEAVES, "AB", "ABORTED", "outlive.disconnect = auto", 0.25, 1.5},
+    {"by the request: POST finishes", "POST", "/save/auto", "localhost", LEAVES, "ABCD", "COMPLETED", "outlive.disconnect = auto", 0.9, 3.0},
+    {"stop, but not inside a hold", "POST", "/save/hold", "localhost", LEAVES, "ABCD", "ABORTED", "formsave.hold = on", 0.9, 3.0},
+    {"a limit of 1 s; the person stays", "POST", "/save/limit", "localhost", STAYS, "AB", "TIME_LIMIT", "max_execution_time = 1", 1.0, 2.5},
+    {"accepted; the server is killed", "POST", "/save/accept", "localhost", KILLED, "ABCD", "FINISHED", "outlive.accept = on", 0.0, 3.0},
 };
 
 struct outcome {
@@ -52,6 +53,8 @@ struct outcome {
 };
 
 static const char *directory; /* with the databases; removed at the end */
+static char **arguments;      /* of this program: what the server needs */
+static pid_t server = -1;
 static int colours;
 
 static double now(void)
@@ -79,24 +82,24 @@ static const char *colour(const char *code)
 /* ---- the server, as a program of its own ---- */
 
 /* Starts formsave on a free port. Its number, or -1. */
-static int start_server(char **argv, pid_t *child)
+static int start_server(void)
 {
     int out[2], port = -1;
     char line[256];
     if (pipe(out) != 0)
         return -1;
-    *child = fork();
-    if (*child == 0) {
+    server = fork();
+    if (server == 0) {
         dup2(out[1], STDOUT_FILENO);
         close(out[0]);
         close(out[1]);
-        execl(argv[1], argv[1], "-i", argv[2], "-c", argv[3], "-s", argv[4], "-d", directory, "-p", "0", (char *)NULL);
-        perror(argv[1]);
+        execl(arguments[1], arguments[1], "-i", arguments[2], "-c", arguments[3], "-s", arguments[4], "-d", directory, "-p", "0", (char *)NULL);
+        perror(arguments[1]);
         _exit(127);
     }
     close(out[1]);
     FILE *said = fdopen(out[0], "r");
-    if (*child > 0 && said != NULL && fgets(line, sizeof line, said) != NULL)
+    if (server > 0 && said != NULL && fgets(line, sizeof line, said) != NULL)
         (void)sscanf(line, "formsave: http://127.0.0.1:%d/", &port);
     if (said != NULL)
         fclose(said);
@@ -104,15 +107,23 @@ static int start_server(char **argv, pid_t *child)
 }
 
 /* Ends it as an operator would. 0: it ended well. */
-static int stop_server(pid_t child)
+static int stop_server(void)
 {
     int status;
-    if (child <= 0 || kill(child, SIGTERM) != 0)
+    if (server <= 0 || kill(server, SIGTERM) != 0)
         return -1;
-    while (waitpid(child, &status, 0) < 0)
+    while (waitpid(server, &status, 0) < 0)
         if (errno != EINTR)
             return -1;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* The process dies as in an accident, and another one takes its place. */
+static int restart_server(void)
+{
+    if (kill(server, SIGKILL) != 0 || waitpid(server, NULL, 0) != server)
+        return -1;
+    return start_server() > 0 ? 0 : -1;
 }
 
 /* ---- the other program ---- */
@@ -225,12 +236,14 @@ static int play(const struct scene *scene, int port, sqlite3 *db, sqlite3 *other
         return -1;
     }
     wait_for_b(db, note);
-    double begun = now(), free_at = begun + (scene->stays ? 2 * LIMIT_SECONDS : LOCK_SECONDS);
-    if (scene->stays)
+    double begun = now(), free_at = begun + (scene->then == STAYS ? 2 * LIMIT_SECONDS : LOCK_SECONDS);
+    if (scene->then == STAYS)
         read_answer(client, free_at);
     else
         sleep_until(begun + STAY_SECONDS);
     close(client); /* the person has gone */
+    if (scene->then == KILLED && restart_server() != 0)
+        return -1;
     while ((ended = look(db, note, outcome)) == 0 && now() < begun + 10) {
         if (locked && now() >= free_at)
             locked = execute(other, "COMMIT") != 0;
@@ -279,7 +292,7 @@ static int play_all(int port)
         return 1;
     }
     printf("\nA form is saved to tables A, B, C and D. Another program holds a lock on C for %.0f s.\n"
-           "The person who sent the form closes the browser after %.1f s. What happens next is configuration:\n\n",
+           "The person who sent the form closes the browser after %.1f s; once, the server is killed too. What happens next is configuration:\n\n",
            LOCK_SECONDS, STAY_SECONDS);
     printf("%s%-33s %-8s %-10s %6s  %s%s\n", colour("\033[1m"), "policy", "written", "told", "after", "decided by",
            colour("\033[0m"));
@@ -314,11 +327,11 @@ int main(int argc, char **argv)
 {
     char template[512];
     const char *where = getenv("TMPDIR"), *no_colour = getenv("NO_COLOR");
-    pid_t child = -1;
     if (argc != 5) {
         fprintf(stderr, "Usage: story FORMSAVE PHP_INI HTTPD_CONF SITE\n");
         return 2;
     }
+    arguments = argv;
     colours = isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
     snprintf(template, sizeof template, "%s/formsave-XXXXXX", where != NULL && where[0] != '\0' ? where : "/tmp");
     directory = mkdtemp(template);
@@ -326,12 +339,12 @@ int main(int argc, char **argv)
         perror(template);
         return 1;
     }
-    int wrong = 1, port = start_server(argv, &child);
+    int wrong = 1, port = start_server();
     if (port > 0)
         wrong = play_all(port);
     else
         fprintf(stderr, "story: the server did not start\n");
-    if (stop_server(child) != 0) {
+    if (stop_server() != 0) {
         fprintf(stderr, "story: the server did not end well\n");
         wrong++;
     }

@@ -71,7 +71,7 @@ struct store {
 
 struct journal_row {
     long long id;
-    const char *path, *method, *note, *begun;
+    const char *path, *method, *host, *note, *begun;
     const char *ending;  /* NULL: it has not ended */
     const char *decided; /* as above */
     const char *written; /* such as "AB": which tables hold its row */
@@ -81,9 +81,12 @@ struct journal_row {
 int store_open(struct store *store, const char *directory, char *error, size_t size);
 void store_close(struct store *store);
 sqlite3 *store_connect(const struct store *store);
-int store_begin(sqlite3 *db, const char *path, const char *method, const char *note, long long *id);
+/* accepted: not 0: it is to be done whatever happens to this process. What is not SQLITE_OK was not accepted. */
+int store_begin(sqlite3 *db, const struct journal_row *row, int accepted, long long *id);
 int store_write(sqlite3 *db, char table, long long id, const char *note);
 int store_end(sqlite3 *db, long long id, const char *ending, double seconds, const char *decided);
+/* What was accepted, and has no ending: the process that worked on it died, or handed it back. The oldest first. */
+int store_unfinished(sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata);
 /* The newest first, at most `most`. */
 int store_each(sqlite3 *db, int most, void (*visit)(void *userdata, const struct journal_row *row), void *userdata);
 
@@ -135,6 +138,8 @@ struct server {
 };
 
 void handle_connection(struct server *server, int socket);
+/* Works on what was accepted before this process began: the same request, for no client. */
+void handle_unfinished(struct server *server);
 
 /* One request on its way through the server. */
 struct exchange {
@@ -147,6 +152,7 @@ struct exchange {
     const char *type;
     int head_sent;
     int forced; /* under the server's mutex */
+    const struct journal_row *resumed; /* what it works on was accepted before; NULL: it comes from a client */
 };
 
 /* Not 0: the forced stage has come; whatever waits should not. */

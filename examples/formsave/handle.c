@@ -211,7 +211,8 @@ static int run(struct exchange *exchange, const struct route *route)
     options.label = http->path;
     options.method = http->method;
     options.socket = http->socket; /* watched only where outlive.detect = watch */
-    options.reading_input = 1;
+    options.reading_input = exchange->resumed == NULL;
+    options.resumed = exchange->resumed != NULL;
     options.write = write_to_client;
     options.on_forced = force;
     options.userdata = exchange;
@@ -225,23 +226,23 @@ static int run(struct exchange *exchange, const struct route *route)
     if (result != OUTLIVE_OK)
         fprintf(stderr, "formsave: %s is not counted: %s\n", http->path, outlive_result_text(result).ptr);
 
-    int status = http_read_body(http, exchange->request);
+    int status = exchange->resumed != NULL ? 0 : http_read_body(http, exchange->request);
     if (status > 0)
         (void)reply_error(exchange, status);
-    if (status == 0 && outlive_request_run(exchange->request) == OUTLIVE_OK)
+    if (status == 0 && (exchange->resumed != NULL || outlive_request_run(exchange->request) == OUTLIVE_OK))
         (void)answer(exchange, route); /* OUTLIVE_STOP needs nothing more: end knows why it stopped */
     int gone = outlive_request_is_gone(exchange->request) != 0;
     result = outlive_request_end(exchange->request, &error);
     if (result != OUTLIVE_OK)
         fprintf(stderr, "formsave: %s does not end: %s\n", http->path, error.message);
-    if (!gone)
+    if (!gone && exchange->resumed == NULL)
         (void)send_head(exchange); /* nothing was written: HEAD, or stopped before the first output */
     return 0;
 }
 
-static int serve(struct server *server, struct http_request *http)
+static int serve(struct server *server, struct http_request *http, const struct journal_row *resumed)
 {
-    struct exchange exchange = {.server = server, .http = http, .status = 500, .type = "text/plain"};
+    struct exchange exchange = {.server = server, .http = http, .status = 500, .type = "text/plain", .resumed = resumed};
     if (!is_plain(http->path))
         return 404;
     int status = resolve(server, http, &exchange.settings);
@@ -279,7 +280,7 @@ void handle_connection(struct server *server, int socket)
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     int status = http == NULL ? 503 : http_read_head(http, socket, server->stop[0]);
     if (status == 0)
-        status = serve(server, http);
+        status = serve(server, http, NULL);
     if (status > 0) {
         char text[64];
         int length = snprintf(text, sizeof text, "%d %s\n", status, http_reason(status));
@@ -288,4 +289,29 @@ void handle_connection(struct server *server, int socket)
     }
     free(http);
     close(socket);
+}
+
+static void resume(void *userdata, const struct journal_row *row)
+{
+    struct http_request *http = calloc(1, sizeof *http);
+    if (http == NULL)
+        return;
+    http->socket = -1;
+    http->method = row->method;
+    http->path = row->path;
+    http->host = row->host;
+    http->query = "";
+    int status = serve(userdata, http, row);
+    if (status != 0)
+        fprintf(stderr, "formsave: what was accepted as %lld is not resumed: %d\n", row->id, status);
+    free(http);
+}
+
+void handle_unfinished(struct server *server)
+{
+    sqlite3 *db = store_connect(&server->store);
+    int result = db == NULL ? SQLITE_NOMEM : store_unfinished(db, resume, server);
+    if (result != SQLITE_OK)
+        fprintf(stderr, "formsave: the journal: %s\n", sqlite3_errstr(result));
+    sqlite3_close(db);
 }

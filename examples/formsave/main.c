@@ -138,15 +138,24 @@ static void *work(void *userdata)
     }
 }
 
+/* What the process before this one had accepted and did not finish. */
+static void *finish_unfinished(void *server)
+{
+    handle_unfinished(server);
+    return NULL;
+}
+
 static void serve_until_signal(struct server *server, int workers, const sigset_t *signals)
 {
-    static pthread_t threads[MOST_WORKERS];
+    static pthread_t threads[MOST_WORKERS + 1];
     pthread_attr_t attributes;
     int started = 0, signal_number = 0;
     if (pthread_attr_init(&attributes) != 0)
         return;
     (void)pthread_attr_setstacksize(&attributes, 512 * 1024);
     while (started < workers && pthread_create(&threads[started], &attributes, work, server) == 0)
+        started++;
+    if (started > 0 && pthread_create(&threads[started], &attributes, finish_unfinished, server) == 0)
         started++;
     pthread_attr_destroy(&attributes);
     if (started > 0) {

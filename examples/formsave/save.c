@@ -20,6 +20,7 @@ struct save {
     double begun;
     double last_sign; /* when the client last got to see something */
     int hold;         /* formsave.hold: the four writes are one held section */
+    int accepted;     /* the journal has it: it is done, whatever happens to the client or to this process */
     int progress;     /* formsave.progress: the client gets a sign of life while it waits */
     char note[NOTE_SIZE];
 };
@@ -55,6 +56,14 @@ const char *ending_name(int ending)
     }
 }
 
+/* outlive.accept = on, or required: we have a journal, so both mean the same here. */
+static int is_accepting(const outlive_settings *settings)
+{
+    outlive_str value;
+    return outlive_settings_get(settings, "outlive.accept", OUTLIVE_NTS, &value) == OUTLIVE_OK &&
+           (strcmp(value.ptr, "on") == 0 || strcmp(value.ptr, "1") == 0 || strcmp(value.ptr, "required") == 0);
+}
+
 static int is_on(const outlive_settings *settings, const char *name)
 {
     int on = 0;
@@ -88,7 +97,7 @@ static void who_decided(const struct save *save, int ending, char *text, size_t 
     const outlive_settings *settings = save->exchange->settings;
     struct decision decision = {"ignore_user_abort", text, size};
     outlive_str value;
-    if (ending == OUTLIVE_ENDING_COMPLETED && !outlive_request_is_gone(save->exchange->request)) {
+    if (ending == OUTLIVE_ENDING_COMPLETED && !outlive_request_is_gone(save->exchange->request) && save->exchange->resumed == NULL) {
         snprintf(text, size, "nobody had to: the client stayed");
         return;
     }
@@ -99,7 +108,9 @@ static void who_decided(const struct save *save, int ending, char *text, size_t 
     if (outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &value) == OUTLIVE_OK &&
         strcmp(value.ptr, "php") != 0)
         decision.name = "outlive.disconnect";
-    if (ending == OUTLIVE_ENDING_TIME_LIMIT)
+    if (save->accepted && (ending == OUTLIVE_ENDING_COMPLETED || ending == OUTLIVE_ENDING_FINISHED))
+        decision.name = "outlive.accept";
+    else if (ending == OUTLIVE_ENDING_TIME_LIMIT)
         decision.name = "max_execution_time";
     else if (save->hold)
         decision.name = "formsave.hold";
@@ -116,6 +127,8 @@ static int at_the_end(outlive_request *request, int ending, void *userdata)
     struct save *save = userdata;
     struct exchange *exchange = save->exchange;
     char decided[PATH_SIZE + 128];
+    if (save->accepted && (ending == OUTLIVE_ENDING_HANDED_BACK || ending == OUTLIVE_ENDING_SHUTDOWN))
+        return OUTLIVE_OK; /* no end: the next process does it */
     who_decided(save, ending, decided, sizeof decided);
     int result = store_end(exchange->db, save->id, ending_name(ending), seconds_now() - save->begun, decided);
     if (result != SQLITE_OK)
@@ -185,12 +198,18 @@ int save_form(struct exchange *exchange)
     save->begun = save->last_sign = seconds_now();
     save->hold = is_on(exchange->settings, "formsave.hold");
     save->progress = is_on(exchange->settings, "formsave.progress");
-    if (!http_field(exchange->http, "note", save->note, sizeof save->note) || save->note[0] == '\0') {
+    save->accepted = is_accepting(exchange->settings) && strcmp(exchange->http->method, "GET") != 0;
+    int sqlite = SQLITE_OK;
+    if (exchange->resumed != NULL) {
+        save->id = exchange->resumed->id;
+        snprintf(save->note, sizeof save->note, "%s", exchange->resumed->note);
+    } else if (!http_field(exchange->http, "note", save->note, sizeof save->note) || save->note[0] == '\0') {
         free(save);
         return reply_error(exchange, 400);
+    } else {
+        struct journal_row row = {.path = exchange->http->path, .method = exchange->http->method, .host = exchange->http->host, .note = save->note};
+        sqlite = store_begin(exchange->db, &row, save->accepted, &save->id);
     }
-    int sqlite =
-        store_begin(exchange->db, exchange->http->path, exchange->http->method, save->note, &save->id);
     if (sqlite != SQLITE_OK) {
         fprintf(stderr, "formsave: the journal: %s\n", sqlite3_errstr(sqlite));
         free(save);
@@ -202,6 +221,10 @@ int save_form(struct exchange *exchange)
         free(save);
         return reply_error(exchange, 500);
     }
+
+    /* Behind the journal's commit, before the work. Of what is resumed it is known already. */
+    if (save->accepted && exchange->resumed == NULL)
+        (void)outlive_request_set_accepted(exchange->request);
 
     reply_begin(exchange, 200, "text/html; charset=utf-8");
     result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -21,13 +21,14 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS table_c.c (id INTEGER PRIMARY KEY, note TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS d (id INTEGER PRIMARY KEY, note TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS journal (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL,"
-    " method TEXT NOT NULL, note TEXT NOT NULL, begun TEXT NOT NULL DEFAULT (strftime('%H:%M:%S', 'now', 'localtime')),"
+    " method TEXT NOT NULL, host TEXT NOT NULL, note TEXT NOT NULL, accepted INTEGER NOT NULL, begun TEXT NOT NULL DEFAULT (strftime('%H:%M:%S', 'now', 'localtime')),"
     " ending TEXT, seconds REAL, decided TEXT, calls INTEGER NOT NULL DEFAULT 0);";
 
 sqlite3 *store_connect(const struct store *store)
 {
     sqlite3 *db = NULL;
-    char *attach = sqlite3_mprintf("PRAGMA synchronous = NORMAL; ATTACH %Q AS table_c", store->path_c);
+    /* FULL: what the journal has accepted is on the disk, though the machine dies. */
+    char *attach = sqlite3_mprintf("PRAGMA synchronous = FULL; ATTACH %Q AS table_c", store->path_c);
     int result = attach == NULL ? SQLITE_NOMEM : sqlite3_open(store->path, &db);
     if (result == SQLITE_OK)
         result = sqlite3_busy_timeout(db, PATIENCE);
@@ -76,15 +77,18 @@ static int run(sqlite3_stmt *statement)
     return sqlite3_finalize(statement);
 }
 
-int store_begin(sqlite3 *db, const char *path, const char *method, const char *note, long long *id)
+int store_begin(sqlite3 *db, const struct journal_row *row, int accepted, long long *id)
 {
     sqlite3_stmt *insert;
-    int result = sqlite3_prepare_v2(db, "INSERT INTO journal (path, method, note) VALUES (?, ?, ?)", -1, &insert, NULL);
+    static const char sql[] = "INSERT INTO journal (path, method, host, note, accepted) VALUES (?, ?, ?, ?, ?)";
+    int result = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
     if (result != SQLITE_OK)
         return result;
-    sqlite3_bind_text(insert, 1, path, -1, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 2, method, -1, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 3, note, -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 1, row->path, -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 2, row->method, -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, row->host, -1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 4, row->note, -1, SQLITE_STATIC);
+    sqlite3_bind_int(insert, 5, accepted);
     result = run(insert);
     if (result == SQLITE_OK)
         *id = sqlite3_last_insert_rowid(db);
@@ -94,8 +98,8 @@ int store_begin(sqlite3 *db, const char *path, const char *method, const char *n
 int store_write(sqlite3 *db, char table, long long id, const char *note)
 {
     char sql[64];
-    sqlite3_stmt *insert;
-    snprintf(sql, sizeof sql, "INSERT INTO %c (id, note) VALUES (?, ?)", table);
+    sqlite3_stmt *insert; /* done twice, it is there once: the id is the key */
+    snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO %c (id, note) VALUES (?, ?)", table);
     int result = sqlite3_prepare_v2(db, sql, -1, &insert, NULL);
     if (result != SQLITE_OK)
         return result;
@@ -118,6 +122,26 @@ int store_end(sqlite3 *db, long long id, const char *ending, double seconds, con
     sqlite3_bind_text(update, 3, decided, -1, SQLITE_STATIC);
     sqlite3_bind_int64(update, 4, id);
     return run(update);
+}
+
+int store_unfinished(sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata)
+{
+    static const char sql[] = "SELECT id, path, method, host, note FROM journal WHERE accepted AND ending IS NULL ORDER BY id";
+    sqlite3_stmt *select;
+    int result = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
+    if (result != SQLITE_OK)
+        return result;
+    while (sqlite3_step(select) == SQLITE_ROW) {
+        struct journal_row row = {
+            .id = sqlite3_column_int64(select, 0),
+            .path = (const char *)sqlite3_column_text(select, 1),
+            .method = (const char *)sqlite3_column_text(select, 2),
+            .host = (const char *)sqlite3_column_text(select, 3),
+            .note = (const char *)sqlite3_column_text(select, 4),
+        };
+        visit(userdata, &row);
+    }
+    return sqlite3_finalize(select);
 }
 
 int store_each(sqlite3 *db, int most, void (*visit)(void *userdata, const struct journal_row *row), void *userdata)

@@ -36,6 +36,7 @@ expect 'on, locked for a'        'A B C D' COMPLETED  'ignore_user_abort = on'
 expect 'GET stops'               'A B - -' ABORTED    'outlive.disconnect = auto'
 expect 'POST finishes'           'A B C D' COMPLETED  'outlive.disconnect = auto'
 expect 'not inside a hold'       'A B C D' ABORTED    'formsave.hold = on'
+expect 'accepted; the server'   'A B C D' FINISHED   'outlive.accept = on'
 expect 'a limit of 1 s'          'A B - -' TIME_LIMIT 'max_execution_time = 1'
 
 escape=$(printf '\033')
@@ -53,4 +54,4 @@ if test "$failed" -ne 0; then
     cat "$out" >&2
     exit 1
 fi
-echo "story.sh: all 8 outcomes as told, in $took s"
+echo "story.sh: all 9 outcomes as told, in $took s"
