@@ -2,6 +2,28 @@
 //!
 //! A [`Builder`] collects what there is to read, [`Builder::build`] reads it into a [`Config`], and [`Config::resolve`]
 //! gives the [`Settings`] of one request. [`Settings::explain`] says why.
+//!
+//! ```
+//! use outlive::config::{Builder, Fate};
+//! use outlive::files::Memory;
+//! use outlive::target::Target;
+//! use std::sync::Arc;
+//!
+//! let conf = "LoadModule php_module modules/libphp.so\nDocumentRoot /www\nphp_admin_value memory_limit 64M\n\
+//!             <Directory /www>\nphp_value memory_limit 1G\n</Directory>\n";
+//! let files = Memory::new().with("/etc/httpd.conf", conf).with("/www/index.php", "");
+//! let mut builder = Builder::new(Arc::new(files));
+//! builder.load_httpd_conf("/etc/httpd.conf".as_ref())?;
+//! let config = builder.build()?;
+//!
+//! let settings = config.resolve(&Target { uri: Some(b"/index.php"), ..Target::default() })?;
+//! // The administrator's line has locked it, so the directory's does nothing.
+//! assert_eq!(settings.get(b"memory_limit"), Some(&b"64M"[..]));
+//! let why = settings.explain(b"memory_limit").expect("PHP has this directive");
+//! let fates: Vec<(u32, Fate)> = why.trail.iter().map(|step| (step.origin.line, step.fate)).collect();
+//! assert!(why.locked && fates.contains(&(3, Fate::InForce)) && fates.contains(&(5, Fate::Refused)), "{fates:?}");
+//! # Ok::<(), outlive::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod build;

@@ -3,6 +3,54 @@
 //! An [`Engine`] has at most one thread of its own, started when the first request needs it and gone with the engine. It
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
+//!
+//! A server says what lies below a request in a [`Host`]. Here it is nothing: the work writes no output.
+//!
+//! ```
+//! use outlive::Code;
+//! use outlive::config::Builder;
+//! use outlive::engine::{Engine, EngineOptions, Host, Options};
+//! use outlive::files::Disk;
+//! use outlive::request::Ending;
+//! use std::sync::Arc;
+//!
+//! #[derive(Default)]
+//! struct Silent;
+//! impl Host for Silent {
+//!     type Callbacks = ();
+//!     type Function = &'static str;
+//!     type OnEnded = ();
+//!     fn attach(&self, (): ()) {}
+//!     fn write(&self, _: &[u8]) -> bool {
+//!         true
+//!     }
+//!     fn flush(&self) -> bool {
+//!         true
+//!     }
+//!     fn wants_notice(&self) -> bool {
+//!         false
+//!     }
+//!     fn on_stop(&self, _: Ending) {}
+//!     fn on_forced(&self, _: Ending) -> bool {
+//!         false
+//!     }
+//!     fn ended(&self, (): (), _: Ending) {}
+//! }
+//!
+//! let settings = Builder::new(Arc::new(Disk)).build()?.base();
+//! let engine = Engine::<Silent>::new(EngineOptions::default())?;
+//! let request = engine.begin(&settings, Options::new(()))?;
+//! request.register("unlock table C").unwrap();
+//! assert_eq!(request.check(), Ok(Code::Ok));
+//! request.client_gone().unwrap(); // from any thread
+//! assert_eq!(request.check(), Ok(Code::Stop));
+//! let ending = request.end(|function, ending| {
+//!     assert_eq!((*function, ending), ("unlock table C", Ending::Aborted));
+//!     false
+//! });
+//! assert_eq!(ending, Ok(Ending::Aborted));
+//! # Ok::<(), outlive::Error>(())
+//! ```
 
 mod annex;
 mod begin;

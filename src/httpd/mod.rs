@@ -1,5 +1,23 @@
 //! The Apache configuration language: which `php_value`, `php_flag`, `php_admin_value` and `php_admin_flag` are in
 //! force for a request, as httpd with mod_php would have it.
+//!
+//! ```
+//! use outlive::files::Memory;
+//! use outlive::httpd::{Configuration, Options, Resolution};
+//! use outlive::target::Target;
+//!
+//! let conf = "DocumentRoot /www\n<Directory /www>\nphp_value memory_limit 64M\n</Directory>\n\
+//!             <Location /admin>\nphp_admin_value memory_limit 256M\n</Location>\n";
+//! let files = Memory::new().with("/etc/httpd.conf", conf).with("/www/admin/index.php", "");
+//! let configuration = Configuration::load(&files, "/etc/httpd.conf".as_ref(), &Options::default())?;
+//!
+//! let target = Target { uri: Some(b"/admin/index.php"), ..Target::default() };
+//! let Resolution::Run(run) = configuration.resolve(&files, &target)? else { panic!("the server answers by itself") };
+//! // Weakest first: the directory, then the location.
+//! let lines: Vec<u32> = run.containers.iter().map(|container| container.origin.line).collect();
+//! assert_eq!((run.filename.as_slice(), lines), (&b"/www/admin/index.php"[..], vec![2, 5]));
+//! # Ok::<(), outlive::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod expression;

@@ -1,4 +1,36 @@
 //! The php.ini language: an event scanner that allocates nothing on the usual path.
+//!
+//! [`scan`] reads a text statement by statement; [`tree`] collects it as PHP's `parse_ini_string()` does; [`number`] reads quantities such as `64M`.
+//!
+//! ```
+//! use outlive::PhpVersion;
+//! use outlive::ini::{Event, Lookup, Mode, Options, Value, scan};
+//! use std::borrow::Cow;
+//! use std::ops::ControlFlow;
+//!
+//! /// Nothing is behind `${NAME}`, and no constant is known.
+//! struct Nothing;
+//! impl Lookup for Nothing {
+//!     fn variable(&self, _: &[u8]) -> Option<Cow<'_, [u8]>> {
+//!         None
+//!     }
+//!     fn constant(&self, _: &[u8]) -> Option<Cow<'_, [u8]>> {
+//!         None
+//!     }
+//! }
+//!
+//! let options = Options { mode: Mode::Normal, version: PhpVersion::V8_2, stop_at_nul: false, lookup: &Nothing };
+//! let mut seen = Vec::new();
+//! let result = scan(b"[PHP]\nmemory_limit = \"64\" M ; enough\nx = (1\n", &options, &mut |event, line| {
+//!     if let Event::Entry { key, value: Value::Text(value) } = event {
+//!         seen.push((line, key.to_vec(), value.to_vec()));
+//!     }
+//!     ControlFlow::Continue(())
+//! });
+//! // What stands before a syntax error counts (I-092).
+//! assert_eq!(seen, [(2, b"memory_limit".to_vec(), b"64M".to_vec())]);
+//! assert_eq!(result.unwrap_err().message, "syntax error, unexpected END_OF_LINE, expecting '^' or '|' or '&' or ')'");
+//! ```
 #![forbid(unsafe_code)]
 
 mod bytes;

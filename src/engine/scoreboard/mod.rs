@@ -4,19 +4,19 @@
 //! `outlive_scoreboard_read` read it. Only metadata: label, method, times, stage, process. It outlives every process, `kill -9`
 //! included: a row that a dead process had begun and not ended is *unfinished*.
 //!
-//! **The file** ([`layout`]) has room for `outlive.scoreboard_rows` requests at once in all processes together. It is sparse: 185 KiB, 4 KiB
+//! **The file** (`layout.rs`) has room for `outlive.scoreboard_rows` requests at once in all processes together. It is sparse: 185 KiB, 4 KiB
 //! for each process, and 5 KiB for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full),
 //! a request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
 //! /run or /dev/shm, and never a network one: what counts is memory that processes share. A file of another layout is put aside as
 //! PATH.layoutN, and a new one made; who uses it keeps it.
 //!
-//! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word ([`process`]: number
+//! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word (`process.rs`: number
 //! and starting time in one), and keeps them until its engine ends. Where none is left, blocks of dead processes are taken
 //! over: empty ones first, then those of the process that died before the last boot, then of the one that started
 //! first; what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a
 //! claim leaves a block that says so, and that anybody may take.
 //!
-//! **Pages** ([`page`]) have the counters of a process. They are inherited, never emptied: a sum over all pages does not fall, whoever dies,
+//! **Pages** (`page.rs`) have the counters of a process. They are inherited, never emptied: a sum over all pages does not fall, whoever dies,
 //! and kill -9 loses what was counted within the last quarter of a second. There, too, its heart beats while it has requests, so that one that
 //! hangs is seen; and the lock of a page tells a dead process in another PID namespace from a living one.
 //!
@@ -24,11 +24,11 @@
 //! gauges of living processes, so one that was killed leaks nothing; who counts takes a turn (a lock on the file, which the kernel takes back
 //! from the dead), so that there are never more than the cap and never fewer than could be.
 //!
-//! **Rows** ([`row`]) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
+//! **Rows** (`row.rs`) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
 //! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
 //! every quarter of a second.
 //!
-//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers ([`opening`]) take a regular file with one
+//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers (`opening.rs`) take a regular file with one
 //! name that is their user's own and nobody else's to write, or root's with a group that may write it, and go by no symbolic link that
 //! others could have set: whoever can cut it off ends, by SIGBUS, every process that has it mapped. A process that will give up its
 //! rights makes it with [`prepare`], or opens it and hands the descriptor on. Readers do not map it and believe nothing in it. Whoever may write
