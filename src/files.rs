@@ -40,6 +40,10 @@ pub trait Files {
     fn kind(&self, path: &Path) -> io::Result<Kind>;
     /// Whether the last component of the path is itself a symbolic link.
     fn is_symlink(&self, path: &Path) -> bool;
+    /// Whether somebody may execute the file, or enter the directory; this trait's own answer: directories alone.
+    fn is_executable(&self, path: &Path) -> bool {
+        matches!(self.kind(path), Ok(Kind::Directory))
+    }
     /// What to know a regular file by: as long as the answer stays the same, so does what [`Files::read`] gives. None: there is nothing
     /// of the kind (this trait's own answer), so the file must be read again each time. Symlinks are followed.
     fn stamp(&self, _path: &Path) -> io::Result<Option<Stamp>> {
@@ -126,6 +130,10 @@ impl Files for Disk {
         } else {
             Kind::Other
         })
+    }
+
+    fn is_executable(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o111 != 0)
     }
 
     fn is_symlink(&self, path: &Path) -> bool {

@@ -352,7 +352,7 @@ pub(crate) fn in_network(address: &[u8], network: &[u8]) -> Option<bool> {
     let text = std::str::from_utf8(network).ok()?;
     let (base, mask) = text.split_once('/').unwrap_or((text, ""));
     let partial = !base.contains(':') && base.split('.').filter(|part| !part.is_empty()).count() < 4;
-    if partial && mask.is_empty() {
+    if partial && mask.is_empty() && is_network(network) {
         let wanted = base.trim_end_matches('.').to_owned() + ".";
         return Some(format!("{address}.").starts_with(&wanted));
     }

@@ -7,6 +7,7 @@ use crate::files;
 use crate::httpd::model::access::Rule;
 use crate::httpd::model::dir_config::ValueKind;
 use crate::httpd::model::fastcgi::Handed;
+use crate::httpd::model::negotiation::{Force, Matching, Negotiation};
 use crate::httpd::model::rewrite::{Inherit, RewriteConfig};
 use crate::httpd::model::rewrite_map::{Map, Source};
 use crate::httpd::model::section;
@@ -114,6 +115,19 @@ impl Builder<'_, '_> {
             Act::ErrorDocument => {
                 let args = self.reader.tree.args(node).to_vec();
                 return error_page(self.core()?, &args, origin);
+            }
+            Act::AddEncoding
+            | Act::AddLanguage
+            | Act::AddCharset
+            | Act::AddInputFilter
+            | Act::AddOutputFilter
+            | Act::RemoveEncoding
+            | Act::RemoveLanguage
+            | Act::RemoveCharset
+            | Act::LanguagePriority
+            | Act::ForceLanguagePriority
+            | Act::MultiviewsMatch => {
+                return negotiation(self.core()?.negotiation.get_or_insert_default(), directive.act, words);
             }
             act => return settings(self.core()?, act, words, origin),
         }
@@ -458,7 +472,11 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
                 _ => return Err("AcceptPathInfo must be set to on, off or default".into()),
             });
         }
-        Act::SetHandler => core.set_handler = Some((!none).then_some(one)),
+        Act::SetHandler => {
+            let path = one.starts_with(b"proxy:unix");
+            let handler = if path { one } else { one.to_ascii_lowercase().into() };
+            core.set_handler = Some((!none).then_some(handler));
+        }
         Act::ForceType => core.force_type = Some((!none).then_some(one)),
         Act::AddHandler => add(&mut core.handlers, &words),
         Act::AddType => add(&mut core.types, &words),
@@ -486,6 +504,23 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
         Act::AuthType => core.auth_type = Some(one),
         Act::AuthName => core.auth_name = Some(one),
         _ => {}
+    }
+    Ok(())
+}
+
+/// Directives that choose among variants of a file.
+fn negotiation(own: &mut Negotiation, act: Act, words: Vec<Box<[u8]>>) -> Done {
+    match act {
+        Act::AddEncoding => add(&mut own.encodings, &words),
+        Act::AddLanguage => add(&mut own.languages, &words),
+        Act::AddCharset => add(&mut own.charsets, &words),
+        Act::AddInputFilter | Act::AddOutputFilter => add(&mut own.filters, &words),
+        Act::RemoveEncoding => remove(&mut own.encodings, &words),
+        Act::RemoveLanguage => remove(&mut own.languages, &words),
+        Act::RemoveCharset => remove(&mut own.charsets, &words),
+        Act::LanguagePriority => own.priority.get_or_insert_default().extend(words),
+        Act::ForceLanguagePriority => own.force = Some(Force::of(&words)?),
+        _ => own.matching = Some(Matching::of(&words)?),
     }
     Ok(())
 }

@@ -210,6 +210,9 @@ impl Rule {
                 (Some(user), Some(names)) => Verdict::of(names.iter().any(|name| **name == *user)),
             },
             Self::LoggedIn(_) if facts.user().is_none() => Verdict::NoUser,
+            Self::Live(text) if named_local(text, facts).is_some() => {
+                Verdict::of(named_local(text, facts).unwrap_or_default())
+            }
             Self::LoggedIn(text) | Self::Live(text) => Verdict::Unknown(format!("Require {}", lossy(text))),
         }
     }
@@ -314,8 +317,28 @@ fn matches_one(one: &[u8], facts: &dyn RequestVariables) -> Truth {
     match facts.variable(b"REMOTE_ADDR") {
         Some(address) => match in_network(&address, one) {
             Some(yes) => Truth::from(yes),
+            // Every machine calls its own addresses by this name.
+            None if is_loopback(&address) => Truth::from(is_or_ends_in(b"localhost", one)),
             None => Truth::Unknown(format!("the client's host name ({})", lossy(one))),
         },
         None => Truth::Unknown("the client's address".into()),
     }
+}
+
+fn is_loopback(address: &[u8]) -> bool {
+    address == b"::1" || in_network(address, b"127.0.0.0/8") == Some(true)
+}
+
+/// Whether a host's name is `domain`, or is in it.
+fn is_or_ends_in(host: &[u8], domain: &[u8]) -> bool {
+    let Some(at) = host.len().checked_sub(domain.len()) else { return false };
+    let whole = at == 0 || domain.first() == Some(&b'.') || host[at - 1] == b'.';
+    whole && host[at..].eq_ignore_ascii_case(domain)
+}
+
+/// What `Require host` says of a client on this machine; none: nothing that is known here.
+fn named_local(text: &[u8], facts: &dyn RequestVariables) -> Option<bool> {
+    let names = text.strip_prefix(b"host ")?;
+    facts.variable(b"REMOTE_ADDR").filter(|address| is_loopback(address))?;
+    Some(Tokens::new(names).any(|name| is_or_ends_in(b"localhost", &name)))
 }

@@ -8,6 +8,7 @@ pub(crate) mod fast_index;
 pub(crate) mod fastcgi;
 pub(crate) mod htaccess_cache;
 pub(crate) mod methods;
+pub(crate) mod negotiation;
 pub(crate) mod rewrite;
 mod rewrite_cond;
 mod rewrite_expand;

@@ -6,9 +6,10 @@ use super::rewrite_flags::Flags;
 use super::section::Text;
 use crate::files::Kind;
 use crate::httpd::expression::evaluate;
-use crate::httpd::expression::evaluate::{RequestVariables, Target, Truth, evaluate_with_groups};
+use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target, Truth, evaluate_with_groups};
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::syntax::path::path_of;
 use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -76,7 +77,6 @@ impl Condition {
         };
         let beyond = match test {
             Test::Beyond => Some("this pattern: it is taken as not matching"),
-            Test::File(b'x') => Some("whether the file may be executed"),
             _ => None,
         };
         let (any_case, or_next) = (flags.any_case, flags.or_next);
@@ -116,9 +116,11 @@ impl Condition {
             Test::File(b'l' | b'L' | b'h') => facts.files().is_symlink(path),
             Test::File(b'U') => facts.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400),
             Test::File(b'F') => {
-                matches!(kind(), Ok(Kind::File))
-                    && facts.look(Target::File(&text)).is_some_and(|seen| seen.status < 300)
+                // What rules of the subrequest lead to is no file.
+                let is_there = |seen: Seen| seen.status < 300 && facts.files().kind(path_of(&seen.filename)).is_ok();
+                facts.look(Target::File(&text)).is_some_and(is_there)
             }
+            Test::File(b'x') => facts.files().is_executable(path),
             Test::File(_) | Test::Beyond | Test::Expr(_) => false,
         };
         yes != self.not

@@ -5,6 +5,7 @@ use super::answer::ServerLayer;
 use super::dir_config::DirConfig;
 use super::env::SetEnvIf;
 use super::fastcgi::Handed;
+use super::negotiation::Negotiation;
 use super::rewrite::RewriteConfig;
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::Pattern;
@@ -137,6 +138,7 @@ pub(crate) struct Core {
     pub options_add: u16,
     pub options_remove: u16,
     pub index: Option<Vec<Box<[u8]>>>,
+    pub negotiation: Option<Box<Negotiation>>,
     pub index_slash: Option<bool>,
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,

@@ -100,7 +100,7 @@ impl<'c, 't> Ready<'c, 't> {
     }
 
     /// The request goes on as what its subrequest has found.
-    fn taken(self, mut found: Self) -> Self {
+    pub(super) fn taken(self, mut found: Self) -> Self {
         (*self.visit.env.borrow_mut()).clone_from(&found.visit.env.borrow());
         found.visit.env = self.visit.env;
         found.visit.depth = self.visit.depth;

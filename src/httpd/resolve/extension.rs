@@ -1,6 +1,8 @@
 //! What a file's extensions mean.
 
+use super::walk::Walked;
 use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::negotiation::{Matching, Negotiation};
 use crate::httpd::model::section::{ByExtension, Core};
 use crate::httpd::model::types::Types;
 
@@ -13,7 +15,7 @@ fn extensions(filename: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Which walk a container belongs to. Each walk merges what it met before it joins that to what was there.
-fn walk_of(layer: ServerLayer) -> u8 {
+pub(super) fn walk_of(layer: ServerLayer) -> u8 {
     match layer {
         ServerLayer::Server => 0,
         ServerLayer::VirtualHost => 1,
@@ -103,4 +105,52 @@ pub(super) fn media_type<'a, I: Iterator<Item = &'a ByExtension>>(
         }
     }
     None
+}
+
+/// What the extensions of a file say together.
+#[derive(Debug, Default)]
+pub(super) struct Meaning {
+    pub media: Option<Vec<u8>>,
+    pub language: Option<Vec<u8>>,
+    pub encoding: Option<Vec<u8>>,
+    pub charset: Option<Vec<u8>>,
+    /// The parts of the name that say nothing; the first one is always among them.
+    pub unknown: Vec<Vec<u8>>,
+}
+
+/// Reads a file's extensions from the first to the last: where two say the same thing, the last one counts.
+pub(super) fn meaning(walked: &Walked<'_>, name: &[u8], types: &Types, matching: Matching) -> Meaning {
+    let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+    let negotiation = || cores().filter_map(|core: &Core| core.negotiation.as_deref());
+    let find = |extension: &[u8], list: fn(&Negotiation) -> &ByExtension| {
+        media(extension, negotiation().map(list)).map(<[u8]>::to_vec)
+    };
+    let mut own = Meaning::default();
+    let mut pieces = name.split(|&byte| byte == b'.');
+    own.unknown.extend(pieces.next().map(<[u8]>::to_vec));
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
+        let extension = piece.to_ascii_lowercase();
+        let mut known =
+            matching.handlers && cores().any(|core| core.handlers.iter().any(|(one, _)| **one == *extension));
+        known |= matching.filters && find(&extension, |one| &one.filters).is_some();
+        let kind = media(&extension, cores().map(|core| &core.types)).or_else(|| types.get(&extension));
+        let kind = kind.map(<[u8]>::to_vec);
+        let said = [
+            (kind, &mut own.media),
+            (find(&extension, |one| &one.languages), &mut own.language),
+            (find(&extension, |one| &one.encodings), &mut own.encoding),
+            (find(&extension, |one| &one.charsets), &mut own.charset),
+        ];
+        for (new, place) in said {
+            known |= new.is_some();
+            *place = new.or(place.take());
+        }
+        if !known {
+            own.unknown.push(piece.to_vec());
+        }
+    }
+    if let Some(forced) = cores().find_map(|core| core.force_type.as_ref()) {
+        own.media = forced.as_ref().map(|kind| kind.to_vec());
+    }
+    own
 }

@@ -1,5 +1,6 @@
 //! Who is let in: `Require`, then what came before it, and how the two join (`Satisfy`).
 
+use super::extension::walk_of;
 use super::subrequest::Subrequest;
 use super::walk::Walked;
 use crate::httpd::expression::evaluate::Truth;
@@ -7,8 +8,12 @@ use crate::httpd::model::access::{LegacyAccess, Logic, Requirement, Verdict, joi
 use crate::httpd::model::methods::Methods;
 use crate::httpd::model::section::AuthMerging;
 
-/// `Require` of several containers: the outermost first, each with how it joins those before it.
-type Chain<'w> = Vec<(Logic, &'w Requirement)>;
+/// `Require` of several containers.
+enum Chain<'w> {
+    One(&'w Requirement),
+    /// Those of outer containers, and of inner ones.
+    Both(Logic, Box<Self>, Box<Self>),
+}
 
 impl<'c> Subrequest<'c, '_> {
     /// A refusal, and why; what cannot be known is taken as granted, and said.
@@ -29,10 +34,10 @@ impl<'c> Subrequest<'c, '_> {
         }
         let (chain, place) = chain(walked);
         // Without `Require` nothing is refused, unless there is `Satisfy Any`, and what it would be satisfied with refuses.
-        if chain.is_empty() {
+        let Some(chain) = chain else {
             let auth = self.auth(walked);
             return (any && auth.is_none()).then(|| (403, format!("{legacy_place}: access is denied (Satisfy Any)")));
-        }
+        };
         match check(&chain, method, self).unwrap_or(Verdict::Granted) {
             Verdict::Granted => None,
             Verdict::Unknown(why) => {
@@ -99,37 +104,66 @@ impl<'c> Subrequest<'c, '_> {
 }
 
 fn asks_user(chain: &Chain<'_>) -> bool {
-    chain.iter().any(|(_, requirement)| requirement.asks_user())
-}
-
-fn check(chain: &[(Logic, &Requirement)], method: Methods, visit: &Subrequest<'_, '_>) -> Option<Verdict> {
-    let ((logic, last), outer) = chain.split_last()?;
-    if outer.is_empty() {
-        return last.check(method, visit);
+    match chain {
+        Chain::One(requirement) => requirement.asks_user(),
+        Chain::Both(_, outer, inner) => asks_user(outer) || asks_user(inner),
     }
-    let both = [check(outer, method, visit), last.check(method, visit)];
-    both.iter().any(Option::is_some).then(|| join(*logic, both.into_iter()))
 }
 
-fn chain<'w>(walked: &'w Walked<'_>) -> (Chain<'w>, String) {
-    let (mut chain, mut place) = (Chain::new(), String::new());
-    for section in &walked.sections {
-        let section = section.get();
-        let Some(core) = &section.core else { continue };
-        let logic = match (core.auth_merging, &core.requires) {
-            (Some(AuthMerging::And), _) => Logic::And,
-            (Some(AuthMerging::Or), _) => Logic::Or,
-            // It says that nothing around it counts, or has rules of its own.
-            (Some(AuthMerging::Off), _) | (None, Some(_)) => {
-                chain.clear();
-                Logic::Or
-            }
-            (None, None) => continue,
-        };
-        if let Some(own) = &core.requires {
-            chain.push((logic, own));
-            place = section.origin.to_string();
+fn check(chain: &Chain<'_>, method: Methods, visit: &Subrequest<'_, '_>) -> Option<Verdict> {
+    match chain {
+        Chain::One(requirement) => requirement.check(method, visit),
+        Chain::Both(logic, outer, inner) => {
+            let both = [check(outer, method, visit), check(inner, method, visit)];
+            both.iter().any(Option::is_some).then(|| join(*logic, both.into_iter()))
         }
     }
-    (chain, place)
+}
+
+/// The rules of containers that have been merged, and how these join what is around them.
+#[derive(Default)]
+struct Rules<'w> {
+    merging: Option<AuthMerging>,
+    chain: Option<Chain<'w>>,
+}
+
+impl<'w> Rules<'w> {
+    /// These, with an inner container's merged onto them.
+    fn with(self, inner: Self) -> Self {
+        let logic = match inner.merging {
+            None if inner.chain.is_none() && self.chain.is_some() => return self,
+            // It says that nothing around it counts, or has rules of its own.
+            None | Some(AuthMerging::Off) => return inner,
+            Some(AuthMerging::And) => Logic::And,
+            Some(AuthMerging::Or) => Logic::Or,
+        };
+        let chain = match (self.chain, inner.chain) {
+            (Some(outer), Some(inner)) => Some(Chain::Both(logic, Box::new(outer), Box::new(inner))),
+            (outer, inner) => outer.or(inner),
+        };
+        Self { merging: inner.merging, chain }
+    }
+}
+
+/// The rules in force, and where the innermost stand. As httpd does, each walk's containers are merged with one another before they join
+/// what was there.
+fn chain<'w>(walked: &'w Walked<'_>) -> (Option<Chain<'w>>, String) {
+    let (mut all, mut own, mut walk, mut place) = (Rules::default(), Rules::default(), 0, String::new());
+    for section in &walked.sections {
+        let section = section.get();
+        let Some(core) = section.core.as_ref().filter(|core| core.auth_merging.is_some() || core.requires.is_some())
+        else {
+            continue;
+        };
+        if walk_of(section.layer) != walk {
+            all = all.with(std::mem::take(&mut own));
+            walk = walk_of(section.layer);
+        }
+        let chain = core.requires.as_ref().map(Chain::One);
+        if chain.is_some() {
+            place = section.origin.to_string();
+        }
+        own = own.with(Rules { merging: core.auth_merging, chain });
+    }
+    (all.with(own).chain, place)
 }

@@ -1,6 +1,7 @@
 //! Who answers a request whose file is known: a redirect within, a listing, a script, the file itself.
 
-use super::subrequest::{Outcome, Ready, Subrequest};
+use super::handlers::{Work, work};
+use super::subrequest::{Outcome, Ready, Subrequest, missing_elsewhere};
 use super::walk::Found;
 use crate::httpd::model::answer;
 use crate::httpd::model::section::{Core, options};
@@ -45,15 +46,16 @@ impl<'c, 't> Ready<'c, 't> {
 
     fn directory(&self) -> Outcome<'c, 't> {
         let visit = &self.visit;
-        match visit.handler(&self.walked).as_deref() {
-            Some(handler) if handler.ends_with(b"x-httpd-php") => {
-                return self.own(403, "a directory cannot be run as a script");
-            }
-            Some(handler) if handler != b"default-handler" => return Outcome::Run(visit.made(&self.walked)),
-            _ => {}
+        let handler = visit.handler(&self.walked);
+        match work(handler.as_deref(), &visit.context.data.registry) {
+            Work::Send => {}
+            Work::File if is_php(handler.as_deref()) => return self.own(403, "a directory cannot be run as a script"),
+            Work::Program => return self.own(403, "a directory cannot be run as a program"),
+            Work::File | Work::Anything | Work::Unknown => return Outcome::Run(visit.made(&self.walked)),
         }
         let get = matches!(visit.method.unwrap_or(visit.asked.method), b"GET" | b"HEAD");
-        if get && visit.context.data.registry.is_loaded(b"mod_autoindex.c") {
+        // A handler that nobody knows, and a forced type, keep the directory from being listed.
+        if get && handler.is_none() && visit.context.data.registry.is_loaded(b"mod_autoindex.c") {
             return match self.walked.options & options::INDEXES != 0 {
                 true => self.own(200, "mod_autoindex lists the directory; no program runs"),
                 false => self.own(403, "the directory has no index file, and Options does not allow Indexes"),
@@ -83,13 +85,20 @@ impl<'c, 't> Ready<'c, 't> {
                 }
             }
         }
-        let plain = handler.as_deref().is_none_or(|handler| handler == b"default-handler");
+        let work = work(handler.as_deref(), &visit.context.data.registry);
+        let plain = work == Work::Send;
         if plain && let Some((status, because)) = visit.method_answer() {
             return self.own(status, because);
         }
         let proxied = handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:"));
         if found == Found::Missing && proxied {
-            return self.missing_elsewhere();
+            return missing_elsewhere(&walked.filename, self.bare.clone());
+        }
+        if work == Work::Program && walked.options & options::EXEC == 0 && !visit.script {
+            return self.own(403, "a program is not run where Options does not allow ExecCGI");
+        }
+        if work == Work::Anything {
+            return Outcome::Run(visit.made(walked));
         }
         if found == Found::Missing {
             return self.missing();
@@ -120,39 +129,21 @@ impl<'c, 't> Ready<'c, 't> {
         because.push_str(&self.visit.context.root_trouble(self.visit.asked.server, &self.walked.filename));
         self.own(404, because)
     }
-
-    /// httpd hands on what it does not have itself, and shows the answer that comes back: no page of its own.
-    fn missing_elsewhere(&self) -> Outcome<'c, 't> {
-        let name = String::from_utf8_lossy(&self.walked.filename);
-        let because =
-            format!("{name} does not exist: httpd hands it on all the same, and PHP-FPM answers \"File not found.\"");
-        let past = self.bare.clone();
-        Outcome::Answer { status: 404, because, location: None, page: None, past }
-    }
 }
 
 impl Subrequest<'_, '_> {
     /// What httpd says to methods that a plain file does not take.
     pub(super) fn method_answer(&self) -> Option<(u16, &'static str)> {
-        const KNOWN: &[&[u8]] = &[
-            b"PUT",
-            b"DELETE",
-            b"CONNECT",
-            b"PATCH",
-            b"PROPFIND",
-            b"PROPPATCH",
-            b"MKCOL",
-            b"COPY",
-            b"MOVE",
-            b"LOCK",
-            b"UNLOCK",
-        ];
         match self.method.unwrap_or(self.asked.method) {
             b"GET" | b"HEAD" | b"POST" => None,
             b"OPTIONS" => Some((200, "httpd answers OPTIONS by itself")),
             b"TRACE" => Some((200, "httpd answers TRACE by itself")),
-            known if KNOWN.contains(&known) => Some((405, "the method is not allowed on a plain file")),
+            known if self.context.data.methods.knows(known) => Some((405, "the method is not allowed on a plain file")),
             _ => Some((501, "the method is not known")),
         }
     }
+}
+
+fn is_php(handler: Option<&[u8]>) -> bool {
+    handler.is_some_and(|handler| handler == b"php-script" || handler.starts_with(b"application/x-httpd-php"))
 }

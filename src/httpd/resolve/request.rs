@@ -81,6 +81,12 @@ impl<'t> Asked<'t> {
         }
     }
 
+    /// What a Host header would say.
+    pub fn named_host(&self) -> Option<Vec<u8>> {
+        let port = self.host_port.map_or(String::new(), |port| format!(":{port}"));
+        self.host.as_ref().map(|host| [host, port.as_bytes()].concat())
+    }
+
     fn default_port(&self) -> u16 {
         if self.scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 }
     }

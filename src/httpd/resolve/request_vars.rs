@@ -47,11 +47,8 @@ impl RequestVariables for Subrequest<'_, '_> {
                 }
             }
             // A host in the request target stands before the header.
-            b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => {
-                let port = asked.host_port.map_or(String::new(), |port| format!(":{port}"));
-                [asked.host.as_deref().unwrap_or_default(), port.as_bytes()].concat()
-            }
-            b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| self.asked.host.clone()),
+            b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => return asked.named_host(),
+            b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| asked.named_host()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
             b"HTTP_COOKIE" => return header(b"Cookie"),
             b"HTTP_FORWARDED" => return header(b"Forwarded"),
@@ -65,14 +62,16 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
-        Some(self.asked.header(name).unwrap_or_default().to_vec())
+        let own = self.asked.header(name).map(<[u8]>::to_vec);
+        let host = || name.eq_ignore_ascii_case(b"host").then(|| self.asked.named_host()).flatten();
+        Some(own.or_else(host).unwrap_or_default())
     }
 
     fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
         if self.asked.header(b"host").is_none()
-            && let Some(host) = self.asked.host.as_ref().filter(|_| meant(b"Host"))
+            && let Some(host) = self.asked.named_host().filter(|_| meant(b"Host"))
         {
-            return Some(host.clone());
+            return Some(host);
         }
         self.asked.headers.iter().find(|(name, _)| meant(name)).map(|(_, value)| value.to_vec())
     }

@@ -4,6 +4,7 @@ use super::context::ResolveContext;
 use super::extension::{by_extension, media_type};
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
+use super::negotiation::Chosen;
 use super::request::Asked;
 use super::walk::{self, Denied, Found, SectionRef, Walked};
 use super::walk_cache::{Kind, Merged, WalkCache, Walks};
@@ -278,18 +279,32 @@ impl<'c, 't> Subrequest<'c, 't> {
     /// A proxy has the request: FastCGI runs the file that it is given.
     pub(super) fn passed(&self, place: mapping::Place, sections: Vec<SectionRef<'c>>) -> Outcome<'c, 't> {
         let mut visit = self.clone();
+        let (filename, path_info) = match place.forced.handler.as_deref().filter(|handler| is_here(handler)) {
+            None => (place.filename, Vec::new()),
+            Some(_) => match self.script(&place.filename) {
+                Some(found) => found,
+                None => return missing_elsewhere(&place.filename, WalkCache::default()),
+            },
+        };
         (visit.forced, visit.uri, visit.query) = (place.forced, place.uri, place.query);
         let walked = Walked {
             servers: sections.len(),
             sections,
             directory: Vec::new(),
-            filename: place.filename,
-            path_info: Vec::new(),
+            filename,
+            path_info,
             found: Found::File,
             options: 0,
         };
         visit.late_env(&walked);
         Outcome::Run(visit.made(&walked))
+    }
+
+    /// The file that FPM finds on a path, and what follows it.
+    fn script(&self, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let ends = std::iter::once(path.len()).chain(memchr::memrchr_iter(b'/', path));
+        let found = ends.take_while(|&end| end > 0).find(|&end| self.context.stat(&path[..end]) == Found::File)?;
+        Some((path[..found].to_vec(), path[found..].to_vec()))
     }
 
     /// The walks that come before mapping, which has no file yet: they decide error pages, and what later walks remember.
@@ -369,6 +384,29 @@ impl<'c, 't> Subrequest<'c, 't> {
         bare: WalkCache<'c>,
         notes: &mut Vec<String>,
     ) -> Result<Ready<'c, 't>, Box<Outcome<'c, 't>>> {
+        match self.negotiated(&walked, &bare, notes) {
+            Chosen::Nothing => {}
+            Chosen::Answer(answer) => return Err(answer),
+            Chosen::File(found) => {
+                let path_info = self.path_info.clone();
+                let mut taken = Ready { visit: self, walked, bare, redirect: None }.taken(*found);
+                (taken.visit.path_info, taken.walked.path_info) = (path_info.clone(), path_info);
+                let Ready { visit, walked, bare, redirect } = taken;
+                if redirect.is_some()
+                    && visit.set_handler(&walked).is_some_and(|handler| handler.starts_with(b"proxy:"))
+                {
+                    return Err(Box::new(missing_elsewhere(b"redirect:", bare)));
+                }
+                if redirect.is_some() && visit.set_handler(&walked).is_some() {
+                    let because = "MultiViews chooses a file that a rule redirects: its handler is given \"redirect:\", which is no file";
+                    return Err(Box::new(visit.answer(200, because.into(), &walked, bare)));
+                }
+                if redirect.is_some() {
+                    return Ok(Ready { visit, walked, bare, redirect });
+                }
+                return visit.fixups(walked, bare, notes);
+            }
+        }
         let redirect = self.rewrite(&walked, &bare)?;
         for section in walked.sections.iter().rev() {
             // A server's own redirects were looked at before mapping.
@@ -425,6 +463,8 @@ impl<'c, 't> Subrequest<'c, 't> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let forced = || self.forced.media_type.as_ref().map(|kind| kind.to_vec());
         self.set_handler(walked).or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+            // A directory has the type of one, whatever is forced.
+            _ if walked.found == Found::Directory => None,
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
             None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),
         })
@@ -449,4 +489,19 @@ impl<'c, 't> Subrequest<'c, 't> {
 
 fn is_server(layer: ServerLayer) -> bool {
     matches!(layer, ServerLayer::Server | ServerLayer::VirtualHost)
+}
+
+/// Whether a FastCGI server is on this machine, and sees the same files.
+fn is_here(handler: &[u8]) -> bool {
+    let Some(to) = handler.strip_prefix(b"proxy:") else { return false };
+    let host = to.strip_prefix(b"fcgi://").unwrap_or_default();
+    to.starts_with(b"unix:") || [&b"localhost"[..], b"127.", b"[::1]"].iter().any(|start| host.starts_with(start))
+}
+
+/// httpd hands on what it does not have itself, and shows the answer that comes back: no page of its own.
+pub(super) fn missing_elsewhere<'c, 't>(filename: &[u8], past: WalkCache<'c>) -> Outcome<'c, 't> {
+    let name = String::from_utf8_lossy(filename);
+    let because =
+        format!("{name} does not exist: httpd hands it on all the same, and PHP-FPM answers \"File not found.\"");
+    Outcome::Answer { status: 404, because, location: None, page: None, past }
 }

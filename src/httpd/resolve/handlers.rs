@@ -1,0 +1,62 @@
+//! Handlers by name, and the modules that know them. What no loaded module knows is sent as a plain file.
+
+use crate::httpd::syntax::modules::Registry;
+
+/// What a handler does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing: the file is sent.
+    Send,
+    /// It runs or shows the file.
+    File,
+    /// It runs the file as a program of its own.
+    Program,
+    /// It answers whatever the file is, and whether there is one.
+    Anything,
+    /// No module that is known here has it, and one is loaded that is not known.
+    Unknown,
+}
+
+/// Handlers, what they do, and the modules that have them.
+const KNOWN: [(&[u8], Work, &[&[u8]]); 24] = [
+    (b"application/x-httpd-php", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
+    (b"application/x-httpd-php-source", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
+    (b"php-script", Work::File, &[b"mod_php.c", b"mod_php7.c"]),
+    (b"cgi-script", Work::Program, &[b"mod_cgi.c", b"mod_cgid.c"]),
+    (b"fcgid-script", Work::Program, &[b"mod_fcgid.c"]),
+    (b"send-as-is", Work::File, &[b"mod_asis.c"]),
+    (b"httpd/send-as-is", Work::File, &[b"mod_asis.c"]),
+    (b"type-map", Work::File, &[b"mod_negotiation.c"]),
+    (b"application/x-type-map", Work::File, &[b"mod_negotiation.c"]),
+    (b"imap-file", Work::File, &[b"mod_imagemap.c"]),
+    (b"application/x-httpd-imap", Work::File, &[b"mod_imagemap.c"]),
+    (b"lua-script", Work::File, &[b"mod_lua.c"]),
+    (b"wsgi-script", Work::File, &[b"mod_wsgi.c"]),
+    (b"perl-script", Work::Anything, &[b"mod_perl.c"]),
+    (b"modperl", Work::Anything, &[b"mod_perl.c"]),
+    (b"server-status", Work::Anything, &[b"mod_status.c"]),
+    (b"server-info", Work::Anything, &[b"mod_info.c"]),
+    (b"balancer-manager", Work::Anything, &[b"mod_proxy_balancer.c"]),
+    (b"ldap-status", Work::Anything, &[b"util_ldap.c"]),
+    (b"http2-status", Work::Anything, &[b"mod_http2.c"]),
+    (b"md-status", Work::Anything, &[b"mod_md.c"]),
+    (b"dav-handler", Work::Anything, &[b"mod_dav.c"]),
+    (b"proxy-server", Work::Anything, &[b"mod_proxy.c"]),
+    (b"isapi-handler", Work::Program, &[b"mod_isapi.c"]),
+];
+
+/// What becomes of a request with this handler, or with this media type, which stands for one.
+pub(super) fn work(handler: Option<&[u8]>, registry: &Registry) -> Work {
+    let Some(handler) = handler.filter(|handler| *handler != b"default-handler") else { return Work::Send };
+    if handler.starts_with(b"proxy:") {
+        return Work::File;
+    }
+    if let Some((_, work, modules)) = KNOWN.iter().find(|(name, ..)| *name == handler) {
+        let has_one = modules.iter().any(|module| registry.is_loaded(module));
+        return if has_one { *work } else { Work::Send };
+    }
+    // Where no line loads any module, there may be others than those that are known here.
+    let others = !registry.has_loaded() || !registry.strangers().is_empty();
+    let media = memchr::memchr(b'/', handler).is_some();
+    if others && !media { Work::Unknown } else { Work::Send }
+}

@@ -1,0 +1,257 @@
+//! MultiViews: where a file is missing, those that are called so with extensions behind stand for it (mod_negotiation).
+
+use super::extension::{self, Meaning};
+use super::subrequest::{Outcome, Ready, Subrequest};
+use super::walk::{Found, Walked};
+use super::walk_cache::WalkCache;
+use crate::files::Kind;
+use crate::httpd::model::negotiation::{Force, Negotiation};
+use crate::httpd::model::section::{Core, options};
+use crate::httpd::syntax::path::path_of;
+use crate::httpd::syntax::uri;
+use std::os::unix::ffi::OsStringExt;
+
+/// A type that stands for a program without one.
+const PROGRAM: &[u8] = b"application/x-httpd-cgi";
+/// Variants of one name that are looked at.
+const MAX_VARIANTS: usize = 100;
+/// What a variant without a language is worth beside some that have one.
+const WITHOUT_LANGUAGE: f64 = 0.0001;
+
+/// A file that may stand for the one that is missing.
+struct Variant<'c, 't> {
+    ready: Ready<'c, 't>,
+    meaning: Meaning,
+    size: u64,
+    media: f64,
+    language: f64,
+    /// Its place in `LanguagePriority`.
+    place: Option<usize>,
+    encoding: f64,
+    charset: f64,
+}
+
+/// What became of the choice.
+pub(super) enum Chosen<'c, 't> {
+    /// There is nothing to choose from.
+    Nothing,
+    File(Box<Ready<'c, 't>>),
+    Answer(Box<Outcome<'c, 't>>),
+}
+
+/// `Accept` and its relatives: what a client takes, and how gladly.
+struct Accepts {
+    list: Vec<(Vec<u8>, f64)>,
+    /// Some quality is given.
+    explicit: bool,
+}
+
+impl Accepts {
+    fn of(header: &[u8]) -> Option<Self> {
+        let mut own = Self { list: Vec::new(), explicit: false };
+        for entry in header.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()) {
+            let mut pieces = entry.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+            let name = pieces.next().unwrap_or_default().to_ascii_lowercase();
+            let mut quality = 1.0;
+            for piece in pieces {
+                if let [b'q' | b'Q', b'=', number @ ..] = piece {
+                    own.explicit = true;
+                    quality = std::str::from_utf8(number).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
+                }
+            }
+            own.list.push((name, f64::clamp(quality, 0.0, 1.0)));
+        }
+        (!own.list.is_empty()).then_some(own)
+    }
+
+    fn quality(&self, name: &[u8]) -> Option<f64> {
+        self.list.iter().find(|(own, _)| own == name).map(|(_, quality)| *quality)
+    }
+}
+
+fn settings<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = &'w Negotiation> {
+    let cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+    cores.filter_map(|core: &Core| core.negotiation.as_deref())
+}
+
+impl<'c, 't> Subrequest<'c, 't> {
+    /// The file that stands for a missing one, where `Options` says MultiViews.
+    pub(super) fn negotiated(
+        &self,
+        walked: &Walked<'c>,
+        bare: &WalkCache<'c>,
+        notes: &mut Vec<String>,
+    ) -> Chosen<'c, 't> {
+        let loaded = self.context.data.registry.is_loaded(b"mod_negotiation.c");
+        if walked.found != Found::Missing || walked.options & options::MULTI == 0 || !loaded {
+            return Chosen::Nothing;
+        }
+        let mut variants = match self.variants(walked, bare, notes) {
+            Ok(variants) if variants.is_empty() => return Chosen::Nothing,
+            Ok(variants) => variants,
+            Err(because) => return Chosen::Answer(Box::new(self.answer(403, because, walked, bare.clone()))),
+        };
+        self.weigh(&mut variants, walked);
+        let force = settings(walked).find_map(|own| own.force).unwrap_or(Force { prefer: true, fallback: false });
+        let mut best = best(&variants);
+        if best.is_none() && force.fallback {
+            for one in variants.iter_mut().filter(|one| one.place.is_some()) {
+                one.language = 1.0;
+            }
+            best = self::best(&variants);
+        }
+        match best {
+            Some(at) => Chosen::File(Box::new(variants.swap_remove(at).ready)),
+            None => {
+                let because = "no variant of the file is one that the client takes (MultiViews)".to_owned();
+                Chosen::Answer(Box::new(self.answer(406, because, walked, bare.clone())))
+            }
+        }
+    }
+
+    fn variants(
+        &self,
+        walked: &Walked<'c>,
+        bare: &WalkCache<'c>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Variant<'c, 't>>, String> {
+        let at = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
+        let (directory, name) = walked.filename.split_at(at);
+        let mut names: Vec<Vec<u8>> = match self.context.files.list(path_of(directory)) {
+            Ok(names) => names.into_iter().map(OsStringExt::into_vec).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(format!("{} cannot be listed for MultiViews", path_of(directory).display()));
+            }
+            Err(_) => return Ok(Vec::new()),
+        };
+        names.retain(|own| own.strip_prefix(name).is_some_and(|rest| rest.starts_with(b".")));
+        names.sort_unstable();
+        names.truncate(MAX_VARIANTS);
+        let path = self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri);
+        let parent = &path[..memchr::memrchr(b'/', path).map_or(0, |at| at + 1)];
+        let mut found = Vec::new();
+        for own in names {
+            let file = [directory, &own].concat();
+            if !matches!(self.context.files.kind(path_of(&file)), Ok(Kind::File)) {
+                continue;
+            }
+            let mut target = uri::escape(&[parent, &own].concat());
+            if let Some(query) = &self.query {
+                target = [&target[..], b"?", query].concat();
+            }
+            let Some(Ok(ready)) = self.sub(&target, Some(bare), notes) else { continue };
+            if let Some(variant) = self.variant(ready, name, &own, &file) {
+                found.push(variant);
+            }
+        }
+        Ok(found)
+    }
+
+    /// None: an extension is not known, or nothing is known of the type.
+    fn variant(&self, ready: Ready<'c, 't>, asked: &[u8], own: &[u8], file: &[u8]) -> Option<Variant<'c, 't>> {
+        let matching = settings(&ready.walked).find_map(|own| own.matching).unwrap_or_default();
+        let mut meaning = extension::meaning(&ready.walked, own, &self.context.data.types, matching);
+        if !matching.any && !meaning.unknown_are_in(asked) {
+            return None;
+        }
+        let handler = ready.visit.set_handler(&ready.walked);
+        if meaning.media.is_none() && handler.is_some() {
+            meaning.media = Some(PROGRAM.to_vec());
+        }
+        meaning.media.as_ref()?;
+        let size = match self.context.files.stamp(path_of(file)) {
+            Ok(Some(stamp)) => stamp.size,
+            _ => self.context.files.read(path_of(file)).map_or(0, |bytes| bytes.len() as u64),
+        };
+        Some(Variant { ready, meaning, size, media: 1.0, language: 1.0, place: None, encoding: 1.0, charset: 1.0 })
+    }
+
+    fn weigh(&self, variants: &mut [Variant<'_, '_>], walked: &Walked<'c>) {
+        let header = |name: &[u8]| self.asked.header(name).and_then(Accepts::of);
+        let media = header(b"accept");
+        let languages = header(b"accept-language");
+        let (encodings, charsets) = (header(b"accept-encoding"), header(b"accept-charset"));
+        let method = self.method.unwrap_or(self.asked.method);
+        let programs_first = !matches!(method, b"GET" | b"HEAD") || self.query.is_some() || !self.path_info.is_empty();
+        let some_language = variants.iter().any(|one| one.meaning.language.is_some());
+        let priority = settings(walked).find_map(|own| own.priority.as_deref()).unwrap_or_default();
+        for one in variants {
+            one.media = media_quality(one.meaning.media.as_deref().unwrap_or_default(), media.as_ref(), programs_first);
+            one.encoding = encoding_quality(one.meaning.encoding.as_deref(), encodings.as_ref());
+            one.charset = charset_quality(one.meaning.charset.as_deref(), charsets.as_ref());
+            let Some(own) = &one.meaning.language else {
+                one.language = if some_language { WITHOUT_LANGUAGE } else { 1.0 };
+                continue;
+            };
+            one.place = priority.iter().position(|name| name.eq_ignore_ascii_case(own));
+            one.language = languages.as_ref().map_or(1.0, |accepts| language_quality(own, accepts));
+        }
+    }
+}
+
+fn media_quality(own: &[u8], accepts: Option<&Accepts>, programs_first: bool) -> f64 {
+    if own == PROGRAM {
+        return if programs_first { 2.0 } else { 0.001 };
+    }
+    let Some(accepts) = accepts else { return 0.01 };
+    let kind = [own.split(|&byte| byte == b'/').next().unwrap_or_default(), b"/*"].concat();
+    // Where no quality is given at all, wildcards are the last choice.
+    let wild = |quality, own| if accepts.explicit { quality } else { own };
+    let some = || accepts.quality(&kind).map(|quality| wild(quality, 0.02));
+    let any = || accepts.quality(b"*/*").or_else(|| accepts.quality(b"*")).map(|quality| wild(quality, 0.01));
+    accepts.quality(own).or_else(some).or_else(any).unwrap_or(0.0)
+}
+
+fn encoding_quality(own: Option<&[u8]>, accepts: Option<&Accepts>) -> f64 {
+    let Some(accepts) = accepts else { return if own.is_none() { 1.0 } else { 0.5 } };
+    let (own, otherwise) = own.map_or((&b"identity"[..], 0.0001), |own| (own.strip_prefix(b"x-").unwrap_or(own), 0.0));
+    let named = accepts.list.iter().find(|(name, _)| name.strip_prefix(b"x-").unwrap_or(name) == own);
+    named.map(|(_, quality)| *quality).or_else(|| accepts.quality(b"*")).unwrap_or(otherwise)
+}
+
+fn charset_quality(own: Option<&[u8]>, accepts: Option<&Accepts>) -> f64 {
+    let (Some(own), Some(accepts)) = (own, accepts) else { return 1.0 };
+    let otherwise = if own == b"iso-8859-1" { 1.0 } else { 0.0 };
+    accepts.quality(own).or_else(|| accepts.quality(b"*")).unwrap_or(otherwise)
+}
+
+fn language_quality(own: &[u8], accepts: &Accepts) -> f64 {
+    let within = |whole: &[u8], part: &[u8]| {
+        whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"-"))
+    };
+    let named = accepts.list.iter().filter(|(name, _)| within(own, name)).max_by_key(|(name, _)| name.len());
+    let found = named.map(|(_, quality)| *quality).or_else(|| accepts.quality(b"*"));
+    // Who asks for en-GB takes en, if nothing is better.
+    let wider = || accepts.list.iter().any(|(name, _)| within(name, own)).then_some(0.001);
+    found.or_else(wider).unwrap_or(0.0)
+}
+
+/// The best variant; none: none will do.
+fn best(variants: &[Variant<'_, '_>]) -> Option<usize> {
+    let mut best: Option<usize> = None;
+    for (at, one) in variants.iter().enumerate() {
+        if [one.media, one.language, one.encoding, one.charset].contains(&0.0) {
+            continue;
+        }
+        if best.is_none_or(|best| is_better(one, &variants[best])) {
+            best = Some(at);
+        }
+    }
+    best
+}
+
+fn is_better(one: &Variant<'_, '_>, best: &Variant<'_, '_>) -> bool {
+    let place = |variant: &Variant<'_, '_>| variant.place.unwrap_or(usize::MAX);
+    let order = one.media.total_cmp(&best.media);
+    let order = order.then(one.language.total_cmp(&best.language)).then(place(best).cmp(&place(one)));
+    let order = order.then(one.charset.total_cmp(&best.charset)).then(one.encoding.total_cmp(&best.encoding));
+    order.then(best.size.cmp(&one.size)).is_gt()
+}
+
+impl Meaning {
+    /// Whether what no directive knows of the file's name stands in the name that was asked for, in this order.
+    fn unknown_are_in(&self, asked: &[u8]) -> bool {
+        let mut asked = asked.split(|&byte| byte == b'.');
+        self.unknown.iter().all(|one| asked.any(|own| own.eq_ignore_ascii_case(one)))
+    }
+}
