@@ -28,7 +28,8 @@ const FILES: u32 = 10_000;
 pub struct Pool {
     /// Its name.
     pub name: Vec<u8>,
-    /// `listen`, `user`, `group` and `request_terminate_timeout` as written, `$pool` replaced; of two lines the later one counts.
+    /// `listen`, `user`, `group`, `request_terminate_timeout` and `security.limit_extensions` as written, `$pool` replaced; of two lines
+    /// the later one counts.
     pub lines: Vec<(Vec<u8>, Vec<u8>, Origin)>,
     /// Whether its values are those that were read.
     pub is_chosen: bool,
@@ -42,7 +43,7 @@ impl Pool {
 }
 
 /// The lines that a [`Pool`] keeps.
-const KEPT: [&[u8]; 4] = [b"listen", b"user", b"group", b"request_terminate_timeout"];
+const KEPT: [&[u8]; 5] = [b"listen", b"user", b"group", b"request_terminate_timeout", b"security.limit_extensions"];
 
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(

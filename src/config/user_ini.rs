@@ -80,6 +80,7 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
             // PHP breaks down on these (I-144).
             Event::ArrayEntry { .. } => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
             Event::Bare { key } if is_apache(key) => diagnostics.push(diagnose::apache_syntax(&source, key, line)),
+            Event::Section { name } if is_for_some(&name) => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
             Event::Section { .. } | Event::Bare { .. } => {}
         }
         ControlFlow::Continue(())
@@ -88,6 +89,11 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
         diagnostics.push(syntax(&source, &error));
     }
     sources.push(source);
+}
+
+/// Whether a section is for some hosts or paths alone, as php.ini has them.
+fn is_for_some(name: &[u8]) -> bool {
+    name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HOST=") || start.eq_ignore_ascii_case(b"PATH="))
 }
 
 /// Whether a line is written as in an `.htaccess`.
