@@ -394,8 +394,9 @@ fn httpd(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
 /// The parts of a URL.
 struct Url<'a> {
     scheme: &'a [u8],
-    host: &'a [u8],
     port: u16,
+    /// What a browser would say in its Host header.
+    authority: &'a [u8],
     uri: &'a [u8],
 }
 
@@ -425,7 +426,7 @@ fn url(text: &OsStr) -> Result<Url<'_>, Problem> {
     if host.is_empty() {
         return Err(bad());
     }
-    Ok(Url { scheme, host, port, uri: if uri.is_empty() { b"/" } else { uri } })
+    Ok(Url { scheme, port, authority, uri: if uri.is_empty() { b"/" } else { uri } })
 }
 
 /// Says on standard error what could not be read, and gives the exit status that goes with it. `check` has a list of its
@@ -443,9 +444,31 @@ pub fn tell(config: &Config, outcome: &Outcome) -> u8 {
     status
 }
 
+/// The client that asks where none is named: somebody at this machine.
+const THIS_MACHINE: &str = "127.0.0.1";
+/// An address that is nobody's.
+const ELSEWHERE: &str = "192.0.2.1";
+
+fn status(outcome: &Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Answer { status, .. } => Some(*status),
+        _ => None,
+    }
+}
+
 /// What becomes of the request that the options describe.
 pub fn outcome(config: &Config, args: &RequestArgs) -> Result<Outcome, Problem> {
-    Ok(with_target(args, |target| config.outcome_of_php(target))??)
+    let own = with_target(args, |target| config.outcome_of_php(target))??;
+    if args.client.is_none() {
+        let elsewhere = RequestArgs { client: Some(ELSEWHERE.into()), ..args.clone() };
+        let other = with_target(&elsewhere, |target| config.outcome_of_php(target))??;
+        if status(&own) != status(&other) {
+            note(&format!(
+                "asked as from this machine ({THIS_MACHINE}); other clients may get another answer: --client ADDRESS asks as one of them"
+            ));
+        }
+    }
+    Ok(own)
 }
 
 /// Which file runs, and below which document root, as far as the options and the server's files tell. Where the server answers by
@@ -477,7 +500,7 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
     }
     let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let target = Target {
-        server_name: bytes(&args.host).or(url.as_ref().map(|url| url.host)),
+        server_name: bytes(&args.host).or(url.as_ref().map(|url| url.authority)),
         server_address: bytes(&args.address),
         port: args.port.or(url.as_ref().map(|url| url.port)).unwrap_or_default(),
         scheme: url.as_ref().map(|url| url.scheme),
@@ -486,7 +509,7 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         uri: bytes(&args.uri).or(url.as_ref().map(|url| url.uri)),
         filename: bytes(&args.file),
         document_root: bytes(&args.document_root),
-        client_address: bytes(&args.client),
+        client_address: bytes(&args.client).or(Some(THIS_MACHINE.as_bytes())),
         user: bytes(&args.user),
         headers: &headers,
     };
@@ -507,10 +530,11 @@ mod tests {
 
     #[test]
     fn urls_come_apart() {
-        let of = |text: &'static str| url(OsStr::new(text)).ok().map(|url| (url.scheme, url.host, url.port, url.uri));
+        let of =
+            |text: &'static str| url(OsStr::new(text)).ok().map(|url| (url.scheme, url.authority, url.port, url.uri));
         assert_eq!(of("http://a.b"), Some((&b"http"[..], &b"a.b"[..], 0, &b"/"[..])));
-        assert_eq!(of("https://a:8443/x?y"), Some((&b"https"[..], &b"a"[..], 8443, &b"/x?y"[..])));
-        assert_eq!(of("http://[::1]:80/"), Some((&b"http"[..], &b"[::1]"[..], 80, &b"/"[..])));
+        assert_eq!(of("https://a:8443/x?y"), Some((&b"https"[..], &b"a:8443"[..], 8443, &b"/x?y"[..])));
+        assert_eq!(of("http://[::1]:80/"), Some((&b"http"[..], &b"[::1]:80"[..], 80, &b"/"[..])));
         assert_eq!(of("http://[::1]/"), Some((&b"http"[..], &b"[::1]"[..], 0, &b"/"[..])));
         assert_eq!(of("ftp://a/"), None);
         assert_eq!(of("http:///x"), None);
