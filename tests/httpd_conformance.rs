@@ -1,30 +1,40 @@
-//! Replays every recorded layout: what a real Apache with mod_php answered, and what the resolver says.
-#![cfg(unix)]
+//! Replays every recorded layout: what a real Apache with mod_php answered, and what the resolver says. Each layout is a test:
+//! `cargo test --test httpd_conformance -- --exact vh-names`.
 
 mod httpd_support;
+mod recorded_support;
 
 use httpd_support::{Layout, compare, layouts, work_directory};
+use recorded_support::{Case, Outcome};
+use std::process::ExitCode;
+use std::sync::Arc;
 
-#[test]
-fn every_recorded_layout_gets_apaches_answers() {
-    let preamble = httpd_support::preamble();
-    let mut wrong = Vec::new();
-    let (mut all, mut requests, mut values) = (0, 0, 0);
-    for file in ["layouts.jsonl", "found.jsonl", "estate.jsonl"] {
-        for layout in layouts(file) {
-            let layout = Layout::new(layout);
+fn main() -> ExitCode {
+    let preamble = Arc::new(httpd_support::preamble());
+    let mut cases = Vec::new();
+    let mut requests = 0;
+    for layout in ["layouts.jsonl", "found.jsonl", "estate.jsonl"].into_iter().flat_map(layouts) {
+        requests += layout["expected"]["requests"].as_array().map_or(0, Vec::len);
+        let layout = Layout::new(layout);
+        let preamble = Arc::clone(&preamble);
+        cases.push(Case::alone(layout.name.clone(), move || {
             let place = work_directory(&layout.name);
             layout.place(&place);
             let result = compare(&layout, &place, &preamble);
             let _ = std::fs::remove_dir_all(&place);
-            all += 1;
-            requests += result.requests;
-            values += result.values;
-            wrong.extend(result.wrong.into_iter().map(|text| format!("{}: {text}", layout.name)));
-        }
+            said(&result.wrong)
+        }));
     }
-    println!("{all} layouts, {requests} requests and {values} values compared");
-    assert!(all >= 879 && requests > 5_400);
-    let shown: Vec<&String> = wrong.iter().take(200).collect();
-    assert!(wrong.is_empty(), "{} differences:\n{shown:#?}", wrong.len());
+    let all = cases.len();
+    cases.push(Case::alone("the-recording-is-whole", move || match all >= 879 && requests > 5_400 {
+        true => Ok(()),
+        false => Err(format!("only {all} layouts and {requests} requests")),
+    }));
+    let code = recorded_support::main(cases);
+    let _ = std::fs::remove_dir_all(work_directory("x").ancestors().nth(2).expect("a directory of this process"));
+    code
+}
+
+fn said(wrong: &[String]) -> Outcome {
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} differences:\n{}", wrong.len(), wrong.join("\n"))) }
 }

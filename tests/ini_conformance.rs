@@ -1,6 +1,8 @@
-//! Replays every recorded answer of real PHP to an ini text.
+//! Replays every recorded answer of real PHP to an ini text. Each text that has a name is a test:
+//! `cargo test --test ini_conformance -- key-012`.
 
 mod ini_support;
+mod recorded_support;
 
 use ini_support::{
     Bytes, MODES, Tables, answer, entries_json, from_base64, from_latin1, message, read_json, value_json,
@@ -8,9 +10,12 @@ use ini_support::{
 use outlive::ini::number::quantity;
 use outlive::ini::{Event, Lookup, Mode, Options, constants, scan, tree};
 use outlive::version::PhpVersion;
+use recorded_support::{Case, Outcome};
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 fn text_of(case: &Json) -> Vec<u8> {
     match &case["text"] {
@@ -87,10 +92,11 @@ impl Failures {
         }
     }
 
-    fn report(self, at_least: usize) {
-        println!("{} answers compared", self.checked);
-        assert!(self.count == 0, "{} of {} differ\n{}", self.count, self.checked, self.shown.join("\n"));
-        assert!(self.checked >= at_least, "only {} answers compared", self.checked);
+    fn report(self, at_least: usize) -> Outcome {
+        if self.count > 0 {
+            return Err(format!("{} of {} differ\n{}", self.count, self.checked, self.shown.join("\n")));
+        }
+        if self.checked < at_least { Err(format!("only {} answers compared", self.checked)) } else { Ok(()) }
     }
 }
 
@@ -122,36 +128,21 @@ fn floats(json: &Json) -> Json {
     }
 }
 
-fn replay_parsed(name: &str, at_least: usize) {
-    let recording = read_json(name);
-    let tables = fixture(&recording);
+fn parses_as_recorded(case: &Json, tables: &Tables) -> Outcome {
     let mut failures = Failures::new();
-    for case in recording["cases"].as_array().expect("cases") {
-        let text = text_of(case);
-        let expect = &case["expect"];
-        for (name, mode) in MODES {
-            let expected = if expect[name] == "=NORMAL" { &expect["NORMAL"] } else { &expect[name] };
-            let string = floats(&expected["string"]);
-            let what = format!("{} {name}", case["id"]);
-            failures.compare(&what, &text, &parsed(&text, mode, &tables, false), &string);
-            let file = expected.get("file").map_or_else(
-                || serde_json::from_str(&string.to_string().replace("in Unknown on", "in @FILE@ on")).expect("json"),
-                floats,
-            );
-            failures.compare(&format!("{what} file"), &text, &parsed(&text, mode, &tables, true), &file);
-        }
+    let text = text_of(case);
+    let expect = &case["expect"];
+    for (name, mode) in MODES {
+        let expected = if expect[name] == "=NORMAL" { &expect["NORMAL"] } else { &expect[name] };
+        let string = floats(&expected["string"]);
+        failures.compare(&name, &text, &parsed(&text, mode, tables, false), &string);
+        let file = expected.get("file").map_or_else(
+            || serde_json::from_str(&string.to_string().replace("in Unknown on", "in @FILE@ on")).expect("json"),
+            floats,
+        );
+        failures.compare(&format!("{name} file"), &text, &parsed(&text, mode, tables, true), &file);
     }
-    failures.report(at_least);
-}
-
-#[test]
-fn hand_made_texts_read_as_php_reads_them() {
-    replay_parsed("ini/cases.json", 2258 * 6);
-}
-
-#[test]
-fn random_texts_read_as_php_reads_them() {
-    replay_parsed("ini/random.json", 2247 * 6);
+    failures.report(6)
 }
 
 /// php.ini's own look-up: entries above, then the environment.
@@ -200,49 +191,61 @@ fn as_php_ini(text: &[u8], tables: &Tables) -> (Vec<(Vec<u8>, Json)>, String) {
     (lookup.entries.into_inner(), stderr)
 }
 
-fn replay_as_php_ini(name: &str, at_least: usize) {
-    let recording = read_json(name);
-    let mut tables = fixture(&recording);
-    tables.variables.clear();
+/// What is known while php.ini is read: the environment, and the core constants.
+fn while_reading_php_ini(recording: &Json) -> Tables {
+    let mut tables = Tables::default();
     for (name, value) in recording["fixture"]["env"].as_object().expect("env") {
         tables.variables.insert(name.clone().into_bytes(), value.as_str().expect("text").as_bytes().to_vec());
     }
-    tables.constants.clear();
     for (name, value) in constants::all(PhpVersion::V8_2) {
         tables.constants.insert(name.to_vec(), value.to_vec());
     }
-    let mut failures = Failures::new();
-    for case in recording["cases"].as_array().expect("cases") {
-        let text = text_of(case);
-        let php = &case["as_php_ini"];
-        if php["rc"] != 0 {
-            continue; // PHP itself crashed on it (I-044, I-074)
-        }
-        let (entries, stderr) = as_php_ini(&text, &tables);
-        if case["origin"] == "generated"
-            || php["stderr"].as_str().is_some_and(|text| text.starts_with("PHP:  "))
-            || php["stderr"] == ""
-        {
-            failures.compare(&format!("{} stderr", case["id"]), &text, &json!(stderr), &php["stderr"]);
-        }
-        for row in php["cfg"].as_array().expect("cfg") {
-            let key = row[0]
-                .as_str()
-                .map_or_else(|| from_base64(row[0]["b64"].as_str().expect("key")), |key| key.as_bytes().to_vec());
-            if row[1].get("a").is_some() {
-                continue; // arrays are what the tree is tested for
-            }
-            let ours = entries.iter().find(|(name, _)| *name == key).map_or(&Json::Null, |(_, value)| value);
-            failures.compare(&format!("{} {}", case["id"], row[0]), &text, ours, &row[1]);
-        }
-    }
-    failures.report(at_least);
+    tables
 }
 
-#[test]
-fn php_ini_keeps_what_comes_before_an_error() {
-    replay_as_php_ini("ini/cases.json", 4000);
-    replay_as_php_ini("ini/random.json", 2500);
+/// php.ini keeps what comes before an error.
+fn acts_as_php_ini(case: &Json, tables: &Tables) -> Outcome {
+    let mut failures = Failures::new();
+    let text = text_of(case);
+    let php = &case["as_php_ini"];
+    if php["rc"] != 0 {
+        return Ok(()); // PHP itself crashed on it (I-044, I-074)
+    }
+    let (entries, stderr) = as_php_ini(&text, tables);
+    if case["origin"] == "generated"
+        || php["stderr"].as_str().is_some_and(|text| text.starts_with("PHP:  "))
+        || php["stderr"] == ""
+    {
+        failures.compare(&"stderr", &text, &json!(stderr), &php["stderr"]);
+    }
+    for row in php["cfg"].as_array().expect("cfg") {
+        let key = row[0]
+            .as_str()
+            .map_or_else(|| from_base64(row[0]["b64"].as_str().expect("key")), |key| key.as_bytes().to_vec());
+        if row[1].get("a").is_some() {
+            continue; // arrays are what the tree is tested for
+        }
+        let ours = entries.iter().find(|(name, _)| *name == key).map_or(&Json::Null, |(_, value)| value);
+        failures.compare(&row[0], &text, ours, &row[1]);
+    }
+    failures.report(0)
+}
+
+/// The texts of a recording, by their names, in groups of the same stem.
+fn named(file: &str, cases: &mut Vec<Case>) {
+    let recording = read_json(&format!("ini/{file}.json"));
+    let tables = Arc::new((fixture(&recording), while_reading_php_ini(&recording)));
+    let Json::Object(mut recording) = recording else { panic!("{file} is no object") };
+    let Json::Array(all) = recording["cases"].take() else { panic!("{file} has no cases") };
+    for case in all {
+        let name = case["id"].as_str().expect("a name").to_owned();
+        let tables = Arc::clone(&tables);
+        let stem = name.rsplit_once('-').map_or(&*name, |(stem, _)| stem).to_owned();
+        cases.push(Case::of(&format!("{file}/{stem}"), &name, move || {
+            parses_as_recorded(&case, &tables.0)?;
+            acts_as_php_ini(&case, &tables.1)
+        }));
+    }
 }
 
 /// What `oracle.php` sets up.
@@ -260,34 +263,26 @@ fn oracle_tables(version: PhpVersion) -> Tables {
 /// not fit in 64 bits. Native PHP gives the other answer (I-063).
 const ANOTHER_PLATFORM: &str = " -5[on] =  \t !   9223372036854775808\t'a b\\'#'";
 
-fn replay_versions(name: &str, file: bool, at_least: usize) {
+fn replay_version(name: &str, version: PhpVersion, file: bool, at_least: usize) -> Outcome {
     let recording = read_json(name);
     let mut failures = Failures::new();
-    for version in PhpVersion::ALL {
-        let tables = oracle_tables(version);
-        for case in recording["cases"].as_array().expect("cases") {
-            let text = from_latin1(case["text"].as_str().expect("text"));
-            if text == ANOTHER_PLATFORM.as_bytes() {
-                continue;
-            }
-            let php = case["differs"].get(version.to_string()).unwrap_or(&case["base"]);
-            for (place, (name, mode)) in MODES.into_iter().enumerate() {
-                let ours = answer(&text, mode, version, &tables, !file);
-                failures.compare(&format!("{version} {name}"), &text, &ours, &php[place]);
-            }
+    let tables = oracle_tables(version);
+    for case in recording["cases"].as_array().expect("cases") {
+        let text = from_latin1(case["text"].as_str().expect("text"));
+        if text == ANOTHER_PLATFORM.as_bytes() {
+            continue;
+        }
+        let php = case["differs"].get(version.to_string()).unwrap_or(&case["base"]);
+        for (place, (name, mode)) in MODES.into_iter().enumerate() {
+            let ours = answer(&text, mode, version, &tables, !file);
+            failures.compare(&name, &text, &ours, &php[place]);
         }
     }
-    failures.report(at_least);
-}
-
-#[test]
-fn seven_versions_read_as_they_do() {
-    replay_versions("php/ini-versions.json", false, 2999 * 7 * 3);
+    failures.report(at_least)
 }
 
 /// I-100, I-101
-#[test]
-fn quantities_convert_as_php_converts_them() {
+fn quantities_convert_as_php_converts_them() -> Outcome {
     let recording = read_json("ini/quantities.json");
     let mut failures = Failures::new();
     for case in recording["cases"].as_array().expect("cases") {
@@ -301,13 +296,12 @@ fn quantities_convert_as_php_converts_them() {
             failures.compare(&version, &text, &ours, &php);
         }
     }
-    failures.report(700);
+    failures.report(700)
 }
 
 /// The table against the recordings (I-061). What a build or a platform decides (paths, the SAPI, float limits before
 /// `precision` is set) is recorded natively for 8.2 only.
-#[test]
-fn the_constants_are_the_recorded_ones() {
+fn the_constants_are_the_recorded_ones() -> Outcome {
     let native = read_json("ini/constants.json");
     let versions = read_json("php/directives.json");
     for (name, text) in native["constants"].as_object().expect("constants") {
@@ -335,10 +329,27 @@ fn the_constants_are_the_recorded_ones() {
             assert_eq!(ours, Some(text.as_bytes()), "{version} {name}");
         }
     }
+    Ok(())
 }
 
-#[test]
-fn what_comparisons_found_stays_found() {
-    replay_versions("ini/found.json", false, 99 * 7 * 3);
-    replay_versions("ini/found-files.json", true, 97 * 7 * 3);
+fn main() -> ExitCode {
+    let mut cases = Vec::new();
+    for (file, at_least) in [("cases", 2258), ("random", 2247)] {
+        let before = cases.len();
+        named(file, &mut cases);
+        assert!(cases.len() - before >= at_least, "only {} texts in {file}", cases.len() - before);
+    }
+    for version in PhpVersion::ALL {
+        cases.push(Case::alone(format!("versions/{version}"), move || {
+            replay_version("php/ini-versions.json", version, false, 2999 * 3)
+        }));
+        // What random comparisons have found stays found.
+        cases.push(Case::alone(format!("found/{version}"), move || {
+            replay_version("ini/found.json", version, false, 99 * 3)?;
+            replay_version("ini/found-files.json", version, true, 97 * 3)
+        }));
+    }
+    cases.push(Case::alone("quantities", quantities_convert_as_php_converts_them));
+    cases.push(Case::alone("constants", the_constants_are_the_recorded_ones));
+    recorded_support::main(cases)
 }

@@ -1,15 +1,18 @@
 //! `outlive get` for every recorded httpd layout and request: the values that a real Apache with mod_php had.
-//! The layouts and what they hold are described in tests/conformance/README.md.
+//! The layouts and what they hold are described in tests/conformance/README.md. Each is a test: `cargo test -p outlive-cli --test recorded -- vh-names`.
 
+#[path = "../../tests/recorded_support/mod.rs"]
+mod recorded_support;
 mod support;
 
+use recorded_support::Case;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::ExitCode;
+use std::sync::Arc;
 use support::command;
 
 const PORTS: [&str; 2] = ["18100", "18101"];
@@ -161,36 +164,32 @@ impl Layout<'_> {
     }
 }
 
-#[test]
-fn get_says_what_apache_had() {
-    let preamble: Value = serde_json::from_str(&data("PREAMBLE.json")).unwrap();
+fn main() -> ExitCode {
+    let preamble: Arc<Value> = Arc::new(serde_json::from_str(&data("PREAMBLE.json")).unwrap());
     let text = data("layouts.jsonl") + &data("found.jsonl");
-    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     // Exactly five components: a recorded rule counts slashes.
     let work = PathBuf::from(format!("/tmp/outlive/g{}/run", std::process::id()));
-    let (next, result) = (AtomicUsize::new(0), Mutex::new((0, Vec::new())));
-    let worker = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(line) = lines.get(at) else { break };
-            let all: Value = serde_json::from_str(line).unwrap();
-            let name = all["name"].as_str().unwrap();
-            if OTHER_PROGRAMS.contains(&name) {
-                continue;
-            }
-            let layout = Layout { all: &all, preamble: &preamble, root: work.join(name) };
-            layout.place();
-            let (values, wrong) = layout.compare();
-            let _ = fs::remove_dir_all(&layout.root);
-            let mut result = result.lock().unwrap();
-            result.0 += values;
-            result.1.extend(wrong.into_iter().map(|text| format!("{name}: {text}")));
+    let (mut cases, mut values) = (Vec::new(), 0);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let all: Value = serde_json::from_str(line).unwrap();
+        let name = all["name"].as_str().unwrap().to_owned();
+        if OTHER_PROGRAMS.contains(&&*name) {
+            continue;
         }
-    };
-    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(worker))));
+        let defaults = preamble["defaults_omitted_from_expected"].as_object().unwrap().len();
+        let answers = all["expected"]["requests"].as_array().into_iter().flatten();
+        values += answers.filter(|answer| answer["php"]["ini"].is_object()).count() * defaults;
+        let (preamble, root) = (Arc::clone(&preamble), work.join(&name));
+        cases.push(Case::alone(name, move || {
+            let layout = Layout { all: &all, preamble: &preamble, root };
+            layout.place();
+            let (_, wrong) = layout.compare();
+            let _ = fs::remove_dir_all(&layout.root);
+            if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+        }));
+    }
+    assert!(values > 38_000, "only {values} values are recorded");
+    let code = recorded_support::main(cases);
     let _ = fs::remove_dir_all(work.parent().unwrap());
-    let (values, wrong) = result.into_inner().unwrap();
-    println!("{values} values compared");
-    assert!(wrong.is_empty(), "{} differences:\n{:#?}", wrong.len(), &wrong[..wrong.len().min(60)]);
-    assert!(values > 38_000, "{values}");
+    code
 }

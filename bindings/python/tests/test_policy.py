@@ -6,6 +6,7 @@ import unittest
 
 import outlive
 from outlive.asgi import OutliveMiddleware
+from outlive.wsgi import OutliveMiddleware as Guard
 from outlive.wsgi import OutliveMiddleware as Blocking
 
 
@@ -55,8 +56,12 @@ class Keywords(unittest.TestCase):
                 OutliveMiddleware(nothing, **words)
         with self.assertRaises(TypeError):
             OutliveMiddleware(nothing, outlive.Config(), disconnect="stop")
-        with self.assertRaises(TypeError):
-            OutliveMiddleware(nothing, disconect="stop")
+        for kind, word, near in (
+            (OutliveMiddleware, "disconect", "disconnect"), (Guard, "disconect", "disconnect"), (OutliveMiddleware, "cleenup", "cleanup"),
+            (Guard, "cleanup", "there are clock, "),
+        ):
+            with self.assertRaisesRegex(TypeError, f"OutliveMiddleware has no keyword '{word}': .*{near}"):
+                kind(nothing, **{word: 1})
 
 
 class OutsideOfRequests(unittest.TestCase):

@@ -26,7 +26,7 @@ STRUCTS = {
     "outlive_header": _structs.Header, "outlive_target": _structs.Target, "outlive_origin": _structs.Origin,
     "outlive_setting": _structs.Setting, "outlive_engine_options": _structs.EngineOptions,
     "outlive_request_row": _structs.RequestRow, "outlive_request_options": _structs.RequestOptions,
-    "outlive_scoreboard_row": _structs.ScoreboardRow,
+    "outlive_scoreboard_row": _structs.ScoreboardRow, "outlive_render_options": _structs.RenderOptions,
 }
 
 

@@ -101,12 +101,11 @@ class Exchange(Host, Begins):
         """Begins the request, runs the application and ends the request, whatever happens."""
         scope, notifier = self.scope, self.notifier
         try:
-            label, method = scope.get("path"), scope.get("method")
-            if type(label) is not str:
-                label = _word(label)
-            if type(method) is not str:
-                method = _word(method)
-            request = engine._begin(settings, label, method, -1, notifier.fd, False, Request(engine))
+            label, method, request = scope.get("path"), scope.get("method"), Request(engine)
+            if type(label) is str and type(method) is str:
+                engine._begin_on_loop(settings, label, method, notifier.form, request)
+            else:
+                engine._begin(settings, _text(label), _text(method), -1, notifier.fd, False, request)
         except Exception as why:
             self._tell(why)
             return
@@ -305,13 +304,12 @@ class Exchange(Host, Begins):
             self._look_for_a_stream(message)
         if request._word[0] and not request.ended:
             request.check()
-        kind = message["type"]
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if self.is_silent or self.is_complete:
-            if kind == "http.response.body" and not message.get("more_body", False) and not self.is_complete:
+            if is_last and not self.is_complete:
                 self._complete()  # it may wait to hear that the client is served
             return
-        if kind == "http.response.start":
-            self.has_started = True
+        self.has_started = True
         try:
             await self.server_send(message)
         except OSError:
@@ -319,8 +317,10 @@ class Exchange(Host, Begins):
             self.notice()
             request.check()
             return
-        if kind == "http.response.body" and not message.get("more_body", False):
-            self._complete()
+        if is_last:
+            self.is_complete = True
+            if self.completed is not None:
+                self._complete()
 
     def _look_for_a_stream(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -426,8 +426,8 @@ class Exchange(Host, Begins):
         return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
 
 
-def _word(word: Any) -> Optional[str]:
-    return word if isinstance(word, str) else None
+def _text(said: Any) -> Optional[str]:
+    return said if isinstance(said, str) else None
 
 
 async def _awaited(wanted: Awaitable[Any]) -> Any:

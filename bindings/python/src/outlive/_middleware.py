@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import logging
 import os
 import threading
 import weakref
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Set, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, TypeVar, Union
 
 from . import _seen, _structs as s
-from ._policy import Policy
+from ._policy import Clock, Detect, Disconnect, Policy, Streaming
 from ._text import Path, Value
 from .config import Config, Settings
-from .engine import Engine
+from .engine import Engine, Row
 from .errors import NotServedError
 from .request import Request
 from .enums import Severity
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 log = logging.getLogger("outlive")
 
 _MOST_NAMES = 256
-_MOST_DIRECTORIES = 4096
 T = TypeVar("T")
 
 
@@ -92,21 +95,17 @@ class MiddlewareCore:
         # Only Apache's files look at more than the server's name.
         self.by_uri = self.config.has_httpd_conf
         self.of_name: Dict[Optional[bytes], Settings] = {}
+        # What holds for every request, where no file can say otherwise of some.
+        self.of_all: Optional[Settings] = None
+        if config is None and not php_ini and httpd_conf is None:
+            self.of_all = self.config.resolve_target(None)
+            ways_of(self.of_all)
         self._known: Dict[int, Settings] = {}
-        self._directories: Set[str] = set()  # whose files have been read
 
-    def may_block(self, path: Any) -> bool:
-        """Whether the settings of this path may take files that have not been read: .htaccess and .user.ini of a directory that is asked
-        for the first time. What is known of the others is only compared with the disk. Say `has_read` behind the look-up."""
-        if self.root is None or not self.by_uri or not isinstance(path, str):
-            return False
-        return path.rpartition("/")[0] not in self._directories
-
-    def has_read(self, path: str) -> None:
-        """From any thread."""
-        if len(self._directories) >= _MOST_DIRECTORIES:  # paths are what clients say
-            self._directories.clear()
-        self._directories.add(path.rpartition("/")[0])
+    @property
+    def reads_files(self) -> bool:
+        """Whether a look-up may read files, or ask the disk whether they have changed: .htaccess, .user.ini, symbolic links."""
+        return self.by_uri and self.root is not None
 
     def settings(self, target: Any, name: Optional[bytes]) -> Settings:
         """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""
@@ -124,6 +123,87 @@ class MiddlewareCore:
                 self._said.add(why.message)
                 log.warning("what holds for the whole server is used where Apache would not serve: %s", why)
             return self.config.resolve_target(None)
+
+
+class Options(TypedDict, total=False):
+    """The keywords of both kinds of middleware: what each says is in README.md."""
+
+    disconnect: Optional[Disconnect]
+    time_limit: Optional[int]
+    """Seconds."""
+    detect: Optional[Detect]
+    clock: Optional[Clock]
+    streaming: Optional[Streaming]
+    max_detached: Optional[int]
+    max_detached_time: Optional[int]
+    """Seconds."""
+    scoreboard: Optional[Path]
+    php_ini: Union[None, bool, Path, Sequence[Path]]
+    httpd_conf: Union[None, Path, Sequence[Path]]
+    values: Optional[Mapping[str, Value]]
+    root: Optional[Path]
+    drain: float
+    """Seconds."""
+
+
+class AsgiOptions(Options, total=False):
+    """Those of the ASGI middleware."""
+
+    cleanup: float
+    """Seconds."""
+
+
+class Middleware:
+    """What both kinds of middleware are: a configuration, an engine per process, and questions about what is in flight."""
+
+    _keywords: ClassVar[FrozenSet[str]] = frozenset(Options.__annotations__)
+
+    def __init__(self, app: Any, config: Optional[Config] = None, **options: Unpack[Options]) -> None:
+        """disconnect, time_limit and the other keywords: the policy, in Python; see README.md. As soon as one of them is given, without
+        files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and streaming
+        responses stop when the client has gone.
+
+        The files' way: config, or what one is made of: php_ini, httpd_conf, values; see `Config`. root: the directory that URLs are files
+        below, for <Directory> sections and .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies.
+
+        drain: seconds (10) that requests in flight, detached ones included, may take at the end before they are told to stop.
+        ConfigError: with file and line. ArgumentError: a value that is none. TypeError: an unknown keyword.
+        """
+        given: Dict[str, Any] = dict(options)
+        for name in given:
+            if name not in self._keywords:
+                near = difflib.get_close_matches(name, self._keywords, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "there are " + ", ".join(sorted(self._keywords))
+                raise TypeError(f"{type(self).__name__} has no keyword {name!r}: {hint}")
+        self.app = app
+        self.drain_seconds: float = given.get("drain", 10.0)
+        said = {name: given.get(name) for name in Policy.__dataclass_fields__}
+        if said["scoreboard"] is not None:
+            said["scoreboard"] = os.fsdecode(said["scoreboard"])
+        self._core = MiddlewareCore(
+            config, given.get("php_ini"), given.get("httpd_conf"), given.get("values"), given.get("root"), Policy(**said)
+        )
+
+    def drain(self, seconds: Optional[float] = None) -> bool:
+        """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
+        (None: those that the keyword `drain` says) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
+        True: none is left. Later requests are served all the same. Blocks."""
+        return self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
+
+    def requests(self) -> List[Row]:
+        """The live table of this process."""
+        engine = self._core.engine.now
+        return [] if engine is None else engine.requests()
+
+    def metrics(self) -> str:
+        """This process's numbers as Prometheus text."""
+        return self._core.engine.get().metrics()
+
+
+def ways_of(settings: Settings) -> Tuple[bool, bool]:
+    """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
+    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
+    return ways
 
 
 async def in_own_thread(function: Callable[[], T]) -> T:
@@ -153,7 +233,7 @@ async def in_own_thread(function: Callable[[], T]) -> T:
 
 def end(request: Request) -> None:
     """Ends a request. What its shutdown functions raise is logged; KeyboardInterrupt and SystemExit are raised."""
-    left = log.isEnabledFor(logging.INFO) and _seen.was_left(request)
+    left = request._engine._looking is not None and _seen.was_left(request)  # where level INFO was on
     try:
         request.end()
     except Exception:

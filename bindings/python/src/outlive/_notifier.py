@@ -11,6 +11,7 @@ from typing import Any, List, Optional, Protocol, Set
 
 from ._eager import Beginner
 from ._eventfd import make_notify
+from .engine import Form
 
 # Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
@@ -52,6 +53,8 @@ class Notifier(Beginner):
         self._ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
+        self.form = Form()
+        self.form.set_shape(-1, False, self.fd)
 
     def endings(self) -> concurrent.futures.ThreadPoolExecutor:
         """The threads in which shutdown functions run: none that these may wait for themselves."""

@@ -162,6 +162,10 @@ class Stopping:
         if _works_in_thread(waiter, self._patient):
             self._when_it_wakes(task)
             return True
+        inner = _waited_for(task)
+        if inner is not None and _works_in_thread(inner, self._patient):
+            self._when_it_wakes(task, inner)
+            return True
         gathered = [
             one for one in getattr(waiter, "_children", ()) if not isinstance(one, asyncio.Task) and _works_in_thread(one, self._patient)
         ]
@@ -175,8 +179,9 @@ class Stopping:
         self._looks.discard(waiter)
         self.go_on()
 
-    def _when_it_wakes(self, task: Task) -> None:
-        """It is cancelled in place of its next step, and what it waits for is left alone."""
+    def _when_it_wakes(self, task: Task, inner: Any = None) -> None:
+        """It is cancelled in place of its next step, and what it waits for is left alone. inner: what it waits for through
+        asyncio.wait_for, which before Python 3.12 swallows a cancellation once that is done: Stop is raised there instead."""
         waiter: Any = getattr(task, "_fut_waiter", None)
         for wake, context in getattr(waiter, "_callbacks", None) or ():
             if getattr(wake, "__self__", None) is task:
@@ -190,10 +195,16 @@ class Stopping:
             return
 
         def woken(done: Any) -> None:
-            failed = not done.cancelled() and done.exception() is not None
+            what = done if inner is None else inner
+            failed = not what.done() or not what.cancelled() and what.exception() is not None
             if self.request._held or failed:
                 self._told.discard(task)
                 wake(done)
+            elif inner is not None:
+                task.add_done_callback(_retrieve_stop)
+                stopped = self.loop.create_future()
+                stopped.set_exception(Stop(self.request.ending))
+                wake(stopped)
             else:
                 task.cancel()
                 cancelled = self.loop.create_future()
@@ -286,6 +297,22 @@ def _works_in_thread(waiter: Any, shielded: Set[Task]) -> bool:
                 elif asyncio.isfuture(inner) and _works_in_thread(inner, shielded):
                     return True
     return False
+
+
+def _waited_for(task: Task) -> Any:
+    """What the task waits for through asyncio.wait_for: before Python 3.12 that is not what it says that it waits for."""
+    if sys.version_info >= (3, 12):
+        return None
+    running: Any = task.get_coro()
+    while running is not None:
+        frame = getattr(running, "cr_frame", None) or getattr(running, "gi_frame", None)
+        if frame is None:
+            running = getattr(running, "work", None) or getattr(running, "running", None)  # Begun, and Charged
+        elif frame.f_code is asyncio.wait_for.__code__:
+            return frame.f_locals.get("fut")
+        else:
+            running = getattr(running, "cr_await", None) or getattr(running, "gi_yieldfrom", None)
+    return None
 
 
 def _callbacks(future: Any) -> List[Tuple[Any, Any]]:

@@ -7,64 +7,39 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
+from ._middleware import AsgiOptions, Middleware, Options, in_own_thread, log, ways_of
 from ._notifier import Notifier
-from ._policy import Clock, Detect, Disconnect, Policy, Streaming
-from ._middleware import MiddlewareCore, in_own_thread, log
 from ._targets import from_scope, text
-from ._text import Path, Value
 from .config import Config, Settings
-from .engine import Row
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["OutliveMiddleware"]
 
 _NO_ASYNCIO = "outlive needs asyncio's event loop (or uvloop), and this server runs another one, such as trio"
 
 
-class OutliveMiddleware:
+class OutliveMiddleware(Middleware):
     """Gives an ASGI application's HTTP requests PHP's connection handling. WebSockets pass through as they are.
 
     Needs asyncio (uvloop included). The application's task is not the server's: when the server cancels, it goes on where
     the configuration says finish, and is cancelled where it says stop, at an await outside of every `outlive.hold()`.
     """
 
-    def __init__(
-        self,
-        app: App,
-        config: Optional[Config] = None,
-        *,
-        disconnect: Optional[Disconnect] = None,
-        time_limit: Optional[int] = None,
-        detect: Optional[Detect] = None,
-        clock: Optional[Clock] = None,
-        streaming: Optional[Streaming] = None,
-        max_detached: Optional[int] = None,
-        max_detached_time: Optional[int] = None,
-        scoreboard: Optional[Path] = None,
-        php_ini: Union[None, bool, Path, Sequence[Path]] = None,
-        httpd_conf: Union[None, Path, Sequence[Path]] = None,
-        values: Optional[Mapping[str, Value]] = None,
-        root: Optional[Path] = None,
-        drain: float = 10.0,
-        cleanup: float = 5.0,
-    ) -> None:
-        """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
-        without files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and
-        streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
-        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. drain: seconds that
-        requests in flight, detached ones included, may take at lifespan shutdown before they are told to stop. cleanup:
-        seconds that a stopped request's clean-up may take before it is told again. ConfigError: with file and line."""
-        self.app = app
-        self.drain_seconds, self.cleanup = drain, cleanup
+    app: App
+    _keywords = frozenset(AsgiOptions.__annotations__)
+
+    def __init__(self, app: App, config: Optional[Config] = None, *, cleanup: float = 5.0, **options: Unpack[Options]) -> None:
+        """As of every middleware (`Middleware`), and: cleanup: seconds that a stopped request's clean-up may take before it is told
+        again. drain: at lifespan shutdown."""
+        super().__init__(app, config, **options)
+        self.cleanup = cleanup
         self._has_lifespan = False  # the server has told of one
-        policy = Policy(
-            disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
-        )
-        self._core = MiddlewareCore(config, php_ini, httpd_conf, values, root, policy)
         self._notifier: Optional[Notifier] = None  # of the loop that came last
         self._notifiers: List[Notifier] = []
 
@@ -83,25 +58,27 @@ class OutliveMiddleware:
         notifier = self._notifier
         if notifier is None or notifier.loop is not loop:
             notifier = self._notifier_of(loop)
-        core, name = self._core, None
-        for key, value in scope["headers"]:
-            if key == b"host":
-                name = value if type(value) is bytes else text(value)
-                break
-        settings = core.of_name.get(name)
+        core = self._core
+        settings = core.of_all
+        if settings is None:
+            name = None
+            for key, value in scope["headers"]:
+                if key == b"host":
+                    name = value if type(value) is bytes else text(value)
+                    break
+            settings = core.of_name.get(name)
         ways: Optional[Tuple[bool, bool]] = None
         look_up = None
         if settings is not None:
-            ways = settings.ways or _ways(settings)
-        elif core.may_block(scope.get("path")):
+            ways = settings.ways or ways_of(settings)
+        elif core.reads_files:  # a disk may be slow, which the loop must not be
 
             def look_up() -> Tuple[Settings, Tuple[bool, bool]]:
                 found = core.settings(lambda: from_scope(scope, name, core.root), name)
-                core.has_read(scope["path"])
-                return found, found.ways or _ways(found)
+                return found, found.ways or ways_of(found)
         else:
             settings = core.settings(lambda: from_scope(scope, name, core.root), name)
-            ways = settings.ways or _ways(settings)
+            ways = settings.ways or ways_of(settings)
         exchange = Exchange(self.app, scope, receive, send, notifier)
         if core.streams_stop:
             exchange.streams_stop = True
@@ -133,28 +110,13 @@ class OutliveMiddleware:
         """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
         same. What blocks waits in a thread of its own, so the loop goes on."""
-        return await in_own_thread(lambda: self._core.engine.drain(self.drain_seconds if seconds is None else seconds))
+        return await in_own_thread(lambda: Middleware.drain(self, seconds))
 
     def drain(self, seconds: Optional[float] = None) -> bool:
         """`adrain` for a thread that no event loop runs in: for hooks of servers. RuntimeError: on a loop, where it would wait for itself."""
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("on an event loop, say: await middleware.adrain()")
-        return self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
-
-    def requests(self) -> List[Row]:
-        """The live table of this process."""
-        engine = self._core.engine.now
-        return [] if engine is None else engine.requests()
-
-    def metrics(self) -> str:
-        """This process's numbers as Prometheus text."""
-        return self._core.engine.get().metrics()
-
-
-def _ways(settings: Settings) -> Tuple[bool, bool]:
-    """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
-    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
-    return ways
+        return super().drain(seconds)
 
 
 async def _refuse_loop(receive: Receive, send: Send) -> None:

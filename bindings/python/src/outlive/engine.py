@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_size_t, c_void_p, cast, sizeof, string_at
+from ctypes import addressof, byref, c_char_p, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
@@ -155,7 +155,7 @@ observers: List[Callable[[Request], None]] = []
 _MOST_WORDS = 4096
 
 
-class _Form:
+class Form:
     """What a request is begun with and where its handle is written to: one thread's while it begins one."""
 
     __slots__ = ("options", "out", "given", "into", "method", "shape")
@@ -165,6 +165,12 @@ class _Form:
         self.given, self.into = addressof(self.options), addressof(self.out)
         self.method: Optional[str] = None
         self.shape: Tuple[int, bool, int] = (-1, False, -1)
+
+    def set_shape(self, socket: int, reading_input: bool, notify: int) -> None:
+        given, self.shape = self.options, (socket, reading_input, notify)
+        given.socket, given.reading_input = socket, reading_input
+        given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
+        given.userdata = None if notify < 0 else notify
 
 
 class Engine(Owner):
@@ -187,7 +193,7 @@ class Engine(Owner):
         self._live: Dict[int, Request] = {}
         self._notify = -1  # the descriptor that tells of a due stop, where the host gives none
         self._looking: Optional[threading.Lock] = None  # had by who looks at requests that others work on
-        self._forms: List[_Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
+        self._forms: List[Form] = []  # for those who begin next; taken and given back in one step each, so by any thread
         self._words: Dict[int, Sequence[int]] = {}  # the flag word of a handle: places, and their names, are used again
         self._finalizer = weakref.finalize(self, c.engine_free, out.value)
         self._finalizer.atexit = False  # see _at_exit
@@ -241,7 +247,7 @@ class Engine(Owner):
         try:
             form = self._forms.pop()
         except IndexError:
-            form = _Form()
+            form = Form()
         given = form.options
         try:
             given.label = label if label is None else label.encode()
@@ -250,13 +256,10 @@ class Engine(Owner):
         if method != form.method:  # most are like the one before
             form.method, given.method = method, method if method is None else method.encode("utf-8", "surrogateescape")
         if (socket, reading_input, notify) != form.shape:
-            form.shape = (socket, reading_input, notify)
-            given.socket, given.reading_input = socket, reading_input
-            given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
-            given.userdata = None if notify < 0 else notify
+            form.set_shape(socket, reading_input, notify)
         if more is not None:
             given.on_ended, key, given.resumed = more
-            given.key, given.key_len = cast(key, c_void_p).value, len(key)  # more keeps it
+            given.key, given.key_len = cast(c_char_p(key), c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
         else:
@@ -270,6 +273,25 @@ class Engine(Owner):
         self._forms.append(form)
         if answer < 0:
             fail(answer)
+        return self._begun(begun, label, method, request)
+
+    def _begin_on_loop(self, settings: Settings, label: str, method: str, form: Form, request: Request) -> Request:
+        """`_begin` for many requests that differ in little: the form is one loop's, and filled in but for the label and the method."""
+        handle = self._handle
+        if handle is None:
+            raise EndedError(-12, "the engine is closed")
+        try:
+            form.options.label = label.encode()
+        except UnicodeEncodeError:
+            form.options.label = label.encode("utf-8", "surrogateescape")
+        if method != form.method:
+            form.method, form.options.method = method, method.encode("utf-8", "surrogateescape")
+        answer = _request_begin(handle, settings._handle, form.given, form.into, None)
+        if answer < 0:
+            fail(answer)
+        return self._begun(form.out.value or 0, label, method, request)
+
+    def _begun(self, begun: int, label: Optional[str], method: Optional[str], request: Request) -> Request:
         word = self._words.get(begun)
         if word is None:
             word = self._word_of(begun)

@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Awaitable, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 
+from ._middleware import AsgiOptions
 from .asgi import OutliveMiddleware
 from .engine import Row
 from .errors import Error
 from .php_api import current
 from .enums import Ending
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Handlers", "Stopped"]
 
@@ -32,7 +36,7 @@ class Stopped(Exception):
 class Handlers:
     """Work that runs as requests do under the ASGI middleware, by the same policy; keywords as there. Needs asyncio."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[AsgiOptions]) -> None:
         self.guard = OutliveMiddleware(_work, **options)
         self.guard._has_lifespan = True  # whoever runs these drains them himself
         self._tasks: Set[asyncio.Task[None]] = set()
@@ -83,7 +87,7 @@ class Handlers:
 
     async def drain(self, seconds: float = 10.0) -> bool:
         """At the server's end: waits so many seconds for what is in flight, then tells it to stop. False: something still runs."""
-        return await asyncio.get_running_loop().run_in_executor(None, self.guard._core.engine.drain, seconds)
+        return await self.guard.adrain(seconds)
 
     def requests(self) -> List[Row]:
         """The live table of this process."""

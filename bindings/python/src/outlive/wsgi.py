@@ -13,14 +13,11 @@ import stat
 import sys
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
-from ._policy import Clock, Detect, Disconnect, Policy, Stream, Streaming
-from ._middleware import MiddlewareCore, end, log
+from ._middleware import Middleware, end, log, ways_of
+from ._policy import Stream
 from ._targets import from_environ, path_of, port, text
-from ._text import Path, Value
-from .config import Config, Settings
-from .engine import Row
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
 from .enums import Ending
@@ -33,7 +30,7 @@ Headers = List[Tuple[str, str]]
 ExcInfo = Union[None, Tuple[Type[BaseException], BaseException, TracebackType], Tuple[None, None, None]]
 
 
-class OutliveMiddleware:
+class OutliveMiddleware(Middleware):
     """Gives a WSGI application PHP's connection handling.
 
     A client that has gone is noticed at the next output, as by PHP; with outlive.detect = watch at once, where the server
@@ -41,44 +38,17 @@ class OutliveMiddleware:
     is dropped; where it says stop, `Stop` is raised at its next safe point.
     """
 
-    def __init__(
-        self,
-        app: Callable[[Environ, Any], Any],
-        config: Optional[Config] = None,
-        *,
-        disconnect: Optional[Disconnect] = None,
-        time_limit: Optional[int] = None,
-        detect: Optional[Detect] = None,
-        clock: Optional[Clock] = None,
-        streaming: Optional[Streaming] = None,
-        max_detached: Optional[int] = None,
-        max_detached_time: Optional[int] = None,
-        scoreboard: Optional[Path] = None,
-        php_ini: Union[None, bool, Path, Sequence[Path]] = None,
-        httpd_conf: Union[None, Path, Sequence[Path]] = None,
-        values: Optional[Mapping[str, Value]] = None,
-        root: Optional[Path] = None,
-    ) -> None:
-        """disconnect, time_limit (seconds) and the other words: the policy, in Python; see README.md. As soon as one of them is given,
-        without files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and
-        streaming responses stop when the client has gone. The files' way: config, or what one is made of: see `Config`. root: the directory that URLs are files below, for <Directory> sections and
-        .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies. ConfigError: with file and line."""
-        self.app = app
-        self._has_said = False  # that nothing can be watched
-        policy = Policy(
-            disconnect, time_limit, detect, clock, streaming, max_detached, max_detached_time, None if scoreboard is None else os.fsdecode(scoreboard)
-        )
-        self._core = MiddlewareCore(config, php_ini, httpd_conf, values, root, policy)
+    _has_said = False  # that nothing can be watched
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        host = environ.get("HTTP_HOST")
-        name = host.encode("latin-1", "replace") if type(host) is str and host else text(host) or text(environ.get("SERVER_NAME"))
         method, core = environ.get("REQUEST_METHOD"), self._core
-        settings = core.of_name.get(name)
+        settings = core.of_all
         if settings is None:
-            settings = core.settings(lambda: from_environ(environ, name, core.root), name)
+            host = environ.get("HTTP_HOST")
+            name = host.encode("latin-1", "replace") if type(host) is str and host else text(host) or text(environ.get("SERVER_NAME"))
+            settings = core.of_name.get(name) or core.settings(lambda: from_environ(environ, name, core.root), name)
         socket, own = _descriptor(environ), _descriptor_of_our_own(environ)
-        if socket < 0 and own is None and (settings.ways or _ways(settings))[1]:
+        if socket < 0 and own is None and (settings.ways or ways_of(settings))[1]:
             own = _by_peer(environ)
             if own is None and not self._has_said:
                 self._has_said = True
@@ -99,20 +69,6 @@ class OutliveMiddleware:
         if core.streams_stop:
             request._streams_stop, response.stream = True, Stream(request)
         return response.run(self.app)
-
-    def drain(self, seconds: float = 10.0) -> bool:
-        """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
-        for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more. True: none is left."""
-        return self._core.engine.drain(seconds)
-
-    def requests(self) -> List[Row]:
-        """The live table of this process."""
-        engine = self._core.engine.now
-        return [] if engine is None else engine.requests()
-
-    def metrics(self) -> str:
-        """This process's numbers as Prometheus text."""
-        return self._core.engine.get().metrics()
 
 
 class _Response(Host):
@@ -341,12 +297,6 @@ def _descriptor(environ: Environ) -> int:
             uwsgi = importlib.import_module("uwsgi")
         return _number(getattr(uwsgi, "connection_fd", None))
     return -1
-
-
-def _ways(settings: Settings) -> Tuple[bool, bool]:
-    """As the ASGI middleware's: the second is whether a client that has gone is noticed at once."""
-    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
-    return ways
 
 
 _MOST_LOOKED_AT = 1024

@@ -22,6 +22,7 @@ WAYS = {
     "gather": ["part stored", "cleaned up", "told"],
     "task": ["part stored", "cleaned up", "told"],
     "thread": ["thread has ended", "told"],
+    "timed": ["thread has ended", "told"],
     "group": ["stops", "told"],
     "view": ["stops", "told"],
     "swallow": ["swallowed", "swallowed", "told"],
@@ -128,9 +129,9 @@ def background(running):
 
 
 def threads(running):
-    """Views that leave threads blocked: no more than the forty that anyio has."""
+    """Three hundred views whose clients leave, and whose threads are blocked: no more than the forty that anyio has."""
     (running.directory / "go-on").unlink()
-    for _ in range(3):
+    for _ in range(5):
         clients = [ask(running, "/stop/blocks/%d" % number) for number in range(60)]
         time.sleep(0.7)
         for client in clients:

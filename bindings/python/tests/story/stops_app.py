@@ -126,6 +126,16 @@ async def in_thread(note):
         await asyncio.to_thread(works)
 
 
+async def in_thread_for_a_time(note):
+    def works():
+        (HERE / ("waits-" + note)).touch()
+        time.sleep(1)
+        note_down("thread has ended", note)
+
+    while True:
+        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, works), 30)
+
+
 async def view_that_holds(note):
     """The stop is an exception here, which the end of the hold raises."""
     (HERE / ("waits-" + note)).touch()
@@ -150,7 +160,7 @@ async def swallows(note):
 
 
 WAYS = {
-    "plain": long, "asyncio": in_asyncio_group, "anyio": in_anyio_group, "gather": gathered, "task": left_alone, "thread": in_thread,
+    "plain": long, "asyncio": in_asyncio_group, "anyio": in_anyio_group, "gather": gathered, "task": left_alone, "thread": in_thread, "timed": in_thread_for_a_time,
     "group": group_that_holds, "view": view_that_holds, "swallow": swallows,
 }
 

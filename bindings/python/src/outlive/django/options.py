@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from typing import Any, Dict, List
 
+from .._middleware import AsgiOptions, Options
 from ..errors import ArgumentError
 
 SETTING = "OUTLIVE"
+# What the WSGI middleware takes of it.
+WSGI = ("config", *Options.__annotations__)
 
 
 def keywords() -> List[str]:
     """What may stand in settings.OUTLIVE."""
-    from ..asgi import OutliveMiddleware
-
-    return [name for name in inspect.signature(OutliveMiddleware).parameters if name != "app"]
+    return ["config", *AsgiOptions.__annotations__]
 
 
 def unknown(given: Dict[str, Any]) -> List[str]:
@@ -37,4 +37,4 @@ def options(is_async: bool = False) -> Dict[str, Any]:
         raise ArgumentError(-1, f"settings.{SETTING} has to be a dictionary, not {given!r}")
     for wrong in unknown(given):
         raise ArgumentError(-1, "settings." + wrong)
-    return {name: value for name, value in given.items() if is_async or name != "drain"}
+    return {name: value for name, value in given.items() if is_async or name in WSGI}
