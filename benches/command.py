@@ -6,7 +6,12 @@
 Both contestants run in turns in one run, so that a busy machine is busy for both. Needs Debian's apache2 and
 libapache2-mod-php8.2.
 """
-import os, statistics, subprocess, sys, tempfile, time
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 
 OUTLIVE, HOSTS, APACHE = sys.argv[1], 10_000, '/usr/sbin/apache2'
 DEBIAN = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../tests/stock/debian')

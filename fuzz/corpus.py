@@ -28,7 +28,7 @@ def ini():
 
 
 def httpd():
-    for number, layout in enumerate(lines("httpd/layouts.jsonl")[::3] + lines("httpd/found.jsonl")):
+    for layout in lines("httpd/layouts.jsonl")[::3] + lines("httpd/found.jsonl"):
         requests = layout["case"].get("requests") or ["/p.php"]
         first = requests[0] if isinstance(requests[0], str) else requests[0]["url"]
         parts = [first, "/etc/httpd.conf\nLoadModule php_module x\n" + layout["conf"].replace("@ROOT@", "/r").replace("@PORT@", "80")]

@@ -5,7 +5,6 @@ refuses, dies or answers 5xx is a host error; a process that is told to end whil
 import contextlib
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 
-from lib import Fpm, Httpd, backend, free_port, wait_for
+from lib import Fpm, Httpd, backend, wait_for
 
 SCHEMES = ("http", "fcgi", "scgi", "uwsgi", "ajp")
 BALANCED = """

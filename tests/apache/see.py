@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What can be seen and asked: outlive-settings, the functions for other modules, the status page in a browser, the error log."""
 
-import http.client
 import importlib.util
 import json
 import os
@@ -14,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from lib import BUILD, MODULES, ROOT, Httpd, backend, wait_for
+from lib import BUILD, ROOT, Httpd, backend, wait_for
 
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/

@@ -5,13 +5,8 @@ table.py [--write]: prints it; with --write puts it into the README. table.py --
 """
 
 import importlib.util
-import os
-import pathlib
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 
 from finish import SCRIPT, left

@@ -7,7 +7,18 @@ Writes a line for each: `-` refused, `+` taken, a blank, and the directive as it
 its own, below one server on loopback; with it each is a configuration's last line, asked with `apache2 -t`. The recorded ones are
 tests/conformance/httpd/arguments.htaccess and arguments.server, which `cargo test --test httpd_arguments` holds the resolver against.
 """
-import argparse, concurrent.futures, http.client, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse
+import concurrent.futures
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 
 MODULES = '''authz_core authz_host authz_user authz_groupfile authz_owner authn_core authn_file authn_anon auth_basic auth_digest
 access_compat alias dir mime env setenvif rewrite actions headers expires deflate filter negotiation autoindex userdir macro include

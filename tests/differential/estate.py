@@ -6,7 +6,12 @@
 KIND: options, limit, env, auth, rewrite, front, files, or all. Each layout has several hosts, each with an .htaccess of its own, so that one
 server answers for many of them. As httpd.py, whose harness it uses, in all else.
 """
-import argparse, os, random, subprocess, sys, tempfile
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import httpd

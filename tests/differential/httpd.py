@@ -11,7 +11,14 @@ once the resolver is right they belong in tests/conformance/httpd/found.jsonl.
 Left as it is, on purpose: where a RewriteRule with [R] and without [L] is followed by one that leads back to a file, httpd runs the
 file and keeps the status of the redirect (302) without a Location; the resolver says 200. The file and its values are the same.
 """
-import argparse, json, os, random, shutil, subprocess, sys, tempfile
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -49,7 +56,7 @@ class Maker:
         s = self.r.choice(subjects)
         if self.some(.15):
             tail = s.split('/')[-1] or 'p'
-            return self.pick(f'(?=.*{tail}){s}', f'(?<!zz){s}', f'(?<=/){tail}', f'(?:{s})++', f'(/?)(?:{s}|x\\1)', f'(?>/*){tail}', f'{s}(?!.*zz)', f'(a|p|c).*\\1', f'^(?:/[^/]*+)*{tail}', f'(?i:{s.upper()})', f'[[:alpha:]]+/{tail}?', f'\\b{tail}', f'(?#c){s}', f'{s}|zz$', f'(?P<m>{tail})', f'[^/.]{{1,3}}\\.ph?p', '\\.[[:lower:]]{3}$')
+            return self.pick(f'(?=.*{tail}){s}', f'(?<!zz){s}', f'(?<=/){tail}', f'(?:{s})++', f'(/?)(?:{s}|x\\1)', f'(?>/*){tail}', f'{s}(?!.*zz)', '(a|p|c).*\\1', f'^(?:/[^/]*+)*{tail}', f'(?i:{s.upper()})', f'[[:alpha:]]+/{tail}?', f'\\b{tail}', f'(?#c){s}', f'{s}|zz$', f'(?P<m>{tail})', '[^/.]{1,3}\\.ph?p', '\\.[[:lower:]]{3}$')
         return self.pick(s, '^' + s, s + '$', f'({s})', s.replace('a', '[ab]'), f'(?i){s.upper()}', f'(?!/zz){s}', f'{s}.*', s.replace('/', '[/]'), f'(?<n>{s})')
 
     def dirname(self):
@@ -76,7 +83,7 @@ class Maker:
 
     def files_section(self, own, depth=0):
         name = self.r.choice(NAMES)
-        head = self.pick(f'Files {name}', f'Files "*.php"', f'Files ?.php', f'Files ~ "{self.regex([chr(94) + "p", "php", "q"])}"', f'FilesMatch "{self.regex(["p", "index", "[.]php", "x.inc"])}"', 'Files .*', 'Files [!p]*', 'Files *')
+        head = self.pick(f'Files {name}', 'Files "*.php"', 'Files ?.php', f'Files ~ "{self.regex([chr(94) + "p", "php", "q"])}"', f'FilesMatch "{self.regex(["p", "index", "[.]php", "x.inc"])}"', 'Files .*', 'Files [!p]*', 'Files *')
         out = [f'<{head}>'] + self.values(own)
         if self.some(.2):
             out += self.ifs(own)
@@ -152,8 +159,8 @@ class Maker:
             if self.some(.1):
                 out.append('RewriteOptions ' + self.pick('Inherit', 'InheritBefore', 'InheritDown', 'InheritDownBefore', 'IgnoreInherit'))
             if self.some(.25):
-                out.append('RewriteRule ' + self.pick(f'^{slash}(?!php)([a-c])/(.+)\\.php$ {slash}$1/$2.php?v=1 [QSA]', f'^{slash}r(/.*)$ $1', f'^{slash}r/(.*)$ /a/$1 [C]\nRewriteRule p.php$ /c/q.php [L]', f'^{slash}r/(.*)$ - [S=1]\nRewriteRule ^{slash}r/.* /p.php', f'^{slash}x$ /c/p.php [R=302,L]', f'^{slash}al/(.*) /a/$1 [PT,L]', f'^{slash}P\\.txt$ p.php [L]', f'(.*)/$ $1/q.php [L]', f'^{slash}no$ /a/ [PT]', f'^{slash}no$ /a/ [L]', f'^{slash}no$ /a/b/p.php/pi [L]', f'^{slash}x$ - [H=application/x-httpd-php]', f'^{slash}(.*)\\.txt$ $1.txt [H=application/x-httpd-php,L]', f'^{slash}nope\\.php$ - [R=404]', f'^{slash}no$ /%{{QUERY_STRING}}p.php [NC]'))
-            out.append('RewriteRule ' + self.pick(f'^{slash}r/(.*)$ {self.pick("/c/", "c/", "/a/")}$1 {self.pick("", "[L]", "[PT]", "[END]", "[R]", "[R=301,L]", "[QSA,L]")}', f'^{slash}no.* /p.php [L]', f'^{slash}c/q\\.php$ - [F]', f'^{slash}c/q\\.php$ {self.pick("/a/q.php", "q.php")} [L,QSA]', f'q.php$ - [G]', f'^{slash}x$ /a/p.php?z=1 [PT,L]', f'!php$ /p.php [L]', '. - [L]', f'^{slash}a/b/(.*) @ROOT@/al/$1'))
+                out.append('RewriteRule ' + self.pick(f'^{slash}(?!php)([a-c])/(.+)\\.php$ {slash}$1/$2.php?v=1 [QSA]', f'^{slash}r(/.*)$ $1', f'^{slash}r/(.*)$ /a/$1 [C]\nRewriteRule p.php$ /c/q.php [L]', f'^{slash}r/(.*)$ - [S=1]\nRewriteRule ^{slash}r/.* /p.php', f'^{slash}x$ /c/p.php [R=302,L]', f'^{slash}al/(.*) /a/$1 [PT,L]', f'^{slash}P\\.txt$ p.php [L]', '(.*)/$ $1/q.php [L]', f'^{slash}no$ /a/ [PT]', f'^{slash}no$ /a/ [L]', f'^{slash}no$ /a/b/p.php/pi [L]', f'^{slash}x$ - [H=application/x-httpd-php]', f'^{slash}(.*)\\.txt$ $1.txt [H=application/x-httpd-php,L]', f'^{slash}nope\\.php$ - [R=404]', f'^{slash}no$ /%{{QUERY_STRING}}p.php [NC]'))
+            out.append('RewriteRule ' + self.pick(f'^{slash}r/(.*)$ {self.pick("/c/", "c/", "/a/")}$1 {self.pick("", "[L]", "[PT]", "[END]", "[R]", "[R=301,L]", "[QSA,L]")}', f'^{slash}no.* /p.php [L]', f'^{slash}c/q\\.php$ - [F]', f'^{slash}c/q\\.php$ {self.pick("/a/q.php", "q.php")} [L,QSA]', 'q.php$ - [G]', f'^{slash}x$ /a/p.php?z=1 [PT,L]', '!php$ /p.php [L]', '. - [L]', f'^{slash}a/b/(.*) @ROOT@/al/$1'))
         return out
 
     def htaccess(self):
@@ -245,7 +252,7 @@ class Maker:
         if self.some(.4):
             for at in range(self.r.randint(1, 3)):
                 address = self.pick('*:@PORT@', '*:@PORT@', '*:@PORT@', '127.0.0.1:@PORT@', '*', '_default_:@PORT@', '*:@PORT2@', '127.0.0.1', '*:@PORT@ *:@PORT2@')
-                names = self.pick([f'ServerName h{at}.test'], [f'ServerName h{at}.test', 'ServerAlias *.w.test a?.test'], [f'ServerName H{at}.TEST:81'], [f'ServerAlias h{at}.test'], [f'ServerName http://h{at}.test', 'ServerAlias h1.test'], [f'ServerName h{at}.test', 'ServerAlias *.test'], [f'ServerAlias H?.TEST *.w.test', f'ServerName z{at}.test'], ['ServerAlias *'], [f'ServerName *.h{at}.test', f'ServerAlias h{at}.* [a-z]b.test'])
+                names = self.pick([f'ServerName h{at}.test'], [f'ServerName h{at}.test', 'ServerAlias *.w.test a?.test'], [f'ServerName H{at}.TEST:81'], [f'ServerAlias h{at}.test'], [f'ServerName http://h{at}.test', 'ServerAlias h1.test'], [f'ServerName h{at}.test', 'ServerAlias *.test'], ['ServerAlias H?.TEST *.w.test', f'ServerName z{at}.test'], ['ServerAlias *'], [f'ServerName *.h{at}.test', f'ServerAlias h{at}.* [a-z]b.test'])
                 body = []
                 for _ in range(self.r.randint(1, 4)):
                     body += self.block(True)

@@ -6,7 +6,10 @@
 One pattern a line: [pattern, [[subject, groups or null] …]], or [pattern, null] where PCRE2 refuses it. The options are httpd's own: a
 dot matches line ends, a dollar only the end. OUTLIVE_PATTERNS=FILE cargo test --lib httpd::pattern then compares.
 """
-import ctypes, json, random, sys
+import ctypes
+import json
+import random
+import sys
 
 lib = ctypes.CDLL('libpcre2-8.so.0')
 lib.pcre2_compile_8.restype = lib.pcre2_match_data_create_from_pattern_8.restype = ctypes.c_void_p

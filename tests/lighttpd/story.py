@@ -378,7 +378,7 @@ def main():
             return
     words = {"done": "runs to its end", "lost": "ended"}
     lines = ["| what works, and how the client goes | " + " | ".join(policies) + " |", "| --- |" + " --- |" * len(policies)]
-    for name, what, silent, reset in ROWS:
+    for name, *_ in ROWS:
         cells = ["lighttpd is free; PHP runs to its end" if policy == "stop" and results[name, policy] == "done" else words[results[name, policy]] for policy in policies]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     text = "\n".join(lines) + "\n"

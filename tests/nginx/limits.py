@@ -2,12 +2,11 @@
 """Time limits and caps: who is told to stop, what its client gets, and which line the log names: limits.py."""
 
 import json
-import socket
 import sys
 import time
 
 from finish import ended, rest
-from server import SETTINGS, Client, Nginx, Stream, backend, connect, wait_for
+from server import Client, Nginx, Stream, backend, connect, wait_for
 
 HTTP = """
 limit_req_zone $server_name zone=slow:1m rate=1r/m;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import weakref
-from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
+from ctypes import CFUNCTYPE, POINTER, byref, c_int, c_int64, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Type, Union

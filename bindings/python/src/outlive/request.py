@@ -7,7 +7,7 @@ import inspect
 import threading
 from ctypes import byref, c_int, c_uint32, c_void_p, cast, string_at
 from types import TracebackType
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Awaitable, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._library import c
 from ._stopping import Callbacks, OnStop

@@ -105,7 +105,7 @@ class Client:
 
     def open(self, method: str, path: str, body: bytes = b"", *, headers: Optional[Mapping[str, str]] = None) -> Exchange:
         """Begins any request. Its exchange is to be used with `with`, or asked for its `result`."""
-        called = getattr(self.app, "__call__", None)
+        called = getattr(self.app, "__call__", None)  # noqa: B004 (what it is, not whether it is there)
         is_asgi = inspect.iscoroutinefunction(self.app) or inspect.iscoroutinefunction(called)
         kind = _AsgiExchange if is_asgi else _WsgiExchange
         return kind(self.app, method, path, body, {"host": "testserver", **self.headers, **(headers or {})})

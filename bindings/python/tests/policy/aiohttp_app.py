@@ -4,7 +4,7 @@ import sys
 import outlive
 import outlive.aiohttp
 from aiohttp import web
-from work import KEPT, LIMIT, POLICY, awords, awork
+from work import LIMIT, POLICY, awords, awork
 
 routes = web.RouteTableDef()
 

@@ -99,7 +99,7 @@ def ways(running, framework="way"):
         wait_for("%s waits" % way, lambda way=way: running.waits(note_of(way)))
         time.sleep(0.1)
         client.close()
-    for way, expected in WAYS.items():
+    for way in WAYS:
         note = note_of(way)
         wait_for("%s has ended" % note, lambda note=note: "told" in events(running, note))
     time.sleep(0.3)
