@@ -183,7 +183,7 @@ class Stopping:
         """It is cancelled in place of its next step, and what it waits for is left alone. inner: what it waits for through
         asyncio.wait_for, which before Python 3.12 swallows a cancellation once that is done: Stop is raised there instead."""
         waiter: Any = getattr(task, "_fut_waiter", None)
-        for wake, _context in getattr(waiter, "_callbacks", None) or ():
+        for wake, context in getattr(waiter, "_callbacks", None) or ():  # noqa: B007 (it is used below)
             if getattr(wake, "__self__", None) is task:
                 break
         else:
