@@ -9,6 +9,7 @@ import unittest
 import wsgiref.simple_server
 
 import outlive
+from outlive._stopping import notify_fd
 from outlive.wsgi import OutliveMiddleware
 
 
@@ -46,6 +47,7 @@ class Peers(unittest.TestCase):
         middleware = OutliveMiddleware(app, values={"outlive.detect": "watch", "outlive.disconnect": "finish"})
         server = wsgiref.simple_server.make_server("127.0.0.1", 0, middleware, handler_class=handler)
         self.addCleanup(server.server_close)
+        notify_fd()  # the process's, made once
         before = len(os.listdir("/proc/self/fd"))
         for path in ("/leaves", "/stays") if handler.says_port else ("/stays",):
             client = socket.create_connection(server.server_address)

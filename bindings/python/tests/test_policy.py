@@ -58,7 +58,7 @@ class Keywords(unittest.TestCase):
             OutliveMiddleware(nothing, outlive.Config(), disconnect="stop")
         for kind, word, near in (
             (OutliveMiddleware, "disconect", "disconnect"), (Guard, "disconect", "disconnect"), (OutliveMiddleware, "cleenup", "cleanup"),
-            (Guard, "cleanup", "there are clock, "),
+            (Guard, "cleanup", "there are accept, "),
         ):
             with self.assertRaisesRegex(TypeError, f"OutliveMiddleware has no keyword '{word}': .*{near}"):
                 kind(nothing, **{word: 1})

@@ -101,7 +101,7 @@ class Table(unittest.TestCase):
     def test_numbers_are_those_of_the_header(self):
         for enum, prefix in (
             (enums.Ending, "ENDING"), (enums.Connection, "CONNECTION"), (enums.Stage, "STAGE"), (enums.Access, "ACCESS"),
-            (enums.Fate, "FATE"), (enums.Kind, "PHP_VALUE"),
+            (enums.Fate, "FATE"), (enums.Kind, "PHP_VALUE"), (enums.Severity, "SEVERITY"),
         ):
             in_header = {n: int(v) for n, v in re.findall(r"#define OUTLIVE_%s_(\w+) (\d+)" % prefix, HEADER)}
             ours = {name: int(member) for name, member in enum.__members__.items() if (enum, name) != (enums.Access, "NONE")}

@@ -10,9 +10,11 @@ from types import CoroutineType
 from typing import Any, Awaitable, Callable, Deque, Dict, Generator, Iterable, Optional, Sequence, Set, Tuple
 
 from ._eager import Begins
+from ._keeping import keep, say_done
 from ._notifier import Notifier
 from ._policy import Stream
-from ._middleware import end, log
+from ._accepting import SAFE, Keeping, Refusal, Replay
+from ._middleware import MiddlewareCore, Ways, end, keeping_of, log, shut_down
 from ._tasks import Stopping, has_stop, remainder
 from .config import Settings
 from .engine import Engine
@@ -45,6 +47,9 @@ class Exchange(Host, Begins):
     tells_at_once = False  # outlive.detect = watch
     stopping: Optional[Stopping]  # it is told to stop
     is_ending = False  # the application is through
+    core: Optional[MiddlewareCore] = None  # where submissions may go to a journal
+    keeping: Optional[Keeping] = None
+    has_failed = False  # its answer says so
     is_gone: bool  # the client: as far as the server has said
     is_silent: bool  # it was noticed: nothing is sent any more
     has_started = False  # the response
@@ -88,7 +93,7 @@ class Exchange(Host, Begins):
 
     # ---- the application's task ----
 
-    async def look_up_and_work(self, engine: Engine, look_up: Callable[[], Tuple[Settings, Tuple[bool, bool]]]) -> None:
+    async def look_up_and_work(self, engine: Engine, look_up: Callable[[], Tuple[Settings, Ways]]) -> None:
         """Finds the settings in a thread first. If the server cancels meanwhile, the request still begins, as one that was left."""
         try:
             settings, ways = await self.notifier.loop.run_in_executor(self.notifier.look_ups(), look_up)
@@ -97,12 +102,15 @@ class Exchange(Host, Begins):
             return
         await self.work(engine, settings, ways)
 
-    async def work(self, engine: Engine, settings: Settings, ways: Tuple[bool, bool]) -> None:
+    async def work(self, engine: Engine, settings: Settings, ways: Ways) -> None:
         """Begins the request, runs the application and ends the request, whatever happens."""
         scope, notifier = self.scope, self.notifier
         try:
             label, method, request = scope.get("path"), scope.get("method"), Request(engine)
-            if type(label) is str and type(method) is str:
+            if self.core is not None and ways[2] and type(label) is str and type(method) is str and method not in SAFE:
+                keeping = self.keeping = _keeping(self.core, settings, scope, method, label)
+                engine._begin(settings, label, method, -1, notifier.fd, False, request, (None, keeping.key, False))
+            elif type(label) is str and type(method) is str:
                 engine._begin_on_loop(settings, label, method, notifier.form, request)
             else:
                 engine._begin(settings, _text(label), _text(method), -1, notifier.fd, False, request)
@@ -110,7 +118,7 @@ class Exchange(Host, Begins):
             self._tell(why)
             return
         self.request, self.task, request._host = request, asyncio.current_task(notifier.loop), self
-        self.is_counted, self.tells_at_once = ways
+        self.is_counted, self.tells_at_once, _ = ways
         if self.streams_stop:
             request._streams_stop = True
         self.home = notifier.add(self)
@@ -119,7 +127,7 @@ class Exchange(Host, Begins):
             self.abandoned()  # the server has cancelled before the task began
         raised: Optional[BaseException] = None
         try:
-            running: Any = self.app(scope, self.receive, self.send)
+            running: Any = (self.app if self.keeping is None else self._keep_and_work)(scope, self.receive, self.send)
             if self.is_counted:
                 if type(running) is not CoroutineType:
                     running = _awaited(running)
@@ -142,9 +150,11 @@ class Exchange(Host, Begins):
                 await self._let_others_end(self.stopping)
             if raised is not None:
                 self._try(request.exit, ending_of(raised))
+            elif self.has_failed:
+                self._try(request.exit, Ending.HOST_ERROR)
             elif not self.is_complete:
                 await self._say_stopped()
-            if request._functions is None:
+            if request._functions is None and self.keeping is None:
                 end(request)
             else:
                 await self._end_with_functions()
@@ -195,11 +205,16 @@ class Exchange(Host, Begins):
         except asyncio.CancelledError:
             await running  # the loop is being closed: it ends first
             raise
+        if self.keeping is not None and self.keeping.submission is not None:
+            await say_done(self.keeping, request, self.notifier)
 
     def _end_in_thread(self) -> None:
         if self.is_counted:
             self._try(self.request.resume)
-        end(self.request)
+        if self.keeping is not None and self.keeping.submission is not None:
+            shut_down(self.request)
+        else:
+            end(self.request)
 
     @staticmethod
     def _try(function: Callable[..., None], *arguments: Any) -> None:
@@ -226,6 +241,20 @@ class Exchange(Host, Begins):
         await self.server_send({"type": "http.response.start", "status": status, "headers": given})
         await self.server_send({"type": "http.response.body", "body": body})
         self._complete()
+
+    async def _keep_and_work(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's work begins once the journal has accepted what was submitted."""
+        keeping = self.keeping
+        assert keeping is not None
+        try:
+            receive = await keep(keeping, self.request, receive, self.notifier)
+        except (Refusal, Replay) as why:
+            self.has_failed = why.status == 503
+            headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in why.headers if name != "Content-Length"]
+            if not self.is_silent:
+                await self._respond(why.status, headers, why.body)
+            return
+        await self.app(scope, receive, send)
 
     # ---- stops ----
 
@@ -309,7 +338,12 @@ class Exchange(Host, Begins):
             if is_last and not self.is_complete:
                 self._complete()  # it may wait to hear that the client is served
             return
-        self.has_started = True
+        if not self.has_started:
+            self.has_started = True
+            if message.get("status", 200) >= 500:
+                self.has_failed = True
+        if self.keeping is not None:
+            self.keeping.sent(message)
         try:
             await self.server_send(message)
         except OSError:
@@ -344,6 +378,9 @@ class Exchange(Host, Begins):
             else:
                 self.request.check()
                 given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+                if self.keeping is not None:
+                    self.keeping.started(status, given)
+                    self.keeping.part(body)
                 await self._respond(status, given, body)
         return self.request.finish()
 
@@ -424,6 +461,17 @@ class Exchange(Host, Begins):
 
     def _may_read_ahead(self) -> bool:
         return sum(len(message.get("body", b"")) for message in self.messages) < READ_AHEAD
+
+
+def _keeping(core: MiddlewareCore, settings: Settings, scope: Scope, method: str, path: str) -> Keeping:
+    headers, keys = {}, []
+    for name, value in scope.get("headers", ()):
+        word, said = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[word] = said
+        if word == "idempotency-key":
+            keys.append(said)
+    query = scope.get("query_string", b"").decode("latin-1")
+    return keeping_of(core, settings, headers, keys, method, path + "?" + query if query else path)
 
 
 def _text(said: Any) -> Optional[str]:

@@ -11,11 +11,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, TypeVar, Union
 
 from . import _seen, _structs as s
-from ._policy import Clock, Detect, Disconnect, Policy, Streaming
+from ._accepting import Keeping
+from ._policy import Accept, Clock, Detect, Disconnect, Duplicates, Policy, Streaming
 from ._text import Path, Value
 from .config import Config, Settings
 from .engine import Engine, Row
 from .errors import NotServedError
+from .journal import Journal
 from .request import Request
 from .enums import Severity
 
@@ -26,6 +28,7 @@ log = logging.getLogger("outlive")
 
 _MOST_NAMES = 256
 T = TypeVar("T")
+Ways = Tuple[bool, bool, bool]
 
 
 class ProcessEngine:
@@ -90,6 +93,8 @@ class MiddlewareCore:
         for diagnostic in self.config.diagnostics:
             log.log(logging.INFO if diagnostic.severity == Severity.NOTE else logging.WARNING, "%s", diagnostic)
         self.engine = ProcessEngine()
+        self.journal: Optional[Journal] = None
+        self.principal: Callable[[Mapping[str, str]], Union[str, bytes]] = principal_of
         self.root = None if root is None else os.fsencode(root).rstrip(b"/")
         self._said: Set[str] = set()
         # Only Apache's files look at more than the server's name.
@@ -144,6 +149,10 @@ class Options(TypedDict, total=False):
     root: Optional[Path]
     drain: float
     """Seconds."""
+    journal: Optional[Journal]
+    accept: Optional[Accept]
+    duplicates: Optional[Duplicates]
+    principal: Optional[Callable[[Mapping[str, str]], Union[str, bytes]]]
 
 
 class AsgiOptions(Options, total=False):
@@ -166,6 +175,11 @@ class Middleware:
         The files' way: config, or what one is made of: php_ini, httpd_conf, values; see `Config`. root: the directory that URLs are files
         below, for <Directory> sections and .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies.
 
+        journal: keeps what unsafe methods submit until it is done; see docs/durable.md. accept: "on" where there is one; "required": what
+        cannot be kept is refused. duplicates: "conflict": a second submission with the same Idempotency-Key is answered 409, or what was
+        answered the first time. principal: whose submission it is, from its headers (names in lower case), since keys are each
+        principal's own; None: Authorization, else Cookie.
+
         drain: seconds (10) that requests in flight, detached ones included, may take at the end before they are told to stop.
         ConfigError: with file and line. ArgumentError: a value that is none. TypeError: an unknown keyword.
         """
@@ -178,17 +192,25 @@ class Middleware:
         self.app = app
         self.drain_seconds: float = given.get("drain", 10.0)
         said = {name: given.get(name) for name in Policy.__dataclass_fields__}
+        self.journal: Optional[Journal] = given.get("journal")
+        has_files = config is not None or given.get("php_ini") not in (None, False) or given.get("httpd_conf") is not None
+        if self.journal is not None and not has_files:
+            said["accept"], said["duplicates"] = said["accept"] or "on", said["duplicates"] or "conflict"
         if said["scoreboard"] is not None:
             said["scoreboard"] = os.fsdecode(said["scoreboard"])
         self._core = MiddlewareCore(
             config, given.get("php_ini"), given.get("httpd_conf"), given.get("values"), given.get("root"), Policy(**said)
         )
+        self._core.journal, self._core.principal = self.journal, given.get("principal") or principal_of
 
     def drain(self, seconds: Optional[float] = None) -> bool:
         """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
         (None: those that the keyword `drain` says) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. Later requests are served all the same. Blocks."""
-        return self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
+        drained = self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
+        if self.journal is not None and hasattr(self.journal, "close") and not getattr(self.journal, "is_async", False):
+            self.journal.close()
+        return drained
 
     def requests(self) -> List[Row]:
         """The live table of this process."""
@@ -200,10 +222,32 @@ class Middleware:
         return self._core.engine.get().metrics()
 
 
-def ways_of(settings: Settings) -> Tuple[bool, bool]:
-    """Whether CPU time counts, and whether a client that has gone is noticed at once; remembered with the settings."""
-    ways = settings.ways = (settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch")
+def ways_of(settings: Settings) -> Ways:
+    """Whether CPU time counts, whether a client that has gone is noticed at once, and whether submissions go to a journal; remembered with
+    the settings."""
+    ways = settings.ways = (
+        settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch",
+        settings.get("outlive.accept").lower() in ("on", "1", "required"),
+    )
     return ways
+
+
+def principal_of(headers: Mapping[str, str]) -> str:
+    """Who submits, where the host does not say it."""
+    return headers.get("authorization") or headers.get("cookie") or ""
+
+
+def keeping_of(
+    core: MiddlewareCore, settings: Settings, headers: Mapping[str, str], keys: Sequence[str], method: str, path: str
+) -> Keeping:
+    """What a request that may be kept is begun with. headers: names in lower case. keys: the Idempotency-Key headers."""
+    principal = core.principal(headers)
+    keeping = Keeping(
+        core.journal, principal if isinstance(principal, bytes) else principal.encode("utf-8", "surrogateescape"), keys, method, path,
+        headers.get("content-type", ""),
+    )
+    keeping.make_key(settings.get("outlive.duplicates").lower())
+    return keeping
 
 
 async def in_own_thread(function: Callable[[], T]) -> T:
@@ -229,6 +273,14 @@ async def in_own_thread(function: Callable[[], T]) -> T:
 
     threading.Thread(target=work, name="outlive-drain", daemon=True).start()
     return await done
+
+
+def shut_down(request: Request) -> None:
+    """The first part of an end. What keeps it from being done is logged."""
+    try:
+        request.shut_down()
+    except Exception:
+        log.exception("a request could not be shut down")
 
 
 def end(request: Request) -> None:

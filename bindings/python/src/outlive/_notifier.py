@@ -22,6 +22,9 @@ MOST_ENDINGS = 64
 # How many read configuration files at once.
 MOST_LOOK_UPS = 4
 
+# How many ask a journal at once.
+MOST_ASKED = 16
+
 
 class Listener(Protocol):
     """What a notifier tells, and asks, of an exchange."""
@@ -50,6 +53,8 @@ class Notifier(Beginner):
         self.servers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # the server's own, whatever context they have
         self._endings: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._look_ups: Optional[concurrent.futures.ThreadPoolExecutor] = None
+        self._journals: Optional[concurrent.futures.ThreadPoolExecutor] = None
+        self._kept: Set[asyncio.Future[Any]] = set()
         self._ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
@@ -69,6 +74,23 @@ class Notifier(Beginner):
         if pool is None:
             pool = self._look_ups = concurrent.futures.ThreadPoolExecutor(MOST_LOOK_UPS, "outlive-look-up")
         return pool
+
+    def journals(self) -> concurrent.futures.ThreadPoolExecutor:
+        """The threads in which journals are asked that block."""
+        pool = self._journals
+        if pool is None:
+            pool = self._journals = concurrent.futures.ThreadPoolExecutor(MOST_ASKED, "outlive-journal")
+        return pool
+
+    def keep(self, task: asyncio.Future[Any]) -> None:
+        """Somebody has to know it; loops do not. What it raises is known elsewhere."""
+        self._kept.add(task)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Future[Any]) -> None:
+        self._kept.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def add(self, exchange: Listener) -> Set[Listener]:
         """Where it is to be discarded from once it is over, unless it has been told of another place."""
@@ -98,7 +120,9 @@ class Notifier(Beginner):
             exchange.deliver()
 
     def __del__(self) -> None:
-        pools: List[Optional[concurrent.futures.ThreadPoolExecutor]] = [getattr(self, "_endings", None), getattr(self, "_look_ups", None)]
+        pools: List[Optional[concurrent.futures.ThreadPoolExecutor]] = [
+            getattr(self, name, None) for name in ("_endings", "_look_ups", "_journals")
+        ]
         for pool in pools:
             if pool is not None:
                 pool.shutdown(wait=False)

@@ -22,12 +22,16 @@ Disconnect = Literal["finish", "stop", "auto", "php"]
 Detect = Literal["watch", "write"]
 Clock = Literal["wall", "cpu"]
 Streaming = Literal["stop", "disconnect"]
+Accept = Literal["on", "required", "off"]
+Duplicates = Literal["conflict", "off"]
 
 CHOICES: Dict[str, Tuple[str, ...]] = {
     "disconnect": ("finish", "stop", "auto", "php"),
     "detect": ("watch", "write"),
     "clock": ("wall", "cpu"),
     "streaming": ("stop", "disconnect"),
+    "accept": ("on", "required", "off"),
+    "duplicates": ("conflict", "off"),
 }
 DIRECTIVES = {
     "disconnect": "outlive.disconnect",
@@ -37,6 +41,8 @@ DIRECTIVES = {
     "max_detached": "outlive.max_detached",
     "max_detached_time": "outlive.max_detached_time",
     "scoreboard": "outlive.scoreboard",
+    "accept": "outlive.accept",
+    "duplicates": "outlive.duplicates",
 }
 # What holds as soon as one keyword is given and no file is: nothing that waits is taken for idle, and what works on for
 # clients that have gone is bounded.
@@ -81,6 +87,8 @@ class Policy:
     max_detached: Optional[int] = None
     max_detached_time: Optional[int] = None
     scoreboard: Optional[str] = None
+    accept: Optional[Accept] = None
+    duplicates: Optional[Duplicates] = None
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:

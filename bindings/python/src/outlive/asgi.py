@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
-from ._middleware import AsgiOptions, Middleware, Options, in_own_thread, log, ways_of
+from ._middleware import AsgiOptions, Middleware, Options, Ways, in_own_thread, log, ways_of
 from ._notifier import Notifier
 from ._targets import from_scope, text
 from .config import Config, Settings
@@ -67,13 +67,13 @@ class OutliveMiddleware(Middleware):
                     name = value if type(value) is bytes else text(value)
                     break
             settings = core.of_name.get(name)
-        ways: Optional[Tuple[bool, bool]] = None
+        ways: Optional[Ways] = None
         look_up = None
         if settings is not None:
             ways = settings.ways or ways_of(settings)
         elif core.reads_files:  # a disk may be slow, which the loop must not be
 
-            def look_up() -> Tuple[Settings, Tuple[bool, bool]]:
+            def look_up() -> Tuple[Settings, Ways]:
                 found = core.settings(lambda: from_scope(scope, name, core.root), name)
                 return found, found.ways or ways_of(found)
         else:
@@ -82,6 +82,8 @@ class OutliveMiddleware(Middleware):
         exchange = Exchange(self.app, scope, receive, send, notifier)
         if core.streams_stop:
             exchange.streams_stop = True
+        if ways is None or ways[2]:
+            exchange.core = core
         engine = core.engine.now or core.engine.get()
         work = exchange.work(engine, settings, ways) if look_up is None else exchange.look_up_and_work(engine, look_up)
         task = begin_task(notifier, exchange, work)
@@ -110,7 +112,11 @@ class OutliveMiddleware(Middleware):
         """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
         same. What blocks waits in a thread of its own, so the loop goes on."""
-        return await in_own_thread(lambda: Middleware.drain(self, seconds))
+        drained = await in_own_thread(lambda: Middleware.drain(self, seconds))
+        close = getattr(self.journal, "aclose", None)
+        if close is not None:
+            await close()
+        return drained
 
     def drain(self, seconds: Optional[float] = None) -> bool:
         """`adrain` for a thread that no event loop runs in: for hooks of servers. RuntimeError: on a loop, where it would wait for itself."""

@@ -125,7 +125,7 @@ class Settings:
     def __init__(self, handle: int) -> None:
         """For `Config.resolve`: takes over a reference."""
         self._handle = handle
-        self.ways: Optional[Tuple[bool, bool]] = None  # the middleware's notes
+        self.ways: Optional[Tuple[bool, bool, bool]] = None  # the middleware's notes
         self._finalizer = weakref.finalize(self, c.settings_free, handle)
         self._finalizer.atexit = False
 

@@ -268,7 +268,7 @@ class Engine(Owner):
             given.write = given.flush = None
         if more is not None:
             given.on_ended, given.key, given.key_len, given.resumed = None, None, 0, 0
-            request._finished = more[2]  # what was resumed begins as if it were
+            request.key, request._finished = more[1], more[2]  # what was resumed begins as if it were
         begun = form.out.value or 0
         self._forms.append(form)
         if answer < 0:

@@ -149,6 +149,8 @@ class Request:
     _ended: Any = None  # kept while the library may call it
     _callbacks: Optional[Callbacks]
     _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
+    key: bytes = b""
+    """What makes its submission the same as another: for a unique column of what is written. Empty: it was begun without."""
     _is_ending = False  # nobody else may ask for it
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
 

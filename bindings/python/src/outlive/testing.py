@@ -179,6 +179,11 @@ class _WsgiExchange(Exchange):
         super().leave()
         self._theirs.close()
 
+    def result(self, timeout: float = PATIENCE) -> Answer:
+        answer = super().result(timeout)
+        self._theirs.close()
+        return answer
+
     def _serve(self) -> None:
         ours, self._theirs = socket.socketpair()
         environ = {

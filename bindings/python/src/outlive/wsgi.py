@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import io
 import os
 import socket as socket_module
 import stat
@@ -15,9 +17,11 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
-from ._middleware import Middleware, end, log, ways_of
+from ._accepting import SAFE, Keeping, Refusal, Replay
+from ._middleware import Middleware, MiddlewareCore, end, keeping_of, log, shut_down, ways_of
 from ._policy import Stream
 from ._targets import from_environ, path_of, port, text
+from .config import Settings
 from .errors import Error, Stop
 from .request import Host, Request, _current, ending_of
 from .enums import Ending
@@ -55,17 +59,21 @@ class OutliveMiddleware(Middleware):
                 log.warning(
                     "outlive.detect = watch, but this server gives nobody its sockets: that a client has gone is noticed at the next output"
                 )
+        keeping: Optional[Keeping] = None
         try:
             engine = core.engine.now or core.engine.get()
+            if (settings.ways or ways_of(settings))[2] and isinstance(method, str) and method not in SAFE:
+                keeping = _keeping(core, settings, environ, method)
             request = engine._begin(
-                settings, path_of(environ), method if isinstance(method, str) else None, socket if own is None else own, -1, False, Request(engine)
+                settings, path_of(environ), method if isinstance(method, str) else None, socket if own is None else own, -1, False, Request(engine),
+                None if keeping is None else (None, keeping.key, False),
             )
         except BaseException:
             if own is not None:
                 os.close(own)
             raise
         response = _Response(request, start_response, environ, own)
-        request._host = response
+        request._host, response.keeping = response, keeping
         if core.streams_stop:
             request._streams_stop, response.stream = True, Stream(request)
         return response.run(self.app)
@@ -81,6 +89,8 @@ class _Response(Host):
     result: Any = None
     chunks: Iterator[bytes] = iter(())
     stream: Optional[Stream] = None  # where streaming responses stop, whatever holds for the rest
+    keeping: Optional[Keeping] = None
+    has_failed = False  # its answer says so
     told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
     def __init__(self, request: Request, start_response: Any, environ: Environ, own: Optional[int]) -> None:
@@ -93,6 +103,8 @@ class _Response(Host):
     def run(self, app: Callable[[Environ, Any], Any]) -> Iterable[bytes]:
         token = _current.set(self.request)
         try:
+            if self.keeping is not None and not self._is_kept(self.keeping):
+                return self
             result = self.result = app(self.environ, self.start)
             wrapper = self.environ.get("wsgi.file_wrapper")
             if isinstance(wrapper, type) and isinstance(result, wrapper) and not self.is_silent:
@@ -115,13 +127,17 @@ class _Response(Host):
         """start_response. Its write is a safe point."""
         if self.is_silent:
             return lambda data: self.request.check()
-        self.has_started = True
+        self.has_started, self.has_failed = True, status[:1] == "5"
+        if self.keeping is not None:
+            self.keeping.started(_code(status), headers)
         if self.stream is not None and self.request._streams_stop:
             self.stream.started(headers)
         write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
 
         def checked(data: bytes) -> None:
             self.request.check()
+            if self.keeping is not None:
+                self.keeping.part(data)
             if not self.is_silent:
                 try:
                     write(data)
@@ -168,6 +184,8 @@ class _Response(Host):
                 chunk = next(self.chunks)
                 if self.stream is not None:
                     self._look_for_a_stream(self.stream, chunk)
+                if self.keeping is not None:
+                    self.keeping.part(chunk)
                 if not self.is_silent:
                     return chunk
         except StopIteration:
@@ -246,20 +264,57 @@ class _Response(Host):
             if hasattr(self.result, "close"):
                 self._close_result()
         finally:
-            if raised is not None:
+            if raised is not None or self.has_failed:
                 try:
-                    request.exit(ending_of(raised))
+                    request.exit(Ending.HOST_ERROR if raised is None else ending_of(raised))
                 except Error:
                     pass
             self._end_request()
 
     def _end_request(self) -> None:
         try:
+            if self.keeping is not None and self.keeping.submission is not None:
+                shut_down(self.request)
+                self._say_done(self.keeping)
             end(self.request)
         finally:
             own, self.own = self.own, None
             if own is not None:
                 os.close(own)
+
+    def _is_kept(self, keeping: Keeping) -> bool:
+        """Whether there will be work: the journal has accepted what was submitted, or is not asked. Else the client is told why."""
+        request, environ = self.request, self.environ
+        try:
+            journal = keeping.begin(request)
+            body = None if journal is None else _body(environ, journal.max_body)
+            if journal is not None and body is None:
+                keeping.too_long(request)
+            elif journal is not None and body is not None:
+                submission = keeping.make(body)
+                with request.hold():  # whatever comes meanwhile: what is accepted is known to be
+                    try:
+                        known = journal.accept(submission)
+                        if inspect.isawaitable(known):
+                            raise TypeError("a journal whose functions are to be awaited is for the ASGI middleware")
+                    except Exception as why:
+                        raise keeping.unreachable(why) from None
+                    keeping.accepted(request, submission, known)
+            return True
+        except (Refusal, Replay) as why:
+            self.has_failed, self.told = why.status == 503, why.body
+            self.server_start(_status(why.status), why.headers)
+            return False
+
+    def _say_done(self, keeping: Keeping) -> None:
+        """The last word to the journal, while the request is still shown."""
+        function, *what = keeping.saying(self.request.ending)
+        try:
+            function(*what)
+        except Exception as why:
+            log.error(
+                "the journal was not told what came of it: %s %s, %s: %s: %s", keeping.method, keeping.path, self.request.ending, type(why).__name__, why
+            )
 
     def _close_result(self) -> None:
         result, self.result = self.result, None
@@ -276,6 +331,54 @@ class _Response(Host):
     def __del__(self) -> None:
         if self.request._handle is not None:
             self.close()  # a server that forgot
+
+
+def _keeping(core: MiddlewareCore, settings: Settings, environ: Environ, method: str) -> Keeping:
+    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_") and isinstance(value, str)}
+    headers["content-type"] = environ.get("CONTENT_TYPE") or ""
+    key, query = headers.get("idempotency-key"), environ.get("QUERY_STRING")
+    path = path_of(environ)
+    return keeping_of(core, settings, headers, [] if key is None else [key], method, f"{path}?{query}" if query else path)
+
+
+def _body(environ: Environ, most: int) -> Optional[bytes]:
+    """What was submitted, which the application can read again; None: it is longer."""
+    stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
+    if length.isdigit():
+        if int(length) > most:
+            return None
+        body: bytes = stream.read(int(length))
+    elif environ.get("wsgi.input_terminated"):
+        body = stream.read(most + 1)
+        if len(body) > most:
+            environ["wsgi.input"] = _Joined(body, stream)
+            return None
+    else:
+        body = b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    if length or body:
+        environ["CONTENT_LENGTH"] = str(len(body))
+    return body
+
+
+class _Joined(io.RawIOBase):
+    """What was read already, and the rest."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self.head, self.rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        data = self.head[: len(into)] or self.rest.read(len(into))
+        self.head = self.head[len(data):]
+        into[: len(data)] = data
+        return len(data)
+
+
+def _code(status: str) -> int:
+    return int(status[:3]) if status[:3].isdigit() else 0
 
 
 def _status(code: int) -> str:

@@ -1,0 +1,114 @@
+"""Work on what a journal has kept, in a process that is no server: `with outlive.resumed(key):`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import os
+from types import TracebackType
+from typing import Any, Dict, Optional, Tuple, Type, Union
+
+from ._middleware import ProcessEngine, shut_down
+from ._text import Path
+from .config import Config, Settings
+from .enums import Ending
+from .journal import Journal, Outcome, Submission
+from .request import Request, _current, ending_of
+from .errors import Error, Stop
+
+__all__ = ["resumed"]
+
+log = logging.getLogger("outlive")
+_engine = ProcessEngine()
+_settings: Dict[Tuple[Optional[str], int], Settings] = {}
+
+
+class resumed:
+    """`with outlive.resumed(submission.key, journal=journal) as request:` the work on a submission from the journal: there is no client, so
+    nothing is detached and output is dropped; the time limit, cancelling and a drain hold; `outlive status` shows it. What comes of it is
+    told to the journal, if one is given, behind the shutdown functions: done, failed, or to be done again. A `Stop` ends the block quietly:
+    `request.ending` says why. `async with` for journals whose functions are awaited, and for shutdown functions that are.
+    """
+
+    def __init__(
+        self,
+        key: Union[str, bytes, Submission],
+        *,
+        journal: Optional[Journal] = None,
+        method: str = "POST",
+        path: str = "",
+        time_limit: int = 0,
+        scoreboard: Optional[Path] = None,
+    ) -> None:
+        """key: of the submission, or it itself, which says method and path. time_limit: seconds of elapsed time; 0: none."""
+        if isinstance(key, Submission):
+            self._submission = key
+        else:
+            text = key.decode() if isinstance(key, bytes) else key
+            self._submission = Submission(text, method, path, "", b"", hashlib.sha256(b"").hexdigest())
+        self._journal = journal
+        asked = (None if scoreboard is None else os.fsdecode(scoreboard), time_limit)
+        settings = _settings.get(asked)
+        if settings is None:
+            values: Dict[str, Any] = {"outlive.clock": "wall", "max_execution_time": time_limit, "outlive.accept": "on"}
+            if asked[0] is not None:
+                values["outlive.scoreboard"] = asked[0]
+            settings = _settings[asked] = Config(values=values).resolve()
+        self._asked = settings
+        self.request: Optional[Request] = None
+
+    def __enter__(self) -> Request:
+        engine, submission = _engine.get(), self._submission
+        self.request = engine.begin(
+            self._asked, label=submission.path or None, method=submission.method, key=submission.key.encode(), resumed=True
+        )
+        self._token = _current.set(self.request)
+        return self.request
+
+    def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> bool:
+        request = self._over(why)
+        if self._journal is not None:
+            told = self._tell(request)
+            if inspect.isawaitable(told):
+                raise TypeError("this journal's functions are to be awaited: say async with outlive.resumed(…)")
+        request.end()
+        return isinstance(why, Stop)
+
+    async def __aenter__(self) -> Request:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> bool:
+        request = self._over(why)
+        if self._journal is not None:
+            told = self._tell(request)
+            if inspect.isawaitable(told):
+                await told
+        request.end()
+        return isinstance(why, Stop)
+
+    def _over(self, why: Optional[BaseException]) -> Request:
+        request = self.request
+        assert request is not None
+        _current.reset(self._token)
+        if why is not None and not isinstance(why, Stop):
+            try:
+                request.exit(ending_of(why))
+            except Error:
+                pass
+        shut_down(request)
+        return request
+
+    def _tell(self, request: Request) -> Any:
+        journal, ending = self._journal, request.ending
+        assert journal is not None
+        if ending in (Ending.COMPLETED, Ending.FINISHED):
+            return journal.done(self._submission, Outcome(ending))
+        if ending in (Ending.HANDED_BACK, Ending.SHUTDOWN):
+            return journal.again(self._submission, Outcome(ending))
+        return journal.failed(self._submission, Outcome(ending))
+
+
+def drain(seconds: float) -> bool:
+    """For the end of a worker: waits so many seconds for what is resumed, then tells it to stop: it is handed back. Blocks."""
+    return _engine.drain(seconds)
