@@ -23,7 +23,7 @@ def detached(nginx, back, name, seconds=2):
     client = nginx.client(f"/finish/{name}?steps=1&pause={seconds}&silent", "POST", b"x=1")
     wait_for(f"{name} has begun", lambda: name in back.begun)
     client.go()
-    wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and "gone_ms" in row for row in table(nginx)["requests"]))
+    wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and row["state"] == "detached" for row in table(nginx)["requests"]))
 
 
 def table(nginx):

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""nginx -t names wrong values with file and line, and makes nothing; a file that is somebody else's is refused: config.py."""
+
+import os
+import sys
+
+from server import Nginx
+
+WRONG = [
+    ("outlive_disconnect maybe;", 'invalid value "maybe" in "outlive_disconnect", it must be "finish", "stop", "auto" or "off"'),
+    ("outlive_disconnect finish; outlive_disconnect stop;", '"outlive_disconnect" directive is duplicate'),
+    ("outlive_disconnect;", 'invalid number of arguments in "outlive_disconnect" directive'),
+    ("outlive_time_limit soon;", 'invalid value "soon" in "outlive_time_limit", it must be a time such as "500ms", "60s" or "5m", or "off"'),
+    ("outlive_time_limit 0;", 'invalid value "0" in "outlive_time_limit"'),
+    ("outlive_time_limit -1s;", 'invalid value "-1s" in "outlive_time_limit"'),
+    ("outlive_max_detached_time 5x;", 'invalid value "5x" in "outlive_max_detached_time"'),
+    ("outlive_max_detached 0;", 'invalid value "0" in "outlive_max_detached", it must be a number from 1 to 2147483647, or "off"'),
+    ("outlive_max_detached many;", 'invalid value "many" in "outlive_max_detached"'),
+    ("outlive_max_detached 99999999999;", 'invalid value "99999999999" in "outlive_max_detached"'),
+    ("outlive_scoreboard /run/x;", '"outlive_scoreboard" directive is not allowed here'),
+    ("outlive_status;", '"outlive_status" directive is not allowed here'),
+    ("location /x { outlive_status; proxy_pass http://127.0.0.1:1; outlive_metrics; }", '"outlive_metrics" directive is in a location that has another handler'),
+]
+RIGHT = ["outlive_disconnect finish;", "outlive_disconnect off; outlive_time_limit off; outlive_max_detached off; outlive_max_detached_time off;",
+         "outlive_time_limit 1h30m; location /a { outlive_time_limit 5; } location /b { outlive_disconnect auto; }"]
+
+
+def test_of(server, http=""):
+    nginx = Nginx(server, http=http)
+    with_files = sorted(nginx.root.rglob("*"))
+    status, said = nginx.test()
+    made = [path for path in nginx.root.rglob("*") if path not in with_files and "scoreboard" in path.name]
+    assert not made, made
+    line = next((number for number, text in enumerate(nginx.conf.read_text().splitlines(), 1) if server and server in text), 0)
+    return nginx, status, said, line
+
+
+def main():
+    for text, words in WRONG:
+        nginx, status, said, line = test_of(text)
+        assert status != 0 and f"{words}" in said and f"{nginx.conf}:{line}" in said, (text, said)
+    for text in RIGHT:
+        _, status, said, _ = test_of(text, "outlive_scoreboard @ROOT@/run/scoreboard;")
+        assert status == 0, (text, said)
+    # Counting in all workers needs a place where they count together.
+    nginx, status, said, line = test_of("outlive_disconnect finish; outlive_max_detached 5;")
+    assert status != 0 and f'"outlive_max_detached" counts in all workers together and needs "outlive_scoreboard", which is not set in {nginx.conf}:{line}' in said, said
+    _, status, said, _ = test_of("", 'outlive_scoreboard "";')
+    assert status != 0 and 'invalid value "" in "outlive_scoreboard"' in said, said
+    _, status, said, _ = test_of("", "outlive_scoreboard a; outlive_scoreboard b;")
+    assert status != 0 and '"outlive_scoreboard" directive is duplicate' in said, said
+    # What is there and is no scoreboard of ours is left as it is, and nginx does not start.
+    nginx = Nginx("outlive_disconnect finish;", http="outlive_scoreboard @ROOT@/run/scoreboard;")
+    board = nginx.root / "run/scoreboard"
+    board.write_text("somebody else's\n")
+    try:
+        with nginx:
+            raise RuntimeError("nginx started with a scoreboard that is none")
+    except AssertionError as error:
+        assert f'outlive_scoreboard "{board}"' in str(error), error
+    if os.geteuid() == 0:
+        with Nginx("outlive_disconnect finish; location / { return 200; }", http="outlive_scoreboard @ROOT@/run/scoreboard;") as nginx:
+            nginx.ask("/")
+            owner = (nginx.root / "run/scoreboard").stat()
+            assert owner.st_uid != 0 and owner.st_mode & 0o777 in (0o600, 0o640, 0o644, 0o660), oct(owner.st_mode)
+    print(f"config: {len(WRONG) + 3} mistakes named with file and line, {len(RIGHT)} configurations in order, a foreign file left alone")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

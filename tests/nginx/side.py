@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Side by side: nginx alone, proxy_ignore_client_abort on, nginx's own directives by method (bindings/nginx/without.conf), and outlive_disconnect auto.
+Makes the second table of bindings/nginx/README.md: side.py [--write | --check]."""
+
+import concurrent.futures
+import re
+import sys
+
+from server import ROOT, Nginx, Stream, backend, connect, wait_for
+
+README = ROOT / "bindings/nginx/README.md"
+OWN = (ROOT / "bindings/nginx/without.conf").read_text()
+BLOCKS = dict(zip(("map", "server"), re.search(r"(?ms)^(map .*?^\}).*?^server \{\n\s*listen [^;]*;(.*)^\}", OWN).groups(), strict=True))
+PROXY = "location /app/ { @MORE@ proxy_pass http://127.0.0.1:9000; }"
+COLUMNS = {
+    "nginx alone": ("", PROXY.replace("@MORE@", "")),
+    "`proxy_ignore_client_abort on`": ("", PROXY.replace("@MORE@", "proxy_ignore_client_abort on;")),
+    "the recipe below": (BLOCKS["map"], BLOCKS["server"]),
+    "`outlive_disconnect auto`": ("", PROXY.replace("@MORE@", "outlive_disconnect auto;")),
+}
+ROWS = [(method, protocol, silent) for method in ("POST", "GET") for protocol in ("", ", a stream of HTTP/2 that is reset") for silent in (True, False)]
+WORDS = {"done": "runs to its end", "lost": "ended"}
+FACTS = [
+    ("a time limit for the whole request", ["–", "–", "–", "`outlive_time_limit`"]),
+    ("how many work on without their clients", ["none", "without a bound", "without a bound", "`outlive_max_detached`, `_time`"]),
+    ("a list of them", ["–", "–", "–", "`outlive_status`, `outlive status`"]),
+    ("what becomes of it, in the log", ["499", "–", "–", "a line with the reason, file and line; `$outlive_ending`"]),
+]
+
+
+def run(nginx, back, name, method, protocol, silent):
+    path = f"/app/{name}?steps=10" + ("&silent" if silent else "&size=20000")
+    if protocol:
+        client = Stream(connect(nginx.h2c))
+        stream = client.get(path) if method == "GET" else client.post(path, b"x=1")
+    else:
+        client = nginx.client(path, method, b"x=1" if method == "POST" else b"")
+    key = next(key for key in (name, f"app/{name}") if key in wait_for("it has begun", lambda: {key: True for key in (name, f"app/{name}") if key in back.begun}))
+    if protocol:
+        if not silent:
+            client.read(stream, b"step 0")
+        client.reset(stream)
+    else:
+        if not silent:
+            client.read(b"step 0")
+        client.go()
+    return wait_for("it is over", lambda: back.ends.get(key)).split()[0]
+
+
+def table():
+    results = {}
+    with backend() as back:
+        for column, (http, server) in COLUMNS.items():
+            server, http = (text.replace("127.0.0.1:9000", f"127.0.0.1:{back.port}") for text in (server, http))
+            with Nginx(server, http=http, load="outlive" in server) as nginx, concurrent.futures.ThreadPoolExecutor(8) as pool:
+                going = {row: pool.submit(run, nginx, back, f"{len(results)}n{number}", *row) for number, row in enumerate(ROWS)}
+                results.update({(row, column): future.result() for row, future in going.items()})
+    lines = ["| | " + " | ".join(COLUMNS) + " |", "| --- |" + " --- |" * len(COLUMNS)]
+    for row in ROWS:
+        method, protocol, silent = row
+        lines.append(f"| {method}{protocol}, {'silent' if silent else 'writing'} | " + " | ".join(WORDS[results[row, column]] for column in COLUMNS) + " |")
+    lines += [f"| {name} | " + " | ".join(words) + " |" for name, words in FACTS]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    how = sys.argv[1] if len(sys.argv) > 1 else ""
+    text = table()
+    page = README.read_text()
+    before, rest = page.split("<!-- side -->\n")
+    there, after = rest.split("<!-- /side -->\n")
+    recipe = "\n".join("    " + line if line else "" for line in OWN.split("\n\n", 1)[1].splitlines())
+    if how == "--write":
+        README.write_text(f"{before}<!-- side -->\n{text}<!-- /side -->\n{after}")
+    elif how == "--check":
+        assert text == there, f"the table of {README}:\n{there}\nwhat was seen:\n{text}"
+        assert recipe in page, "README.md does not have the lines of without.conf"
+        print(f"side by side: {len(ROWS)} kinds of requests, as the README has it; its recipe is what was run")
+    else:
+        print(text)
+        print(recipe)
+
+
+if __name__ == "__main__":
+    main()
