@@ -69,6 +69,14 @@ pub struct outlive_request_options {
     pub resumed: c_int,
 }
 
+impl outlive_request_options {
+    /// Nothing that only some hosts ask for.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.on_ended.is_none() && self.key_len == 0 && self.resumed == 0
+    }
+}
+
 // A million requests are half a gigabyte, not one.
 const _: () = assert!(size_of::<Slot<CHost>>() == 512);
 
@@ -121,9 +129,11 @@ pub unsafe extern "C" fn outlive_request_begin(
             return unsafe { report_code(error, Code::Argument, "outlive_request_begin: an argument is NULL") };
         };
         // SAFETY: NULL, or valid for the size that it names, which comes first.
-        let begun = if !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>() {
-            // SAFETY: it is as large as ours.
-            unsafe { begin(engine, &settings, &*options) }
+        let is_ours = !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>();
+        // SAFETY: it is as large as ours.
+        let begun = if is_ours && unsafe { (*options).is_plain() } {
+            // SAFETY: as above.
+            unsafe { begin::<true>(engine, &settings, &*options) }
         } else {
             // SAFETY: NULL, or valid for the size that it names.
             unsafe { begin_with_other(engine, &settings, options) }
@@ -150,8 +160,8 @@ pub unsafe extern "C" fn outlive_request_begin(
 
 /// # Safety
 /// The texts in `options` are NULL or NUL-terminated.
-#[inline(always)] // once for the options as they are today, once for all others
-unsafe fn begin<'e>(
+#[inline(always)] // once for plain options as they are today, once for all others
+unsafe fn begin<'e, const PLAIN: bool>(
     engine: &'e outlive_engine,
     settings: &Arc<Settings>,
     options: &outlive_request_options,
@@ -161,7 +171,7 @@ unsafe fn begin<'e>(
         unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
     let socket = (options.socket >= 0).then_some(options.socket);
     let key = match options.key_len {
-        0 => &[],
+        len if PLAIN || len == 0 => &[],
         // SAFETY: passed on.
         len => unsafe { bytes(options.key.cast(), len) }?,
     };
@@ -170,9 +180,9 @@ unsafe fn begin<'e>(
         method,
         socket,
         reading_input: options.reading_input != 0,
-        resumed: options.resumed != 0,
+        resumed: !PLAIN && options.resumed != 0,
         key,
-        on_ended: options.on_ended,
+        on_ended: if PLAIN { None } else { options.on_ended },
         callbacks,
     };
     engine.engine.try_begin(settings, options)
@@ -188,7 +198,7 @@ unsafe fn begin_with_other<'e>(
     options: *const outlive_request_options,
 ) -> Result<Handle<'e, CHost>, Code> {
     // SAFETY: passed on.
-    unsafe { begin(engine, settings, &other_options(options).ok_or(Code::Argument)?) }
+    unsafe { begin::<false>(engine, settings, &other_options(options).ok_or(Code::Argument)?) }
 }
 
 /// Options that are missing, or of another version of the header.

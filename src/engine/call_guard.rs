@@ -3,7 +3,7 @@
 use super::flag_word::{FLAG_GONE, Seen};
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
 use crate::config::{Clock, Policy, Settings, whole_number};
-use crate::request::{Change, Events, Machine, Output, Stage, Timer, effective_limit};
+use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::{
     Ordering::{Relaxed, Release, SeqCst},
@@ -226,11 +226,11 @@ impl<H: Host> Slot<H> {
 /// The machine's part of the published facts.
 pub(super) fn facts_of(machine: &Machine) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-    machine.stage().min(Stage::FinalFlush) as u32
+    machine.stage() as u32
         | u32::from(machine.status()) << facts::STATUS_SHIFT
         | bit(machine.is_held(), facts::HELD)
         | bit(machine.is_finished(), facts::FINISHED)
         | bit(machine.ignores_abort(), facts::IGNORES)
         | bit(machine.is_direct(), facts::DIRECT)
-        | bit(machine.is_accepted(), facts::ACCEPTED)
+        | machine.accepted_bits() * facts::ACCEPTED
 }

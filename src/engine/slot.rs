@@ -93,18 +93,18 @@ pub mod facts {
     pub const TOTAL_CAPPED: u32 = 1 << 21;
     /// Somebody keeps what was submitted.
     pub const ACCEPTED: u32 = 1 << 22;
-    /// A key was given.
-    pub const KEYED: u32 = 1 << 23;
+    /// It works on what was accepted before it began.
+    pub const RESUMED: u32 = 1 << 23;
     /// A limit that passes in the input stage stops nothing.
     pub const INPUT_UNLIMITED: u32 = 1 << 24;
     /// The host wants to be told of the end.
     pub const ON_ENDED: u32 = 1 << 25;
+    /// A key was given.
+    pub const KEYED: u32 = 1 << 26;
     /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
     pub const BEGIN_SHIFT: u32 = 28;
-    /// Of these: it works on what was accepted before it began.
-    pub const RESUMED: u32 = 8 << BEGIN_SHIFT;
     /// What the machine says anew after each step.
-    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED;
+    pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED | RESUMED;
 }
 
 /// No `set_time_limit` call is waiting to be written into the run-time layer.

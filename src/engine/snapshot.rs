@@ -73,7 +73,7 @@ impl Row {
             label: given(facts::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
-            stage: Stage::of_number(facts & facts::STAGE),
+            stage: Stage::of_number(facts & facts::STAGE).min(Stage::FinalFlush), // in flight, if only to be freed
             status: ((facts & facts::STATUS) >> facts::STATUS_SHIFT) as u8,
             gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
             held: facts & facts::HELD != 0,

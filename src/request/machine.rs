@@ -19,12 +19,13 @@ enum Way {
 
 /// Whether somebody keeps what was submitted: then a client that goes stops nothing, whatever `ignore` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 enum Accepted {
     #[default]
-    No,
-    Yes,
+    No = 0,
+    Yes = 1,
     /// Before the request began: there is no response.
-    Resumed,
+    Resumed = 3,
 }
 
 /// One request's connection handling. See the [module](super) for how it is driven.
@@ -307,9 +308,14 @@ impl Machine {
         Some(is_new)
     }
 
+    /// Bit 0: it was accepted; bit 1: before it began.
+    pub fn accepted_bits(&self) -> u32 {
+        self.state.accepted as u32
+    }
+
     /// Whether it was accepted.
     pub fn is_accepted(&self) -> bool {
-        self.state.accepted != Accepted::No
+        self.accepted_bits() & 1 != 0
     }
 
     /// Changes it. Whether it may be changed is the caller's business.

@@ -297,7 +297,7 @@ impl Reader<'_> {
             accepted: has(facts::ACCEPTED),
             resumed: has(facts::RESUMED),
             age_ms: since(columns.began),
-            stage: Stage::of_number((columns.facts & facts::STAGE) as u32),
+            stage: Stage::of_number((columns.facts & facts::STAGE) as u32).min(Stage::FinalFlush),
             status: (columns.facts >> facts::STATUS_SHIFT & 3) as u8,
             gone_ms: columns.gone.map(since),
             held: has(facts::HELD),
