@@ -80,7 +80,7 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
             // PHP breaks down on these (I-144).
             Event::ArrayEntry { .. } => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
             Event::Bare { key } if is_apache(key) => diagnostics.push(diagnose::apache_syntax(&source, key, line)),
-            Event::Section { name } if is_for_some(&name) => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
+            Event::Section { name } if is_for_some(name) => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
             Event::Section { .. } | Event::Bare { .. } => {}
         }
         ControlFlow::Continue(())

@@ -17,8 +17,10 @@ pub(super) enum Work {
     Unknown,
 }
 
-/// Handlers, what they do, and the modules that have them.
-const KNOWN: [(&[u8], Work, &[&[u8]]); 24] = [
+/// A handler, what it does, and the modules that have it.
+type Known = (&'static [u8], Work, &'static [&'static [u8]]);
+
+const KNOWN: [Known; 24] = [
     (b"application/x-httpd-php", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
     (b"application/x-httpd-php-source", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
     (b"php-script", Work::File, &[b"mod_php.c", b"mod_php7.c"]),
