@@ -1008,7 +1008,17 @@ void outlive_settings_free(const struct outlive_settings *settings);
  */
 
 /** The initialiser of an outlive_engine_options: as many requests as there is room for, no scoreboard. */
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0, 0}
+
+/** The initialiser of an outlive_stop. */
+#define OUTLIVE_STOP_INIT {sizeof(outlive_stop), 0, 0, 0, NULL}
+
+/** An outlive_stop's kind: a stop is due at the request's next safe point. */
+#define OUTLIVE_STOP_DUE 0
+/** The forced stage has come. */
+#define OUTLIVE_STOP_FORCED 1
+/** The engine has drained: no request is left, and it may be freed. */
+#define OUTLIVE_STOP_DRAINED 2
 
 /** How an engine is made. OUTLIVE_ENGINE_OPTIONS_INIT sets the size, and the rest to 0. May grow at its end. */
 typedef struct outlive_engine_options {
@@ -1036,7 +1046,36 @@ typedef struct outlive_engine_options {
      * it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
      */
     int scoreboard_fd;
+    /**
+     * 0: stops are told by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
+     * host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
+     */
+    uint32_t stop_queues;
 } outlive_engine_options;
+
+/** A stop that a queue tells of. OUTLIVE_STOP_INIT sets the size. May grow at its end. */
+typedef struct outlive_stop {
+    /**
+     * sizeof(outlive_stop)
+     */
+    size_t size;
+    /**
+     * OUTLIVE_STOP_DUE, _FORCED or _DRAINED.
+     */
+    int kind;
+    /**
+     * The ending that is due, or the cause of the force: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
+     */
+    int ending;
+    /**
+     * The request's, as outlive_request_id; DRAINED: 0.
+     */
+    uint64_t id;
+    /**
+     * The request's, as outlive_request_userdata; DRAINED: NULL.
+     */
+    void *userdata;
+} outlive_stop;
 
 /** One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far. */
 typedef struct outlive_request_row {
@@ -1135,6 +1174,35 @@ int outlive_engine_new(const struct outlive_engine_options *options,
                        struct outlive_engine **out,
                        struct outlive_error *error);
 
+/** 1: no request is in flight, and every outlive_request_end has done its part; 0: some are. */
+int outlive_engine_is_drained(const struct outlive_engine *engine);
+
+/**
+ * A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but do
+ * not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable for nothing, and is never unreadable
+ * while something waits. Take it out of the loop before outlive_engine_free, which closes it.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: engine is NULL, or has no such queue.
+ */
+int outlive_engine_stop_fd(const struct outlive_engine *engine,
+                           uint32_t queue);
+
+/**
+ * The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
+ *
+ * A request has one entry at a time: what is due becomes the force in its place. DUE is never told once outlive_request_end has begun
+ * (shutdown functions run then), FORCED until it has returned, and nothing after. That holds where one thread takes a queue's stops and
+ * ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
+ * outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
+ * outlive_engine_free is allowed.
+ *
+ * OUTLIVE_ERROR_NOT_FOUND: there is none now. OUTLIVE_ERROR_ARGUMENT: NULL, or no such queue.
+ * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child, where the descriptor is not touched. Signal safety: no.
+ */
+int outlive_engine_next_stop(struct outlive_engine *engine,
+                             uint32_t queue,
+                             struct outlive_stop *out);
+
 /**
  * As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
  * it comes.
@@ -1184,18 +1252,30 @@ int outlive_engine_scoreboard(const struct outlive_engine *engine,
  * flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
  * more, and forces what still runs (on_forced). Negative: waits without limit.
  *
- * OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
+ * OUTLIVE_OK: nothing is in flight, and every outlive_request_end has done its part. OUTLIVE_ERROR_TIMEOUT: something still runs.
+ * OUTLIVE_ERROR_BUSY: a callback of the engine's own thread called. Event loops use outlive_engine_begin_drain, which does not wait.
  */
 int outlive_engine_drain(struct outlive_engine *engine,
                          int64_t milliseconds);
+
+/**
+ * As outlive_engine_drain, without waiting: takes no new requests and returns at once. Those in flight after so many `milliseconds`,
+ * detached ones included, are told to stop with ending OUTLIVE_ENDING_SHUTDOWN (accepted ones: _HANDED_BACK), and forced two seconds
+ * later. Negative: they may take all the time there is. Called again, the earlier deadline holds. Once every request has ended,
+ * OUTLIVE_STOP_DRAINED is in queue 0.
+ *
+ * OUTLIVE_ERROR_SYSTEM: no thread could be made.
+ */
+int outlive_engine_begin_drain(struct outlive_engine *engine,
+                               int64_t milliseconds);
 
 /**
  * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
  * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
  * shows them until they end or the process does.
  *
- * Thread safety: no other call on the engine may run, and each outlive_request_end has to have returned: that a drain says OUTLIVE_OK
- * does not say so of other threads' ends. Fork safety: in a child it only frees. Signal safety: no.
+ * Thread safety: no other call on the engine may run, nor an outlive_request_end: OUTLIVE_STOP_DRAINED, or a drain that says OUTLIVE_OK, says
+ * that none does. Fork safety: in a child it only frees. Signal safety: no.
  */
 void outlive_engine_free(struct outlive_engine *engine);
 
@@ -1207,7 +1287,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 
 /** The initialiser of an outlive_request_options: no output, no socket to watch. */
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
-    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0}
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
@@ -1324,7 +1404,7 @@ typedef struct outlive_request_options {
      */
     outlive_flush_function flush;
     /**
-     * A stop is due at the next safe point; may be NULL.
+     * A stop is due at the next safe point; may be NULL. Not called where the engine has stop queues, and neither is on_forced.
      */
     outlive_notice_function on_stop;
     /**
@@ -1356,6 +1436,10 @@ typedef struct outlive_request_options {
      * requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
      */
     int resumed;
+    /**
+     * Which of the engine's stop queues tells of it, from 0.
+     */
+    uint32_t stop_queue;
 } outlive_request_options;
 
 /**
@@ -1370,7 +1454,7 @@ typedef int (*outlive_shutdown_function)(struct outlive_request *request, int en
  * keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
  * there. `options` may be NULL: no output, no watching.
  *
- * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense, or no such stop queue. OUTLIVE_ERROR_FULL: as many requests are in flight
  * as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
  * made. Cost: tens of nanoseconds, no system call (but for a watched socket).
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

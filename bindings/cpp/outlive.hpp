@@ -1235,6 +1235,7 @@ struct request_options {
     detail::callback<void(ending)> on_ended = {};
     std::string_view key = {}; ///< what makes two submissions the same, scoped by the host; copied
     bool resumed = false;      ///< works on what was accepted before, for no client
+    std::uint32_t stop_queue = 0; ///< which of the engine's queues tells of it
 };
 
 /// A request without owning it: a pointer, to be copied freely; what shutdown functions and guards get. Calls after the end answer
@@ -1648,6 +1649,21 @@ struct engine_options {
     std::string scoreboard = {};    ///< a file; empty: what outlive.scoreboard says
     std::uint32_t scoreboard_rows = 0; ///< of a file that is made; 0: 65,536
     int scoreboard_fd = 0;             ///< an open file in place of a path; stays yours; 0: none
+    std::uint32_t stop_queues = 0;  ///< one for each event loop; 0: stops are told by request_options::on_stop and on_forced
+};
+
+/// outlive_stop's kind.
+enum class stop_kind : int {
+    due = OUTLIVE_STOP_DUE,
+    forced = OUTLIVE_STOP_FORCED,
+    drained = OUTLIVE_STOP_DRAINED,
+};
+
+/// outlive_stop: what a queue tells of. Look your request up by its id: it may have ended since, if others end requests.
+struct stop {
+    stop_kind kind;
+    ending why;
+    std::uint64_t id;
 };
 
 /// outlive_engine: keeps many requests at once; one per process is usual. Move-only. Any thread; make it after a fork. Requests should
@@ -1677,6 +1693,36 @@ public:
     }
     bool drain(std::chrono::milliseconds time) const {
         return detail::throwing([&](error_to to) { return drain(time, to); });
+    }
+    /// outlive_engine_begin_drain: returns at once; negative: no deadline.
+    result begin_drain(std::chrono::milliseconds time, error_to to) const noexcept {
+        return to.said(outlive_engine_begin_drain(native(), time.count()));
+    }
+    result begin_drain(std::chrono::milliseconds time) const { return detail::checked(outlive_engine_begin_drain(native(), time.count())); }
+    /// outlive_engine_is_drained
+    bool is_drained(error_to to) const noexcept { return to.said(outlive_engine_is_drained(native())) == result(1); }
+    bool is_drained() const { return detail::checked(outlive_engine_is_drained(native())) == result(1); }
+    /// outlive_engine_stop_fd: to be waited on by an event loop, never read; the engine's. -1 if it failed.
+    int stop_fd(std::uint32_t queue, error_to to) const noexcept {
+        const int fd = outlive_engine_stop_fd(native(), queue);
+        to.said(fd < 0 ? fd : OUTLIVE_OK);
+        return fd < 0 ? -1 : fd;
+    }
+    int stop_fd(std::uint32_t queue = 0) const {
+        return detail::throwing([&](error_to to) { return stop_fd(queue, to); });
+    }
+    /// outlive_engine_next_stop: the next one, or none; then the descriptor is unreadable until more comes.
+    std::optional<stop> next_stop(std::uint32_t queue, error_to to) const noexcept {
+        outlive_stop next = OUTLIVE_STOP_INIT;
+        const int answer = outlive_engine_next_stop(native(), queue, &next);
+        to.said(answer == OUTLIVE_ERROR_NOT_FOUND ? OUTLIVE_OK : answer);
+        if (answer != OUTLIVE_OK) {
+            return std::nullopt;
+        }
+        return stop{static_cast<stop_kind>(next.kind), static_cast<ending>(next.ending), next.id};
+    }
+    std::optional<stop> next_stop(std::uint32_t queue = 0) const {
+        return detail::throwing([&](error_to to) { return next_stop(queue, to); });
     }
     /// outlive_engine_cancel: ok, already, or error_not_found where it has ended. Any thread, and signal handlers; never throws.
     result cancel(std::uint64_t id) const noexcept { return static_cast<result>(outlive_engine_cancel(native(), id)); }
@@ -1736,6 +1782,7 @@ private:
         given.scoreboard = options.scoreboard.c_str();
         given.scoreboard_rows = options.scoreboard_rows;
         given.scoreboard_fd = options.scoreboard_fd;
+        given.stop_queues = options.stop_queues;
         outlive_engine *made = nullptr;
         const result answer = to.said(outlive_engine_new(&given, &made, to.record()));
         handle_.reset(made);
@@ -1839,6 +1886,7 @@ inline request engine::begin(const settings &settings, request_options options, 
     given.key = options.key.data();
     given.key_len = options.key.size();
     given.resumed = options.resumed;
+    given.stop_queue = options.stop_queue;
     given.userdata = host.get();
     outlive_request *made = nullptr;
     if (to.said(outlive_request_begin(native(), settings.native(), &given, &made, to.record())) != result::ok) {

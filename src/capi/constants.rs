@@ -2,6 +2,7 @@
 #![allow(dead_code)] // read by C through the header
 
 use crate::config::Access;
+use crate::engine::StopKind;
 use crate::error::Code;
 use crate::request::{Ending, Stage, status};
 use std::ffi::c_int;
@@ -78,6 +79,13 @@ pub const OUTLIVE_ENDING_HANDED_BACK: c_int = 9;
 
 /// No limit, where milliseconds are meant.
 pub const OUTLIVE_NO_LIMIT: i64 = i64::MAX;
+
+/// An outlive_stop's kind: a stop is due at the request's next safe point.
+pub const OUTLIVE_STOP_DUE: c_int = 0;
+/// The forced stage has come.
+pub const OUTLIVE_STOP_FORCED: c_int = 1;
+/// The engine has drained: no request is left, and it may be freed.
+pub const OUTLIVE_STOP_DRAINED: c_int = 2;
 
 /// connection_status: the client is there, time is left.
 pub const OUTLIVE_CONNECTION_NORMAL: c_int = 0;
@@ -193,6 +201,9 @@ const _: () = {
     assert!(same(OUTLIVE_ENDING_HOST_ERROR, Ending::HostError as i32));
     assert!(same(OUTLIVE_ENDING_CANCELLED, Ending::Cancelled as i32));
     assert!(same(OUTLIVE_ENDING_HANDED_BACK, Ending::HandedBack as i32));
+    assert!(same(OUTLIVE_STOP_DUE, StopKind::Due as i32));
+    assert!(same(OUTLIVE_STOP_FORCED, StopKind::Forced as i32));
+    assert!(same(OUTLIVE_STOP_DRAINED, StopKind::Drained as i32));
     assert!(same(OUTLIVE_STAGE_INPUT, Stage::Input as i32));
     assert!(same(OUTLIVE_STAGE_RUNNING, Stage::Running as i32));
     assert!(same(OUTLIVE_STAGE_SHUTDOWN, Stage::Shutdown as i32));

@@ -41,6 +41,24 @@ pub struct outlive_engine_options {
     /// makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can cut it off under those who use
     /// it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
     pub scoreboard_fd: c_int,
+    /// 0: stops are told by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
+    /// host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
+    pub stop_queues: u32,
+}
+
+/// A stop that a queue tells of. OUTLIVE_STOP_INIT sets the size. May grow at its end.
+#[repr(C)]
+pub struct outlive_stop {
+    /// sizeof(outlive_stop)
+    pub size: usize,
+    /// OUTLIVE_STOP_DUE, _FORCED or _DRAINED.
+    pub kind: c_int,
+    /// The ending that is due, or the cause of the force: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
+    pub ending: c_int,
+    /// The request's, as outlive_request_id; DRAINED: 0.
+    pub id: u64,
+    /// The request's, as outlive_request_userdata; DRAINED: NULL.
+    pub userdata: *mut c_void,
 }
 
 /// One request in flight, as outlive_engine_requests shows it. May grow at its end; `size` says how far.
@@ -135,11 +153,12 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
         scoreboard: ptr::null(),
         scoreboard_rows: 0,
         scoreboard_fd: 0,
+        stop_queues: 0,
     };
     // SAFETY: passed on.
     let options = unsafe { super::sized_struct(options.cast(), default) }
         .ok_or("outlive_engine_options: size is wrong; use OUTLIVE_ENGINE_OPTIONS_INIT")?;
-    let mut made = EngineOptions::default();
+    let mut made = EngineOptions { stop_queues: options.stop_queues, ..EngineOptions::default() };
     if options.max_requests != 0 {
         made.most_requests = options.max_requests;
     }
@@ -157,7 +176,8 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
 /// flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
 /// more, and forces what still runs (on_forced). Negative: waits without limit.
 ///
-/// OUTLIVE_OK: nothing is in flight. OUTLIVE_ERROR_TIMEOUT: something still runs.
+/// OUTLIVE_OK: nothing is in flight, and every outlive_request_end has done its part. OUTLIVE_ERROR_TIMEOUT: something still runs.
+/// OUTLIVE_ERROR_BUSY: a callback of the engine's own thread called. Event loops use outlive_engine_begin_drain, which does not wait.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milliseconds: i64) -> c_int {
@@ -166,6 +186,87 @@ pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milli
         let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
         let time = u64::try_from(milliseconds).map_or(Duration::MAX, Duration::from_millis);
         number(engine.engine.drain(time))
+    })
+}
+
+/// As outlive_engine_drain, without waiting: takes no new requests and returns at once. Those in flight after so many `milliseconds`,
+/// detached ones included, are told to stop with ending OUTLIVE_ENDING_SHUTDOWN (accepted ones: _HANDED_BACK), and forced two seconds
+/// later. Negative: they may take all the time there is. Called again, the earlier deadline holds. Once every request has ended,
+/// OUTLIVE_STOP_DRAINED is in queue 0.
+///
+/// OUTLIVE_ERROR_SYSTEM: no thread could be made.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_begin_drain(engine: *mut outlive_engine, milliseconds: i64) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        number(engine.engine.begin_drain(u64::try_from(milliseconds).ok()))
+    })
+}
+
+/// 1: no request is in flight, and every outlive_request_end has done its part; 0: some are.
+///
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_is_drained(engine: *const outlive_engine) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        engine.engine.is_drained().map_or_else(Code::number, c_int::from)
+    })
+}
+
+/// A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but do
+/// not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable for nothing, and is never unreadable
+/// while something waits. Take it out of the loop before outlive_engine_free, which closes it.
+///
+/// OUTLIVE_ERROR_ARGUMENT: engine is NULL, or has no such queue.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_stop_fd(engine: *const outlive_engine, queue: u32) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let Some(engine) = (unsafe { engine.as_ref() }) else { return Code::Argument.number() };
+        engine.engine.stop_fd(queue).unwrap_or_else(Code::number)
+    })
+}
+
+/// The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
+///
+/// A request has one entry at a time: what is due becomes the force in its place. DUE is never told once outlive_request_end has begun
+/// (shutdown functions run then), FORCED until it has returned, and nothing after. That holds where one thread takes a queue's stops and
+/// ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
+/// outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
+/// outlive_engine_free is allowed.
+///
+/// OUTLIVE_ERROR_NOT_FOUND: there is none now. OUTLIVE_ERROR_ARGUMENT: NULL, or no such queue.
+/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child, where the descriptor is not touched. Signal safety: no.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn outlive_engine_next_stop(
+    engine: *mut outlive_engine,
+    queue: u32,
+    out: *mut outlive_stop,
+) -> c_int {
+    guard(|| {
+        // SAFETY: NULL or an engine.
+        let (Some(engine), false) = (unsafe { engine.as_ref() }, out.is_null()) else { return Code::Argument.number() };
+        match engine.engine.next_stop(queue, CHost::userdata) {
+            Ok(Some((stop, userdata))) => {
+                let stop = outlive_stop {
+                    size: size_of::<outlive_stop>(),
+                    kind: stop.kind as c_int,
+                    ending: stop.ending as c_int,
+                    id: stop.id,
+                    userdata: userdata.unwrap_or(ptr::null_mut()),
+                };
+                // SAFETY: not NULL, so valid for the struct of any version, which is no smaller than the first.
+                unsafe { out.write(stop) };
+                Code::Ok.number()
+            }
+            Ok(None) => Code::NotFound.number(),
+            Err(code) => code.number(),
+        }
     })
 }
 
@@ -289,8 +390,8 @@ pub unsafe extern "C" fn outlive_engine_metrics(
 /// memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
 /// shows them until they end or the process does.
 ///
-/// Thread safety: no other call on the engine may run, and each outlive_request_end has to have returned: that a drain says OUTLIVE_OK
-/// does not say so of other threads' ends. Fork safety: in a child it only frees. Signal safety: no.
+/// Thread safety: no other call on the engine may run, nor an outlive_request_end: OUTLIVE_STOP_DRAINED, or a drain that says OUTLIVE_OK, says
+/// that none does. Fork safety: in a child it only frees. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_free(engine: *mut outlive_engine) {
     if engine.is_null() {

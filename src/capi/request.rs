@@ -48,7 +48,7 @@ pub struct outlive_request_options {
     pub write: outlive_write_function,
     /// Pushes out what the host holds; NULL: nothing to push, and it never fails.
     pub flush: outlive_flush_function,
-    /// A stop is due at the next safe point; may be NULL.
+    /// A stop is due at the next safe point; may be NULL. Not called where the engine has stop queues, and neither is on_forced.
     pub on_stop: outlive_notice_function,
     /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
     /// told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
@@ -67,13 +67,15 @@ pub struct outlive_request_options {
     /// outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
     /// requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
     pub resumed: c_int,
+    /// Which of the engine's stop queues tells of it, from 0.
+    pub stop_queue: u32,
 }
 
 impl outlive_request_options {
     /// Nothing that only some hosts ask for.
     #[inline]
     fn is_plain(&self) -> bool {
-        self.on_ended.is_none() && self.key_len == 0 && self.resumed == 0
+        self.on_ended.is_none() && self.key_len == 0 && self.resumed | self.stop_queue as c_int == 0
     }
 }
 
@@ -109,7 +111,7 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
 /// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
 /// there. `options` may be NULL: no output, no watching.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense. OUTLIVE_ERROR_FULL: as many requests are in flight
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense, or no such stop queue. OUTLIVE_ERROR_FULL: as many requests are in flight
 /// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
 /// made. Cost: tens of nanoseconds, no system call (but for a watched socket).
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -147,7 +149,7 @@ pub unsafe extern "C" fn outlive_request_begin(
             Err(code) => {
                 let message = match code {
                     Code::Argument => {
-                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), or key is NULL or impossibly long"
+                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), key is NULL or impossibly long, or the engine has no such stop queue"
                     }
                     _ => "",
                 };
@@ -181,6 +183,7 @@ unsafe fn begin<'e, const PLAIN: bool>(
         socket,
         reading_input: options.reading_input != 0,
         resumed: !PLAIN && options.resumed != 0,
+        stop_queue: if PLAIN { 0 } else { options.stop_queue },
         key,
         on_ended: if PLAIN { None } else { options.on_ended },
         callbacks,
@@ -221,6 +224,7 @@ unsafe fn other_options(options: *const outlive_request_options) -> Option<outli
         key: std::ptr::null(),
         key_len: 0,
         resumed: 0,
+        stop_queue: 0,
     };
     // SAFETY: passed on.
     if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }

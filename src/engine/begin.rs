@@ -22,6 +22,8 @@ pub struct Options<'a, H: Host> {
     pub reading_input: bool,
     /// It works on what was accepted before: it begins as if it had finished early, and has no client that could go.
     pub resumed: bool,
+    /// Which of the engine's stop queues tells of it.
+    pub stop_queue: u32,
     /// What makes two submissions the same; empty: none. Of more than 64 bytes the SHA-256 stands in its place, in hexadecimal digits.
     pub key: &'a [u8],
     /// Called at the very end.
@@ -39,6 +41,7 @@ impl<H: Host> Options<'_, H> {
             socket: None,
             reading_input: false,
             resumed: false,
+            stop_queue: 0,
             key: b"",
             on_ended: None,
             callbacks,
@@ -62,7 +65,10 @@ pub(super) fn begin<'e, H: Host>(
         Some(found) if is_clean => found,
         _ => new_template(slot, settings, begin),
     };
-    if slot.host.wants_notice() {
+    if slot.shared.queues.is_some() {
+        slot.queue.store(options.stop_queue, Relaxed);
+        new |= facts::QUEUED;
+    } else if slot.host.wants_notice() {
         new |= facts::NOTICE;
     }
     if slot.host.has_flush() {

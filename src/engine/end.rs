@@ -6,7 +6,8 @@ use super::gather::{QUICK, count_detached, count_slow};
 use super::handle::Handle;
 use super::scoreboard::Counted;
 use super::slot::{Host, facts};
-use super::sys;
+use super::stop_queue::StopKind;
+use super::{stops, sys};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -61,6 +62,9 @@ impl<'e, H: Host> Handle<'e, H> {
         if inside.owned.machine.stage() > Stage::Running {
             inside = self.take_up_again(inside)?;
         } else {
+            if facts & facts::QUEUED != 0 {
+                self.withdraw_due();
+            }
             let shutdown_time = match facts & facts::SHUTDOWN_TIME {
                 0 => None,
                 _ => inside.shutdown_time(),
@@ -74,6 +78,15 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.owned.machine.end_output(&mut Below(self.slot));
         Ok(inside)
+    }
+
+    /// From here on no stop is due, whatever the engine's thread sees.
+    #[cold]
+    #[inline(never)]
+    fn withdraw_due(&self) {
+        let facts = self.slot.facts.load(Relaxed);
+        self.slot.facts.store(facts & !facts::STAGE | Stage::Shutdown as u32, Release);
+        stops::withdraw(self.slot, StopKind::Due);
     }
 
     /// Tells the host of the end while the request is still in flight. It has the owned part meanwhile: a call on the request is
@@ -211,6 +224,9 @@ impl<'e, H: Host> Handle<'e, H> {
         if seen.has_any(FLAG_COUNTED | FLAG_COUNTED_HERE) {
             let counted = if seen.has(FLAG_COUNTED) { Counted::InBoard } else { Counted::InEngine };
             slot.shared.board.uncount_detached(counted);
+        }
+        if facts & facts::QUEUED != 0 {
+            stops::withdraw(slot, StopKind::Forced);
         }
         drop(inside);
         if facts & facts::NOTICE != 0 {

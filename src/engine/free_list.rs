@@ -36,6 +36,20 @@ impl FreeList {
         self.fresh.load(Acquire)
     }
 
+    /// Whether every slot that was ever used is free, and whoever gave it back is done with it. `next` says what comes after a slot. False
+    /// also where slots come and go meanwhile.
+    pub fn holds_all(&self, next: impl Fn(u32) -> u32) -> bool {
+        let (used, top) = (self.used(), self.top.load(Acquire));
+        let (mut held, mut at) = (0, top as u32);
+        while let Some(slot) = at.checked_sub(1)
+            && held < used
+        {
+            held += 1;
+            at = next(slot);
+        }
+        at == 0 && held == used && self.top.load(Acquire) == top && self.used() == used
+    }
+
     /// Gives a slot back; `set_next` writes what comes after it.
     #[inline]
     pub fn push(&self, index: u32, set_next: impl Fn(u32)) {

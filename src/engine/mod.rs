@@ -58,6 +58,7 @@ mod call_guard;
 mod callback_gate;
 mod clock;
 mod deadlines;
+mod drain;
 mod end;
 mod flag_word;
 mod free_list;
@@ -70,6 +71,8 @@ mod shared;
 mod slot;
 mod slot_table;
 mod snapshot;
+mod stop_queue;
+mod stops;
 mod sync;
 mod sys;
 mod ticker;
@@ -80,26 +83,27 @@ pub use begin::Options;
 pub use handle::{Answer, Handle};
 pub use slot::Host;
 pub use snapshot::{Row, Watching};
+pub use stop_queue::{Stop, StopKind};
 
 pub(crate) use flag_word::TAG_BITS;
 pub(crate) use slot::Slot;
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Result};
-use crate::request::{Ending, Events};
 use shared::Shared;
 use shared::{DRAINING, OPEN};
 use slot_table::Table;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// How an engine is made.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// Requests that may be live at once; at most 4,194,304.
     pub most_requests: u32,
+    /// Queues that stops are told by, one for each of the host's loops; 0: by [`Host::on_stop`] and [`Host::on_forced`]. At most 1,024.
+    pub stop_queues: u32,
     /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
     pub scoreboard: Option<PathBuf>,
     /// A descriptor of the scoreboard's file, in place of its path; it stays the caller's.
@@ -112,17 +116,13 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             most_requests: shared::MOST_REQUESTS,
+            stop_queues: 0,
             scoreboard: None,
             scoreboard_fd: None,
             scoreboard_rows: scoreboard::DEFAULT_ROWS,
         }
     }
 }
-
-/// How long requests that were told to stop may take to their next safe point before a drain forces them.
-const GRACE: Duration = Duration::from_secs(2);
-/// How often a drain looks.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Keeps many requests at once. Shared by all threads of a process; not by its forked children.
 pub struct Engine<H: Host> {
@@ -140,7 +140,14 @@ impl<H: Host> Engine<H> {
             let message = format!("an engine may hold from 1 to {most} requests at once, not {asked}");
             return Err(Error::new(Code::Argument, message));
         }
-        let shared = Arc::new(Shared::new()?);
+        if options.stop_queues > stops::MOST_QUEUES {
+            let (most, asked) = (stops::MOST_QUEUES, options.stop_queues);
+            return Err(Error::new(
+                Code::Argument,
+                format!("an engine may have up to {most} stop queues, not {asked}"),
+            ));
+        }
+        let shared = Arc::new(Shared::new(options.stop_queues)?);
         let rows = options.scoreboard_rows;
         if rows == 0 || rows > scoreboard::MOST_ROWS {
             let most = scoreboard::MOST_ROWS;
@@ -176,6 +183,9 @@ impl<H: Host> Engine<H> {
         }
         if self.shared.door() != OPEN {
             self.open_door()?;
+        }
+        if options.stop_queue != 0 {
+            self.has_queue(options.stop_queue)?;
         }
         if settings.policy().has_scoreboard {
             self.shared.board.open_once(settings);
@@ -226,51 +236,7 @@ impl<H: Host> Engine<H> {
 
     /// Whether any request is in flight.
     pub fn is_idle(&self) -> bool {
-        self.table.used().all(|slot| !slot.word.load().is_live())
-    }
-
-    /// Takes no new requests, waits for those in flight, detached ones included, then tells the rest to stop with ending
-    /// SHUTDOWN, waits two seconds more, and forces what still runs. `Err(Timeout)`: something still runs.
-    pub fn drain(&self, time: Duration) -> Answer {
-        if self.shared.fork.is_child() {
-            return Err(Code::Forked);
-        }
-        self.shared.set_door(DRAINING);
-        self.shared.barrier.heavy();
-        if self.wait_until_idle(time) {
-            return Ok(Code::Ok);
-        }
-        for (slot, generation) in self.live() {
-            slot.word.raise(generation, Events::DRAIN.0.into(), 0);
-            slot.look_at(0);
-        }
-        self.shared.wake();
-        if self.wait_until_idle(GRACE) {
-            return Ok(Code::Ok);
-        }
-        for (slot, generation) in self.live() {
-            ticker::force(slot, generation, Ending::Shutdown);
-        }
-        if self.wait_until_idle(LOOK) { Ok(Code::Ok) } else { Err(Code::Timeout) }
-    }
-
-    /// The requests in flight; what is done for one that has ended meanwhile comes too late, by its generation.
-    fn live(&self) -> impl Iterator<Item = (&Slot<H>, u64)> {
-        let words = self.table.used().map(|slot| (slot, slot.word.load()));
-        words.filter(|(_, word)| word.is_live()).map(|(slot, word)| (slot, word.generation()))
-    }
-
-    fn wait_until_idle(&self, time: Duration) -> bool {
-        let until = Instant::now().checked_add(time);
-        loop {
-            if self.is_idle() {
-                return true;
-            }
-            if until.is_some_and(|until| Instant::now() >= until) {
-                return false;
-            }
-            std::thread::sleep(LOOK);
-        }
+        drain::is_idle(&self.table)
     }
 
     /// Whether requests are published in a scoreboard; `Err`: the one that the settings name could not be used.

@@ -1,10 +1,12 @@
 //! What every slot of an engine, its handles and its thread have in common.
 
 use super::clock::Clock;
+use super::drain::Drain;
 use super::free_list::FreeList;
 use super::gather::Gathered;
 use super::numbers::{BUCKETS, ENDINGS};
 use super::scoreboard::Board;
+use super::stops::StopQueues;
 use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
 use super::watched::Watched;
@@ -31,6 +33,8 @@ pub struct Shared {
     pub counters: Counters,
     pub gathered: Gathered,
     pub board: Board,
+    pub drain: Drain,
+    pub queues: Option<StopQueues>,
 }
 
 /// The engine has its thread, and takes requests.
@@ -67,7 +71,7 @@ impl Counters {
 }
 
 impl Shared {
-    pub fn new() -> Result<Self> {
+    pub fn new(stop_queues: u32) -> Result<Self> {
         let refused = |what: &str, error: std::io::Error| {
             Error::new(Code::System, format!("cannot make an engine: the system refused {what} ({error})"))
         };
@@ -84,6 +88,9 @@ impl Shared {
             counters: Counters::default(),
             gathered: Gathered::default(),
             board: Board::default(),
+            drain: Drain::default(),
+            queues: StopQueues::new(stop_queues)
+                .map_err(|error| refused("an event descriptor for each stop queue", error))?,
         })
     }
 

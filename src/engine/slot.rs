@@ -101,6 +101,8 @@ pub mod facts {
     pub const ON_ENDED: u32 = 1 << 25;
     /// A key was given.
     pub const KEYED: u32 = 1 << 26;
+    /// Stops are told by a queue.
+    pub const QUEUED: u32 = 1 << 27;
     /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
     pub const BEGIN_SHIFT: u32 = 28;
     /// What the machine says anew after each step.
@@ -195,7 +197,10 @@ pub struct Slot<H: Host> {
     pub(super) gone_at: AtomicU64,
     pub(super) counted: Counted,
     pub(super) notice: Notice,
-    pub(super) notified: AtomicU64,
+    /// Generation << 8 | the events that the host was told of.
+    pub(super) notified: AtomicU32,
+    /// The stop queue.
+    pub(super) queue: AtomicU32,
     pub(super) max_detached_total: AtomicU32,
     /// Odd while the label is written.
     label_turn: AtomicU32,
@@ -235,7 +240,8 @@ impl<H: Host> Slot<H> {
             gone_at: AtomicU64::new(0),
             counted: Counted::default(),
             notice: Notice::default(),
-            notified: AtomicU64::new(0),
+            notified: AtomicU32::new(0),
+            queue: AtomicU32::new(0),
             label_turn: AtomicU32::new(0),
             label: Default::default(),
         }

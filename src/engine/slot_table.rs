@@ -17,7 +17,7 @@ const DOUBLINGS: u32 = 8;
 const SMALL: u32 = FIRST * ((1 << DOUBLINGS) - 1);
 const LARGEST: u32 = FIRST << DOUBLINGS;
 /// Enough for as many requests as an engine may be asked for.
-const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
+pub const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
 
 struct Chunk<H: Host> {
     slots: Fixed<Slot<H>>,
@@ -66,6 +66,9 @@ impl<H: Host> Table<H> {
 
     #[cold]
     fn make_chunk(&self, number: usize) -> &Chunk<H> {
+        if let Some(queues) = &self.shared.queues {
+            queues.prepare(number);
+        }
         self.chunks[number].get_or_init(|| {
             let (first, count) = extent(number as u32);
             let common =
@@ -74,6 +77,11 @@ impl<H: Host> Table<H> {
                 Fixed::new(count as usize, |lane| Slot::new(first + lane as u32, lane as u32, &self.shared, &common));
             Box::new(Chunk { slots, common })
         })
+    }
+
+    /// Whether every slot that was ever used is free, and whoever gave it back is done with it.
+    pub fn is_all_free(&self) -> bool {
+        self.shared.free.holds_all(|index| self.slot(index).next_free.load(Relaxed))
     }
 
     /// Every slot that was ever used.
@@ -89,7 +97,7 @@ impl<H: Host> Table<H> {
 
 /// Chunk and offset of a slot's number.
 #[inline]
-fn place(index: u32) -> (usize, usize) {
+pub fn place(index: u32) -> (usize, usize) {
     if index < SMALL {
         let chunk = (index / FIRST + 1).ilog2();
         (chunk as usize, (index - FIRST * ((1 << chunk) - 1)) as usize)
@@ -100,7 +108,7 @@ fn place(index: u32) -> (usize, usize) {
 }
 
 /// A chunk's first slot, and how many it has.
-fn extent(chunk: u32) -> (u32, u32) {
+pub fn extent(chunk: u32) -> (u32, u32) {
     match chunk.checked_sub(DOUBLINGS) {
         None => (FIRST * ((1 << chunk) - 1), FIRST << chunk),
         Some(large) => (SMALL + large * LARGEST, LARGEST),

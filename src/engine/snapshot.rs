@@ -116,13 +116,14 @@ impl<H: Host> Slot<H> {
         if stops.iter().any(|&(event, stops)| stops && events.has(event)) {
             return Some(0);
         }
-        let now = self.shared.now();
+        let now = super::sys::now_ms(); // and not of the last tick: somebody sets a timer by it
         let limit = if is_limited { self.until_limit(now) } else { None };
         let detached = match self.caps() {
             (_, time) if time > 0 && word.is_gone() => (self.gone_at.load(Relaxed) + time).checked_sub(now),
             _ => None,
         };
-        limit.into_iter().chain(detached).min().map(|left| left.max(1))
+        let drain = self.shared.drain.deadline().map(|deadline| deadline.saturating_sub(now));
+        limit.into_iter().chain(detached).chain(drain).min().map(|left| left.max(1))
     }
 
     fn until_limit(&self, now: u64) -> Option<u64> {

@@ -251,6 +251,47 @@ impl<T> Drop for Fixed<T> {
     }
 }
 
+/// A descriptor that is readable while it is set.
+#[derive(Debug)]
+pub struct EventFd(i32);
+
+impl EventFd {
+    /// Not set.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no memory is involved.
+        match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } {
+            fd if fd < 0 => Err(io::Error::last_os_error()),
+            fd => Ok(Self(fd)),
+        }
+    }
+
+    /// Its number.
+    pub fn fd(&self) -> i32 {
+        self.0
+    }
+
+    /// Sets it. Async-signal-safe.
+    pub fn set(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes of a live local; the descriptor does not block, and a full counter is set as well.
+        unsafe { libc::write(self.0, (&raw const one).cast(), 8) };
+    }
+
+    /// It is not set from here on.
+    pub fn clear(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes of a live local; the descriptor does not block.
+        unsafe { libc::read(self.0, (&raw mut count).cast(), 8) };
+    }
+}
+
+impl Drop for EventFd {
+    fn drop(&mut self) {
+        // SAFETY: opened by `new`, closed once.
+        unsafe { libc::close(self.0) };
+    }
+}
+
 /// What was seen of a watched socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {

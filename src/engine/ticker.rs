@@ -10,8 +10,10 @@ use super::scoreboard::Counted;
 use super::shared::Shared;
 use super::slot::{Host, Slot, facts};
 use super::slot_table::Table;
+use super::stop_queue::StopKind;
 use super::sys::{self, Readiness};
 use super::timing::Look;
+use super::{drain, stops};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -38,7 +40,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
             notice(table, socket);
         }
         clocks.forget();
-        let mut armed = false;
+        let mut armed = drain::step(shared, table, now);
         for (deadlines, slots) in table.deadlines() {
             deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
             armed |= deadlines.any();
@@ -152,6 +154,9 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
         return;
     }
     slot.shared.counters.forced.fetch_add(1, Relaxed);
+    if slot.facts.load(Relaxed) & facts::QUEUED != 0 {
+        stops::push(slot, generation, StopKind::Forced, ending);
+    }
     // An end waits for callbacks only where there are any.
     if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
         with_host(slot, generation, |host| {
@@ -209,25 +214,34 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
     // Behind these facts stand the events that they go with.
     let facts = slot.facts.load(Acquire);
-    if facts & facts::NOTICE == 0 || facts & facts::STAGE > Stage::Shutdown as u32 {
+    let word = slot.word.load();
+    let last = if facts & facts::QUEUED != 0 { Stage::Running } else { Stage::Shutdown };
+    if facts & (facts::NOTICE | facts::QUEUED) == 0
+        || facts & facts::STAGE > last as u32
+        || word.generation() != generation
+    {
         return;
     }
-    let events = slot.word.load().events();
+    let events = word.events();
     let running = facts & facts::STAGE != Stage::Input as u32;
-    let stops_accepted = (facts & facts::ACCEPTED != 0).then_some(Ending::HandedBack);
+    let handed_back = (facts & facts::ACCEPTED != 0).then_some(Ending::HandedBack);
     let due = [
         (Events::TIME_UP, Ending::TimeLimit, running),
         (Events::GONE, Ending::Aborted, facts & facts::IGNORES == 0),
         (Events::CANCEL, Ending::Cancelled, facts & facts::STAGE < Stage::Shutdown as u32),
-        (Events::CAP, stops_accepted.unwrap_or(Ending::Aborted), true),
-        (Events::DRAIN, stops_accepted.unwrap_or(Ending::Shutdown), true),
+        (Events::CAP, handed_back.unwrap_or(Ending::Aborted), true),
+        (Events::DRAIN, handed_back.unwrap_or(Ending::Shutdown), true),
     ];
     for (event, ending, stops) in due {
         let told = slot.notified.load(Relaxed);
-        let told = if told >> 32 == generation { told & 0xffff_ffff } else { 0 };
-        if stops && events.has(event) && told & u64::from(event.0) == 0 {
-            slot.notified.store(generation << 32 | told | u64::from(event.0), Relaxed);
-            with_host(slot, generation, |host| host.on_stop(ending));
+        let told = if u64::from(told >> 8) == generation { told & 0xff } else { 0 };
+        if stops && events.has(event) && told & event.0 == 0 {
+            slot.notified.store((generation as u32) << 8 | told | event.0, Relaxed);
+            if facts & facts::QUEUED != 0 {
+                stops::push(slot, generation, StopKind::Due, ending);
+            } else {
+                with_host(slot, generation, |host| host.on_stop(ending));
+            }
         }
     }
 }
@@ -254,7 +268,7 @@ impl<H: Host> Slot<H> {
     /// Somebody cancels the request: from any thread, and from signal handlers. False: that was known, or it has ended.
     pub(super) fn cancel(&self, generation: u64) -> bool {
         let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
-        if new && self.facts.load(Relaxed) & facts::NOTICE != 0 {
+        if new && self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED) != 0 {
             self.look_at(0);
             self.shared.wake();
         }
@@ -273,7 +287,7 @@ impl<H: Host> Slot<H> {
         if most > 0 && count > i64::from(most) {
             self.word.raise(generation, Events::CAP.0.into(), 0);
         }
-        if self.facts.load(Relaxed) & (facts::NOTICE | facts::TOTAL_CAPPED) != 0 {
+        if self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED | facts::TOTAL_CAPPED) != 0 {
             self.look_at(0);
             self.shared.wake();
         } else if time > 0 {

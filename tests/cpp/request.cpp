@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <poll.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -209,6 +210,28 @@ static void accepted_and_shut_down() {
     CHECK(first.set_accepted() == result::already && first.finish() == result::already);
     engine.requests([](const outlive::request_row &row) { CHECK(row.key.empty() && row.accepted && row.resumed && row.finished); });
     CHECK(first.shut_down() == ending::finished);
+}
+
+static void queues() {
+    outlive::engine_options two;
+    two.stop_queues = 2;
+    outlive::engine engine(two);
+    const outlive::settings plain = settings_of({{"max_execution_time", "0"}});
+    std::error_code code;
+    CHECK(engine.stop_fd(2, code) == -1 && code == result::error_argument && !engine.next_stop(0, code) && !code);
+    outlive::request_options options;
+    options.stop_queue = 1;
+    request first = engine.begin(plain, std::move(options));
+    CHECK(first.cancel() == result::ok && engine.begin_drain(0ms) == result::ok && !engine.is_drained());
+    pollfd wait{engine.stop_fd(1), POLLIN, 0};
+    CHECK(poll(&wait, 1, 20000) == 1);
+    const auto due = engine.next_stop(1);
+    CHECK(due && due->kind == outlive::stop_kind::due && due->why == ending::cancelled && due->id == first.id());
+    first.end();
+    wait.fd = engine.stop_fd();
+    CHECK(poll(&wait, 1, 20000) == 1);
+    const auto drained = engine.next_stop();
+    CHECK(drained && drained->kind == outlive::stop_kind::drained && drained->id == 0 && engine.is_drained());
 }
 
 static void destructors() {
@@ -492,6 +515,7 @@ int main() {
     in_a_forked_child(engine);
     numbers_and_time();
     accepted_and_shut_down();
+    queues();
     destructors();
     notices();
     many_threads();

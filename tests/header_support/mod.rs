@@ -100,7 +100,14 @@ pub const SECTIONS: [Section; 10] = [
         title: "Engine",
         about: "Keeps the requests in flight: time limits, watched sockets, the table of rows, the end of the process.",
         safety: "Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.",
-        names: &["outlive_engine*", "OUTLIVE_ENGINE_*", "outlive_request_row", "outlive_request_visitor"],
+        names: &[
+            "outlive_engine*",
+            "OUTLIVE_ENGINE_*",
+            "outlive_stop",
+            "OUTLIVE_STOP_*",
+            "outlive_request_row",
+            "outlive_request_visitor",
+        ],
     },
     Section {
         title: "Request",

@@ -1,5 +1,6 @@
 """The plain API: engine, request, process."""
 
+import asyncio
 import contextvars
 import os
 import pathlib
@@ -51,6 +52,53 @@ class Requests(unittest.TestCase):
         self.assertEqual(request.ending, outlive.Ending.COMPLETED)
         self.assertRaises(outlive.EndedError, request.check)
         self.assertRaises(outlive.NoRequest, outlive.current)
+
+    def test_stops_by_a_queue_on_a_loop(self):
+        with outlive.Engine(stop_queues=2) as engine:
+            self.assertRaises(outlive.ArgumentError, engine.stop_fd, 2)
+            self.assertIsNone(engine.next_stop(1))
+            seen = []
+
+            async def serve():
+                loop, done = asyncio.get_running_loop(), asyncio.Event()
+                working = {}
+
+                def heard(queue):
+                    while True:
+                        stop = engine.next_stop(queue)
+                        if stop is None:
+                            return
+                        seen.append((queue, stop))
+                        if stop.kind == outlive.StopKind.DRAINED:
+                            done.set()
+                        else:
+                            working.pop(stop.id).end()
+
+                for queue in range(2):
+                    loop.add_reader(engine.stop_fd(queue), heard, queue)
+                request = engine.begin(settings(), stop_queue=1)
+                self.assertRaises(outlive.ArgumentError, request.on_stop, print)
+                first = request.id
+                working[first] = request
+                engine.cancel(first)
+                while working:
+                    await asyncio.sleep(0.01)
+                request = engine.begin(settings())
+                last = request.id
+                working[last] = request
+                engine.begin_drain(0)
+                self.assertRaises(outlive.DrainingError, engine.begin, settings())
+                await asyncio.wait_for(done.wait(), 20)
+                for queue in range(2):
+                    loop.remove_reader(engine.stop_fd(queue))
+                return first, last
+
+            first, last = asyncio.run(serve())
+            due, drained = outlive.StopKind.DUE, outlive.StopKind.DRAINED
+            self.assertEqual([(queue, stop.kind, stop.ending, stop.id) for queue, stop in seen], [
+                (1, due, outlive.Ending.CANCELLED, first), (0, due, outlive.Ending.SHUTDOWN, last), (0, drained, outlive.Ending.NONE, 0),
+            ])
+            self.assertTrue(engine.is_drained)
 
     def test_cancelled_by_id_and_time_left(self):
         with self.engine.begin(settings(max_execution_time="0", ignore_user_abort="On")) as request:

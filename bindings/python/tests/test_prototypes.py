@@ -27,6 +27,7 @@ STRUCTS = {
     "outlive_setting": _structs.Setting, "outlive_engine_options": _structs.EngineOptions,
     "outlive_request_row": _structs.RequestRow, "outlive_request_options": _structs.RequestOptions,
     "outlive_scoreboard_row": _structs.ScoreboardRow, "outlive_render_options": _structs.RenderOptions,
+    "outlive_stop": _structs.StopEntry,
 }
 
 
@@ -101,7 +102,7 @@ class Table(unittest.TestCase):
     def test_numbers_are_those_of_the_header(self):
         for enum, prefix in (
             (enums.Ending, "ENDING"), (enums.Connection, "CONNECTION"), (enums.Stage, "STAGE"), (enums.Access, "ACCESS"),
-            (enums.Fate, "FATE"), (enums.Kind, "PHP_VALUE"), (enums.Severity, "SEVERITY"),
+            (enums.Fate, "FATE"), (enums.Kind, "PHP_VALUE"), (enums.Severity, "SEVERITY"), (enums.StopKind, "STOP"),
         ):
             in_header = {n: int(v) for n, v in re.findall(r"#define OUTLIVE_%s_(\w+) (\d+)" % prefix, HEADER)}
             ours = {name: int(member) for name, member in enum.__members__.items() if (enum, name) != (enums.Access, "NONE")}

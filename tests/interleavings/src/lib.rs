@@ -14,6 +14,8 @@ mod deadlines;
 mod flag_word;
 #[path = "../../../src/engine/free_list.rs"]
 mod free_list;
+#[path = "../../../src/engine/stop_queue.rs"]
+mod stop_queue;
 #[path = "../../../src/request/vocabulary.rs"]
 mod vocabulary;
 
@@ -47,3 +49,4 @@ mod sync {
 
 mod deadlines_orders;
 mod flag_word_orders;
+mod stop_queue_orders;

@@ -95,7 +95,16 @@ class Setting(Structure):
 class EngineOptions(Structure):
     """outlive_engine_options"""
 
-    _fields_ = [("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p), ("scoreboard_rows", c_uint32), ("scoreboard_fd", c_int)]
+    _fields_ = [
+        ("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p), ("scoreboard_rows", c_uint32), ("scoreboard_fd", c_int),
+        ("stop_queues", c_uint32),
+    ]
+
+
+class StopEntry(Structure):
+    """outlive_stop"""
+
+    _fields_ = [("size", c_size_t), ("kind", c_int), ("ending", c_int), ("id", c_uint64), ("userdata", c_void_p)]
 
 
 class RequestRow(Structure):
@@ -124,7 +133,7 @@ class RequestOptions(Structure):
     _fields_ = [
         ("size", c_size_t), ("label", c_char_p), ("method", c_char_p), ("socket", c_int), ("reading_input", c_int),
         ("write", c_void_p), ("flush", c_void_p), ("on_stop", c_void_p), ("on_forced", c_void_p), ("userdata", c_void_p), ("on_ended", c_void_p),
-        ("key", c_void_p), ("key_len", c_size_t), ("resumed", c_int),
+        ("key", c_void_p), ("key_len", c_size_t), ("resumed", c_int), ("stop_queue", c_uint32),
     ]
 
 

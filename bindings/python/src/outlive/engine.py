@@ -19,12 +19,12 @@ from ._eventfd import EVENTFD_WRITE, make_notify as make_notify
 from ._stopping import notify_fd
 from ._text import Path
 from .config import Settings, visit
-from .enums import Connection, Ending, Rendered, Stage
-from .errors import OK, TIMEOUT, EndedError, Error, NotFoundError, call, check, fail
+from .enums import Connection, Ending, Rendered, Stage, StopKind
+from .errors import NOT_FOUND, OK, TIMEOUT, EndedError, Error, NotFoundError, call, check, fail
 from .request import Owner, Request, flag_word
 
 __all__ = [
-    "Engine", "Row", "ScoreboardRow", "cancel_request", "clear_scoreboard", "content_type", "read_scoreboard", "render_scoreboard",
+    "Engine", "Row", "ScoreboardRow", "StopNotice", "cancel_request", "clear_scoreboard", "content_type", "read_scoreboard", "render_scoreboard",
 ]
 
 
@@ -75,6 +75,17 @@ class ScoreboardRow:
     row: int = 0
     count: int = 0
     """With row the name of the request, for `cancel_request`."""
+
+
+@dataclass(frozen=True)
+class StopNotice:
+    """What a stop queue tells of."""
+
+    kind: StopKind
+    ending: Ending
+    """What is due; DRAINED: NONE."""
+    id: int
+    """The request's; it may have ended since. DRAINED: 0."""
 
 
 def _row(at: Any) -> Row:
@@ -182,14 +193,16 @@ class Engine(Owner):
 
     _all: weakref.WeakSet[Engine] = weakref.WeakSet()
 
-    def __init__(self, *, max_requests: int = 0, scoreboard: Optional[Path] = None) -> None:
+    def __init__(self, *, max_requests: int = 0, scoreboard: Optional[Path] = None, stop_queues: int = 0) -> None:
         """max_requests: how many may be in flight at once; 0: 4,194,304. scoreboard: a file that all processes share, for
-        `read_scoreboard`; None: what outlive.scoreboard says. ArgumentError; ConfigError: the scoreboard; Error: no descriptor or
+        `read_scoreboard`; None: what outlive.scoreboard says. stop_queues: for hosts with event loops of their own, one queue for each, whose
+        `stop_fd` is readable while `next_stop` has something to tell; callbacks of `Request.on_stop` are then the host's business. ArgumentError; ConfigError: the scoreboard; Error: no descriptor or
         memory."""
         file = None if scoreboard is None else os.fsencode(scoreboard)
-        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests, file), c_void_p()
+        given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests, file, stop_queues=stop_queues), c_void_p()
         call(c.engine_new, byref(given), byref(out))
         self._handle: Optional[int] = out.value
+        self._has_queues = stop_queues > 0
         self._live: Dict[int, Request] = {}
         self._notify = -1  # the descriptor that tells of a due stop, where the host gives none
         self._looking: Optional[threading.Lock] = None  # had by who looks at requests that others work on
@@ -213,6 +226,7 @@ class Engine(Owner):
         on_ended: Optional[Callable[[Ending], object]] = None,
         key: bytes = b"",
         resumed: bool = False,
+        stop_queue: int = 0,
     ) -> Request:
         """Begins a request on the calling thread. End it: `with engine.begin(…) as request:`.
 
@@ -224,17 +238,18 @@ class Engine(Owner):
 
         on_ended: called by `end`, behind everything else, while the request is still in the live table; what it raises, `end` raises.
         key: what makes two submissions the same, scoped by you; shown in rows. resumed: it works on what was accepted before: it begins as
-        if it were finished, has no client that could go, and no cap on detached requests counts it.
+        if it were finished, has no client that could go, and no cap on detached requests counts it. stop_queue: which of the engine's.
 
         DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
         """
         request = Request(self, write, flush)
-        more = None if on_ended is None and not key and not resumed else (request.ended_callback(on_ended), key, resumed)
+        is_plain = on_ended is None and not key and not resumed and stop_queue == 0
+        more = None if is_plain else (request.ended_callback(on_ended), key, resumed, stop_queue)
         return self._begin(settings, label, method, socket, notify, reading_input, request, more)
 
     def _begin(
         self, settings: Settings, label: Optional[str], method: Optional[str], socket: int, notify: int, reading_input: bool, request: Request,
-        more: Optional[Tuple[Optional[int], bytes, bool]] = None,
+        more: Optional[Tuple[Optional[int], bytes, bool, int]] = None,
     ) -> Request:
         """`begin`, for a new request of this engine."""
         handle = self._handle
@@ -258,7 +273,7 @@ class Engine(Owner):
         if (socket, reading_input, notify) != form.shape:
             form.set_shape(socket, reading_input, notify)
         if more is not None:
-            given.on_ended, key, given.resumed = more
+            given.on_ended, key, given.resumed, given.stop_queue = more
             given.key, given.key_len = cast(c_char_p(key), c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
@@ -267,7 +282,7 @@ class Engine(Owner):
             answer = _request_begin(handle, settings._handle, form.given, form.into, None)
             given.write = given.flush = None
         if more is not None:
-            given.on_ended, given.key, given.key_len, given.resumed = None, None, 0, 0
+            given.on_ended, given.key, given.key_len, given.resumed, given.stop_queue = None, None, 0, 0, 0
             request.key, request._finished = more[1], more[2]  # what was resumed begins as if it were
         begun = form.out.value or 0
         self._forms.append(form)
@@ -318,6 +333,30 @@ class Engine(Owner):
         if answer == TIMEOUT:
             return False
         return check(answer) == OK
+
+    def begin_drain(self, seconds: float) -> None:
+        """As `drain`, and returns at once. Less than 0: no deadline. Called again, the earlier deadline holds. Where there are stop queues,
+        DRAINED is in the first once every request has ended."""
+        check(c.engine_begin_drain(self._native(), -1 if seconds < 0 else min(int(seconds * 1000), 2**62)))
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether no request is in flight."""
+        return check(c.engine_is_drained(self._native())) == 1
+
+    def stop_fd(self, queue: int = 0) -> int:
+        """A descriptor that is readable while `next_stop` has something to tell: for `loop.add_reader` and the like. The engine's: do not read
+        it, and take it out of the loop before `close`. ArgumentError: there is no such queue."""
+        return check(c.engine_stop_fd(self._native(), queue))
+
+    def next_stop(self, queue: int = 0) -> Optional[StopNotice]:
+        """The next stop of a queue; None: there is none now, and the descriptor is not readable until there is."""
+        entry = s.StopEntry(size=sizeof(s.StopEntry))
+        answer = c.engine_next_stop(self._native(), queue, byref(entry))
+        if answer == NOT_FOUND:
+            return None
+        check(answer)
+        return StopNotice(StopKind(entry.kind), Ending(entry.ending), entry.id)
 
     def cancel(self, id: int) -> bool:
         """As `Request.cancel`, for the request with this id; never reaches another one. NotFoundError: it has ended. From any thread."""

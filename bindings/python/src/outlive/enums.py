@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Severity", "Stage"]
+__all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Severity", "Stage", "StopKind"]
 
 
 class Rendered(IntEnum):
@@ -32,6 +32,14 @@ class Ending(IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
+
+
+class StopKind(IntEnum):
+    """What a stop queue tells: a stop is due, the forced stage has come, or the engine has drained."""
+
+    DUE = 0
+    FORCED = 1
+    DRAINED = 2
 
 
 class Connection(IntFlag):

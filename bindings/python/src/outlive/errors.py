@@ -14,7 +14,7 @@ __all__ = [
     "NoRequest", "NotFoundError", "NotServedError", "StageError", "Stop", "ValueRefusedError",
 ]
 
-OK, STOP, ALREADY, TOO_LARGE, TIMEOUT = 0, 1, 2, -4, -18
+OK, STOP, ALREADY, NOT_FOUND, TOO_LARGE, TIMEOUT = 0, 1, 2, -2, -4, -18
 
 
 class Error(Exception):

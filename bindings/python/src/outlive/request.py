@@ -14,7 +14,7 @@ from ._stopping import Callbacks, OnStop
 from ._structs import Str
 from ._prototypes import DestroyFunction, EndedFunction, FlushFunction, ShutdownFunction, WriteFunction
 from ._text import to_bytes, written
-from .errors import ALREADY, OK, STOP, EndedError, Stop, check, check_of, fail
+from .errors import ALREADY, OK, STOP, ArgumentError, EndedError, Stop, check, check_of, fail
 from .enums import Connection, Ending
 
 __all__ = ["Hold", "Request"]
@@ -325,6 +325,8 @@ class Request:
         """
         self.check()
         self._native()
+        if self._engine._has_queues:
+            raise ArgumentError(-1, "stops of this engine are told by stop queues, so no callback would be called")
         if self._callbacks is None:
             self._callbacks = Callbacks(self)
         return self._callbacks.add((function, args, kwargs))
