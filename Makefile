@@ -62,6 +62,7 @@ bench: lib
 .PHONY: durable
 durable:
 	KILLS=$(or $(KILLS),25) tests/durable/run
+	KILLS=$(or $(KILLS),25) bindings/python/tests/run durable
 
 .PHONY: soak
 soak:
