@@ -59,10 +59,10 @@ def parent(mpm):
     with Httpd("php_value outlive.disconnect auto\n", mpm=mpm) as server:
         sizes = []
         for _ in range(15):
+            assert server.ask("/none")[0] == 404  # told before it serves, httpd would not notice
             made = server.said().count("resuming normal operations")
             server.graceful()
             wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
-            assert server.ask("/none")[0] == 404  # told again at once, httpd would not notice
             sizes.append(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1]))
         assert sizes[-1] - sizes[2] < 400, f"kB of httpd's parent after each restart: {sizes}"
 
