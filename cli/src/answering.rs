@@ -1,5 +1,6 @@
 //! What an answer is for: which PHP, which files, and how they were found.
 
+use crate::estate::Found;
 use crate::output::{DIM, note};
 use crate::{json, text};
 use outlive::config::{Config, Explanation, Fate, Layer, Sapi, Settings, Step};
@@ -28,6 +29,12 @@ pub struct Context {
     pub built_in: bool,
     /// Directives were set by options.
     pub has_sets: bool,
+    /// The short name, where discovery gave one.
+    pub own_id: Option<String>,
+    /// What is to be said besides.
+    pub notes: Vec<String>,
+    /// The way from the request to this PHP.
+    pub steps: Vec<String>,
 }
 
 /// A file that PHP reads and that is not known here.
@@ -52,9 +59,23 @@ pub fn winner(explanation: &Explanation) -> Option<&Step> {
 }
 
 /// What stands where nothing was read.
-const NOTHING: &str = "nothing was read: PHP's built-in defaults";
+pub const NOTHING: &str = "nothing was read: PHP's built-in defaults";
 
 impl Context {
+    /// Takes over what discovery has found.
+    pub fn of_found(&mut self, found: &Found) {
+        self.own_id = Some(found.id.clone()).filter(|id| !id.is_empty() && !id.starts_with('/'));
+        self.found_by = found.found_by.clone().or(self.found_by.take());
+        self.version_by = found.version_by.clone();
+        self.unknown.clone_from(&found.unknown);
+        self.notes.extend(found.notes.iter().cloned());
+        self.steps.clone_from(&found.steps);
+        self.httpd = self.httpd.take().or_else(|| found.server.clone());
+        if found.search.is_some() {
+            self.version_by.get_or_insert_with(String::new);
+        }
+    }
+
     /// Whether no file had a say.
     pub fn nothing_read(&self, config: &Config) -> bool {
         self.httpd.is_none() && self.pool.is_none() && config.ini_files().next().is_none()
@@ -71,7 +92,7 @@ impl Context {
     /// One line for people.
     pub fn line(&self, config: &Config) -> String {
         let mut out = format!("answering for: PHP {}", config.php_version());
-        let _ = self.version_by.as_ref().map(|by| write!(out, " ({by})"));
+        let _ = self.version_by.as_ref().filter(|by| !by.is_empty()).map(|by| write!(out, " ({by})"));
         let _ = write!(out, " {}", server(config.sapi()));
         let _ = self.sapi_by.as_ref().map(|by| write!(out, " ({by})"));
         if let Some(file) = &self.httpd {
@@ -118,9 +139,14 @@ impl Context {
         } else if nothing {
             note(&format!("{side}{NOTHING}"));
         }
-        if let Some(unknown) = &self.unknown {
-            note(&format!("{side}{}", unknown.why));
+        for text in self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why)) {
+            note(&format!("{side}{text}"));
         }
+    }
+
+    /// Says what is to be said whatever the answer is.
+    pub fn say_notes(&self) {
+        self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why)).for_each(|text| note(text));
     }
 
     /// Says that nobody named a php.ini, where an answer rests on PHP's own defaults.
@@ -154,7 +180,10 @@ impl Context {
     }
 
     /// A short name: version, SAPI and pool.
-    fn id(&self, config: &Config) -> String {
+    pub fn id(&self, config: &Config) -> String {
+        if let Some(id) = &self.own_id {
+            return id.clone();
+        }
         let sapi = match config.sapi() {
             Sapi::Apache => "apache2",
             Sapi::Fpm => "fpm",
@@ -180,32 +209,26 @@ impl Context {
         object.maybe("pool", self.pool.as_ref().map(|(file, _)| file.as_os_str().as_encoded_bytes()));
         object.maybe("document_root", served.document_root.as_deref());
         object.maybe("script", served.script.as_deref());
-        let by = [&self.version_by, &self.sapi_by, &self.found_by].into_iter().flatten().cloned().collect::<Vec<_>>();
+        let by = [&self.version_by, &self.sapi_by, &self.found_by].into_iter().flatten().filter(|by| !by.is_empty());
+        let by = by.cloned().collect::<Vec<_>>();
         object.text("found_by", by.join(", ").as_bytes());
         object.end();
     }
 
-    /// The document of `--json --context` around an answer.
-    pub fn envelope(&self, config: &Config, served: &Served, answer: &str) -> String {
-        let mut out = String::new();
-        let mut object = json::Object::new(&mut out);
-        json::list(object.key(b"answers"), &[()], |out, ()| {
-            let mut object = json::Object::new(out);
-            object.text("id", self.id(config).as_bytes());
-            self.write_json(object.key(b"answering_for"), config, served);
-            object.plain("answer", answer.trim_end());
-            object.end();
-        });
-        json::list(object.key(b"notes"), &self.notes(config), |out, note| json::maybe(out, Some(note.as_bytes())));
+    /// One answer of the document of `--json --context`.
+    pub fn write_answer(&self, out: &mut String, config: &Config, served: &Served, answer: &str) {
+        let mut object = json::Object::new(out);
+        object.text("id", self.id(config).as_bytes());
+        self.write_json(object.key(b"answering_for"), config, served);
+        object.plain("answer", answer.trim_end());
         object.end();
-        out.push('\n');
-        out
     }
 
-    fn notes(&self, config: &Config) -> Vec<String> {
+    /// What a program is told besides.
+    pub fn notes(&self, config: &Config) -> Vec<String> {
         let nothing = self.nothing_read(config).then(|| NOTHING.to_owned());
         let unknown = self.unknown.iter().map(|unknown| &unknown.why);
-        nothing.into_iter().chain(unknown.chain(&self.unnamed).cloned()).collect()
+        nothing.into_iter().chain(self.notes.iter().chain(unknown).chain(&self.unnamed).cloned()).collect()
     }
 }
 

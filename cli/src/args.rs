@@ -1,10 +1,12 @@
 //! What the command takes. The texts here are its help, its manual page and its completions.
 
+use crate::estate::Found;
 use crate::help;
 use crate::status::{CancelArgs, StatusArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why is this PHP setting in force?
 ///
@@ -37,6 +39,9 @@ pub enum Command {
     /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
     #[command(after_help = help::DIFF)]
     Diff(DiffArgs),
+    /// List what is here: web servers, PHPs, pools, with the names that --php takes
+    #[command(after_help = help::WHERE)]
+    Where(WhereArgs),
     /// Read ini texts as PHP does
     Ini {
         /// What to do with them
@@ -73,7 +78,7 @@ pub enum IniCommand {
 /// `get` and `explain`
 #[derive(Debug, Args)]
 pub struct NamesArgs {
-    /// The directives
+    /// The directives, and at most one URL or path among them: what is served there is asked about
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Print JSON
@@ -88,6 +93,9 @@ pub struct NamesArgs {
 /// `dump`
 #[derive(Debug, Args)]
 pub struct DumpArgs {
+    /// What is served: a URL, or the path of a file
+    #[arg(value_name = "URL|PATH")]
+    pub what: Option<OsString>,
     /// Only those that differ from the built-in default
     #[arg(long)]
     pub changed: bool,
@@ -117,18 +125,29 @@ pub enum Format {
     Json,
 }
 
+/// `where`
+#[derive(Debug, Args)]
+pub struct WhereArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Look below this directory: an unpacked image, a mounted disk, a copy of a machine's tree
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2; the same as the
-    /// options for it
+    /// options for it. Without: what is on this machine
     #[arg(value_name = "PATH")]
-    pub path: Option<OsString>,
+    pub paths: Vec<OsString>,
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,
     /// Print every code that a finding may have, with its severities and what it means, and check nothing
-    #[arg(long, conflicts_with_all = ["path", "portable"])]
+    #[arg(long, conflicts_with_all = ["paths", "portable"])]
     pub list: bool,
     /// Print JSON
     #[arg(long)]
@@ -234,6 +253,15 @@ pub struct SourceArgs {
     /// A directive after Apache's main file (httpd -c)
     #[arg(long, value_name = "DIRECTIVE")]
     pub httpd_after: Vec<OsString>,
+    /// nginx's main configuration file, where nginx stands in front of PHP-FPM
+    #[arg(long, value_name = "FILE")]
+    pub nginx_conf: Option<PathBuf>,
+    /// Everything below this directory: an unpacked image, a mounted disk, a copy of a machine's tree
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// One of the PHPs that `outlive where` lists; the beginning of its name will do
+    #[arg(long, value_name = "ID")]
+    pub php: Option<OsString>,
     /// An FPM pool file, or php-fpm.conf; --fpm-conf is the same
     #[arg(long, alias = "fpm-conf", value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
@@ -267,6 +295,9 @@ pub struct SourceArgs {
     /// With --json: put what was read around the answer
     #[arg(long)]
     pub context: bool,
+    /// What was found without options.
+    #[arg(skip)]
+    pub found: Option<Arc<Found>>,
 }
 
 /// Which request

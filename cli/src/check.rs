@@ -5,14 +5,16 @@ pub mod inert;
 mod list;
 mod mistakes;
 mod stock;
-pub mod texts;
+mod texts;
 mod values;
 
 use crate::args::CheckArgs;
 use crate::diff::side;
+use crate::estate::question::{self, Question, Questions};
+use crate::estate::{self, agree};
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
-use crate::{json, load, plain, suggest};
+use crate::{json, load, plain, request, suggest};
 use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::origin::Origin;
@@ -24,11 +26,52 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     if args.list {
         return Ok(list::answer(args.json));
     }
-    let source = match &args.path {
-        Some(path) => side::with_word(&args.source, path)?,
-        None => args.source.clone(),
+    let sources = match &args.paths[..] {
+        [] => vec![args.source.clone()],
+        paths => paths.iter().map(|path| side::with_word(&args.source, path)).collect::<Result<_, _>>()?,
     };
-    let loaded = load::config_for(&source, &args.request).map_err(with_fix)?;
+    let mut questions = Questions { all: Vec::new(), idle: Vec::new() };
+    for source in &sources {
+        let mut more = question::all(source, &args.request).map_err(with_fix)?;
+        if !estate::names_a_source(source) && !question::is_request(&args.request) {
+            let known = more.all.iter().map(Question::id).collect::<Vec<_>>();
+            let idle = agree::idle(&more);
+            more.all.extend(idle.into_iter().filter(|one| !known.contains(&one.id())));
+        }
+        questions.all.append(&mut more.all);
+    }
+    if args.json && args.source.context {
+        let one = |question: &Question| one(question, args.portable).map(|found| answer(&found, true));
+        return agree::respond(&questions, true, true, one, |_| Ok(Answer::text("")));
+    }
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for question in &questions.all {
+        found.extend(one(question, args.portable)?);
+    }
+    sort(&mut found);
+    Ok(answer(&found, args.json))
+}
+
+fn sort(found: &mut Vec<Diagnostic>) {
+    found.sort_by(|one, two| {
+        (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
+    });
+    found.dedup();
+}
+
+fn answer(found: &[Diagnostic], json: bool) -> Answer {
+    let status = if found.iter().any(|finding| finding.code == Diagnosis::Unreadable) {
+        2
+    } else {
+        u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
+    };
+    let answer = if json { Answer::raw(as_json(found)) } else { Answer::text(as_text(found)) };
+    answer.with_status(status)
+}
+
+/// The findings about one PHP.
+fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> {
+    let (loaded, source) = (&question.loaded, &question.source);
     let config = loaded.config;
     if loaded.context.nothing_read(config) && !loaded.context.has_sets && !source.built_in {
         return Err(Problem::Call(
@@ -39,7 +82,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     }
     loaded.context.say(config, None);
     let mut found = config.diagnostics().to_vec();
-    let settings = match load::outcome(config, &args.request)? {
+    let settings = match load::outcome(loaded, &question.request)? {
         Outcome::Run(settings) => settings,
         // A file that is only sent is nothing to wonder at.
         Outcome::Answer { status: 200, .. } => config.base(),
@@ -49,7 +92,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         }
     };
     found.extend(settings.diagnostics());
-    let extensions = Extensions::of(config, &source);
+    let extensions = Extensions::of(config, source);
     values::check(&settings, &extensions, &mut found);
     inert::check(config, &settings, &mut found);
     mistakes::check(config, &settings, &mut found);
@@ -57,25 +100,12 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     httpd_lines::check(config, &extensions, &mut found);
     found.retain_mut(|finding| finding.code != Diagnosis::UnknownDirective || is_unknown(config, finding));
     limits(&settings, &mut found);
-    load::with_target(&args.request, |target| texts::unseen(config, target, &mut found))?;
-    if args.portable {
+    request::with_target(&question.request, |target| texts::unseen(config, target, &mut found))?;
+    if portable {
         plain::check(config, &mut found);
     }
-    found.sort_by(|one, two| {
-        (&one.origin.file, one.origin.line, two.severity).cmp(&(&two.origin.file, two.origin.line, one.severity))
-    });
-    found.dedup();
-    let status = if found.iter().any(|finding| finding.code == Diagnosis::Unreadable) {
-        2
-    } else {
-        u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
-    };
-    let answer = if args.json {
-        Answer::raw(loaded.document(&source, &args.request, as_json(&found))?)
-    } else {
-        Answer::text(as_text(&found))
-    };
-    Ok(answer.with_status(status))
+    sort(&mut found);
+    Ok(found)
 }
 
 /// What httpd would not start with, and what to do about it.

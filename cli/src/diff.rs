@@ -3,8 +3,9 @@
 mod print;
 pub mod side;
 
-use crate::answering::{Context, Served};
+use crate::answering::{Context, NOTHING, Served};
 use crate::args::DiffArgs;
+use crate::estate::question::{self, Question};
 use crate::extensions::Extensions;
 use crate::load;
 use crate::output::{Answer, Problem, note};
@@ -93,6 +94,9 @@ pub struct Comparison {
 /// Compares and prints. Status 1: there are differences.
 pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
     let [a, b] = side::both(args)?;
+    for (name, side) in [("A", &a), ("B", &b)] {
+        load::fit_together(&side.source).map_err(|problem| problem.of(name))?;
+    }
     let (a, b) = (read("A", a)?, read("B", b)?);
     let comparison = compare(a, b);
     for (name, side) in [("A", &comparison.a), ("B", &comparison.b)] {
@@ -109,12 +113,23 @@ pub fn run(args: &DiffArgs) -> Result<Answer, Problem> {
 }
 
 fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
-    let loaded = load::config(&side.source).map_err(|problem| problem.of(name))?;
+    let mut questions = question::all(&side.source, &side.request).map_err(|problem| problem.of(name))?;
+    if questions.all.len() > 1 {
+        let ids = questions.ids();
+        let text = format!("several PHPs are meant: {ids}; a side is one of them: give its id, or --php ID");
+        return Err(Problem::Call(text).of(name));
+    }
+    let Some(Question { source, request, loaded }) = questions.all.pop() else {
+        return Err(Problem::Call("no PHP is meant".into()).of(name));
+    };
     let config = loaded.config;
     loaded.context.say(config, Some(name));
-    let outcome = load::outcome(config, &side.request).map_err(|problem| problem.of(name))?;
-    let served = load::served(config, &side.request)?;
-    let extensions = Extensions::of(config, &side.source);
+    if side.is_version {
+        note(&format!("{name}: {NOTHING}"));
+    }
+    let outcome = load::outcome(&loaded, &request).map_err(|problem| problem.of(name))?;
+    let served = load::served(&loaded, &request)?;
+    let extensions = Extensions::of(config, &source);
     Ok(Side { title: side.title, config, context: loaded.context, extensions, served, outcome })
 }
 

@@ -2,9 +2,11 @@
 
 use crate::answering::Context;
 use crate::args::{DumpArgs, Format};
+use crate::estate::agree;
+use crate::estate::question::{self, Question, Questions};
 use crate::extensions::Extensions;
 use crate::output::{Answer, DIM, Problem, STRONG, fitting};
-use crate::{get, json, load, secrets, table, text};
+use crate::{get, json, load, request, secrets, table, text};
 use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
 use std::fmt::Write;
 
@@ -24,25 +26,39 @@ struct Row<'a> {
 
 /// Prints every directive.
 pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
-    let loaded = load::config_for(&args.source, &args.request)?;
+    let format = if args.json { Format::Json } else { args.format };
+    let mut request = args.request.clone();
+    args.what.as_ref().map_or(Ok(()), |what| request::served_at(what, &mut request))?;
+    let questions = question::all(&args.source, &request)?;
+    let several = |questions: &Questions| {
+        Err(Problem::Call(format!(
+            "several PHPs are meant: {}; choose one with --php ID or a URL; `outlive diff ID ID` shows how two of them differ",
+            questions.ids()
+        )))
+    };
+    let one = |question: &Question| one(question, args, format);
+    agree::respond(&questions, format == Format::Json, args.source.context, one, several)
+}
+
+fn one(question: &Question, args: &DumpArgs, format: Format) -> Result<Answer, Problem> {
+    let loaded = &question.loaded;
     let config = loaded.config;
     loaded.context.say(config, None);
-    let format = if args.json { Format::Json } else { args.format };
-    let outcome = load::outcome(config, &args.request)?;
+    let outcome = load::outcome(loaded, &question.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return get::answered(&answer, format == Format::Json, &loaded, &args.source, &args.request),
+        answer => return get::answered(&answer, format == Format::Json),
     };
     if args.fingerprint {
         let fingerprint = outlive::engine::render::names::fingerprint(settings.fingerprint());
         return Ok(Answer::raw(format!("{fingerprint}\n")).with_status(told));
     }
-    let extensions = Extensions::of(config, &args.source);
+    let extensions = Extensions::of(config, &question.source);
     let rows = rows(&settings, &extensions, &loaded.context, args.changed);
     loaded.context.say_unnamed(rows.iter().map(|row| row.winner.layer));
     let answer = match format {
-        Format::Json => Answer::raw(loaded.document(&args.source, &args.request, as_json(&rows))?),
+        Format::Json => Answer::raw(as_json(&rows)),
         Format::Ini => Answer::raw(as_ini(&rows)),
         Format::Table => Answer::text(as_table(&rows)),
     };

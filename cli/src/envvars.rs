@@ -1,63 +1,217 @@
-//! Debian's `envvars`: the environment with which apache2ctl starts Apache.
+//! The environment that a start script gives Apache: Debian's `envvars`, /etc/default/apache2, /etc/sysconfig/httpd. They are shell; what
+//! of it is plain is understood: assignments, `export`, `unset`, `: ${A:=b}`, `if [ a = b ]`. Everything else is named with its line.
 
-/// The plain `export NAME=VALUE` lines; what is computed otherwise needs a shell and is left out. Variables that no line
-/// has set are empty, as they are to the shell.
-pub fn exports(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for line in text.split(|&byte| byte == b'\n') {
-        let Some(rest) = line.strip_prefix(b"export ") else { continue };
-        let Some(at) = rest.iter().position(|&byte| byte == b'=') else { continue };
-        let (name, value) = (rest[..at].trim_ascii(), rest[at + 1..].trim_ascii());
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        if name.iter().all(plain) && !value.iter().any(|byte| matches!(byte, b'`' | b'(' | b';' | b'\\')) {
-            let value = expand(value, &all);
-            all.push((name.to_vec(), value));
-        }
-    }
-    all
+/// What a file sets, and what in it is not understood.
+#[derive(Debug, Default)]
+pub struct Environment {
+    pub variables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Line and text.
+    pub not_understood: Vec<(u32, String)>,
 }
 
-fn expand(value: &[u8], known: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = value;
+type Known = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Reads one; `known` is there before its first line. Variables that no line has set are empty, as they are to the shell.
+pub fn read(text: &[u8], known: &[(&[u8], &[u8])]) -> Environment {
+    let mut known: Known = known.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    let given = known.len();
+    let mut out = Environment::default();
+    // One for each open `if`: whether its branch runs; none: its condition is not understood.
+    let mut open: Vec<Option<bool>> = Vec::new();
+    for (place, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        for part in statements(line) {
+            let word = part.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let rest = part[word.len()..].trim_ascii();
+            match word {
+                b"if" => open.push(condition(rest, &known)),
+                b"else" => {
+                    if let Some(last) = open.last_mut() {
+                        *last = last.map(|runs| !runs);
+                    }
+                    continue;
+                }
+                b"elif" => {
+                    if let Some(last) = open.last_mut() {
+                        *last = None;
+                    }
+                }
+                b"then" if rest.is_empty() => continue,
+                b"fi" => {
+                    open.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let runs = open.iter().try_fold(true, |all, one| one.map(|one| all && one));
+            let understood = match (word, runs) {
+                (b"if" | b"elif", Some(_)) => true,
+                (b"if" | b"elif", None) => false,
+                (_, Some(false)) => true,
+                (_, None) => false,
+                (b"then" | b"else", _) => statement(rest, &mut known),
+                _ => statement(part, &mut known),
+            };
+            if !understood {
+                out.not_understood.push((place as u32 + 1, crate::text::shown(part)));
+            }
+        }
+    }
+    out.variables = known.split_off(given);
+    out
+}
+
+/// The commands of a line: comments go, `;` divides.
+fn statements(line: &[u8]) -> Vec<&[u8]> {
+    let (mut quote, mut start, mut parts) = (0u8, 0, Vec::new());
+    let mut end = line.len();
+    for (at, &byte) in line.iter().enumerate() {
+        match byte {
+            b'\'' | b'"' if quote == 0 => quote = byte,
+            byte if byte == quote => quote = 0,
+            b'#' if quote == 0 && (at == 0 || line[at - 1].is_ascii_whitespace()) => {
+                end = at;
+                break;
+            }
+            b';' if quote == 0 => {
+                parts.push(&line[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&line[start.min(end)..end]);
+    parts.into_iter().map(<[u8]>::trim_ascii).filter(|part| !part.is_empty()).collect()
+}
+
+/// One command; false: it is not understood.
+fn statement(text: &[u8], known: &mut Known) -> bool {
+    if let Some(rest) = text.strip_prefix(b": ") {
+        let rest = rest.trim_ascii();
+        let rest = rest.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(rest);
+        let Some(inner) = rest.strip_prefix(b"${").and_then(|rest| rest.strip_suffix(b"}")) else { return false };
+        let Some(at) = memchr::memmem::find(inner, b":=") else { return false };
+        let (name, value) = (&inner[..at], &inner[at + 2..]);
+        if known.iter().rfind(|(own, _)| own == name).is_none_or(|(_, value)| value.is_empty()) {
+            return assign(name, value, known);
+        }
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix(b"unset ") {
+        known.retain(|(name, _)| name != rest.trim_ascii());
+        return true;
+    }
+    let text = text.strip_prefix(b"export ").unwrap_or(text).trim_ascii();
+    match text.iter().position(|&byte| byte == b'=') {
+        Some(at) => assign(&text[..at], &text[at + 1..], known),
+        None => is_name(text),
+    }
+}
+
+fn is_name(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+fn assign(name: &[u8], value: &[u8], known: &mut Known) -> bool {
+    let Some(value) = expand(value, known).filter(|_| is_name(name)) else { return false };
+    known.retain(|(own, _)| own != name);
+    known.push((name.to_vec(), value));
+    true
+}
+
+/// `[ A = B ]` or `[ A != B ]`; none: not understood.
+fn condition(text: &[u8], known: &Known) -> Option<bool> {
+    let inner = text.strip_prefix(b"[ ")?.strip_suffix(b" ]")?;
+    let (at, length, equal) = match (memchr::memmem::find(inner, b" != "), memchr::memmem::find(inner, b" = ")) {
+        (Some(at), _) => (at, 4, false),
+        (None, Some(at)) => (at, 3, true),
+        _ => return None,
+    };
+    let (one, two) = (expand(&inner[..at], known)?, expand(&inner[at + length..], known)?);
+    Some((one == two) == equal)
+}
+
+/// A word with its variables replaced; none: what is in it needs a shell.
+fn expand(value: &[u8], known: &Known) -> Option<Vec<u8>> {
+    let value = value.trim_ascii();
+    let (mut out, mut rest, mut quote) = (Vec::new(), value, 0u8);
     while let [byte, after @ ..] = rest {
         rest = after;
         match byte {
-            b'"' | b'\'' => {}
-            b'#' if out.last().is_none_or(u8::is_ascii_whitespace) => break,
-            b'$' => {
+            b'\'' | b'"' if quote == 0 => quote = *byte,
+            byte if *byte == quote => quote = 0,
+            b'$' if quote != b'\'' => {
                 let braced = after.first() == Some(&b'{');
                 let start = &after[usize::from(braced)..];
                 let length = start.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+                if length == 0 {
+                    return None;
+                }
                 let found = known.iter().rfind(|(name, _)| *name == start[..length]);
-                out.extend(found.map(|(_, value)| value.as_slice()).unwrap_or_default());
+                let mut found = found.map(|(_, value)| value.clone()).unwrap_or_default();
                 rest = &start[length..];
                 if braced {
-                    let end = rest.iter().position(|&byte| byte == b'}').map_or(rest.len(), |end| end + 1);
-                    rest = &rest[end..];
+                    let end = rest.iter().position(|&byte| byte == b'}')?;
+                    let operation = &rest[..end];
+                    rest = &rest[end + 1..];
+                    if let Some(prefix) = operation.strip_prefix(b"##").or(operation.strip_prefix(b"#")) {
+                        if prefix.iter().any(|byte| b"*?[$".contains(byte)) {
+                            return None;
+                        }
+                        found = found.strip_prefix(prefix).map(<[u8]>::to_vec).unwrap_or(found);
+                    } else if let Some(other) = operation.strip_prefix(b":-") {
+                        if found.is_empty() {
+                            found = expand(other, known)?;
+                        }
+                    } else if !operation.is_empty() {
+                        return None;
+                    }
                 }
+                out.append(&mut found);
             }
+            b'`' | b'\\' | b'(' | b'&' | b'|' if quote != b'\'' => return None,
+            blank if blank.is_ascii_whitespace() && quote == 0 => return None,
             other => out.push(*other),
         }
     }
-    out
+    (quote == 0).then_some(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn texts(all: Environment) -> (Vec<(String, String)>, Vec<u32>) {
+        let text_of = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let variables = all.variables.into_iter().map(|(name, value)| (text_of(name), text_of(value))).collect();
+        (variables, all.not_understood.into_iter().map(|(line, _)| line).collect())
+    }
+
     #[test]
     fn what_debian_writes_is_understood() {
-        let text = b"unset HOME\nif x; then\n  export NO=1\nfi\nexport APACHE_RUN_USER=www-data\n\
-            export APACHE_RUN_DIR=/var/run/apache2$SUFFIX\nexport LOCK=\"${APACHE_RUN_DIR}/lock\"\nexport X=$(date)\n";
-        let text_of = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let got: Vec<_> = exports(text).into_iter().map(|(name, value)| (text_of(name), text_of(value))).collect();
+        let text = b"unset HOME\nif [ \"${APACHE_CONFDIR##/etc/apache2-}\" != \"${APACHE_CONFDIR}\" ] ; then\n\tSUFFIX=\"-x\"\nelse\n\
+            \tSUFFIX=\nfi\nexport APACHE_RUN_USER=www-data # who\nexport APACHE_RUN_DIR=/var/run/apache2$SUFFIX\n\
+            export LOCK=\"${APACHE_RUN_DIR}/lock\"\nexport LANG=C\nexport LANG\n";
+        let (variables, odd) = texts(read(text, &[(b"APACHE_CONFDIR", b"/etc/apache2")]));
         let want = [
+            ("SUFFIX", ""),
             ("APACHE_RUN_USER", "www-data"),
             ("APACHE_RUN_DIR", "/var/run/apache2"),
             ("LOCK", "/var/run/apache2/lock"),
+            ("LANG", "C"),
         ];
-        assert_eq!(got, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(variables, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(odd.is_empty(), "{odd:?}");
+        let (variables, _) = texts(read(text, &[(b"APACHE_CONFDIR", b"/etc/apache2-x")]));
+        assert_eq!(variables[1].1, "www-data");
+        assert_eq!(variables[2].1, "/var/run/apache2-x");
+    }
+
+    #[test]
+    fn what_docker_writes_is_understood_and_the_rest_is_named() {
+        let text = b": ${APACHE_RUN_USER:=www-data}\nexport APACHE_RUN_USER\n: \"${B:=x$APACHE_RUN_USER}\"\nX=$(date)\nulimit -n 5\nOPTIONS=\"-D A\"\n";
+        let (variables, odd) = texts(read(text, &[]));
+        let want = [("APACHE_RUN_USER", "www-data"), ("B", "xwww-data"), ("OPTIONS", "-D A")];
+        assert_eq!(variables, want.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(odd, [4, 5]);
     }
 }

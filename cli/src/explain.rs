@@ -2,34 +2,51 @@
 
 use crate::answering::winner;
 use crate::args::NamesArgs;
+use crate::estate::agree;
+use crate::estate::question::{self, Question, Questions};
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::skipped::{self, Skipped};
-use crate::{check, get, json, load, meaning, secrets, suggest, text};
+use crate::{check, get, json, load, meaning, request, secrets, suggest, text};
 use outlive::config::{Access, Config, Explanation, Fate, Layer, Outcome, Settings, Step};
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let loaded = load::config_for(&args.source, &args.request)?;
+    let (names, request) = request::divided(&args.names, &args.request)?;
+    let questions = question::all(&args.source, &request)?;
+    let several = |questions: &Questions| {
+        if agree::all_agree(questions, &names)? {
+            note(&agree::who(questions));
+            return one(&questions.all[0], &names, false);
+        }
+        questions.all.iter().for_each(|question| question.loaded.context.say_notes());
+        agree::table(questions, &names)
+    };
+    agree::respond(&questions, args.json, args.source.context, |question| one(question, &names, args.json), several)
+}
+
+fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {
+    let loaded = &question.loaded;
     let config = loaded.config;
     loaded.context.say(config, None);
-    let outcome = load::outcome(config, &args.request)?;
+    let outcome = load::outcome(loaded, &question.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return get::answered(&answer, args.json, &loaded, &args.source, &args.request),
+        answer => return get::answered(&answer, as_json),
     };
-    let extensions = Extensions::of(config, &args.source);
-    let passed_over: Vec<Skipped> = load::with_target(&args.request, |target| skipped::beside(config, target))?
+    let extensions = Extensions::of(config, &question.source);
+    let passed_over: Vec<Skipped> = request::with_target(&question.request, |target| skipped::beside(config, target))?
         .into_iter()
         .chain(skipped::of_other_sapis(config))
         .flat_map(|file| file.lines)
         .collect();
     let mut status = told;
     let mut found = Vec::new();
-    for name in &args.names {
+    for name in names {
         if let Some(why) = suggest::why_absent(config, &extensions, name.as_bytes()) {
             status = status.max(1);
             note(&why);
@@ -47,10 +64,10 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let winners = found.iter().filter_map(|found| winner(&found.explanation));
     loaded.context.say_unnamed(winners.map(|step| step.layer));
     let mut out = String::new();
-    if args.json {
+    if as_json {
         json::list(&mut out, &found, write_json);
         out.push('\n');
-        return Ok(Answer::raw(loaded.document(&args.source, &args.request, out)?).with_status(status));
+        return Ok(Answer::raw(out).with_status(status));
     }
     let known = found.iter().filter(|found| found.unknown.is_none());
     for (place, Found { explanation, passed_over, .. }) in known.enumerate() {

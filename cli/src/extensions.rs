@@ -1,7 +1,7 @@
 //! Which extensions that PHP would have: an extension that is not there brings no directives.
 
 use crate::args::SourceArgs;
-use crate::check::texts;
+use crate::statements::statements;
 use outlive::PhpVersion;
 use outlive::config::{Config, Directive};
 use outlive::ini::{Event, Value};
@@ -42,7 +42,7 @@ pub struct Extensions {
 impl Extensions {
     /// Those of a configuration.
     pub fn of(config: &Config, source: &SourceArgs) -> Self {
-        let loaded = |text| match crate::load::pair(text) {
+        let loaded = |text| match crate::pair::pair(text) {
             (name, Some(value)) if loads(name) => Some(module(value)),
             _ => None,
         };
@@ -57,7 +57,7 @@ impl Extensions {
             let mut loaded: HashSet<String> = self.by_option.iter().cloned().collect();
             // Most files load nothing, and reading them once more costs time.
             for (_, _, text) in self.config.ini_files().filter(|(_, _, text)| find_word(text)) {
-                texts::statements(self.config.php_version(), text, &mut |event, _| {
+                statements(self.config.php_version(), text, &mut |event, _| {
                     if let Event::Entry { key, value: Value::Text(value) } = event
                         && loads(key)
                     {

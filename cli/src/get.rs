@@ -1,26 +1,42 @@
 //! `outlive get`
 
 use crate::answering::winner;
-use crate::args::{NamesArgs, RequestArgs, SourceArgs};
+use crate::args::NamesArgs;
+use crate::estate::agree;
+use crate::estate::question::{self, Question, Questions};
 use crate::extensions::Extensions;
-use crate::load::Loaded;
 use crate::output::{Answer, Problem, note};
-use crate::{json, load, secrets, suggest, text};
+use crate::{json, load, request, secrets, suggest, text};
 use outlive::config::Outcome;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let loaded = load::config_for(&args.source, &args.request)?;
+    let (names, request) = request::divided(&args.names, &args.request)?;
+    let questions = question::all(&args.source, &request)?;
+    let several = |questions: &Questions| {
+        if agree::all_agree(questions, &names)? {
+            note(&agree::who(questions));
+            return one(&questions.all[0], &names, false);
+        }
+        questions.all.iter().for_each(|question| question.loaded.context.say_notes());
+        agree::table(questions, &names)
+    };
+    agree::respond(&questions, args.json, args.source.context, |question| one(question, &names, args.json), several)
+}
+
+fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {
+    let loaded = &question.loaded;
     let config = loaded.config;
     loaded.context.say(config, None);
-    let outcome = load::outcome(config, &args.request)?;
+    let outcome = load::outcome(loaded, &question.request)?;
     let told = load::tell(config, &outcome);
     let settings = match outcome {
         Outcome::Run(settings) => settings,
-        answer => return answered(&answer, args.json, &loaded, &args.source, &args.request),
+        answer => return answered(&answer, as_json),
     };
-    let extensions = Extensions::of(config, &args.source);
+    let extensions = Extensions::of(config, &question.source);
     let mut status = told;
     let mut value =
         |name| match (suggest::why_absent(config, &extensions, name), loaded.context.unknown_value(&settings, name)) {
@@ -42,10 +58,10 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
                 Some(Err(why))
             }
         };
-    let asked = args.names.iter().filter_map(|name| settings.explain(name.as_bytes()));
+    let asked = names.iter().filter_map(|name| settings.explain(name.as_bytes()));
     loaded.context.say_unnamed(asked.filter_map(|explanation| winner(&explanation).map(|step| step.layer)));
-    let found: Vec<_> = args.names.iter().map(|name| (name.as_bytes(), value(name.as_bytes()))).collect();
-    if args.json {
+    let found: Vec<_> = names.iter().map(|name| (name.as_bytes(), value(name.as_bytes()))).collect();
+    if as_json {
         let mut out = String::new();
         let mut object = json::Object::new(&mut out);
         for (name, value) in found {
@@ -56,7 +72,7 @@ pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
         }
         object.end();
         out.push('\n');
-        return Ok(Answer::raw(loaded.document(&args.source, &args.request, out)?).with_status(status));
+        return Ok(Answer::raw(out).with_status(status));
     }
     let mut out = Vec::new();
     let alone = found.len() == 1;
@@ -80,16 +96,10 @@ fn unknown_json(out: &mut String, why: &str) {
 }
 
 /// The server answers by itself: no program runs, and no value is in force.
-pub fn answered(
-    outcome: &Outcome,
-    as_json: bool,
-    loaded: &Loaded,
-    source: &SourceArgs,
-    request: &RequestArgs,
-) -> Result<Answer, Problem> {
+pub fn answered(outcome: &Outcome, as_json: bool) -> Result<Answer, Problem> {
     let Outcome::Answer { status, because, location } = outcome else { return Ok(Answer::text("")) };
     if !as_json {
-        let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", String::from_utf8_lossy(to)));
+        let to = location.as_deref().map_or_else(String::new, |to| format!(" to {}", text::shown(to)));
         let who = match status {
             0 => "another server answers".to_owned(),
             status => format!("the server answers {status}{to}"),
@@ -100,7 +110,7 @@ pub fn answered(
     let mut out = String::new();
     answer_json(&mut out, outcome);
     out.push('\n');
-    Ok(Answer::raw(loaded.document(source, request, out)?).with_status(1))
+    Ok(Answer::raw(out).with_status(1))
 }
 
 /// The server's own answer for programs.

@@ -3,6 +3,8 @@
 /// The command itself.
 pub const ALL: &str = "\
 Examples:
+  outlive explain upload_max_filesize https://shop.example/
+  outlive where
   outlive get max_execution_time --php-ini /etc/php/8.2/fpm/php.ini
   outlive explain memory_limit --httpd-conf /etc/apache2/apache2.conf \\
       --url http://example.org/shop/
@@ -37,6 +39,16 @@ the file that sets it. The real user counts, not the rights that a setuid
 command adds. What options set is shown."
     };
 }
+
+/// `where`
+pub const WHERE: &str = "\
+The first column is what --php takes: version, SAPI, pool. Servers that run are
+found in /proc, the others by where distributions, panels and images put their
+files; what a PHP was built with is read from its program, which is not run.
+
+With --root everything is looked for below a directory: an unpacked image, a
+mounted disk, a copy. Links lead nowhere else then, and neither processes nor
+the environment of this machine count.";
 
 /// `get`
 pub const GET: &str = concat!(

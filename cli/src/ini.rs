@@ -2,7 +2,7 @@
 
 use crate::args::{Mode, ParseArgs};
 use crate::output::{Answer, Problem, note};
-use crate::{json, load};
+use crate::{json, load, pair};
 use outlive::PhpVersion;
 use outlive::files::{Disk, Files};
 use outlive::ini::tree::{self, Entries, Item, Key};
@@ -39,7 +39,7 @@ impl ini::Lookup for Lookup {
 /// Prints what PHP's `parse_ini_file` says of each file, one line of JSON each.
 pub fn run(args: &ParseArgs) -> Result<Answer, Problem> {
     let names = |option: &str, list: &[std::ffi::OsString]| -> Result<Names, Problem> {
-        let pair = |text| load::full_pair(option, text).map(|(name, value)| (name.to_vec(), value.to_vec()));
+        let pair = |text| pair::full_pair(option, text).map(|(name, value)| (name.to_vec(), value.to_vec()));
         list.iter().map(|text| pair(text.as_os_str())).collect()
     };
     let mut lookup = Lookup {

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod dump;
 mod envvars;
+mod estate;
 mod explain;
 mod extensions;
 mod get;
@@ -17,16 +18,22 @@ mod json;
 mod load;
 mod man;
 mod meaning;
+mod nginx;
 mod output;
+mod pair;
 mod php_elf;
 mod plain;
 mod pools;
+mod request;
 mod secrets;
 mod skipped;
+mod statements;
 mod status;
 mod suggest;
 mod table;
 mod text;
+mod view;
+mod r#where;
 
 use args::{Cli, Command, IniCommand};
 use clap::{CommandFactory, Parser};
@@ -49,6 +56,7 @@ fn run(cli: Cli) -> Result<Answer, output::Problem> {
         Command::Check(args) => check::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Ini { command: IniCommand::Parse(args) } => ini::run(&args),
+        Command::Where(args) => r#where::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Cancel(args) => status::cancel(&args),
         Command::Demo => demo::run(),

@@ -32,6 +32,14 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Its text.
+    pub fn text(&self) -> String {
+        match self {
+            Problem::Library(error) => error.to_string(),
+            Problem::Call(text) => text.clone(),
+        }
+    }
+
     /// The same, of one side of a comparison.
     pub fn of(self, side: &str) -> Self {
         match self {
@@ -69,6 +77,16 @@ impl Answer {
     pub fn with_status(mut self, status: u8) -> Self {
         self.status = status;
         self
+    }
+
+    /// Its exit status.
+    pub fn status(&self) -> u8 {
+        self.status
+    }
+
+    /// What it says.
+    pub fn as_text(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
     }
 
     /// Writes it. A reader that has gone, such as `head`, is no error.

@@ -4,18 +4,19 @@
 //! function: zend_register_stringl_constant(name, length, value, …). The addresses of both are put into the registers of the first
 //! and the third argument; that is looked for, on x86-64 and aarch64.
 
+use crate::view::View;
 use object::{Architecture, Object, ObjectSection, SectionKind};
 use outlive::PhpVersion;
 use outlive::config::CompiledIn;
-use outlive::files::{Disk, Files};
+use outlive::files::Files;
 use std::path::{Path, PathBuf};
 
 /// As far before and behind the name as its value is looked for, in bytes.
 const NEAR: u64 = 48;
 
 /// Reads it. Whatever is not found is None; an error says why nothing could be read.
-pub fn read(path: &Path) -> Result<CompiledIn, String> {
-    let data = Disk.read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+pub fn read(view: &View, path: &Path) -> Result<CompiledIn, String> {
+    let data = view.read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let bad = |why: &str| format!("{}: {why}", path.display());
     let file = object::File::parse(&*data).map_err(|_| bad("not an ELF file"))?;
     let loads = match file.architecture() {
@@ -158,7 +159,7 @@ mod tests {
             ("/nowhere", "cannot read"),
             ("/", "directory"),
         ] {
-            let why = read(Path::new(path)).expect_err(path);
+            let why = read(&View::default(), Path::new(path)).expect_err(path);
             assert!(why.contains(part), "{why}");
         }
     }

@@ -1,7 +1,8 @@
 //! `outlive check --portable`: where a plain-INI tool would read a php.ini differently. The configparser crate plays
 //! the plain-INI tool.
 
-use crate::check::{self, note, place};
+use crate::check::{note, place};
+use crate::statements::statements;
 use configparser::ini::Ini;
 use outlive::config::Config;
 use outlive::diagnostic::{Diagnosis, Diagnostic};
@@ -34,7 +35,7 @@ fn one(config: &Config, file: &Arc<[u8]>, text: &[u8], found: &mut Vec<Diagnosti
     // Section names and order are the same to both; of a key that comes twice the last one counts for both.
     let mut section = String::from("default");
     let mut last: HashMap<(String, String), (String, u32)> = HashMap::new();
-    check::texts::statements(config.php_version(), text, &mut |event, line| match event {
+    statements(config.php_version(), text, &mut |event, line| match event {
         Event::Section { name } => section = String::from_utf8_lossy(name).trim().to_owned(),
         Event::Entry { key, value: Value::Text(value) } => {
             let key = String::from_utf8_lossy(key).into_owned();

@@ -1,21 +1,46 @@
 //! Which FPM pool a request goes to: the one that listens where the handler leads.
 
 use crate::text;
+use crate::view::View;
 use outlive::config::{Config, Pool};
-use outlive::files::Disk;
 use outlive::httpd::Resolution;
 use outlive::target::Target;
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Where a handler leads.
-#[derive(Debug, PartialEq)]
-enum Address {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Address {
     Socket(PathBuf),
     Port(u16),
     /// Another machine's or container's.
-    Elsewhere,
+    Elsewhere(String),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => f.write_str(&text::shown(path.as_os_str().as_bytes())),
+            Self::Port(port) => write!(f, "port {port}"),
+            Self::Elsewhere(host) => f.write_str(host),
+        }
+    }
+}
+
+impl Address {
+    /// Why no pool is known to be it.
+    pub fn nobody(&self) -> String {
+        match self {
+            Self::Elsewhere(host) => {
+                format!(
+                    "{host} is another machine or container: name its tree (--root DIR), or its --fpm-conf and --php-ini"
+                )
+            }
+            here => format!("no pool that was found listens on {here}"),
+        }
+    }
 }
 
 /// The pool for a request.
@@ -32,34 +57,40 @@ pub enum Choice {
 }
 
 /// Chooses among the pools that were read.
-pub fn choose(config: &Config, target: &Target<'_>) -> Choice {
+pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
     let pools = config.pools();
     if pools.is_empty() {
         return Choice::Stays;
     }
     let Some(httpd) = config.httpd().filter(|_| target.uri.is_some()) else { return first_of(pools) };
-    let Ok(Resolution::Run(run)) = httpd.resolve(&Disk, target) else { return Choice::Stays };
+    let Ok(Resolution::Run(run)) = httpd.resolve(&**config.files(), target) else { return Choice::Stays };
     let Some(handler) = run.handler else { return Choice::Stays };
-    let Some(address) = of_handler(&handler) else { return Choice::Stays };
+    let Some(address) = of_handler(view, &handler) else { return Choice::Stays };
+    at(view, pools, Some(&address))
+}
+
+/// The pool that listens there.
+pub fn at(view: &View, pools: &[Pool], address: Option<&Address>) -> Choice {
+    let Some(address) = address else { return first_of(pools) };
     let listens =
-        |pool: &&Pool| pool.line(b"listen").and_then(|(value, _)| of_listen(value)).as_ref() == Some(&address);
+        |pool: &&Pool| pool.line(b"listen").and_then(|(value, _)| of_listen(view, value)).as_ref() == Some(address);
     let mut those = pools.iter().filter(listens);
-    let shown = text::shown(&handler);
     let chosen = pools.iter().find(|pool| pool.is_chosen).map_or_else(String::new, |pool| text::shown(&pool.name));
     match (those.next(), those.next()) {
         (Some(one), Some(two)) => Choice::Wrong(format!(
-            "two pools listen where {shown} leads: [{}] and [{}]; FPM does not start so",
+            "two pools listen where the request goes ({address}): [{}] and [{}]; FPM does not start so",
             text::shown(&one.name),
             text::shown(&two.name)
         )),
         (Some(one), None) if one.is_chosen => Choice::Stays,
         (Some(one), None) => Choice::Other(one.name.clone()),
-        (None, _) if address == Address::Elsewhere => Choice::Unknown(format!(
-            "{shown} leads to another machine or container, so which pool runs it is not known; this is [{chosen}]; give --pool NAME"
+        (None, _) if matches!(address, Address::Elsewhere(_)) => Choice::Unknown(format!(
+            "the request goes to {address}, another machine or container, so which pool runs it is not known; this is [{chosen}]; give \
+             --pool NAME"
         )),
         (None, _) => Choice::Unknown(format!(
-            "no pool that was read listens where {shown} leads; this is [{chosen}], which may not be the one; give --fpm-conf FILE \
-             of the one that does, or --pool NAME"
+            "no pool that was read listens where the request goes ({address}); this is [{chosen}], which may not be the one; give \
+             --fpm-conf FILE of the one that does, or --pool NAME"
         )),
     }
 }
@@ -79,23 +110,36 @@ fn first_of(pools: &[Pool]) -> Choice {
 }
 
 /// `proxy:unix:SOCKET|fcgi://…` or `proxy:fcgi://HOST:PORT`
-fn of_handler(handler: &[u8]) -> Option<Address> {
+pub fn of_handler(view: &View, handler: &[u8]) -> Option<Address> {
     let to = handler.strip_prefix(b"proxy:")?;
     if let Some(rest) = to.strip_prefix(b"unix:") {
         let (socket, scheme) = rest.split_at(rest.iter().position(|&byte| byte == b'|')?);
-        return scheme.starts_with(b"|fcgi://").then(|| socket_of(socket));
+        return scheme.starts_with(b"|fcgi://").then(|| socket_of(view, socket));
     }
     let authority = to.strip_prefix(b"fcgi://")?.split(|&byte| byte == b'/').next()?;
+    // mod_proxy_fcgi's own default
+    Some(of_authority(authority, 8000))
+}
+
+/// What nginx's `fastcgi_pass` says: `unix:SOCKET`, `HOST:PORT`.
+pub fn of_pass(view: &View, pass: &[u8]) -> Option<Address> {
+    match pass.strip_prefix(b"unix:") {
+        Some(socket) => Some(socket_of(view, socket.split(|&byte| byte == b':').next()?)),
+        None if pass.is_empty() => None,
+        None => Some(of_authority(pass, 80)),
+    }
+}
+
+fn of_authority(authority: &[u8], default: u16) -> Address {
     let (host, port) = host_and_port(authority);
     let here = host == b"localhost" || host.starts_with(b"127.") || host == b"[::1]" || host == b"0.0.0.0";
-    // mod_proxy_fcgi's own default
-    Some(if here { Address::Port(port.unwrap_or(8000)) } else { Address::Elsewhere })
+    if here { Address::Port(port.unwrap_or(default)) } else { Address::Elsewhere(text::shown(authority)) }
 }
 
 /// A pool's `listen`: a path, a port, or an address with a port.
-fn of_listen(value: &[u8]) -> Option<Address> {
+pub fn of_listen(view: &View, value: &[u8]) -> Option<Address> {
     if value.starts_with(b"/") {
-        return Some(socket_of(value));
+        return Some(socket_of(view, value));
     }
     if let Some(port) = number(value) {
         return Some(Address::Port(port));
@@ -112,10 +156,10 @@ fn host_and_port(authority: &[u8]) -> (&[u8], Option<u16>) {
     colon.map_or((authority, None), |at| (&authority[..at], number(&authority[at + 1..])))
 }
 
-/// Links are followed, and /var/run is /run, where there are any on this machine or not.
-fn socket_of(path: &[u8]) -> Address {
+/// Links are followed, and /var/run is /run, where there are any in this view or not.
+fn socket_of(view: &View, path: &[u8]) -> Address {
     let path = Path::new(OsStr::from_bytes(path));
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let real = view.canonical(path);
     let run = real.strip_prefix("/var/run").map(|rest| Path::new("/run").join(rest));
     Address::Socket(run.unwrap_or(real))
 }
@@ -126,6 +170,7 @@ mod tests {
 
     #[test]
     fn addresses() {
+        let view = View::default();
         for (handler, listen) in [
             ("proxy:fcgi://127.0.0.1:9000", "9000"),
             ("proxy:fcgi://localhost:9000/x", "*:9000"),
@@ -133,10 +178,15 @@ mod tests {
             ("proxy:fcgi://127.0.0.1:9000", "127.0.0.1:9000"),
             ("proxy:unix:/var/run/none/a.sock|fcgi://localhost", "/run/none/a.sock"),
         ] {
-            assert_eq!(of_handler(handler.as_bytes()), of_listen(listen.as_bytes()), "{handler} {listen}");
+            assert_eq!(
+                of_handler(&view, handler.as_bytes()),
+                of_listen(&view, listen.as_bytes()),
+                "{handler} {listen}"
+            );
         }
-        assert_eq!(of_handler(b"proxy:fcgi://php:9000"), Some(Address::Elsewhere));
-        assert_eq!(of_handler(b"proxy:http://127.0.0.1:80"), None);
-        assert_eq!(of_handler(b"application/x-httpd-php"), None);
+        assert_eq!(of_pass(&view, b"unix:/run/none/a.sock"), of_listen(&view, b"/run/none/a.sock"));
+        assert_eq!(of_handler(&view, b"proxy:fcgi://php:9000"), Some(Address::Elsewhere("php:9000".into())));
+        assert_eq!(of_handler(&view, b"proxy:http://127.0.0.1:80"), None);
+        assert_eq!(of_handler(&view, b"application/x-httpd-php"), None);
     }
 }

@@ -1,10 +1,13 @@
 //! Which values are not shown: secrets out of files that who calls could not read. The command may be run with more rights than
 //! its caller has (setuid, capabilities); what the caller has counts.
 
+use crate::view::View;
 use outlive::config::{Explanation, Fate, Step, holds_secret};
 use rustix::fs::{Access, access};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// What people see in place of a value; programs see null.
 pub const HIDDEN: &[u8] = b"***";
@@ -12,7 +15,23 @@ pub const HIDDEN: &[u8] = b"***";
 /// Whether the real user may read a file: access() asks for that one, whatever rights this process has. A file that has gone
 /// cannot be read.
 fn may_read(file: &[u8]) -> bool {
-    access(OsStr::from_bytes(file), Access::READ_OK).is_ok()
+    let path = Path::new(OsStr::from_bytes(file));
+    let readable = |path: &Path| access(path, Access::READ_OK).is_ok();
+    match ROOTS.lock() {
+        Ok(roots) if roots.is_empty() => readable(path),
+        Ok(roots) => roots.iter().all(|root| View::below(root).outside(path).is_ok_and(|path| readable(&path))),
+        Err(_) => false,
+    }
+}
+
+/// Directories that stand for `/` in what is shown: names of files are those within.
+static ROOTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// From now on names of files are names below this directory.
+pub fn look_below(root: &Path) {
+    if let Ok(mut roots) = ROOTS.lock() {
+        roots.push(root.to_path_buf());
+    }
 }
 
 /// A text of a line, unless it is not to be shown. What has no file is the caller's own, or everybody's.

@@ -1,9 +1,9 @@
 //! Lines that were passed over: in files that people write for PHP and that the PHP in question does not read.
 
-use crate::check::texts;
+use crate::statements::statements;
 use crate::text;
 use outlive::config::{Config, Layer, Sapi};
-use outlive::files::{Disk, Files, Kind};
+use outlive::files::Kind;
 use outlive::httpd::{self, Resolution};
 use outlive::ini::{Event, Value};
 use outlive::origin::Origin;
@@ -88,7 +88,7 @@ pub fn of_other_sapis(config: &Config) -> Vec<SkippedFile> {
 
 /// The document root, where it is known, and the program.
 fn program(config: &Config, target: &Target<'_>) -> Option<(Option<Vec<u8>>, Vec<u8>)> {
-    let run = config.httpd().and_then(|httpd| match httpd.resolve(&Disk, target) {
+    let run = config.httpd().and_then(|httpd| match httpd.resolve(&**config.files(), target) {
         Ok(Resolution::Run(run)) => Some(run),
         _ => None,
     });
@@ -110,13 +110,13 @@ fn directories(root: Option<&[u8]>, file: &[u8]) -> Vec<PathBuf> {
 fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &str, found: &mut Vec<SkippedFile>) {
     for dir in dirs {
         let path = dir.join(OsStr::from_bytes(name));
-        let is_file = Disk.kind(&path).is_ok_and(|kind| kind == Kind::File);
+        let is_file = config.files().kind(&path).is_ok_and(|kind| kind == Kind::File);
         let bytes = path.as_os_str().as_bytes();
         if !is_file || config.ini_files().any(|(_, read, _)| **read == *bytes) {
             continue;
         }
         let file: Arc<[u8]> = bytes.into();
-        let mut text = Disk.read(&path).unwrap_or_default();
+        let mut text = config.files().read(&path).unwrap_or_default();
         text.truncate(MOST);
         let lines = if matches!(layer, Layer::Httpd(_)) { httpd_lines(&text) } else { ini_lines(config, &text) };
         let line = |(name, value, line)| Skipped {
@@ -135,7 +135,7 @@ type Line = (Vec<u8>, Vec<u8>, u32);
 
 fn ini_lines(config: &Config, text: &[u8]) -> Vec<Line> {
     let mut lines = Vec::new();
-    texts::statements(config.php_version(), text, &mut |event, line| {
+    statements(config.php_version(), text, &mut |event, line| {
         if let Event::Entry { key, value: Value::Text(value) } = event {
             lines.push((key.to_vec(), value.to_vec(), line));
         }

@@ -94,7 +94,7 @@ fn path(args: &StatusArgs) -> Result<PathBuf, Problem> {
         return Ok(path.clone());
     }
     let config = load::config(&args.source)?;
-    let named = match load::outcome(config.config, &Default::default())? {
+    let named = match load::outcome(&config, &Default::default())? {
         Outcome::Run(settings) => settings.get(b"outlive.scoreboard").map(<[u8]>::to_vec),
         Outcome::Answer { .. } => None,
     };

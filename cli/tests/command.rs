@@ -16,9 +16,9 @@ fn get_prints_values_and_says_what_there_is_not() {
     let place = Place::new("get", &[("php.ini", INI)]);
     let one = place.run(&["get", "memory_limit", "--php-ini", "php.ini"]);
     assert_eq!((out(&one).as_str(), one.status.code()), ("512M\n", Some(0)));
-    let two = place.run(&["get", "memory_limit", "precision", "-d", "precision=3"]);
+    let two = place.run(&["get", "memory_limit", "precision", "-d", "precision=3", "--built-in"]);
     assert_eq!(out(&two), "memory_limit = 128M\nprecision = 3\n");
-    let none = place.run(&["get", "--json", "memory_limt", "precision"]);
+    let none = place.run(&["get", "--json", "memory_limt", "precision", "--built-in"]);
     assert_eq!(none.status.code(), Some(1));
     assert_eq!(out(&none), "{\"memory_limt\": null, \"precision\": \"14\"}\n");
     assert!(err(&none).contains("did you mean `memory_limit`?"), "{}", err(&none));
@@ -263,8 +263,21 @@ fn the_manual_has_a_page_for_each_command_and_every_option_on_it() {
     let place = Place::new("manual", &[]);
     std::fs::create_dir_all(&place.0).unwrap();
     assert_eq!(out(&command().args(["man", "--directory"]).arg(&place.0).output().unwrap()), "");
-    let commands =
-        ["", "get", "explain", "dump", "check", "diff", "ini", "ini parse", "status", "demo", "completions", "man"];
+    let commands = [
+        "",
+        "get",
+        "explain",
+        "dump",
+        "check",
+        "diff",
+        "where",
+        "ini",
+        "ini parse",
+        "status",
+        "demo",
+        "completions",
+        "man",
+    ];
     let pages = std::fs::read_dir(&place.0).unwrap().count();
     assert_eq!(pages, commands.len());
     for name in commands {

@@ -76,7 +76,7 @@ fn what_reads_the_same_is_the_same() {
     let same = place.run(&["diff", "staging/php.ini", "staging/php.ini"]);
     assert_eq!(same.status.code(), Some(0));
     assert!(out(&same).contains("no differences; "), "{}", out(&same));
-    let written = place.run(&["diff", "--a", "-d html_errors=off", "--b", "-d html_errors=0"]);
+    let written = place.run(&["diff", "--built-in", "--a", "-d html_errors=off", "--b", "-d html_errors=0"]);
     assert_eq!(written.status.code(), Some(0), "{}", out(&written));
     assert!(out(&written).contains("html_errors"), "{}", out(&written));
 }
@@ -104,7 +104,8 @@ fn directories_say_which_sapi_and_version_they_are_for() {
     let all = differences(&place, &["8.2/fpm", "8.2/cli"]);
     assert_eq!(of(&all, "precision"), Some(("value", "7 8.2/fpm/php-fpm.conf:3", "14 built-in default")));
     assert_eq!(of(&all, "max_execution_time"), Some(("value", "30 built-in default", "0 SAPI")));
-    let access = differences(&place, &["--a", "-d precision=7", "--b", "--fpm-pool 8.2/fpm/php-fpm.conf --sapi ''"]);
+    let access =
+        differences(&place, &["--a", "-d precision=7 --built-in", "--b", "--fpm-pool 8.2/fpm/php-fpm.conf --sapi ''"]);
     assert_eq!(of(&access, "precision"), Some(("access", "7 command line", "7 8.2/fpm/php-fpm.conf:3")));
 }
 

@@ -134,7 +134,7 @@ fn the_just_in_time_compiler() {
     assert_eq!(found(&place, &args), []);
     has(&place, &["--php-ini", "b.ini", "--compiled-in", "opcache"], "warning", "refused-value", 1);
     for (version, want) in [("8.3", "tracing\n"), ("8.4", "disable\n")] {
-        let output = place.run(&["get", "opcache.jit", "--php-version", version]);
+        let output = place.run(&["get", "opcache.jit", "--built-in", "--php-version", version]);
         assert_eq!(out(&output), want);
     }
 }

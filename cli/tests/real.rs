@@ -88,7 +88,7 @@ fn peculiar() -> BTreeSet<String> {
         Place::new(&format!("real-peculiar-{:?}", std::thread::current().id()), &[("all.php", SCRIPT.as_bytes())]);
     let php = Command::new("php-cgi8.2").args(["-n", "-q", "all.php"]).current_dir(&place.0).output().unwrap();
     let php = table(&String::from_utf8_lossy(&php.stdout));
-    let own = json(&place.run(&["dump", "--json", "--sapi", "cgi-fcgi"]));
+    let own = json(&place.run(&["dump", "--json", "--built-in", "--sapi", "cgi-fcgi"]));
     let differs =
         |(name, row): &(&String, &Value)| own[name.as_str()]["value"] != *row["local_value"].as_str().unwrap_or("");
     let all: BTreeSet<String> = php.iter().filter(differs).map(|(name, _)| name.clone()).collect();

@@ -65,7 +65,7 @@ fn every_output_is_what_its_schema_says() {
         vec!["--php-ini", "php.ini", "--sapi", "cgi-fcgi", "--file", "/x/y.php"],
         vec!["--php-ini", "php.ini", "--php-version", "7.4", "-d", "precision=9"],
         vec!["--fpm-pool", "pool.conf", "--fastcgi-param", "PHP_VALUE=precision=4"],
-        vec!["-d", "extension=gd"],
+        vec!["--built-in", "-d", "extension=gd"],
     ];
     for uri in ["/x.php", "/none", "/away", "/bad/x.php"] {
         sources.push([&httpd[..], &["--uri", uri]].concat());
@@ -117,7 +117,7 @@ fn what_an_answer_is_for_has_a_schema() {
             seen.push((one["script"].clone(), one["document_root"].clone()));
         }
         let source = source.join(" ");
-        let told = json(&place.run(&["diff", "--json", "--context", "--a", &source, "--b", "--sapi cli"]));
+        let told = json(&place.run(&["diff", "--json", "--context", "--a", &source, "--b", "--built-in --sapi cli"]));
         assert!(validator("diff").is_valid(&told) && told["a"]["answering_for"].is_object(), "{told:#}");
     }
     let (www, script) = (json!(place.path("www")), json!(place.path("www/x.php")));
@@ -219,11 +219,17 @@ fn diff_has_every_kind_of_difference() {
     for (a, b) in [
         ("--php-ini php.ini".to_owned(), "--php-ini empty.ini".to_owned()),
         ("--php-ini php.ini --php-version 7.4".to_owned(), "--php-ini php.ini --php-version 8.4".to_owned()),
-        ("-d display_errors=1 -d html_errors=off".to_owned(), "--fpm-pool pool.conf -d html_errors=0".to_owned()),
-        ("-d post_max_size=0b11 --php-version 8.1".to_owned(), "-d post_max_size=0b11 --php-version 8.2".to_owned()),
+        (
+            "--built-in -d display_errors=1 -d html_errors=off".to_owned(),
+            "--fpm-pool pool.conf -d html_errors=0".to_owned(),
+        ),
+        (
+            "--built-in -d post_max_size=0b11 --php-version 8.1".to_owned(),
+            "--built-in -d post_max_size=0b11 --php-version 8.2".to_owned(),
+        ),
         (format!("{httpd} /x.php"), format!("{httpd} /none")),
-        (format!("{httpd} /away"), "--sapi cli".to_owned()),
-        (format!("{httpd} /x.php"), "--sapi apache2handler".to_owned()),
+        (format!("{httpd} /away"), "--built-in --sapi cli".to_owned()),
+        (format!("{httpd} /x.php"), "--built-in --sapi apache2handler".to_owned()),
     ] {
         let output = place.run(&["diff", "--json", "--a", &a, "--b", &b]);
         let value: Value = serde_json::from_str(&out(&output)).unwrap_or_else(|error| panic!("{error}: {output:?}"));

@@ -91,7 +91,7 @@ fn fpm_and_cgi_do_not_read_htaccess() {
     let text = out(&place.run(&[&["check"], &fpm[..]].concat()));
     assert!(text.contains("www/a/.htaccess:3: warning: this file has no effect: fpm-fcgi does not read it"), "{text}");
     // php-cgi may find a php.ini in the program's directory.
-    let cgi = [&["--sapi", "cgi-fcgi"], &request[..]].concat();
+    let cgi = [&["--built-in", "--sapi", "cgi-fcgi"], &request[..]].concat();
     is(&skipped(&place, &cgi), &[("www/a/.htaccess", 3, "97M", "use .user.ini")]);
 }
 

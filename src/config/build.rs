@@ -33,7 +33,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         (_, false) => Sapi::Fpm,
         (None, true) => Sapi::Web,
     });
-    ask_php_module(&mut builder, sapi, httpd.as_ref());
+    ask_php_module(&mut builder, sapi, httpd.as_deref());
     let version = builder.version.unwrap_or_default();
     let directives = directives(&builder, version, sapi)?;
     let reader = Reader {
@@ -46,7 +46,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         text_size: Cell::new(0),
         unset: Unset::default(),
     };
-    read_inis(&builder, sapi, httpd.as_ref(), &reader)?;
+    read_inis(&builder, sapi, httpd.as_deref(), &reader)?;
     read_fixed(sapi, &reader);
     read_sets(&builder, &reader)?;
     let mut state = reader.state.into_inner();
@@ -99,11 +99,14 @@ fn directives(builder: &Builder, version: PhpVersion, sapi: Sapi) -> Result<Vec<
     }
 }
 
-fn httpd(builder: &Builder) -> Result<Option<Configuration>> {
+fn httpd(builder: &Builder) -> Result<Option<Arc<Configuration>>> {
+    if let Some(loaded) = &builder.httpd_loaded {
+        return Ok(Some(Arc::clone(loaded)));
+    }
     let Some(path) = &builder.httpd else { return Ok(None) };
     let mut options = builder.httpd_options.clone();
     options.env.extend(builder.env.iter().map(|(name, value)| (name.to_vec(), value.to_vec())));
-    Configuration::load(&*builder.files, path, &options).map(Some)
+    Configuration::load(&*builder.files, path, &options).map(Arc::new).map(Some)
 }
 
 /// What the module was built with is what nothing else has said.
@@ -185,7 +188,8 @@ fn find_ini(builder: &Builder, sapi: Sapi, php_ini_dir: Option<&Path>) -> Option
         places.extend(discover::split(phprc).filter(|part| !part.as_os_str().is_empty()).map(Path::to_path_buf));
         let (here, beside) = sapi.searches();
         // httpd has gone to / before PHP looks.
-        places.extend(here.then(|| PathBuf::from(if builder.by_module { "/" } else { "." })));
+        let cwd = builder.working_directory.clone();
+        places.extend(here.then(|| cwd.unwrap_or_else(|| PathBuf::from(if builder.by_module { "/" } else { "." }))));
         places.extend(builder.binary_dir.clone().filter(|_| beside));
         places.extend(builder.compiled_in.clone());
     }
@@ -258,14 +262,14 @@ fn read_globals(
     files: &dyn Files,
     pools: &[(PathBuf, Option<Vec<u8>>)],
     prefix: Option<&Path>,
-    params: &[(FastCgiParam, Vec<u8>)],
+    params: &[(FastCgiParam, Vec<u8>, Option<Origin>)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<()> {
     for (path, pool) in pools {
         fpm::read(core, files, path, pool.as_deref(), prefix, diagnostics)?;
     }
-    for (param, text) in params {
-        fastcgi::read(core, *param, text, diagnostics);
+    for (param, text, origin) in params {
+        fastcgi::read(core, *param, text, origin.as_ref(), diagnostics);
     }
     Ok(())
 }

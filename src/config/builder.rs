@@ -61,7 +61,9 @@ pub struct Builder {
     pub(super) httpd_options: httpd::Options,
     pub(super) pools: Vec<(PathBuf, Option<Vec<u8>>)>,
     pub(super) fpm_prefix: Option<PathBuf>,
-    pub(super) params: Vec<(FastCgiParam, Vec<u8>)>,
+    pub(super) params: Vec<(FastCgiParam, Vec<u8>, Option<Origin>)>,
+    pub(super) working_directory: Option<PathBuf>,
+    pub(super) httpd_loaded: Option<Arc<httpd::Configuration>>,
     pub(super) registered: Vec<Directive>,
 }
 
@@ -87,6 +89,8 @@ impl Builder {
             pools: Vec::new(),
             fpm_prefix: None,
             params: Vec::new(),
+            working_directory: None,
+            httpd_loaded: None,
             registered: Vec::new(),
         }
     }
@@ -197,7 +201,22 @@ impl Builder {
 
     /// What the web server hands to FPM with each request (I-153): ini text, one assignment per line.
     pub fn fastcgi_param(&mut self, param: FastCgiParam, text: &[u8]) {
-        self.params.push((param, text.to_vec()));
+        self.params.push((param, text.to_vec(), None));
+    }
+
+    /// As [`Builder::fastcgi_param`], with the line that hands it over: origins show that line.
+    pub fn fastcgi_param_at(&mut self, param: FastCgiParam, text: &[u8], origin: Origin) {
+        self.params.push((param, text.to_vec(), Some(origin)));
+    }
+
+    /// Where the PHP is started, which php-cgi searches for a php.ini; never called: where this process is.
+    pub fn set_working_directory(&mut self, directory: &Path) {
+        self.working_directory = Some(directory.to_path_buf());
+    }
+
+    /// httpd's configuration as another [`Config`] has read it ([`Config::httpd_shared`]): it is not read again.
+    pub fn use_httpd(&mut self, configuration: Arc<httpd::Configuration>) {
+        self.httpd_loaded = Some(configuration);
     }
 
     /// A directive of the host's own; the name must be free.

@@ -11,13 +11,23 @@ use super::text::Text;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::httpd::Variable;
 use crate::ini::{self, Event};
+use crate::origin::Origin;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What was given with the configuration itself.
-pub(super) fn read(core: &mut Core, param: FastCgiParam, text: &[u8], diagnostics: &mut Vec<Diagnostic>) {
-    let file = Some(name(param).into());
-    let source = Arc::new(Source { layer: Layer::FastCgi, file, text: text.to_vec(), at: None });
+pub(super) fn read(
+    core: &mut Core,
+    param: FastCgiParam,
+    text: &[u8],
+    origin: Option<&Origin>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let (file, at) = match origin {
+        Some(origin) => (origin.file.clone(), Some(origin.line)),
+        None => (Some(name(param).into()), None),
+    };
+    let source = Arc::new(Source { layer: Layer::FastCgi, file, text: text.to_vec(), at });
     let mut found = parse(core, param, &source, diagnostics);
     core.global.append(&mut found);
 }

@@ -74,7 +74,7 @@ pub struct Config {
 
 struct Inner {
     core: Arc<Core>,
-    httpd: Option<Configuration>,
+    httpd: Option<Arc<Configuration>>,
     files: SharedFiles,
     diagnostics: Vec<Diagnostic>,
     base: Arc<Settings>,
@@ -134,7 +134,7 @@ pub enum Outcome {
 impl Config {
     pub(super) fn new(
         core: Core,
-        httpd: Option<Configuration>,
+        httpd: Option<Arc<Configuration>>,
         files: SharedFiles,
         diagnostics: Vec<Diagnostic>,
     ) -> Self {
@@ -183,9 +183,19 @@ impl Config {
         &self.inner.core.pools
     }
 
+    /// The files that it was read from, and that requests are looked up in.
+    pub fn files(&self) -> &SharedFiles {
+        &self.inner.files
+    }
+
+    /// httpd's own configuration, for another [`super::Builder`] to use.
+    pub fn httpd_shared(&self) -> Option<&Arc<Configuration>> {
+        self.inner.httpd.as_ref()
+    }
+
     /// httpd's own configuration, where one was loaded.
     pub fn httpd(&self) -> Option<&Configuration> {
-        self.inner.httpd.as_ref()
+        self.inner.httpd.as_deref()
     }
 
     /// The values that stand before any request comes.

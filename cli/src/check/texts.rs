@@ -3,39 +3,13 @@
 use super::{note, place, stock, warning};
 use crate::extensions::Extensions;
 use crate::skipped;
-use outlive::PhpVersion;
+use crate::statements::statements;
 use outlive::config::{Config, Sapi};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
-use outlive::ini::{self, Event, Value};
+use outlive::ini::{Event, Value};
 use outlive::origin::Origin;
 use outlive::target::Target;
-use std::borrow::Cow;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// Names do not matter here, so none are known.
-struct Nothing(PhpVersion);
-
-impl ini::Lookup for Nothing {
-    fn variable(&self, _name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        None
-    }
-
-    fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        ini::constants::get(self.0, name).map(Cow::Borrowed)
-    }
-}
-
-/// Every statement of a text, with its line, as far as PHP reads it.
-pub fn statements(version: PhpVersion, text: &[u8], visit: &mut dyn FnMut(Event<'_>, u32)) {
-    let lookup = Nothing(version);
-    let options = ini::Options { mode: ini::Mode::Normal, version, stop_at_nul: false, lookup: &lookup };
-    // Syntax errors are among the configuration's own diagnostics.
-    let _ = ini::scan(text, &options, &mut |event, line| {
-        visit(event, line);
-        ControlFlow::Continue(())
-    });
-}
 
 /// Looks at every php.ini text.
 pub fn check(config: &Config, extensions: &Extensions, found: &mut Vec<Diagnostic>) {

@@ -15,6 +15,8 @@ pub struct Options {
     pub title: String,
     pub source: SourceArgs,
     pub request: RequestArgs,
+    /// Only a version was said: PHP as it comes.
+    pub is_version: bool,
 }
 
 /// The options that one side may have.
@@ -51,9 +53,14 @@ pub fn both(args: &DiffArgs) -> Result<[Options; 2], Problem> {
             let text = text.trim_start_matches("error: ").split("\n\nUsage").next().unwrap_or_default().trim_end();
             Problem::Call(format!("side {upper}: {text}"))
         })?;
-        let source = over_source(&args.source, own.source);
+        let mut source = over_source(&args.source, own.source);
+        // A version alone is PHP of that version as it comes.
+        let is_version = titles.first().is_some_and(|word| PhpVersion::from_text(word).is_some())
+            && !crate::estate::names_a_source(&source)
+            && source.root.is_none();
+        source.built_in |= is_version;
         let request = over_request(&args.request, own.request);
-        Ok(Options { title: titles.join(" "), source, request })
+        Ok(Options { title: titles.join(" "), source, request, is_version })
     };
     let both = [side("a", &args.a)?, side("b", &args.b)?];
     match words.next() {
@@ -86,6 +93,12 @@ fn meant(word: &OsStr) -> Result<Vec<OsString>, Problem> {
         return Ok(option("--php-version"));
     }
     let path = Path::new(word);
+    // 8.2/fpm/www, as `outlive where` has it.
+    let before = bytes.split(|&byte| byte == b'/').next().unwrap_or_default();
+    let is_id = bytes.contains(&b'/') && std::str::from_utf8(before).ok().and_then(PhpVersion::from_text).is_some();
+    if is_id && !path.exists() {
+        return Ok(option("--php"));
+    }
     match std::fs::metadata(path) {
         Ok(data) if data.is_dir() => directory(path),
         Ok(_) => file(path),
@@ -182,7 +195,7 @@ fn over_source(base: &SourceArgs, own: SourceArgs) -> SourceArgs {
             $(all.$flag |= own.$flag;)*
         };
     }
-    over!(php_ini php_ini_path scan_dir httpd_conf server_root httpd_version fpm_pool fpm_prefix pool sapi php_version;
+    over!(root php nginx_conf php_ini php_ini_path scan_dir httpd_conf server_root httpd_version fpm_pool fpm_prefix pool sapi php_version;
         define httpd_before httpd_after set fastcgi_param env compiled_in; php_ini_search process_env built_in context);
     all
 }

@@ -1,0 +1,172 @@
+//! What the server's account may read, whoever runs this command: `User` and `Group` of httpd, `user` of nginx and of a pool.
+//!
+//! Configuration is read by the server while it is still root; what a request touches is not. So the guard stands open until the
+//! configuration has been read. Permission bits count, access control lists do not.
+
+use crate::view::View;
+use outlive::files::{Files, Kind, Stamp};
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+const READ: u32 = 4;
+const SEARCH: u32 = 1;
+
+/// An account, by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    uid: u32,
+    groups: Vec<u32>,
+}
+
+impl Account {
+    /// By name or `#number`, with another group than its own where one is named. None: there is none, or it is root.
+    pub fn of(view: &View, user: &str, group: Option<&str>) -> Option<Self> {
+        let table = |path: &str| String::from_utf8_lossy(&view.read(Path::new(path)).unwrap_or_default()).into_owned();
+        let (passwd, group_table) = (table("/etc/passwd"), table("/etc/group"));
+        let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+        let by_number = user.strip_prefix('#').and_then(|number| number.parse::<u32>().ok());
+        let row = passwd.lines().map(fields).find(|row| match by_number {
+            Some(uid) => row.get(2).and_then(|text| text.parse().ok()) == Some(uid),
+            None => row.first().is_some_and(|name| name == user),
+        });
+        let uid = by_number.or_else(|| row.as_ref()?.get(2)?.parse().ok())?;
+        let name = row.as_ref().map_or_else(|| user.to_owned(), |row| row[0].clone());
+        let of_group = |text: &str| {
+            let number = text.strip_prefix('#').and_then(|number| number.parse().ok());
+            number.or_else(|| {
+                let row = group_table.lines().map(fields).find(|row| row.first().is_some_and(|name| name == text))?;
+                row.get(2)?.parse().ok()
+            })
+        };
+        let main = match group {
+            Some(text) => of_group(text),
+            None => row.as_ref().and_then(|row| row.get(3)?.parse().ok()),
+        };
+        let mut groups: Vec<u32> = main.into_iter().collect();
+        let member = |row: &Vec<String>| row.get(3).is_some_and(|members| members.split(',').any(|one| one == name));
+        groups.extend(group_table.lines().map(fields).filter(member).filter_map(|row| row.get(2)?.parse::<u32>().ok()));
+        (uid != 0).then_some(Self { name, uid, groups })
+    }
+
+    fn may(&self, data: &std::fs::Metadata, what: u32) -> bool {
+        let shift = match () {
+            () if data.uid() == self.uid => 6,
+            () if self.groups.contains(&data.gid()) => 3,
+            () => 0,
+        };
+        data.mode() >> shift & what == what
+    }
+}
+
+/// Files as the accounts see them.
+#[derive(Debug, Default)]
+pub struct Guard {
+    view: View,
+    /// Directories on the way to the configuration count as open: a copy may lie anywhere.
+    open: Option<PathBuf>,
+    /// The web server's, and that of who runs the program, which reads `.user.ini`.
+    server: OnceLock<Account>,
+    program: OnceLock<Account>,
+    user_ini: OnceLock<Vec<u8>>,
+}
+
+impl Guard {
+    /// Open as yet. `beside` is a file that was named.
+    pub fn new(view: View, beside: Option<&Path>) -> Self {
+        let open = beside.and_then(|path| std::path::absolute(path).ok()?.parent().map(Path::to_path_buf));
+        Self { view, open, ..Self::default() }
+    }
+
+    /// From now on they count.
+    pub fn close(&self, server: Option<Account>, program: Option<Account>, user_ini: &[u8]) {
+        server.map(|account| self.server.set(account));
+        program.map(|account| self.program.set(account));
+        let _ = self.user_ini.set(user_ini.to_vec());
+    }
+
+    fn account(&self, path: &Path) -> Option<&Account> {
+        let is_user_ini = self.user_ini.get().is_some_and(|name| {
+            !name.is_empty() && path.file_name().is_some_and(|own| own.as_encoded_bytes() == &**name)
+        });
+        if is_user_ini { self.program.get() } else { self.server.get() }
+    }
+
+    fn check(&self, path: &Path, what: u32) -> io::Result<()> {
+        let Some(account) = self.account(path) else { return Ok(()) };
+        may(&self.view, account, path, what, self.open.as_deref())
+    }
+
+    /// Whether the account of the program may read its file.
+    pub fn program_may_read(&self, path: &Path) -> io::Result<()> {
+        let Some(account) = self.program.get() else { return Ok(()) };
+        may(&self.view, account, path, READ, self.open.as_deref())
+    }
+
+    /// The name of the account that runs the program.
+    pub fn program_name(&self) -> &str {
+        self.program.get().map_or("", |account| &account.name)
+    }
+}
+
+fn may(view: &View, account: &Account, path: &Path, what: u32, open: Option<&Path>) -> io::Result<()> {
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let path = std::path::absolute(path)?;
+    let real = view.canonical(&path);
+    for (path, is_last) in [(&path, false), (&real, true)] {
+        let above: Vec<&Path> = path.ancestors().skip(1).collect();
+        for dir in above.into_iter().rev().filter(|dir| open.is_none_or(|open| !open.starts_with(dir))) {
+            let Ok(data) = view.outside(dir).and_then(|dir| dir.metadata()) else { break };
+            if data.is_dir() && !account.may(&data, SEARCH) {
+                return Err(denied());
+            }
+        }
+        if is_last
+            && what != 0
+            && let Ok(data) = view.outside(path).and_then(|path| path.metadata())
+            && !account.may(&data, what)
+        {
+            return Err(denied());
+        }
+    }
+    Ok(())
+}
+
+impl Files for Guard {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.check(path, READ)?;
+        self.view.read(path)
+    }
+
+    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.check(path, READ)?;
+        self.view.read_listed(path)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Kind> {
+        self.check(path, 0)?;
+        self.view.kind(path)
+    }
+
+    fn is_symlink(&self, path: &Path) -> bool {
+        self.view.is_symlink(path)
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        self.check(path, 0)?;
+        self.view.stamp(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        self.check(path, READ)?;
+        self.view.list(path)
+    }
+
+    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        self.check(path, READ)?;
+        self.view.list_kinds(path)
+    }
+}

@@ -1,0 +1,329 @@
+//! Looks for web servers and PHPs: those that run, then those that are installed.
+
+use super::layouts::{self, Place};
+use super::processes::{self, Kind, Process};
+use super::{Machine, Php, WebServer, units};
+use crate::envvars;
+use crate::view::View;
+use outlive::config::Sapi;
+use outlive::files::Files;
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// All of it.
+pub fn all(view: View) -> Machine {
+    let mut machine = Machine { view: view.clone(), ..Machine::default() };
+    let running = if view.is_machine() { processes::running(&mut machine.notes) } else { Vec::new() };
+    machine.phps = layouts::found(&view).into_iter().map(|place| installed(&view, place)).collect();
+    // A container has layouts of its own.
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for process in running.iter().filter(|process| !process.view.is_machine()) {
+        let root =
+            process.view.outside(Path::new("/")).ok().and_then(|root| root.canonicalize().ok()).unwrap_or_default();
+        if !seen.contains(&root) {
+            let places = layouts::found(&process.view).into_iter();
+            machine.phps.extend(places.map(|place| installed(&process.view, place)));
+            seen.push(root);
+        }
+    }
+    for process in &running {
+        match process.kind {
+            Kind::Fpm => fpm(&mut machine, process),
+            Kind::Apache => machine.servers.extend(apache(process)),
+            Kind::Nginx => machine.servers.extend(nginx(process)),
+        }
+    }
+    for place in layouts::servers(&view) {
+        let same = |server: &&WebServer| view.canonical(&server.config) == view.canonical(&place.config);
+        if !machine.servers.iter().any(|server| same(&server) && server.view.is_machine() == view.is_machine()) {
+            machine.servers.push(stopped(&view, place));
+        }
+    }
+    // A running server is more likely to be meant than one that only lies there.
+    machine.servers.sort_by_key(|server| server.running.is_none());
+    tell_apart(&mut machine.phps);
+    machine
+}
+
+fn installed(view: &View, place: Place) -> Php {
+    let program = view.is_file(&place.program).then(|| place.program.clone());
+    let what = match (&program, &place.fpm_conf) {
+        (Some(program), _) => program.clone(),
+        (None, Some(conf)) => conf.clone(),
+        (None, None) => place.ini_dir.clone(),
+    };
+    let mut php = Php {
+        view: view.clone(),
+        sapi: place.sapi,
+        version: place.version,
+        fpm_conf: place.fpm_conf.clone().filter(|conf| view.is_file(conf)),
+        fpm_prefix: place.fpm_prefix.clone(),
+        program,
+        ini: None,
+        no_ini: false,
+        set: Vec::new(),
+        env: Vec::new(),
+        running: None,
+        found_by: format!("found by {}", view.shown(&what)),
+        notes: Vec::new(),
+        behind: String::new(),
+        pools: OnceCell::new(),
+        built: OnceCell::new(),
+        place: Some(place),
+    };
+    if php.sapi == Sapi::Fpm {
+        with_unit(&mut php, None);
+    }
+    php
+}
+
+/// What the unit says that starts it.
+fn with_unit(php: &mut Php, name: Option<&str>) -> bool {
+    let program = php.program.clone().or_else(|| php.place.as_ref().map(|place| place.program.clone()));
+    let Some(unit) = program.and_then(|program| units::of(&php.view, name, &program)) else { return false };
+    let options = units::options(&unit.command);
+    php.notes.extend(unit.notes);
+    let says = options.ini.is_some() || options.no_ini || !options.set.is_empty() || !unit.env.is_empty();
+    if says {
+        php.found_by =
+            format!("{}, options and environment from the unit {}, not seen", php.found_by, php.view.shown(&unit.file));
+    }
+    (php.ini, php.no_ini) = (options.ini, options.no_ini);
+    php.set = options.set.into_iter().map(OsString::from_vec).collect();
+    php.env = unit.env;
+    if let Some(conf) = options.conf {
+        php.fpm_conf = Some(conf);
+    }
+    php.fpm_prefix = options.prefix.or(php.fpm_prefix.take());
+    true
+}
+
+/// A php-fpm that runs: its program and its configuration file can be seen, nothing else.
+fn fpm(machine: &mut Machine, process: &Process) {
+    let view = &process.view;
+    let conf = process.fpm_conf();
+    let of_it = |php: &Php| {
+        let same = process.program.as_ref().is_none_or(|program| {
+            php.program.as_ref().is_some_and(|own| own == program || view.canonical(own) == view.canonical(program))
+        });
+        php.sapi == Sapi::Fpm && php.view.root() == view.root() && same
+    };
+    let place = machine.phps.iter().find(|php| of_it(php)).and_then(|php| php.place.clone());
+    let free = machine.phps.iter().position(|php| {
+        let same_conf = conf.as_ref().is_none_or(|conf| {
+            php.fpm_conf.as_ref().is_some_and(|own| own == conf || view.canonical(own) == view.canonical(conf))
+        });
+        of_it(php) && php.running.is_none() && same_conf
+    });
+    let at = free.unwrap_or_else(|| {
+        machine.phps.push(Php {
+            view: view.clone(),
+            sapi: Sapi::Fpm,
+            version: place.as_ref().and_then(|place| place.version),
+            program: process.program.clone(),
+            fpm_conf: None,
+            fpm_prefix: place.as_ref().and_then(|place| place.fpm_prefix.clone()),
+            ini: None,
+            no_ini: false,
+            set: Vec::new(),
+            env: Vec::new(),
+            running: None,
+            found_by: String::new(),
+            notes: Vec::new(),
+            behind: String::new(),
+            pools: OnceCell::new(),
+            built: OnceCell::new(),
+            place,
+        });
+        machine.phps.len() - 1
+    });
+    let php = &mut machine.phps[at];
+    php.running = Some(process.pid);
+    php.found_by = format!("found by process {}", process.pid);
+    php.fpm_conf = conf.or(php.fpm_conf.take());
+    (php.ini, php.no_ini, php.env, php.set) = (None, false, Vec::new(), Vec::new());
+    let conf = php.fpm_conf.clone();
+    let has_unit = process.unit.as_deref().is_some_and(|unit| with_unit(php, Some(unit)));
+    php.fpm_conf = conf;
+    if !has_unit {
+        php.notes.push(format!(
+            "php-fpm (process {}) does not show its options (-c, -d, -n, -p) or PHP_INI_SCAN_DIR, and no unit tells them: unknown; \
+             where it was started with some, give -d, --env, --php-ini",
+            process.pid
+        ));
+    }
+    age(process, php.fpm_conf.as_deref(), &mut php.notes);
+}
+
+/// What has changed since the process was started.
+fn age(process: &Process, conf: Option<&Path>, notes: &mut Vec<String>) {
+    if process.deleted {
+        let program = process.program.as_deref().unwrap_or(Path::new("its program"));
+        notes.push(format!(
+            "{}: package replaced, not restarted (process {})",
+            process.view.shown(program),
+            process.pid
+        ));
+    }
+    if let Some(conf) = conf.filter(|conf| process.is_older_than(conf)) {
+        notes.push(format!("{}: changed after start; not in force until reload", process.view.shown(conf)));
+    }
+    if !process.view.is_machine() {
+        notes.push(format!(
+            "process {} has a root of its own: files are read through /proc/{}/root",
+            process.pid, process.pid
+        ));
+    }
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+fn apache(process: &Process) -> Option<WebServer> {
+    let program = process.program.clone()?;
+    let data = process.view.read(&program).unwrap_or_default();
+    let root = process.option("-d").map(path).or_else(|| processes::built_in(&data, b"HTTPD_ROOT=\"", b'"'));
+    let config =
+        process.option("-f").map(path).or_else(|| processes::built_in(&data, b"SERVER_CONFIG_FILE=\"", b'"'))?;
+    let config = root.as_ref().map_or(config.clone(), |root| root.join(&config));
+    let texts = |name: &str| process.options(name).into_iter().map(OsString::from_vec).collect::<Vec<_>>();
+    let mut notes = Vec::new();
+    if process.env.is_none() {
+        notes.push(format!("the environment of process {} may not be read; run as root, or give --env", process.pid));
+    }
+    age(process, Some(&config), &mut notes);
+    Some(WebServer {
+        view: process.view.clone(),
+        is_nginx: false,
+        config,
+        root,
+        env: process.env.clone().unwrap_or_default(),
+        defines: texts("-D").into_iter().filter(|name| !name.as_bytes().is_empty()).collect(),
+        before: texts("-C"),
+        after: texts("-c"),
+        running: Some(process.pid),
+        found_by: format!("process {}", process.pid),
+        notes,
+    })
+}
+
+fn nginx(process: &Process) -> Option<WebServer> {
+    let program = process.program.clone()?;
+    let data = process.view.read(&program).unwrap_or_default();
+    let root = process.option("-p").map(path).or_else(|| processes::built_in(&data, b"--prefix=", b' '));
+    let config = process.option("-c").map(path).or_else(|| processes::built_in(&data, b"--conf-path=", b' '))?;
+    let config = root.as_ref().map_or(config.clone(), |root| root.join(&config));
+    let mut notes = Vec::new();
+    age(process, Some(&config), &mut notes);
+    Some(WebServer {
+        view: process.view.clone(),
+        is_nginx: true,
+        config,
+        root,
+        env: Vec::new(),
+        defines: Vec::new(),
+        before: Vec::new(),
+        after: Vec::new(),
+        running: Some(process.pid),
+        found_by: format!("process {}", process.pid),
+        notes,
+    })
+}
+
+/// A web server whose files are there, and that does not run, or is not known to.
+fn stopped(view: &View, place: layouts::ServerPlace) -> WebServer {
+    let mut env = Vec::new();
+    let mut notes = Vec::new();
+    let mut defines = Vec::new();
+    let directory = place.config.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
+    let mut files: Vec<PathBuf> = place.environment.iter().cloned().collect();
+    if !place.is_nginx {
+        files.extend([PathBuf::from("/etc/default/apache2")].into_iter().filter(|path| view.is_file(path)));
+    }
+    for file in files {
+        let Ok(text) = view.read(&file) else { continue };
+        let mut known: Vec<(&[u8], &[u8])> = vec![(b"APACHE_CONFDIR", &directory)];
+        known.extend(env.iter().map(|(name, value): &(Vec<u8>, Vec<u8>)| (&**name, &**value)));
+        let read = envvars::read(&text, &known);
+        for (line, text) in read.not_understood {
+            notes.push(format!("{}:{line}: not understood: {text}", view.shown(&file)));
+        }
+        // What the start script hands to httpd.
+        let options = read
+            .variables
+            .iter()
+            .filter(|(name, _)| matches!(&**name, b"OPTIONS" | b"APACHE_ARGUMENTS" | b"HTTPD_OPTIONS"));
+        for (_, value) in options {
+            let words: Vec<&[u8]> = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+            let mut words = words.into_iter();
+            while let Some(word) = words.next() {
+                match word.strip_prefix(b"-D") {
+                    Some(b"") => defines.extend(words.next().map(|name| OsString::from_vec(name.to_vec()))),
+                    Some(name) => defines.push(OsString::from_vec(name.to_vec())),
+                    None => {}
+                }
+            }
+        }
+        env.extend(read.variables);
+    }
+    WebServer {
+        view: view.clone(),
+        is_nginx: place.is_nginx,
+        found_by: view.shown(&place.config),
+        config: place.config,
+        root: place.root,
+        env,
+        defines,
+        before: Vec::new(),
+        after: Vec::new(),
+        running: None,
+        notes,
+    }
+}
+
+/// Ids that would be equal get a path behind them: where a layout has one of them, that one keeps the short name.
+fn tell_apart(phps: &mut [Php]) {
+    for at in 0..phps.len() {
+        let one = &phps[at];
+        let in_place = |php: &Php| {
+            php.place.as_ref().is_some_and(|place| place.fpm_conf.is_none() || place.fpm_conf == php.fpm_conf)
+        };
+        let same = |other: &Php| other.sapi == one.sapi && other.version == one.version && in_place(other);
+        let is_first = in_place(one) && !phps[..at].iter().any(same);
+        if is_first && one.view.is_machine()
+            || is_first && one.view.root().is_some_and(|root| !root.starts_with("/proc"))
+        {
+            continue;
+        }
+        let path = one.fpm_conf.clone().or_else(|| one.program.clone());
+        let path = path.or_else(|| one.place.as_ref().map(|place| place.ini_dir.clone())).unwrap_or_default();
+        phps[at].behind = format!("/{}", one.view.shown(&path).trim_start_matches('/'));
+    }
+}
+
+/// A program that no layout has.
+pub fn program(view: &View, sapi: Sapi, path: &Path) -> Php {
+    let place = layouts::of_program(view, path);
+    Php {
+        view: view.clone(),
+        sapi,
+        version: place.as_ref().and_then(|place| place.version),
+        program: Some(path.to_path_buf()),
+        fpm_conf: None,
+        fpm_prefix: None,
+        ini: None,
+        no_ini: false,
+        set: Vec::new(),
+        env: Vec::new(),
+        running: None,
+        found_by: format!("found by {}", view.shown(path)),
+        notes: Vec::new(),
+        behind: String::new(),
+        pools: OnceCell::new(),
+        built: OnceCell::new(),
+        place,
+    }
+}

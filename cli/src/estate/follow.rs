@@ -1,0 +1,503 @@
+//! From a request to the PHP that runs it: web server, handler, SAPI, pool.
+
+use super::question::{Question, Questions, of_apache};
+use super::{Found, Machine, Php, WebServer, question};
+use crate::args::{RequestArgs, SourceArgs};
+use crate::load::{self, Loaded};
+use crate::nginx;
+use crate::output::Problem;
+use crate::pools::{self, Address};
+use crate::request::with_target;
+use crate::text;
+use crate::view::View;
+use outlive::config::{Outcome, Pool, Sapi};
+use outlive::files::Files;
+use outlive::httpd::{Resolution, Run};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a chain came to that is broken.
+fn broken(steps: &[String], why: &str) -> Problem {
+    let steps: String = steps.iter().map(|step| format!("  {step}\n")).collect();
+    Problem::Call(format!("which PHP runs this request is not known: {why}\nthe steps so far:\n{}", steps.trim_end()))
+}
+
+/// The PHPs that may run a request: one, where only one web server may take it.
+pub fn request(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
+    let wanted = question::Wanted::of(args)?;
+    let free = wanted.free(args);
+    // The command line serves no request, whatever is asked with it.
+    if wanted.sapi == Some(Sapi::Cli) || machine.servers.is_empty() {
+        return without_server(machine, &free, request, &wanted);
+    }
+    let mut out = Questions { all: Vec::new(), idle: Vec::new() };
+    let mut problems: Vec<Problem> = Vec::new();
+    let running = machine.servers.iter().any(|server| server.running.is_some());
+    let servers = machine.servers.iter().filter(|server| !running || server.running.is_some());
+    let servers: Vec<&WebServer> = servers.collect();
+    let several = servers.len() > 1;
+    for server in servers {
+        let found = if server.is_nginx {
+            nginx_in_front(machine, server, &free, request, several)
+        } else {
+            apache_in_front(machine, server, &free, request)
+        };
+        match found {
+            Ok(questions) => out.all.extend(questions),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if out.all.is_empty() {
+        return Err(problems.pop().unwrap_or_else(|| {
+            let port = with_target(request, |target| target.port).unwrap_or_default();
+            broken(
+                &[],
+                &format!("no web server that was found listens on port {port}; give --httpd-conf or --nginx-conf FILE"),
+            )
+        }));
+    }
+    problems.iter().for_each(|problem| crate::output::note(&problem.text()));
+    Ok(out)
+}
+
+/// A request without a web server: the built-in one, or a SAPI that is chosen.
+fn without_server(
+    machine: &Machine,
+    args: &SourceArgs,
+    request: &RequestArgs,
+    wanted: &question::Wanted,
+) -> Result<Questions, Problem> {
+    let is_cli = wanted.sapi == Some(Sapi::Cli);
+    if !is_cli && request.url.is_some() {
+        let fpms = machine.phps.iter().filter(|php| php.sapi == Sapi::Fpm).count();
+        let what =
+            if fpms == 0 { "no web server was found" } else { "PHP-FPM was found, and no web server in front of it" };
+        return Err(broken(
+            &[],
+            &format!("{what}; give --httpd-conf or --nginx-conf FILE, or --php ID and --file PATH without a URL"),
+        ));
+    }
+    let mut out = Questions { all: Vec::new(), idle: Vec::new() };
+    for php in machine.phps.iter().filter(|php| wanted.sapi.is_none_or(|sapi| sapi == php.sapi)) {
+        let sources = match php.pools() {
+            Ok(pools) if !pools.is_empty() => pools.iter().map(|pool| php.source(args, Some(pool))).collect(),
+            _ => vec![php.source(args, None)],
+        };
+        for source in sources {
+            let loaded = load::config(&source)?;
+            out.all.push(Question { source, request: request.clone(), loaded });
+        }
+    }
+    let is_web = |question: &Question| question.loaded.config.sapi() != Sapi::Cli;
+    if out.all.iter().any(is_web) && !is_cli {
+        out.all.retain(is_web);
+    }
+    Ok(out)
+}
+
+fn apache_in_front(
+    machine: &Machine,
+    server: &WebServer,
+    args: &SourceArgs,
+    request: &RequestArgs,
+) -> Result<Vec<Question>, Problem> {
+    let (source, loaded) = of_apache(machine, server, args)?;
+    let config = loaded.config;
+    let Some(httpd) = config.httpd() else { return Ok(Vec::new()) };
+    let run = match with_target(request, |target| httpd.resolve(&**config.files(), target))?? {
+        Resolution::Run(run) => run,
+        Resolution::Answer { .. } => return Ok(vec![Question { source, request: request.clone(), loaded }]),
+    };
+    if httpd.no_program(&run).is_some() && request.file.is_none() {
+        return Ok(vec![Question { source, request: request.clone(), loaded }]);
+    }
+    let mut steps = vec![format!("{} ({})", server.view.shown(&server.config), server.found_by)];
+    steps.push(format!("{} is {}", asked(request), text::shown(&run.filename)));
+    let handler = run.handler.as_deref().unwrap_or_default();
+    steps.push(format!("its handler is {}", if handler.is_empty() { "none".into() } else { text::shown(handler) }));
+    let sources = if handler.starts_with(b"proxy:") {
+        let members = balancer(httpd, handler);
+        let addresses =
+            if members.is_empty() { pools::of_handler(&server.view, handler).into_iter().collect() } else { members };
+        if addresses.is_empty() {
+            return Err(broken(
+                &steps,
+                &format!("{} leads to a balancer without a fcgi member that is known", text::shown(handler)),
+            ));
+        }
+        let mut sources = Vec::new();
+        for address in addresses {
+            let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
+            sources.push(php.source(&source, Some(pool)));
+        }
+        sources
+    } else if matches!(handler, b"cgi-script" | b"fcgid-script") || run.program.is_some() {
+        vec![cgi(machine, server, &source, &run, &steps)?]
+    } else if memchr::memmem::find(handler, b"lsphp").is_some() || memchr::memmem::find(handler, b"lsapi").is_some() {
+        return Err(broken(
+            &steps,
+            "LiteSpeed's PHP (mod_lsapi) runs it, which is named and not followed; give its --php-ini FILE",
+        ));
+    } else {
+        return Ok(vec![Question { source, request: request.clone(), loaded }]);
+    };
+    let shared = config.httpd_shared().cloned();
+    let question = |mut source: SourceArgs| {
+        if let Some(found) = source.found.as_mut().map(Arc::make_mut) {
+            found.httpd.clone_from(&shared);
+            found.steps.clone_from(&steps);
+        }
+        let loaded = load::config(&source)?;
+        Ok(Question { source, request: request.clone(), loaded })
+    };
+    sources.into_iter().map(question).collect()
+}
+
+/// What was asked for, for people.
+fn asked(request: &RequestArgs) -> String {
+    let named = [&request.url, &request.uri, &request.file].into_iter().flatten().next();
+    named.map_or_else(|| "the request".to_owned(), |text| text::shown(text.as_bytes()))
+}
+
+/// The fcgi members of the balancer that a handler names.
+fn balancer(httpd: &outlive::httpd::Configuration, handler: &[u8]) -> Vec<Address> {
+    if !handler.starts_with(b"proxy:balancer://") {
+        return Vec::new();
+    }
+    let lines = httpd.kept_directives().filter(|line| line.name.eq_ignore_ascii_case(b"BalancerMember"));
+    let mut all = Vec::new();
+    for line in lines {
+        let words = line.args.split(u8::is_ascii_whitespace).map(|word| word.trim_ascii());
+        let bare =
+            |word: &[u8]| word.iter().copied().filter(|byte| *byte != b'"' && *byte != b'\'').collect::<Vec<u8>>();
+        let member = words.map(bare).find(|word| memchr::memmem::find(word, b"fcgi://").is_some());
+        let address = member.and_then(|word| pools::of_handler(&View::default(), &[b"proxy:", &word[..]].concat()));
+        all.extend(address.filter(|new| !all.contains(new)).into_iter().collect::<Vec<_>>());
+    }
+    all
+}
+
+/// The pool that listens there.
+fn pool_at<'m>(
+    machine: &'m Machine,
+    view: &View,
+    address: &Address,
+    steps: &[String],
+) -> Result<(&'m Php, &'m Pool), Problem> {
+    let mut those: Vec<(&Php, &Pool)> = Vec::new();
+    let mut others: Vec<String> = Vec::new();
+    for php in machine.phps.iter().filter(|php| php.sapi == Sapi::Fpm && php.view.root() == view.root()) {
+        match php.pools() {
+            Ok(pools) => {
+                for pool in pools {
+                    let listen = pool.line(b"listen").map(|(listen, _)| listen);
+                    if listen.and_then(|listen| pools::of_listen(view, listen)).as_ref() == Some(address) {
+                        those.push((php, pool));
+                    } else {
+                        others.push(format!(
+                            "{} ({})",
+                            php.pool_id(&pool.name),
+                            text::shown(listen.unwrap_or_default())
+                        ));
+                    }
+                }
+            }
+            Err(why) => others.push(format!("{}: {why}", php.id())),
+        }
+    }
+    if those.iter().any(|(php, _)| php.running.is_some()) {
+        those.retain(|(php, _)| php.running.is_some());
+    }
+    match those[..] {
+        [one] => Ok(one),
+        [] => {
+            let others = if others.is_empty() {
+                "no pool was found at all".to_owned()
+            } else {
+                format!("found: {}", others.join(", "))
+            };
+            Err(broken(steps, &format!("{}; {others}; give --fpm-conf FILE of the one that does", address.nobody())))
+        }
+        [(one, first), (two, second), ..] => Err(broken(
+            steps,
+            &format!(
+                "two pools listen on {address}: {} and {}; only one of them can",
+                one.pool_id(&first.name),
+                two.pool_id(&second.name)
+            ),
+        )),
+    }
+}
+
+/// php-cgi, by the program that `Action`, mod_cgi or mod_fcgid starts.
+fn cgi(
+    machine: &Machine,
+    server: &WebServer,
+    source: &SourceArgs,
+    run: &Run,
+    steps: &[String],
+) -> Result<SourceArgs, Problem> {
+    let view = &server.view;
+    let program = run.program.as_deref().unwrap_or(&run.filename);
+    let program = Path::new(OsStr::from_bytes(program));
+    let mut real = view.canonical(program);
+    let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let data =
+        view.read(&real).map_err(|error| broken(steps, &format!("cannot read {}: {error}", view.shown(&real))))?;
+    if data.starts_with(b"#!") {
+        let (target, more) = wrapper(&data).ok_or_else(|| {
+            broken(
+                steps,
+                &format!(
+                    "{} is a script, and which PHP it starts is not known; give --sapi cgi-fcgi and --php-ini FILE",
+                    view.shown(&real)
+                ),
+            )
+        })?;
+        env = more;
+        real = view.canonical(&target);
+    }
+    let same = |php: &&Php| {
+        php.sapi == Sapi::Cgi
+            && php.view.root() == view.root()
+            && php.program.as_ref().is_some_and(|own| view.canonical(own) == real || same_text(view, own, &real))
+    };
+    let mut source = match machine.phps.iter().find(same) {
+        Some(php) => php.source(source, None),
+        None => {
+            let php = super::find::program(view, Sapi::Cgi, &real);
+            if php.place.is_none()
+                && let Err(why) = php.built()
+            {
+                return Err(broken(steps, &format!("{} runs it: {why}", view.shown(&real))));
+            }
+            php.source(source, None)
+        }
+    };
+    if let Some(found) = source.found.as_mut().map(Arc::make_mut) {
+        if let Some(search) = &mut found.search {
+            // The server starts a program in its own directory.
+            search.working_dir = program.parent().map(Path::to_path_buf);
+        }
+        // mod_env's variables are those of the program.
+        for variable in run.variables.iter().filter(|one| matches!(&*one.name, b"PHPRC" | b"PHP_INI_SCAN_DIR")) {
+            found.env.insert(0, (variable.name.clone(), variable.value.clone()));
+        }
+        found.env.splice(0..0, env);
+    }
+    Ok(source)
+}
+
+/// Debian keeps one program under two names, and neither is a link.
+fn same_text(view: &View, one: &Path, two: &Path) -> bool {
+    let size = |path: &Path| view.outside(path).ok().and_then(|path| path.metadata().ok()).map(|data| data.len());
+    size(one).is_some() && size(one) == size(two) && view.read(one).ok() == view.read(two).ok()
+}
+
+/// What a script hands over to: `exec PROGRAM`, with the variables that it exports.
+fn wrapper(text: &[u8]) -> Option<(PathBuf, Vec<(Vec<u8>, Vec<u8>)>)> {
+    let line = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.starts_with(b"exec "))?;
+    let program = line[5..].split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
+    let plain =
+        program.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte)) && program.starts_with(b"/");
+    let env = crate::envvars::read(text, &[]).variables;
+    plain.then(|| (PathBuf::from(OsStr::from_bytes(program)), env))
+}
+
+/// httpd, that options name without the PHP behind it. A program that its files name is followed, as its modules are.
+pub fn named_apache(source: &SourceArgs, request: &RequestArgs, loaded: Loaded) -> Result<Questions, Problem> {
+    let as_is = |loaded| {
+        Ok(Questions {
+            all: vec![Question { source: source.clone(), request: request.clone(), loaded }],
+            idle: Vec::new(),
+        })
+    };
+    let says_php =
+        source.php_ini.is_some() || source.php_ini_search || source.fpm_pool.is_some() || source.sapi.is_some();
+    let (Some(conf), Some(httpd), false) = (&source.httpd_conf, loaded.config.httpd(), says_php) else {
+        return as_is(loaded);
+    };
+    if request.url.is_none() && request.uri.is_none() {
+        return as_is(loaded);
+    }
+    let Resolution::Run(run) = with_target(request, |target| httpd.resolve(&**loaded.config.files(), target))?? else {
+        return as_is(loaded);
+    };
+    let handler = run.handler.as_deref().unwrap_or_default();
+    let mut steps = vec![loaded.view.shown(conf), format!("{} is {}", asked(request), text::shown(&run.filename))];
+    steps.push(format!("its handler is {}", text::shown(handler)));
+    let is_fcgi = handler.starts_with(b"proxy:") && httpd.no_program(&run).is_none();
+    if is_fcgi {
+        let why = "PHP-FPM runs it, and no pool was named: give --fpm-conf FILE, and --php-ini FILE of that PHP";
+        return Err(broken(&steps, why));
+    }
+    if !matches!(handler, b"cgi-script" | b"fcgid-script") && run.program.is_none() {
+        return as_is(loaded);
+    }
+    let server = WebServer {
+        view: loaded.view.clone(),
+        is_nginx: false,
+        config: conf.clone(),
+        root: None,
+        env: Vec::new(),
+        defines: Vec::new(),
+        before: Vec::new(),
+        after: Vec::new(),
+        running: None,
+        found_by: String::new(),
+        notes: Vec::new(),
+    };
+    let free = SourceArgs { found: Some(source.found.clone().unwrap_or_default()), ..source.clone() };
+    let mut source = cgi(&Machine::default(), &server, &free, &run, &steps)?;
+    if let Some(found) = source.found.as_mut().map(Arc::make_mut) {
+        found.httpd = loaded.config.httpd_shared().cloned();
+        found.steps = steps;
+    }
+    let loaded = load::config(&source)?;
+    Ok(Questions { all: vec![Question { source, request: request.clone(), loaded }], idle: Vec::new() })
+}
+
+/// nginx, that options name, with the pools that they name.
+pub fn named_nginx(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
+    let Some(config) = &source.nginx_conf else { return Ok(Questions { all: Vec::new(), idle: Vec::new() }) };
+    if source.httpd_conf.is_some() {
+        return Err(Problem::Call("--nginx-conf and --httpd-conf name two web servers: give one of them".into()));
+    }
+    let view = source.found.as_ref().map(|found| found.view.clone()).unwrap_or_default();
+    let mut source = load::in_directories(source)?;
+    let config = source.nginx_conf.take().unwrap_or_else(|| config.clone());
+    if !question::is_request(request) {
+        return Err(Problem::Call("--nginx-conf needs --url URL: it says which request goes where".into()));
+    }
+    let server = nginx::read(&view, &config, None)?;
+    let mut steps = vec![view.shown(&config)];
+    match ask(&server, &view, request)? {
+        nginx::Answer::Own { status, because, location, notes } => {
+            own(source, request, &config, &view, (status, because, location), notes, steps)
+        }
+        nginx::Answer::FastCgi(handed) => {
+            steps.extend(handed.steps.clone());
+            let address = pools::of_pass(&view, &handed.pass);
+            if source.fpm_pool.is_none() {
+                let to = text::shown(&handed.pass);
+                return Err(broken(
+                    &steps,
+                    &format!(
+                        "it goes to {to}, and no pool was named: give --fpm-conf FILE, and --php-ini FILE of that PHP"
+                    ),
+                ));
+            }
+            let (source, request) = handed_over(source, request, &config, &view, *handed, steps.clone());
+            let loaded = load::config(&source)?;
+            let loaded = match source.pool {
+                Some(_) => loaded,
+                None => match pools::at(&view, loaded.config.pools(), address.as_ref()) {
+                    pools::Choice::Stays => loaded,
+                    pools::Choice::Other(name) => {
+                        load::config(&SourceArgs { pool: Some(OsString::from_vec(name)), ..source.clone() })?
+                    }
+                    pools::Choice::Unknown(text) | pools::Choice::Wrong(text) => return Err(broken(&steps, &text)),
+                },
+            };
+            Ok(Questions { all: vec![Question { source, request, loaded }], idle: Vec::new() })
+        }
+    }
+}
+
+fn ask(server: &nginx::Nginx, view: &View, request: &RequestArgs) -> Result<nginx::Answer, Problem> {
+    with_target(request, |target| server.ask(view, target))
+}
+
+/// nginx answers by itself: no PHP is read for it.
+fn own(
+    source: SourceArgs,
+    request: &RequestArgs,
+    config: &Path,
+    view: &View,
+    (status, because, location): (u16, String, Option<Vec<u8>>),
+    notes: Vec<String>,
+    steps: Vec<String>,
+) -> Result<Questions, Problem> {
+    let found = Found {
+        view: view.clone(),
+        id: "nginx".into(),
+        server: Some(config.to_path_buf()),
+        answer: Some(Outcome::Answer { status, because, location }),
+        notes,
+        steps,
+        ..source.found.as_deref().cloned().unwrap_or_default()
+    };
+    let source = SourceArgs {
+        found: Some(Arc::new(found)),
+        built_in: true,
+        php_ini: None,
+        fpm_pool: None,
+        pool: None,
+        ..source
+    };
+    let loaded: Loaded = load::config(&source)?;
+    Ok(Questions { all: vec![Question { source, request: request.clone(), loaded }], idle: Vec::new() })
+}
+
+/// The request as the PHP behind nginx gets it.
+fn handed_over(
+    mut source: SourceArgs,
+    request: &RequestArgs,
+    config: &Path,
+    view: &View,
+    handed: nginx::Handed,
+    steps: Vec<String>,
+) -> (SourceArgs, RequestArgs) {
+    let mut found = source.found.as_deref().cloned().unwrap_or_default();
+    found.view = view.clone();
+    found.server = Some(config.to_path_buf());
+    found.notes.extend(handed.notes);
+    found.steps = steps;
+    found.params = handed.php_values;
+    source.found = Some(Arc::new(found));
+    let text = |bytes: Vec<u8>| OsString::from_vec(bytes);
+    let request = RequestArgs {
+        url: None,
+        uri: None,
+        host: handed.server_name.map(text).or_else(|| request.host.clone()),
+        file: handed.script.map(text),
+        document_root: handed.document_root.map(text),
+        ..request.clone()
+    };
+    (source, request)
+}
+
+fn nginx_in_front(
+    machine: &Machine,
+    server: &WebServer,
+    args: &SourceArgs,
+    request: &RequestArgs,
+    several: bool,
+) -> Result<Vec<Question>, Problem> {
+    let nginx = nginx::read(&server.view, &server.config, server.root.as_deref())?;
+    let port = with_target(request, nginx::port_of)?;
+    if several && !nginx.listens(port) {
+        return Ok(Vec::new());
+    }
+    let mut steps = vec![format!("{} ({})", server.view.shown(&server.config), server.found_by)];
+    let source = server.source(args);
+    let source = SourceArgs { nginx_conf: None, ..source };
+    match ask(&nginx, &server.view, request)? {
+        nginx::Answer::Own { status, because, location, notes } => {
+            Ok(own(source, request, &server.config, &server.view, (status, because, location), notes, steps)?.all)
+        }
+        nginx::Answer::FastCgi(handed) => {
+            steps.extend(handed.steps.clone());
+            let Some(address) = pools::of_pass(&server.view, &handed.pass) else {
+                return Err(broken(&steps, &format!("fastcgi_pass {} is not known", text::shown(&handed.pass))));
+            };
+            let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
+            let (source, request) = handed_over(source, request, &server.config, &server.view, *handed, steps);
+            let source = php.source(&source, Some(pool));
+            let loaded = load::config(&source)?;
+            Ok(vec![Question { source, request, loaded }])
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Servers that run, as far as /proc may be read.
+
+use crate::view::View;
+use outlive::files::{Disk, Files};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Which server a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Apache,
+    Nginx,
+    Fpm,
+}
+
+/// A server's main process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pid: u32,
+    pub kind: Kind,
+    /// Its program, within its view; none: it may not be read.
+    pub program: Option<PathBuf>,
+    /// The program's file has been replaced since.
+    pub deleted: bool,
+    pub args: Vec<Vec<u8>>,
+    /// None: it may not be read, or the process has overwritten it.
+    pub env: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Not later than this it has read its configuration; none: not known.
+    pub read_by: Option<SystemTime>,
+    /// The systemd unit that it belongs to.
+    pub unit: Option<String>,
+    pub view: View,
+}
+
+struct Seen {
+    process: Process,
+    parent: u32,
+    started: Option<SystemTime>,
+}
+
+/// All of them. Processes that end meanwhile, or may not be looked at, are left out.
+pub fn running(notes: &mut Vec<String>) -> Vec<Process> {
+    let pids = match Disk.list(Path::new("/proc")) {
+        Ok(names) => names,
+        Err(error) => {
+            notes.push(format!("/proc cannot be read ({error}): which servers run is not known"));
+            return Vec::new();
+        }
+    };
+    let pids = pids.into_iter().filter_map(|name| name.to_str()?.parse().ok());
+    let seen: Vec<Seen> = pids.filter_map(look).collect();
+    let mut all = Vec::new();
+    for one in &seen {
+        let is_child =
+            seen.iter().any(|other| other.process.pid == one.parent && other.process.kind == one.process.kind);
+        let title = one.process.args.first().map(Vec::as_slice).unwrap_or_default();
+        let is_worker = title.starts_with(b"php-fpm: pool")
+            || title.starts_with(b"nginx: worker")
+            || title.starts_with(b"nginx: cache");
+        if is_child || is_worker {
+            continue;
+        }
+        // A reload makes new children: what the oldest one was born with is what has been read.
+        let children = seen.iter().filter(|other| other.parent == one.process.pid).filter_map(|other| other.started);
+        all.push(Process { read_by: children.min(), ..one.process.clone() });
+    }
+    all
+}
+
+fn look(pid: u32) -> Option<Seen> {
+    let dir = PathBuf::from(format!("/proc/{pid}"));
+    let comm = std::fs::read(dir.join("comm")).ok()?;
+    let comm = comm.trim_ascii();
+    let kind = match comm {
+        b"apache2" | b"httpd" | b"httpd.bin" => Kind::Apache,
+        b"nginx" => Kind::Nginx,
+        name if name.starts_with(b"php") && memchr::memmem::find(name, b"fpm").is_some() => Kind::Fpm,
+        _ => return None,
+    };
+    let args = std::fs::read(dir.join("cmdline")).unwrap_or_default();
+    let args: Vec<Vec<u8>> = args.split(|&byte| byte == 0).map(<[u8]>::to_vec).filter(|arg| !arg.is_empty()).collect();
+    let program = std::fs::read_link(dir.join("exe")).ok().map(|path| path.into_os_string().into_vec());
+    let deleted = program.as_ref().is_some_and(|path| path.ends_with(b" (deleted)"));
+    let program = program.map(|mut path| {
+        if deleted {
+            path.truncate(path.len() - b" (deleted)".len());
+        }
+        PathBuf::from(std::ffi::OsString::from_vec(path))
+    });
+    let env = std::fs::read(dir.join("environ")).ok().filter(|_| kind == Kind::Apache).map(|text| {
+        let pair = |text: &[u8]| {
+            let at = text.iter().position(|&byte| byte == b'=')?;
+            Some((text[..at].to_vec(), text[at + 1..].to_vec()))
+        };
+        text.split(|&byte| byte == 0).filter_map(pair).collect()
+    });
+    let place = |path: &Path| std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+    let elsewhere = place(&dir.join("root")).is_some_and(|root| Some(root) != place(Path::new("/")));
+    let view = if elsewhere { View::of_process(pid) } else { View::default() };
+    let (parent, started) = stat(&dir)?;
+    let unit = std::fs::read(dir.join("cgroup")).ok().and_then(|text| unit(&text));
+    Some(Seen {
+        process: Process { pid, kind, program, deleted, args, env, read_by: None, unit, view },
+        parent,
+        started,
+    })
+}
+
+/// The parent, and when the process was started.
+fn stat(dir: &Path) -> Option<(u32, Option<SystemTime>)> {
+    let text = std::fs::read_to_string(dir.join("stat")).ok()?;
+    // The name in brackets may have anything in it.
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
+    let started = fields.get(19).and_then(|ticks| ticks.parse::<u64>().ok()).and_then(|ticks| {
+        let boot = std::fs::read_to_string("/proc/stat").ok()?;
+        let boot: u64 = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        // Ticks are hundredths of a second on every Linux that there is.
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + Duration::from_millis(ticks.checked_mul(10)?))
+    });
+    Some((fields.get(1)?.parse().ok()?, started))
+}
+
+/// `0::/system.slice/php8.2-fpm.service`
+fn unit(cgroup: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(cgroup).ok()?;
+    let part = text.lines().flat_map(|line| line.rsplit('/')).find(|part| part.ends_with(".service"))?;
+    Some(part.to_owned())
+}
+
+impl Process {
+    /// php-fpm's main file, from the title that it gives itself: `php-fpm: master process (FILE)`.
+    pub fn fpm_conf(&self) -> Option<PathBuf> {
+        let title = self.args.first()?.trim_ascii();
+        let file = title.strip_prefix(b"php-fpm: master process (")?.strip_suffix(b")")?;
+        Some(PathBuf::from(std::ffi::OsStr::from_bytes(file)))
+    }
+
+    /// nginx's arguments, which it puts into one text.
+    pub fn words(&self) -> Vec<Vec<u8>> {
+        match self.args.first().and_then(|title| title.strip_prefix(b"nginx: master process ")) {
+            Some(text) => {
+                text.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()
+            }
+            None => self.args.clone(),
+        }
+    }
+
+    /// The value behind an option, or joined to it.
+    pub fn option(&self, name: &str) -> Option<Vec<u8>> {
+        self.options(name).pop()
+    }
+
+    /// All values of an option.
+    pub fn options(&self, name: &str) -> Vec<Vec<u8>> {
+        let words = self.words();
+        let mut found = Vec::new();
+        let mut at = 1;
+        while at < words.len() {
+            if words[at] == name.as_bytes() {
+                found.extend(words.get(at + 1).cloned());
+                at += 1;
+            } else if let Some(rest) = words[at].strip_prefix(name.as_bytes()) {
+                found.push(rest.to_vec());
+            }
+            at += 1;
+        }
+        found
+    }
+
+    /// Whether a file has been written since the process has read it, as far as is known. Clocks of files and of starts are not the same to
+    /// the second.
+    pub fn is_older_than(&self, file: &Path) -> bool {
+        let written = self.view.outside(file).ok().and_then(|path| path.metadata().ok()?.modified().ok());
+        written.zip(self.read_by).is_some_and(|(written, read)| written > read + Duration::from_secs(2))
+    }
+}
+
+/// A text that a program was built with, such as `SERVER_CONFIG_FILE="…"` of httpd.
+pub fn built_in(data: &[u8], before: &[u8], end: u8) -> Option<PathBuf> {
+    let at = memchr::memmem::find(data, before)? + before.len();
+    let text = data.get(at..at + 4096.min(data.len() - at))?;
+    let text = &text[..text.iter().position(|&byte| byte == end || byte == 0)?];
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_and_units() {
+        let process = |args: &[&str]| Process {
+            pid: 1,
+            kind: Kind::Nginx,
+            program: None,
+            deleted: false,
+            args: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+            env: None,
+            read_by: None,
+            unit: None,
+            view: View::default(),
+        };
+        let nginx = process(&["nginx: master process /usr/sbin/nginx -c /x/n.conf -p /p"]);
+        assert_eq!((nginx.option("-c"), nginx.option("-p")), (Some(b"/x/n.conf".to_vec()), Some(b"/p".to_vec())));
+        let fpm = process(&["php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)"]);
+        assert_eq!(fpm.fpm_conf(), Some("/etc/php/8.2/fpm/php-fpm.conf".into()));
+        assert_eq!(process(&["apache2", "-DA", "-D", "B"]).options("-D"), [b"A".to_vec(), b"B".to_vec()]);
+        assert_eq!(unit(b"0::/system.slice/php8.2-fpm.service\n").as_deref(), Some("php8.2-fpm.service"));
+        assert_eq!(unit(b"0::/init.scope\n"), None);
+    }
+}
