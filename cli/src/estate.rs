@@ -146,14 +146,17 @@ impl Php {
 
     /// `8.2/fpm`
     pub fn id(&self) -> String {
-        let version = self.version().unwrap_or_default();
-        format!("{version}/{}{}", word(self.sapi), self.behind)
+        self.id_as(self.version(), None)
+    }
+
+    fn id_as(&self, version: Option<PhpVersion>, pool: Option<&[u8]>) -> String {
+        let pool = pool.map_or_else(String::new, |pool| format!("/{}", crate::text::shown(pool)));
+        format!("{}/{}{pool}{}", version.unwrap_or_default(), word(self.sapi), self.behind)
     }
 
     /// The id of one of its pools.
     pub fn pool_id(&self, pool: &[u8]) -> String {
-        let version = self.version().unwrap_or_default();
-        format!("{version}/{}/{}{}", word(self.sapi), crate::text::shown(pool), self.behind)
+        self.id_as(self.version(), Some(pool))
     }
 
     /// Where it looks for php.ini, how that is known, and what is not.
@@ -253,7 +256,8 @@ impl Php {
             source.pool = pool.map(|pool| OsString::from_vec(pool.name.clone())).or(source.pool);
         }
         let old = given.found.as_deref().cloned().unwrap_or_default();
-        let id = pool.map_or_else(|| self.id(), |pool| self.pool_id(&pool.name));
+        let assumed = source.php_version.as_deref().and_then(PhpVersion::from_text);
+        let id = self.id_as(known.or(assumed), pool.map(|pool| &*pool.name));
         let version_by = match (known, &given.php_version) {
             (None, None) => Some("assumed".into()),
             _ => None,

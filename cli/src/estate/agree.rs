@@ -5,7 +5,7 @@ use crate::answering::winner;
 use crate::args::SourceArgs;
 use crate::extensions::Extensions;
 use crate::load::{self, Loaded};
-use crate::output::{Answer, DIM, Problem, STRONG};
+use crate::output::{Answer, DIM, Problem, STRONG, note};
 use crate::{json, secrets, text};
 use outlive::config::{Layer, Outcome};
 use std::ffi::OsString;
@@ -156,7 +156,7 @@ pub fn table(questions: &Questions, names: &[OsString]) -> Result<Answer, Proble
 /// Those that serve no request, read now.
 pub fn idle(questions: &Questions) -> Vec<Question> {
     let read = |source: &SourceArgs| {
-        let loaded = load::config(source).ok()?;
+        let loaded = load::config(source).map_err(|problem| note(&problem.text())).ok()?;
         Some(Question { source: source.clone(), request: Default::default(), loaded })
     };
     questions.idle.iter().filter_map(read).collect()

@@ -293,9 +293,8 @@ fn tell_apart(phps: &mut [Php]) {
         };
         let same = |other: &Php| other.sapi == one.sapi && other.version == one.version && in_place(other);
         let is_first = in_place(one) && !phps[..at].iter().any(same);
-        if is_first && one.view.is_machine()
-            || is_first && one.view.root().is_some_and(|root| !root.starts_with("/proc"))
-        {
+        let in_container = one.view.root().is_some_and(|root| root.starts_with("/proc"));
+        if is_first && !in_container {
             continue;
         }
         let path = one.fpm_conf.clone().or_else(|| one.program.clone());

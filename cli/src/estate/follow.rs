@@ -296,8 +296,10 @@ fn same_text(view: &View, one: &Path, two: &Path) -> bool {
     size(one).is_some() && size(one) == size(two) && view.read(one).ok() == view.read(two).ok()
 }
 
+type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What a script hands over to: `exec PROGRAM`, with the variables that it exports.
-fn wrapper(text: &[u8]) -> Option<(PathBuf, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn wrapper(text: &[u8]) -> Option<(PathBuf, Variables)> {
     let line = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.starts_with(b"exec "))?;
     let program = line[5..].split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
     let plain =

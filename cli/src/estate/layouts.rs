@@ -140,7 +140,10 @@ fn same(view: &View, one: &Place, two: &Place) -> bool {
     }
     let both = view.is_file(&one.program) && view.is_file(&two.program);
     // A program counts once, and so does a php.ini of which no program is there.
-    if both { view.canonical(&one.program) == view.canonical(&two.program) } else { one.ini_dir == two.ini_dir }
+    if both {
+        return view.canonical(&one.program) == view.canonical(&two.program);
+    }
+    one.ini_dir == two.ini_dir || (one.fpm_conf.is_some() && one.fpm_conf == two.fpm_conf)
 }
 
 /// Where a pattern has its version: the component, what stands before and behind it there, and whether it has a dot.

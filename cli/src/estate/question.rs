@@ -62,11 +62,11 @@ pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Proble
     machine.notes.iter().for_each(|text| note(text));
     let questions =
         if is_request(request) { follow::request(&machine, args, request)? } else { survey(&machine, args, request)? };
-    filtered(questions, args)
+    filtered(questions, args, &machine)
 }
 
 /// Options that filter: what is said about a PHP that is another one does not make it that one.
-fn filtered(mut questions: Questions, args: &SourceArgs) -> Result<Questions, Problem> {
+fn filtered(mut questions: Questions, args: &SourceArgs, machine: &Machine) -> Result<Questions, Problem> {
     let id = args.php.as_ref().map(|id| id.to_string_lossy().into_owned());
     let version = args.php_version.as_deref().map(load::version).transpose()?;
     let sapi = args.sapi.as_ref().map(|sapi| load::sapi(sapi)).transpose()?;
@@ -75,13 +75,22 @@ fn filtered(mut questions: Questions, args: &SourceArgs) -> Result<Questions, Pr
             && version.is_none_or(|version| question.loaded.config.php_version() == version)
             && sapi.is_none_or(|sapi| sapi == Sapi::Web || question.loaded.config.sapi() == sapi)
     };
-    let there = questions.ids();
     // One name may be the beginning of another.
     if let Some(id) = id.as_ref().filter(|id| questions.all.iter().any(|one| one.id() == **id)) {
         questions.all.retain(|one| one.id() == *id);
     }
+    let found: Vec<String> = questions.all.iter().map(Question::id).collect();
     questions.all.retain(fits);
     if questions.all.is_empty() {
+        let mut there = found;
+        for php in &machine.phps {
+            match php.pools() {
+                Ok(pools) if !pools.is_empty() => there.extend(pools.iter().map(|pool| php.pool_id(&pool.name))),
+                _ => there.push(php.id()),
+            }
+        }
+        there.sort();
+        there.dedup();
         let asked: Vec<String> = [
             id.map(|id| format!("--php {id}")),
             args.php_version.as_ref().map(|version| format!("--php-version {version}")),
@@ -90,7 +99,7 @@ fn filtered(mut questions: Questions, args: &SourceArgs) -> Result<Questions, Pr
         .into_iter()
         .flatten()
         .collect();
-        let there = if there.is_empty() { "nothing".to_owned() } else { there };
+        let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
         return Err(Problem::Call(format!(
             "{}: there is no such PHP here; what was found: {there} (`outlive where` lists all); these options choose, they do not make \
              one PHP another; for a PHP that is not here add --built-in or --php-ini FILE",
@@ -149,7 +158,7 @@ fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result
     if wanted.id.is_some() || wanted.sapi.is_some() {
         web.append(&mut cgi);
         web.append(&mut cli);
-    } else if out.all.is_empty() && web.is_empty() {
+    } else if out.all.is_empty() && web.is_empty() && problems.is_empty() {
         // Nothing serves requests as far as is known.
         web = if cgi.is_empty() { std::mem::take(&mut cli) } else { std::mem::take(&mut cgi) };
     }
