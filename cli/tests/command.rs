@@ -274,6 +274,7 @@ fn the_manual_has_a_page_for_each_command_and_every_option_on_it() {
         "ini",
         "ini parse",
         "status",
+        "cancel",
         "demo",
         "completions",
         "man",
