@@ -16,9 +16,10 @@ use crate::error::{Code, Error, Result};
 use crate::httpd::{Configuration, DirConfig, DirValue, Resolution, Run};
 use crate::target::Target;
 use crate::version::PhpVersion;
+use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -32,9 +33,9 @@ type UserInis = HashMap<Box<[u8]>, (i64, u64, Arc<UserIni>)>;
 #[derive(Default)]
 struct BySections {
     /// By a few, in the key itself, so that it is at hand where the answer is; what it has not is 0.
-    few: HashMap<[u32; FEW], Arc<Settings>, BuildHasherDefault<Mix>>,
+    few: HashMap<[u32; FEW], Arc<Settings>, FxBuildHasher>,
     /// By more of them.
-    many: HashMap<Box<[u32]>, Arc<Settings>, BuildHasherDefault<Mix>>,
+    many: HashMap<Box<[u32]>, Arc<Settings>, FxBuildHasher>,
 }
 
 /// Nearly every request meets no more sections that set values.
@@ -85,28 +86,6 @@ struct Inner {
     user_inis: Mutex<UserInis>,
     /// How often [`Config::refresh`] was called.
     generation: AtomicU64,
-}
-
-/// A hash of a few numbers of sections, which nobody outside chooses.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        // A list of numbers comes as one piece.
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
-        rest.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
-    }
 }
 
 impl fmt::Debug for Config {
