@@ -1386,7 +1386,8 @@ typedef struct outlive_request_options {
      */
     const char *method;
     /**
-     * A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end.
+     * A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end. Any number of
+     * requests may name the same one, as streams of an HTTP/2 connection do: each hears that its client has gone.
      */
     int socket;
     /**

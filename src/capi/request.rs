@@ -38,7 +38,8 @@ pub struct outlive_request_options {
     pub label: *const c_char,
     /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
     pub method: *const c_char,
-    /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end.
+    /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end. Any number of
+    /// requests may name the same one, as streams of an HTTP/2 connection do: each hears that its client has gone.
     pub socket: c_int,
     /// Not 0: begins in the input stage; outlive_request_run ends that. A host that gives up on half-read input calls
     /// outlive_request_exit with OUTLIVE_ENDING_ABORTED, since a client that has gone may be ignored.

@@ -4,6 +4,7 @@ use super::call_guard::facts_of;
 use super::flag_word::TAG_BITS;
 use super::handle::Handle;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::watched::Member;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::request::{Begin, Start, Timer};
 use atomic_refcell::AtomicRefMut;
@@ -172,7 +173,8 @@ fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>)
 #[cold]
 fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
     // Not a socket, or a file: nothing to watch, and the live table says so.
-    if slot.shared.watched.add(&slot.shared.poll, socket, generation << 32 | u64::from(slot.index)).is_ok() {
+    let member = Member { slot: slot.index, generation };
+    if slot.shared.watched.add(&slot.shared.poll, socket, member).is_ok() {
         slot.socket.store(socket, Relaxed);
         slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
         slot.shared.board.changed(slot);

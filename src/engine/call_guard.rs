@@ -232,5 +232,5 @@ pub(super) fn facts_of(machine: &Machine) -> u32 {
         | bit(machine.is_finished(), facts::FINISHED)
         | bit(machine.ignores_abort(), facts::IGNORES)
         | bit(machine.is_direct(), facts::DIRECT)
-        | machine.accepted_bits() * facts::ACCEPTED
+        | (machine.accepted_bits() * facts::ACCEPTED)
 }

@@ -7,6 +7,7 @@ use super::handle::Handle;
 use super::scoreboard::Counted;
 use super::slot::{Host, facts};
 use super::stop_queue::StopKind;
+use super::watched::Member;
 use super::{stops, sys};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
@@ -204,8 +205,8 @@ impl<'e, H: Host> Handle<'e, H> {
             self.tell_ended(ending);
         }
         if facts & facts::WATCHED != 0 {
-            let token = inside.generation() << 32 | u64::from(slot.index);
-            slot.shared.watched.remove(&slot.shared.poll, slot.socket.load(Relaxed), token);
+            let member = Member { slot: slot.index, generation: inside.generation() };
+            slot.shared.watched.remove(&slot.shared.poll, slot.socket.load(Relaxed), member);
         }
         let now = slot.shared.now();
         if ending == Ending::Completed {

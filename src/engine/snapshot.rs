@@ -3,6 +3,7 @@
 use super::Engine;
 use super::flag_word::Seen;
 use super::slot::{Host, Slot, facts};
+use super::watched::Member;
 use crate::request::{Events, Stage};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -86,7 +87,11 @@ impl Row {
             key: given(facts::KEYED, &|| slot.annex().key()),
             accepted: facts & facts::ACCEPTED != 0,
             resumed: facts & facts::RESUMED != 0,
-            watching: if facts & facts::WATCHED != 0 { Watching::Socket } else { Watching::No },
+            watching: if facts & facts::WATCHED != 0 && slot.is_watched(word) {
+                Watching::Socket
+            } else {
+                Watching::No
+            },
         };
         // A request that ended while it was read is not a row; one that took its place is the next reader's.
         (slot.word.load().generation() == word.generation()).then_some(row)
@@ -131,6 +136,12 @@ impl<H: Host> Slot<H> {
         let cpu: Option<&mut dyn FnMut(i32) -> u64> =
             if self.facts.load(Relaxed) & facts::CPU != 0 { Some(&mut read) } else { None };
         self.timing.until_fired(&self.counted, now, cpu)
+    }
+
+    /// Whether its socket is still the one that it was.
+    fn is_watched(&self, word: Seen) -> bool {
+        let member = Member { slot: self.index, generation: word.generation() };
+        self.shared.watched.has(self.socket.load(Relaxed), member)
     }
 
     /// What is left of the time limit, in milliseconds; `cpu_ns` reads a thread's CPU clock.

@@ -310,6 +310,7 @@ pub struct Poll {
 }
 
 const WAKE: u64 = u64::MAX;
+const WATCH: u32 = (libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 
 impl Poll {
     /// An empty set.
@@ -330,15 +331,18 @@ impl Poll {
     }
 
     /// Watches a socket; edge-triggered, so that what is not acted on does not come again.
-    pub fn add(&self, socket: i32, token: u64) -> io::Result<()> {
-        let events = (libc::EPOLLRDHUP | libc::EPOLLET) as u32;
-        match self.control(libc::EPOLL_CTL_ADD, socket, events, token) {
-            // The host uses one connection for several requests in turn, and an old one was not removed.
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
-                self.control(libc::EPOLL_CTL_MOD, socket, events, token)
-            }
-            other => other,
+    /// False: this very file is watched already, under this number.
+    pub fn add(&self, socket: i32, token: u64) -> io::Result<bool> {
+        match self.control(libc::EPOLL_CTL_ADD, socket, WATCH, token) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    /// What has happened to a watched socket is told anew, with this token.
+    pub fn modify(&self, socket: i32, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, socket, WATCH, token)
     }
 
     /// Watches it no more. A socket that was closed meanwhile is out of the set already.

@@ -13,6 +13,7 @@ use super::slot_table::Table;
 use super::stop_queue::StopKind;
 use super::sys::{self, Readiness};
 use super::timing::Look;
+use super::watched::Member;
 use super::{drain, stops};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
@@ -31,13 +32,13 @@ const IDLE_TICKS: u32 = 100;
 pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
     shared.thread.store(sys::thread_clock(), Relaxed);
     let mut idle = 0;
-    let mut seen = Vec::new();
+    let (mut seen, mut members) = (Vec::new(), Vec::new());
     let (mut busy, mut counted) = (true, Numbers::default());
     let (mut clocks, mut taken) = (Clocks::default(), Taken::default());
     while !shared.closing.load(SeqCst) {
         let now = shared.publish_now();
         for socket in &seen {
-            notice(table, socket);
+            notice(shared, table, socket, &mut members);
         }
         clocks.forget();
         let mut armed = drain::step(shared, table, now);
@@ -103,12 +104,14 @@ impl Clocks {
 }
 
 /// A watched socket has changed.
-fn notice<H: Host>(table: &Table<H>, seen: &Readiness) {
-    let slot = table.slot(seen.token as u32);
-    let (word, generation) = (slot.word.load(), seen.token >> 32);
-    let half_open = slot.facts.load(Relaxed) & facts::HALF_OPEN != 0;
-    if word.generation() == generation && (seen.closed || (seen.half_closed && !half_open)) {
-        slot.client_gone(generation);
+fn notice<H: Host>(shared: &Shared, table: &Table<H>, seen: &Readiness, members: &mut Vec<Member>) {
+    shared.watched.members(seen.token, members);
+    for &Member { slot, generation } in &*members {
+        let slot = table.slot(slot);
+        let half_open = slot.facts.load(Relaxed) & facts::HALF_OPEN != 0;
+        if slot.word.load().generation() == generation && (seen.closed || (seen.half_closed && !half_open)) {
+            slot.client_gone(generation);
+        }
     }
 }
 

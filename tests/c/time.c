@@ -158,6 +158,17 @@ static int gone_within(outlive_request *request, int milliseconds) {
     return outlive_request_is_gone(request);
 }
 
+static int count_watched(void *userdata, const outlive_request_row *row) {
+    *(int *)userdata += row->watched != 0;
+    return 0;
+}
+
+static int watched_rows(void) {
+    int count = 0;
+    EQUAL(outlive_engine_requests(engine, count_watched, &count), OUTLIVE_OK);
+    return count;
+}
+
 static void watching(void) {
     const outlive_settings *watch = settings_of("outlive.detect=watch");
     const outlive_settings *open = settings_of("outlive.detect=watch\noutlive.half_close=open");
@@ -190,6 +201,44 @@ static void watching(void) {
     CHECK(gone_within(request, 2000));
     outlive_request_end(request, NULL);
     close(pair[0]);
+
+    /* many requests on one socket, as in HTTP/2: each hears of it, whichever ends first */
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    struct host hosts[4] = {{0}};
+    outlive_request *streams[4];
+    for (int i = 0; i < 4; i++) {
+        streams[i] = begin_told(i == 2 ? open : watch, &hosts[i], pair[0], 0);
+    }
+    outlive_request_end(streams[3], NULL); /* neither the last that joined nor the first takes it along */
+    outlive_request_end(streams[0], NULL);
+    shutdown(pair[1], SHUT_WR); /* the end of the sending side: each by its own words */
+    CHECK(gone_within(streams[1], 2000));
+    EQUAL(gone_within(streams[2], 100), 0);
+    streams[0] = begin_told(watch, &hosts[0], pair[0], 0); /* who joins late hears what has happened */
+    CHECK(gone_within(streams[0], 2000));
+    EQUAL(outlive_request_end(streams[1], NULL), OUTLIVE_OK);
+    close(pair[1]);
+    CHECK(gone_within(streams[2], 2000));
+    outlive_request_end(streams[0], NULL);
+    outlive_request_end(streams[2], NULL);
+    close(pair[0]);
+
+    /* a number that names a new socket: the old request is not watched any more, and hears nothing of the new one's client */
+    int other[2];
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    int kept = dup(pair[0]); /* so that the old one's end is not seen */
+    request = begin_told(watch, &host, pair[0], 0);
+    EQUAL(watched_rows(), 1);
+    EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    EQUAL(dup2(other[0], pair[0]), pair[0]);
+    streams[0] = begin_told(watch, &hosts[0], pair[0], 0);
+    EQUAL(watched_rows(), 1);
+    close(other[1]);
+    CHECK(gone_within(streams[0], 2000));
+    EQUAL(gone_within(request, 100), 0);
+    outlive_request_end(request, NULL);
+    outlive_request_end(streams[0], NULL);
+    close(other[0]), close(pair[0]), close(pair[1]), close(kept);
 
     /* without the directive nobody looks (C-004); what cannot be watched is not */
     EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
