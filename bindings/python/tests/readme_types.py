@@ -1,4 +1,4 @@
-"""The programs of README.md and RECIPES.md as type checkers see them: mypy, strict, and pyright (as basedpyright has it)."""
+"""The programs of README.md, RECIPES.md and docs/durable.md as type checkers see them: mypy, strict, and pyright (as basedpyright has it)."""
 
 import json
 import pathlib
@@ -21,9 +21,9 @@ def main():
     # Django has no types of its own: what is guessed from its code is no measure.
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
-        for page in ("README", "RECIPES"):
-            for at, text in enumerate(re.findall(r"```python\n(.*?)```", (HERE.parent / (page + ".md")).read_text(), flags=re.S)):
-                (directory / ("%s_%d.py" % (page.lower(), at))).write_text(text)
+        for page in (HERE.parent / "README.md", HERE.parent / "RECIPES.md", HERE.parents[2] / "docs/durable.md"):
+            for at, text in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)):
+                (directory / ("%s_%d.py" % (page.stem.lower(), at))).write_text(text)
         programs = sorted(directory.glob("*.py"))
         (directory / "mypy.ini").write_text(MYPY.format(directory))
         options = {"typeCheckingMode": "standard", "include": ["."], "useLibraryCodeForTypes": False, "reportMissingTypeStubs": False, "reportMissingModuleSource": False}

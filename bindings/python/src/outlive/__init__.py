@@ -7,8 +7,8 @@ act on the current request. See README.md.
 from . import config as _config, dir_config as _dir_config, engine as _engine, enums as _enums, errors as _errors, ini as _ini
 from . import php_api as _php_api, request as _request
 from ._library import VERSION as __version__
-from ._resumed import resumed
 from ._policy import ViewPolicy, finish, held, policy, stop
+from ._resumed import drain_resumed, resumed
 from ._stopping import OnStop
 from .config import *
 from .dir_config import *
@@ -23,7 +23,7 @@ __all__ = ["__version__"]
 __all__ += _config.__all__
 __all__ += _dir_config.__all__
 __all__ += _engine.__all__
-__all__ += ["OnStop", "ViewPolicy", "finish", "held", "policy", "resumed", "stop"]
+__all__ += ["OnStop", "ViewPolicy", "drain_resumed", "finish", "held", "policy", "resumed", "stop"]
 __all__ += _errors.__all__
 __all__ += _ini.__all__
 __all__ += _php_api.__all__

@@ -109,7 +109,7 @@ class Exchange(Host, Begins):
             label, method, request = scope.get("path"), scope.get("method"), Request(engine)
             if self.core is not None and ways[2] and type(label) is str and type(method) is str and method not in SAFE:
                 keeping = self.keeping = _keeping(self.core, settings, scope, method, label)
-                engine._begin(settings, label, method, -1, notifier.fd, False, request, (None, keeping.key, False))
+                engine._begin(settings, label, method, -1, notifier.fd, False, request, (None, keeping.key, False, 0))
             elif type(label) is str and type(method) is str:
                 engine._begin_on_loop(settings, label, method, notifier.form, request)
             else:

@@ -17,7 +17,7 @@ from .journal import Journal, Outcome, Submission
 from .request import Request, _current, ending_of
 from .errors import Error, Stop
 
-__all__ = ["resumed"]
+__all__ = ["drain_resumed", "resumed"]
 
 log = logging.getLogger("outlive")
 _engine = ProcessEngine()
@@ -109,6 +109,6 @@ class resumed:
         return journal.failed(self._submission, Outcome(ending))
 
 
-def drain(seconds: float) -> bool:
+def drain_resumed(seconds: float) -> bool:
     """For the end of a worker: waits so many seconds for what is resumed, then tells it to stop: it is handed back. Blocks."""
     return _engine.drain(seconds)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Generic, List,
 from ._middleware import AsgiOptions
 from .asgi import OutliveMiddleware
 from .engine import Row
-from .errors import Error
+from .errors import ArgumentError, Error
 from .php_api import current
 from .enums import Ending
 
@@ -37,6 +37,8 @@ class Handlers:
     """Work that runs as requests do under the ASGI middleware, by the same policy; keywords as there. Needs asyncio."""
 
     def __init__(self, **options: Unpack[AsgiOptions]) -> None:
+        if options.get("journal") is not None or options.get("accept") == "required":
+            raise ArgumentError(-1, "journal=: what is submitted is not seen from here; put outlive.asgi.OutliveMiddleware around the application")
         self.guard = OutliveMiddleware(_work, **options)
         self.guard._has_lifespan = True  # whoever runs these drains them himself
         self._tasks: Set[asyncio.Task[None]] = set()

@@ -73,6 +73,8 @@ class Owner:
     _live: Dict[int, Request]
     _looking: Optional[threading.Lock]
     """Had by who looks at requests that others work on."""
+    _has_queues: bool
+    """It tells of stops by queues."""
 
 
 class Hold:

@@ -66,7 +66,7 @@ class OutliveMiddleware(Middleware):
                 keeping = _keeping(core, settings, environ, method)
             request = engine._begin(
                 settings, path_of(environ), method if isinstance(method, str) else None, socket if own is None else own, -1, False, Request(engine),
-                None if keeping is None else (None, keeping.key, False),
+                None if keeping is None else (None, keeping.key, False, 0),
             )
         except BaseException:
             if own is not None:

@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import FileResponse, HttpResponse
 
 from .._policy import Stream, ViewPolicy
-from ..errors import Error
+from ..errors import ArgumentError, Error
 from ..handlers import Handlers, Stopped
 from ..request import _current
 from ..enums import Ending
@@ -31,6 +31,11 @@ class OutliveMiddleware:
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
+        if options().get("journal") is not None:
+            raise ArgumentError(
+                -1, "OUTLIVE[\"journal\"]: the class in MIDDLEWARE does not see what is submitted: use outlive.django.get_wsgi_application or "
+                "get_asgi_application in its place"
+            )
         self.guard: Optional[Guard] = None
         if self.is_async:
             markcoroutinefunction(self)

@@ -1,0 +1,132 @@
+"""The recipes of docs/durable.md as they stand, on a PostgreSQL of the test's own: a client that goes, a process that is killed in the middle of its work,
+and whoever takes up what it has left.
+"""
+
+import asyncio
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "story"))
+import postgres  # noqa: E402
+import psycopg  # noqa: E402
+from outlive.testing import Client, Ending  # noqa: E402
+
+PAGE = (HERE.parents[3] / "docs/durable.md").read_text()
+RECIPES = {name: text for text, name in re.findall(r"```python\n(# recipe: (\w+)\n.*?)```", PAGE, flags=re.S)}
+KILLED = """
+import os, signal
+def save(note):
+    os.kill(os.getpid(), signal.SIGKILL)
+from outlive.testing import Client
+Client(application).post("/save", b"beer").result()
+"""
+
+
+def recipe(name):
+    found = {"__name__": name}
+    exec(compile(RECIPES[name], name, "exec"), found)
+    return found
+
+
+def rows(sql):
+    with psycopg.connect(os.environ["DSN"]) as db:
+        return db.execute(sql).fetchall()
+
+
+def postgresql():
+    found = recipe("postgresql")
+    with psycopg.connect(os.environ["DSN"]) as db:
+        db.execute(found["TABLES"])
+    headers = {"idempotency-key": '"one"'}
+    with Client(found["application"]).post("/save", b"milk", headers=headers) as exchange:
+        assert exchange.result().ending == Ending.COMPLETED
+    assert rows("SELECT note FROM saved") == [("milk",)] and rows("SELECT state FROM submission") == [("done",)]
+    again = Client(found["application"]).post("/save", b"milk", headers=headers).result()
+    assert (again.status, again.body) == (200, b"saved"), again
+    assert Client(found["application"]).post("/save", b"wine", headers=headers).result().status == 422
+    # A process that dies in the middle of its work: its lease runs out, here by hand.
+    killed = subprocess.run([sys.executable, "-c", RECIPES["postgresql"] + KILLED])
+    assert killed.returncode == -signal.SIGKILL, killed
+    assert rows("SELECT count(*) FROM saved") == [(1,)] and found["resume"]() == 0, "its lease holds"
+    with psycopg.connect(os.environ["DSN"]) as db:
+        db.execute("UPDATE lease SET until = now() WHERE process <> %s", (found["journal"].process,))
+    assert found["resume"]() == 1
+    assert rows("SELECT note FROM saved ORDER BY note") == [("beer",), ("milk",)]
+    assert rows("SELECT DISTINCT state FROM submission") == [("done",)]
+    found["journal"].close()
+    print("docs/durable.md, postgresql: ok")
+
+
+def procrastinate():
+    found = recipe("procrastinate")
+    asyncio.run(jobs(found))
+    print("docs/durable.md, procrastinate: ok")
+
+
+async def jobs(found):
+    from outlive.asgi import OutliveMiddleware
+
+    queue, left = found["queue"], False
+    async with queue.open_async():
+        await queue.schema_manager.apply_schema_async()
+
+        async def app(scope, receive, send):
+            import outlive
+
+            if not left:
+                await found["work"](outlive.current().key.decode(), (await receive())["body"].decode())
+            else:
+                raise asyncio.CancelledError  # the loop is being closed under it
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body"})
+
+        middleware = OutliveMiddleware(app, journal=found["Jobs"](), disconnect="stop")
+
+        async def ask(note, key):
+            sent = []
+
+            async def receive():
+                return {"type": "http.request", "body": note}
+
+            async def send(message):
+                sent.append(message)
+
+            scope = {"type": "http", "method": "POST", "path": "/save", "headers": [(b"idempotency-key", key)]}
+            try:
+                await middleware(scope, receive, send)
+            except asyncio.CancelledError:
+                pass
+            return sent[0]["status"] if sent else None
+
+        assert await ask(b"milk", b"k1") == 200
+        assert rows("SELECT status::text FROM procrastinate_jobs") == [("cancelled",)]
+        assert rows("SELECT note FROM saved WHERE note = 'milk'") == [("milk",)]
+        left = True
+        await ask(b"wine", b"k2")
+        assert rows("SELECT count(*) FROM saved WHERE note = 'wine'") == [(0,)]
+        assert await ask(b"wine", b"k2") == 409, "it waits"
+        with psycopg.connect(os.environ["DSN"]) as db:
+            db.execute("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'")
+        await queue.run_worker_async(wait=False, listen_notify=False, install_signal_handlers=False)
+        assert rows("SELECT note FROM saved WHERE note = 'wine'") == [("wine",)]
+        assert await middleware.adrain()
+
+
+def main():
+    if not postgres.installed():
+        print("left out: PostgreSQL (postgresql-15)", file=sys.stderr)
+        assert os.environ.get("CI") != "true"
+        return
+    with postgres.postgres() as port:
+        os.environ["DSN"] = "postgresql://postgres@127.0.0.1:%d/postgres" % port
+        postgresql()
+        procrastinate()
+
+
+if __name__ == "__main__":
+    main()
