@@ -21,7 +21,7 @@ pub enum Kind {
     Other,
 }
 
-/// What tells a file from another one, and from what it was before.
+/// Identifies a file and its version: equal stamps mean the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The device and the inode that the path leads to; 0 where there are none.

@@ -109,7 +109,7 @@ fn httpd(builder: &Builder) -> Result<Option<Arc<Configuration>>> {
     Configuration::load(&*builder.files, path, &options).map(Arc::new).map(Some)
 }
 
-/// What the module was built with is what nothing else has said.
+/// Takes from the module's file what no call and no file has set: php.ini directory, scan directory, version.
 fn ask_php_module(builder: &mut Builder, sapi: Sapi, httpd: Option<&Configuration>) {
     let module = httpd.and_then(Configuration::php_module).filter(|_| sapi == Sapi::Apache);
     let (Some((module, _)), Some(reader)) = (module, &builder.module_reader) else { return };
@@ -274,7 +274,7 @@ fn read_globals(
     Ok(())
 }
 
-/// What stands before any request comes. What is refused shows in `explain` and in the diagnostics.
+/// Works out the values in force before any request. Refused values show in `explain` and in the diagnostics.
 fn apply(core: &mut Core) {
     for (at, winner) in core.winners.iter().enumerate() {
         if let Some(winner) = winner {

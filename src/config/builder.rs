@@ -1,4 +1,4 @@
-//! Collects what a configuration is to be made of, and makes it.
+//! Collects files, values and options, and builds a configuration from them.
 
 use super::Config;
 use super::build;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The files that a configuration reads, now and later (`.htaccess`, `.user.ini`).
 pub type SharedFiles = Arc<dyn Files + Send + Sync>;
 
-/// What is said on FastCGI's side.
+/// The two FastCGI parameters that set directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastCgiParam {
     /// `PHP_VALUE`
@@ -36,14 +36,14 @@ pub struct CompiledIn {
     pub version: Option<PhpVersion>,
 }
 
-/// Tells what the PHP in a module's file was built with.
+/// Reads from a module's file what its PHP was built with.
 pub(super) type ModuleReader = Box<dyn Fn(&Path) -> CompiledIn + Send>;
 
 /// Collects files, definitions and options. Nothing but the existence of files is looked at before
 /// [`Builder::build`], so the order of calls matters only among calls of the same kind.
 pub struct Builder {
     pub(super) files: SharedFiles,
-    /// None: nobody has said it.
+    /// None: not set; see [`Builder::set_php_version`].
     pub(super) version: Option<PhpVersion>,
     pub(super) module_reader: Option<ModuleReader>,
     pub(super) sapi: Option<Sapi>,

@@ -1,4 +1,4 @@
-//! What a configuration has read: texts, assignments, and the values that stand before any request comes.
+//! The content of a configuration: texts, assignments, and the values in force before any request.
 
 use super::directive::Directive;
 use super::directive_state::{Authority, Slot};
@@ -12,7 +12,7 @@ use crate::version::PhpVersion;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One text that assignments come from. It is kept, so that what was written can be shown when somebody asks.
+/// One text that assignments come from. It is kept so that a line can be shown as it was written.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Source {
     pub(super) layer: Layer,
@@ -74,7 +74,7 @@ impl Lines {
     }
 }
 
-/// What stands behind the `=` of a line, cut before a comment.
+/// The part of a line after its `=`, without a comment.
 fn written(line: &[u8]) -> Option<Vec<u8>> {
     let after = &line[memchr::memchr(b'=', line)? + 1..];
     let mut quoted = false;
@@ -101,7 +101,7 @@ pub(super) struct Core {
     pub(super) sapi: Sapi,
     /// Sorted by name.
     pub(super) directives: Vec<Directive>,
-    /// What stands for each directive before any request comes.
+    /// The state of each directive before any request.
     pub(super) slots: Vec<Slot>,
     /// php.ini, scan directory, SAPI and `-d`, in order; the last one of a name counts (I-114).
     pub(super) startup: Vec<Assignment>,

@@ -13,7 +13,7 @@ use crate::httpd::{DirConfig, DirValue};
 use crate::origin::Origin;
 use std::path::Path;
 
-/// Of names that nobody knows, no more than this many are told.
+/// At most this many unknown names are reported.
 const MOST: usize = 1000;
 
 /// Unknown names, refused and malformed values of everything that was read at start-up.
@@ -69,7 +69,7 @@ pub(super) fn dir_value(core: &Core, line: &DirValue, out: &mut Vec<Diagnostic>)
     }
 }
 
-/// What is odd about one value, whatever else stands for the directive.
+/// Reports what is odd about one value, whether or not it is the one in force.
 fn value(core: &Core, line: &Assignment, out: &mut Vec<Diagnostic>) {
     let directive = &core.directives[line.directive as usize];
     odd(core, directive, &line.value, line.power == Authority::Startup, &line.origin(), out);

@@ -29,7 +29,7 @@ impl Authority {
     }
 }
 
-/// What stands for one directive.
+/// The state of one directive: value, access and lock.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) value: Text,

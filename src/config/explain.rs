@@ -1,4 +1,4 @@
-//! The trail of one directive, worked out when somebody asks: the same rules, applied again with a pencil in hand.
+//! The trail of one directive. It is worked out on demand, by applying the same rules once more and recording each step.
 
 use super::Access;
 use super::core::{Assignment, Core, Lines};
@@ -11,7 +11,7 @@ use crate::httpd::{Container, DirValue};
 use crate::origin::Origin;
 
 impl Settings {
-    /// Why the value is in force: every layer that had something to say, weakest first. `None`: no such directive.
+    /// Why the value is in force: every layer that set the directive, weakest first. `None`: no such directive.
     pub fn explain(&self, name: &[u8]) -> Option<Explanation> {
         let at = self.core.find(name)?;
         let mut trail = Trail::new(&self.core, at);
@@ -81,7 +81,7 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Adds a step that loses without a try.
+    /// Adds a step that is refused without being applied.
     fn lost(&mut self, mut step: Step, reason: Reason, because: String) {
         step.fate = if reason == Reason::Later { Fate::Overridden } else { Fate::Refused };
         step.reason = Some(reason);

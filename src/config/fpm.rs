@@ -23,7 +23,7 @@ const DEPTH: u32 = 5;
 /// No more files are read than this: each of them may include all of them again.
 const FILES: u32 = 10_000;
 
-/// A pool of an FPM configuration, and what it says of itself besides PHP's directives.
+/// A pool of an FPM configuration, with those of its own settings that matter here.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     /// Its name.
@@ -93,7 +93,7 @@ struct Pools<'a> {
     core: &'a Core,
     files: &'a dyn Files,
     wanted: Option<Vec<u8>>,
-    /// What relative includes start from; none: nobody knows.
+    /// The directory that relative includes start from; none: unknown.
     prefix: Option<PathBuf>,
     /// The section that lines belong to at the moment.
     current: Option<Vec<u8>>,

@@ -140,6 +140,6 @@ pub struct Explanation {
     pub access: Access,
     /// Whether an admin layer has locked it.
     pub locked: bool,
-    /// Everything that had something to say, weakest first; the built-in default always comes first.
+    /// Every layer that set the directive, weakest first; the built-in default always comes first.
     pub trail: Vec<Step>,
 }

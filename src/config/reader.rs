@@ -104,7 +104,7 @@ pub(super) fn syntax(source: &Source, error: &ini::SyntaxError) -> Diagnostic {
     }
 }
 
-/// What a text adds is more than is kept: nobody knows what it would come to.
+/// The error for a text whose substituted values exceed the limit; its true values are not known.
 pub(super) fn too_large(source: &Source, error: ini::SyntaxError) -> Error {
     Error::new(Code::TooLarge, error.message).at(source.origin(error.line))
 }

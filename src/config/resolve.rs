@@ -23,22 +23,22 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-/// Neither cache keeps more than this; when it is full it begins anew.
+/// The most entries of either cache; a full cache is emptied.
 const CACHE: usize = 4096;
 
-/// Script directory to when its files were read, before which refresh, and what they said.
+/// By script directory: when its files were read, the generation (see [`Config::refresh`]), and their content.
 type UserInis = HashMap<Box<[u8]>, (i64, u64, Arc<UserIni>)>;
 
 /// The settings that sections make, by their numbers.
 #[derive(Default)]
 struct BySections {
-    /// By a few, in the key itself, so that it is at hand where the answer is; what it has not is 0.
+    /// Up to [`FEW`] numbers, inside the key itself to save a cache miss; unused places are 0.
     few: HashMap<[u32; FEW], Arc<Settings>, FxBuildHasher>,
-    /// By more of them.
+    /// More numbers than that.
     many: HashMap<Box<[u32]>, Arc<Settings>, FxBuildHasher>,
 }
 
-/// Nearly every request meets no more sections that set values.
+/// Nearly every request takes part in no more sections that set values.
 const FEW: usize = 6;
 
 fn few(ids: &[u32]) -> Option<[u32; FEW]> {
@@ -55,7 +55,7 @@ impl BySections {
         }
     }
 
-    /// Keeps one more; beyond `most` it begins anew.
+    /// Adds an entry; a cache of `most` entries is emptied first.
     fn put(&mut self, ids: &[u32], settings: Arc<Settings>, most: usize) {
         if self.few.len() + self.many.len() >= most {
             *self = Self::default();
@@ -79,7 +79,7 @@ struct Inner {
     files: SharedFiles,
     diagnostics: Vec<Diagnostic>,
     base: Arc<Settings>,
-    // All of these are only ever locked where nobody has to wait: a child that was forked while another thread held a lock goes without the cache.
+    // These locks are only tried, never waited for: a child that was forked while another thread held one works without the cache.
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
     /// By the sections of httpd's configuration that a request meets, where those alone decide.
     quick: RwLock<BySections>,
@@ -94,7 +94,7 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What becomes of a request.
+/// The outcome of a request: a program runs, or the server answers by itself.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// A program runs for it, with these settings.
@@ -144,7 +144,7 @@ impl Config {
         &self.inner.diagnostics
     }
 
-    /// What is odd about one line of httpd's, whichever requests it is for.
+    /// What is odd about one line of httpd's files, independent of any request.
     pub fn line_diagnostics(&self, line: &DirValue) -> Vec<Diagnostic> {
         let mut out = Vec::new();
         diagnose::dir_value(&self.inner.core, line, &mut out);
@@ -177,7 +177,7 @@ impl Config {
         self.inner.httpd.as_deref()
     }
 
-    /// The values that stand before any request comes.
+    /// The values in force before any request is looked at.
     pub fn base(&self) -> Arc<Settings> {
         Arc::clone(&self.inner.base)
     }
@@ -199,7 +199,7 @@ impl Config {
         }
     }
 
-    /// What becomes of a request.
+    /// The outcome of a request.
     pub fn outcome(&self, target: &Target<'_>) -> Result<Outcome> {
         self.outcome_at(target, None)
     }

@@ -1,10 +1,10 @@
 //! What is not to be shown to everybody: the one place that says which values hold secrets.
 
-/// Words that make a name one of a secret wherever they stand in it.
+/// A name that contains one of these words names a secret.
 const WITHIN: [&[u8]; 6] = [b"pass", b"secret", b"token", b"credential", b"license", b"apikey"];
 /// Words that do so as a whole part of it, between dots, underscores and hyphens.
 const PARTS: [&[u8]; 6] = [b"pw", b"pwd", b"auth", b"key", b"keys", b"dsn"];
-/// What stands before a password in a value, as in the `session.save_path` of Redis.
+/// The text in front of a password in a value, as in the `session.save_path` of Redis.
 const ASSIGNED: [&[u8]; 6] = [b"auth=", b"auth[", b"password=", b"passwd=", b"pwd=", b"secret="];
 
 /// Whether a directive's value is a secret: by its name, such as `mysqli.default_pw`, or because the value itself holds one, as

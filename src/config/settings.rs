@@ -99,7 +99,7 @@ impl Settings {
         self.get(name).map(|value| number::quantity(value, self.core.version).0)
     }
 
-    /// Every directive with what stands for it, sorted by name.
+    /// Every directive with its entry, sorted by name.
     pub fn each(&self) -> impl Iterator<Item = (&Directive, Entry<'_>)> {
         self.core.directives.iter().enumerate().map(|(at, directive)| (directive, self.entry_at(at)))
     }
@@ -113,7 +113,7 @@ impl Settings {
         sources.filter_map(|source| Some((source.file.as_ref()?, &*source.text)))
     }
 
-    /// What is known of a directive, whatever its value.
+    /// The directive of that name: access, default, check.
     pub fn directive(&self, name: &[u8]) -> Option<&Directive> {
         self.core.find(name).map(|at| &self.core.directives[at])
     }

@@ -1,4 +1,4 @@
-//! What a directive takes, and what PHP says of the rest (facts I-170 … I-183).
+//! Which values a directive accepts, and PHP's messages about the others (facts I-170 … I-183).
 
 use super::{number, zone};
 use crate::version::PhpVersion;
@@ -63,7 +63,7 @@ pub enum Check {
         /// Whether empty text is taken.
         or_empty: bool,
     },
-    /// What the host says.
+    /// The host's own check.
     Host(HostCheck),
 }
 

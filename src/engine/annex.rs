@@ -14,7 +14,7 @@ use std::sync::atomic::{
 /// The longest key that is kept as it is; of a longer one, its hash.
 pub const KEY: usize = 64;
 
-/// What is kept of a key: itself, or of a long one its hash.
+/// The stored form of a key: the key itself, or the hash of a long one.
 pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
     if key.len() > KEY { hex(&hmac_sha256::Hash::hash(key)).to_vec().into() } else { key.into() }
 }

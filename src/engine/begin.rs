@@ -11,7 +11,7 @@ use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What a host says when a request begins.
+/// The options of a request.
 pub struct Options<'a, H: Host> {
     /// Shown to people; at most 96 bytes are kept.
     pub label: &'a [u8],
@@ -25,7 +25,7 @@ pub struct Options<'a, H: Host> {
     pub resumed: bool,
     /// Which of the engine's stop queues tells of it.
     pub stop_queue: u32,
-    /// What makes two submissions the same; empty: none. Of more than 64 bytes the SHA-256 stands in its place, in hexadecimal digits.
+    /// The key by which equal submissions are recognised; empty: none. A key of more than 64 bytes is replaced by its SHA-256 in hexadecimal digits.
     pub key: &'a [u8],
     /// Called at the very end.
     pub on_ended: Option<H::OnEnded>,
@@ -50,7 +50,7 @@ impl<H: Host> Options<'_, H> {
     }
 }
 
-/// Begins a request in a slot that nobody else has.
+/// Begins a request in a slot that the caller took from the free list.
 #[inline]
 pub(super) fn begin<'e, H: Host>(
     slot: &'e Slot<H>,

@@ -86,7 +86,7 @@ impl<'e, H: Host> Inside<'e, H> {
         }
     }
 
-    /// Writes into the run-time layer what needs no leave.
+    /// Writes into the run-time layer without checking access.
     pub fn put(&mut self, name: &[u8], value: &[u8]) {
         self.owned.run_time.get_or_insert_default().put(name, value);
         self.set_fact(facts::CHANGED);

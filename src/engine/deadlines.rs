@@ -30,7 +30,7 @@ pub struct Deadlines {
     slots: usize,
 }
 
-/// What a sweep remembers between its steps; kept, so that a tick allocates nothing.
+/// The scratch memory of a sweep; reused, so that a tick allocates nothing.
 #[derive(Debug, Default)]
 pub struct Taken {
     blocks: Vec<usize>,

@@ -105,14 +105,14 @@ impl<'e, H: Host> Handle<'e, H> {
         }
     }
 
-    /// Nobody is told of its end.
+    /// No callback is called for its end.
     pub(super) fn forget_on_ended(&self) {
         if self.slot.facts.load(Relaxed) & facts::ON_ENDED != 0 {
             *self.slot.annex().on_ended.borrow_mut() = None;
         }
     }
 
-    /// An end that had to leave off behind a shutdown function.
+    /// Continues an end that was interrupted after a shutdown function.
     #[cold]
     fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
         let word = self.slot.word.load();

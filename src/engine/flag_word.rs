@@ -31,7 +31,7 @@ use super::sync::{
 };
 use crate::request::Events;
 
-/// The client has gone: kept to the end of the request, counted once.
+/// The client has gone: set until the request ends, counted once.
 pub const FLAG_GONE: u64 = 1 << 32;
 /// An end had to leave off in the middle of its shutdown functions, and can be called again.
 pub const FLAG_LEFT_OFF: u64 = 1 << 33;
@@ -68,7 +68,7 @@ pub const TAG_BITS: u64 = 0x1ff;
 pub struct Word(AtomicU64);
 
 impl Word {
-    /// Everything, for whoever needs several parts of one moment.
+    /// The whole word, to read several parts at one moment.
     #[inline]
     pub fn load(&self) -> Seen {
         Seen(self.0.load(Acquire))
@@ -123,7 +123,7 @@ impl Word {
         next
     }
 
-    /// The owner: it is free from here on. What stood there to the last.
+    /// The owner ends the request: the word is free from here on. Returns its final value.
     #[inline]
     pub fn end(&self) -> Seen {
         let next = (self.load().generation() + 1) & GENERATION_BITS;

@@ -12,7 +12,7 @@ pub struct FreeList {
 }
 
 impl FreeList {
-    /// A slot that was used before. `look` finds it, and says which comes after it.
+    /// Takes a slot that was used before. `look` reads the slot's successor in the list.
     #[inline]
     pub fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         let mut top = self.top.load(Acquire);
@@ -50,7 +50,7 @@ impl FreeList {
         at == 0 && held == used && self.top.load(Acquire) == top && self.used() == used
     }
 
-    /// Gives a slot back; `set_next` writes what comes after it.
+    /// Gives a slot back; `set_next` writes its successor.
     #[inline]
     pub fn push(&self, index: u32, set_next: impl Fn(u32)) {
         let mut top = self.top.load(Relaxed);

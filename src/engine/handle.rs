@@ -238,7 +238,7 @@ impl<'e, H: Host> Handle<'e, H> {
         self.about(Slot::id)?.ok_or(Code::Ended)
     }
 
-    /// Somebody cancels it, from any thread and from signal handlers: a stop with ending `Cancelled`, whatever `ignore_user_abort` says.
+    /// Cancels the request, from any thread and from signal handlers: a stop with ending `Cancelled`, whatever `ignore_user_abort` says.
     /// `Already`: that was so.
     pub fn cancel(&self) -> Answer {
         self.is_forked()?;

@@ -4,7 +4,7 @@
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
 //!
-//! A server says what lies below a request in a [`Host`]. Here it is nothing: the work writes no output.
+//! A server implements [`Host`] to receive a request's output and notices. Here the work writes no output.
 //!
 //! ```
 //! use outlive::Code;
@@ -267,14 +267,14 @@ impl<H: Host> Engine<H> {
         self.shared.board.close();
     }
 
-    /// What was counted since the thread came by last.
+    /// The counts since the thread's last round.
     fn publish(&self) -> (numbers::Numbers, numbers::Gauges) {
         let (numbers, gauges) = gather::gather(&self.shared, &self.table, |_, _| ());
         self.shared.board.publish(&numbers, gauges, sys::now_ms());
         (numbers, gauges)
     }
 
-    /// Says which policy the host follows: what [`Settings::fingerprint`] says of its settings. Everybody who looks at the scoreboard sees it.
+    /// Publishes the policy that the host follows ([`Settings::fingerprint`] of its settings) in the scoreboard.
     pub fn set_policy(&self, settings: &Settings) {
         self.shared.board.set_policy(settings.fingerprint());
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{
     fence,
 };
 
-/// The host's side of requests: where output goes and who is told.
+/// The host's side of requests: takes output and receives notices.
 ///
 /// One value lives in each slot and is given new callbacks by each begin. All methods may be called from the thread that
 /// works on the request; `on_stop` and `on_forced` from the engine's thread.
@@ -33,7 +33,7 @@ pub trait Host: Default + Send + Sync + 'static {
     fn attach(&self, callbacks: Self::Callbacks);
     /// Writes all of `bytes`; false: the client has gone.
     fn write(&self, bytes: &[u8]) -> bool;
-    /// Pushes what the host still holds; false: the client has gone.
+    /// Flushes the host's own buffers; false: the client has gone.
     fn flush(&self) -> bool;
     /// Whether [`Host::flush`] does anything.
     fn has_flush(&self) -> bool {
@@ -43,7 +43,7 @@ pub trait Host: Default + Send + Sync + 'static {
     fn wants_notice(&self) -> bool;
     /// A stop is due at the next safe point.
     fn on_stop(&self, ending: Ending);
-    /// The forced stage: no safe point came. False: nobody was told.
+    /// The forced stage: no safe point came in time. Returns whether the host has a callback for it.
     fn on_forced(&self, ending: Ending) -> bool;
     /// It has ended, behind everything else; on the thread that ends it.
     fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
@@ -91,7 +91,7 @@ pub mod facts {
     pub const ENDS_SLOWLY: u32 = 1 << 20;
     /// Detached requests are capped over all processes.
     pub const TOTAL_CAPPED: u32 = 1 << 21;
-    /// Somebody keeps what was submitted.
+    /// The submission is kept durably (accepted).
     pub const ACCEPTED: u32 = 1 << 22;
     /// It works on what was accepted before it began.
     pub const RESUMED: u32 = 1 << 23;

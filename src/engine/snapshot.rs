@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 pub enum Watching {
     /// Its socket is watched.
     Socket,
-    /// Nobody watches: output will tell, or the host.
+    /// Not watched: only output or the host can notice that the client has gone.
     No,
 }
 
@@ -49,9 +49,9 @@ pub struct Row {
     pub thread: u32,
     /// How well the client is being watched.
     pub watching: Watching,
-    /// What makes two submissions the same, at most 64 bytes; empty: none was given.
+    /// The key by which equal submissions are recognised, at most 64 bytes; empty: none was given.
     pub key: Vec<u8>,
-    /// Somebody keeps what was submitted.
+    /// The submission is kept durably (accepted).
     pub accepted: bool,
     /// It works on what was accepted before it began.
     pub resumed: bool,

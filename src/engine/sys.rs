@@ -171,7 +171,7 @@ fn membarrier(command: i32) -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
-/// Fetches what lies at `address` into the cache, if it can be.
+/// Prefetches the cache line at `address`; a hint.
 #[inline]
 pub fn prefetch<T>(address: *const T) {
     // SAFETY: a hint; it never faults, whatever the address.

@@ -70,7 +70,7 @@ fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Cl
     has_changed || gauges.in_flight > 0
 }
 
-/// Says that it sleeps, then looks once more: whoever armed a deadline before has been seen, whoever comes later wakes it.
+/// Publishes that it sleeps, then looks once more. A deadline armed before is found here; whoever arms one later wakes the thread.
 fn fall_asleep<H: Host>(shared: &Shared, table: &Table<H>) -> bool {
     shared.fall_asleep();
     let armed = table.deadlines().any(|(deadlines, _)| deadlines.any());
@@ -278,7 +278,7 @@ impl<H: Host> Slot<H> {
         new
     }
 
-    /// Whoever set the fact does what follows from it.
+    /// Called once, by the thread that was first to set the flag.
     pub(super) fn detached(&self, generation: u64) {
         let now = self.shared.now();
         self.gone_at.store(now, Relaxed);

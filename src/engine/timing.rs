@@ -253,7 +253,7 @@ impl Timing {
         Look::Fired(if goes_on { now + 1 } else { super::deadlines::NEVER })
     }
 
-    /// The owner stops working on the request: what it used is kept.
+    /// The owner stops working on the request; the CPU time used so far is kept.
     pub fn suspend(&self, counted: &Counted) {
         let mut count = lock(&counted.0);
         let count = count.of(self.started().0);

@@ -7,7 +7,7 @@ use super::token::{Token, check_depth};
 use super::typed;
 use super::{Mode, SyntaxError};
 
-/// What an expression came to.
+/// The result of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The text that the pieces hold.

@@ -1,4 +1,4 @@
-//! Statements: what stands on a line, and what PHP takes of a line that is wrong.
+//! Statements: the content of a line, and the part that PHP takes of a wrong line.
 
 use super::bytes::{BLANK, skip, trim};
 use super::expression::{self, Outcome};
@@ -38,7 +38,7 @@ pub(super) struct Scanner<'t, 'o> {
     value: Pieces,
 }
 
-/// Left of a key stands only the list of statements that came before.
+/// In front of a key the parser has only the list of earlier statements on its stack.
 const STATEMENT: usize = 1;
 
 impl<'t, 'o> Scanner<'t, 'o> {

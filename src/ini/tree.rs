@@ -15,7 +15,7 @@ pub enum Key<'t> {
     Text(&'t [u8]),
 }
 
-/// What stands under a key.
+/// The value under a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'t> {
     /// A value.
@@ -133,7 +133,7 @@ impl Tree {
         Entries { tree: self, next: self.lists[ROOT as usize].first }
     }
 
-    /// What stands under a key of the text itself.
+    /// The value under a top-level key.
     pub fn get(&self, key: Key<'_>) -> Option<Item<'_>> {
         let node = self.find(ROOT, key)?;
         Some(self.item(node))

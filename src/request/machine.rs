@@ -17,7 +17,7 @@ enum Way {
     Disabled,
 }
 
-/// Whether somebody keeps what was submitted: then a client that goes stops nothing, whatever `ignore` says.
+/// Whether the submission is kept durably. If it is, a disconnect never stops the request, whatever `ignore` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 enum Accepted {
@@ -127,7 +127,7 @@ impl Start {
 }
 
 impl State {
-    /// The state that an early finish leaves, with nobody at the other end.
+    /// The state after an early finish, for a request without a client.
     fn resumed(self) -> Self {
         Self { accepted: Accepted::Resumed, finished_early: true, buffering: UNBUFFERED, ..self }
     }
@@ -399,7 +399,7 @@ impl Machine {
         self.state.way = Way::Disabled;
     }
 
-    /// `connection_status()`, with what `absorb` was told.
+    /// `connection_status()`, as of the last [`Machine::absorb`].
     pub fn status(&self) -> u8 {
         self.state.status
     }

@@ -1,4 +1,4 @@
-//! What lies below the machine, and the buffer above it.
+//! The host's side of a request's output, and the buffer between it and the machine.
 
 /// The host's side of a request's output.
 pub trait Output {

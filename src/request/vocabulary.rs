@@ -10,7 +10,7 @@ pub mod status {
     pub const TIMEOUT: u8 = 2;
 }
 
-/// What a safe point says.
+/// The answer of a safe point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
@@ -20,7 +20,7 @@ pub enum Verdict {
     Stop,
 }
 
-/// What finishing early came to.
+/// The result of an early finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Finish {
@@ -43,7 +43,7 @@ pub enum Stage {
     Running = 1,
     /// The shutdown functions run.
     Shutdown = 2,
-    /// What is still buffered goes out.
+    /// The rest of the buffered output is sent.
     FinalFlush = 3,
     /// Over.
     Ended = 4,

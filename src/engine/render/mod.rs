@@ -1,7 +1,7 @@
 //! What an engine or a scoreboard shows: numbers for Prometheus, JSON for programs, a page for people. One table of names for all of them
 //! ([`names`]); Apache, nginx, Python and the command show what is made here.
 //!
-//! An engine with a scoreboard shows what all processes have done, whichever of them is asked; without one, what it has done itself.
+//! An engine with a scoreboard shows the numbers of all processes, whichever process is asked; without one, only its own.
 
 pub mod json;
 pub mod metrics;

@@ -7,7 +7,7 @@ use super::{Extra, metrics, names};
 use crate::request::Ending;
 use std::fmt::Write;
 
-/// The frame: what changes stands between `<!--title-->`, `<!--live-->` and their ends.
+/// The frame: the parts that change are between `<!--title-->`, `<!--live-->` and their ends.
 const FRAME: &str = include_str!("page.html");
 /// Requests that are listed at most; a browser is no place for a million.
 const MOST: usize = 500;
@@ -86,7 +86,7 @@ fn put_row(out: &mut String, row: &ScoreboardRow) {
     );
 }
 
-/// What a status page shows of a key: whoever can read it must not be able to use it.
+/// The part of a key that a status page shows: too little to use the key.
 fn short_key(key: &[u8]) -> String {
     let end = key.len().min(8);
     let more = if key.len() > end { "…" } else { "" };

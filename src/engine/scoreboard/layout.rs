@@ -1,4 +1,4 @@
-//! Where what stands in the file, and how its head is written and judged.
+//! The layout of the file, and how its head is written and checked.
 //!
 //! Everything is a 64-bit word in the byte order of the machine. Offsets in bytes:
 //!

@@ -93,7 +93,7 @@ pub(super) struct Board {
     writer: OnceBox<Result<Writer>>,
     /// Detached requests that count in no scoreboard.
     detached: AtomicU64,
-    /// Fingerprint of the policy that the host says it follows; 0: not said.
+    /// The fingerprint of the policy that the host follows; 0: unknown.
     policy: AtomicU64,
     /// Since when other processes have kept this one from counting; 0: they do not.
     kept_since: AtomicU64,
@@ -186,7 +186,7 @@ impl Board {
         }
     }
 
-    /// Whether there is one; what kept it from being used.
+    /// Whether there is one; the error if it could not be used.
     pub fn state(&self) -> Result<bool> {
         match self.writer.get() {
             None => Ok(false),
@@ -286,7 +286,7 @@ impl Board {
         is_cancelled
     }
 
-    /// What the engine has counted goes into the file.
+    /// Writes the engine's counters into the file.
     pub fn publish(&self, numbers: &Numbers, gauges: Gauges, now: u64) {
         if let Some(writer) = self.writer() {
             writer.publish(numbers, gauges, now);
@@ -348,7 +348,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     slot.shared.wake_if_asleep();
 }
 
-/// What is left of the limit, as a row says it.
+/// The rest of the limit, as a row shows it.
 fn left<H: Host>(slot: &Slot<H>, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
     match slot.time_left(now, cpu_ns) {
         None => NO_LIMIT,

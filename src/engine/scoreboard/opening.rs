@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Links on one way, as the kernel counts them.
 const MOST_LINKS: u32 = 40;
-/// Times that a file which is replaced while it is looked at is looked at again.
+/// How often opening is tried again when the file is replaced meanwhile.
 const TRIES: u32 = 8;
 
 /// Whose file it has to be.

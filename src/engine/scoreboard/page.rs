@@ -1,4 +1,4 @@
-//! A page: what one process has counted, and what it says of itself.
+//! A page: the counters and the self-description of one process.
 //!
 //! | word | what |
 //! | --- | --- |
@@ -111,7 +111,7 @@ impl<'a> Page<'a> {
         self.words[OWNER].compare_exchange(owner.cleaning().0, owner.0, SeqCst, Relaxed).is_ok()
     }
 
-    /// Its owner ends: the counters stay for whoever comes.
+    /// Its owner ends: the counters stay for the next owner.
     pub fn release(self, file: &File, owner: Owner) {
         for at in GAUGES..=TOTAL {
             self.words[at].store(0, Relaxed);
@@ -126,7 +126,7 @@ impl<'a> Page<'a> {
         self.words[BEAT].store(now, Relaxed);
     }
 
-    /// What its owner has counted since `told`, which becomes what it has counted by now.
+    /// What its owner has counted since `told`; `told` is set to the present count.
     pub fn count(self, numbers: &Numbers, told: &mut Numbers) {
         let (new, old) = (numbers.to_words(), told.to_words());
         for (at, (new, old)) in new.into_iter().zip(old).enumerate() {

@@ -42,7 +42,7 @@ impl Owner {
         self.0 >> START_SHIFT
     }
 
-    /// The same owner while it makes the block its own: what stands in the block is nobody's.
+    /// The same owner while it takes over the block: the content is not valid yet.
     pub fn cleaning(self) -> Self {
         Self(self.0 | CLEANING)
     }

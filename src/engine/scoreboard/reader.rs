@@ -1,4 +1,4 @@
-//! What a scoreboard's file says, read from outside.
+//! Reads a scoreboard's file from outside the engines that write it.
 //!
 //! The file is read and not mapped, so that whoever cuts it off meanwhile harms no reader. A row is whole when its state was
 //! the same in a copy made before and in one made after the copy that its columns are taken from. Whether a
@@ -29,7 +29,7 @@ pub struct ScoreboardRow {
     pub count: u64,
     /// Its process.
     pub process: u32,
-    /// Its process has died: what it had begun and not ended. Its ages are those of now, as if it had lived on.
+    /// Its process has died before it ended. Ages go on counting, as if the process lived.
     pub unfinished: bool,
     /// Its process lives, as far as can be seen, and has not moved for seconds.
     pub unresponsive: bool,
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(seen(), []);
     }
 
-    /// Whatever stands in a file: an answer or an error.
+    /// Any content of a file gives an answer or an error, never a panic.
     #[test]
     fn nothing_in_a_file_is_believed() {
         let place = Place::new("noise");

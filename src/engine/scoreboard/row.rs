@@ -154,7 +154,7 @@ impl RowWriter<'_> {
         untagged(state, self.0[GONE].load(Relaxed))
     }
 
-    /// What the owner says of itself.
+    /// The owner's description of itself.
     pub fn set_facts(self, facts: u64) {
         self.0[FACTS].store(facts, Relaxed);
     }

@@ -98,7 +98,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What the block table says of a block.
+/// The entry of a block in the block table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     pub owner: Owner,

@@ -268,7 +268,7 @@ impl Writer {
         }
     }
 
-    /// The engine's thread comes by, or somebody asks: what the engine has counted goes into its page.
+    /// Writes the engine's counters into its page; called by the engine's thread, and when somebody asks.
     pub fn publish(&self, numbers: &Numbers, gauges: Gauges, now: u64) {
         let Some(page) = self.page() else { return };
         page.count(numbers, &mut lock(&self.told));

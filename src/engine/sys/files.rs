@@ -1,4 +1,4 @@
-//! Files that are reached step by step, so that what stands on the way is looked at before it is followed or opened.
+//! Opens files component by component, so that each directory and link is checked before it is followed.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};

@@ -1,4 +1,4 @@
-//! Answers to `<If>` conditions. What only a live request can tell is said to be unknown, never guessed.
+//! Evaluates `<If>` conditions. Whatever only a live request could decide is unknown, never guessed.
 
 use super::parse::{Expr, Op, Piece, Word};
 use crate::files::{Files, Kind};
@@ -47,19 +47,19 @@ pub(crate) trait RequestVariables {
     fn is_here(&self, authority: &[u8]) -> bool;
     /// Takes steps off what one request may take; no: there are none left.
     fn spend(&self, steps: u32) -> bool;
-    /// What a request for a URI of this server, or for a file, would come to.
+    /// The outcome of a subrequest for a URI of this server, or for a file.
     fn look(&self, target: Target<'_>) -> Option<Seen>;
     fn files(&self) -> &dyn Files;
 }
 
-/// What is looked for ahead of the request.
+/// The target of a subrequest that an expression asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target<'a> {
     Uri(&'a [u8]),
     File(&'a [u8]),
 }
 
-/// What a request that was looked at ahead would come to.
+/// The outcome of such a subrequest.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub status: u16,

@@ -1,4 +1,4 @@
-//! What each directive does to the section or server it stands in.
+//! Applies each directive to its section or server.
 
 use super::build::{Builder, Kind};
 use super::override_args::{allow_override, options};
@@ -134,7 +134,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// Says that something may matter and is not looked at.
+    /// Warns of a directive that may matter and is not evaluated.
     pub(super) fn not_evaluated(&mut self, node: &Node, name: &str, what: &str) {
         self.warn(node, Diagnosis::NotEvaluated, format!("{name} is not evaluated: {what}"));
     }

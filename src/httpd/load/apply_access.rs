@@ -1,4 +1,4 @@
-//! What directives about access and the environment do to the section they stand in.
+//! Applies directives about access and the environment to their section.
 
 use super::build::Builder;
 use crate::httpd::expression::evaluate::is_network;

@@ -47,7 +47,7 @@ pub(crate) struct Context {
     pub section: Option<Section>,
     pub server: Option<Box<Server>>,
     pub requires: Vec<Requirement>,
-    /// The methods that what stands here is for.
+    /// The methods that the current lines apply to.
     pub limit: Methods,
     pub act: Act,
     /// As it is written, with its `<`: a place in the tree.
@@ -56,7 +56,7 @@ pub(crate) struct Context {
     pub origin: Origin,
 }
 
-/// What building makes.
+/// The result of building.
 pub(crate) struct Builder<'r, 'f> {
     pub reader: &'r mut Reader<'f>,
     pub stack: Vec<Context>,
@@ -128,7 +128,7 @@ impl Builder<'_, '_> {
         Ok(skip)
     }
 
-    /// What a directive asks of its words, and what its words name for later lines.
+    /// Checks a directive's arguments, and registers the names that later lines may use.
     pub(crate) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
         let args = self.reader.tree.args(node);
         if let "ExtFilterDefine" | "AuthnzFcgiDefineProvider" = directive.name {

@@ -137,7 +137,7 @@ impl Data {
     }
 }
 
-/// The types file, or the one that stands where httpd looks unless it is told otherwise.
+/// The file of `TypesConfig`, or httpd's default.
 fn types_of(reader: &mut Reader<'_>, told: Option<(PathBuf, Origin)>) -> Types {
     let has_mime = reader.registry.is_loaded(b"mod_mime.c");
     let path = told.as_ref().map_or_else(|| reader.root.join("conf/mime.types"), |(path, _)| path.clone());

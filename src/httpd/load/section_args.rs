@@ -1,4 +1,4 @@
-//! What stands between a section's name and its `>` (facts ).
+//! The argument of a section: the text between its name and its `>` (facts ).
 
 use crate::httpd::expression::parse;
 use crate::httpd::model::section::Matcher;

@@ -37,7 +37,7 @@ pub(crate) enum Rule {
     Expr(Expr),
     /// Somebody who has logged in; a list of names: one of these.
     User(Option<Vec<Box<[u8]>>>),
-    /// What only somebody who has logged in can be asked: groups and directories.
+    /// Requirements that need a logged-in user: groups and directories.
     LoggedIn(Box<[u8]>),
     /// Host names, certificates: a live request must tell.
     Live(Box<[u8]>),
@@ -50,7 +50,7 @@ pub(crate) struct Requirement {
     pub methods: Methods,
 }
 
-/// What comes of a rule, as httpd has it.
+/// The result of a rule, with httpd's three values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Granted,

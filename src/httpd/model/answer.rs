@@ -1,4 +1,4 @@
-//! What httpd does with a request, and which containers take part.
+//! The outcome of a request in httpd: an answer, or a program with its containers.
 
 use super::dir_config::DirConfig;
 use crate::origin::Origin;

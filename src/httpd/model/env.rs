@@ -9,7 +9,7 @@ use crate::httpd::syntax::tokens::Tokens;
 /// A variable: its value, or what it depends on that is not known.
 type Value = Result<Vec<u8>, String>;
 
-/// Variables more than these are not kept: a set of rules that makes them leads nowhere.
+/// The most variables that are kept; only rules without an end set more.
 const MOST: usize = 4096;
 
 /// The variables, by names whose letters' case does not count.
@@ -43,7 +43,7 @@ impl Env {
     }
 }
 
-/// What makes a text more than plain.
+/// The characters that make a text a pattern.
 const SPECIAL: &[u8] = b"\\^$.*+?()[]{}|";
 
 /// What a rule looks at.
@@ -112,7 +112,7 @@ impl SetEnvIf {
         })
     }
 
-    /// Sets what it says, if it holds.
+    /// Sets the rule's variables, if the rule matches.
     pub fn apply(&self, env: &mut Env, facts: &dyn RequestVariables) {
         let (truth, groups) = self.holds(env, facts);
         if truth == Truth::No {

@@ -113,7 +113,7 @@ impl Effect {
     }
 }
 
-/// Who is let in, where it can be told at once. True: all; false: somebody has to look.
+/// Access control, as far as it can be decided here. True: everybody is let in; false: the full walk decides.
 fn access(core: &Core) -> Option<bool> {
     if core.legacy.is_some() || core.auth_merging.is_some() {
         return Some(false);

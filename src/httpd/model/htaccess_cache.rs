@@ -23,7 +23,7 @@ impl Rules {
     }
 }
 
-/// What a file says, and what is odd about it.
+/// The content of a file, with its diagnostics.
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
     pub section: Arc<Section>,

@@ -1,6 +1,6 @@
 //! Methods, as `<Limit>` and `<LimitExcept>` count them.
 
-/// One bit for each method; what nobody has registered has a bit of its own.
+/// One bit for each method; all unregistered methods share one bit.
 pub(crate) type Methods = u64;
 
 pub(crate) const ALL: Methods = u64::MAX;

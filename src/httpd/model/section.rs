@@ -1,4 +1,4 @@
-//! One container: what it matches, and what it sets.
+//! One container: its pattern, and the values it sets.
 
 use super::access::{LegacyAccess, Requirement};
 use super::answer::ServerLayer;

@@ -160,7 +160,7 @@ impl Server {
         }
     }
 
-    /// `ServerName`, or what stands for it.
+    /// `ServerName`, or its default.
     pub fn own_name(&self) -> Option<&[u8]> {
         self.name.as_deref().or(self.derived_name.as_deref())
     }

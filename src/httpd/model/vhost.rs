@@ -14,7 +14,7 @@ pub(crate) struct Address {
     pub port: u16,
 }
 
-/// What an address text says.
+/// A parsed address of a virtual host.
 pub(crate) enum Parsed {
     Address(Address),
     /// A name that would have to be looked up.

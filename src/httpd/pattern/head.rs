@@ -47,7 +47,7 @@ impl Head {
         Self { text: word(text), mask: word(&[0xff; LENGTH][..length]), pairs: Pairs::default() }
     }
 
-    /// Of a wildcard pattern: what stands before its first special byte.
+    /// The literal prefix of a wildcard pattern, up to its first special byte.
     pub fn of_wildcard(pattern: &[u8]) -> Self {
         let special = |&b: &u8| matches!(b, b'*' | b'?' | b'[' | b'\\' | 0);
         Self::new(&pattern[..pattern.iter().position(special).unwrap_or(pattern.len())])

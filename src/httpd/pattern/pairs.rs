@@ -50,7 +50,7 @@ fn needed(hir: &Hir) -> u128 {
     run.pairs
 }
 
-/// What was met so far. The parser lets nothing be nested deeper than 250.
+/// The state so far. The parser limits nesting to 250.
 #[derive(Default)]
 struct Run {
     pairs: u128,

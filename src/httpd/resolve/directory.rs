@@ -1,4 +1,4 @@
-//! mod_dir: the slash of a directory, its index files, and what stands for what is missing (fact A-113).
+//! mod_dir: the slash of a directory, index files, and FallbackResource (fact A-113).
 
 use super::subrequest::{Outcome, Ready, Subrequest};
 use super::walk::{Found, Walked};
@@ -99,7 +99,7 @@ impl<'c, 't> Ready<'c, 't> {
         }
     }
 
-    /// The request goes on as what its subrequest has found.
+    /// The request continues with the result of its subrequest.
     pub(super) fn taken(self, mut found: Self) -> Self {
         (*self.visit.env.borrow_mut()).clone_from(&found.visit.env.borrow());
         found.visit.env = self.visit.env;

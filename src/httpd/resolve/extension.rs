@@ -14,7 +14,7 @@ fn extensions(filename: &[u8]) -> Vec<Vec<u8>> {
     extensions
 }
 
-/// Which walk a container belongs to. Each walk merges what it met before it joins that to what was there.
+/// Which walk a container belongs to. Each walk merges its own containers before the result is joined to the earlier ones.
 pub(super) fn walk_of(layer: ServerLayer) -> u8 {
     match layer {
         ServerLayer::Server => 0,
@@ -26,7 +26,7 @@ pub(super) fn walk_of(layer: ServerLayer) -> u8 {
     }
 }
 
-/// What one walk says of an extension's handler.
+/// The handler of an extension, as one walk has it.
 #[derive(Default)]
 struct Said<'a> {
     containers: usize,

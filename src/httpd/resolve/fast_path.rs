@@ -51,7 +51,7 @@ impl<T: Copy> Few<T> {
     }
 }
 
-/// A section that was met: its place among the server's, what it does, and its number.
+/// A matching section: its place among the server's, its effect, and its number.
 type Found = (u32, Effect, u32);
 
 impl Few<Found> {
@@ -69,7 +69,7 @@ impl Few<Found> {
     }
 }
 
-/// A server that takes part: its number, and what is known of it at hand.
+/// A server that takes part: its number, and its entry in the index.
 type Layer<'c> = (usize, &'c ServerEntry);
 
 struct Walk<'c> {
@@ -85,7 +85,7 @@ struct Walk<'c> {
     listed: bool,
     /// The file was looked for, so that it counts who is let in, and whether the request is sent elsewhere.
     mapped: bool,
-    /// What the last section that says so said of everybody.
+    /// Whether everybody is let in, by the last section that decides it.
     lets_in: bool,
     wild: [usize; 2],
     /// The depths that a plain or wildcard section may be at, of either server: bit n, as [`crate::httpd::model::server::Index::depths`].

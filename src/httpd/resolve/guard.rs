@@ -1,4 +1,4 @@
-//! Who is let in: `Require`, then what came before it, and how the two join (`Satisfy`).
+//! Access control: `Require`, the older `Order`/`Allow`/`Deny`, and how the two combine (`Satisfy`).
 
 use super::extension::walk_of;
 use super::subrequest::Subrequest;
@@ -16,7 +16,7 @@ enum Chain<'w> {
 }
 
 impl<'c> Subrequest<'c, '_> {
-    /// A refusal, and why; what cannot be known is taken as granted, and said.
+    /// A refusal with its reason. A condition that cannot be known counts as met, with a note.
     pub(super) fn refused(&self, walked: &Walked<'c>, notes: &mut Vec<String>) -> Option<(u16, String)> {
         let asked = self.method.unwrap_or(self.asked.method);
         let method = self.context.data.methods.bit(asked);
@@ -77,7 +77,7 @@ impl<'c> Subrequest<'c, '_> {
         (!kind.eq_ignore_ascii_case(b"none")).then_some(kind)
     }
 
-    /// Nobody has logged in, and somebody has to.
+    /// A login is required, and there is none.
     fn ask(&self, walked: &Walked<'c>, place: &str) -> (u16, String) {
         let Some(kind) = self.auth(walked) else {
             return (500, format!("{place}: Require asks for a user, and no AuthType says how to ask for a password"));

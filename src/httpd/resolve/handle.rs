@@ -132,7 +132,7 @@ impl<'c, 't> Ready<'c, 't> {
 }
 
 impl Subrequest<'_, '_> {
-    /// What httpd says to methods that a plain file does not take.
+    /// httpd's answer to methods that a plain file does not accept.
     pub(super) fn method_answer(&self) -> Option<(u16, &'static str)> {
         match self.method.unwrap_or(self.asked.method) {
             b"GET" | b"HEAD" | b"POST" => None,

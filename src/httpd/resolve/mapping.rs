@@ -140,7 +140,7 @@ pub(super) fn map(
     Mapped::File(Box::new(Place { filename: tidy(filename), alias_context, script, ..place }))
 }
 
-/// No double slashes, no dots: what httpd's own path cleaning leaves.
+/// Cleans a path as httpd does: no double slashes, no dots.
 fn tidy(path: Vec<u8>) -> Vec<u8> {
     let clean = !path.windows(2).any(|two| two == b"//") && memchr::memmem::find(&path, b"/.").is_none();
     if clean {

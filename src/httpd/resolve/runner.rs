@@ -1,4 +1,4 @@
-//! Who runs a file: PHP, or somebody else, or nobody.
+//! Which program runs a file: PHP, another handler, or none.
 
 use super::handlers::{Work, work};
 use crate::httpd::load::data::Data;

@@ -31,7 +31,7 @@ pub(super) struct Subrequest<'c, 't> {
     pub method: Option<&'static [u8]>,
     /// What an error page is shown for.
     pub failed: bool,
-    /// What an alias or a user's directory stands for.
+    /// The target of an alias or a user's directory.
     pub alias_context: AliasContext,
     pub depth: u32,
     /// How often it was redirected within.
@@ -54,7 +54,7 @@ pub(super) struct Subrequest<'c, 't> {
     pub acting: bool,
 }
 
-/// What came of a pass.
+/// The outcome of a pass.
 pub(super) enum Outcome<'c, 't> {
     Run(Run),
     /// Another URI answers.
@@ -84,7 +84,7 @@ pub(super) struct Ready<'c, 't> {
 const MAX_DEPTH: u32 = 10;
 /// Internal redirects of one request; httpd's own limit.
 pub(super) const MAX_REDIRECTS: u32 = 10;
-/// What one subrequest takes off what a request may take in all.
+/// The cost of one subrequest, against the budget of a request.
 const STEPS_OF_A_SUBREQUEST: u32 = 2_000;
 
 impl<'c, 't> Outcome<'c, 't> {

@@ -24,7 +24,7 @@ pub(super) struct Merged<'c> {
     pub sections: Vec<SectionRef<'c>>,
 }
 
-/// One walk that was made: what it met, on what ground, and what came of it.
+/// One finished walk: the sections it matched, what they were merged onto, and the result.
 #[derive(Clone, Debug)]
 struct Call<'c> {
     met: Vec<usize>,
@@ -42,7 +42,7 @@ pub(super) struct Walks<'c> {
     pub number: u32,
 }
 
-/// What a request leaves to one that follows from it.
+/// The results of a request that an internal redirect may reuse.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WalkCache<'c> {
     /// Its walk down the directories, if it came so far.
@@ -62,7 +62,7 @@ impl<'c> Walks<'c> {
         Self { earlier: before.own.clone(), last_number: before.last_number, ..Self::default() }
     }
 
-    /// Merges what a walk met onto `ground`. True: that had been done before, with the same result.
+    /// Merges the sections of a walk onto `ground`. True: the same merge was done before.
     pub fn join(&mut self, kind: Kind, met: Vec<SectionRef<'c>>, ground: Merged<'c>) -> (Merged<'c>, bool) {
         let own = &self.own[kind as usize];
         // The same call of the request before, or else this request's last one.

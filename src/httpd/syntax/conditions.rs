@@ -9,7 +9,7 @@ use crate::httpd::pattern::Pattern;
 use crate::origin::Origin;
 use std::cmp::Ordering;
 
-/// What a container says.
+/// The result of a condition.
 pub(super) enum Verdict {
     Holds,
     Fails,

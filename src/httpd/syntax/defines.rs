@@ -15,7 +15,7 @@ pub(crate) struct Defines {
     env: HashMap<Box<[u8]>, Box<[u8]>>,
 }
 
-/// What substitution met.
+/// The result of substitution.
 pub(crate) enum Expanded<'a> {
     Line(Cow<'a, [u8]>),
     TooLong,

@@ -12,7 +12,7 @@ pub(crate) fn lossy(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
-/// What is said of a directive that may not stand where it does.
+/// The message for a directive in a wrong place.
 pub(crate) fn not_allowed(name: &str, parent: Option<&[u8]>) -> String {
     match parent {
         Some(parent) => format!("{name} not allowed in {}> context", lossy(parent)),

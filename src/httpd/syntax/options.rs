@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// How an httpd would be started.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `-d`: what relative paths start from; none: what `ServerRoot` says, else the main file's directory.
+    /// `-d`: the directory that relative paths start from; none: `ServerRoot`, else the main file's directory.
     pub server_root: Option<PathBuf>,
     /// `-D NAME`, or `Define NAME VALUE` before the first line.
     pub defines: Vec<(Vec<u8>, Option<Vec<u8>>)>,

@@ -64,7 +64,7 @@ pub(crate) struct Reader<'f> {
     pub php_module: Option<(PathBuf, Origin)>,
     /// Set for `.htaccess`.
     pub allowed: Option<Allowed<'f>>,
-    /// What `AllowOverride Options=` leaves.
+    /// The options that `AllowOverride Options=` permits.
     pub allowed_options: Option<u16>,
     pub version: (u32, u32, u32),
     pub tree: Tree,

@@ -111,7 +111,7 @@ impl<'a> Tokens<'a> {
         Self(trim_start(text))
     }
 
-    /// What has not been read yet.
+    /// The rest that has not been read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.0
     }

@@ -59,7 +59,7 @@ impl Tree {
         Origin { file: source.file.clone(), line }
     }
 
-    /// What is added to a message about a line that came out of a macro.
+    /// The addition to a message about a line that a macro produced.
     pub fn macro_note(&self, source: u32) -> Option<&str> {
         Some(&self.sources.get(source as usize)?.macro_lines.as_ref()?.1)
     }
