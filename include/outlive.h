@@ -1940,6 +1940,16 @@ int outlive_scoreboard_render(const char *path,
 const char *outlive_render_content_type(int what);
 
 /**
+ * Counts a request that was over before there was anything to watch: a small file that was sent at once, say. Cheaper than begin and end;
+ * then the numbers are those of all requests, and it is shown nowhere else. `milliseconds` is how long it took.
+ *
+ * OUTLIVE_ERROR_ARGUMENT: the engine is NULL, or there is no such ending, or it took less than no time.
+ */
+int outlive_engine_count(struct outlive_engine *engine,
+                         int ending,
+                         int64_t milliseconds);
+
+/**
  * Says which policy the host follows, so that everybody who looks at the scoreboard can hold hosts and processes against each other:
  * `outlive_policy_info` with what outlive_settings_fingerprint says. Usually once, with the settings of the whole server, and again
  * after a reload.

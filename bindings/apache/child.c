@@ -59,7 +59,7 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
 
 /** They live as long as httpd's parent, so that they go on over a restart, and children of before count in them, too. */
 static void make_counters(apr_pool_t *forever) {
-    static const char name[] = "mod_outlive counters 2";
+    static const char name[] = "mod_outlive counters 3";
     void *counters = NULL;
     apr_pool_userdata_get(&counters, name, forever);
     if (counters == NULL) {
@@ -70,6 +70,20 @@ static void make_counters(apr_pool_t *forever) {
     the_process.counters = counters;
 }
 
+/** Without a file the children share memory alone, which lives as long as httpd's parent; nobody else can read it. */
+static void make_board(apr_pool_t *forever) {
+    static const char name[] = "mod_outlive board 1";
+    void *board = NULL;
+    apr_pool_userdata_get(&board, name, forever);
+    if (board == NULL) {
+        const int made = memfd_create("outlive", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (made <= 0) return;
+        board = apr_pmemdup(forever, &made, sizeof made);
+        apr_pool_userdata_set(board, name, NULL, forever);
+    }
+    the_process.board = *(int *)board;
+}
+
 /** The scoreboard's file is made here, where the right to do that is, and belongs to the children. */
 static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
     outlive_str said = {"", 0};
@@ -77,7 +91,10 @@ static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
     const char *path = the_process.scoreboard;
     if (path == NULL) path = said.len > 0 ? apr_pstrdup(pconf, said.ptr) : ap_runtime_dir_relative(pconf, "outlive.scoreboard");
     the_process.scoreboard = NULL;
-    if (path == NULL || strcasecmp(path, "none") == 0) return;
+    if (path == NULL || strcasecmp(path, "none") == 0) {
+        make_board(server->process->pool);
+        return;
+    }
     const int is_root = geteuid() == 0;
     const uid_t user = is_root ? ap_unixd_config.user_id : geteuid();
     const gid_t group = is_root ? ap_unixd_config.group_id : getegid();
@@ -159,16 +176,19 @@ void ol_main_child_init(apr_pool_t *pchild, server_rec *server) {
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     options.scoreboard = the_process.scoreboard;
+    options.scoreboard_fd = the_process.board;
     int result = outlive_engine_new(&options, &the_process.engine, &error);
-    if (result != OUTLIVE_OK && options.scoreboard != NULL) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s", options.scoreboard, error.message);
+    if (result != OUTLIVE_OK && (options.scoreboard != NULL || options.scoreboard_fd > 0)) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, server, "outlive: %s: no scoreboard: %s", error.file, error.message);
         options.scoreboard = the_process.scoreboard = NULL;
+        options.scoreboard_fd = 0;
         result = outlive_engine_new(&options, &the_process.engine, &error);
     }
     if (result != OUTLIVE_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, server, "outlive: this child serves without an engine: %s", error.message);
         return;
     }
+    outlive_engine_set_policy(the_process.engine, the_process.root);
     apr_pool_cleanup_register(pchild, NULL, free_engine, apr_pool_cleanup_null);
     apr_pool_pre_cleanup_register(pchild, NULL, begin_to_die);
 }

@@ -84,7 +84,7 @@ int ol_req_handle_file(request_rec *r) {
     if (job == NULL && ol_req_status(r, status) >= 500) job = ol_req_begin(r); /* to be told */
     if (job == NULL) ap_set_module_config(r->request_config, &outlive_module, NULL);
     if (job != NULL) status = ol_req_finish(job, status);
-    else ol_any_count_ended(OUTLIVE_ENDING_COMPLETED, 0);
+    else outlive_engine_count(the_process.engine, OUTLIVE_ENDING_COMPLETED, (apr_time_now() - r->request_time) / 1000);
     ol_any_count_live(-1);
     return status;
 }

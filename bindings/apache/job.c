@@ -207,13 +207,6 @@ static void tell(ol_job *job, const outlive_settings *settings, int ending, int 
     }
 }
 
-void ol_any_count_ended(int ending, int gone) {
-    ol_counters *counters = the_process.counters;
-    if (counters == NULL) return;
-    __atomic_add_fetch(&counters->ended[ending], 1, __ATOMIC_RELAXED);
-    if (gone) __atomic_add_fetch(&counters->gone, 1, __ATOMIC_RELAXED);
-}
-
 void ol_any_count_live(int more) { __atomic_add_fetch(&live, more, __ATOMIC_RELEASE); }
 
 int ol_any_jobs(void) { return __atomic_load_n(&live, __ATOMIC_ACQUIRE) > 0; }
@@ -238,7 +231,6 @@ static void end(ol_job *job) {
     job->request = NULL;
     job->flag_word = &nothing_waits;
     if (job->socket >= 0) close(job->socket);
-    ol_any_count_ended(ending, gone);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
         const outlive_settings *settings = ol_req_settings(r);
         if (settings != NULL) tell(job, settings, ending, gone);

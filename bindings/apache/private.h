@@ -57,14 +57,13 @@ typedef struct ol_process {
     int dying;                    /* the child was told to end, and its pools go, perhaps within a signal handler while a request runs; atomic */
     int serving;                  /* this is a child: containers made from now on belong to requests */
     int beside_php;               /* mod_php is loaded */
-    struct ol_counters *counters; /* of all children since httpd was started; NULL: no memory */
+    struct ol_counters *counters; /* of all children; NULL: no memory */
+    int board;                    /* a scoreboard of memory alone; 0: there is none, or it is a file */
 } ol_process;
 
-/** Numbers that all children count up. */
+/** What all children share beside the scoreboard. */
 typedef struct ol_counters {
-    uint64_t ended[OUTLIVE_ENDING_HANDED_BACK + 1]; /* by ending */
-    uint64_t gone;                                  /* whose client went before */
-    int out_of_reach;                               /* a script was: that is said once */
+    int out_of_reach; /* a script was: that is said once */
 } ol_counters;
 
 extern ol_process the_process;
@@ -165,7 +164,6 @@ int ol_any_jobs(void);
 /** The caller does something for a request of this child (1), or has done it (-1). */
 void ol_any_count_live(int more);
 /** Counts an end. */
-void ol_any_count_ended(int ending, int gone);
 /** The handler runs, from now on. */
 void ol_req_enter(ol_job *job);
 /** The handler has returned. What to return in its place. */

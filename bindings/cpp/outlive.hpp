@@ -1745,6 +1745,13 @@ public:
     std::string render(rendered what, std::string_view title = {}, std::string_view notes = {}) const {
         return detail::throwing([&](error_to to) { return render(what, title, notes, to); });
     }
+    /// outlive_engine_count
+    result count(ending ending, std::chrono::milliseconds time, error_to to) const noexcept {
+        return to.said(outlive_engine_count(native(), static_cast<int>(ending), time.count()));
+    }
+    void count(ending ending, std::chrono::milliseconds time) const {
+        detail::throwing([&](error_to to) { return count(ending, time, to); });
+    }
     /// outlive_engine_set_policy
     result set_policy(const settings &settings, error_to to) const noexcept {
         return to.said(outlive_engine_set_policy(native(), settings.native()));

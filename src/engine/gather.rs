@@ -99,7 +99,9 @@ pub fn count_slow(shared: &Shared, ms: u64) {
     if ms > QUICK {
         shared.counters.slow[bucket(ms)].fetch_add(1, Relaxed);
     }
-    shared.counters.slow_ms.fetch_add(ms, Relaxed);
+    if ms > 0 {
+        shared.counters.slow_ms.fetch_add(ms, Relaxed);
+    }
 }
 
 /// A request ends so many milliseconds after its client went.

@@ -90,11 +90,12 @@ pub(crate) use slot::Slot;
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Result};
+use crate::request::Ending;
 use shared::Shared;
 use shared::{DRAINING, OPEN};
 use slot_table::Table;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Release, SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How an engine is made.
@@ -272,6 +273,20 @@ impl<H: Host> Engine<H> {
         let (numbers, gauges) = gather::gather(&self.shared, &self.table, |_, _| ());
         self.shared.board.publish(&numbers, gauges, sys::now_ms());
         (numbers, gauges)
+    }
+
+    /// Counts a request that was over before there was anything to watch, so that the numbers are those of all requests. Cheaper than to
+    /// begin and to end it, and it is shown nowhere else.
+    pub fn count(&self, ending: Ending, ms: u64) -> Answer {
+        if self.shared.fork.is_child() {
+            return Err(Code::Forked);
+        }
+        // Straight to where others see it: the engine's thread need not wake up, or be there at all.
+        if !self.shared.board.count(ending, ms) {
+            gather::count_slow(&self.shared, ms);
+            self.shared.counters.endings[ending as usize].fetch_add(1, Release);
+        }
+        Ok(Code::Ok)
     }
 
     /// Publishes the policy that the host follows ([`Settings::fingerprint`] of its settings) in the scoreboard.

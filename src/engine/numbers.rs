@@ -11,6 +11,15 @@ pub const BUCKETS: usize = BOUNDS.len() + 1;
 /// Words of [`Numbers`] in a scoreboard.
 pub const WORDS: usize = 64;
 
+/// Where some of them stand among these words.
+pub const BEGUN: usize = 0;
+/// Milliseconds of all requests.
+pub const REQUEST_MS: usize = 7;
+/// The first of the endings.
+pub const ENDED: usize = 16;
+/// The first bucket of request times.
+pub const REQUEST: usize = 32;
+
 /// The bucket of a time in milliseconds.
 pub fn bucket(ms: u64) -> usize {
     BOUNDS.partition_point(|&bound| bound < ms)
@@ -87,8 +96,8 @@ impl Numbers {
             self.detached.sum_ms,
         ];
         words[..single.len()].copy_from_slice(&single);
-        words[16..16 + ENDINGS].copy_from_slice(&self.ended);
-        words[32..32 + BUCKETS].copy_from_slice(&self.request.buckets);
+        words[ENDED..ENDED + ENDINGS].copy_from_slice(&self.ended);
+        words[REQUEST..REQUEST + BUCKETS].copy_from_slice(&self.request.buckets);
         words[48..48 + BUCKETS].copy_from_slice(&self.detached.buckets);
         words
     }
@@ -103,8 +112,8 @@ impl Numbers {
             not_shown: words[4],
             functions: words[5],
             function_ns: words[6],
-            ended: std::array::from_fn(|at| words[16 + at]),
-            request: Histogram { sum_ms: words[7], buckets: std::array::from_fn(|at| words[32 + at]) },
+            ended: std::array::from_fn(|at| words[ENDED + at]),
+            request: Histogram { sum_ms: words[7], buckets: std::array::from_fn(|at| words[REQUEST + at]) },
             detached: Histogram { sum_ms: words[8], buckets: std::array::from_fn(|at| words[48 + at]) },
         }
     }

@@ -505,6 +505,9 @@ static void pages_and_documents(void) {
     CHECK(outlive_settings_fingerprint(other) == outlive_settings_fingerprint(same));
     EQUAL(outlive_settings_fingerprint(NULL), 0);
     EQUAL(outlive_engine_set_policy(engine, other), OUTLIVE_OK);
+    EQUAL(outlive_engine_count(engine, OUTLIVE_ENDING_COMPLETED, 70), OUTLIVE_OK);
+    EQUAL(outlive_engine_count(engine, OUTLIVE_ENDING_NONE, 0), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_engine_count(engine, OUTLIVE_ENDING_COMPLETED, -1), OUTLIVE_ERROR_ARGUMENT);
     outlive_request *request = begin(engine, settings, &host, "GET");
     options.title = "a <shop>";
     options.notes = "one\ntwo";
@@ -521,6 +524,10 @@ static void pages_and_documents(void) {
     EQUAL(outlive_engine_render(engine, OUTLIVE_RENDER_METRICS, NULL, append, &to, &error), OUTLIVE_OK);
     snprintf(policy, sizeof policy, "outlive_policy_info{fingerprint=\"%016" PRIx64 "\"} 1\n", outlive_settings_fingerprint(other));
     CHECK(strstr(to.bytes, policy) != NULL);
+    CHECK(strstr(to.bytes, "\noutlive_requests_begun_total 2\n") != NULL);
+    CHECK(strstr(to.bytes, "\noutlive_request_duration_seconds_bucket{le=\"0.05\"} 0\n") != NULL);
+    CHECK(strstr(to.bytes, "\noutlive_request_duration_seconds_bucket{le=\"0.1\"} 1\n") != NULL);
+    CHECK(strstr(to.bytes, "\noutlive_request_duration_seconds_sum 0.07\n") != NULL);
     EQUAL(outlive_engine_render(engine, OUTLIVE_RENDER_METRICS, NULL, refuse, NULL, &error), OUTLIVE_ERROR_INTERRUPTED);
     EQUAL(outlive_engine_render(engine, 9, NULL, append, &to, &error), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_engine_render(engine, OUTLIVE_RENDER_PAGE, NULL, NULL, &to, &error), OUTLIVE_ERROR_ARGUMENT);

@@ -181,6 +181,7 @@ static void builders(void) {
     EQUAL(outlive_scoreboard_render("/nowhere", OUTLIVE_NTS, OUTLIVE_RENDER_JSON, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_engine_render(NULL, OUTLIVE_RENDER_JSON, NULL, NULL, NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_engine_set_policy(NULL, NULL), OUTLIVE_ERROR_ARGUMENT);
+    EQUAL(outlive_engine_count(NULL, OUTLIVE_ENDING_COMPLETED, 0), OUTLIVE_ERROR_ARGUMENT);
     EQUAL(outlive_settings_fingerprint(NULL), 0);
     CHECK(outlive_render_content_type(99) == NULL);
 

@@ -87,6 +87,7 @@ pub const SECTIONS: [Section; 10] = [
             "outlive_engine_render",
             "outlive_scoreboard_render",
             "outlive_engine_set_policy",
+            "outlive_engine_count",
         ],
     },
     Section {

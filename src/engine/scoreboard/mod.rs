@@ -60,6 +60,7 @@ use super::slot::{Host, Slot, facts};
 use super::sys;
 use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::request::Ending;
 use once_cell::race::OnceBox;
 use row::{CPU_LEFT, First, NO_LIMIT, RowWriter};
 use std::ffi::OsStr;
@@ -284,6 +285,12 @@ impl Board {
             row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
         }
         is_cancelled
+    }
+
+    /// Counts a request that has ended, at once. False: there is no file.
+    #[inline]
+    pub fn count(&self, ending: Ending, ms: u64) -> bool {
+        self.writer().map(|writer| writer.count(ending, ms)).is_some()
     }
 
     /// Writes the engine's counters into the file.

@@ -15,10 +15,11 @@
 //!
 //! The first page has no owner: where there are more processes than pages, they count there together.
 
-use super::super::numbers::{Gauges, Numbers, WORDS};
+use super::super::numbers::{self, Gauges, Numbers, WORDS, bucket};
 use super::super::sys::{self, Mapping, files};
 use super::layout::{Layout, PAGE, USED_PAGES};
 use super::process::{self, Owner, World};
+use crate::request::Ending;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{
@@ -136,6 +137,17 @@ impl<'a> Page<'a> {
             }
         }
         told.rise_to(numbers);
+    }
+
+    /// One request that has ended.
+    pub fn count_one(self, ending: Ending, ms: u64) {
+        let places = [numbers::BEGUN, numbers::ENDED + ending as usize, numbers::REQUEST + bucket(ms)];
+        places.iter().for_each(|at| {
+            self.words[COUNTERS + at].fetch_add(1, Relaxed);
+        });
+        if ms > 0 {
+            self.words[COUNTERS + numbers::REQUEST_MS].fetch_add(ms, Relaxed);
+        }
     }
 
     /// What is so now; not on the page that is everybody's.

@@ -10,6 +10,7 @@ use super::process::{Owner, World};
 use super::row::{self, RowWriter};
 use super::table::Table;
 use crate::error::{Code, Result};
+use crate::request::Ending;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -275,6 +276,14 @@ impl Writer {
         if let Some(page) = self.own_page() {
             page.set_gauges(gauges);
             page.beat(now);
+        }
+    }
+
+    /// Counts a request that has ended, beside what the engine publishes.
+    pub fn count(&self, ending: Ending, ms: u64) {
+        self.claim_page();
+        if let Some(page) = self.page() {
+            page.count_one(ending, ms);
         }
     }
 

@@ -81,6 +81,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "outlive_engine_requests": (c_int, (c_void_p, Visitor, c_void_p)),
     "outlive_engine_metrics": (c_int, (c_void_p, c_char_p, c_size_t, POINTER(c_size_t))),
     "outlive_engine_render": (c_int, (c_void_p, c_int, POINTER(s.RenderOptions), WriteFunction, c_void_p, _error)),
+    "outlive_engine_count": (c_int, (c_void_p, c_int, c_int64)),
     "outlive_engine_set_policy": (c_int, (c_void_p, c_void_p)),
     "outlive_engine_free": (None, (c_void_p,)),
     "outlive_scoreboard_read": (c_int, (*_text, Visitor, c_void_p, _error)),
