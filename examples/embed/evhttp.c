@@ -1,8 +1,9 @@
 /*
- * libevent's evhttp with outlive: one thread, one event loop. A request's work is cut into steps that the loop calls, and its
- * CPU time is counted from resume to suspend.
- *   cc evhttp.c $(pkg-config --cflags --libs outlive libevent)      ./a.out DIRECTORY PHP_INI
+ * libevent's evhttp with outlive: one thread, one event loop. A request's work is cut into steps that the loop calls, and its CPU time is
+ * counted from resume to suspend. Stops are events of the loop; so is the end of a drain.
+ *   cc evhttp.c $(pkg-config --cflags --libs outlive libevent)      ./a.out DIRECTORY PHP_INI [MILLISECONDS]
  */
+#include "policy.h"
 #include "tables.h"
 
 #include <event2/buffer.h>
@@ -10,13 +11,11 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
-#include <outlive.h>
-#include <stdlib.h>
 
-static const char *directory;
-static outlive_engine *engine;
-static const outlive_settings *settings;
+static policy host;
 static struct event_base *base;
+static struct evhttp *server;
+static struct evhttp_bound_socket *bound;
 
 typedef struct job {
     struct evhttp_request *http;
@@ -28,7 +27,7 @@ typedef struct job {
 /* The shutdown function: it runs whatever happened, once, and is told why. */
 static int ended(outlive_request *request, int ending, void *userdata) {
     (void)request, (void)userdata;
-    tables_note(directory, outlive_ending_name(ending).ptr);
+    tables_note(host.directory, outlive_ending_name(ending).ptr);
     return OUTLIVE_OK;
 }
 
@@ -43,9 +42,9 @@ static void step(evutil_socket_t fd, short what, void *userdata) {
     (void)fd, (void)what;
     outlive_request_resume(self->request);
     while (outlive_request_check(self->request) == OUTLIVE_OK && *self->table) {
-        if (!tables_write(directory, *self->table)) { /* locked: the loop does something else meanwhile */
+        if (!tables_write(host.directory, *self->table)) { /* locked: the loop does something else meanwhile */
             outlive_request_suspend(self->request);
-            event_add(self->timer, &(struct timeval){0, 5000});
+            event_add(self->timer, &(struct timeval){0, 20000});
             return;
         }
         self->table++;
@@ -61,6 +60,19 @@ static void step(evutil_socket_t fd, short what, void *userdata) {
     free(self);
 }
 
+/* A stop is due: the step after next may be far away, so its safe point comes now. */
+static void stops(evutil_socket_t fd, short what, void *userdata) {
+    outlive_stop stop = OUTLIVE_STOP_INIT;
+    (void)fd, (void)what, (void)userdata;
+    while (outlive_engine_next_stop(host.engine, 0, &stop) == OUTLIVE_OK) {
+        if (stop.kind == OUTLIVE_STOP_DRAINED) {
+            event_base_loopexit(base, NULL);
+        } else {
+            step(-1, 0, stop.userdata);
+        }
+    }
+}
+
 static void save(struct evhttp_request *http, void *userdata) {
     (void)userdata;
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
@@ -70,7 +82,8 @@ static void save(struct evhttp_request *http, void *userdata) {
     /* evhttp does not look at a socket while its request is being answered: the engine does (outlive.detect = watch). */
     options.socket = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(http)));
     options.method = evhttp_request_get_command(http) == EVHTTP_REQ_POST ? "POST" : "GET";
-    if (self == NULL || outlive_request_begin(engine, settings, &options, &self->request, &error) != OUTLIVE_OK) {
+    options.userdata = self;
+    if (self == NULL || outlive_request_begin(host.engine, host.settings, &options, &self->request, &error) != OUTLIVE_OK) {
         fprintf(stderr, "%s\n", self == NULL ? "out of memory" : error.message);
         free(self);
         evhttp_send_error(http, HTTP_SERVUNAVAIL, NULL);
@@ -85,33 +98,24 @@ static void save(struct evhttp_request *http, void *userdata) {
     step(-1, 0, self);
 }
 
-static void quit(evutil_socket_t fd, short what, void *userdata) {
+/* Standard input ends: nothing new is taken, what is in flight gets its time, and the loop goes on until DRAINED. */
+static void quit(evutil_socket_t fd, short what, void *input) {
     char byte;
-    (void)what, (void)userdata;
+    (void)what;
     if (read(fd, &byte, 1) == 0) {
-        event_base_loopbreak(base);
+        event_del(*(struct event **)input);
+        evhttp_del_accept_socket(server, bound);
+        outlive_engine_begin_drain(host.engine, host.drain_ms);
     }
 }
 
 int main(int argc, char **argv) {
-    outlive_error error = {0};
-    outlive_config *config = NULL;
-    outlive_config_builder *builder = outlive_config_builder_new();
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s DIRECTORY PHP_INI\n", argv[0]);
-        return 2;
-    }
-    directory = argv[1];
-    if (outlive_config_builder_load_php_ini(builder, argv[2], OUTLIVE_NTS, &error) != OUTLIVE_OK ||
-        outlive_config_builder_build(builder, &config, &error) != OUTLIVE_OK ||
-        outlive_config_resolve(config, NULL, &settings, &error) != OUTLIVE_OK || outlive_engine_new(NULL, &engine, &error) != OUTLIVE_OK) {
-        fprintf(stderr, "%s:%u: %s\n", error.file, (unsigned)error.line, error.message);
-        return 1;
-    }
+    host = policy_open(argc, argv);
     base = event_base_new();
-    struct evhttp *server = evhttp_new(base);
-    struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", 0);
-    struct event *input = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, quit, NULL);
+    server = evhttp_new(base);
+    bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", 0);
+    struct event *input = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, quit, &input);
+    struct event *stop = event_new(base, outlive_engine_stop_fd(host.engine, 0), EV_READ | EV_PERSIST, stops, NULL);
     struct sockaddr_in address;
     socklen_t size = sizeof address;
     if (bound == NULL || getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &size) != 0) {
@@ -120,15 +124,14 @@ int main(int argc, char **argv) {
     }
     evhttp_set_gencb(server, save, NULL);
     event_add(input, NULL);
+    event_add(stop, NULL);
     printf("%u\n", (unsigned)ntohs(address.sin_port));
     fflush(stdout);
-    event_base_dispatch(base); /* until standard input ends */
+    event_base_dispatch(base);
     event_free(input);
+    event_free(stop);
     evhttp_free(server);
     event_base_free(base);
-    outlive_engine_free(engine);
-    outlive_settings_free(settings);
-    outlive_config_free(config);
-    outlive_config_builder_free(builder);
+    policy_close(&host);
     return 0;
 }

@@ -21,14 +21,14 @@ PATIENCE = 60  # seconds; far more than any step takes
 class Story:
     """One server with one php.ini, and the lock on table C."""
 
-    def __init__(self, program, ini):
+    def __init__(self, program, ini, *more):
         self.directory = tempfile.TemporaryDirectory()
         path = os.path.join(self.directory.name, "php.ini")
         with open(path, "w") as file:
             file.write(ini)
         self.lock = open(os.path.join(self.directory.name, "C.lock"), "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.server = subprocess.Popen([program, self.directory.name, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen([program, self.directory.name, path, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.server.stdout.readline())
 
     def post(self):
@@ -58,7 +58,8 @@ class Story:
 
     def __exit__(self, failed, *_):
         """The server ends by itself, with status 0, when its standard input does."""
-        self.server.stdin.close()
+        if not self.server.stdin.closed:
+            self.server.stdin.close()
         try:
             status = 0 if failed else self.server.wait(PATIENCE)
         finally:
@@ -67,6 +68,85 @@ class Story:
             self.lock.close()
             self.directory.cleanup()
         assert status == 0, f"the server ended with {status}"
+
+
+def tell_to_end(program, time_enough):
+    """A server that is told to end while C is locked and the client has gone, under finish: it waits for the work as long as it may; then
+    the work stops at a safe point, and its shutdown function runs."""
+    with Story(program, FINISH, *([] if time_enough else ["300"])) as story:
+        client = story.post()
+        story.until(["A", "B"])
+        hang_up(client, "close")
+        story.server.stdin.close()
+        if time_enough:
+            time.sleep(0.2)
+            assert story.written() == ["A", "B"], story.written()
+            story.unlock()
+        assert story.server.wait(PATIENCE) == 0
+        assert story.written() == (["A", "B", "C", "D", "completed"] if time_enough else ["A", "B", "shutdown"]), story.written()
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def tell_streams(program, ini, policy):
+    """HTTP/2: of two streams of one connection one is reset, then the connection hangs up; a third one's client stayed."""
+    with Story(program, ini) as story:
+        paths = ["one", "two", "stays"]
+        locks = {}
+        for path in paths:
+            os.mkdir(os.path.join(story.directory.name, path))
+            locks[path] = open(os.path.join(story.directory.name, path, "C.lock"), "w")
+            fcntl.flock(locks[path], fcntl.LOCK_EX)
+
+        def written(path):
+            try:
+                with open(os.path.join(story.directory.name, path, "tables")) as file:
+                    return file.read().split()
+            except FileNotFoundError:
+                return []
+
+        def until(path, expected):
+            end = time.monotonic() + PATIENCE
+            while written(path) != expected:
+                assert time.monotonic() < end and story.server.poll() is None, (path, written(path), expected)
+                time.sleep(0.005)
+
+        def connect(*streams):
+            client = socket.create_connection(("127.0.0.1", story.port), timeout=PATIENCE)
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+            for number, path in streams:
+                # :method POST, :scheme http, :path and :authority, none of them in a table
+                fields = b"\x83\x86" + b"\x04" + bytes([len(path) + 1]) + b"/" + path.encode() + b"\x01\x09localhost"
+                client.sendall(frame(1, 0x5, number, fields))
+            return client
+
+        pair, single = connect((1, "one"), (3, "two")), connect((1, "stays"))
+        for path in paths:
+            until(path, ["A", "B"])
+        pair.sendall(frame(3, 0, 1, (8).to_bytes(4, "big")))  # RST_STREAM, CANCEL
+        if policy == "stop":
+            until("one", ["A", "B", "aborted"])
+        time.sleep(0.1)
+        assert written("two") == ["A", "B"], "its neighbour's reset is not its own"
+        hang_up(pair, "close")
+        if policy == "stop":
+            until("two", ["A", "B", "aborted"])
+        else:
+            for path in ("one", "two"):
+                fcntl.flock(locks[path], fcntl.LOCK_UN)
+                until(path, ["A", "B", "C", "D", "completed"])
+        fcntl.flock(locks["stays"], fcntl.LOCK_UN)
+        until("stays", ["A", "B", "C", "D", "completed"])
+        answer = b""
+        while b"saved" not in answer:
+            more = single.recv(4096)
+            assert more, answer
+            answer += more
+        single.close()
+        for lock in locks.values():
+            lock.close()
 
 
 def hang_up(client, how):
@@ -95,10 +175,25 @@ def tell(story, policy, how):
         story.unlock()
 
 
+# Servers that go on with their loop until they are drained.
+LOOPS = ("evhttp", "libuv", "beast")
+
+
 def main():
     stories = 0
     for program in sys.argv[1:]:
         name = os.path.basename(program)
+        if name == "nghttp2":
+            for ini, policy in ((FINISH, "finish"), (STOP, "stop")):
+                tell_streams(program, ini, policy)
+                stories += 1
+                print(f"{name:<12} {policy:<7} one stream reset, then the connection closed; one stays")
+            continue
+        if name in LOOPS:
+            for time_enough in (True, False):
+                tell_to_end(program, time_enough)
+                stories += 1
+                print(f"{name:<12} finish  told to end, and there is {'' if time_enough else 'not '}time enough")
         for ini, policy in ((FINISH, "finish"), (STOP, "stop")):
             for how in ("stays", "close", "reset"):
                 with Story(program, ini) as story:
