@@ -26,6 +26,9 @@ fn answer(place: &Place, args: &[&str]) -> (String, String, String) {
     let output = ask(place, &[&["get", "--json", "--context"], args].concat());
     let told = json(&output);
     let one = &told["answers"][0];
+    if one["answer"].get("status").is_some() {
+        panic!("{args:?}: {told:#} {}", err(&output));
+    }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     assert_eq!(told["answers"].as_array().unwrap().len(), 1, "{told:#}");
     (text(&one["answer"][args[0]]), text(&one["id"]), text(&one["answering_for"]["php_ini"]))
@@ -458,8 +461,8 @@ fn php_cgi_by_a_wrapper() {
                 ),
                 (
                     "etc/apache2/sites-enabled/000.conf",
-                    "<VirtualHost *:80>\nDocumentRoot /var/www/html\nDirectoryIndex index.php\nScriptAlias /php-bin/ /srv/bin/\n\
-                     <Directory /srv/bin>\nRequire all granted\n</Directory>\nAddHandler php-fcgi .php\nAction php-fcgi /php-bin/php\n</VirtualHost>\n",
+                    "<VirtualHost *:80>\nDocumentRoot /var/www/html\nDirectoryIndex index.php\nAlias /php-bin/ /srv/bin/\n\
+                     <Directory /srv/bin>\nRequire all granted\nOptions +ExecCGI\nSetHandler fcgid-script\n</Directory>\nAddHandler php-fcgi .php\nAction php-fcgi /php-bin/php\n</VirtualHost>\n",
                 ),
                 ("srv/bin/php", "#!/bin/sh\nexport PHPRC=/srv/own\nexec /usr/bin/php-cgi8.2 \"$@\"\n"),
                 ("srv/own/php.ini", "memory_limit = 98M\n"),
@@ -468,6 +471,8 @@ fn php_cgi_by_a_wrapper() {
         ]
         .concat(),
     );
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(place.path("srv/bin/php"), fs::Permissions::from_mode(0o755)).unwrap();
     is(&place, &["memory_limit", "http://localhost/"], "98M", "8.2/cgi", "/srv/own/php.ini");
 }
 

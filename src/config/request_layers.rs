@@ -2,6 +2,7 @@
 
 use super::core::{Assignment, Core, Source};
 use super::directive_state::Authority;
+use super::layer::Layer;
 use super::text::Text;
 use crate::diagnostic::Diagnostic;
 use crate::httpd::{Container, DirConfig, DirValue};
@@ -51,6 +52,11 @@ impl Contribution {
             Self::Containers(containers) => values(&merged(containers), core, visit),
             Self::Server(server) => values(server, core, visit),
         }
+    }
+
+    /// Whether a web server hands it over before the request begins (`PHP_VALUE`, `PHP_ADMIN_VALUE`).
+    pub(super) fn is_handed_over(&self) -> bool {
+        matches!(self, Self::UserIni(user) if user.sources.iter().any(|source| source.layer == Layer::FastCgi))
     }
 
     /// Whether both are the same, text for text.

@@ -18,6 +18,8 @@ pub struct Settings {
     pub(super) core: Arc<Core>,
     /// What layers below the configuration changed, sorted by directive.
     pub(super) overlay: Box<[(u32, Slot)]>,
+    /// What a web server handed over before the request began: `ini_restore()` goes back to it.
+    handed: Box<[(u32, Slot)]>,
     pub(super) contributions: Box<[Contribution]>,
     policy: Policy,
 }
@@ -32,6 +34,7 @@ impl Settings {
     /// Applies what a request adds, weakest first.
     pub(super) fn new(core: Arc<Core>, contributions: Box<[Contribution]>) -> Self {
         let mut overlay: Vec<(u32, Slot)> = Vec::new();
+        let mut handed: Box<[(u32, Slot)]> = Box::default();
         for contribution in &contributions {
             contribution.each(&core, &mut |at, power, value| {
                 let place = overlay.binary_search_by_key(&at, |(known, _)| *known);
@@ -46,8 +49,12 @@ impl Settings {
                     Err(new) => overlay.insert(new, (at, slot)),
                 }
             });
+            if contribution.is_handed_over() {
+                handed = overlay.clone().into_boxed_slice();
+            }
         }
-        let mut settings = Self { core, overlay: overlay.into_boxed_slice(), contributions, policy: Policy::default() };
+        let overlay = overlay.into_boxed_slice();
+        let mut settings = Self { core, overlay, handed, contributions, policy: Policy::default() };
         settings.policy = policy::of(&settings);
         settings
     }
@@ -66,12 +73,11 @@ impl Settings {
 
     fn entry_at(&self, at: usize) -> Entry<'_> {
         let slot = self.slot(at);
-        Entry {
-            value: slot.value.bytes(),
-            global: self.core.slots[at].value.bytes(),
-            access: slot.access,
-            locked: slot.locked,
-        }
+        let global = match self.handed.binary_search_by_key(&(at as u32), |(known, _)| *known) {
+            Ok(place) => &self.handed[place].1,
+            Err(_) => &self.core.slots[at],
+        };
+        Entry { value: slot.value.bytes(), global: global.value.bytes(), access: slot.access, locked: slot.locked }
     }
 
     /// One directive; `None`: there is none of that name.

@@ -17,11 +17,16 @@ pub struct Server(Child);
 impl Server {
     /// Starts it, and waits until it takes connections.
     pub fn start(program: &mut Command, port: u16) -> Self {
+        Self::start_until(program, || TcpStream::connect(("127.0.0.1", port)).is_ok())
+    }
+
+    /// Starts it, and waits until it is ready.
+    pub fn start_until(program: &mut Command, ready: impl Fn() -> bool) -> Self {
         // A group of its own: when it ends, Apache ends its whole group.
         program.process_group(0);
         let mut child = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !ready() {
             if child.try_wait().unwrap().is_some() {
                 let mut text = String::new();
                 let _ = child.stderr.take().unwrap().read_to_string(&mut text);
@@ -34,6 +39,7 @@ impl Server {
     }
 
     /// Ends it, children included.
+    #[allow(dead_code)] // not every test has to end it before its time
     pub fn stop(self) {}
 }
 
