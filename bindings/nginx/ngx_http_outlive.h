@@ -134,6 +134,7 @@ void ngx_http_outlive_on_stop(void *data, int ending);
 
 char *ngx_http_outlive_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_http_outlive_is_status(ngx_http_request_t *r);
 ngx_int_t ngx_http_outlive_add_variables(ngx_conf_t *cf);
 
 

@@ -30,6 +30,7 @@ static ngx_event_t        ngx_http_outlive_keep;
 ngx_int_t
 ngx_http_outlive_init_module(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                     same;
     outlive_error                  error;
     ngx_core_conf_t               *ccf;
     ngx_http_outlive_main_conf_t  *omcf;
@@ -44,10 +45,14 @@ ngx_http_outlive_init_module(ngx_cycle_t *cycle)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
+    /* without a master, or without root's rights, nobody becomes another */
+
+    same = geteuid() != 0 || !ccf->master;
+
     if (outlive_scoreboard_prepare((char *) omcf->scoreboard.data,
                                    omcf->scoreboard.len,
-                                   geteuid() ? geteuid() : ccf->user,
-                                   geteuid() ? getegid() : ccf->group,
+                                   same ? geteuid() : ccf->user,
+                                   same ? getegid() : ccf->group,
                                    &error)
         != OUTLIVE_OK)
     {

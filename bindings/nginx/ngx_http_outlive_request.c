@@ -65,7 +65,9 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (olcf->policy == NULL) {
+    /* who looks at what is in flight is not in flight */
+
+    if (olcf->policy == NULL || ngx_http_outlive_is_status(r)) {
         return NGX_DECLINED;
     }
 

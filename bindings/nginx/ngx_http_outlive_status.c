@@ -149,6 +149,14 @@ ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+ngx_uint_t
+ngx_http_outlive_is_status(ngx_http_request_t *r)
+{
+    return r->content_handler == ngx_http_outlive_status_handler
+           || r->content_handler == ngx_http_outlive_metrics_handler;
+}
+
+
 static ngx_int_t
 ngx_http_outlive_status_handler(ngx_http_request_t *r)
 {

@@ -7,7 +7,7 @@ import sys
 import time
 
 from finish import ended, rest
-from server import SETTINGS, Client, Nginx, Stream, backend, connect, wait_for
+from server import Client, Nginx, Stream, backend, connect, wait_for
 
 HTTP = """
 limit_req_zone $server_name zone=slow:1m rate=1r/m;

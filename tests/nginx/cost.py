@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""What the module costs, in instructions of nginx for a proxied request on kept connections, counted by callgrind: cost.py. At most 1 % more than nginx alone
+where it is loaded and not configured, 3 % where it is configured."""
+
+import http.client
+import re
+import signal
+import subprocess
+import sys
+
+from backends import Raw
+from server import NGINX, Nginx, wait_for
+
+FEW, MANY = 100, 600
+CONF = "location / { proxy_set_header Connection \"\"; proxy_pass http://kept; }"
+HTTP = "keepalive_requests 100000; upstream kept { server 127.0.0.1:@PORT@; keepalive 4; keepalive_requests 100000; }"
+KINDS = {  # module, configuration, most that it may cost
+    "nginx alone": (False, "", None),
+    "loaded": (True, "", 0.01),
+    "configured": (True, "outlive_disconnect auto; outlive_time_limit 60s; outlive_max_detached 32; outlive_max_detached_time 5m;", 0.03),
+}
+
+
+class Answers(Raw):
+    """One piece for each request: what nginx does for it does not depend on how pieces arrive."""
+
+    def serve(self, connection):
+        while connection.recv(65536):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsaid\n")
+
+
+class Counted(Nginx):
+    """One process, under callgrind."""
+
+    def command(self, *more):
+        return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.root}/counts", "--dump-instr=no", f"--log-file={self.root}/said",
+                NGINX, *super().command(*more)[1:]]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for("nginx answers", self.up, 60)
+        return self
+
+    def up(self):
+        try:
+            return self.ask("/first")[0] == 200
+        except OSError:
+            return False
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.count = int(re.search(r"Collected : (\d+)", (self.root / "said").read_text())[1])
+        subprocess.run(["rm", "-rf", self.root], check=True)
+
+
+def run(kind, requests, port):
+    load, conf, _ = KINDS[kind]
+    board = "outlive_scoreboard @ROOT@/run/scoreboard;" if conf else ""
+    with Counted(CONF + conf, http=HTTP.replace("@PORT@", str(port)) + board, main="master_process off;", load=load, variables=False) as nginx:
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
+        for _ in range(requests):
+            connection.request("GET", "/f")
+            assert connection.getresponse().read() == b"said\n"
+        connection.close()
+    return nginx.count
+
+
+def main():
+    with Answers() as answers:
+        costs = {kind: (run(kind, MANY, answers.port) - run(kind, FEW, answers.port)) / (MANY - FEW) for kind in KINDS}
+    alone, wrong = costs["nginx alone"], []
+    for kind, (_, _, most) in KINDS.items():
+        more = costs[kind] / alone - 1
+        print(f"cost: {kind:<12} {costs[kind]:9.0f} instructions a request, {100 * more:+.2f} %" + ("" if most is None else f" (at most {100 * most:.0f} %)"))
+        if most is not None and more > most:
+            wrong.append(kind)
+    sys.exit(f"too much: {', '.join(wrong)}" if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

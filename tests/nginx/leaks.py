@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Memory of a worker over many requests, some of whose clients leave: leaks.py [REQUESTS]. What the second half adds has to be nothing."""
+
+import pathlib
+import re
+import socket
+import sys
+
+from server import Nginx, wait_for
+
+HTTP = "keepalive_requests 1000000; outlive_scoreboard @ROOT@/run/scoreboard; upstream inner { server 127.0.0.1:@PORT@; keepalive 8; keepalive_requests 1000000; }"
+CONF = """
+outlive_disconnect auto; outlive_time_limit 30s; outlive_max_detached 100;
+location /outer { proxy_set_header Connection ""; proxy_pass http://inner/inner; }
+location /inner { outlive_disconnect off; outlive_time_limit off; return 200 "said\\n"; }
+location /status { outlive_status; }
+"""
+BATCH = 50
+
+
+def resident(pid):
+    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def load(port, requests):
+    """Requests in a row on connections that are kept, each of which its client leaves in the middle."""
+    for number in range(requests // BATCH):
+        with socket.create_connection(("127.0.0.1", port), 60) as client:
+            method = "POST" if number % 2 else "GET"
+            one = f"{method} /outer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode()
+            client.sendall(one * BATCH)
+            seen = b""
+            while seen.count(b"said\n") < BATCH - 1 - number % 3:
+                seen += client.recv(65536)
+
+
+def main():
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
+    with Nginx(CONF, http=HTTP, level="warn") as nginx:
+        worker = nginx.workers()[0]
+        load(nginx.port, requests // 2)
+        before = resident(worker)
+        load(nginx.port, requests - requests // 2)
+        wait_for("nothing is in flight", lambda: b'"in_flight": 0' in nginx.ask("/status?json")[2])
+        after = resident(worker)
+        assert nginx.workers() == [worker]
+    print(f"leaks: {requests} requests, {before} kB resident after a half, {after} kB after all")
+    assert after - before <= 256, "the worker grows"
+
+
+if __name__ == "__main__":
+    main()
