@@ -31,6 +31,7 @@ comma := ,
 .PHONY: install-nginx
 install-nginx: lib
 	@$(MAKE) --no-print-directory nginx-module NGINX_RPATH='$(INSTALLED_RPATH)' NGINX_BUILD='$(NGINX_BUILD)/installed'
-	$(INSTALL) -d '$(DESTDIR)$(NGINX_MODULES)' '$(DESTDIR)$(NGINX_SHARE)/modules-available'
+	$(INSTALL) -d '$(DESTDIR)$(NGINX_MODULES)' '$(DESTDIR)$(NGINX_SHARE)/modules-available' '$(DESTDIR)$(PREFIX)/share/outlive/nginx'
 	$(INSTALL) -m 644 '$(NGINX_BUILD)/installed/ngx_http_outlive_module.so' '$(DESTDIR)$(NGINX_MODULES)/'
+	$(INSTALL) -m 644 bindings/nginx/outlive.conf bindings/nginx/without.conf '$(DESTDIR)$(PREFIX)/share/outlive/nginx/'
 	echo 'load_module modules/ngx_http_outlive_module.so;' > '$(DESTDIR)$(NGINX_SHARE)/modules-available/mod-http-outlive.conf'

@@ -72,7 +72,6 @@ typedef struct {
     ngx_http_request_t           *request;  /* the main one */
     ngx_http_outlive_loc_conf_t  *conf;
     outlive_request              *outlive;  /* NULL: it has ended */
-    ngx_queue_t                   queue;    /* among those of the worker */
 
     ngx_event_handler_pt          read_handler;
     ngx_event_handler_pt          write_handler;
@@ -85,9 +84,8 @@ typedef struct {
     ngx_msec_t                    detached_time;
     int                           ending;
 
-    uint32_t                      due;      /* set by the engine's thread */
-
     unsigned                      gone:1;     /* the client */
+    unsigned                      detached:1; /* ... and work goes on */
     unsigned                      lost:1;     /* nothing is sent any more */
     unsigned                      stopped:1;
     unsigned                      tunnel:1;   /* an upgraded connection */
@@ -127,8 +125,7 @@ ngx_int_t ngx_http_outlive_init_process(ngx_cycle_t *cycle);
 void ngx_http_outlive_exit_process(ngx_cycle_t *cycle);
 void ngx_http_outlive_enter(ngx_http_outlive_ctx_t *ctx);
 void ngx_http_outlive_leave(ngx_http_outlive_ctx_t *ctx);
-void ngx_http_outlive_keep_worker(void);
-void ngx_http_outlive_on_stop(void *data, int ending);
+void ngx_http_outlive_work_on(ngx_http_outlive_ctx_t *ctx);
 
 /* ngx_http_outlive_status.c */
 

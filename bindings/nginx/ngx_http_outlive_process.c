@@ -1,28 +1,26 @@
 /*
- * What a worker has of its own: an engine, and the descriptor by which the
- * engine's thread wakes it.
+ * What a worker has of its own: an engine, and the queue by which the engine
+ * tells the worker's loop whom to stop.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
 #include "ngx_http_outlive.h"
 
-#include <sys/eventfd.h>
-
-
 #define NGX_HTTP_OUTLIVE_KEEP  1000
 
 
-static void ngx_http_outlive_wake_handler(ngx_event_t *rev);
+static ngx_int_t ngx_http_outlive_wait(ngx_cycle_t *cycle);
+static void ngx_http_outlive_stop_handler(ngx_event_t *rev);
 static void ngx_http_outlive_keep_handler(ngx_event_t *ev);
 
 
 outlive_engine  *ngx_http_outlive_engine;
 
-static int                ngx_http_outlive_wake_fd = -1;
-static ngx_connection_t  *ngx_http_outlive_wake;
-static ngx_queue_t        ngx_http_outlive_requests;
+static ngx_connection_t  *ngx_http_outlive_stops;
 static ngx_event_t        ngx_http_outlive_keep;
+static ngx_uint_t         ngx_http_outlive_in_flight;
+static ngx_uint_t         ngx_http_outlive_detached;
 
 
 /* in the master, while it still may: workers find the file and its owner */
@@ -69,7 +67,6 @@ ngx_http_outlive_init_module(ngx_cycle_t *cycle)
 ngx_int_t
 ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 {
-    ngx_event_t                   *rev;
     outlive_error                  error;
     outlive_engine                *engine;
     ngx_http_outlive_main_conf_t  *omcf;
@@ -84,37 +81,7 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_queue_init(&ngx_http_outlive_requests);
-
-    ngx_http_outlive_wake_fd = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK);
-    if (ngx_http_outlive_wake_fd == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "eventfd() failed");
-        return NGX_ERROR;
-    }
-
-    ngx_http_outlive_wake = ngx_get_connection(ngx_http_outlive_wake_fd,
-                                               cycle->log);
-    if (ngx_http_outlive_wake == NULL) {
-        return NGX_ERROR;
-    }
-
-    rev = ngx_http_outlive_wake->read;
-    rev->handler = ngx_http_outlive_wake_handler;
-    rev->log = cycle->log;
-
-    /* not one of the connections that a worker waits for, or closes */
-
-    rev->channel = 1;
-    ngx_http_outlive_wake->write->channel = 1;
-
-    if (ngx_add_event(rev, NGX_READ_EVENT, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_outlive_keep.handler = ngx_http_outlive_keep_handler;
-    ngx_http_outlive_keep.log = cycle->log;
-    ngx_http_outlive_keep.data = ngx_http_outlive_wake;
+    options.stop_queues = 1;
 
     if (omcf->scoreboard.len) {
         options.scoreboard = (char *) omcf->scoreboard.data;
@@ -129,6 +96,41 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 
     ngx_http_outlive_engine = engine;
 
+    return ngx_http_outlive_wait(cycle);
+}
+
+
+static ngx_int_t
+ngx_http_outlive_wait(ngx_cycle_t *cycle)
+{
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(outlive_engine_stop_fd(ngx_http_outlive_engine, 0),
+                           cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    rev = c->read;
+    rev->handler = ngx_http_outlive_stop_handler;
+    rev->log = cycle->log;
+
+    /* not one of the connections that a worker waits for, or closes */
+
+    rev->channel = 1;
+    c->write->channel = 1;
+
+    if (ngx_add_event(rev, NGX_READ_EVENT, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_outlive_stops = c;
+
+    ngx_http_outlive_keep.handler = ngx_http_outlive_keep_handler;
+    ngx_http_outlive_keep.log = cycle->log;
+    ngx_http_outlive_keep.data = c;
+
     return NGX_OK;
 }
 
@@ -136,34 +138,25 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 void
 ngx_http_outlive_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t               n, gone;
-    ngx_queue_t             *q;
-    ngx_http_outlive_ctx_t  *ctx;
-
     if (ngx_http_outlive_engine == NULL) {
         return;
     }
 
-    n = 0;
-    gone = 0;
-
-    for (q = ngx_queue_head(&ngx_http_outlive_requests);
-         q != ngx_queue_sentinel(&ngx_http_outlive_requests);
-         q = ngx_queue_next(q))
-    {
-        ctx = ngx_queue_data(q, ngx_http_outlive_ctx_t, queue);
-        gone += ctx->gone;
-        n++;
-    }
-
-    if (n) {
+    if (ngx_http_outlive_in_flight) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "outlive: the worker ends with %ui requests in flight, "
-                      "%ui of them without their clients", n, gone);
+                      "%ui of them without their clients",
+                      ngx_http_outlive_in_flight, ngx_http_outlive_detached);
     }
 
-    ngx_close_connection(ngx_http_outlive_wake);
-    ngx_http_outlive_wake = NULL;
+    /* the descriptor is the engine's */
+
+    if (ngx_http_outlive_stops) {
+        (void) ngx_del_event(ngx_http_outlive_stops->read, NGX_READ_EVENT, 0);
+        ngx_free_connection(ngx_http_outlive_stops);
+        ngx_http_outlive_stops->fd = (ngx_socket_t) -1;
+        ngx_http_outlive_stops = NULL;
+    }
 
     /* requests in flight stay in the scoreboard, as never ended */
 
@@ -175,59 +168,33 @@ ngx_http_outlive_exit_process(ngx_cycle_t *cycle)
 void
 ngx_http_outlive_enter(ngx_http_outlive_ctx_t *ctx)
 {
-    ngx_queue_insert_tail(&ngx_http_outlive_requests, &ctx->queue);
+    ngx_http_outlive_in_flight++;
 }
 
 
 void
 ngx_http_outlive_leave(ngx_http_outlive_ctx_t *ctx)
 {
-    ngx_queue_remove(&ctx->queue);
-}
+    ngx_http_outlive_in_flight--;
 
-
-/* on the engine's thread; never once the request has ended */
-
-void
-ngx_http_outlive_on_stop(void *data, int ending)
-{
-    ngx_http_outlive_ctx_t *ctx = data;
-
-    __atomic_store_n(&ctx->due, 1, __ATOMIC_RELEASE);
-    (void) eventfd_write(ngx_http_outlive_wake_fd, 1);
-}
-
-
-static void
-ngx_http_outlive_wake_handler(ngx_event_t *rev)
-{
-    eventfd_t                n;
-    ngx_queue_t             *q;
-    ngx_http_outlive_ctx_t  *ctx;
-
-    (void) eventfd_read(ngx_http_outlive_wake_fd, &n);
-
-again:
-
-    for (q = ngx_queue_head(&ngx_http_outlive_requests);
-         q != ngx_queue_sentinel(&ngx_http_outlive_requests);
-         q = ngx_queue_next(q))
-    {
-        ctx = ngx_queue_data(q, ngx_http_outlive_ctx_t, queue);
-
-        if (__atomic_exchange_n(&ctx->due, 0, __ATOMIC_ACQUIRE)) {
-            ngx_http_outlive_stop(ctx);
-            goto again;
-        }
+    if (ctx->detached) {
+        ctx->detached = 0;
+        ngx_http_outlive_detached--;
     }
 }
 
 
-/* a worker that is told to leave waits for its timers: this is one */
+/*
+ * A request works on without its client. A worker that is told to leave waits
+ * for its timers, and this is one.
+ */
 
 void
-ngx_http_outlive_keep_worker(void)
+ngx_http_outlive_work_on(ngx_http_outlive_ctx_t *ctx)
 {
+    ctx->detached = 1;
+    ngx_http_outlive_detached++;
+
     if (!ngx_http_outlive_keep.timer_set) {
         ngx_add_timer(&ngx_http_outlive_keep, NGX_HTTP_OUTLIVE_KEEP);
     }
@@ -237,18 +204,24 @@ ngx_http_outlive_keep_worker(void)
 static void
 ngx_http_outlive_keep_handler(ngx_event_t *ev)
 {
-    ngx_queue_t             *q;
-    ngx_http_outlive_ctx_t  *ctx;
+    if (ngx_http_outlive_detached) {
+        ngx_add_timer(ev, NGX_HTTP_OUTLIVE_KEEP);
+    }
+}
 
-    for (q = ngx_queue_head(&ngx_http_outlive_requests);
-         q != ngx_queue_sentinel(&ngx_http_outlive_requests);
-         q = ngx_queue_next(q))
+
+/* requests begin and end on this thread alone: none of these is over */
+
+static void
+ngx_http_outlive_stop_handler(ngx_event_t *rev)
+{
+    outlive_stop  stop = OUTLIVE_STOP_INIT;
+
+    while (outlive_engine_next_stop(ngx_http_outlive_engine, 0, &stop)
+           == OUTLIVE_OK)
     {
-        ctx = ngx_queue_data(q, ngx_http_outlive_ctx_t, queue);
-
-        if (ctx->gone) {
-            ngx_add_timer(ev, NGX_HTTP_OUTLIVE_KEEP);
-            return;
+        if (stop.kind != OUTLIVE_STOP_DRAINED) {
+            ngx_http_outlive_stop(stop.userdata);
         }
     }
 }

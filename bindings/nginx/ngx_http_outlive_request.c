@@ -24,7 +24,8 @@ static void ngx_http_outlive_finalize(void *data);
 static void ngx_http_outlive_cleanup(void *data);
 static ngx_uint_t ngx_http_outlive_finishes(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx);
-static void ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx);
+static void ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx,
+    ngx_int_t status);
 static void ngx_http_outlive_answer_timeout(ngx_event_t *ev);
 
 
@@ -151,7 +152,6 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     options.label = (char *) label;
     options.method = (char *) method;
-    options.on_stop = ngx_http_outlive_on_stop;
     options.userdata = ctx;
 
     rc = outlive_request_begin(ngx_http_outlive_engine,
@@ -187,6 +187,7 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     if (ctx->gone) {
         outlive_request_client_gone(ctx->outlive);
+        ngx_http_outlive_work_on(ctx);
     }
 
     return NGX_OK;
@@ -339,7 +340,7 @@ ngx_http_outlive_client_gone(ngx_http_outlive_ctx_t *ctx)
                   &ngx_http_outlive_disconnect_name(olcf),
                   olcf->disconnect_place.file, olcf->disconnect_place.line);
 
-    ngx_http_outlive_keep_worker();
+    ngx_http_outlive_work_on(ctx);
 
     return NGX_OK;
 }
@@ -401,7 +402,9 @@ ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx)
         ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
 
     } else {
-        ngx_http_outlive_answer(ctx);
+        ngx_http_outlive_answer(ctx, ctx->ending == OUTLIVE_ENDING_CANCELLED
+                                     ? NGX_HTTP_SERVICE_UNAVAILABLE
+                                     : NGX_HTTP_GATEWAY_TIME_OUT);
     }
 
     ngx_http_run_posted_requests(c);
@@ -448,9 +451,9 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
                       olcf->time_limit_place.line);
         return;
 
-    case OUTLIVE_ENDING_SHUTDOWN:
+    case OUTLIVE_ENDING_CANCELLED:
         ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "outlive: stopped: the worker ends");
+                      "outlive: stopped: cancelled by its number");
         return;
     }
 
@@ -489,7 +492,7 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
  */
 
 static void
-ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx)
+ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx, ngx_int_t status)
 {
     ngx_connection_t           *c;
     ngx_http_cleanup_t         *cln;
@@ -526,7 +529,7 @@ ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx)
     ctx->look.handler = ngx_http_outlive_answer_timeout;
     ngx_add_timer(&ctx->look, NGX_HTTP_OUTLIVE_ERROR_PAGE_TIME);
 
-    ngx_http_finalize_request(r, NGX_HTTP_GATEWAY_TIME_OUT);
+    ngx_http_finalize_request(r, status);
 }
 
 
