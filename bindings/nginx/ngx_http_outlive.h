@@ -77,6 +77,9 @@ typedef struct {
     ngx_event_handler_pt          write_handler;
     ngx_send_chain_pt             send_chain;
 
+    ngx_http_cleanup_t            finalize;
+    ngx_pool_cleanup_t            cleanup;
+
     ngx_event_t                   look;     /* posted, or as a timer */
     ngx_uint_t                   *alive;    /* told when the request is freed */
 
@@ -88,6 +91,7 @@ typedef struct {
     unsigned                      detached:1; /* ... and work goes on */
     unsigned                      lost:1;     /* nothing is sent any more */
     unsigned                      stopped:1;
+    unsigned                      over:1;
     unsigned                      tunnel:1;   /* an upgraded connection */
     unsigned                      complete:1; /* the whole response is there */
     unsigned                      leaving:1;  /* the worker does not wait */

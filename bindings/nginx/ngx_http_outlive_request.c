@@ -32,8 +32,6 @@ static void ngx_http_outlive_answer_timeout(ngx_event_t *ev);
 ngx_int_t
 ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_cleanup_t           *hcln;
     ngx_http_outlive_ctx_t       *ctx;
     ngx_http_outlive_loc_conf_t  *olcf;
 
@@ -77,27 +75,23 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    hcln = ngx_http_cleanup_add(r, 0);
-    if (hcln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
     ctx->request = r;
 
     if (ngx_http_outlive_begin(ctx, olcf) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    hcln->handler = ngx_http_outlive_finalize;
-    hcln->data = ctx;
+    /* as ngx_http_cleanup_add() and ngx_pool_cleanup_add(), in one piece */
 
-    cln->handler = ngx_http_outlive_cleanup;
-    cln->data = ctx;
+    ctx->finalize.handler = ngx_http_outlive_finalize;
+    ctx->finalize.data = ctx;
+    ctx->finalize.next = r->cleanup;
+    r->cleanup = &ctx->finalize;
+
+    ctx->cleanup.handler = ngx_http_outlive_cleanup;
+    ctx->cleanup.data = ctx;
+    ctx->cleanup.next = r->pool->cleanup;
+    r->pool->cleanup = &ctx->cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_outlive_module);
 
@@ -146,9 +140,10 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     r = ctx->request;
 
-    ngx_cpystrn(label, r->uri.data, ngx_min(r->uri.len + 1, sizeof(label)));
-    ngx_cpystrn(method, r->method_name.data,
-                ngx_min(r->method_name.len + 1, sizeof(method)));
+    *ngx_cpymem(label, r->uri.data,
+                ngx_min(r->uri.len, sizeof(label) - 1)) = '\0';
+    *ngx_cpymem(method, r->method_name.data,
+                ngx_min(r->method_name.len, sizeof(method) - 1)) = '\0';
 
     options.label = (char *) label;
     options.method = (char *) method;
@@ -283,6 +278,8 @@ ngx_http_outlive_finalize(void *data)
     ngx_http_outlive_end(ctx);
     ngx_http_outlive_detach(ctx);
 
+    ctx->over = 1;
+
     if (ctx->alive) {
         *ctx->alive = 0;
         ctx->alive = NULL;
@@ -301,7 +298,11 @@ ngx_http_outlive_finalize(void *data)
 static void
 ngx_http_outlive_cleanup(void *data)
 {
-    ngx_http_outlive_finalize(data);
+    ngx_http_outlive_ctx_t *ctx = data;
+
+    if (!ctx->over) {
+        ngx_http_outlive_finalize(ctx);
+    }
 }
 
 
