@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Time limits and caps: who is told to stop, what its client gets, and which line the log names: limits.py."""
 
+import ctypes
 import json
+import os
 import re
 import sys
 import time
 
 from finish import ended, rest
-from server import Client, Nginx, Stream, backend, connect, wait_for
+from server import ROOT, Client, Nginx, Stream, backend, connect, wait_for
 
 HTTP = """
 limit_req_zone $server_name zone=slow:1m rate=1r/m;
@@ -26,6 +28,7 @@ location /piece { proxy_pass http://127.0.0.1:@BACKEND@/piece?steps=1&pause=30&s
 location /mirrored/ { outlive_time_limit 2s; mirror /copy; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location = /copy { internal; proxy_pass http://127.0.0.1:@BACKEND@/copy?steps=1&pause=30&silent&rest=; }
 location /long/ { outlive_disconnect finish; outlive_max_detached 2; outlive_max_detached_time 1s; proxy_pass http://127.0.0.1:@BACKEND@/; }
+location /plain/ { outlive_disconnect finish; outlive_time_limit 1s; }
 location /cap/ { outlive_disconnect finish; outlive_max_detached 2; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location /status { outlive_status; }
 location /metrics { outlive_metrics; }
@@ -147,11 +150,34 @@ def detached_time(nginx, back):
     assert re.search(r'(?m)^outlive_requests_ended_total\{ending="aborted"\} [1-9]', numbers) and re.search(r"(?m)^outlive_time_limits_total [1-9]", numbers), numbers
 
 
+def cancelled(nginx, back):
+    """By its number, from outside; whoever may write the scoreboard may."""
+    library = ctypes.CDLL(str(ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/liboutlive.so"))
+    library.outlive_scoreboard_cancel.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p]
+
+    def cancel(label):
+        row = wait_for("it is listed", lambda: [row for row in json.loads(nginx.ask("/status?json")[2])["requests"] if row["label"] == label])[0]
+        path = str(nginx.root / "run/scoreboard").encode()
+        assert library.outlive_scoreboard_cancel(path, len(path), *map(int, row["id"].split(".")), None) == 0
+    for gone in (False, True):
+        name = f"x{int(gone)}"
+        client = nginx.client(f"/long/{name}?steps=1&pause=30&silent", "POST", b"x=1")
+        wait_for("it has begun", lambda name=name: name in back.begun)
+        if gone:
+            client.go()
+        cancel(f"/long/{name}")
+        assert ended(back, name) == "lost"
+        if not gone:
+            client.read(b"503 Service")
+        assert nginx.log_line(f"/long/{name}").split()[2:4] == ["cancelled", str(int(gone))], nginx.logged(f"/long/{name}")
+    assert "outlive: stopped: cancelled by its number" in nginx.said()
+
+
 def main():
     with backend() as back:
         conf = CONF.replace("@BACKEND@", str(back.port))
         with Nginx(conf, http=HTTP) as nginx:
-            for test in (refused, cut, page_of_its_own, request_itself, before_and_beside, detached_time):
+            for test in (refused, cut, page_of_its_own, request_itself, before_and_beside, detached_time, cancelled):
                 begun = time.monotonic()
                 test(nginx, back)
                 print(f"limits: {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
