@@ -251,7 +251,7 @@ static long metric(const char *text, const char *name) {
 }
 
 static void counts_agree(void) {
-    static const char *const endings[] = {"completed", "finished_early", "aborted", "time_limit", "forced", "shutdown", "host_error", "cancelled", "handed_back"};
+    static const char *const endings[] = {"completed", "finished", "aborted", "time_limit", "forced", "shutdown", "host_error", "cancelled", "handed_back"};
     static char text[16384], name[100];
     long sum = 0;
     EQUAL(outlive_engine_metrics(engine, text, sizeof text, NULL), OUTLIVE_OK);
