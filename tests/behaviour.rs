@@ -102,6 +102,13 @@ fn every_fact_says_what_holds_it() {
             by_machine.append(&mut cited(&text(&path)));
         }
     }
+    // Scenarios say which fact they show; tests/conformance/test plays them.
+    for entry in fs::read_dir(Path::new(ROOT).join("tests/conformance/machine")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("scenarios")) {
+            by_tests.append(&mut cited(&text(&path)));
+        }
+    }
     let recorded = recorded();
     for (number, bracket) in facts() {
         match bracket.split_once(' ').unwrap_or((&bracket, "")) {

@@ -185,7 +185,7 @@ void ol_main_child_init(apr_pool_t *pchild, server_rec *server) {
         result = outlive_engine_new(&options, &the_process.engine, &error);
     }
     if (result != OUTLIVE_OK) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, server, "outlive: this child serves without an engine: %s", error.message);
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, server, "outlive: this child has no engine and serves without outlive: %s", error.message);
         return;
     }
     outlive_engine_set_policy(the_process.engine, the_process.root);

@@ -47,7 +47,7 @@ void ol_main_look_at_handlers(server_rec *server) {
         const char *name = APR_ARRAY_IDX(handlers, i, ap_LINK_handler_t).szName;
         if (name != NULL && IS_ONE_OF(name, by_name)) continue;
         all_by_name = 0;
-        ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, server, "outlive: short files are looked after, too: %s has a handler that may take any of them",
+        ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, server, "outlive: short files begin in the engine, too: %s has a handler that may take any of them",
                      name == NULL ? "a module" : name);
     }
 }

@@ -74,7 +74,7 @@ static ol_job *begin(request_rec *r, const outlive_settings *settings) {
     options.userdata = job;
     outlive_error error;
     if (outlive_request_begin(the_process.engine, settings, &options, &job->request, &error) != OUTLIVE_OK) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: nobody looks after this request: %s", error.message);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: this request runs without outlive: %s", error.message);
         if (job->socket >= 0) close(job->socket);
         return NULL;
     }

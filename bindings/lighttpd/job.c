@@ -199,7 +199,7 @@ void ol_job_begin(ol_plugin *p, request_st *r) {
     options.on_stop = options.on_forced = on_stop;
     options.userdata = of;
     if (outlive_request_begin(p->engine, policy->settings, &options, &of->job.request, &error) != OUTLIVE_OK) {
-        log_error(r->conf.errh, __FILE__, __LINE__, "outlive: nobody looks after this request: %s", error.message);
+        log_error(r->conf.errh, __FILE__, __LINE__, "outlive: this request runs without outlive: %s", error.message);
         free(of);
         return;
     }

@@ -116,7 +116,7 @@ fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
     let mut questions = question::all(&side.source, &side.request).map_err(|problem| problem.of(name))?;
     if questions.all.len() > 1 {
         let ids = questions.ids();
-        let text = format!("several PHPs are meant: {ids}; a side is one of them: give its id, or --php ID");
+        let text = format!("this names several PHPs: {ids}; a side is one of them: give its id, or --php ID");
         return Err(Problem::Call(text).of(name));
     }
     let Some(Question { source, request, loaded }) = questions.all.pop() else {

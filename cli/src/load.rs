@@ -228,7 +228,7 @@ fn php_ini(args: &SourceArgs, view: &View, builder: &mut Builder) -> Result<(), 
         for dir in dirs.as_bytes().split(|&byte| byte == b':').filter(|dir| !dir.is_empty()) {
             let dir = Path::new(OsStr::from_bytes(dir));
             if view.kind(dir).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                note(&format!("warning: --scan-dir {}: no such directory; PHP passes over it", dir.display()));
+                note(&format!("warning: --scan-dir {}: no such directory; PHP ignores it", dir.display()));
             } else {
                 must_be_directory(view, "--scan-dir", dir)?;
             }

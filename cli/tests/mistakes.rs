@@ -120,7 +120,7 @@ fn values_that_do_nothing_where_they_stand() {
     let told = out(&place.run(&[&["explain", "disable_functions"], &args[..]].concat()));
     assert!(told.contains("does not act on it") && told.contains("`passthru`"), "{told}");
     let told = out(&place.run(&["explain", "disable_functions", "--php-ini", "php.ini", "--fpm-pool", "fpm.conf"]));
-    assert!(told.contains("all of passthru,system is disabled"), "{told}");
+    assert!(told.contains("passthru,system are all disabled"), "{told}");
 }
 
 /// A hundred megabytes of buffer are a quantity, and a mode is a word or four digits.

@@ -211,7 +211,7 @@ fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) -> R
     reader.text_size.set(read);
     if read > MAX_TEXTS {
         let message =
-            format!("php.ini and the files of the scan directories come to more than {} MiB", MAX_TEXTS >> 20);
+            format!("php.ini and the files of the scan directories are larger than {} MiB together", MAX_TEXTS >> 20);
         return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file_name(path), 0)));
     }
     reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text, at: None }))

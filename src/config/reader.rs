@@ -100,7 +100,7 @@ pub(super) fn syntax(source: &Source, error: &ini::SyntaxError) -> Diagnostic {
         severity: Severity::Error,
         code: if error.is_limit() { Diagnosis::Unreadable } else { Diagnosis::Syntax },
         origin: source.origin(error.line),
-        message: format!("{}; what stands before it counts, the rest of this file is not read", error.message),
+        message: format!("{}; the lines before it count, the rest of this file is not read", error.message),
     }
 }
 

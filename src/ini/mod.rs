@@ -165,7 +165,8 @@ pub struct SyntaxError {
     pub line: u32,
 }
 
-const OVER_LIMIT: &str = "the values that ${NAME} puts in come to more than 16 MiB; no more of this text is read";
+const OVER_LIMIT: &str =
+    "the values of ${NAME} in this text are larger than 16 MiB together; the rest of it is not read";
 
 impl SyntaxError {
     /// Whether this is no mistake to PHP, but the end of [`Lookup::room`].

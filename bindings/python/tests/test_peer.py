@@ -66,7 +66,7 @@ class Peers(unittest.TestCase):
     def test_said_once(self):
         with self.assertLogs("outlive", logging.WARNING) as said:
             self.assertEqual(self.watched(Unsaying), [False])
-        self.assertIn("gives nobody its sockets", said.output[0])
+        self.assertIn("does not hand out its sockets", said.output[0])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ pub fn says(explanation: &Explanation, sapi: Sapi) -> Option<String> {
         let mut all: Vec<String> = names.filter(|name| !name.is_empty()).map(crate::text::shown).collect();
         all.sort();
         all.dedup();
-        let text = format!("what php.ini and the pool name adds up: all of {} is disabled", all.join(","));
+        let text = format!("php.ini and the pool add up here: {} are all disabled", all.join(","));
         return (all.len() > 1).then_some(text);
     }
     let acts = if started.is_empty() { "nothing is set there".to_owned() } else { format!("`{started}`") };

@@ -61,7 +61,7 @@ fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
         let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
         found.push(warning(Diagnosis::ApacheSyntax, place(file, line), message));
     } else if !key.is_empty() && !key.starts_with(b"#") {
-        let message = format!("`{shown}` has no `=`, so PHP passes over it; write {shown} = VALUE, or take it out");
+        let message = format!("`{shown}` has no `=`, so PHP ignores it; write {shown} = VALUE, or take it out");
         found.push(note(Diagnosis::NoValue, place(file, line), message));
     }
 }

@@ -144,7 +144,7 @@ pub fn judge(path: &Path, file: &File) -> Result<Found> {
         return Err(refused(path, Code::Io, "this scoreboard is damaged: it cannot have so many blocks"));
     };
     if size < layout.bytes() as u64 {
-        let text = format!("this scoreboard was cut off: {size} bytes where {} belong", layout.bytes());
+        let text = format!("this scoreboard is damaged: it has {size} bytes and should have {}", layout.bytes());
         return Err(refused(path, Code::Io, &text));
     }
     Ok(Found::Ready(layout))

@@ -56,8 +56,9 @@ pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
     }
     match layout::judge(&path, &file)? {
         Found::Other(version) => {
-            let text =
-                format!("this scoreboard has layout {version}, and this is layout {VERSION}: hand on an empty file");
+            let text = format!(
+                "this scoreboard has layout {version}, and this version of outlive uses layout {VERSION}: hand over an empty file"
+            );
             Err(layout::refused(&path, Code::Unsupported, &text))
         }
         found => Ok((file, found, is_own)),

@@ -57,7 +57,7 @@ class OutliveMiddleware(Middleware):
             if own is None and not self._has_said:
                 self._has_said = True
                 log.warning(
-                    "outlive.detect = watch, but this server gives nobody its sockets: that a client has gone is noticed at the next output"
+                    "outlive.detect = watch, but this server does not hand out its sockets: that a client has gone is noticed at the next output"
                 )
         keeping: Optional[Keeping] = None
         try:
