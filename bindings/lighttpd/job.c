@@ -1,6 +1,6 @@
 /*
- * One request: it begins where lighttpd knows its path and method, and ends where lighttpd is through with it. The engine's thread says which
- * one is to stop, and the event loop does it.
+ * One request: it begins where lighttpd knows its path and method, and ends where lighttpd is through with it. The engine has a queue of those
+ * that are to stop, which the event loop waits on.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -10,9 +10,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 ol_job *ol_job_of(const ol_plugin *p, const request_st *r) { return r->plugin_ctx[p->id]; }
 
@@ -68,40 +65,6 @@ static const ol_policy *policy_of(ol_plugin *p, const ol_options *options) {
 
 /* ---- stops ------------------------------------------------------------------------------------------------------------- */
 
-/** From the engine's thread: a stop is due. */
-static void on_stop(void *data, int ending);
-
-/** So that on_stop, which has one pointer, finds both. */
-typedef struct told {
-    ol_job job; /* first: a job is one of these */
-    ol_plugin *p;
-} told;
-
-static void on_stop(void *data, int ending) {
-    told *of = data;
-    (void)ending;
-    pthread_mutex_lock(&of->p->lock);
-    if (!of->job.is_due) {
-        of->job.is_due = 1;
-        of->job.next_due = of->p->due;
-        of->p->due = &of->job;
-    }
-    pthread_mutex_unlock(&of->p->lock);
-    eventfd_write(of->p->wake, 1);
-}
-
-/** The engine will not name it any more. */
-static void forget_due(ol_plugin *p, ol_job *job) {
-    pthread_mutex_lock(&p->lock);
-    for (ol_job **at = &p->due; job->is_due && *at != NULL; at = &(*at)->next_due) {
-        if (*at != job) continue;
-        *at = job->next_due;
-        job->is_due = 0;
-        break;
-    }
-    pthread_mutex_unlock(&p->lock);
-}
-
 static void tell(const ol_job *job, const char *what) {
     const request_st *r = job->r;
     log_error(r->conf.errh, __FILE__, __LINE__, "outlive: %s: %s", r->target_orig.ptr, what);
@@ -138,23 +101,14 @@ static void stop(ol_job *job) {
     if (job->gone) ol_wire_hang_up(job->r->con);
 }
 
-/** The eventfd can be read. */
+/** The engine's descriptor can be read. One thread takes the stops and ends the requests, so a job that is named is there. */
 static handler_t stops_are_due(void *data, int revents) {
     ol_plugin *p = data;
-    eventfd_t count;
+    outlive_stop due = OUTLIVE_STOP_INIT;
     (void)revents;
-    eventfd_read(p->wake, &count);
-    for (;;) {
-        pthread_mutex_lock(&p->lock);
-        ol_job *job = p->due;
-        if (job != NULL) {
-            p->due = job->next_due;
-            job->is_due = 0;
-        }
-        pthread_mutex_unlock(&p->lock);
-        if (job == NULL) return HANDLER_GO_ON;
-        stop(job);
-    }
+    while (outlive_engine_next_stop(p->engine, 0, &due) == OUTLIVE_OK)
+        if (due.kind != OUTLIVE_STOP_DRAINED) stop(due.userdata);
+    return HANDLER_GO_ON;
 }
 
 int ol_job_client_gone(ol_job *job) {
@@ -189,24 +143,23 @@ static const char *method_of(const request_st *r) {
 void ol_job_begin(ol_plugin *p, request_st *r) {
     if (ol_job_of(p, r) != NULL) return; /* lighttpd looks at the same request again */
     const ol_policy *policy = policy_of(p, &p->options);
-    told *of = policy == NULL || policy->settings == NULL ? NULL : calloc(1, sizeof *of);
-    if (of == NULL) return;
-    *of = (told){.job = {.r = r, .policy = policy}, .p = p};
+    ol_job *job = policy == NULL || policy->settings == NULL ? NULL : calloc(1, sizeof *job);
+    if (job == NULL) return;
+    *job = (ol_job){.r = r, .policy = policy};
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
     outlive_error error = {0};
     options.label = r->uri.path.ptr;
     options.method = method_of(r);
-    options.on_stop = options.on_forced = on_stop;
-    options.userdata = of;
-    if (outlive_request_begin(p->engine, policy->settings, &options, &of->job.request, &error) != OUTLIVE_OK) {
+    options.userdata = job;
+    if (outlive_request_begin(p->engine, policy->settings, &options, &job->request, &error) != OUTLIVE_OK) {
         log_error(r->conf.errh, __FILE__, __LINE__, "outlive: this request runs without outlive: %s", error.message);
-        free(of);
+        free(job);
         return;
     }
-    of->job.after = p->jobs;
-    if (p->jobs != NULL) p->jobs->before = &of->job;
-    p->jobs = &of->job;
-    r->plugin_ctx[p->id] = &of->job;
+    job->after = p->jobs;
+    if (p->jobs != NULL) p->jobs->before = job;
+    p->jobs = job;
+    r->plugin_ctx[p->id] = job;
 }
 
 static void take_out(ol_plugin *p, ol_job *job) {
@@ -219,7 +172,6 @@ static void take_out(ol_plugin *p, ol_job *job) {
 static void end(ol_plugin *p, ol_job *job) {
     outlive_error error = {0};
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK) log_error(p->srv->errh, __FILE__, __LINE__, "outlive: %s", error.message);
-    forget_due(p, job);
     take_out(p, job);
     free(job);
 }
@@ -248,19 +200,19 @@ int ol_engine_open(ol_plugin *p) {
     outlive_error error = {0};
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     options.scoreboard = p->scoreboard;
+    options.stop_queues = 1;
     int result = outlive_engine_new(&options, &p->engine, &error);
     if (result != OUTLIVE_OK && p->scoreboard != NULL) {
         log_error(p->srv->errh, __FILE__, __LINE__, "outlive.scoreboard = \"%s\": there is none: %s", p->scoreboard, error.message);
         options.scoreboard = p->scoreboard = NULL;
         result = outlive_engine_new(&options, &p->engine, &error);
     }
-    p->wake = result == OUTLIVE_OK ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    if (p->wake < 0) {
-        log_perror(p->srv->errh, __FILE__, __LINE__, "outlive: no engine: %s", result == OUTLIVE_OK ? "no eventfd" : error.message);
+    if (result != OUTLIVE_OK) {
+        log_error(p->srv->errh, __FILE__, __LINE__, "outlive: no engine: %s", error.message);
         return 0;
     }
-    p->wake_node = fdevent_register(p->srv->ev, p->wake, stops_are_due, p);
-    fdevent_fdnode_event_set(p->srv->ev, p->wake_node, FDEVENT_IN);
+    p->stops = fdevent_register(p->srv->ev, outlive_engine_stop_fd(p->engine, 0), stops_are_due, p);
+    fdevent_fdnode_event_set(p->srv->ev, p->stops, FDEVENT_IN);
     return 1;
 }
 
@@ -268,6 +220,10 @@ void ol_engine_close(ol_plugin *p) {
     while (p->jobs != NULL) {
         outlive_request_exit(p->jobs->request, OUTLIVE_ENDING_SHUTDOWN);
         end(p, p->jobs);
+    }
+    if (p->stops != NULL) {
+        fdevent_fdnode_event_del(p->srv->ev, p->stops);
+        fdevent_unregister(p->srv->ev, p->stops);
     }
     outlive_engine_free(p->engine);
     p->engine = NULL;
@@ -277,10 +233,4 @@ void ol_engine_close(ol_plugin *p) {
         free(policy);
     }
     p->policies = NULL;
-    if (p->wake_node != NULL) {
-        fdevent_fdnode_event_del(p->srv->ev, p->wake_node);
-        fdevent_unregister(p->srv->ev, p->wake_node);
-    }
-    if (p->wake >= 0) close(p->wake);
-    pthread_mutex_destroy(&p->lock);
 }

@@ -141,8 +141,6 @@ CONNECTION_FUNC(connection_closes) {
 INIT_FUNC(init) {
     ol_plugin *p = calloc(1, sizeof *p);
     if (p == NULL) abort(); /* as lighttpd itself where there is no memory */
-    p->wake = -1;
-    pthread_mutex_init(&p->lock, NULL);
     return p;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What the files of lighttpd's mod_outlive share. Everything here is called from the event loop, but for on_stop in job.c.
+ * What the files of lighttpd's mod_outlive share. Everything here is called from the event loop.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -22,7 +22,6 @@
 #include "request.h"
 
 #include <outlive.h>
-#include <pthread.h>
 
 /** The options in force for a request. */
 typedef struct ol_options {
@@ -47,10 +46,8 @@ typedef struct ol_job {
     outlive_request *request;
     const ol_policy *policy;
     struct ol_job *before, *after; /* in the plugin's list of all */
-    struct ol_job *next_due;       /* in the list of those that on_stop named; with its lock, as is_due */
-    int is_due;
-    int gone;    /* the client has gone, as far as anybody knows */
-    int stopped; /* it was ended here */
+    int gone;                      /* the client has gone, as far as anybody knows */
+    int stopped;                   /* it was ended here */
 } ol_job;
 
 typedef struct ol_plugin {
@@ -62,10 +59,7 @@ typedef struct ol_plugin {
     int wanted;             /* some line sets a policy, a limit or a page */
     ol_policy *policies;
     ol_job *jobs;
-    pthread_mutex_t lock; /* of due */
-    ol_job *due;
-    int wake; /* an eventfd: there is something due */
-    fdnode *wake_node;
+    fdnode *stops; /* the descriptor of the engine's queue */
 } ol_plugin;
 
 /* ---- job.c ---- */
