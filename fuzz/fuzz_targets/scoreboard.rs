@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use outlive::config::{Builder, Settings};
-use outlive::engine::{Engine, EngineOptions, Host, Options, scoreboard};
+use outlive::engine::scoreboard::{self, Which};
+use outlive::engine::{Engine, EngineOptions, Host, Options};
 use outlive::files::Memory;
 use outlive::request::Ending;
 use outlive::target::Target;
@@ -13,10 +14,16 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// Bytes of the head, and of a block; of a row; of an entry of the block table.
+/// Bytes of the head, and of a page; of a row; of a block, whose rows have a cancel word each; of an entry of the block table.
 const PAGE: usize = 4096;
-const ROW: usize = 256;
+const ROW: usize = 320;
+const BLOCK: usize = 16 * (ROW + 8);
 const ENTRY: usize = 40;
+
+/// Where the blocks begin: behind the head, their table and the pages.
+fn first_block(blocks: usize) -> usize {
+    PAGE + (blocks * ENTRY).next_multiple_of(PAGE) + (blocks + 1) * PAGE
+}
 
 /// In a memory file system, as a scoreboard should be.
 static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -54,7 +61,7 @@ static HEAD: LazyLock<Vec<u8>> = LazyLock::new(|| {
 fn whole(head: &[u8], blocks: usize) -> Vec<u8> {
     let mut bytes = head.to_vec();
     bytes[32..40].copy_from_slice(&(blocks as u64).to_ne_bytes());
-    bytes.resize(PAGE + (blocks * ENTRY).next_multiple_of(PAGE) + blocks * PAGE, 0);
+    bytes.resize((first_block(blocks) + blocks * BLOCK).next_multiple_of(PAGE), 0);
     bytes
 }
 
@@ -64,6 +71,7 @@ struct Silent;
 impl Host for Silent {
     type Callbacks = ();
     type Function = ();
+    type OnEnded = ();
     fn attach(&self, (): ()) {}
     fn write(&self, _: &[u8]) -> bool {
         true
@@ -78,6 +86,7 @@ impl Host for Silent {
     fn on_forced(&self, _: Ending) -> bool {
         false
     }
+    fn ended(&self, (): (), _: Ending) {}
 }
 
 fn engine(path: &Path) -> outlive::Result<Engine<Silent>> {
@@ -102,11 +111,11 @@ fn edits(script: &[u8], blocks: usize, size: usize) -> Vec<Edit> {
     let this = u64::from(std::process::id());
     let of = |bytes: &[u8]| {
         let [where_, which, what] = [bytes[0], bytes[1], bytes[2]].map(usize::from);
-        let rows = PAGE + (blocks * ENTRY).next_multiple_of(PAGE);
+        let rows = first_block(blocks);
         let at = match where_ & 3 {
             0 => PAGE + which % (blocks * ENTRY / 8) * 8,
-            1 => rows + (where_ >> 2) % (blocks * PAGE / ROW) * ROW + which % (ROW / 8) * 8,
-            2 => which % 9 * 8,
+            1 => rows + (where_ >> 2) % (blocks * BLOCK / ROW) * ROW + which % (ROW / 8) * 8,
+            2 => which % 10 * 8,
             _ => (where_ >> 2 | which << 6) * 8,
         };
         let word = match what & 7 {
@@ -154,13 +163,13 @@ fn look(path: &Path) -> bool {
 fn run(path: &Path) {
     let Ok(engine) = engine(path) else { return };
     let begin = |label: &'static [u8]| {
-        let options = Options { label, method: b"GET", socket: None, reading_input: false, callbacks: () };
+        let options = Options { label, method: b"GET", ..Options::new(()) };
         engine.begin(&SETTINGS, options).expect("an engine with room")
     };
     let (one, two) = (begin(b"one"), begin(b"two"));
     let _ = two.client_gone();
     look(path);
-    let _ = scoreboard::clear(path);
+    let _ = scoreboard::clear(path, Which::All);
     assert!(one.end(|_, _| false).is_ok() && two.end(|_, _| false).is_ok());
 }
 
@@ -180,8 +189,8 @@ fuzz_target!(|data: &[u8]| {
     change(&file, first);
     if later.is_empty() {
         let could = look(&path);
-        assert_eq!(scoreboard::clear(&path).is_ok(), could, "who reads it can clear it");
-        assert!(!could || scoreboard::clear(&path).unwrap() == 0, "nothing is cleared twice");
+        assert_eq!(scoreboard::clear(&path, Which::All).is_ok(), could, "who reads it can clear it");
+        assert!(!could || scoreboard::clear(&path, Which::All).unwrap() == 0, "nothing is cleared twice");
     }
     // Whoever may write the file can end the processes that have it mapped by cutting it off: there are none then.
     let cuts = has(4) && !has(8);
@@ -202,7 +211,7 @@ fuzz_target!(|data: &[u8]| {
         if has(8) {
             run(&path);
         } else if !cuts {
-            let _ = scoreboard::clear(&path);
+            let _ = scoreboard::clear(&path, Which::All);
         }
         look(&path);
     });
