@@ -17,13 +17,14 @@ from .errors import *
 from .ini import *
 from .php_api import *
 from .request import *
+from .status import status_app
 from .enums import *
 
 __all__ = ["__version__"]
 __all__ += _config.__all__
 __all__ += _dir_config.__all__
 __all__ += _engine.__all__
-__all__ += ["OnStop", "ViewPolicy", "drain_resumed", "finish", "held", "policy", "resumed", "stop"]
+__all__ += ["OnStop", "ViewPolicy", "drain_resumed", "finish", "held", "policy", "resumed", "status_app", "stop"]
 __all__ += _errors.__all__
 __all__ += _ini.__all__
 __all__ += _php_api.__all__

@@ -15,11 +15,11 @@ from ._accepting import Keeping
 from ._policy import Accept, Clock, Detect, Disconnect, Duplicates, Policy, Streaming
 from ._text import Path, Value
 from .config import Config, Settings
-from .engine import Engine, Row
-from .errors import NotServedError
+from .engine import Engine, Row, render_scoreboard
+from .errors import Error, NotServedError
 from .journal import Journal
 from .request import Request
-from .enums import Severity
+from .enums import Rendered, Severity
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -218,8 +218,24 @@ class Middleware:
         return [] if engine is None else engine.requests()
 
     def metrics(self) -> str:
-        """This process's numbers as Prometheus text."""
-        return self._core.engine.get().metrics()
+        """Numbers as Prometheus text: of all processes that share the scoreboard; without one, of this process."""
+        return self.render(Rendered.METRICS)
+
+    def render(self, what: Rendered, *, title: str = "", notes: str = "") -> str:
+        """As `render_scoreboard`: of all processes that share the scoreboard, or of this one where there is none. Reads a file."""
+        engine = self._core.engine.get()
+        path = self._core.config.resolve_target(None).get("outlive.scoreboard")
+        # It is opened by the first request, and this process may have had none.
+        if path and not engine.requests() and not self._publishes(engine) and os.path.exists(path):
+            return render_scoreboard(path, what, title=title, notes=notes)
+        return engine.render(what, title=title, notes=notes)
+
+    @staticmethod
+    def _publishes(engine: Engine) -> bool:
+        try:
+            return engine.publishes
+        except Error:
+            return False
 
 
 def ways_of(settings: Settings) -> Ways:

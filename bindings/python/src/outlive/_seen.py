@@ -38,7 +38,7 @@ def _work(of: weakref.ref[Engine], looking: threading.Lock) -> None:
                 return
             left = [request for request in list(engine._live.values()) if request._left_at is None and _has_left(request)]
         for request in left:
-            log.info("its client has gone, the work goes on: %s %s", *request._what)
+            log.info("its client has gone, the work goes on: %s %s%s", *request._what, _key(request))
         del engine, left
         pause.wait(LOOK)
 
@@ -61,4 +61,9 @@ def was_left(request: Request) -> bool:
 def over(request: Request) -> None:
     """It has ended, and its client had gone."""
     since = "" if request._left_at is None else f", {time.monotonic() - request._left_at:.1f} s later"
-    log.info("its client had gone, the work is over%s: %s %s, %s", since, *request._what, request.ending)
+    log.info("its client had gone, the work is over%s: %s %s%s, %s", since, *request._what, _key(request), request.ending)
+
+
+def _key(request: Request) -> str:
+    """What is shown of its key."""
+    return f", key {request.key[:8].decode('utf-8', 'replace')}…" if request.key else ""

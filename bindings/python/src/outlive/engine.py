@@ -283,7 +283,7 @@ class Engine(Owner):
             given.write = given.flush = None
         if more is not None:
             given.on_ended, given.key, given.key_len, given.resumed, given.stop_queue = None, None, 0, 0, 0
-            request.key, request._finished = more[1], more[2]  # what was resumed begins as if it were
+            request.key, request._finished, request.accepted = more[1], more[2], more[2]  # what was resumed begins as if it were
         begun = form.out.value or 0
         self._forms.append(form)
         if answer < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Severity", "Stage", "StopKind"]
+__all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind", "Rendered", "Severity", "Stage", "StopKind"]
 
 
 class Rendered(IntEnum):

@@ -96,7 +96,7 @@ class Handlers:
         return self.guard.requests()
 
     def metrics(self) -> str:
-        """This process's numbers as Prometheus text."""
+        """Numbers as Prometheus text: of all processes that share the scoreboard; without one, of this process."""
         return self.guard.metrics()
 
 

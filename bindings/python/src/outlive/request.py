@@ -151,6 +151,8 @@ class Request:
     _ended: Any = None  # kept while the library may call it
     _callbacks: Optional[Callbacks]
     _what: Tuple[Optional[str], Optional[str]] = (None, None)  # method and label
+    accepted = False
+    """Whether `set_accepted` was said, or it is resumed."""
     key: bytes = b""
     """What makes its submission the same as another: for a unique column of what is written. Empty: it was begun without."""
     _is_ending = False  # nobody else may ask for it
@@ -245,7 +247,9 @@ class Request:
     def set_accepted(self) -> bool:
         """Whoever keeps submissions has this one: call it behind the commit there, before the work begins. From here on a client that
         goes stops nothing; stopped by a cap or a drain, its ending is HANDED_BACK. False: it was accepted before. StageError: too late."""
-        return check(c.request_set_accepted(self._native())) == OK
+        is_new = check(c.request_set_accepted(self._native())) == OK
+        self.accepted = True
+        return is_new
 
     @property
     def id(self) -> int:

@@ -103,9 +103,9 @@ async def jobs(found):
                 pass
             return sent[0]["status"] if sent else None
 
-        assert await ask(b"milk", b"k1") == 200
+        assert await ask(b"bread", b"k1") == 200
         assert rows("SELECT status::text FROM procrastinate_jobs") == [("cancelled",)]
-        assert rows("SELECT note FROM saved WHERE note = 'milk'") == [("milk",)]
+        assert rows("SELECT note FROM saved WHERE note = 'bread'") == [("bread",)]
         left = True
         await ask(b"wine", b"k2")
         assert rows("SELECT count(*) FROM saved WHERE note = 'wine'") == [(0,)]
