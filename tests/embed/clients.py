@@ -29,7 +29,8 @@ class Story:
         self.lock = open(os.path.join(self.directory.name, "C.lock"), "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.server = subprocess.Popen([program, self.directory.name, path, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.server.stdout.readline())
+        said = self.server.stdout.readline().strip()
+        self.port = int(said) if said.isdigit() else None
 
     def post(self):
         client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -70,10 +71,55 @@ class Story:
         assert status == 0, f"the server ended with {status}"
 
 
+class BehindNginx(Story):
+    """A FastCGI program, with nginx in front of it."""
+
+    def __init__(self, program, ini, *more):
+        super().__init__(program, ini, *more)
+        place = self.directory.name
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        temporary = "".join(f"{kind}_temp_path {place}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(os.path.join(place, "nginx.conf"), "w") as file:
+            file.write(f"""daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.log;
+events {{}}
+http {{
+    access_log off; {temporary}
+    server {{
+        listen 127.0.0.1:{self.port};
+        location / {{
+            fastcgi_pass unix:{place}/fcgi.sock;
+            fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param DOCUMENT_URI $document_uri;
+        }}
+    }}
+}}
+""")
+        self.nginx = subprocess.Popen(["nginx", "-p", place, "-e", f"{place}/nginx.log", "-c", f"{place}/nginx.conf"], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < end and self.nginx.poll() is None, open(f"{place}/nginx.log").read()
+                time.sleep(0.01)
+
+    def __exit__(self, failed, *rest):
+        self.nginx.terminate()
+        self.nginx.wait(PATIENCE)
+        super().__exit__(failed, *rest)
+
+
+def story_of(program):
+    return BehindNginx if os.path.basename(program) == "libfcgi" else Story
+
+
 def tell_to_end(program, time_enough):
     """A server that is told to end while C is locked and the client has gone, under finish: it waits for the work as long as it may; then
     the work stops at a safe point, and its shutdown function runs."""
-    with Story(program, FINISH, *([] if time_enough else ["300"])) as story:
+    with story_of(program)(program, FINISH, *([] if time_enough else ["300"])) as story:
         client = story.post()
         story.until(["A", "B"])
         hang_up(client, "close")
@@ -176,7 +222,7 @@ def tell(story, policy, how):
 
 
 # Servers that go on with their loop until they are drained.
-LOOPS = ("evhttp", "libuv", "beast")
+LOOPS = ("evhttp", "libuv", "beast", "h2o", "libfcgi", "civetweb")
 
 
 def main():
@@ -196,7 +242,7 @@ def main():
                 print(f"{name:<12} finish  told to end, and there is {'' if time_enough else 'not '}time enough")
         for ini, policy in ((FINISH, "finish"), (STOP, "stop")):
             for how in ("stays", "close", "reset"):
-                with Story(program, ini) as story:
+                with story_of(program)(program, ini) as story:
                     tell(story, policy, how)
                 stories += 1
                 print(f"{name:<12} {policy:<7} client {how}")
