@@ -321,20 +321,29 @@ pub fn outcome(loaded: &Loaded, args: &RequestArgs) -> Result<Outcome, Problem> 
     })
 }
 
-/// Why PHP-FPM answers "Access denied." to a program.
+/// Why PHP-FPM answers "Access denied." to a program: its account may not read it, or the file has none of the names that it runs.
 fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Problem> {
-    if loaded.config.sapi() != Sapi::Fpm || loaded.guard.program_name().is_empty() {
+    if loaded.config.sapi() != Sapi::Fpm {
         return Ok(None);
     }
     let Some(script) = served(loaded, args)?.script else { return Ok(None) };
-    let script = Path::new(OsStr::from_bytes(&script));
-    let denied = loaded.guard.program_may_read(script).is_err();
-    let name = loaded.guard.program_name();
-    Ok(denied.then(|| {
-        format!(
-            "the pool's account {name} may not read {}: PHP-FPM answers \"Access denied.\"",
-            loaded.view.shown(script)
-        )
+    let path = Path::new(OsStr::from_bytes(&script));
+    let shown = loaded.view.shown(path);
+    if loaded.guard.program_may_read(path).is_err() {
+        let name = loaded.guard.program_name();
+        return Ok(Some(format!("the pool's account {name} may not read {shown}: PHP-FPM answers \"Access denied.\"")));
+    }
+    let Some(pool) = loaded.config.pools().iter().find(|pool| pool.is_chosen) else { return Ok(None) };
+    let (list, place) = match pool.line(b"security.limit_extensions") {
+        Some((list, origin)) => (list, origin.to_string()),
+        None => (&b".php .phar"[..], "its default".to_owned()),
+    };
+    let mut extensions = list.split(|byte| b" ,".contains(byte)).filter(|one| !one.is_empty()).peekable();
+    let none_named = extensions.peek().is_none();
+    let fits = none_named || extensions.any(|one| script.ends_with(one));
+    Ok((!fits).then(|| {
+        let list = crate::text::shown(list);
+        format!("{shown} is no file that the pool runs (security.limit_extensions = {list}, {place}): PHP-FPM answers \"Access denied.\"")
     }))
 }
 

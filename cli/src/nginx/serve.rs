@@ -166,14 +166,14 @@ impl<'a> Request<'a> {
             let found =
                 if wants_dir { matches!(kind, Ok(FileKind::Directory)) } else { matches!(kind, Ok(FileKind::File)) };
             if found {
-                // The path goes on with the slash that the word has.
+                // Without the slash of the word: a directory is then redirected to.
                 self.uri = match self.alias() {
                     Some(Kind::Prefix(prefix) | Kind::Final(prefix) | Kind::Exact(prefix))
-                        if !value.starts_with(prefix) =>
+                        if !name.starts_with(prefix) =>
                     {
-                        [prefix, &value].concat()
+                        [prefix, &name].concat()
                     }
-                    _ => value,
+                    _ => name,
                 };
                 return Flow::On;
             }
@@ -322,8 +322,8 @@ impl<'a> Request<'a> {
         handed.php_values.sort_by_key(|(param, ..)| *param != FastCgiParam::Value);
         let Some(script) = handed.script.take() else {
             return self.own(
-                404,
-                format!("{}: no SCRIPT_FILENAME is handed over, so PHP-FPM finds no file", pass.origin),
+                200,
+                format!("{}: no SCRIPT_FILENAME is handed over: PHP-FPM runs nothing and sends a blank page", pass.origin),
                 None,
             );
         };

@@ -18,7 +18,7 @@ pub struct Captures {
 /// An expression as nginx has it.
 pub fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
     let text = std::str::from_utf8(pattern).map_err(|_| "the expression is no UTF-8".to_owned())?;
-    let built = RegexBuilder::new(text).case_insensitive(caseless).backtrack_limit(100_000).build();
+    let built = RegexBuilder::new(text).unicode_mode(false).case_insensitive(caseless).backtrack_limit(100_000).build();
     built.map_err(|error| format!("the expression is not understood: {error}"))
 }
 
