@@ -3,7 +3,7 @@
 use crate::args::SourceArgs;
 use crate::statements::statements;
 use outlive::PhpVersion;
-use outlive::config::{Config, Directive};
+use outlive::config::{Access, Config, Directive};
 use outlive::ini::{Event, Value};
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -28,6 +28,31 @@ const DEBIAN: [&str; 16] = [
     "standard",
     "zlib",
 ];
+
+/// A directive of an extension that PHP itself does not come with, as Debian's packages of PHP 8.2 have it.
+pub struct Recorded {
+    pub name: &'static str,
+    /// The extension.
+    pub owner: &'static str,
+    pub default: String,
+    pub access: Access,
+}
+
+/// All of them; tests/tools/extensions records them.
+pub fn recorded() -> impl Iterator<Item = Recorded> {
+    include_str!("extensions.tsv").lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut fields = line.split('\t');
+        let (name, owner, default) = (fields.next()?, fields.next()?, fields.next()?);
+        let access = Access(fields.next()?.parse().ok()?);
+        let default = default.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\");
+        Some(Recorded { name, owner, default, access })
+    })
+}
+
+/// The extension that a recorded directive belongs to.
+pub fn recorded_owner(name: &[u8]) -> Option<&'static str> {
+    recorded().find(|one| one.name.as_bytes() == name).map(|one| one.owner)
+}
 
 /// The extensions of one PHP. Its files are looked through for lines that load some when somebody asks for a directive that
 /// is not always there.
@@ -74,6 +99,12 @@ impl Extensions {
         self.known.get_or_init(read).as_ref()
     }
 
+    /// Whether a line loads it, or an option names it.
+    fn is_named(&self, extension: &str) -> bool {
+        self.known().is_some_and(|known| known.contains(extension))
+            || self.compiled_in.iter().any(|one| one == extension)
+    }
+
     /// Whether that PHP is known to be without this extension.
     pub fn lack(&self, extension: &str) -> bool {
         let extension = extension.to_ascii_lowercase();
@@ -83,6 +114,10 @@ impl Extensions {
     /// The extension that the directive belongs to, where that PHP does not have it.
     pub fn missing<'d>(&self, directive: &'d Directive) -> Option<&'d str> {
         let owner = owner(directive);
+        if directive.extension() == "host" {
+            // No PHP has these without a line that loads them.
+            return recorded_owner(directive.name()).filter(|owner| !self.is_named(owner));
+        }
         let always = matches!(owner, "outlive" | "host") || owner.starts_with("sapi/");
         // From 8.5 on every PHP has it.
         let always = always || (owner == "opcache" && self.config.php_version() >= PhpVersion::V8_5);

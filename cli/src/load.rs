@@ -11,9 +11,9 @@ use crate::output::{Problem, note};
 use crate::pair::{full_pair, pair};
 use crate::request::{THIS_MACHINE, with_target};
 use crate::view::View;
-use crate::{envvars, php_elf, pools};
+use crate::{envvars, extensions, php_elf, pools};
 use outlive::PhpVersion;
-use outlive::config::{Builder, CompiledIn, Config, FastCgiParam, Outcome, Sapi};
+use outlive::config::{Builder, CompiledIn, Config, Directive, FastCgiParam, Outcome, Sapi};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::files::Files;
 use outlive::httpd::{Configuration, Resolution};
@@ -91,6 +91,10 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     context.notes = httpd(args, &view, &mut builder)?;
     if let Some(read) = &found.httpd {
         builder.use_httpd(Arc::clone(read));
+    }
+    for one in extensions::recorded() {
+        let default = Some(one.default.as_bytes()).filter(|text| !text.is_empty());
+        builder.register(Directive::new(one.name.as_bytes(), one.access, default))?;
     }
     let module = ask_module(&view, &mut builder);
     if let Some(path) = &args.fpm_pool {

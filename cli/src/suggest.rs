@@ -17,6 +17,20 @@ pub fn nearest(words: impl Iterator<Item = String>, wanted: &str) -> Option<Stri
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
+/// What is said of a directive whose extension is not there: which line would set it.
+fn without_extension(config: &Config, shown: &str, name: &[u8], owner: &str) -> String {
+    let explanation = config.base().explain(name);
+    let line = explanation.and_then(|explanation| {
+        let step = explanation.trail.into_iter().rfind(|step| step.origin.file.is_some())?;
+        let value = crate::secrets::of_step(name, &step.value, &step).unwrap_or(crate::secrets::HIDDEN);
+        Some(format!("; {} would set it to {}", step.origin, crate::text::value(value)))
+    });
+    format!(
+        "{shown} belongs to {owner}, which no file loads{}; where that PHP has it built in, say --compiled-in {owner}",
+        line.unwrap_or_default()
+    )
+}
+
 /// Why that PHP has no such directive; nothing where it has.
 pub fn why_absent(config: &Config, extensions: &Extensions, name: &[u8]) -> Option<String> {
     let shown = crate::text::shown(name);
@@ -25,10 +39,7 @@ pub fn why_absent(config: &Config, extensions: &Extensions, name: &[u8]) -> Opti
     }
     if let Some(known) = config.directives().iter().find(|directive| directive.name() == name) {
         let owner = extensions.missing(known)?;
-        return Some(format!(
-            "no such directive: {shown} belongs to the extension {owner}, which no line loads; if it is compiled in, \
-             say --compiled-in {owner}"
-        ));
+        return Some(without_extension(config, &shown, name, owner));
     }
     let version = config.php_version();
     let versions: Vec<String> = versions_with(name).iter().map(ToString::to_string).collect();

@@ -323,7 +323,10 @@ impl<'a> Request<'a> {
         let Some(script) = handed.script.take() else {
             return self.own(
                 200,
-                format!("{}: no SCRIPT_FILENAME is handed over: PHP-FPM runs nothing and sends a blank page", pass.origin),
+                format!(
+                    "{}: no SCRIPT_FILENAME is handed over: PHP-FPM runs nothing and sends a blank page",
+                    pass.origin
+                ),
                 None,
             );
         };

@@ -3,7 +3,7 @@
 use super::phases::Request;
 use super::tree::Directive;
 use super::{listen, port_of};
-use fancy_regex::{Regex, RegexBuilder};
+use fancy_regex::{BytesMode, Regex, RegexBuilder};
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,20 +18,24 @@ pub struct Captures {
 /// An expression as nginx has it.
 pub fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
     let text = std::str::from_utf8(pattern).map_err(|_| "the expression is no UTF-8".to_owned())?;
-    let built = RegexBuilder::new(text).unicode_mode(false).case_insensitive(caseless).backtrack_limit(100_000).build();
+    let built = RegexBuilder::new(text)
+        .bytes_mode(BytesMode::Ascii)
+        .case_insensitive(caseless)
+        .backtrack_limit(100_000)
+        .build();
     built.map_err(|error| format!("the expression is not understood: {error}"))
 }
 
 impl Captures {
     /// None: no match, or none that could be found out.
     pub fn of(regex: &Regex, text: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(text);
-        let found = regex.captures(&*text).ok()??;
-        let bytes =
-            |one: Option<fancy_regex::Match<'_>>| one.map_or_else(Vec::new, |one| one.as_str().as_bytes().to_vec());
-        let numbered = (0..found.len()).map(|at| bytes(found.get(at))).collect();
+        let found = regex.captures(text).ok()??;
+        let bytes = |range: Option<std::ops::Range<usize>>| range.map_or_else(Vec::new, |range| text[range].to_vec());
+        let numbered = (0..found.len()).map(|at| bytes(found.get(at).map(|one| one.start()..one.end()))).collect();
         let named = regex.capture_names().flatten();
-        let named = named.filter_map(|name| Some((name.to_owned(), bytes(Some(found.name(name)?))))).collect();
+        let named = named
+            .filter_map(|name| Some((name.to_owned(), bytes(found.name(name).map(|one| one.start()..one.end())))))
+            .collect();
         Some(Self { numbered, named })
     }
 
