@@ -61,8 +61,10 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         }
     }
     let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
+    let named = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"host"));
     let target = Target {
-        server_name: bytes(&args.host).or(url.as_ref().map(|url| url.authority)),
+        // A Host header that is given is what the server goes by.
+        server_name: bytes(&args.host).or(named.map(|(_, host)| *host)).or(url.as_ref().map(|url| url.authority)),
         server_address: bytes(&args.address),
         port: args.port.or(url.as_ref().map(|url| url.port)).unwrap_or_default(),
         scheme: url.as_ref().map(|url| url.scheme),

@@ -461,6 +461,9 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             }
         }
         Act::DirectorySlash => core.index_slash = Some(on),
+        Act::DirectoryIndexRedirect => {
+            core.index_redirect = Some(redirect_status(&one).unwrap_or(if on { 302 } else { 0 }))
+        }
         Act::FallbackResource => {
             core.fallback = Some(((!one.eq_ignore_ascii_case(b"disabled")).then_some(one), origin));
         }

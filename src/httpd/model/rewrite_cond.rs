@@ -116,8 +116,9 @@ impl Condition {
             Test::File(b'l' | b'L' | b'h') => facts.files().is_symlink(path),
             Test::File(b'U') => facts.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400),
             Test::File(b'F') => {
-                // What rules of the subrequest lead to is no file.
-                let is_there = |seen: Seen| seen.status < 300 && facts.files().kind(path_of(&seen.filename)).is_ok();
+                // What rules of the subrequest lead to is no file, nor is a directory without an index file.
+                let is_file = |path: &[u8]| matches!(facts.files().kind(path_of(path)), Ok(Kind::File));
+                let is_there = |seen: Seen| seen.status < 300 && is_file(&seen.filename);
                 facts.look(Target::File(&text)).is_some_and(is_there)
             }
             Test::File(b'x') => facts.files().is_executable(path),

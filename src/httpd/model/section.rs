@@ -140,6 +140,8 @@ pub(crate) struct Core {
     pub index: Option<Vec<Box<[u8]>>>,
     pub negotiation: Option<Box<Negotiation>>,
     pub index_slash: Option<bool>,
+    /// The status with which an index file is redirected to; 0: it is not.
+    pub index_redirect: Option<u16>,
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,
     pub set_handler: Option<Option<Box<[u8]>>>,

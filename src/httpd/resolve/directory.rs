@@ -39,7 +39,15 @@ impl<'c, 't> Ready<'c, 't> {
                 target = [&target[..], b"?", query].concat();
             }
             match self.visit.sub(&target, Some(&self.bare), notes) {
-                Some(Ok(found)) if found.walked.found == Found::File => return Ok(self.taken(found)),
+                Some(Ok(found)) if found.walked.found == Found::File => {
+                    let status = cores(&self.walked).find_map(|core| core.index_redirect).unwrap_or(0);
+                    if status != 0 {
+                        let to = Some(uri::escape(&found.visit.uri));
+                        let because = "the index file is redirected to (DirectoryIndexRedirect)".into();
+                        return Err(Box::new(self.visit.redirected(status, to, because)));
+                    }
+                    return Ok(self.taken(found));
+                }
                 Some(Err(outcome)) => match *outcome {
                     Outcome::Answer { status, because, location, .. } if (300..400).contains(&status) => {
                         let past = WalkCache::default();

@@ -104,7 +104,8 @@ impl<'c, 't> Ready<'c, 't> {
             return self.missing();
         }
         let accept = self.cores().find_map(|core| core.path_info).flatten();
-        if !walked.path_info.is_empty() && !accept.unwrap_or(!plain) {
+        // A proxy leaves it to the other server.
+        if !walked.path_info.is_empty() && !proxied && !accept.unwrap_or(!plain) {
             return self.own(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)");
         }
         let mut run = visit.made(walked);

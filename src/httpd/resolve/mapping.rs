@@ -315,7 +315,12 @@ pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> 
     list.iter().find_map(|one| {
         let to = match &one.from {
             Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
-            Matcher::Regex(regex) => uri::escape(&substitute(&one.to, &regex.groups(path).ok()??)),
+            Matcher::Regex(regex) => {
+                let made = substitute(&one.to, &regex.groups(path).ok()??);
+                // A query and a fragment stay as they are.
+                let end = memchr::memchr2(b'?', b'#', &made).unwrap_or(made.len());
+                [&uri::escape(&made[..end])[..], &made[end..]].concat()
+            }
             Matcher::Always => one.to.to_vec(),
             _ => return None,
         };

@@ -36,7 +36,12 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
-            b"SERVER_ADDR" => asked.address?.to_vec(),
+            // Who asks from this machine has asked it by the same address.
+            b"SERVER_ADDR" => asked.address.or(asked.client.filter(|client| client.starts_with(b"127.")))?.to_vec(),
+            b"SERVER_SOFTWARE" => {
+                let (major, minor, patch) = context.data.version;
+                format!("Apache/{major}.{minor}.{patch}").into_bytes()
+            }
             b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
             b"HTTPS" => b"off".to_vec(),
             b"IS_SUBREQ" => {

@@ -12,7 +12,7 @@ use crate::httpd::model::answer::{Run, ServerLayer};
 use crate::httpd::model::env::Env;
 use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
-use crate::httpd::model::section::{Core, ErrorPage};
+use crate::httpd::model::section::{Core, ErrorPage, options, options_below};
 use crate::httpd::syntax::uri;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -341,6 +341,9 @@ impl<'c, 't> Subrequest<'c, 't> {
             merged = self.walks.join(Kind::Files, met, merged).0;
         }
         walked.sections = self.located(merged, notes).sections;
+        // Files, locations and conditions have their say where options are asked for later.
+        let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
+        walked.options = cores.fold(options::FOLLOW, options_below);
     }
 
     pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
@@ -479,11 +482,12 @@ impl<'c, 't> Subrequest<'c, 't> {
         if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
             return Some(handler.to_vec());
         }
+        let script = || self.script.then(|| b"cgi-script".to_vec());
         if walked.found == Found::Directory {
-            return None;
+            return script();
         }
         let own = by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec);
-        own.or_else(|| self.script.then(|| b"cgi-script".to_vec()))
+        own.or_else(script)
     }
 }
 

@@ -44,7 +44,7 @@ acts! {
     Redirect = "Redirect", RedirectMatch = "RedirectMatch", RedirectTemp = "RedirectTemp",
     RedirectPermanent = "RedirectPermanent",
     UserDir = "UserDir", VirtualDocumentRoot = "VirtualDocumentRoot", VirtualScriptAlias = "VirtualScriptAlias",
-    DirectoryIndex = "DirectoryIndex", DirectorySlash = "DirectorySlash", FallbackResource = "FallbackResource",
+    DirectoryIndex = "DirectoryIndex", DirectorySlash = "DirectorySlash", DirectoryIndexRedirect = "DirectoryIndexRedirect", FallbackResource = "FallbackResource",
     ErrorDocument = "ErrorDocument", SetHandler = "SetHandler", AddHandler = "AddHandler",
     RemoveHandler = "RemoveHandler", AddType = "AddType", RemoveType = "RemoveType", ForceType = "ForceType",
     AddEncoding = "AddEncoding", AddLanguage = "AddLanguage", AddCharset = "AddCharset", AddInputFilter = "AddInputFilter",

@@ -9,7 +9,6 @@ pub(crate) fn influence(name: &str, args: &[u8]) -> Option<&'static str> {
         "CacheQuickHandler" => "a cache may answer before any section is looked at",
         "CheckSpelling" | "CheckCaseOnly" => "a misspelt URI may be redirected",
         "DirectoryCheckHandler" => "a directory with a handler of its own may get no index file",
-        "DirectoryIndexRedirect" => "an index file may be redirected to",
         "LuaMapHandler" | "LuaHookTranslateName" | "LuaHookMapToStorage" => "a script may choose the file",
         "LuaQuickHandler" => "a script may answer",
         "MDRequireHttps" => "requests over http may be redirected",
