@@ -251,6 +251,6 @@ impl<'e, H: Host> Handle<'e, H> {
     /// The place is free.
     #[inline]
     fn push(&self) {
-        self.shared().free.push(self.slot.index, |next| self.slot.next_free.store(next, Relaxed));
+        self.shared().free.give_back(self.slot.index, &self.slot.next_free);
     }
 }

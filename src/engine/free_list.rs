@@ -2,23 +2,33 @@
 
 use super::sync::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-/// The free slots, as a stack whose top carries a count so that a slot that came back is told from one that never left
-/// (ABA); and how many slots were ever used. Alone in its cache line: every begin and end of every thread writes it.
+/// Stacks of free slots. A thread has one of them as its home, so that threads seldom write the same cache line.
+const STACKS: usize = if cfg!(loom) { 2 } else { 16 };
+/// Slots that a home takes at once of those that were never used: neighbours share deadlines, and should share a thread.
+const BLOCK: u32 = if cfg!(loom) { 1 } else { 8 };
+/// So many slots come into use before a home that has run out looks for free ones of other homes.
+const GENEROUS: u32 = if cfg!(loom) { 2 } else { 1024 };
+
+/// What a slot keeps while it is free, or not: the slot below it in its stack, and behind [`HOME_SHIFT`] its home.
+const NEXT: u32 = (1 << HOME_SHIFT) - 1;
+const HOME_SHIFT: u32 = 24;
+
+/// One stack, whose top carries a count so that a slot that came back is told from one that never left (ABA). Alone in its cache
+/// line: every begin and end of a thread writes its home's.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct FreeList {
+struct Stack {
     top: AtomicU64,
-    fresh: AtomicU32,
 }
 
-impl FreeList {
-    /// Takes a slot that was used before. `look` reads the slot's successor in the list.
+impl Stack {
+    /// `look` finds a slot, and says what its word holds.
     #[inline]
-    pub fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
+    fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         let mut top = self.top.load(Acquire);
         loop {
-            let (found, next) = look((top as u32).checked_sub(1)?);
-            let next = (top >> 32).wrapping_add(1) << 32 | u64::from(next);
+            let (found, link) = look((top as u32).checked_sub(1)?);
+            let next = (top >> 32).wrapping_add(1) << 32 | u64::from(link & NEXT);
             match self.top.compare_exchange_weak(top, next, Acquire, Acquire) {
                 Ok(_) => return Some(found),
                 Err(now) => top = now,
@@ -26,33 +36,8 @@ impl FreeList {
         }
     }
 
-    /// A slot that was never used, below `most`.
-    pub fn fresh(&self, most: u32) -> Option<u32> {
-        self.fresh.fetch_update(Relaxed, Relaxed, |fresh| (fresh < most).then_some(fresh + 1)).ok()
-    }
-
-    /// How many slots were ever used.
-    pub fn used(&self) -> u32 {
-        self.fresh.load(Acquire)
-    }
-
-    /// Whether every slot that was ever used is free, and whoever gave it back is done with it. `next` says what comes after a slot. False
-    /// also where slots come and go meanwhile.
-    pub fn holds_all(&self, next: impl Fn(u32) -> u32) -> bool {
-        let (used, top) = (self.used(), self.top.load(Acquire));
-        let (mut held, mut at) = (0, top as u32);
-        while let Some(slot) = at.checked_sub(1)
-            && held < used
-        {
-            held += 1;
-            at = next(slot);
-        }
-        at == 0 && held == used && self.top.load(Acquire) == top && self.used() == used
-    }
-
-    /// Gives a slot back; `set_next` writes its successor.
     #[inline]
-    pub fn push(&self, index: u32, set_next: impl Fn(u32)) {
+    fn push(&self, index: u32, set_next: impl Fn(u32)) {
         let mut top = self.top.load(Relaxed);
         loop {
             set_next(top as u32);
@@ -62,5 +47,86 @@ impl FreeList {
                 Err(now) => top = now,
             }
         }
+    }
+}
+
+/// The free slots, and how many were ever used. Each slot keeps a word for the list: read by all, written by who has the slot.
+#[derive(Debug, Default)]
+pub struct FreeList {
+    stacks: [Stack; STACKS],
+    fresh: AtomicU32,
+}
+
+impl FreeList {
+    /// The home of a thread, by any number that is its own.
+    #[inline]
+    pub fn home(thread: usize) -> u32 {
+        // What threads are known by are addresses that differ in their upper bits.
+        ((thread as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 % STACKS as u32
+    }
+
+    /// A free slot of this home; none: [`FreeList::take_elsewhere`]. `look` finds a slot, and says what its word holds.
+    #[inline]
+    pub fn take<T>(&self, home: u32, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
+        self.stacks[home as usize].pop(look)
+    }
+
+    /// A slot for a home that has none: one that was never used, below `most`, or one of another home, which moves here.
+    pub fn take_elsewhere<'s>(&self, home: u32, most: u32, link: impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
+        let mut found = None;
+        if self.used() < GENEROUS {
+            found = self.take_fresh(home, most, &link);
+        }
+        for other in 1..STACKS {
+            let other = (home + other as u32) % STACKS as u32;
+            found = found.or_else(|| self.take(other, |index| (index, link(index).load(Relaxed))));
+        }
+        let index = found.or_else(|| self.take_fresh(home, most, &link))?;
+        link(index).store(home << HOME_SHIFT, Relaxed);
+        Some(index)
+    }
+
+    /// A block that was never used: its first slot is the caller's, the others are free.
+    fn take_fresh<'s>(&self, home: u32, most: u32, link: &impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
+        let up_to = |fresh: u32| fresh.saturating_add(BLOCK).min(most);
+        let first = self.fresh.fetch_update(Relaxed, Relaxed, |fresh| (fresh < most).then(|| up_to(fresh))).ok()?;
+        for index in first + 1..up_to(first) {
+            let word = link(index);
+            self.stacks[home as usize].push(index, |next| word.store(home << HOME_SHIFT | next, Relaxed));
+        }
+        Some(first)
+    }
+
+    /// How many slots were ever used, or are about to be.
+    pub fn used(&self) -> u32 {
+        self.fresh.load(Acquire)
+    }
+
+    /// Whether every slot that was ever used is free, and whoever gave it back is done with it. `link` says what a slot's word holds. False
+    /// also where slots come and go meanwhile.
+    pub fn holds_all(&self, link: impl Fn(u32) -> u32) -> bool {
+        let (used, tops) = (self.used(), self.tops());
+        let mut held = 0;
+        for mut at in tops.map(|top| top as u32) {
+            while let Some(slot) = at.checked_sub(1)
+                && held <= used
+            {
+                held += 1;
+                at = link(slot) & NEXT;
+            }
+        }
+        // Tops carry counts: where none has changed, they all stood so at one moment between.
+        held == used && self.tops() == tops && self.used() == used
+    }
+
+    fn tops(&self) -> [u64; STACKS] {
+        std::array::from_fn(|at| self.stacks[at].top.load(Acquire))
+    }
+
+    /// Gives a slot back to its home. `word` is the slot's own.
+    #[inline]
+    pub fn give_back(&self, index: u32, word: &AtomicU32) {
+        let home = word.load(Relaxed) & !NEXT;
+        self.stacks[(home >> HOME_SHIFT) as usize % STACKS].push(index, |next| word.store(home | next, Relaxed));
     }
 }

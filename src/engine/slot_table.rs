@@ -2,9 +2,10 @@
 
 use super::annex::Annexes;
 use super::deadlines::Deadlines;
+use super::free_list::FreeList;
 use super::shared::{MOST_REQUESTS, Shared};
 use super::slot::{Common, Host, Slot};
-use super::sys::Fixed;
+use super::sys::{self, Fixed};
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -40,16 +41,19 @@ impl<H: Host> Table<H> {
     /// A free slot; `None`: as many are live as the engine may hold.
     #[inline]
     pub fn take(&self) -> Option<&Slot<H>> {
-        let used = self.shared.free.pop(|index| {
+        let home = FreeList::home(sys::thread_number());
+        let found = self.shared.free.take(home, |index| {
             let slot = self.slot(index);
             (slot, slot.next_free.load(Relaxed))
         });
-        used.or_else(|| self.take_fresh())
+        found.or_else(|| self.take_elsewhere(home))
     }
 
     #[cold]
-    fn take_fresh(&self) -> Option<&Slot<H>> {
-        self.shared.free.fresh(self.most).map(|index| self.slot(index))
+    #[inline(never)]
+    fn take_elsewhere(&self, home: u32) -> Option<&Slot<H>> {
+        let found = self.shared.free.take_elsewhere(home, self.most, |index| &self.slot(index).next_free);
+        found.map(|index| self.slot(index))
     }
 
     /// The slot with this number; its chunk comes into being with the first.

@@ -173,54 +173,75 @@ fn a_begin_and_a_drain_notice_each_other() {
 
 struct Places {
     free: FreeList,
-    next: [AtomicU32; 2],
+    links: [AtomicU32; 2],
     taken: [AtomicU32; 2],
 }
 
 impl Places {
-    fn take(&self) -> Option<u32> {
-        let slot = self.free.pop(|slot| (slot, self.next[slot as usize].load(Relaxed)))?;
+    fn new() -> Self {
+        let none = || [AtomicU32::new(0), AtomicU32::new(0)];
+        Self { free: FreeList::default(), links: none(), taken: none() }
+    }
+
+    fn take(&self, home: u32) -> Option<u32> {
+        let link = |slot: u32| &self.links[slot as usize];
+        let found = self.free.take(home, |slot| (slot, link(slot).load(Relaxed)));
+        let slot = found.or_else(|| self.free.take_elsewhere(home, 2, link))?;
         assert_eq!(self.taken[slot as usize].fetch_add(1, Relaxed), 0, "taken twice");
         Some(slot)
     }
 
     fn give_back(&self, slot: u32) {
         self.taken[slot as usize].fetch_sub(1, Relaxed);
-        self.free.push(slot, |after| self.next[slot as usize].store(after, Relaxed));
+        self.free.give_back(slot, &self.links[slot as usize]);
     }
 }
 
 /// One thread takes a slot while another takes both and gives them back in the other order, which leaves the first on top again
-/// with another one below it (ABA): no slot is two's at once, and none is lost. Up to three switches between the threads
-/// at points where they could go on.
+/// with another one below it (ABA), at the same home or at another: no slot is two's at once, and none is lost. Up to three switches
+/// between the threads at points where they could go on.
 #[test]
 fn a_slot_is_never_taken_twice() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
-        let places = Arc::new(Places {
-            free: FreeList::default(),
-            next: [AtomicU32::new(0), AtomicU32::new(0)],
-            taken: [AtomicU32::new(0), AtomicU32::new(0)],
+    for home_of_other in [0, 1] {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let places = Arc::new(Places::new());
+            for slot in [places.take(0), places.take(0)] {
+                places.give_back(slot.expect("both are free"));
+            }
+            let other = {
+                let places = Arc::clone(&places);
+                thread::spawn(move || {
+                    if let Some(slot) = places.take(home_of_other) {
+                        places.give_back(slot);
+                    }
+                })
+            };
+            let (first, second) = (places.take(0), places.take(0));
+            for slot in [first, second].into_iter().flatten() {
+                places.give_back(slot);
+            }
+            other.join().unwrap();
+            let mut left = [places.take(0), places.take(0), places.take(0)];
+            left.sort_unstable();
+            assert_eq!(left, [None, Some(0), Some(1)]);
         });
-        for slot in 0..2 {
-            places.free.push(slot, |after| places.next[slot as usize].store(after, Relaxed));
-        }
+    }
+}
+
+/// Two homes take what was never used, at once: each slot is one's.
+#[test]
+fn what_was_never_used_is_taken_once() {
+    loom::model(|| {
+        let places = Arc::new(Places::new());
         let other = {
             let places = Arc::clone(&places);
-            thread::spawn(move || {
-                if let Some(slot) = places.take() {
-                    places.give_back(slot);
-                }
-            })
+            thread::spawn(move || places.take(1))
         };
-        let (first, second) = (places.take(), places.take());
-        for slot in [first, second].into_iter().flatten() {
-            places.give_back(slot);
-        }
-        other.join().unwrap();
-        let mut left = [places.take(), places.take(), places.take()];
-        left.sort_unstable();
-        assert_eq!(left, [None, Some(0), Some(1)]);
+        let mine = [places.take(0)];
+        let mut all = [mine[0], other.join().unwrap(), places.take(0)];
+        all.sort_unstable();
+        assert_eq!(all, [None, Some(0), Some(1)]);
     });
 }

@@ -210,8 +210,9 @@ fn drained_comes_once_behind_every_end() {
         let free = Arc::new(FreeList::default());
         let next = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
         let freed = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
-        for _ in 0..2 {
-            free.fresh(2);
+        for home in 0..2 {
+            let slot = free.take_elsewhere(home, 2, |slot| &next[slot as usize]);
+            assert_eq!(slot, Some(home));
         }
         places.begin(0);
         places.begin(1);
@@ -223,7 +224,7 @@ fn drained_comes_once_behind_every_end() {
                     places.end(slot, 0, || ());
                     // The last that an end touches of an engine, which may be freed behind DRAINED.
                     freed[slot].with_mut(|cell| unsafe { *cell = 1 });
-                    free.push(slot as u32, |after| next[slot].store(after, Relaxed));
+                    free.give_back(slot as u32, &next[slot]);
                 })
             })
             .collect();
