@@ -9,14 +9,12 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "story"))
-from servers import GUNICORN, UVICORN, Group, wait_for  # noqa: E402
+from servers import GUNICORN, UVICORN, Process, wait_for  # noqa: E402
 
 COMMANDS = {
     "uvicorn --workers 2": [*UVICORN, "--workers", "2", "app:asgi_application"],
@@ -44,63 +42,53 @@ def counted(port):
     return {ending: int(number) for ending, number in found if number != "0"}
 
 
+class Fleet(Process):
+    def serves(self):
+        assert self.process.poll() is None, "it did not start:\n" + self.said()
+        with contextlib.suppress(OSError):
+            return ask(self.port, "/status/")[0] == 200
+
+
 def play(server):
     global answered
-    answered = 0
-    with tempfile.TemporaryDirectory() as directory, open(pathlib.Path(directory) / "log", "w+b") as log:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        env = {**os.environ, "BOARD": directory + "/board", "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
-        group = Group([str(part).format(port=port, patience=5) for part in COMMANDS[server]], cwd=HERE, stdout=log, env=env)
-        try:
+    answered, running = 0, Fleet("outlive-fleet-")
+    command = [str(part).format(port=running.port, patience=5) for part in COMMANDS[server]]
+    python_path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    running.start(server, command, {"BOARD": str(running.directory / "board"), "PYTHONPATH": python_path}, HERE)
+    port = running.port
+    with contextlib.closing(running):
+        workers = {ask(port, "/view", "POST")[2] for _ in range(REQUESTS)}
+        assert len(workers) == 2, workers
+        time.sleep(0.5)  # each process is gathered every quarter of a second
+        seen = []
 
-            def serves():
-                assert group.process.poll() is None, "it did not start"
-                with contextlib.suppress(OSError):
-                    return ask(port, "/status/")[0] == 200
+        def agree():
+            seen.append((answered, counted(port)))
+            return seen[-1][1] == {"completed": seen[-1][0]}
 
-            wait_for("%s serves" % server, serves)
-            workers = {ask(port, "/view", "POST")[2] for _ in range(REQUESTS)}
-            assert len(workers) == 2, workers
-            time.sleep(0.5)  # each process is gathered every quarter of a second
-            seen = []
+        with contextlib.suppress(AssertionError):
+            wait_for("they agree", agree, 5)
+        others, before = seen[-1][0] - REQUESTS, sum(seen[-1][1].values())
+        assert seen[-1][1] == {"completed": REQUESTS + others}, seen[-3:]
+        os.kill(int(min(workers)), signal.SIGKILL)
 
-            def agree():
-                seen.append((answered, counted(port)))
-                return seen[-1][1] == {"completed": seen[-1][0]}
+        def replaced():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return any(ask(port, "/view", "POST")[2] not in workers for _ in range(5))
 
-            with contextlib.suppress(AssertionError):
-                wait_for("they agree", agree, 5)
-            others, before = seen[-1][0] - REQUESTS, sum(seen[-1][1].values())
-            assert seen[-1][1] == {"completed": REQUESTS + others}, seen[-3:]
-            os.kill(int(min(workers)), signal.SIGKILL)
-
-            def replaced():
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    return any(ask(port, "/view", "POST")[2] not in workers for _ in range(5))
-
-            wait_for("the worker is replaced", replaced)
-            for _ in range(10):
-                after = sum(counted(port).values())
-                assert after >= before, (before, after)
-            for path, kind, wanted in (
-                ("/status/", "text/html", "the shop"), ("/status/?json", "application/json", None), ("/status/metrics", "text/plain", "outlive_build_info"),
-            ):
-                status, said, body = ask(port, path)
-                assert status == 200 and said.startswith(kind), (path, status, said)
-                assert wanted is None and json.loads(body) or wanted in body, (path, body[:300])
-            assert ask(port, "/status/", "POST")[0] == 405
-            print("%s: %d requests and %d before them are %d; no less once a worker was killed" % (server, REQUESTS, others, before), flush=True)
-        except BaseException:
-            log.seek(0)
-            print(log.read().decode(errors="replace")[-4000:], file=sys.stderr)
-            raise
-        finally:
-            group.process.terminate()
-            with contextlib.suppress(Exception):
-                group.process.wait(20)
-            group.close()
+        wait_for("the worker is replaced", replaced)
+        for _ in range(10):
+            after = sum(counted(port).values())
+            assert after >= before, (before, after)
+        for path, kind, wanted in (
+            ("/status/", "text/html", "the shop"), ("/status/?json", "application/json", None), ("/status/metrics", "text/plain", "outlive_build_info"),
+        ):
+            status, said, body = ask(port, path)
+            assert status == 200 and said.startswith(kind), (path, status, said)
+            assert wanted is None and json.loads(body) or wanted in body, (path, body[:300])
+        assert ask(port, "/status/", "POST")[0] == 405
+        print("%s: %d requests and %d before them are %d; no less once a worker was killed" % (server, REQUESTS, others, before), flush=True)
+        running.stop()
 
 
 def main():

@@ -2,18 +2,15 @@
 
 import concurrent.futures
 import contextlib
-import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "story"))
-from servers import GUNICORN, UVICORN, Group, wait_for  # noqa: E402
+from servers import GUNICORN, UVICORN, Process, wait_for  # noqa: E402
 
 SERVERS = {
     "gunicorn": [*GUNICORN, "--worker-class", "gthread", "--threads", "12", "{app}:application"],
@@ -29,37 +26,20 @@ CASES = [
     ("uvicorn", "starlette_app", "", ALL),
     ("uvicorn", "litestar_app", "", ALL),
     ("uvicorn", "quart_app", "", (*ALL, "below")),
+    ("uvicorn", "sanic_app", "", ("finish", "stop", "limit", "auto", "events", "below")),
     ("python", "aiohttp_app", "on", ("finish", "stop", "limit", "auto", "events")),
     ("python", "aiohttp_app", "off", ("finish", "stop", "limit", "auto", "events")),
     ("python", "tornado_app", "", ("finish", "stop", "limit", "auto")),
 ]
 
 
-class Running:
+class Running(Process):
     """A server with one of the applications, and the notes that its views write."""
 
     def __init__(self, server, app, view):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-policy-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        super().__init__("outlive-policy-")
         command = [str(part).format(port=self.port, app=app, patience=30) for part in SERVERS[server]]
-        self.log = open(self.directory / "log", "w+b")
-        env = {**os.environ, "NOTES": str(self.directory), "STORY_VIEW": view, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        self.group = Group(command, cwd=HERE, stdout=self.log, env=env)
-        self.process = self.group.process
-        try:
-            wait_for("%s with %s serves" % (server, app), self.serves)
-        except BaseException:
-            self.close()
-            raise
-
-    def serves(self):
-        if self.process.poll() is not None:
-            raise AssertionError("the server did not start:\n" + self.said())
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=60) as asked:
-            asked.sendall(b"OPTIONS /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return asked.recv(1)
+        self.start("%s with %s" % (server, app), command, {"NOTES": str(self.directory), "STORY_VIEW": view}, HERE)
 
     def ask(self, path, method="POST"):
         client = socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -74,18 +54,12 @@ class Running:
     def release(self, name):
         (self.directory / (name + ".released")).touch()
 
-    def said(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
-
     def close(self):
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-        self.group.close()
-        self.log.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        super().close()
 
 
 def read_until(client, wanted):

@@ -119,11 +119,12 @@ def cells(case):
 
     # At SIGHUP pyuwsgi starts its whole self again, without the virtual environment that it is in: only its workers are made anew.
     anew = ("--lazy-apps", "--touch-workers-reload", "{directory}/changed.py") if package == "pyuwsgi" else ()
+    workers = ("--workers", "4") if server.startswith("gunicorn") else ()
     return [
         server,
-        *played(lambda running: (version(running, package), told_to_end(running))),
-        "–" if reload is None else played(lambda running: reloads(running, reload), anew),
-        "–" if options is None else played(patience, options, 2),
+        *played(lambda running: (version(running, package), told_to_end(running)), workers),
+        "–" if reload is None else played(lambda running: reloads(running, reload), anew + workers),
+        "–" if options is None else played(patience, options + workers, 2),
     ]
 
 

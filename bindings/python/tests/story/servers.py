@@ -28,12 +28,12 @@ GRANIAN = [BIN / "granian", "--port", "{port}", "--log-level", "warning"]
 # Apache's modules, and the one of Python that Debian has for it.
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 SERVERS = {
-    "gunicorn sync": [*GUNICORN, "--workers", "3", "{app}:application"],
+    "gunicorn sync": [*GUNICORN, "--workers", "4", "{app}:application"],
     "gunicorn gthread": [*GUNICORN, "--worker-class", "gthread", "--threads", "4", "{app}:application"],
     "gunicorn --preload": [*GUNICORN, "--workers", "3", "--preload", "{app}:application"],
     "uWSGI": [*UWSGI, "--die-on-term"],
     "uWSGI, hook": [*UWSGI, "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"],
-     "gunicorn gevent": [*GUNICORN, "--worker-class", "gevent", "{app}:application"],
+    "gunicorn gevent": [*GUNICORN, "--worker-class", "gevent", "{app}:application"],
     "waitress": [BIN / "waitress-serve", "--listen", "127.0.0.1:{port}", "{app}:application"],
     "mod_wsgi": ["/usr/sbin/apache2", "-f", "{directory}/apache.conf", "-D", "FOREGROUND"],
     "gunicorn asgi": [*GUNICORN, "--worker-class", "asgi", "{app}:asgi_application"],
@@ -113,38 +113,75 @@ class Group:
         self.guard.stdin.close()
 
 
-class Server:
+class Process:
+    """A server on a free port of the loopback, with a directory and a log of its own."""
+
+    def __init__(self, prefix):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = open(self.directory / "log", "w+b")
+
+    def start(self, name, command, env, cwd=HERE):
+        """Until it serves. name: what it is called in messages."""
+        self.group = Group(command, cwd=cwd, stdout=self.log, env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **env})
+        self.process = self.group.process
+        try:
+            wait_for("%s serves" % name, self.serves)
+        except BaseException:
+            self.close()
+            raise
+
+    def serves(self):
+        if self.process.poll() is not None:
+            raise AssertionError("the server did not start:\n" + self.said())
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=60) as asked:
+            asked.sendall(b"OPTIONS /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return asked.recv(1)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def stop(self):
+        self.process.terminate()
+        self.wait()
+
+    def wait(self):
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not end:\n" + self.said()) from None
+
+    def close(self):
+        self.group.close()
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Server(Process):
     """A server with one of the applications. `view`: which of Django's. `options`: more of them for the server.
     `env`: more for its environment; {directory} in it, and in the options, is the server's. `patience`: seconds at its end, for those
     whose command says them."""
 
     def __init__(self, server, app, view="sync", options=(), env=None, patience=30):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outlive-story-"))
+        super().__init__("outlive-story-")
         self.main, self.c = self.open("main.db"), self.open("c.db")
         self.main.execute("PRAGMA journal_mode = WAL")
         for table in ("A (note)", "B (note)", "D (note)", "journal (note, ending)"):
             self.main.execute("CREATE TABLE " + table)
         self.c.execute("CREATE TABLE C (note)")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         if server == "mod_wsgi":
             self.for_apache(app, patience)
         command = [str(part).format(port=self.port, app=app, directory=self.directory, patience=patience) for part in SERVERS[server]]
         command[1:1] = [option.format(directory=self.directory) for option in options]
-        self.log = open(self.directory / "log", "w+b")
         env = {name: value.format(directory=self.directory) for name, value in (env or {}).items()}
-        self.group = Group(
-            command, cwd=HERE, stdout=self.log,
-            env={**os.environ, "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONUNBUFFERED": "1",
-                 "PYTHONPATH": str(HERE), **env},
-        )
-        self.process = self.group.process
-        try:
-            wait_for("%s with %s serves" % (server, app), self.serves)
-        except BaseException:
-            self.close()
-            raise
+        self.start("%s with %s" % (server, app), command, {
+            "STORY": str(self.directory), "STORY_VIEW": view, "STORY_SERVER": server, "PYTHONPATH": str(HERE), **env,
+        })
 
     def for_apache(self, app, patience):
         """Its processes are another user's where this is root's: they get copies, and tables that they may write to."""
@@ -161,13 +198,6 @@ class Server:
 
     def open(self, name):
         return sqlite3.connect(self.directory / name, timeout=60, isolation_level=None, check_same_thread=False)
-
-    def serves(self):
-        if self.process.poll() is not None:
-            raise AssertionError("the server did not start:\n" + self.said())
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=60) as asked:
-            asked.sendall(b"OPTIONS /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return asked.recv(1)
 
     def submit(self, path):
         """A client that has sent a form; closing it is closing the tab."""
@@ -192,25 +222,7 @@ class Server:
     def unlock_c(self):
         self.c.execute("ROLLBACK")
 
-    def said(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
-
-    def stop(self):
-        self.process.terminate()
-        self.wait()
-
-    def wait(self):
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError("the server did not end:\n" + self.said()) from None
-
     def close(self):
-        self.group.close()
-        self.log.close()
         for db in (self.main, self.c):
             db.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        super().close()
