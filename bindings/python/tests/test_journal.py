@@ -1,6 +1,7 @@
 """Submissions that a journal keeps: statements, keys, what is refused, and what is said at the end. With SQLite, by both kinds of middleware."""
 
 import asyncio
+import io
 import os
 import sqlite3
 import tempfile
@@ -252,6 +253,23 @@ class Journals(unittest.TestCase):
             for client in self.both(lambda body: b"saved", journal=self.journal(), php_ini=self.file + ".ini"):
                 client.post("/save", b"x").result()
                 self.assertEqual(self.rows(), expected)
+
+    def test_half_a_form_is_none(self):
+        """Its client leaves before it has sent everything."""
+        worked = []
+
+        def app(environ, start):
+            worked.append(environ["wsgi.input"].read())
+            start("200 OK", [])
+            return [b"saved"]
+
+        middleware = wsgi.OutliveMiddleware(app, journal=self.journal(), disconnect="finish")
+        environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/save", "CONTENT_LENGTH": "9", "wsgi.input": io.BytesIO(b"note")}
+        result = middleware(environ, lambda status, headers, exc_info=None: None)
+        list(result)
+        result.close()
+        middleware._core.engine.now.close()
+        self.assertEqual((worked, self.rows()), ([b"note"], []))
 
     def test_resumed(self):
         journal = self.journal()

@@ -287,8 +287,10 @@ class _Response(Host):
         request, environ = self.request, self.environ
         try:
             journal = keeping.begin(request)
-            body = None if journal is None else _body(environ, journal.max_body)
-            if journal is not None and body is None:
+            body, is_whole = (None, True) if journal is None else _body(environ, journal.max_body)
+            if not is_whole:
+                self._client_left()  # before it had sent everything: it has submitted nothing
+            elif journal is not None and body is None:
                 keeping.too_long(request)
             elif journal is not None and body is not None:
                 submission = keeping.make(body)
@@ -341,24 +343,24 @@ def _keeping(core: MiddlewareCore, settings: Settings, environ: Environ, method:
     return keeping_of(core, settings, headers, [] if key is None else [key], method, f"{path}?{query}" if query else path)
 
 
-def _body(environ: Environ, most: int) -> Optional[bytes]:
-    """What was submitted, which the application can read again; None: it is longer."""
+def _body(environ: Environ, most: int) -> Tuple[Optional[bytes], bool]:
+    """What was submitted, which the application can read again; None: it is longer. And whether all of it came."""
     stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
         if int(length) > most:
-            return None
+            return None, True
         body: bytes = stream.read(int(length))
     elif environ.get("wsgi.input_terminated"):
         body = stream.read(most + 1)
         if len(body) > most:
             environ["wsgi.input"] = _Joined(body, stream)
-            return None
+            return None, True
     else:
         body = b""
     environ["wsgi.input"] = io.BytesIO(body)
-    if length or body:
+    if body and not length:
         environ["CONTENT_LENGTH"] = str(len(body))
-    return body
+    return body, not length or len(body) == int(length)
 
 
 class _Joined(io.RawIOBase):
