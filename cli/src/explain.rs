@@ -8,7 +8,8 @@ use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::skipped::{self, Skipped};
 use crate::{check, get, json, load, meaning, request, secrets, suggest, text};
-use outlive::config::{Access, Config, Explanation, Fate, Layer, Outcome, Settings, Step};
+use outlive::config::{Access, Config, Explanation, Fate, Layer, Outcome, Sapi, Settings, Step};
+use outlive::httpd::ServerLayer;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -176,6 +177,35 @@ fn story(out: &mut String, explanation: &Explanation, passed_over: &[Skipped], s
         let _ = writeln!(out, "{DIM}-{DIM:#} {layer:layer_width$}  {value}{meaning}");
         let _ = writeln!(out, "  {:layer_width$}  {}: {DIM}skipped{DIM:#}: {}", "", one.origin, one.because);
     }
+    if let Some(text) = cure(explanation, config) {
+        let _ = writeln!(out, "  {DIM}{text}{DIM:#}");
+    }
+}
+
+/// What to change, and where.
+fn cure(explanation: &Explanation, config: &Config) -> Option<String> {
+    let winner = winner(explanation)?;
+    let reload = match config.sapi() {
+        Sapi::Apache => ", then reload Apache",
+        Sapi::Fpm => ", then reload PHP-FPM",
+        Sapi::Cgi => "; PHP processes that start from then on read it",
+        _ => "",
+    };
+    let name = text::shown(&explanation.name);
+    if winner.layer == Layer::BuiltIn {
+        let (_, file, _) = config.ini_files().filter(|(layer, ..)| *layer == Layer::PhpIni).last()?;
+        return Some(format!("to set it: write {name} = VALUE into {}{reload}", text::shown(file)));
+    }
+    winner.origin.file.as_ref()?;
+    let after = match winner.layer {
+        Layer::PhpIni | Layer::ScanDir | Layer::PathSection | Layer::HostSection | Layer::Pool => reload,
+        Layer::FastCgi => ", then reload the web server",
+        Layer::Httpd(ServerLayer::Htaccess) => "; the next request sees it",
+        Layer::UserIni => "; PHP sees it within user_ini.cache_ttl seconds",
+        Layer::Httpd(_) => ", then reload Apache",
+        _ => "",
+    };
+    Some(format!("to change it: edit {}{after}", winner.origin))
 }
 
 /// Who may change the directive now.

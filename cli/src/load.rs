@@ -109,24 +109,32 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     }
     let config: &'static Config = Box::leak(Box::new(builder.build()?));
     let module = module.lock().ok().and_then(|mut module| module.take());
-    by::found(args, config, module, &mut context);
+    let by_layout = module.as_ref().and_then(|(path, _, layout)| Some((path.clone(), (*layout)?)));
+    by::found(args, config, module.map(|(path, built, _)| (path, built)), &mut context);
+    if let Some((path, layout)) = by_layout {
+        let by = context.found_by.take().unwrap_or_default();
+        context.version_by = context.version_by.take().filter(|by| !by.starts_with("read from"));
+        context.found_by =
+            Some(format!("{by}; {} is not there, so where the layout {layout} has its files", view.shown(&path)));
+    }
     close(&guard, &view, config);
     Ok(Loaded { config, context, view, guard, answer: found.answer.clone() })
 }
 
-type Module = Arc<Mutex<Option<(PathBuf, Result<CompiledIn, String>)>>>;
+type Module = Arc<Mutex<Option<(PathBuf, Result<CompiledIn, String>, Option<&'static str>)>>>;
 
 /// A mod_php is asked what it was built with; where its file is not there, its layout is.
 fn ask_module(view: &View, builder: &mut Builder) -> Module {
     let module = Arc::new(Mutex::new(None));
     let (seen, view) = (Arc::clone(&module), view.clone());
     builder.ask_php_module(move |path| {
-        let mut built = php_elf::read(&view, path);
+        let (mut built, mut layout) = (php_elf::read(&view, path), None);
         let exists = view.is_file(path);
         // An image may come without its programs; what is there and cannot be read is not guessed.
         if let Some(place) =
             layouts::of_program(&view, path).filter(|_| built.is_err() && !exists && !view.is_machine())
         {
+            layout = Some(place.layout);
             built = Ok(CompiledIn {
                 directory: Some(place.ini_dir),
                 scan_directory: place.scan_dir,
@@ -135,7 +143,7 @@ fn ask_module(view: &View, builder: &mut Builder) -> Module {
         }
         let answer = built.clone().unwrap_or_default();
         if let Ok(mut seen) = seen.lock() {
-            *seen = Some((path.to_path_buf(), built));
+            *seen = Some((path.to_path_buf(), built, layout));
         }
         answer
     });

@@ -145,6 +145,7 @@ memory_limit = 64M  (64 MiB)
                     www.conf:2: in force, locks
 x .user.ini         1G  (1 GiB)
                     www/.user.ini:1: refused: locked by www.conf:2
+  to change it: edit www.conf:2, then reload PHP-FPM
 ";
     assert_eq!(text, want);
 }

@@ -255,6 +255,9 @@ def compare(rng, root, program, debian):
     if answer.count("@@") != 2:
         return "unanswered"
     theirs = json.loads(answer.split("@@")[1])
+    # Where nothing is named PHP finds nothing here either; the command would look at this machine.
+    if not any(word.startswith(("--php-ini", "--scan-dir", "--fpm-pool")) for word in ours):
+        ours += ["--built-in"]
     command = [program, "dump", "--json", "--sapi", sapi, "--file", script, "--document-root", docroot, "--host", target["host"], *ours]
     done = subprocess.run(command, env={"PATH": path}, cwd=root, capture_output=True, timeout=120)
     rows = json.loads(done.stdout) if done.returncode == 0 else {}
