@@ -22,6 +22,9 @@ pub struct Target<'a> {
     pub filename: Option<&'a [u8]>,
     /// The document root, where the caller knows it (what FastCGI calls `DOCUMENT_ROOT`).
     pub document_root: Option<&'a [u8]>,
+    /// The host answers paths by itself, as servers with routes do: where no `DocumentRoot` is set and no file is given, none is looked for, and
+    /// what holds for the path is the answer.
+    pub routes: bool,
     /// The client's address, as text.
     pub client_address: Option<&'a [u8]>,
     /// Who has logged in; none: nobody, so that a password that is asked for is the answer (401).

@@ -75,6 +75,7 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
         document_root: bytes(&args.document_root),
         client_address: bytes(&args.client).or(Some(THIS_MACHINE.as_bytes())),
         user: bytes(&args.user),
+        routes: false, // what httpd itself would do
         headers: &headers,
     };
     Ok(then(&target))

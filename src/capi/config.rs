@@ -46,7 +46,8 @@ pub struct outlive_target {
     /// The request target as it came: path and query, still encoded; NULL, and filename NULL too: what holds for the whole
     /// server.
     pub uri: *const c_char,
-    /// The file served, where the host knows it; NULL: derived from the httpd configuration.
+    /// The file served, where the host knows it; NULL: derived from the httpd configuration. Where no DocumentRoot is set, none is looked for:
+    /// a server that has routes in place of files gets what holds for the path (<Location>).
     pub filename: *const c_char,
     /// The document root, where the host knows it.
     pub document_root: *const c_char,
@@ -275,6 +276,7 @@ unsafe fn with_target<T>(target: *const outlive_target, call: impl FnOnce(&Targe
     }
     Some(call(&Target {
         user: None,
+        routes: true,
         server_name: text(target.server_name),
         server_address: text(target.server_address),
         port: u16::try_from(target.port).ok()?,

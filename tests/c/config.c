@@ -406,6 +406,52 @@ static void secrets(void) {
     EQUAL(outlive_holds_secret(NULL, 1, "14", 2), OUTLIVE_ERROR_ARGUMENT);
 }
 
+/* A server with routes in place of files: what <Location> says of a path, and no file is looked for. */
+static void routes(void) {
+    outlive_config_builder *builder = outlive_config_builder_new();
+    outlive_config *config = NULL;
+    const outlive_settings *settings = NULL;
+    outlive_target target = OUTLIVE_TARGET_INIT;
+    outlive_error error;
+    outlive_str text;
+    int status = -1;
+    char path[] = "/tmp/outlive-routes-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    fprintf(file, "ServerName localhost\nListen 80\n<Location /save>\nphp_value max_execution_time 7\n</Location>\n"
+                  "<Location /closed>\nRequire all denied\n</Location>\nRedirect /old /save\n");
+    fclose(file);
+    EQUAL(outlive_config_builder_load_httpd_conf(builder, path, OUTLIVE_NTS, &error), OUTLIVE_OK);
+    EQUAL(outlive_config_builder_build(builder, &config, &error), OUTLIVE_OK);
+    target.method = "PUT"; /* no method is too much for a route */
+    target.uri = "/save/42?a=b";
+    EQUAL(outlive_config_resolve(config, &target, &settings, &error), OUTLIVE_OK);
+    EQUAL(outlive_settings_get(settings, "max_execution_time", OUTLIVE_NTS, &text), OUTLIVE_OK);
+    TEXT(text, "7");
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 0);
+    outlive_settings_free(settings);
+    target.uri = "/other";
+    EQUAL(outlive_config_resolve(config, &target, &settings, &error), OUTLIVE_OK);
+    EQUAL(outlive_settings_get(settings, "max_execution_time", OUTLIVE_NTS, &text), OUTLIVE_OK);
+    TEXT(text, "30");
+    outlive_settings_free(settings);
+    /* access and redirects hold as anywhere; a root that is named is one, and its files are */
+    target.uri = "/closed";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 403);
+    target.uri = "/old";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 302);
+    target.uri = "/save/42";
+    target.document_root = "/nonexistent";
+    target.method = "GET";
+    EQUAL(outlive_config_status(config, &target, &status, &error), OUTLIVE_OK);
+    EQUAL(status, 404);
+    remove(path);
+    outlive_config_free(config);
+    outlive_config_builder_free(builder);
+}
+
 int main(int count, char **arguments) {
     if (count < 2) {
         fprintf(stderr, "usage: %s DIRECTORY [MEGABYTES]\n", arguments[0]);
@@ -421,5 +467,6 @@ int main(int count, char **arguments) {
     own_directives();
     ini_texts();
     secrets();
+    routes();
     return finished("config");
 }

@@ -31,6 +31,7 @@ impl<'c, 't> Ready<'c, 't> {
             return Outcome::InternalRedirect { next: Box::new(next), past: self.bare };
         }
         match self.walked.found {
+            _ if self.visit.asked.routes => Outcome::Run(self.visit.made(&self.walked)),
             Found::Directory => self.directory(),
             found => self.file(found),
         }

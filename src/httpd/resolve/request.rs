@@ -24,6 +24,8 @@ pub(super) struct Asked<'t> {
     pub port: u16,
     pub address: Option<&'t [u8]>,
     pub document_root: Option<&'t [u8]>,
+    /// No file is looked for.
+    pub routes: bool,
     pub headers: &'t [(&'t [u8], &'t [u8])],
 }
 
@@ -61,6 +63,10 @@ impl<'t> Asked<'t> {
             port,
             address: target.server_address,
             document_root: target.document_root,
+            routes: target.routes
+                && target.filename.is_none()
+                && target.document_root.is_none()
+                && !context.layers(server).any(|server| server.document_root.is_some()),
             headers: target.headers,
         })
     }
