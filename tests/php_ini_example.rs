@@ -69,5 +69,5 @@ fn where_it_may_be_changed_is_what_is_in_force() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 21);
+    assert_eq!(checked, 22);
 }

@@ -1,9 +1,8 @@
 //! `outlive status` on scoreboards that real processes write.
 
 use outlive::config::{Builder, Outcome, Settings};
-use outlive::engine::{Engine, EngineOptions, Handle, Host, Options};
+use outlive::engine::{Engine, EngineOptions, Handle, NoClient, Options};
 use outlive::files::Disk;
-use outlive::request::Ending;
 use outlive::target::Target;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,32 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
-/// A host without a client.
-#[derive(Default)]
-struct Nobody;
-
-impl Host for Nobody {
-    type Callbacks = ();
-    type Function = ();
-    type OnEnded = ();
-    fn attach(&self, (): ()) {}
-    fn write(&self, _: &[u8]) -> bool {
-        true
-    }
-    fn flush(&self) -> bool {
-        true
-    }
-    fn wants_notice(&self) -> bool {
-        false
-    }
-    fn on_stop(&self, _: Ending) {}
-    fn on_forced(&self, _: Ending) -> bool {
-        false
-    }
-    fn ended(&self, (): (), _: Ending) {}
-}
-
-fn engine(path: &Path) -> Engine<Nobody> {
+fn engine(path: &Path) -> Engine<NoClient> {
     Engine::new(EngineOptions { scoreboard: Some(path.into()), ..EngineOptions::default() }).unwrap()
 }
 
@@ -48,7 +22,7 @@ fn settings() -> Arc<Settings> {
     }
 }
 
-fn begin<'e>(engine: &'e Engine<Nobody>, method: &[u8], label: &[u8]) -> Handle<'e, Nobody> {
+fn begin<'e>(engine: &'e Engine<NoClient>, method: &[u8], label: &[u8]) -> Handle<'e, NoClient> {
     let options = Options { label, method, ..Options::new(()) };
     engine.begin(&settings(), options).unwrap()
 }
@@ -140,7 +114,8 @@ fn a_worker() {
     let Some(board) = std::env::var_os("OUTLIVE_TEST_BOARD") else { return };
     let engine = engine(Path::new(&board));
     begin(&engine, b"POST", b"/order \x1b[31mred\xe2\x80\xae");
-    begin(&engine, b"PUT", b"/gone").client_gone().unwrap();
+    let options = Options { label: b"/gone", method: b"PUT", key: b"key of /gone", ..Options::new(()) };
+    engine.begin(&settings(), options).unwrap().client_gone().unwrap();
     println!("ready");
     std::io::stdout().flush().unwrap();
     loop {
@@ -231,6 +206,122 @@ fn watching_into_a_pipe_goes_on_until_nobody_reads() {
     assert!(ages[1] > ages[0], "{ages:?}");
     drop(lines);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+fn outlive(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_outlive")).args(args).env_remove("NO_COLOR").output().unwrap()
+}
+
+/// The value of a series in Prometheus text.
+fn series(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn numbers_are_printed_or_replace_a_file() {
+    let place = Place::new("metrics");
+    let own = engine(&place.board());
+    begin(&own, b"GET", b"/one").end(|_, _| false).unwrap();
+    let request = begin(&own, b"GET", b"/two");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while series(&out(&place.status(&["--metrics"])), "outlive_requests_begun_total") != Some(2.0) {
+        assert!(std::time::Instant::now() < until, "{}", out(&place.status(&["--metrics"])));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let text = out(&place.status(&["--metrics"]));
+    assert_eq!(series(&text, "outlive_requests_ended_total{ending=\"completed\"}"), Some(1.0), "{text}");
+    assert_eq!(series(&text, "outlive_requests_in_flight"), Some(1.0), "{text}");
+    let file = place.0.join("outlive.prom");
+    std::fs::write(&file, "old").unwrap();
+    let written = place.status(&["--metrics", "--output", file.to_str().unwrap()]);
+    assert_eq!((out(&written).as_str(), written.status.code()), ("", Some(0)));
+    assert_eq!(series(&std::fs::read_to_string(&file).unwrap(), "outlive_requests_in_flight"), Some(1.0));
+    assert_eq!(std::fs::read_dir(&place.0).unwrap().count(), 2, "nothing is left beside it");
+    let nowhere = place.status(&["--metrics", "--output", "/nowhere/at/all"]);
+    assert!(nowhere.status.code() == Some(2) && err(&nowhere).contains("/nowhere/at/all cannot be written"));
+    let alone = place.status(&["--output", "x"]);
+    assert!(alone.status.code() == Some(2) && err(&alone).contains("--metrics"), "{}", err(&alone));
+    request.end(|_, _| false).unwrap();
+}
+
+#[test]
+fn a_request_is_cancelled_by_the_name_that_is_shown() {
+    let place = Place::new("cancel");
+    let own = engine(&place.board());
+    let request = begin(&own, b"POST", b"/order");
+    let answer = json(&out(&place.status(&["--json"])));
+    let id = answer["requests"][0]["id"].as_str().unwrap().to_owned();
+    assert!(out(&place.status(&[])).contains(&id));
+    let board = place.board();
+    let board = board.to_str().unwrap();
+    let (row, count) = id.split_once('.').unwrap();
+    let other = format!("{row}.{}", count.parse::<u64>().unwrap() + 1);
+    let late = outlive(&["cancel", board, &other]);
+    assert!(late.status.code() == Some(1) && out(&late).contains("is not in flight"), "{}", out(&late));
+    assert!(request.check().is_ok_and(|code| code == outlive::Code::Ok));
+    assert_eq!(outlive(&["cancel", board, &id]).status.code(), Some(0));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while request.check() != Ok(outlive::Code::Stop) {
+        assert!(std::time::Instant::now() < until, "it was not told to stop");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(request.end(|_, _| false), Ok(outlive::request::Ending::Cancelled));
+    for wrong in ["17", "17.x", "", "1.2.3"] {
+        let refused = outlive(&["cancel", board, wrong]);
+        assert!(refused.status.code() == Some(2) && err(&refused).contains("ROW.COUNT"), "{wrong}: {}", err(&refused));
+    }
+}
+
+#[test]
+fn what_one_dead_process_left_or_one_key_is_forgotten_alone() {
+    let place = Place::new("some");
+    let mut workers = [Worker::start(&place.board()), Worker::start(&place.board())];
+    let pids = workers.each_ref().map(|worker| worker.0.id().to_string());
+    workers.iter_mut().for_each(Worker::kill);
+    assert_eq!(json(&out(&place.status(&["--json"])))["unfinished"], 4);
+    assert!(out(&place.status(&["--unfinished"])).contains("key of /gone"), "keys are whole there");
+    assert_eq!(out(&place.status(&["--clear", "--process", "1"])), "forgot 0 unfinished requests\n");
+    assert_eq!(out(&place.status(&["--clear", "--process", &pids[0]])), "forgot 2 unfinished requests\n");
+    assert_eq!(out(&place.status(&["--clear", "--key", "key of"])), "forgot 0 unfinished requests\n");
+    assert_eq!(out(&place.status(&["--clear", "--key", "key of /gone"])), "forgot 1 unfinished request\n");
+    let left = json(&out(&place.status(&["--json"])));
+    assert_eq!((&left["unfinished"], &left["requests"][0]["method"]), (&1.into(), &"POST".into()));
+    assert_eq!(place.status(&["--key", "x"]).status.code(), Some(2), "only with --clear");
+}
+
+#[test]
+fn the_same_policy_has_the_same_fingerprint() {
+    let place = Place::new("policy");
+    let of = |name: &str, text: &str| {
+        let file = place.0.join(name);
+        std::fs::write(&file, text).unwrap();
+        let said = outlive(&["dump", "--fingerprint", "--php-ini", file.to_str().unwrap()]);
+        assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+        out(&said)
+    };
+    let one = of(
+        "one.ini",
+        "ignore_user_abort = On\noutlive.max_detached = 7\noutlive.scoreboard = /run/one\nmemory_limit = 1G\n",
+    );
+    assert!(one.len() == 17 && one.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
+    assert_eq!(of("two.ini", "outlive.max_detached=07\nignore_user_abort=yes\noutlive.scoreboard=/run/two\n"), one);
+    assert_ne!(of("three.ini", "ignore_user_abort = On\noutlive.max_detached = 8\n"), one);
+    assert_eq!(of("four.ini", "outlive.clock = cpu\n"), of("five.ini", ""), "a default that is written down");
+}
+
+#[test]
+fn files_of_another_layout_are_put_aside_and_named() {
+    let place = Place::new("layout");
+    drop(engine(&place.board()));
+    let file = std::fs::OpenOptions::new().write(true).open(place.board()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &1u64.to_ne_bytes(), 16).unwrap();
+    let old = place.status(&[]);
+    assert!(old.status.code() == Some(2) && err(&old).contains("layout 1"), "{}", err(&old));
+    let own = engine(&place.board());
+    begin(&own, b"GET", b"/new");
+    let text = out(&place.status(&[]));
+    assert!(text.contains("/new") && text.contains("board.layout1 has layout 1"), "{text}");
+    assert_eq!(json(&out(&place.status(&["--json"])))["notes"].as_array().unwrap().len(), 1);
 }
 
 /// Six decisions, played on loopback connections; each is compared with what its line says.

@@ -5,24 +5,27 @@
 use libfuzzer_sys::fuzz_target;
 use outlive::config::{Builder, Settings};
 use outlive::engine::scoreboard::{self, Which};
-use outlive::engine::{Engine, EngineOptions, Host, Options};
+use outlive::engine::{Engine, EngineOptions, NoClient, Options};
 use outlive::files::Memory;
-use outlive::request::Ending;
 use outlive::target::Target;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-/// Bytes of the head, and of a page; of a row; of a block, whose rows have a cancel word each; of an entry of the block table.
+/// Bytes of the head, and of a page; of a row; of a block of 16 with their cancel words; of an entry of the block table.
 const PAGE: usize = 4096;
 const ROW: usize = 320;
 const BLOCK: usize = 16 * (ROW + 8);
 const ENTRY: usize = 40;
 
-/// Where the blocks begin: behind the head, their table and the pages.
+/// Where the pages begin, and where the blocks do.
+fn pages(blocks: usize) -> usize {
+    PAGE + (blocks * ENTRY).next_multiple_of(PAGE)
+}
+
 fn first_block(blocks: usize) -> usize {
-    PAGE + (blocks * ENTRY).next_multiple_of(PAGE) + (blocks + 1) * PAGE
+    pages(blocks) + (blocks + 1) * PAGE
 }
 
 /// In a memory file system, as a scoreboard should be.
@@ -65,31 +68,7 @@ fn whole(head: &[u8], blocks: usize) -> Vec<u8> {
     bytes
 }
 
-#[derive(Default)]
-struct Silent;
-
-impl Host for Silent {
-    type Callbacks = ();
-    type Function = ();
-    type OnEnded = ();
-    fn attach(&self, (): ()) {}
-    fn write(&self, _: &[u8]) -> bool {
-        true
-    }
-    fn flush(&self) -> bool {
-        true
-    }
-    fn wants_notice(&self) -> bool {
-        false
-    }
-    fn on_stop(&self, _: Ending) {}
-    fn on_forced(&self, _: Ending) -> bool {
-        false
-    }
-    fn ended(&self, (): (), _: Ending) {}
-}
-
-fn engine(path: &Path) -> outlive::Result<Engine<Silent>> {
+fn engine(path: &Path) -> outlive::Result<Engine<NoClient>> {
     Engine::new(EngineOptions { scoreboard: Some(path.to_owned()), ..EngineOptions::default() })
 }
 
@@ -111,10 +90,10 @@ fn edits(script: &[u8], blocks: usize, size: usize) -> Vec<Edit> {
     let this = u64::from(std::process::id());
     let of = |bytes: &[u8]| {
         let [where_, which, what] = [bytes[0], bytes[1], bytes[2]].map(usize::from);
-        let rows = first_block(blocks);
         let at = match where_ & 3 {
             0 => PAGE + which % (blocks * ENTRY / 8) * 8,
-            1 => rows + (where_ >> 2) % (blocks * BLOCK / ROW) * ROW + which % (ROW / 8) * 8,
+            1 if where_ & 4 != 0 => pages(blocks) + (where_ >> 3) % (blocks + 1) * PAGE + which % 128 * 8,
+            1 => first_block(blocks) + (where_ >> 3) % blocks * BLOCK + which % (BLOCK / 8) * 8,
             2 => which % 10 * 8,
             _ => (where_ >> 2 | which << 6) * 8,
         };
@@ -143,6 +122,7 @@ fn change(file: &File, edits: &[Edit]) {
 fn look(path: &Path) -> bool {
     match scoreboard::read(path) {
         Ok(seen) => {
+            assert!(!outlive::engine::render::metrics::text(&seen.totals).is_empty());
             for row in seen.rows {
                 let request = row.request;
                 assert!(request.label.len() <= 96 && request.method.len() <= 8, "{request:?}");
@@ -169,7 +149,8 @@ fn run(path: &Path) {
     let (one, two) = (begin(b"one"), begin(b"two"));
     let _ = two.client_gone();
     look(path);
-    let _ = scoreboard::clear(path, Which::All);
+    let _ = scoreboard::clear(path, Which::Process(std::process::id()));
+    let _ = scoreboard::cancel(path, 0, 1);
     assert!(one.end(|_, _| false).is_ok() && two.end(|_, _| false).is_ok());
 }
 
@@ -211,7 +192,7 @@ fuzz_target!(|data: &[u8]| {
         if has(8) {
             run(&path);
         } else if !cuts {
-            let _ = scoreboard::clear(&path, Which::All);
+            let _ = scoreboard::clear(&path, Which::Key(b"k"));
         }
         look(&path);
     });

@@ -81,7 +81,7 @@ mod watched;
 
 pub use begin::Options;
 pub use handle::{Answer, Handle};
-pub use slot::Host;
+pub use slot::{Host, NoClient};
 pub use snapshot::{Row, Watching};
 pub use stop_queue::{Stop, StopKind};
 

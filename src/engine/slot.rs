@@ -49,6 +49,38 @@ pub trait Host: Default + Send + Sync + 'static {
     fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
 }
 
+/// A host without a client: its output goes nowhere and always arrives, and it is told of nothing.
+#[derive(Debug, Default)]
+pub struct NoClient;
+
+impl Host for NoClient {
+    type Callbacks = ();
+    type Function = ();
+    type OnEnded = ();
+
+    fn attach(&self, (): ()) {}
+
+    fn write(&self, _: &[u8]) -> bool {
+        true
+    }
+
+    fn flush(&self) -> bool {
+        true
+    }
+
+    fn wants_notice(&self) -> bool {
+        false
+    }
+
+    fn on_stop(&self, _: Ending) {}
+
+    fn on_forced(&self, _: Ending) -> bool {
+        false
+    }
+
+    fn ended(&self, (): (), _: Ending) {}
+}
+
 /// Lasting facts about a request that its owner publishes: bits of [`Slot::facts`].
 pub mod facts {
     /// The stage, in the low bits.
