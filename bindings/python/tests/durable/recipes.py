@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "story"))
@@ -66,6 +67,56 @@ def procrastinate():
     found = recipe("procrastinate")
     asyncio.run(jobs(found))
     print("docs/durable.md, procrastinate: ok")
+
+
+DBOS_KILLED = """
+import signal
+DBOS.launch()
+def killed(key, note):
+    os.kill(os.getpid(), signal.SIGKILL)
+write = killed
+from outlive.testing import Client
+Client(application).post("/save", b"beer").result()
+"""
+DBOS_RECOVERS = """
+import time
+DBOS.launch()
+from outlive.testing import Client
+assert Client(application).post("/save", b"milk").result().body == b"saved"
+time.sleep(0.5)
+assert notes() == ["milk"], notes()
+assert recover() == 1
+until = time.monotonic() + 30
+while notes() != ["beer", "milk"]:
+    assert time.monotonic() < until, notes()
+    time.sleep(0.1)
+assert recover() == 0
+DBOS.destroy()
+print("docs/durable.md, dbos: ok", flush=True)
+os._exit(0)
+"""
+NOTES = """
+def notes():
+    with psycopg.connect(os.environ["DSN"]) as db:
+        return [note for note, in db.execute("SELECT note FROM saved ORDER BY note")]
+"""
+
+
+def dbos():
+    """One process is killed in the middle of a workflow; another, which has work of its own, takes up that one only."""
+    with psycopg.connect(os.environ["DSN"]) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS saved (key text PRIMARY KEY, note text)")
+        db.execute("DELETE FROM saved")
+    with tempfile.TemporaryDirectory() as directory:
+        env = {**os.environ, "BOARD": directory + "/board"}
+
+        def run(program):
+            file = pathlib.Path(directory) / "program.py"
+            file.write_text(RECIPES["dbos"] + program)
+            return subprocess.run([sys.executable, str(file)], env=env, timeout=120).returncode
+
+        assert run(DBOS_KILLED) == -signal.SIGKILL
+        assert run(NOTES + DBOS_RECOVERS) == 0
 
 
 async def jobs(found):
@@ -126,6 +177,7 @@ def main():
         os.environ["DSN"] = "postgresql://postgres@127.0.0.1:%d/postgres" % port
         postgresql()
         procrastinate()
+        dbos()
 
 
 if __name__ == "__main__":
