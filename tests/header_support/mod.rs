@@ -104,6 +104,8 @@ pub const SECTIONS: [Section; 10] = [
         names: &[
             "outlive_engine*",
             "OUTLIVE_ENGINE_*",
+            "OUTLIVE_STOP_*",
+            "outlive_stop*",
             "outlive_stop",
             "OUTLIVE_STOP_*",
             "outlive_request_row",
