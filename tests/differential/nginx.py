@@ -6,7 +6,18 @@
 Each configuration goes through `nginx -t` first; where nginx refuses it, so must the command. Then one nginx and one php-fpm of our own, on
 loopback, answer every request, and the pool, the script, its document root, PHP_VALUE's directive and the status are compared. Exit status 0: all agree.
 """
-import argparse, json, os, pathlib, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 
 NGINX, FPM = "/usr/sbin/nginx", "/usr/sbin/php-fpm8.2"
 SCRIPT = "<?php header('X-Ran: 1'); echo json_encode([__FILE__, $_SERVER['DOCUMENT_ROOT'] ?? null, ini_get('precision'), ini_get('user_agent'), ini_get('memory_limit')]);"

@@ -7,7 +7,18 @@ The trees are tests/conformance/trees/*.tree (their form: tests/conformance/READ
 mod_php and with PHP-FPM behind it; each request is asked of the server and of the command, and the status, where a redirect leads, the
 script, and every directive have to agree. --record writes what the servers answered. Exit status 0: all agree.
 """
-import argparse, glob, http.client, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse
+import glob
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))

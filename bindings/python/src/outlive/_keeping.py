@@ -9,7 +9,7 @@ import inspect
 import logging
 from typing import Any, Awaitable, Callable, Dict, List, Optional
 
-from ._accepting import Keeping, Refusal
+from ._accepting import Keeping
 from ._notifier import Notifier
 from .enums import Ending
 from .journal import Submission
