@@ -76,6 +76,7 @@ typedef struct {
     ngx_event_handler_pt          read_handler;
     ngx_event_handler_pt          write_handler;
     ngx_send_chain_pt             send_chain;
+    ngx_chain_t                  *frames;   /* buffers that HTTP/2 has taken */
 
     ngx_http_cleanup_t            finalize;
     ngx_pool_cleanup_t            cleanup;

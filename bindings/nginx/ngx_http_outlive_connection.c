@@ -23,6 +23,10 @@ static ngx_chain_t *ngx_http_outlive_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static ngx_chain_t *ngx_http_outlive_drop(ngx_connection_t *c,
     ngx_chain_t *in);
+static void ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx,
+    ngx_chain_t *in);
+static void ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx,
+    ngx_chain_t *left);
 static ngx_uint_t ngx_http_outlive_is_gone(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_outlive_is_reset(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx);
@@ -79,7 +83,7 @@ ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
     /* what has happened before is not told again */
 
     if (ctx->request->stream == NULL && c->read->pending_eof
-        && !ctx->look.posted)
+        && !ctx->gone && !ctx->look.posted)
     {
         ngx_post_event(&ctx->look, &ngx_posted_events);
     }
@@ -227,9 +231,12 @@ ngx_http_outlive_look(ngx_event_t *ev)
         return;
     }
 
-    /* a client that only closed its sending side still gets its answer */
+    /*
+     * A client that only closed its sending side still gets its answer. A
+     * connection of HTTP/2 may end behind the reset of a stream.
+     */
 
-    if (!ctx->lost && ngx_http_outlive_is_reset(r)) {
+    if (c->error || (!ctx->lost && ngx_http_outlive_is_reset(r))) {
         ngx_http_outlive_lose(ctx);
     }
 }
@@ -238,6 +245,7 @@ ngx_http_outlive_look(ngx_event_t *ev)
 static void
 ngx_http_outlive_write_handler(ngx_event_t *wev)
 {
+    ngx_uint_t               timedout;
     ngx_connection_t        *c;
     ngx_http_request_t      *r;
     ngx_http_outlive_ctx_t  *ctx;
@@ -246,12 +254,20 @@ ngx_http_outlive_write_handler(ngx_event_t *wev)
     r = c->data;
     ctx = ngx_http_outlive_get_ctx(r);
 
-    if (wev->timedout && !wev->delayed && !ctx->tunnel
+    if (ctx->frames) {
+        ngx_http_outlive_forget_frames(ctx, NULL);
+    }
+
+    /* send_timeout: the client does not read */
+
+    timedout = wev->timedout && !wev->delayed;
+
+    /* an error: a stream of HTTP/2 with output that waits hears of it here */
+
+    if ((timedout || c->error) && !ctx->tunnel
         && ctx->conf->disconnect != NGX_HTTP_OUTLIVE_OFF
         && ngx_http_outlive_is_at_work(ctx))
     {
-        /* send_timeout: the client does not read */
-
         ngx_http_set_log_request(c->log, r);
 
         if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
@@ -259,7 +275,10 @@ ngx_http_outlive_write_handler(ngx_event_t *wev)
             return;
         }
 
-        c->timedout = 1;
+        if (timedout) {
+            c->timedout = 1;
+        }
+
         ngx_http_outlive_lose(ctx);
     }
 
@@ -309,9 +328,21 @@ ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx)
     wev->timedout = 0;
     wev->ready = 1;
 
+#if (NGX_HTTP_V2)
+
     if (r->stream) {
         wev->active = 0;
+
+        if (r->stream->queued == 0) {
+
+            /* frames that waited are gone with the connection */
+
+            (void) ngx_http_outlive_drop(c, ctx->frames);
+            ngx_http_outlive_forget_frames(ctx, NULL);
+        }
     }
+
+#endif
 
     ngx_http_outlive_attach(ctx);
 
@@ -333,7 +364,16 @@ ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         return ngx_http_outlive_drop(c, in);
     }
 
+    if (ctx->request->stream) {
+        ngx_http_outlive_forget_frames(ctx, NULL);
+        ngx_http_outlive_note_frames(ctx, in);
+    }
+
     chain = ctx->send_chain(c, in, limit);
+
+    if (ctx->frames) {
+        ngx_http_outlive_forget_frames(ctx, chain);
+    }
 
     if (chain != NGX_CHAIN_ERROR
         || ctx->tunnel
@@ -388,6 +428,63 @@ ngx_http_outlive_drop(ngx_connection_t *c, ngx_chain_t *in)
     c->buffered &= ~NGX_LOWLEVEL_BUFFERED;
 
     return NULL;
+}
+
+
+/*
+ * HTTP/2 takes buffers for frames, and they are busy until those are sent. If
+ * the connection ends before, nobody would tell the buffers' owners.
+ */
+
+static void
+ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_chain_t  *cl;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        if (ngx_buf_special(in->buf)) {
+            continue;
+        }
+
+        cl = ngx_alloc_chain_link(ctx->request->pool);
+        if (cl == NULL) {
+            return;
+        }
+
+        cl->buf = in->buf;
+        cl->next = ctx->frames;
+        ctx->frames = cl;
+    }
+}
+
+
+/* what has been sent, and what was not taken */
+
+static void
+ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx, ngx_chain_t *left)
+{
+    ngx_chain_t  *cl, *ln, **ll;
+
+    if (left == NGX_CHAIN_ERROR) {
+        left = NULL;
+    }
+
+    ll = &ctx->frames;
+
+    while (*ll) {
+        cl = *ll;
+
+        for (ln = left; ln && ln->buf != cl->buf; ln = ln->next) { /* void */ }
+
+        if (ngx_buf_size(cl->buf) && ln == NULL) {
+            ll = &cl->next;
+            continue;
+        }
+
+        *ll = cl->next;
+        ngx_free_chain(ctx->request->pool, cl);
+    }
 }
 
 
@@ -528,7 +625,24 @@ ngx_http_outlive_header_filter(ngx_http_request_t *r)
     rc = ngx_http_next_header_filter(r);
 
     if (rc == NGX_ERROR) {
-        return rc;
+
+        /* HTTP/2 sends headers by itself */
+
+        if (r != r->main || !r->connection->error
+            || ctx->conf->disconnect == NGX_HTTP_OUTLIVE_OFF
+            || !ngx_http_outlive_is_at_work(ctx))
+        {
+            return rc;
+        }
+
+        if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
+            ngx_post_event(&ctx->look, &ngx_posted_events);
+            return rc;
+        }
+
+        ngx_http_outlive_lose(ctx);
+
+        return NGX_OK;
     }
 
     if (r == r->main && r->upstream && r->upstream->upgrade) {

@@ -28,7 +28,6 @@ location /piece { proxy_pass http://127.0.0.1:@BACKEND@/piece?steps=1&pause=30&s
 location /mirrored/ { outlive_time_limit 2s; mirror /copy; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location = /copy { internal; proxy_pass http://127.0.0.1:@BACKEND@/copy?steps=1&pause=30&silent&rest=; }
 location /long/ { outlive_disconnect finish; outlive_max_detached 2; outlive_max_detached_time 1s; proxy_pass http://127.0.0.1:@BACKEND@/; }
-location /plain/ { outlive_disconnect finish; outlive_time_limit 1s; }
 location /cap/ { outlive_disconnect finish; outlive_max_detached 2; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location /status { outlive_status; }
 location /metrics { outlive_metrics; }

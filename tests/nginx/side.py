@@ -69,7 +69,7 @@ def main():
     page = README.read_text()
     before, rest = page.split("<!-- side -->\n")
     there, after = rest.split("<!-- /side -->\n")
-    recipe = "\n".join("    " + line if line else "" for line in OWN.split("\n\n", 1)[1].splitlines())
+    recipe = "```nginx\n" + OWN.split("\n\n", 1)[1] + "```\n"
     if how == "--write":
         README.write_text(f"{before}<!-- side -->\n{text}<!-- /side -->\n{after}")
     elif how == "--check":
