@@ -736,7 +736,7 @@ typedef struct outlive_target {
     const char *uri;
     /**
      * The file served, where the host knows it; NULL: derived from the httpd configuration. Where no DocumentRoot is set, none is looked for:
-     * a server that has routes in place of files gets what holds for the path (<Location>).
+     * a server that has routes in place of files gets what holds for the path (`<Location>`).
      */
     const char *filename;
     /**

@@ -47,7 +47,7 @@ pub struct outlive_target {
     /// server.
     pub uri: *const c_char,
     /// The file served, where the host knows it; NULL: derived from the httpd configuration. Where no DocumentRoot is set, none is looked for:
-    /// a server that has routes in place of files gets what holds for the path (<Location>).
+    /// a server that has routes in place of files gets what holds for the path (`<Location>`).
     pub filename: *const c_char,
     /// The document root, where the host knows it.
     pub document_root: *const c_char,

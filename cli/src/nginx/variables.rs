@@ -33,9 +33,8 @@ impl Captures {
         let bytes = |range: Option<std::ops::Range<usize>>| range.map_or_else(Vec::new, |range| text[range].to_vec());
         let numbered = (0..found.len()).map(|at| bytes(found.get(at).map(|one| one.start()..one.end()))).collect();
         let named = regex.capture_names().flatten();
-        let named = named
-            .filter_map(|name| Some((name.to_owned(), bytes(found.name(name).map(|one| one.start()..one.end())))))
-            .collect();
+        let named =
+            named.map(|name| (name.to_owned(), bytes(found.name(name).map(|one| one.start()..one.end())))).collect();
         Some(Self { numbered, named })
     }
 
