@@ -8,13 +8,15 @@ CC      ?= cc
 CXX     ?= c++
 PYTHON  ?= python3
 INSTALL ?= install
+STRIP   ?= strip
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ABI     := $(shell echo $(VERSION) | sed -E 's/^0\.([0-9]+)\..*/0.\1/; t; s/\..*//')
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
-# What the static library needs beside itself: `cargo rustc --crate-type staticlib -- --print native-static-libs`.
-PRIVATE := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What the static library needs beside itself: `cargo rustc --crate-type staticlib -- --print native-static-libs`, with the unwinder that
+# a program linked with -static can have, too.
+PRIVATE := -lgcc_eh -lutil -lrt -lpthread -lm -ldl -lc
 
 .PHONY: help
 help:
@@ -91,6 +93,8 @@ install: lib
 	ln -sf liboutlive.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(ABI)'
 	ln -sf liboutlive.so.$(ABI) '$(DESTDIR)$(LIBDIR)/liboutlive.so'
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
+	$(STRIP) --strip-unneeded '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(VERSION)'
+	$(STRIP) --strip-debug '$(DESTDIR)$(LIBDIR)/liboutlive.a'
 	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
 	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
 	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'

@@ -224,7 +224,9 @@ impl<'e, H: Host> Handle<'e, H> {
         self.may_set_time_limit()?;
         let (seconds, limit) = milliseconds.map_or((0, 0), |time| (seconds_of_ms(time), limit_of_ms(time)));
         self.slot.limit_text.store(seconds, Relaxed);
-        self.slot.start_limit(limit);
+        // Not from the last tick on, as seconds do: that may be ten milliseconds ago, and a limit is never early.
+        let cpu = self.slot.facts.load(Relaxed) & facts::CPU != 0;
+        self.slot.look_at(self.slot.timing.start(limit, super::sys::now_ms(), cpu));
         Ok(Code::Ok)
     }
 

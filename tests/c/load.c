@@ -211,7 +211,7 @@ static void real_connections(long count) {
         CHECK(self->socket >= 0);
         begin_one(&self->one, self->way == HALF_CLOSES_AND_MAY ? open : gone, self->socket);
     }
-    long aborted = metric("outlive_requests_total{ending=\"aborted\"} ");
+    long aborted = metric("outlive_requests_ended_total{ending=\"aborted\"} ");
     EQUAL(write(tell[1], "g", 1), 1);
     long stops = 0;
     for (int wait = 0; wait < 2400 && stops < expected; wait++) {
@@ -234,7 +234,7 @@ static void real_connections(long count) {
         EQUAL(self->one.ending, left ? OUTLIVE_ENDING_ABORTED : OUTLIVE_ENDING_COMPLETED);
         close(self->socket);
     }
-    EQUAL(metric("outlive_requests_total{ending=\"aborted\"} ") - aborted, expected);
+    EQUAL(metric("outlive_requests_ended_total{ending=\"aborted\"} ") - aborted, expected);
     EQUAL(metric("\noutlive_requests_detached "), 0);
     printf("%ld connections, %ld clients left: each noticed once\n", count, expected);
     int status = 0;

@@ -256,14 +256,14 @@ static void counts_agree(void) {
     long sum = 0;
     EQUAL(outlive_engine_metrics(engine, text, sizeof text, NULL), OUTLIVE_OK);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        snprintf(name, sizeof name, "outlive_requests_total{ending=\"%s\"} ", endings[i]);
+        snprintf(name, sizeof name, "outlive_requests_ended_total{ending=\"%s\"} ", endings[i]);
         long count = metric(text, name);
         printf("  %-15s %ld\n", endings[i], count);
         sum += count;
     }
     EQUAL(begun, ended);
-    CHECK(metric(text, "outlive_requests_total{ending=\"forced\"} ") >= forced);
-    CHECK(metric(text, "outlive_requests_total{ending=\"time_limit\"} ") >= timed);
+    CHECK(metric(text, "outlive_requests_ended_total{ending=\"forced\"} ") >= forced);
+    CHECK(metric(text, "outlive_requests_ended_total{ending=\"time_limit\"} ") >= timed);
     EQUAL(sum, ended);
     EQUAL(destroyed, registered);
     CHECK(functions <= registered);
