@@ -204,6 +204,33 @@ ngx_http_outlive_work_on(ngx_http_outlive_ctx_t *ctx)
 static void
 ngx_http_outlive_keep_handler(ngx_event_t *ev)
 {
+    ngx_core_conf_t    *ccf;
+
+    static ngx_msec_t   leaving;
+    static ngx_uint_t   told;
+
+    if (ngx_exiting && !told) {
+
+        if (leaving == 0) {
+            leaving = ngx_current_msec;
+        }
+
+        /*
+         * worker_shutdown_timeout ends connections. Streams of HTTP/2 whose
+         * connection has ended before have none that it would find.
+         */
+
+        ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                               ngx_core_module);
+
+        if (ccf->shutdown_timeout
+            && ngx_current_msec - leaving >= ccf->shutdown_timeout)
+        {
+            (void) outlive_engine_begin_drain(ngx_http_outlive_engine, 0);
+            told = 1;
+        }
+    }
+
     if (ngx_http_outlive_detached) {
         ngx_add_timer(ev, NGX_HTTP_OUTLIVE_KEEP);
     }

@@ -452,6 +452,12 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
                       olcf->time_limit_place.line);
         return;
 
+    case OUTLIVE_ENDING_SHUTDOWN:
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "outlive: stopped %M ms after the client had gone: "
+                      "worker_shutdown_timeout", ctx->gone ? since : 0);
+        return;
+
     case OUTLIVE_ENDING_CANCELLED:
         ngx_log_error(NGX_LOG_WARN, log, 0,
                       "outlive: stopped: cancelled by its number");

@@ -10,7 +10,7 @@ import threading
 import time
 
 from finish import ended
-from server import Nginx, backend, wait_for
+from server import Nginx, Stream, backend, connect, wait_for
 
 HTTP = "outlive_scoreboard @ROOT@/run/scoreboard;"
 CONF = """
@@ -72,6 +72,19 @@ def impatient(back):
         assert line[2:4] == ["shutdown", "1"], line
         assert "after the client had gone: worker_shutdown_timeout" in nginx.said(), nginx.said()
         wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
+    # Streams of HTTP/2: their connection has ended before, or ends now.
+    with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, shutdown="500ms") as nginx:
+        for name, gone in (("stream-gone", True), ("stream-there", False)):
+            client = Stream(connect(nginx.h2c))
+            client.post(f"/finish/{name}?steps=1&pause=25&silent", b"x=1")
+            wait_for(f"{name} has begun", lambda name=name: name in back.begun)
+            if gone:
+                client.go()
+        wait_for("one is detached", lambda: table(nginx)["detached"] == 1)
+        nginx.signal(signal.SIGHUP)
+        for name in ("stream-gone", "stream-there"):
+            assert ended(back, name) == "lost", name
+            assert nginx.log_line(f"/finish/{name}").split()[2] == "shutdown", nginx.logged(f"/finish/{name}")
 
 
 def reloads(back, count):
