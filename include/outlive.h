@@ -9,7 +9,7 @@
  *    change meaning. outlive_result_name and outlive_result_text say what a number is.
  *  - Outputs go through pointers and are written only on success. An outlive_error record is the caller's and may be NULL.
  *  - Text in is a pointer and a length in bytes, OUTLIVE_NTS for NUL-terminated; it is copied. Text out is a view
- *    (outlive_str), NUL-terminated too; how long it lives stands at the function.
+ *    (outlive_str), NUL-terminated too; the function says how long it lives.
  *  - A pointer to const: calls may run at the same time. Otherwise the caller takes care, unless "Thread safety" says more.
  *  - Handles end with _free (or _end); free of NULL does nothing.
  *  - Each section says once which threads may call its functions, what holds in a forked child, and whether a signal handler may
@@ -67,7 +67,7 @@ typedef struct outlive_engine outlive_engine;
 
 /**
  * One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
- * OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
+ * OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same place.
  *
  * One thread at a time works on a request; which one may change. A call that comes while another has not
  * returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
@@ -157,7 +157,7 @@ typedef struct outlive_settings outlive_settings;
 
 /**
  * A view of text that belongs to the library. Also NUL-terminated (the NUL is not counted), though the text may hold
- * NULs of its own. How long it lives stands at the function that gives it.
+ * NULs of its own. The function that gives it says how long it lives.
  */
 typedef struct outlive_str {
     /**
@@ -360,7 +360,7 @@ typedef int (*outlive_ini_visitor)(void *userdata, const struct outlive_ini_even
  * Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
  * `options` may be NULL.
  *
- * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
+ * OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; the statements visited before it count.
  * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  */
 int outlive_ini_parse(const char *text,
@@ -611,7 +611,7 @@ struct outlive_dir_config *outlive_dir_config_new(void);
 
 /**
  * One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
- * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
+ * kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where the line is.
  *
  * OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
  * kind, or a name or value that is empty (httpd's "takes two arguments").
@@ -791,7 +791,7 @@ int outlive_config_resolve(const struct outlive_config *config,
 
 /**
  * What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
- * status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+ * status that httpd answers with by itself (301, 400, 403, 404, 500 …), the case of OUTLIVE_ERROR_NOT_SERVED. Without an
  * httpd configuration it is always 0. `target` may be NULL.
  */
 int outlive_config_status(const struct outlive_config *config,
@@ -1043,12 +1043,12 @@ typedef struct outlive_engine_options {
     uint32_t scoreboard_rows;
     /**
      * A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
-     * makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can cut it off under those who use
-     * it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+     * makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can shorten it while it is in
+     * use), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
      */
     int scoreboard_fd;
     /**
-     * 0: stops are told by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
+     * 0: stops are reported by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
      * host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
      */
     uint32_t stop_queues;
@@ -1097,7 +1097,7 @@ typedef struct outlive_request_row {
      */
     int64_t age_ms;
     /**
-     * Milliseconds since the client went; -1: it is there, as far as anybody knows.
+     * Milliseconds since the client went; -1: nobody has noticed that it has gone.
      */
     int64_t gone_ms;
     /**
@@ -1191,8 +1191,8 @@ int outlive_engine_stop_fd(const struct outlive_engine *engine,
 /**
  * The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
  *
- * A request has one entry at a time: what is due becomes the force in its place. DUE is never told once outlive_request_end has begun
- * (shutdown functions run then), FORCED until it has returned, and nothing after. That holds where one thread takes a queue's stops and
+ * A request has one entry at a time: FORCED replaces a DUE that was not taken. DUE is not reported after outlive_request_end has begun
+ * (shutdown functions run then), FORCED not after it has returned. That holds where one thread takes a queue's stops and
  * ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
  * outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
  * outlive_engine_free is allowed.
@@ -1424,7 +1424,7 @@ typedef struct outlive_request_options {
      */
     outlive_ended_function on_ended;
     /**
-     * What makes two submissions the same, for whoever keeps them: shown in rows, otherwise the host's business, which scopes it (by
+     * The key by which equal submissions are recognised. It is shown in rows; its meaning is the host's, who scopes it (by
      * principal, method and path beside the client's own). Any bytes, copied. NULL: none.
      */
     const void *key;
@@ -1516,7 +1516,7 @@ int outlive_request_check(struct outlive_request *request);
 int outlive_request_client_gone(struct outlive_request *request);
 
 /**
- * 1: the client has gone, as far as anybody knows; 0: it has not.
+ * 1: the host, the watcher or an output has noticed that the client has gone; 0: not so far.
  *
  * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
  * Signal safety: yes.
@@ -1547,8 +1547,8 @@ int outlive_request_set_time_limit(struct outlive_request *request,
                                    int64_t seconds);
 
 /**
- * As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: it has passed, and fires at the next
- * tick, so that whoever computes deadline - now need not ask. outlive_request_ini_get shows full seconds, rounded up.
+ * As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed, and fires at the next
+ * tick; so the result of deadline - now can be passed unchecked. outlive_request_ini_get shows full seconds, rounded up.
  *
  * Errors as outlive_request_set_time_limit.
  */
@@ -1692,7 +1692,7 @@ int outlive_request_ending(const struct outlive_request *request);
 
 /**
  * The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
- * ends the pass. `ending` is what the shutdown functions are told, unless something else was first.
+ * ends the pass. `ending` is reported to the shutdown functions, unless another ending came first.
  *
  * OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
  */
@@ -1700,9 +1700,9 @@ int outlive_request_exit(struct outlive_request *request,
                          int ending);
 
 /**
- * Says that whoever keeps submissions has this one, for good: behind the commit there, before the work begins. From here on a client
- * that goes stops nothing, whatever ignore_user_abort or outlive.disconnect say or will say, and neither does one that has gone and of
- * which no safe point has told yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
+ * Says that the submission is kept durably: call it after the commit there, before the work begins. From here on a disconnect does not
+ * stop the request, whatever ignore_user_abort or outlive.disconnect say now or later; nor does an earlier disconnect that no safe point
+ * has reported yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
  * OUTLIVE_ENDING_HANDED_BACK. No safe point.
  *
  * OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
@@ -1847,7 +1847,7 @@ int outlive_scoreboard_clear_process(const char *path,
  * quarter of a second, and never another request. Needs the right to write the file.
  *
  * OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
- * outlive_scoreboard_read. That it ends is for its process to see to: OUTLIVE_OK says that the process will be told.
+ * outlive_scoreboard_read. OUTLIVE_OK says that the process will be told; ending the request is up to that process.
  * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
  */
 int outlive_scoreboard_cancel(const char *path,
@@ -1858,8 +1858,8 @@ int outlive_scoreboard_cancel(const char *path,
 
 /**
  * For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
- * `user` and `group`, if there is none, and gives it to them. What is there is looked at and never changed: it has to be a scoreboard, or
- * empty, and `user`'s own (or root's, if `group` may write it), with one name and nobody else's to write.
+ * `user` and `group`, if there is none, and gives it to them. A file that exists is checked and never changed: it has to be a scoreboard, or
+ * empty, owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
  *
  * OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
  * one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.

@@ -188,7 +188,7 @@ pub unsafe extern "C" fn outlive_config_resolve(
 }
 
 /// What httpd would do with a request. *status 0: a program runs, and outlive_config_resolve gives its settings; otherwise the HTTP
-/// status that httpd answers with by itself (301, 400, 403, 404, 500 …), which is what OUTLIVE_ERROR_NOT_SERVED stands for. Without an
+/// status that httpd answers with by itself (301, 400, 403, 404, 500 …), the case of OUTLIVE_ERROR_NOT_SERVED. Without an
 /// httpd configuration it is always 0. `target` may be NULL.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.

@@ -39,7 +39,7 @@ fn made(make: impl FnOnce() -> DirConfig) -> *mut outlive_dir_config {
 }
 
 /// One line of the container. `kind`: OUTLIVE_PHP_VALUE_VALUE … Within one container the last line for a name wins, whatever its
-/// kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where it stands.
+/// kind, as in mod_php. `origin_file` (NUL-terminated, may be NULL) and `line` say where the line is.
 ///
 /// OUTLIVE_ERROR_ACCESS: php_admin_* is not allowed in .htaccess; httpd answers 500. OUTLIVE_ERROR_ARGUMENT: NULL, no such
 /// kind, or a name or value that is empty (httpd's "takes two arguments").

@@ -38,10 +38,10 @@ pub struct outlive_engine_options {
     /// 4,194,304. 0: 65,536. One that is there says itself how many it has.
     pub scoreboard_rows: u32,
     /// A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
-    /// makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can cut it off under those who use
-    /// it), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+    /// makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can shorten it while it is in
+    /// use), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
     pub scoreboard_fd: c_int,
-    /// 0: stops are told by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
+    /// 0: stops are reported by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
     /// host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
     pub stop_queues: u32,
 }
@@ -72,7 +72,7 @@ pub struct outlive_request_row {
     pub method: outlive_str,
     /// Milliseconds since it began.
     pub age_ms: i64,
-    /// Milliseconds since the client went; -1: it is there, as far as anybody knows.
+    /// Milliseconds since the client went; -1: nobody has noticed that it has gone.
     pub gone_ms: i64,
     /// One of OUTLIVE_STAGE_INPUT …
     pub stage: c_int,
@@ -234,8 +234,8 @@ pub unsafe extern "C" fn outlive_engine_stop_fd(engine: *const outlive_engine, q
 
 /// The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
 ///
-/// A request has one entry at a time: what is due becomes the force in its place. DUE is never told once outlive_request_end has begun
-/// (shutdown functions run then), FORCED until it has returned, and nothing after. That holds where one thread takes a queue's stops and
+/// A request has one entry at a time: FORCED replaces a DUE that was not taken. DUE is not reported after outlive_request_end has begun
+/// (shutdown functions run then), FORCED not after it has returned. That holds where one thread takes a queue's stops and
 /// ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
 /// outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
 /// outlive_engine_free is allowed.

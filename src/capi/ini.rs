@@ -159,7 +159,7 @@ impl Texts {
 /// Reads a text in PHP's ini language and hands each section, entry and array entry, in order and with its line, to `visit`.
 /// `options` may be NULL.
 ///
-/// OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; what was visited before stands.
+/// OUTLIVE_ERROR_SYNTAX: with PHP's own message, and the line that PHP names; the statements visited before it count.
 /// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]

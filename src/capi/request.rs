@@ -18,7 +18,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 
 /// One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
-/// OUTLIVE_ERROR_ENDED, as long as the engine lives (told from later requests 256 times over).
+/// OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same place.
 ///
 /// One thread at a time works on a request; which one may change. A call that comes while another has not
 /// returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
@@ -59,7 +59,7 @@ pub struct outlive_request_options {
     /// It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
     /// and the scoreboard: until it returns, a drain waits. May be NULL.
     pub on_ended: outlive_ended_function,
-    /// What makes two submissions the same, for whoever keeps them: shown in rows, otherwise the host's business, which scopes it (by
+    /// The key by which equal submissions are recognised. It is shown in rows; its meaning is the host's, who scopes it (by
     /// principal, method and path beside the client's own). Any bytes, copied. NULL: none.
     pub key: *const c_void,
     /// Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
@@ -317,7 +317,7 @@ pub unsafe extern "C" fn outlive_request_client_gone(request: *mut outlive_reque
     unsafe { with(request, |handle| number(handle.client_gone())) }
 }
 
-/// 1: the client has gone, as far as anybody knows; 0: it has not.
+/// 1: the host, the watcher or an output has noticed that the client has gone; 0: not so far.
 ///
 /// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
 /// Signal safety: yes.
@@ -365,8 +365,8 @@ pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_re
     unsafe { handle(request) }.map_or(Code::Argument.number(), |handle| number(handle.set_time_limit(seconds)))
 }
 
-/// As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: it has passed, and fires at the next
-/// tick, so that whoever computes deadline - now need not ask. outlive_request_ini_get shows full seconds, rounded up.
+/// As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed, and fires at the next
+/// tick; so the result of deadline - now can be passed unchecked. outlive_request_ini_get shows full seconds, rounded up.
 ///
 /// Errors as outlive_request_set_time_limit.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -630,7 +630,7 @@ pub unsafe extern "C" fn outlive_request_ending(request: *const outlive_request)
 }
 
 /// The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
-/// ends the pass. `ending` is what the shutdown functions are told, unless something else was first.
+/// ends the pass. `ending` is reported to the shutdown functions, unless another ending came first.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -645,9 +645,9 @@ pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, end
     }
 }
 
-/// Says that whoever keeps submissions has this one, for good: behind the commit there, before the work begins. From here on a client
-/// that goes stops nothing, whatever ignore_user_abort or outlive.disconnect say or will say, and neither does one that has gone and of
-/// which no safe point has told yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
+/// Says that the submission is kept durably: call it after the commit there, before the work begins. From here on a disconnect does not
+/// stop the request, whatever ignore_user_abort or outlive.disconnect say now or later; nor does an earlier disconnect that no safe point
+/// has reported yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
 /// OUTLIVE_ENDING_HANDED_BACK. No safe point.
 ///
 /// OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.

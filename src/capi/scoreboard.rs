@@ -173,7 +173,7 @@ unsafe fn answer_cleared(answer: crate::error::Result<usize>, cleared: *mut usiz
 /// quarter of a second, and never another request. Needs the right to write the file.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
-/// outlive_scoreboard_read. That it ends is for its process to see to: OUTLIVE_OK says that the process will be told.
+/// outlive_scoreboard_read. OUTLIVE_OK says that the process will be told; ending the request is up to that process.
 /// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_scoreboard_cancel(
@@ -199,8 +199,8 @@ pub unsafe extern "C" fn outlive_scoreboard_cancel(
 }
 
 /// For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
-/// `user` and `group`, if there is none, and gives it to them. What is there is looked at and never changed: it has to be a scoreboard, or
-/// empty, and `user`'s own (or root's, if `group` may write it), with one name and nobody else's to write.
+/// `user` and `group`, if there is none, and gives it to them. A file that exists is checked and never changed: it has to be a scoreboard, or
+/// empty, owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
 /// one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.

@@ -8,7 +8,7 @@ use std::slice;
 pub const OUTLIVE_NTS: usize = usize::MAX;
 
 /// A view of text that belongs to the library. Also NUL-terminated (the NUL is not counted), though the text may hold
-/// NULs of its own. How long it lives stands at the function that gives it.
+/// NULs of its own. The function that gives it says how long it lives.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlive_str {
