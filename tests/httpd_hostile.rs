@@ -206,6 +206,29 @@ fn a_wrong_htaccess_is_a_500_with_its_line() {
     }
 }
 
+/// Rules that lead to themselves end, and the answer names the one that does.
+#[test]
+fn rules_without_an_end_are_named() {
+    let conf = "LoadModule rewrite_module x\nDocumentRoot /w\n<Directory />\nAllowOverride All\n</Directory>\n";
+    let cases = [
+        ("RewriteRule (.*) /a$1", ":2: RewriteRule leads to itself: more than 10 internal redirects"),
+        ("RewriteRule (.*) b [N=4000000000]", ":2: RewriteRule: the rules of this request take more than"),
+        ("RewriteRule (.*) $1$1 [N=100000]", ":2: RewriteRule: what it makes grows without end"),
+    ];
+    for (rules, wanted) in cases {
+        let text = format!("RewriteEngine On\n{rules}\n");
+        let files = Memory::new().with("/etc/httpd.conf", conf).with("/w/.htaccess", text).with("/w/p.php", "");
+        let configuration = load(&files).expect("loads");
+        let target = Target { uri: Some(b"/q"), ..Target::default() };
+        match configuration.resolve(&files, &target).expect("resolves") {
+            Resolution::Answer { status: 500, because, .. } => {
+                assert!(because.starts_with(&format!("/w/.htaccess{wanted}")), "{because}");
+            }
+            other => panic!("{rules}: {other:?}"),
+        }
+    }
+}
+
 /// Patterns that take a naive engine forever, or all memory: in the server's files and in an `.htaccess` that anybody may write.
 #[test]
 fn hostile_patterns_end_everywhere() {

@@ -207,20 +207,23 @@ impl Config {
     /// As [`Config::outcome`], and where the target is a URI without a file: whether it is PHP that runs it, by httpd's handlers. What is
     /// only sent, and what another handler answers, is an answer then; a server that runs programs of its own asks [`Config::outcome`].
     pub fn outcome_of_php(&self, target: &Target<'_>) -> Result<Outcome> {
-        if let Some(httpd) = self.inner.httpd.as_ref().filter(|_| target.filename.is_none() && target.uri.is_some())
-            && let Resolution::Run(run) = httpd.resolve(&*self.inner.files, target)?
-            && let Some((status, because)) = httpd.no_program(&run)
-        {
+        let asks_httpd = target.filename.is_none() && target.uri.is_some();
+        let Some(httpd) = self.inner.httpd.as_ref().filter(|_| asks_httpd) else { return self.outcome(target) };
+        let run = match httpd.resolve(&*self.inner.files, target)? {
+            Resolution::Run(run) => run,
+            Resolution::Answer { status, because, location } => {
+                return Ok(Outcome::Answer { status, because, location });
+            }
+        };
+        if let Some((status, because)) = httpd.no_program(&run) {
             return Ok(Outcome::Answer { status, because, location: None });
         }
-        if let Some(httpd) = self.inner.httpd.as_ref().filter(|_| target.filename.is_none() && target.uri.is_some())
-            && self.inner.core.sapi.has_pool()
-            && let Resolution::Run(run) = httpd.resolve(&*self.inner.files, target)?
+        if self.inner.core.sapi.has_pool()
             && let Some(because) = self.not_run_by_fpm(&run)
         {
             return Ok(Outcome::Answer { status: 403, because, location: None });
         }
-        self.outcome(target)
+        Ok(Outcome::Run(self.settings(self.contributions(target, Some(run), None))))
     }
 
     /// Why FPM does not run a file: its name ends otherwise than scripts may.

@@ -13,6 +13,8 @@ use crate::origin::Origin;
 
 /// A path longer than this ends the request, as in httpd: twice its longest request line.
 const MAX_PATH: usize = 2 * 8190;
+/// What a rule may look at for one step.
+const BYTES_OF_A_STEP: usize = 64;
 /// httpd has no bound for the query; here one that grows beyond this ends the request as well.
 const MAX_QUERY: usize = 1 << 20;
 
@@ -213,8 +215,10 @@ impl Rules<'_> {
             if state.sub && (rule.flags.no_sub || rule.flags.redirect.is_some()) {
                 continue;
             }
-            if !facts.spend(1 + rule.conditions.len() as u32) {
-                let why = "the rules of this request take more steps than 2 million: they lead to themselves";
+            // What a rule costs grows with what it looks at.
+            let size = state.filename.len() + state.query.as_ref().map_or(0, Vec::len);
+            if !facts.spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
+                let why = "the rules of this request take more than 300,000 steps: they lead to themselves";
                 return Rewritten::Status(500, rule.origin.clone(), Some(why));
             }
             if !rule.apply(&mut state, facts) {

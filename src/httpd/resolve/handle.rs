@@ -1,7 +1,7 @@
 //! Who answers a request whose file is known: a redirect within, a listing, a script, the file itself.
 
 use super::handlers::{Work, work};
-use super::subrequest::{Outcome, Ready, Subrequest, missing_elsewhere};
+use super::subrequest::{Outcome, Ready, Sent, Subrequest, missing_elsewhere};
 use super::walk::Found;
 use crate::httpd::model::answer;
 use crate::httpd::model::section::{Core, options};
@@ -9,7 +9,7 @@ use crate::httpd::syntax::uri;
 
 impl<'c, 't> Ready<'c, 't> {
     pub fn answered(self, _notes: &mut Vec<String>) -> Outcome<'c, 't> {
-        if let Some((uri, _)) = self.redirect.as_ref().filter(|_| self.visit.forced.handler.is_some()) {
+        if let Some(Sent { uri, .. }) = self.redirect.as_ref().filter(|_| self.visit.forced.handler.is_some()) {
             // The forced handler takes the place of the redirect, and finds no such file.
             let status = match self.walked.found {
                 Found::Directory => 403,
@@ -20,7 +20,7 @@ impl<'c, 't> Ready<'c, 't> {
             return self
                 .own(status, format!("[H] gives its handler a file that is none, redirect:{uri}: no program runs"));
         }
-        if let Some((uri, query)) = &self.redirect {
+        if let Some(Sent { uri, query, origin }) = &self.redirect {
             let escaped = uri::escape(uri);
             let Some(mut next) = self.visit.other(&escaped, 200) else {
                 let because = format!("a rule leads to {}, which is no path", String::from_utf8_lossy(uri));
@@ -28,7 +28,7 @@ impl<'c, 't> Ready<'c, 't> {
             };
             next.query.clone_from(query);
             (next.method, next.failed) = (self.visit.method, self.visit.failed);
-            return Outcome::InternalRedirect { next: Box::new(next), past: self.bare };
+            return Outcome::InternalRedirect { next: Box::new(next), by: Some(origin.clone()), past: self.bare };
         }
         match self.walked.found {
             _ if self.visit.asked.routes => Outcome::Run(self.visit.made(&self.walked)),
@@ -82,7 +82,7 @@ impl<'c, 't> Ready<'c, 't> {
                 if let Some(mut next) = visit.other(&target, 200) {
                     next.query.clone_from(&visit.query);
                     (next.method, next.failed, next.acting) = (visit.method, visit.failed, true);
-                    return Outcome::InternalRedirect { next: Box::new(next), past: self.bare.clone() };
+                    return Outcome::InternalRedirect { next: Box::new(next), by: None, past: self.bare.clone() };
                 }
             }
         }

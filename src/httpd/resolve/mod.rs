@@ -32,6 +32,7 @@ use crate::httpd::model::answer::{Container, Resolution, Run};
 use crate::httpd::model::section::{ErrorPage, Section};
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::uri;
+use crate::origin::Origin;
 use crate::target::Target;
 
 /// Answers for one target.
@@ -65,6 +66,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     let mut notes = Vec::new();
     let mut before: Option<WalkCache<'_>> = None;
     let mut failed: Option<(u16, String, Option<Vec<u8>>)> = None;
+    let mut last: Option<Origin> = None;
     for _ in 0..=MAX_REDIRECTS {
         let outcome = match early.filter(|_| failed.is_none()) {
             Some((status, because)) => Outcome::server_error(&visit, status, because),
@@ -76,8 +78,9 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 run.status = failed.map_or(200, |(status, ..)| status);
                 return Ok(Resolution::Run(run));
             }
-            Outcome::InternalRedirect { next, past } => {
+            Outcome::InternalRedirect { next, by, past } => {
                 visit = *next;
+                last = by.or(last);
                 before = Some(past);
             }
             Outcome::Answer { status, because, location, page, past } => {
@@ -98,7 +101,10 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
             }
         }
     }
-    let because = format!("More than {MAX_REDIRECTS} internal redirects: a rewrite or ErrorDocument leads to itself");
+    let because = match last {
+        Some(rule) => format!("{rule}: RewriteRule leads to itself: more than {MAX_REDIRECTS} internal redirects"),
+        None => format!("More than {MAX_REDIRECTS} internal redirects: an ErrorDocument or Action leads to itself"),
+    };
     Ok(Resolution::Answer { status: 500, because, location: None })
 }
 

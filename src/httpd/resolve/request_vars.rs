@@ -1,6 +1,6 @@
 //! What conditions may ask about a request.
 
-use super::subrequest::{Outcome, Ready, Subrequest};
+use super::subrequest::{Outcome, Ready, Sent, Subrequest};
 use crate::files::Files;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
 use crate::httpd::syntax::uri;
@@ -137,7 +137,7 @@ impl RequestVariables for Subrequest<'_, '_> {
             return None;
         }
         Some(match self.sub(&uri, None, &mut Vec::new())? {
-            Ok(Ready { redirect: Some((to, _)), .. }) => {
+            Ok(Ready { redirect: Some(Sent { uri: to, .. }), .. }) => {
                 Seen { status: 200, filename: [b"redirect:", &to[..]].concat() }
             }
             Ok(ready) => Seen { status: 200, filename: ready.walked.filename },

@@ -1,7 +1,7 @@
 //! Rewriting in directories: what the rules make of a file's path, and which URI that is.
 
 use super::mapping::{Mapped, control_in, far_away, pass_to, rule_answer};
-use super::subrequest::{Outcome, Subrequest};
+use super::subrequest::{Outcome, Sent, Subrequest};
 use super::walk::{SectionRef, Walked};
 use super::walk_cache::WalkCache;
 use crate::httpd::model::answer::ServerLayer;
@@ -9,13 +9,12 @@ use crate::httpd::model::rewrite::{Changed, Rewritten, Rules, Start, scheme};
 use crate::httpd::model::section;
 use crate::httpd::model::section::options;
 
-/// The URI and query to which a request is redirected within; or the answer.
-type Sent<'c, 't> = Result<Option<Target>, Box<Outcome<'c, 't>>>;
-type Target = (Vec<u8>, Option<Vec<u8>>);
+/// Where a request is redirected to within; or the answer.
+type Rewriting<'c, 't> = Result<Option<Sent>, Box<Outcome<'c, 't>>>;
 
 impl<'c, 't> Subrequest<'c, 't> {
     /// The rules of the innermost container that has any.
-    pub(super) fn rewrite(&mut self, walked: &Walked<'c>, bare: &WalkCache<'c>) -> Sent<'c, 't> {
+    pub(super) fn rewrite(&mut self, walked: &Walked<'c>, bare: &WalkCache<'c>) -> Rewriting<'c, 't> {
         let mut rules = Rules::default();
         let mut last = None;
         for section in walked.sections.iter().map(SectionRef::get) {
@@ -80,7 +79,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         directory: &[u8],
         base: Option<&[u8]>,
         walked: &Walked<'c>,
-    ) -> Result<Option<Target>, Mapped> {
+    ) -> Result<Option<Sent>, Mapped> {
         let Changed { mut filename, query, origin, .. } = done;
         if done.proxy {
             return Err(pass_to(&filename, &origin, "RewriteRule [P]", &self.uri, query.as_deref()));
@@ -116,7 +115,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             }
             return Ok(None);
         }
-        Ok(Some((self.uri_of(filename, directory, base), query)))
+        Ok(Some(Sent { uri: self.uri_of(filename, directory, base), query, origin }))
     }
 
     /// A path as a URI: by `RewriteBase`, or by taking the document root off, or by an alias.

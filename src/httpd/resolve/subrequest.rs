@@ -14,6 +14,7 @@ use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
 use crate::httpd::model::section::{Core, ErrorPage, options, options_below};
 use crate::httpd::syntax::uri;
+use crate::origin::Origin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -60,6 +61,8 @@ pub(super) enum Outcome<'c, 't> {
     /// Another URI answers.
     InternalRedirect {
         next: Box<Subrequest<'c, 't>>,
+        /// The rule that leads there.
+        by: Option<Origin>,
         past: WalkCache<'c>,
     },
     Answer {
@@ -71,13 +74,21 @@ pub(super) enum Outcome<'c, 't> {
     },
 }
 
+/// Where a rule of a directory sends a request.
+pub(super) struct Sent {
+    pub uri: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    /// The rule.
+    pub origin: Origin,
+}
+
 /// A request that nothing has answered so far: its file, and where rules send it.
 pub(super) struct Ready<'c, 't> {
     pub visit: Subrequest<'c, 't>,
     pub walked: Walked<'c>,
     pub bare: WalkCache<'c>,
     /// The URI and query that rules of a directory put in its place.
-    pub redirect: Option<(Vec<u8>, Option<Vec<u8>>)>,
+    pub redirect: Option<Sent>,
 }
 
 /// Subrequests inside subrequests.
