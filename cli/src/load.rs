@@ -317,9 +317,8 @@ pub fn outcome(loaded: &Loaded, args: &RequestArgs) -> Result<Outcome, Problem> 
         return Ok(answer.clone());
     }
     let outcome = with_target(args, |target| loaded.config.outcome_of_php(target))??;
-    // Without httpd nothing asks who the client is.
-    // What has gone wrong has so for everybody.
-    let wrong = matches!(own, Outcome::Answer { status: 404.., .. });
+    // Without httpd nothing asks who the client is, and what has gone wrong has so for everybody.
+    let wrong = matches!(outcome, Outcome::Answer { status: 404.., .. });
     if args.client.is_none() && !wrong && loaded.config.httpd().is_some() {
         let elsewhere = RequestArgs { client: Some(ELSEWHERE.into()), ..args.clone() };
         let other = with_target(&elsewhere, |target| loaded.config.outcome_of_php(target))??;

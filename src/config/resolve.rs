@@ -218,33 +218,7 @@ impl Config {
         if let Some((status, because)) = httpd.no_program(&run) {
             return Ok(Outcome::Answer { status, because, location: None });
         }
-        if self.inner.core.sapi.has_pool()
-            && let Some(because) = self.not_run_by_fpm(&run)
-        {
-            return Ok(Outcome::Answer { status: 403, because, location: None });
-        }
         Ok(Outcome::Run(self.settings(self.contributions(target, Some(run), None))))
-    }
-
-    /// Why FPM does not run a file: its name ends otherwise than scripts may.
-    fn not_run_by_fpm(&self, run: &Run) -> Option<String> {
-        if !run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
-            return None;
-        }
-        let handed = run.variables.iter().rfind(|one| one.name == b"SCRIPT_FILENAME" && one.is_conditional);
-        let script = handed.map_or(&run.filename, |one| &one.value);
-        let pool = self.pools().iter().find(|pool| pool.is_chosen);
-        let line = pool.and_then(|pool| pool.line(b"security.limit_extensions"));
-        let allowed = line.map_or(&b".php .phar"[..], |(value, _)| value);
-        let mut endings = allowed.split(|byte| matches!(byte, b' ' | b'\t')).filter(|one| !one.is_empty()).peekable();
-        if endings.peek().is_none() || endings.any(|one| script.ends_with(one)) {
-            return None;
-        }
-        let place = line.map_or_else(|| "its default".to_owned(), |(_, origin)| origin.to_string());
-        let (script, allowed) = (String::from_utf8_lossy(script), String::from_utf8_lossy(allowed));
-        Some(format!(
-            "PHP-FPM answers \"Access denied.\": {script} does not end in {allowed} (security.limit_extensions: {place})"
-        ))
     }
 
     /// As [`Config::outcome`], at a time.
