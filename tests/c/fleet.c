@@ -230,7 +230,7 @@ static void counters_never_fall(void) {
 /* Many die at any moment; the sum over all has what each had counted half a second before. */
 static void counters_under_kills(void) {
     double least = series(path, "outlive_requests_begun_total");
-    for (int turn = 0; turn < 12; turn++) {
+    for (int turn = 0; turn < 6; turn++) {
         process workers[4];
         for (int i = 0; i < 4; i++) {
             workers[i] = start(path, -1);
