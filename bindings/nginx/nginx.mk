@@ -30,6 +30,7 @@ comma := ,
 # After `make install`: the module looks for the library in LIBDIR, or with SYSTEM_LIBRARY=1 where the system has its own.
 .PHONY: install-nginx
 install-nginx: lib
+	@rm -rf '$(NGINX_BUILD)/installed' # built anew: where it looks for the library is not what it was
 	@$(MAKE) --no-print-directory nginx-module NGINX_RPATH='$(INSTALLED_RPATH)' NGINX_BUILD='$(NGINX_BUILD)/installed'
 	$(INSTALL) -d '$(DESTDIR)$(NGINX_MODULES)' '$(DESTDIR)$(NGINX_SHARE)/modules-available' '$(DESTDIR)$(PREFIX)/share/outlive/nginx'
 	$(INSTALL) -m 644 '$(NGINX_BUILD)/installed/ngx_http_outlive_module.so' '$(DESTDIR)$(NGINX_MODULES)/'
