@@ -218,7 +218,7 @@ impl Rules<'_> {
             // What a rule costs grows with what it looks at.
             let size = state.filename.len() + state.query.as_ref().map_or(0, Vec::len);
             if !facts.spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
-                let why = "the rules of this request take more than 300,000 steps: they lead to themselves";
+                let why = "the rules of this request take more than 2 million steps: they lead to themselves";
                 return Rewritten::Status(500, rule.origin.clone(), Some(why));
             }
             if !rule.apply(&mut state, facts) {

@@ -30,7 +30,7 @@ pub(super) struct Memo {
 }
 
 /// Steps of rules, conditions and subrequests that one request may take: enough for what ends by itself.
-const MAX_STEPS: u32 = 300_000;
+const MAX_STEPS: u32 = 2_000_000;
 
 impl Memo {
     /// Takes steps off what is left; no: there are none.
