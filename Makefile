@@ -32,6 +32,7 @@ help:
 	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make docs           the HTML reference, in $(TARGET)/docs/html'
 	@echo 'make fuzz           SECONDS=60 over all targets; TARGETS=httpd for one'
+	@echo 'make static         the command as one file for any Linux image (ARCH=aarch64), in $(TARGET)/static'
 	@echo 'make deb            Debian packages, in $(TARGET)/deb'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'

@@ -8,6 +8,11 @@ deb: lib
 	cd $(TARGET)/deb/outlive-$(VERSION) && OUTLIVE_SOURCE='$(CURDIR)' CARGO_TARGET_DIR='$(abspath $(TARGET))' dpkg-buildpackage --build=binary --no-sign
 	@ls $(TARGET)/deb/*.deb
 
+# The command as one file for any Linux image, with manual pages, completions and checksums, in $(TARGET)/static.
+.PHONY: static
+static:
+	packaging/static $(ARCH)
+
 # The HTML reference of outlive.h and outlive.hpp, in $(TARGET)/docs/html.
 .PHONY: docs
 docs:
