@@ -1,7 +1,7 @@
 //! `outlive demo`: the story, in one process. A form is submitted over a real connection, another party has table C locked, and
 //! the browser is closed; what becomes of tables A to D is what the demo's php.ini says for that form, line by line.
 
-use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG};
+use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, printable};
 use outlive::config::{Builder, Fate, Outcome, Settings};
 use outlive::engine::{Engine, EngineOptions, Handle, Host, Options};
 use outlive::error::Code;
@@ -252,7 +252,7 @@ fn spread(written: &str) -> String {
 /// As it happens, and not at the end.
 fn say(text: &str) {
     let mut out = anstream::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(printable(text.as_bytes()).as_bytes()).and_then(|()| out.flush());
 }
 
 /// A directory that goes with the demo.

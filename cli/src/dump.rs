@@ -138,6 +138,12 @@ fn as_ini(rows: &[Row<'_>]) -> Vec<u8> {
             out.push(b'\n');
             continue;
         };
+        if value.iter().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\t')) {
+            // php.ini has no escape for them, and a terminal would obey them.
+            let (name, value) = (text::shown(row.directive.name()), text::shown(value));
+            out.extend_from_slice(format!("; {name} has control characters: {value}\n").as_bytes());
+            continue;
+        }
         out.extend_from_slice(row.directive.name());
         out.extend_from_slice(b" = \"");
         for &byte in value {

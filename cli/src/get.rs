@@ -82,10 +82,10 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
             out.extend_from_slice(name);
             out.extend_from_slice(b" = ");
         }
-        out.extend_from_slice(value);
+        out.extend_from_slice(text::shown(value).as_bytes());
         out.push(b'\n');
     }
-    Ok(Answer::raw(out).with_status(status))
+    Ok(Answer::text(out).with_status(status))
 }
 
 /// Neither a text nor null, which means that there is no such directive: nobody takes it for either.

@@ -1,7 +1,7 @@
 //! `outlive status --watch`: the table, drawn anew each second; without a terminal, printed each second.
 
 use super::{View, print};
-use crate::output::{BAD, DIM, Problem, STRONG};
+use crate::output::{BAD, DIM, Problem, STRONG, printable};
 use crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, queue, terminal};
@@ -23,6 +23,7 @@ fn into_a_pipe(view: &View) -> Result<(), Problem> {
     loop {
         let text = view.text(&view.look()?);
         let mut out = anstream::stdout().lock();
+        let text = if view.json { text } else { printable(text.as_bytes()) };
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             other => other?,
@@ -116,7 +117,8 @@ impl Screen {
     }
 
     fn put(&self, out: &mut impl Write, line: &str) -> io::Result<()> {
-        if self.colours { write!(out, "{line}") } else { write!(out, "{}", anstream::adapter::strip_str(line)) }
+        let line = printable(line.as_bytes());
+        if self.colours { write!(out, "{line}") } else { write!(out, "{}", anstream::adapter::strip_str(&line)) }
     }
 }
 

@@ -14,7 +14,7 @@ pub fn string(out: &mut String, bytes: &[u8]) {
                 '\n' => out.push_str("\\n"),
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
-                control if control < ' ' || control == '\x7f' => {
+                control if control.is_control() => {
                     let _ = write!(out, "\\u{:04x}", u32::from(control));
                 }
                 other => out.push(other),
