@@ -1312,6 +1312,7 @@ public:
     /// outlive_request_set_accepted: ok or already. Whoever keeps submissions has it: a client that goes stops nothing from here on.
     result set_accepted(error_to to) const noexcept { return to.said(outlive_request_set_accepted(handle_)); }
     result set_accepted() const { return detail::checked(outlive_request_set_accepted(handle_)); }
+    // outlive_request_userdata is this class's own: it keeps the host's functions there.
     /// outlive_request_id: of one engine, never used twice; 0: there is no request. Any thread.
     std::uint64_t id() const noexcept { return outlive_request_id(handle_); }
     /// outlive_request_cancel: ok or already. Any thread, and signal handlers; so it never throws, and answers with its result.
