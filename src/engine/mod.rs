@@ -255,6 +255,8 @@ impl<H: Host> Engine<H> {
     /// Ends the thread; time limits do not run any more. In a forked child there is none to end.
     pub fn close(&mut self) {
         if self.shared.fork.is_child() {
+            // The thread is the parent's: here there is none that could be waited for, or detached.
+            std::mem::forget(self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take());
             return;
         }
         self.shared.closing.store(true, SeqCst);

@@ -232,6 +232,7 @@ def tenants():
             assert (status, body) == (200, b"mine\n"), (handler, status, body)
     for engine, said in ((True, False), (False, True)):
         with Httpd("php_value outlive.disconnect stop\n", engine=engine) as server:
+            wait_for("it serves", lambda server=server: "resuming normal operations" in server.said())
             named = "php_value outlive.disconnect has no effect: no line says OutliveEngine On" in server.said()
             assert named == said, server.said()
 

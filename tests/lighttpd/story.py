@@ -354,6 +354,7 @@ def unconfigured(fpm, back):
                     text += more
                 client.socket.close()
                 text = text.decode("latin-1").replace(str(server.root), "@ROOT@").replace(f":{server.port}", "")
+                text = text.replace("Connection: close\r\n", "")  # lighttpd says so where it has seen the end of our side by then
                 answers.append(re.sub(r"(?mi)^(Date|Last-Modified|ETag): .*$", r"\1", text))
             threads = len(os.listdir(f"/proc/{server.process.pid}/task"))
             files = sorted(path.name for path in (server.root / "run").iterdir())

@@ -171,7 +171,10 @@ def subrequests(nginx, back, _):
     assert ended(back, name) == "done"
     back.ends.clear()
     name = leave(nginx, back, "/mirrored/mirrored?steps=4")
-    assert ended(back, name) == "done" and ended(back, "copy") == "done", back.ends
+    assert ended(back, name) == "done"
+    # nginx reads the head of a mirrored answer and no more: the last write may be lost ("lost"), and no step before ("lost N").
+    ended(back, "copy")
+    assert back.ends["copy"] in ("done", "lost"), back.ends
     # Pieces of a page: two of them at once, whose order the page keeps.
     (nginx.root / "www/ssi").mkdir()
     (nginx.root / "www/ssi/page").write_text('<!--#include virtual="/piece/one?steps=4" --> and <!--#include virtual="/piece/two?steps=8" --> end\n')
