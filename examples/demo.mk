@@ -24,7 +24,11 @@ demo-build:
 demo:
 	@test -e $(RELEASE)/demo/story || echo 'Building the library, SQLite and the example: some minutes, once.'
 	@$(MAKE) --no-print-directory demo-build
-ifeq ($(SERVE),1)
+ifneq ($(DATABASE),)
+	@$(CC) -std=c11 -D_GNU_SOURCE -Iinclude $$(pkg-config --cflags libpq libmicrohttpd) $(CFLAGS) -o $(DEMO)/durable examples/durable/*.c \
+		$(LDFLAGS) $(RELEASE)/liboutlive.a $$(pkg-config --libs libpq libmicrohttpd) -lpthread -ldl -lm
+	@examples/durable/story $(DEMO)/durable '$(DATABASE)'
+else ifeq ($(SERVE),1)
 	@mkdir -p $(DEMO)/data
 	@echo 'Ends with Ctrl-C. The databases are in $(DEMO)/data.'
 	@exec $(DEMO)/formsave -i $(PHP_INI) -c examples/httpd.conf -s examples/site -d $(DEMO)/data -p $(PORT)

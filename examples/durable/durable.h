@@ -18,7 +18,8 @@ enum { KEY_SIZE = 129, NOTE_SIZE = 201, MOST_ATTEMPTS = 5 };
 enum manner {
     MANNER_TRANSACTION, /* A, B, C, D and "done" in one transaction */
     MANNER_KEYED,       /* each by itself, and none twice: a unique key refuses the second one */
-    MANNER_NAIVE        /* each by itself: what a restart does twice stays twice. Here to be seen, not to be copied */
+    MANNER_NAIVE,       /* each by itself: what a restart does twice stays twice. Here to be seen, not to be copied */
+    MANNER_PLAIN        /* one transaction and no journal: what a request costs without. Lost with its process */
 };
 
 /* ---- journal.c ---- */

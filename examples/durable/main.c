@@ -31,7 +31,7 @@ static int work(outlive_request *request, PGconn *db, const char *key, const cha
 {
     int ending = OUTLIVE_ENDING_HOST_ERROR;
     (void)save_tables(db, request, key, note, manner); /* a stop is told by the ending */
-    if (outlive_request_shut_down(request, &ending, NULL) == OUTLIVE_OK)
+    if (outlive_request_shut_down(request, &ending, NULL) == OUTLIVE_OK && manner != MANNER_PLAIN)
         journal_settle(&journal, key, ending, manner);
     (void)outlive_request_end(request, NULL);
     return ending;
@@ -72,10 +72,11 @@ static enum MHD_Result save(struct MHD_Connection *connection, const char *key, 
     if (request == NULL)
         return reply(connection, 503, "try again\n");
     PGconn *db = PQconnectdb(journal.database);
-    enum accepted accepted = journal_accept(&journal, db, key, note);
+    enum accepted accepted = manner == MANNER_PLAIN ? ACCEPTED : journal_accept(&journal, db, key, note);
     int ending = OUTLIVE_ENDING_NONE;
     if (accepted == ACCEPTED) {
-        (void)outlive_request_set_accepted(request);
+        if (manner != MANNER_PLAIN)
+            (void)outlive_request_set_accepted(request);
         ending = work(request, db, key, note);
     } else {
         (void)outlive_request_end(request, NULL);
@@ -236,10 +237,12 @@ int main(int argc, char **argv)
     pid_t children[MOST_WORKERS];
     int count = argc == 5 ? atoi(argv[4]) : 0, listener;
     if (count < 1 || count > MOST_WORKERS) {
-        fprintf(stderr, "usage: %s transaction|keyed|naive PHP_INI DATABASE WORKERS\n", argv[0]);
+        fprintf(stderr, "usage: %s transaction|keyed|naive|plain PHP_INI DATABASE WORKERS\n", argv[0]);
         return 2;
     }
-    manner = strcmp(argv[1], "naive") == 0 ? MANNER_NAIVE : strcmp(argv[1], "keyed") == 0 ? MANNER_KEYED : MANNER_TRANSACTION;
+    static const char *const manners[] = {[MANNER_TRANSACTION] = "transaction", [MANNER_KEYED] = "keyed", [MANNER_NAIVE] = "naive", [MANNER_PLAIN] = "plain"};
+    while (manner < MANNER_PLAIN && strcmp(argv[1], manners[manner]) != 0)
+        manner++;
     journal.database = argv[3];
     struct sigaction action = {.sa_handler = end};
     (void)sigaction(SIGTERM, &action, NULL);

@@ -66,7 +66,8 @@ static int mark_done(PGconn *db, outlive_request *request, const char *key)
 
 int save_tables(PGconn *db, outlive_request *request, const char *key, const char *note, enum manner manner)
 {
-    int good = manner != MANNER_TRANSACTION || execute(db, request, "BEGIN", NULL, NULL);
+    int together = manner == MANNER_TRANSACTION || manner == MANNER_PLAIN;
+    int good = !together || execute(db, request, "BEGIN", NULL, NULL);
     for (const char *table = "abcd"; good && *table != '\0'; table++) {
         char sql[128];
         if (outlive_request_check(request) != OUTLIVE_OK)
@@ -75,8 +76,8 @@ int save_tables(PGconn *db, outlive_request *request, const char *key, const cha
                  manner == MANNER_KEYED ? " ON CONFLICT (key) DO NOTHING" : "");
         good = good && execute(db, request, sql, key, note);
     }
-    if (manner == MANNER_TRANSACTION) {
-        good = good && mark_done(db, request, key);
+    if (together) {
+        good = good && (manner == MANNER_PLAIN || mark_done(db, request, key));
         PGresult *result = run_statement(db, NULL, good ? "COMMIT" : "ROLLBACK", NULL, NULL);
         good = good && is_good(result);
         PQclear(result);

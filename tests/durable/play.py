@@ -110,6 +110,14 @@ class Row:
             self.database.server.end(signal.SIGQUIT)
             time.sleep(self.chance.uniform(0, 0.3))
             self.database.server.start()
+        if not self.kill_database:  # what is to be seen is seen only where somebody is between B and C
+            end = time.monotonic() + PATIENCE
+            while self.database.ask("SELECT count(*) FROM b WHERE key NOT IN (SELECT key FROM c)") == [["0"]]:
+                assert time.monotonic() < end, f"{self.name}: nobody waits for C"
+            for worker in children(master):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+            return
         holder = None
         if number % 4 == 1:  # whoever says done waits for this
             holder = threading.Thread(target=self.database.ask, args=("BEGIN; LOCK TABLE submission IN EXCLUSIVE MODE; SELECT pg_sleep(0.8)", False))
@@ -172,6 +180,29 @@ def c_server(program, manner, database):
             server.wait(PATIENCE)
 
 
+@contextlib.contextmanager
+def behind(front, backend):
+    """Apache or nginx in front: it passes the key on; a backend that is killed makes a 502, and the submission is done all the same."""
+    text, command = {"Apache": (HTTPD_CONF, ["/usr/sbin/apache2", "-DFOREGROUND", "-f"]), "nginx": (NGINX_CONF, ["/usr/sbin/nginx", "-c"])}[front]
+    with backend as (port, master), tempfile.TemporaryDirectory() as directory:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            listens = free.getsockname()[1]
+        conf = pathlib.Path(directory) / "front.conf"
+        conf.write_text(text.format(directory=directory, port=listens, backend=port, modules="/usr/lib/apache2/modules"))
+        os.chmod(directory, 0o755)
+        server = subprocess.Popen([*command, conf], stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + PATIENCE
+            while socket.socket().connect_ex(("127.0.0.1", listens)) != 0:
+                assert server.poll() is None and time.monotonic() < end, (pathlib.Path(directory) / "error.log").read_text()
+                time.sleep(0.05)
+            yield listens, master
+        finally:
+            server.terminate()
+            server.wait(PATIENCE)
+
+
 HTTPD_CONF = """ServerRoot {directory}
 Listen 127.0.0.1:{port}
 ServerName localhost
@@ -185,25 +216,17 @@ ProxyPass / http://127.0.0.1:{backend}/ retry=0
 """
 
 
-@contextlib.contextmanager
-def behind_httpd(backend):
-    """Apache in front: it passes the key on; a backend that is killed makes a 502, and the submission is done all the same."""
-    with backend as (port, master), tempfile.TemporaryDirectory() as directory:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            front = free.getsockname()[1]
-        conf = pathlib.Path(directory) / "httpd.conf"
-        conf.write_text(HTTPD_CONF.format(directory=directory, port=front, backend=port, modules="/usr/lib/apache2/modules"))
-        server = subprocess.Popen(["/usr/sbin/apache2", "-f", conf, "-DFOREGROUND"])
-        try:
-            end = time.monotonic() + PATIENCE
-            while socket.socket().connect_ex(("127.0.0.1", front)) != 0:
-                assert server.poll() is None and time.monotonic() < end, (pathlib.Path(directory) / "error.log").read_text()
-                time.sleep(0.05)
-            yield front, master
-        finally:
-            server.terminate()
-            server.wait(PATIENCE)
+NGINX_CONF = """daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{backend}; }} }}
+}}
+"""
 
 
 def print_head():
@@ -215,13 +238,16 @@ def main():
     transaction = lambda database: c_server(program, "transaction", database)  # noqa: E731
     rows = [
         ("C, the work and done in one transaction", transaction, True),
-        ("the same, behind Apache", lambda database: behind_httpd(transaction(database)), True),
+        ("the same, behind Apache", lambda database: behind("Apache", transaction(database)), True),
+        ("the same, behind nginx", lambda database: behind("nginx", transaction(database)), True),
         ("C, each table by itself, keyed", lambda database: c_server(program, "keyed", database), True),
         ("C, each table by itself, naive", lambda database: c_server(program, "naive", database), False),
     ]
     print_head()
     with postgres.server() as server:
         database = Database(server)
+        told = subprocess.run([ROOT / "examples/durable/story", program, database.url], capture_output=True, text=True)
+        assert told.returncode == 0 and "A B C D" in told.stdout, told.stdout + told.stderr
         for name, start, is_safe in rows:
             database.make_anew(unique=is_safe)
             accepted, once, twice, other = Row(name, database, kills, start, is_safe).play()

@@ -35,11 +35,12 @@ class Postgres:
             check=True, stdout=subprocess.DEVNULL, cwd=directory, **self.account,
         )
 
-    def start(self):
+    def start(self, *options):
+        """Without fsync, unless an option says `-cfsync=on`: the machine does not die."""
         log = self.directory / "log"
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                [BINARIES / "postgres", "-D", self.directory / "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", self.directory, "-F"],
+                [BINARIES / "postgres", "-D", self.directory / "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", self.directory, "-F", *options],
                 stdout=out, stderr=out, cwd=self.directory, **self.account,
             )
         ready = [BINARIES / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
