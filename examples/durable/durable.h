@@ -12,6 +12,7 @@
 
 #include <libpq-fe.h>
 #include <outlive.h>
+#include <pthread.h>
 
 enum { KEY_SIZE = 129, NOTE_SIZE = 201, MOST_ATTEMPTS = 5 };
 
@@ -28,14 +29,22 @@ struct journal {
     const char *database; /* a connection string */
     PGconn *keeper;       /* holds the advisory lock that says: this process lives. Used by the resumer's thread alone */
     int owner;            /* its number; 0: the journal cannot be reached */
+    pthread_mutex_t mutex;
+    struct unsure {       /* keys that may have been committed though no answer came, under the mutex */
+        struct unsure *next;
+        char key[KEY_SIZE];
+    } *unsure;
 };
 
 enum accepted { ACCEPTED, IN_FLIGHT, DONE_BEFORE, UNREACHABLE };
 
 /* A number and its lock, anew where the connection was lost. 0, or -1. */
 int journal_enrol(struct journal *journal);
-/* Commits the submission. Nothing of the work may begin before this has said ACCEPTED. */
-enum accepted journal_accept(const struct journal *journal, PGconn *db, const char *key, const char *note);
+/* Commits the submission. Nothing of the work may begin before this has said ACCEPTED. A journal that is slow is waited for as long as the
+ * request may run. */
+enum accepted journal_accept(struct journal *journal, PGconn *db, outlive_request *request, const char *key, const char *note);
+/* What may have been committed though no answer came is anybody's turn; by the resumer's thread, which may wait. */
+void journal_release_unsure(struct journal *journal);
 /* Takes over what a process that died has left, or handed back. 1: key and note are written; 0: nothing; -1: unreachable. */
 int journal_resume(const struct journal *journal, char *key, char *note);
 /* Says what became of it, by its ending. MANNER_TRANSACTION says "done" within the work itself. */

@@ -33,25 +33,56 @@ int journal_enrol(struct journal *journal)
     return journal->owner != 0 ? 0 : -1;
 }
 
-enum accepted journal_accept(const struct journal *journal, PGconn *db, const char *key, const char *note)
+static void add_unsure(struct journal *journal, const char *key)
+{
+    struct unsure *one = malloc(sizeof *one);
+    if (one == NULL)
+        abort(); /* the next process takes it up */
+    snprintf(one->key, sizeof one->key, "%s", key);
+    pthread_mutex_lock(&journal->mutex);
+    one->next = journal->unsure;
+    journal->unsure = one;
+    pthread_mutex_unlock(&journal->mutex);
+}
+
+enum accepted journal_accept(struct journal *journal, PGconn *db, outlive_request *request, const char *key, const char *note)
 {
     char sql[256];
     int owner = __atomic_load_n(&journal->owner, __ATOMIC_ACQUIRE);
     if (owner == 0 || PQstatus(db) != CONNECTION_OK)
         return UNREACHABLE;
     snprintf(sql, sizeof sql, "INSERT INTO submission (key, note, owner) VALUES ($1, $2, %d) ON CONFLICT (key) DO NOTHING", owner);
-    PGresult *result = run_statement(db, NULL, sql, key, note);
+    PGresult *result = run_statement(db, request, sql, key, note);
     enum accepted answer = !is_good(result) ? UNREACHABLE : strcmp(PQcmdTuples(result), "1") == 0 ? ACCEPTED : IN_FLIGHT;
     PQclear(result);
     if (answer == IN_FLIGHT) {
-        result = run_statement(db, NULL, "SELECT state FROM submission WHERE key = $1", key, NULL);
+        result = run_statement(db, request, "SELECT state FROM submission WHERE key = $1", key, NULL);
         if (!is_good(result) || PQntuples(result) != 1)
             answer = UNREACHABLE;
         else if (strcmp(PQgetvalue(result, 0, 0), "done") == 0)
             answer = DONE_BEFORE;
         PQclear(result);
     }
+    if (answer == UNREACHABLE) /* it may have been committed, though its answer was lost: then it is done, and nobody is told "not saved" */
+        add_unsure(journal, key);
     return answer;
+}
+
+void journal_release_unsure(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->mutex);
+    struct unsure *all = journal->unsure;
+    journal->unsure = NULL;
+    pthread_mutex_unlock(&journal->mutex);
+    while (all != NULL) {
+        struct unsure *one = all;
+        PGresult *result = run_statement(journal->keeper, NULL, "UPDATE submission SET owner = 0 WHERE key = $1 AND state = 'accepted'", one->key, NULL);
+        if (!is_good(result))
+            add_unsure(journal, one->key);
+        PQclear(result);
+        all = one->next;
+        free(one);
+    }
 }
 
 int journal_resume(const struct journal *journal, char *key, char *note)

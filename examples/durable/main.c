@@ -19,7 +19,7 @@
 
 enum { MOST_WORKERS = 16, MOST_KEY = 100, DRAIN_MILLISECONDS = 2000, RESUME_MILLISECONDS = 50 };
 
-static struct journal journal;
+static struct journal journal = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static enum manner manner;
 static outlive_engine *engine;
 static const outlive_settings *settings;
@@ -72,7 +72,7 @@ static enum MHD_Result save(struct MHD_Connection *connection, const char *key, 
     if (request == NULL)
         return reply(connection, 503, "try again\n");
     PGconn *db = PQconnectdb(journal.database);
-    enum accepted accepted = manner == MANNER_PLAIN ? ACCEPTED : journal_accept(&journal, db, key, note);
+    enum accepted accepted = manner == MANNER_PLAIN ? ACCEPTED : journal_accept(&journal, db, request, key, note);
     int ending = OUTLIVE_ENDING_NONE;
     if (accepted == ACCEPTED) {
         if (manner != MANNER_PLAIN)
@@ -86,7 +86,7 @@ static enum MHD_Result save(struct MHD_Connection *connection, const char *key, 
     case ACCEPTED: break;
     case DONE_BEFORE: return reply(connection, 200, "saved before\n");
     case IN_FLIGHT: return reply(connection, 409, "this submission is being worked on\n");
-    case UNREACHABLE: return reply(connection, 503, "nothing was accepted: the journal cannot be reached\n");
+    case UNREACHABLE: return reply(connection, 503, "the journal does not answer: send it again, with the same key\n");
     }
     if (ending == OUTLIVE_ENDING_COMPLETED || ending == OUTLIVE_ENDING_FINISHED)
         return reply(connection, 200, "saved\n");
@@ -137,7 +137,10 @@ static void *resume(void *userdata)
     char key[KEY_SIZE], note[NOTE_SIZE];
     (void)userdata;
     while (!__atomic_load_n(&leaving, __ATOMIC_ACQUIRE)) {
-        if (journal_enrol(&journal) == 0 && journal_resume(&journal, key, note) == 1) {
+        int enrolled = journal_enrol(&journal) == 0;
+        if (enrolled)
+            journal_release_unsure(&journal);
+        if (enrolled && journal_resume(&journal, key, note) == 1) {
             outlive_request *request = begin("/save", key, -1, 1);
             PGconn *db = PQconnectdb(journal.database);
             if (request != NULL)

@@ -168,10 +168,10 @@ def children(master):
 
 
 @contextlib.contextmanager
-def c_server(program, manner, database):
+def c_server(program, manner, database, limit=20):
     with tempfile.TemporaryDirectory() as directory:
         ini = pathlib.Path(directory) / "php.ini"
-        ini.write_text(f"outlive.disconnect = stop\noutlive.detect = watch\noutlive.clock = wall\nmax_execution_time = 20\noutlive.scoreboard = {directory}/board\n")
+        ini.write_text(f"outlive.disconnect = stop\noutlive.detect = watch\noutlive.clock = wall\nmax_execution_time = {limit}\noutlive.scoreboard = {directory}/board\n")
         server = subprocess.Popen([program, manner, ini, database.url, "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
             yield int(server.stdout.readline()), server.pid
@@ -216,6 +216,36 @@ ProxyPass / http://127.0.0.1:{backend}/ retry=0
 """
 
 
+def bad_journal(program, database):
+    """A journal that is slow, or down, is a refusal within the request's limit; the same key is saved once it answers again."""
+    with c_server(program, "transaction", database, limit=1) as (port, _):
+        def post(key):
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            client.request("POST", "/save", "note", {"Idempotency-Key": key} if key else {})
+            answer = client.getresponse()
+            return answer.status, answer.getheader("Retry-After"), answer.read()
+
+        lock = threading.Thread(target=database.ask, args=("BEGIN; LOCK TABLE submission IN EXCLUSIVE MODE; SELECT pg_sleep(4)", False))
+        lock.start()
+        while database.ask("SELECT count(*) FROM pg_locks WHERE relation = 'submission'::regclass AND mode = 'ExclusiveLock' AND granted") != [["1"]]:
+            time.sleep(0.02)
+        begun = time.monotonic()
+        assert post("slow")[:2] == (503, "1")
+        assert lock.is_alive(), f"it waited for the journal, {time.monotonic() - begun} s"
+        lock.join()
+        assert post("slow")[0] == 200
+        database.server.end()
+        assert post("down")[:2] == (503, "1")
+        database.server.start()
+        end = time.monotonic() + PATIENCE
+        while (status := post("down")[0]) != 200:
+            assert status in (409, 503) and time.monotonic() < end, status
+            time.sleep(0.1)
+        assert post("down")[2] == b"saved before\n"
+        assert post("")[0] == post("x" * 101)[0] == 400
+    assert database.counts() == (2, 2, 0, 0), database.counts()
+
+
 NGINX_CONF = """daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
@@ -248,6 +278,8 @@ def main():
         database = Database(server)
         told = subprocess.run([ROOT / "examples/durable/story", program, database.url], capture_output=True, text=True)
         assert told.returncode == 0 and "A B C D" in told.stdout, told.stdout + told.stderr
+        database.make_anew(unique=True)
+        bad_journal(program, database)
         for name, start, is_safe in rows:
             database.make_anew(unique=is_safe)
             accepted, once, twice, other = Row(name, database, kills, start, is_safe).play()
