@@ -1,9 +1,9 @@
 """Ten thousand hosts' series in a real Prometheus: how many series, how large on disk, how long the shipped rules take over all of them. Needs
-prometheus and promtool. Arguments: the outlive command, and how many hosts (10,000)."""
+prometheus, promtool, and `make lib`. Arguments: the outlive command, and how many hosts (10,000)."""
 
 import json
+import os
 import pathlib
-import re
 import socket
 import subprocess
 import sys
@@ -20,7 +20,9 @@ def one_host(outlive, directory):
     """What a host shows: a board with a process that has begun and ended nothing yet."""
     board = directory / "board"
     program = "import outlive, sys; engine = outlive.Engine(scoreboard=sys.argv[1]); input()"
-    subprocess.run([sys.executable, "-c", program, board], input="\n", text=True, check=True)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "bindings/python/src"), "OUTLIVE_LIBRARY": str(target / "release/liboutlive.so")}
+    subprocess.run([sys.executable, "-c", program, board], input="\n", text=True, check=True, env=environment)
     return subprocess.run([outlive, "status", board, "--metrics"], capture_output=True, text=True, check=True).stdout
 
 
@@ -56,7 +58,7 @@ def main():
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        (place / "prometheus.yml").write_text("global: {}\n")
+        (place / "prometheus.yml").write_text(f"rule_files: [{ROOT}/packaging/prometheus/rules.yml]\n")
         server = subprocess.Popen(["prometheus", f"--config.file={place}/prometheus.yml", f"--storage.tsdb.path={place}/data", f"--web.listen-address=127.0.0.1:{port}"],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -67,13 +69,13 @@ def main():
                     break
                 except OSError:
                     time.sleep(0.1)
-            rules = (ROOT / "packaging/prometheus/rules.yml").read_text()
-            for expression in re.findall(r"^ +expr: (?:\|\n)?(.+)$", rules, re.M):
+            groups = json.load(urllib.request.urlopen(url + "/api/v1/rules", timeout=60))["data"]["groups"]
+            for expression in (rule["query"] for group in groups for rule in group["rules"]):
                 begun = time.monotonic()
-                asked = urllib.parse.urlencode({"query": expression.strip(), "time": int(time.time()) - 90})
+                asked = urllib.parse.urlencode({"query": expression, "time": int(time.time()) - 90})
                 answer = json.load(urllib.request.urlopen(f"{url}/api/v1/query?{asked}", timeout=120))
                 assert answer["status"] == "success", answer
-                print(f"  {time.monotonic() - begun:6.2f} s  {expression.strip()[:110]}")
+                print(f"  {time.monotonic() - begun:6.2f} s  {expression[:110]}")
         finally:
             server.terminate()
             server.wait(60)
