@@ -51,7 +51,7 @@ pub fn printable(text: &[u8]) -> String {
     for chunk in text.utf8_chunks() {
         let mut plain = chunk.valid();
         while let Some(at) = plain.find(is_kept) {
-            out += &shown(plain[..at].as_bytes());
+            out += &shown(&plain.as_bytes()[..at]);
             let mark = plain[at..].chars().next().unwrap_or(END);
             match style(mark) {
                 Some(style) => {

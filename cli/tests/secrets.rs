@@ -31,7 +31,8 @@ impl Setuid {
         }
         set_permissions(&place.0, Permissions::from_mode(0o755)).unwrap();
         let command = place.path("outlive");
-        std::fs::copy(env!("CARGO_BIN_EXE_outlive"), &command).unwrap();
+        // By a process of its own: a file that this one has open for writing may be open in what other tests start, and is then busy.
+        assert!(Command::new("cp").args([env!("CARGO_BIN_EXE_outlive"), &command]).status().unwrap().success());
         set_permissions(&command, Permissions::from_mode(0o4755)).unwrap();
         let it = Self { place, command };
         it.allow(0o600);
