@@ -13,7 +13,7 @@ use crate::request::{THIS_MACHINE, with_target};
 use crate::view::View;
 use crate::{envvars, extensions, php_elf, pools};
 use outlive::PhpVersion;
-use outlive::config::{Builder, CompiledIn, Config, Directive, FastCgiParam, Outcome, Sapi};
+use outlive::config::{Builder, CompiledIn, Config, Directive, Outcome, Sapi};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::files::Files;
 use outlive::httpd::{Configuration, Resolution};
@@ -157,12 +157,7 @@ fn values(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
         builder.set(name, value)?;
     }
     for text in &args.fastcgi_param {
-        let (name, value) = full_pair("--fastcgi-param", text)?;
-        let param = match name {
-            b"PHP_VALUE" => FastCgiParam::Value,
-            b"PHP_ADMIN_VALUE" => FastCgiParam::AdminValue,
-            _ => return Err(Problem::Call("--fastcgi-param takes PHP_VALUE=… or PHP_ADMIN_VALUE=…".into())),
-        };
+        let (param, value) = options::fastcgi_param(text)?;
         builder.fastcgi_param(param, value);
     }
     Ok(())

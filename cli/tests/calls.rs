@@ -30,6 +30,12 @@ fn wrong_calls_say_what_was_meant() {
         (&["get", "precision", "--url", "localhost/x"], "such as http://localhost/x"),
         (&["get", "precision", "--url", "http://a/", "--host", "b"], "--url says what --host says"),
         (&["get", "precision", "--header", "x"], "this takes 'Name: value'"),
+        // Where nothing can be found, too.
+        (&["get", "precision", "--sapi", "fpm", "--root", "."], "did you mean `fpm-fcgi`?"),
+        (&["get", "precision", "--php-version", "8", "--root", "."], "known are 7.4, 8.0"),
+        (&["get", "precision", "--env", "NAME", "--root", "."], "this takes NAME=VALUE"),
+        (&["get", "precision", "--fastcgi-param", "A=b", "--root", "."], "takes PHP_VALUE"),
+        (&["get", "precision", "--url", "localhost/x", "--root", "."], "such as http://localhost/x"),
         (&["get", "precision", "--port", "70000"], "70000 is not in 0..=65535"),
         (&["dump", "--format", "xml"], "table, ini, json"),
         (&["completions", "bsh"], "a similar value exists: 'bash'"),
@@ -55,11 +61,11 @@ fn a_scan_directory_that_is_not_there() {
 fn names_that_there_are_not() {
     let place = Place::new("names", &[("php.ini", b"extension=gd\n")]);
     for (args, part) in [
-        (&["get", "memory-limit"][..], "did you mean `memory_limit`?"),
-        (&["get", "MEMORY_LIMIT"], "did you mean `memory_limit`?"),
-        (&["get", "memory_limit=3"], "to set it write -d memory_limit=3"),
-        (&["get", "track_errors"], "not in PHP 8.2 (it is in 7.4)"),
-        (&["get", "engine", "--sapi", "cli"], "the SAPI cli has no engine"),
+        (&["get", "memory-limit", "--built-in"][..], "did you mean `memory_limit`?"),
+        (&["get", "MEMORY_LIMIT", "--built-in"], "did you mean `memory_limit`?"),
+        (&["get", "memory_limit=3", "--built-in"], "to set it write -d memory_limit=3"),
+        (&["get", "track_errors", "--built-in"], "not in PHP 8.2 (it is in 7.4)"),
+        (&["get", "engine", "--sapi", "cli", "--built-in"], "the SAPI cli has no engine"),
         (&["explain", "mbstring.language", "--php-ini", "php.ini"], "say --compiled-in mbstring"),
     ] {
         let output = place.run(args);

@@ -4,6 +4,7 @@ use super::{Machine, Php, WebServer, follow};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::output::{Problem, note};
+use crate::request::with_target;
 use outlive::PhpVersion;
 use outlive::config::Sapi;
 use std::sync::Arc;
@@ -42,11 +43,15 @@ pub fn is_request(request: &RequestArgs) -> bool {
 
 /// Reads what the questions are about.
 pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
-    if super::names_a_source(args) {
-        if let Some(id) = &args.php {
-            let why = "it is one of those that `outlive where` lists, and other options name what to read";
-            return Err(Problem::Call(format!("--php {}: {why}", id.to_string_lossy())));
-        }
+    let named = super::names_a_source(args);
+    if let Some(id) = args.php.as_ref().filter(|_| named) {
+        let why = "it is one of those that `outlive where` lists, and other options name what to read";
+        return Err(Problem::Call(format!("--php {}: {why}", id.to_string_lossy())));
+    }
+    // What is wrong in the call is told whatever is here, and before anything is looked for.
+    load::fit_together(args)?;
+    with_target(request, |_| ())?;
+    if named {
         let mut source = args.clone();
         if args.root.is_some() {
             source.found = Some(Arc::new(super::Found { view: super::view(args)?, ..Default::default() }));
@@ -57,7 +62,6 @@ pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Proble
         let loaded = load::config_for(&source, request)?;
         return follow::named_apache(&source, request, loaded);
     }
-    load::fit_together(args)?;
     let machine = super::machine(args)?;
     machine.notes.iter().for_each(|text| note(text));
     let questions =

@@ -3,16 +3,22 @@
 use crate::args::SourceArgs;
 use crate::estate::layouts;
 use crate::output::Problem;
+use crate::pair::full_pair;
 use crate::suggest;
 use crate::view::View;
-use outlive::config::Sapi;
+use outlive::config::{FastCgiParam, Sapi};
 use outlive::files::Files;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Options that mean nothing without another one, and options that exclude each other.
+/// Options that mean nothing without another one, options that exclude each other, and options that say nothing that is known: all that
+/// is wrong in a call itself, whatever there is to read.
 pub fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
+    args.php_version.as_deref().map(super::version).transpose()?;
+    args.sapi.as_deref().map(sapi).transpose()?;
+    args.env.iter().try_for_each(|text| full_pair("--env", text).map(|_| ()))?;
+    args.fastcgi_param.iter().try_for_each(|text| fastcgi_param(text).map(|_| ()))?;
     let needs = |given: bool, option: &str, missing: bool, other: &str, why: &str| {
         let wrong = given && missing;
         if wrong { Err(Problem::Call(format!("{option} needs {other}: {why}"))) } else { Ok(()) }
@@ -58,6 +64,16 @@ pub fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
         needs(given, option, no_httpd, "--httpd-conf FILE", why)?;
     }
     Ok(())
+}
+
+/// `PHP_VALUE=…` or `PHP_ADMIN_VALUE=…`
+pub fn fastcgi_param(text: &OsStr) -> Result<(FastCgiParam, &[u8]), Problem> {
+    let (name, value) = full_pair("--fastcgi-param", text)?;
+    match name {
+        b"PHP_VALUE" => Ok((FastCgiParam::Value, value)),
+        b"PHP_ADMIN_VALUE" => Ok((FastCgiParam::AdminValue, value)),
+        _ => Err(Problem::Call("--fastcgi-param takes PHP_VALUE=… or PHP_ADMIN_VALUE=…".into())),
+    }
 }
 
 /// PHP's names of its SAPIs are not what people call them.
