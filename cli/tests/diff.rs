@@ -129,6 +129,23 @@ fn two_requests_of_one_server() {
     assert_eq!(both.status.code(), Some(0), "{}", out(&both));
 }
 
+/// An option of one side alone counts for that side, whichever it is.
+#[test]
+fn a_user_on_one_side() {
+    let place = Place::new("diff-user", &[("php.ini", b""), ("www/x.php", b"")]);
+    let root = place.path("www");
+    let conf = format!(
+        "ServerName localhost\nDocumentRoot {root}\n<Directory {root}>\nAuthType Basic\nAuthName x\nAuthUserFile /dev/null\n\
+         Require valid-user\n</Directory>\n"
+    );
+    std::fs::write(place.path("httpd.conf"), conf).unwrap();
+    let url = "--url http://localhost/x.php";
+    let (a, b) = (format!("{url} --user bob"), url);
+    let output = place.run(&["diff", "--httpd-conf", "httpd.conf", "--php-ini", "php.ini", "--a", &a, "--b", b]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(out(&output).contains("401"), "{output:?}");
+}
+
 #[test]
 fn options_from_a_file_and_beside_it() {
     let place = place("diff-options");

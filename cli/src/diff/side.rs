@@ -1,6 +1,7 @@
 //! What A and B are: common options, and what each side says on top of them.
 
 use crate::args::{DiffArgs, RequestArgs, SourceArgs};
+use crate::estate::layouts;
 use crate::output::Problem;
 use clap::Parser;
 use outlive::PhpVersion;
@@ -135,8 +136,7 @@ fn directory(path: &Path) -> Result<Vec<OsString>, Problem> {
         out.extend(["--httpd-conf".into(), path.join(main).into_os_string()]);
     }
     let inis = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let is_ini = |name: &[u8]| name.starts_with(b"php") && name.ends_with(b".ini");
-    if inis.map(|entry| entry.file_name()).any(|name| is_ini(name.as_bytes())) || path.join("conf.d").is_dir() {
+    if inis.map(|entry| entry.file_name()).any(|name| layouts::is_ini(&name)) || path.join("conf.d").is_dir() {
         out.extend(["--php-ini-search".into(), "--php-ini-path".into(), path.as_os_str().to_owned()]);
     }
     if has("php-fpm.conf") {
@@ -190,9 +190,11 @@ fn over_source(base: &SourceArgs, own: SourceArgs) -> SourceArgs {
     }
     macro_rules! over {
         ($($field:ident)*; $($many:ident)*; $($flag:ident)*) => {
-            $(if own.$field.is_some() { all.$field = own.$field; })*
-            $(all.$many.extend(own.$many);)*
-            $(all.$flag |= own.$flag;)*
+            // All of them, so that none is forgotten.
+            let SourceArgs { $($field,)* $($many,)* $($flag,)* found: _ } = own;
+            $(if $field.is_some() { all.$field = $field; })*
+            $(all.$many.extend($many);)*
+            $(all.$flag |= $flag;)*
         };
     }
     over!(root php nginx_conf php_ini php_ini_path scan_dir httpd_conf server_root httpd_version fpm_pool fpm_prefix pool sapi php_version;
@@ -209,10 +211,13 @@ fn over_request(base: &RequestArgs, own: RequestArgs) -> RequestArgs {
         all.url = None;
     }
     macro_rules! over {
-        ($($field:ident)*) => { $(if own.$field.is_some() { all.$field = own.$field; })* };
+        ($($field:ident)*) => {
+            let RequestArgs { $($field,)* header } = own;
+            $(if $field.is_some() { all.$field = $field; })*
+            all.header.extend(header);
+        };
     }
-    over!(url host port address uri method protocol file document_root client);
-    all.header.extend(own.header);
+    over!(url host port address uri method protocol file document_root client user);
     all
 }
 
