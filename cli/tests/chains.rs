@@ -95,9 +95,15 @@ fn fpm(place: &Place) -> Server {
     Server::start_until(&mut program, || std::os::unix::net::UnixStream::connect(&socket).is_ok())
 }
 
+/// What nginx hands over, by an include as packages have it.
+const FASTCGI_PARAMS: &str = "fastcgi_param QUERY_STRING $query_string;\nfastcgi_param REQUEST_METHOD $request_method;\n\
+    fastcgi_param SCRIPT_NAME $fastcgi_script_name;\nfastcgi_param REQUEST_URI $request_uri;\nfastcgi_param DOCUMENT_ROOT $document_root;\n\
+    fastcgi_param SERVER_PROTOCOL $server_protocol;\nfastcgi_param REMOTE_ADDR $remote_addr;\nfastcgi_param SERVER_PORT $server_port;\n\
+    fastcgi_param SERVER_NAME $server_name;\nfastcgi_param REDIRECT_STATUS 200;\n";
+
 const APACHE: &str = "ServerRoot \"@ROOT@\"\nServerName localhost\nListen 127.0.0.1:@PORT@\nPidFile @ROOT@/run/httpd.pid\n\
     ErrorLog @ROOT@/run/error.log\nUser www-data\nGroup www-data\nDefaultRuntimeDir @ROOT@/run\nMutex file:@ROOT@/run default\n\
-    @MODULES@TypesConfig /etc/mime.types\nDirectoryIndex index.php all.php\nDocumentRoot \"@ROOT@/www\"\n<Directory />\n\
+    @MODULES@TypesConfig @ROOT@/mime.types\nDirectoryIndex index.php all.php\nDocumentRoot \"@ROOT@/www\"\n<Directory />\n\
     AllowOverride None\n</Directory>\n<Directory \"@ROOT@/www\">\nAllowOverride All\nRequire all granted\n</Directory>\n";
 
 fn apache(place: &Place, port: u16, modules: &[&str], more: &str) -> Server {
@@ -107,6 +113,7 @@ fn apache(place: &Place, port: u16, modules: &[&str], more: &str) -> Server {
         .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"))
         .collect();
     let conf = APACHE.replace("@MODULES@", &modules).replace("@PORT@", &port.to_string());
+    write(place, "mime.types", "text/html html\ntext/plain txt\n");
     write(place, "httpd.conf", &format!("{conf}{more}"));
     let mut program = Command::new("/usr/sbin/apache2");
     Server::start(program.args(["-f", &place.path("httpd.conf"), "-DFOREGROUND"]), port)
@@ -179,9 +186,10 @@ fn nginx_and_php_fpm() {
         client_body_temp_path @ROOT@/run/a; proxy_temp_path @ROOT@/run/b; fastcgi_temp_path @ROOT@/run/c; uwsgi_temp_path @ROOT@/run/d;\n\
         scgi_temp_path @ROOT@/run/e;\n upstream php { server unix:@ROOT@/run/www.sock; }\n map $host $kind { default 4; localhost 7; }\n\
         server {\n  listen 127.0.0.1:@PORT@;\n  server_name localhost;\n  root @ROOT@/www;\n  index all.php;\n\
-        location / { try_files $uri $uri/ /deep/all.php; }\n  location ~ \\.php$ {\n   fastcgi_pass php;\n   include /etc/nginx/fastcgi_params;\n\
+        location / { try_files $uri $uri/ /deep/all.php; }\n  location ~ \\.php$ {\n   fastcgi_pass php;\n   include fastcgi_params;\n\
         fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;\n   fastcgi_param PHP_VALUE \"serialize_precision=$kind\\nhtml_errors=0\";\n\
         fastcgi_param PHP_ADMIN_VALUE \"docref_root=/admin/\";\n  }\n }\n}\n";
+    write(&place, "fastcgi_params", FASTCGI_PARAMS);
     write(&place, "nginx.conf", &conf.replace("@PORT@", &port.to_string()));
     let mut program = Command::new("/usr/sbin/nginx");
     let two = Server::start(program.args(["-c", &place.path("nginx.conf")]), port);

@@ -31,6 +31,10 @@ const BUILD: [&str; 8] = [
     "sys_temp_dir",
 ];
 
+/// Instead of the server's /etc/mime.types.
+const TYPES: &str =
+    "text/html html htm\ntext/css css\ntext/plain txt\nimage/png png\nimage/jpeg jpg jpeg\napplication/javascript js\n";
+
 const PORT: &str = "18999";
 const PROBE: &str = "<?php echo json_encode(ini_get_all(null, false));";
 
@@ -54,7 +58,8 @@ impl Case<'_> {
 
     fn lay_out(&self) {
         self.write("www/index.php", PROBE);
-        self.write("httpd.conf", self.all["conf"].as_str().unwrap());
+        self.write("mime.types", TYPES);
+        self.write("httpd.conf", &self.all["conf"].as_str().unwrap().replace("/etc/mime.types", "@ROOT@/mime.types"));
         for (name, text) in self.all["files"].as_object().unwrap() {
             self.write(name, text.as_str().unwrap());
         }
@@ -72,7 +77,8 @@ impl Case<'_> {
     fn ask(&self, names: &[&str]) -> std::process::Output {
         let (host, url) = (self.all["host"].as_str().unwrap(), self.all["url"].as_str().unwrap());
         let mut command = command();
-        command.args(["get", "--json", "--httpd-conf", &self.place.path("httpd.conf")]);
+        // What mod_php was built with names directories of this machine.
+        command.args(["get", "--json", "--httpd-conf", &self.place.path("httpd.conf"), "--env", "PHP_INI_SCAN_DIR="]);
         command.args(["--url", &format!("http://{host}:{PORT}{url}")]);
         if self.all["fpm"].as_bool() == Some(true) {
             command.args(["--fpm-conf", &self.place.path("fpm.conf"), "--php-ini", &self.place.path("php/php.ini")]);

@@ -64,7 +64,7 @@ fn files_in_the_words_of_another_program() {
     let args = ["--php-ini", "php.ini", "--sapi", "fpm-fcgi", "--file", &script, "--document-root", &root];
     has(&place, &args, "warning", "apache-syntax", 1);
     has(&place, &args, "error", "encoding", 0);
-    let value = ["--sapi", "fpm-fcgi", "--fastcgi-param", "PHP_VALUE=precision=1\\nmemory_limit=5M"];
+    let value = ["--built-in", "--sapi", "fpm-fcgi", "--fastcgi-param", "PHP_VALUE=precision=1\\nmemory_limit=5M"];
     has(&place, &value, "warning", "literal-newline", 1);
 }
 
