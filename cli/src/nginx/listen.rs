@@ -2,7 +2,7 @@
 
 use super::port_of;
 use super::tree::Directive;
-use super::variables::{Captures, regex};
+use super::variables::Captures;
 use outlive::origin::Origin;
 use outlive::target::Target;
 
@@ -156,10 +156,13 @@ fn by_name<'c, 's>(
     for (server, name) in pairs() {
         let Some(pattern) = name.strip_prefix(b"~") else { continue };
         // Hosts have no capitals, so the letters' case does not count.
-        match regex(pattern, true).map(|regex| Captures::of(&regex, host)) {
+        match Captures::of(pattern, true, host) {
             Ok(Some(captures)) => return Some((server, captures)),
             Ok(None) => {}
-            Err(why) => notes.push(format!("{}: server_name {}: {why}", server.origin, crate::text::shown(name))),
+            Err(why) => {
+                let name = crate::text::shown(name);
+                notes.push(format!("{}: server_name {name} may change this: {why}", server.origin));
+            }
         }
     }
     None

@@ -2,7 +2,7 @@
 
 use super::phases::Request;
 use super::tree::Directive;
-use super::variables::{Captures, regex};
+use super::variables::Captures;
 
 /// What a `location` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,17 +98,19 @@ impl<'a> Request<'a> {
         let depth = self.depth_of(block);
         for one in locations() {
             let Kind::Regex(pattern, caseless) = kind(one) else { continue };
-            match regex(pattern, caseless) {
-                Ok(regex) => {
-                    if let Some(captures) = Captures::of(&regex, &uri) {
-                        self.matched(captures);
-                        self.leave_to(depth);
-                        self.enter(one);
-                        self.search(one.inside());
-                        return Found::Yes;
-                    }
+            match Captures::of(pattern, caseless, &uri) {
+                Ok(Some(captures)) => {
+                    self.matched(captures);
+                    self.leave_to(depth);
+                    self.enter(one);
+                    self.search(one.inside());
+                    return Found::Yes;
                 }
-                Err(why) => self.note(format!("{}: location {}: {why}", one.origin, crate::text::shown(pattern))),
+                Ok(None) => {}
+                Err(why) => {
+                    let pattern = crate::text::shown(pattern);
+                    self.note(format!("{}: location {pattern} may change this: {why}", one.origin));
+                }
             }
         }
         outcome

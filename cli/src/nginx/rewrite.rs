@@ -2,7 +2,7 @@
 
 use super::phases::{Flow, Request};
 use super::tree::Directive;
-use super::variables::{Captures, regex};
+use super::variables::Captures;
 use outlive::files::{Files, Kind};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -68,8 +68,8 @@ impl<'a> Request<'a> {
     }
 
     fn rewrite(&mut self, one: &'a Directive) -> Flow {
-        let captures = match regex(one.arg(0), false) {
-            Ok(regex) => Captures::of(&regex, &self.uri),
+        let captures = match Captures::of(one.arg(0), false, &self.uri) {
+            Ok(captures) => captures,
             Err(why) => return self.may_change(one, &why),
         };
         let Some(captures) = captures else { return Flow::On };
@@ -168,7 +168,7 @@ impl<'a> Request<'a> {
             b"=" => Ok(left == self.value(right)?),
             b"!=" => Ok(left != self.value(right)?),
             sign @ (b"~" | b"~*" | b"!~" | b"!~*") => {
-                let captures = Captures::of(&regex(right, sign.ends_with(b"*"))?, &left);
+                let captures = Captures::of(right, sign.ends_with(b"*"), &left)?;
                 let found = captures.is_some();
                 if let Some(captures) = captures {
                     self.matched(captures);

@@ -16,7 +16,7 @@ pub struct Captures {
 }
 
 /// An expression as nginx has it.
-pub fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
+fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
     let text = std::str::from_utf8(pattern).map_err(|_| "the expression is no UTF-8".to_owned())?;
     let built = RegexBuilder::new(text)
         .bytes_mode(BytesMode::Ascii)
@@ -27,15 +27,17 @@ pub fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
 }
 
 impl Captures {
-    /// None: no match, or none that could be found out.
-    pub fn of(regex: &Regex, text: &[u8]) -> Option<Self> {
-        let found = regex.captures(text).ok()??;
+    /// What a pattern matches in a text. None: no match. An error: not known, and why.
+    pub fn of(pattern: &[u8], caseless: bool, text: &[u8]) -> Result<Option<Self>, String> {
+        let regex = regex(pattern, caseless)?;
+        let found = regex.captures(text).map_err(|error| format!("the expression comes to no end: {error}"))?;
+        let Some(found) = found else { return Ok(None) };
         let bytes = |range: Option<std::ops::Range<usize>>| range.map_or_else(Vec::new, |range| text[range].to_vec());
         let numbered = (0..found.len()).map(|at| bytes(found.get(at).map(|one| one.start()..one.end()))).collect();
         let named = regex.capture_names().flatten();
         let named =
             named.map(|name| (name.to_owned(), bytes(found.name(name).map(|one| one.start()..one.end())))).collect();
-        Some(Self { numbered, named })
+        Ok(Some(Self { numbered, named }))
     }
 
     pub fn number(&self, at: usize) -> &[u8] {
@@ -131,8 +133,8 @@ impl Request<'_> {
                 Ok(real.as_os_str().as_bytes().to_vec())
             }
             "request_filename" => self.file_of(&self.uri.clone()),
-            "fastcgi_script_name" => Ok(self.fastcgi_names().0),
-            "fastcgi_path_info" => Ok(self.fastcgi_names().1),
+            "fastcgi_script_name" => Ok(self.fastcgi_names()?.0),
+            "fastcgi_path_info" => Ok(self.fastcgi_names()?.1),
             "content_type" => text(header("content_type")),
             "content_length" => text(header("content_length")),
             "nginx_version" => Err("$nginx_version".into()),
@@ -153,12 +155,13 @@ impl Request<'_> {
     }
 
     /// `fastcgi_split_path_info` and `fastcgi_index`: the script's name, and what follows it.
-    fn fastcgi_names(&mut self) -> (Vec<u8>, Vec<u8>) {
-        if let Some(split) = self.last(b"fastcgi_split_path_info")
-            && let Ok(regex) = regex(split.arg(0), false)
-            && let Some(captures) = Captures::of(&regex, &self.uri)
-        {
-            return (captures.number(1).to_vec(), captures.number(2).to_vec());
+    fn fastcgi_names(&mut self) -> Result<(Vec<u8>, Vec<u8>), String> {
+        if let Some(split) = self.last(b"fastcgi_split_path_info") {
+            let captures = Captures::of(split.arg(0), false, &self.uri);
+            let captures = captures.map_err(|why| format!("{}: fastcgi_split_path_info: {why}", split.origin))?;
+            if let Some(captures) = captures {
+                return Ok((captures.number(1).to_vec(), captures.number(2).to_vec()));
+            }
         }
         let mut name = self.uri.clone();
         if name.ends_with(b"/")
@@ -166,7 +169,7 @@ impl Request<'_> {
         {
             name.extend_from_slice(index.arg(0));
         }
-        (name, Vec::new())
+        Ok((name, Vec::new()))
     }
 
     /// What a `map` makes of it; none: no map has it.
@@ -213,14 +216,13 @@ impl Request<'_> {
                     Some(pattern) => (pattern, true),
                     None => (pattern, false),
                 };
-                match regex(pattern, caseless) {
-                    Ok(regex) => {
-                        if let Some(captures) = Captures::of(&regex, &source) {
-                            self.matched(captures);
-                            chosen = Some(one.arg(0).to_vec());
-                            break;
-                        }
+                match Captures::of(pattern, caseless, &source) {
+                    Ok(Some(captures)) => {
+                        self.matched(captures);
+                        chosen = Some(one.arg(0).to_vec());
+                        break;
                     }
+                    Ok(None) => {}
                     Err(why) => return Some(Err(format!("${name} ({}: {why})", one.origin))),
                 }
             }
@@ -228,5 +230,19 @@ impl Request<'_> {
         let default = || map.inside().iter().find(|one| one.name == b"default").map(|one| one.arg(0).to_vec());
         let text = chosen.or_else(default).unwrap_or_default();
         Some(self.value_at(&text, depth + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_without_end_is_not_a_mismatch() {
+        let text = [&[b'a'; 60][..], b"b"].concat();
+        assert!(Captures::of(b"^(a|aa)+(?!x)$", false, &text).unwrap_err().contains("no end"));
+        assert!(Captures::of(b"(", false, b"").unwrap_err().contains("not understood"));
+        assert!(Captures::of(b"^c", false, &text).unwrap().is_none());
+        assert_eq!(Captures::of(b"A(.)$", true, &text).unwrap().unwrap().number(1), b"b");
     }
 }
