@@ -512,3 +512,28 @@ fn urls_paths_and_names() {
     let output = ask(&place, &["get", "http://localhost/"]);
     assert!(output.status.code() == Some(2) && err(&output).contains("at least one directive"), "{output:?}");
 }
+
+/// What decides and is not known is no answer, least of all a blank page or a 404.
+#[test]
+fn nginx_depends_on_what_is_not_known() {
+    for (root, location, said) in [
+        ("/srv/$geoip_city", "try_files $uri $uri/ /index.php;", "what try_files finds depends on $geoip_city"),
+        ("/srv/$geoip_city", "", "which file is asked for is not known: $geoip_city"),
+        (
+            "/srv",
+            "fastcgi_pass 127.0.0.1:9000; fastcgi_param SCRIPT_FILENAME /x$ssl_cipher;",
+            "which file runs depends on $ssl_cipher",
+        ),
+    ] {
+        let conf = format!(
+            "events {{}}\nhttp {{\n server {{\n  listen 80;\n  root {root};\n  location / {{\n   {location}\n  }}\n }}\n}}\n"
+        );
+        let place = Place::new("nginx-unknown", &[("etc/nginx/nginx.conf", conf.as_bytes()), ("srv/index.html", b"")]);
+        let output = place.run(&["get", "--json", "memory_limit", "http://localhost/", "--root", "."]);
+        let text = out(&output);
+        assert!(
+            output.status.code() == Some(1) && text.contains("\"status\": null") && text.contains(said),
+            "{output:?}"
+        );
+    }
+}

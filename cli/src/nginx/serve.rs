@@ -161,7 +161,13 @@ impl<'a> Request<'a> {
                 Some(name) => (name.to_vec(), true),
                 None => (value.clone(), false),
             };
-            let Ok(path) = self.tried(&name) else { continue };
+            let path = match self.tried(&name) {
+                Ok(path) => path,
+                Err(why) => {
+                    let because = format!("{}: what try_files finds depends on {why}, which is not known", one.origin);
+                    return Flow::Answer(0, because, None);
+                }
+            };
             let kind = self.view.kind(Self::path(&path));
             let found =
                 if wants_dir { matches!(kind, Ok(FileKind::Directory)) } else { matches!(kind, Ok(FileKind::File)) };
@@ -224,9 +230,19 @@ impl<'a> Request<'a> {
             if name.starts_with(b"/") && !name.contains(&b'$') {
                 return Flow::Again(name, None);
             }
-            let Ok(value) = self.value(&name) else { continue };
+            let value = match self.value(&name) {
+                Ok(value) => value,
+                Err(why) => {
+                    self.note(format!(
+                        "index {} may change this: it depends on {why}, which is not known",
+                        text::shown(&name)
+                    ));
+                    continue;
+                }
+            };
             let uri = [&self.uri[..], &value].concat();
-            let Ok(path) = self.file_of(&uri) else { continue };
+            // Where the root is not known, so is nothing in it: that is told below.
+            let Ok(path) = self.file_of(&uri) else { break };
             match self.view.kind(Self::path(&path)) {
                 Ok(_) => return Flow::Again(uri, None),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -298,6 +314,10 @@ impl<'a> Request<'a> {
             let value = match self.value(line.arg(1)) {
                 Ok(value) if value.is_empty() && line.arg(2) == b"if_not_empty" => continue,
                 Ok(value) => value,
+                Err(why) if name == b"SCRIPT_FILENAME" => {
+                    let because = format!("{}: which file runs depends on {why}, which is not known", line.origin);
+                    return self.own(0, because, None);
+                }
                 Err(why) => {
                     let name = text::shown(name);
                     self.note(format!(
