@@ -141,7 +141,7 @@ fn glob(view: &View, pattern: &Path) -> Vec<PathBuf> {
         }
         let expand = |path: PathBuf| {
             let mut names = view.list(&path).unwrap_or_default();
-            names.retain(|name| fits(part.as_bytes(), name.as_bytes(), true));
+            names.retain(|name| fits(part.as_bytes(), name.as_bytes()));
             names.sort_unstable();
             names.into_iter().map(move |name| path.join(name)).collect::<Vec<_>>()
         };
@@ -151,39 +151,58 @@ fn glob(view: &View, pattern: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// `*`, `?` and `[…]`, as glob(3) has them.
-fn fits(pattern: &[u8], name: &[u8], first: bool) -> bool {
-    match (pattern.first(), name.first()) {
-        (None, None) => true,
-        (Some(b'*' | b'?' | b'['), Some(b'.')) if first => false,
-        (Some(b'*'), _) => (0..=name.len()).any(|skip| fits(&pattern[1..], &name[skip..], false)),
-        (Some(b'?'), Some(_)) => fits(&pattern[1..], &name[1..], false),
-        (Some(b'['), Some(&byte)) => {
-            let Some(end) = pattern.iter().skip(2).position(|&byte| byte == b']').map(|at| at + 2) else {
-                return false;
-            };
-            let inner = &pattern[1..end];
-            let (negated, inner) = match inner.first() {
-                Some(b'!' | b'^') => (true, &inner[1..]),
-                _ => (false, inner),
+/// `*`, `?` and `[…]`, as glob(3) has them. When what follows a `*` does not fit, that `*` takes one byte more; those before it need not
+/// be asked again, so that no pattern takes long.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
+        return false;
+    }
+    let (mut rest, mut at) = (pattern, 0);
+    let mut star: Option<(&[u8], usize)> = None;
+    loop {
+        let next = match (rest.first(), name.get(at)) {
+            (None, None) => return true,
+            (Some(b'*'), _) => {
+                rest = &rest[1..];
+                star = Some((rest, at));
+                continue;
+            }
+            (Some(_), Some(&byte)) => one_fits(rest, byte),
+            _ => None,
+        };
+        match (next, star) {
+            (Some(length), _) => (rest, at) = (&rest[length..], at + 1),
+            (None, Some((behind, from))) if from < name.len() => {
+                star = Some((behind, from + 1));
+                (rest, at) = (behind, from + 1);
+            }
+            _ => return false,
+        }
+    }
+}
+
+/// Whether the pattern's first sign fits a byte: how long the sign is.
+fn one_fits(pattern: &[u8], byte: u8) -> Option<usize> {
+    // A `]` that comes first is one of the bytes.
+    let end = pattern.iter().skip(2).position(|&byte| byte == b']').map(|at| at + 2);
+    match (pattern, end) {
+        ([b'?', ..], _) => Some(1),
+        ([b'[', ..], Some(end)) => {
+            let (negated, mut rest) = match &pattern[1..end] {
+                [b'!' | b'^', inner @ ..] => (true, inner),
+                inner => (false, inner),
             };
             let mut found = false;
-            let mut rest = inner;
-            while let Some(&low) = rest.first() {
-                if rest.get(1) == Some(&b'-')
-                    && let Some(&high) = rest.get(2)
-                {
-                    found |= (low..=high).contains(&byte);
-                    rest = &rest[3..];
-                } else {
-                    found |= low == byte;
-                    rest = &rest[1..];
-                }
+            while let [low, behind @ ..] = rest {
+                (found, rest) = match behind {
+                    [b'-', high, behind @ ..] => (found || (low..=high).contains(&&byte), behind),
+                    _ => (found || *low == byte, behind),
+                };
             }
-            found != negated && fits(&pattern[end + 1..], &name[1..], false)
+            (found != negated).then_some(end + 1)
         }
-        (Some(one), Some(two)) if one == two => fits(&pattern[1..], &name[1..], false),
-        _ => false,
+        ([own, ..], _) => (*own == byte).then_some(1),
+        ([], _) => None,
     }
 }
 
@@ -199,8 +218,16 @@ mod tests {
             ("[a-c]?x*", "bqx", true),
             ("[!a-c]*", "b", false),
             ("*", "default", true),
+            ("*", "", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("[]]x[", "]x[", true),
+            ("[a-]", "-", true),
+            ("", "a", false),
         ] {
-            assert_eq!(fits(pattern.as_bytes(), name.as_bytes(), true), fine, "{pattern} {name}");
+            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), fine, "{pattern} {name}");
         }
+        // Each `*` might take any part of the name.
+        assert!(!fits("*a".repeat(40).as_bytes(), format!("{}b", "a".repeat(200)).as_bytes()));
     }
 }
