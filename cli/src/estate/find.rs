@@ -7,7 +7,7 @@ use crate::envvars;
 use crate::view::View;
 use outlive::config::Sapi;
 use outlive::files::Files;
-use std::cell::OnceCell;
+use std::cell::{LazyCell, OnceCell};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -184,7 +184,8 @@ fn path(bytes: Vec<u8>) -> PathBuf {
 
 fn apache(process: &Process) -> Option<WebServer> {
     let program = process.program.clone()?;
-    let data = process.view.read(&program).unwrap_or_default();
+    // Only where the arguments do not say it.
+    let data = LazyCell::new(|| process.view.read(&program).unwrap_or_default());
     let root = process.option("-d").map(path).or_else(|| processes::built_in(&data, b"HTTPD_ROOT=\"", b'"'));
     let config =
         process.option("-f").map(path).or_else(|| processes::built_in(&data, b"SERVER_CONFIG_FILE=\"", b'"'))?;
@@ -212,7 +213,8 @@ fn apache(process: &Process) -> Option<WebServer> {
 
 fn nginx(process: &Process) -> Option<WebServer> {
     let program = process.program.clone()?;
-    let data = process.view.read(&program).unwrap_or_default();
+    // Only where the arguments do not say it.
+    let data = LazyCell::new(|| process.view.read(&program).unwrap_or_default());
     let root = process.option("-p").map(path).or_else(|| processes::built_in(&data, b"--prefix=", b' '));
     let config = process.option("-c").map(path).or_else(|| processes::built_in(&data, b"--conf-path=", b' '))?;
     let config = root.as_ref().map_or(config.clone(), |root| root.join(&config));
