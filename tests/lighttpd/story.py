@@ -216,7 +216,11 @@ def caps(fpm, back):
     with server_for("finish", fpm, back, more=more) as server:
         clients = [server.client(f"/work/cap{number}?steps=1&pause=3600&silent") for number in range(6)]
         wait_for("all have begun", lambda: sum(name.startswith("cap") for name in back.begun) == 6)
-        assert live(server)["all_workers"] is True and live(server)["in_flight"] == 6
+        assert live(server)["notes"] == [] and live(server)["in_flight"] == 6
+        status, headers, body = server.ask("/live?metrics")
+        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4") and b"\noutlive_requests_in_flight 6\n" in body, body
+        status, headers, body = server.ask("/live")
+        assert status == 200 and headers["Content-Type"].startswith("text/html") and b"lighttpd" in body and b"/work/cap5" in body, body
         for client in clients:
             client.go()
         wait_for("what is beyond the cap has stopped", lambda: live(server)["in_flight"] <= 2)
@@ -313,8 +317,8 @@ def ends(fpm, back):
         wait_for("it has begun", lambda: "killed" in back.begun)
         pid = live(server)["requests"][0]["process"]
         os.kill(pid, signal.SIGKILL)
-        wait_for("another worker answers, and lists what it left", lambda: answers(server) and [(row["label"], row["unfinished"]) for row in live(server)["requests"]]
-                 == [("/work/killed", True)])
+        wait_for("another worker answers, and lists what it left", lambda: answers(server) and [(row["label"], row["state"]) for row in live(server)["requests"]]
+                 == [("/work/killed", "unfinished")])
         client.go()
 
 
