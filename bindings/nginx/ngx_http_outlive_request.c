@@ -47,7 +47,8 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         /* a redirect: what its target says holds from here on */
 
         if (ctx->stopped
-            || (ctx->conf->policy == olcf->policy
+            || (ctx->outlive
+                && ctx->conf->policy == olcf->policy
                 && ctx->conf->time_limit == olcf->time_limit))
         {
             return NGX_DECLINED;

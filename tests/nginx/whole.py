@@ -46,6 +46,8 @@ location /moved/ { proxy_pass http://127.0.0.1:@REFUSED@; error_page 502 = @othe
 location @other { proxy_pass http://127.0.0.1:@BACKEND@; }
 location /tried/ { outlive_disconnect stop; try_files /none @finish; }
 location @finish { outlive_disconnect finish; proxy_pass http://127.0.0.1:@BACKEND@; }
+location /twice/ { try_files /none @without; }
+location @without { outlive_disconnect off; outlive_time_limit off; try_files /none @other; }
 location /named/ { set $where nowhere.example; proxy_pass http://$where:@BACKEND@$uri$is_args$args; }
 location /status/ { proxy_pass http://127.0.0.1:@BACKEND@/; }
 location /refused/ { proxy_pass http://127.0.0.1:@REFUSED@/; }
@@ -192,7 +194,7 @@ def subrequests(nginx, back, _):
 
 def redirects(nginx, back, _):
     """Of several locations, the one that works for the request decides."""
-    for path in ("/moved/moved?steps=6", "/tried/tried?steps=6"):
+    for path in ("/moved/moved?steps=6", "/tried/tried?steps=6", "/twice/twice?steps=6"):
         name = path.strip("/").partition("?")[0]
         client = nginx.client(path, "POST", b"x=1")
         client.read(b"step 0")
