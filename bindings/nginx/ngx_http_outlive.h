@@ -39,6 +39,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                  disconnect;
+    ngx_msec_t                  time_limit;
     ngx_uint_t                  max_detached;
     ngx_msec_t                  max_detached_time;
     const outlive_settings     *settings;
@@ -110,9 +111,19 @@ extern ngx_conf_enum_t  ngx_http_outlive_disconnects[];
 /* ngx_http_outlive_request.c */
 
 ngx_int_t ngx_http_outlive_preaccess_handler(ngx_http_request_t *r);
-ngx_http_outlive_ctx_t *ngx_http_outlive_get_ctx(ngx_http_request_t *r);
+ngx_http_outlive_ctx_t *ngx_http_outlive_find_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_outlive_client_gone(ngx_http_outlive_ctx_t *ctx);
 void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
+
+static ngx_inline ngx_http_outlive_ctx_t *
+ngx_http_outlive_get_ctx(ngx_http_request_t *r)
+{
+    ngx_http_outlive_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_outlive_module);
+
+    return ctx ? ctx : ngx_http_outlive_find_ctx(r->main);
+}
 
 /* ngx_http_outlive_connection.c */
 

@@ -665,14 +665,16 @@ ngx_http_outlive_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     ngx_chain_t             *cl;
     ngx_http_outlive_ctx_t  *ctx;
 
-    if (r == r->main && in) {
-        ctx = ngx_http_outlive_get_ctx(r);
+    for (cl = in; cl; cl = cl->next) {
 
-        for (cl = in; ctx && cl; cl = cl->next) {
+        if (cl->buf->last_buf && r == r->main) {
+            ctx = ngx_http_outlive_get_ctx(r);
 
-            if (cl->buf->last_buf) {
+            if (ctx) {
                 ctx->complete = 1;
             }
+
+            break;
         }
     }
 

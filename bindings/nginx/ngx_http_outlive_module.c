@@ -402,6 +402,7 @@ ngx_http_outlive_policy(ngx_conf_t *cf, ngx_http_outlive_loc_conf_t *olcf)
         policy = policies[i];
 
         if (policy->disconnect == olcf->disconnect
+            && policy->time_limit == olcf->time_limit
             && policy->max_detached == olcf->max_detached
             && policy->max_detached_time == olcf->max_detached_time)
         {
@@ -415,6 +416,7 @@ ngx_http_outlive_policy(ngx_conf_t *cf, ngx_http_outlive_loc_conf_t *olcf)
     }
 
     policy->disconnect = olcf->disconnect;
+    policy->time_limit = olcf->time_limit;
     policy->max_detached = olcf->max_detached;
     policy->max_detached_time = olcf->max_detached_time;
 
@@ -438,6 +440,7 @@ static const outlive_settings *
 ngx_http_outlive_settings(ngx_conf_t *cf, ngx_http_outlive_policy_t *policy)
 {
     int                       rc;
+    u_char                    time_limit[NGX_INT64_LEN + 1];
     u_char                    max_detached[NGX_INT64_LEN + 1];
     u_char                    max_detached_time[NGX_INT64_LEN + 1];
     ngx_uint_t                i;
@@ -447,10 +450,8 @@ ngx_http_outlive_settings(ngx_conf_t *cf, ngx_http_outlive_policy_t *policy)
     outlive_config_builder   *builder;
     const outlive_settings   *settings;
 
-    /* limits come from a line that somebody wrote: PHP's 30 seconds do not */
-
     const char  *directives[][2] = {
-        { "max_execution_time", "0" },
+        { "max_execution_time", (char *) time_limit },
         { "outlive.clock", "wall" },
         { "outlive.detect", "write" },
         { "outlive.disconnect", (char *)
@@ -464,8 +465,9 @@ ngx_http_outlive_settings(ngx_conf_t *cf, ngx_http_outlive_policy_t *policy)
         directives[3][1] = "php";
     }
 
-    /* the engine counts in seconds */
+    /* the engine counts in seconds; no limit is 0: PHP's 30 were not written */
 
+    ngx_sprintf(time_limit, "%M%Z", (policy->time_limit + 999) / 1000);
     ngx_sprintf(max_detached, "%ui%Z", policy->max_detached);
     ngx_sprintf(max_detached_time, "%M%Z",
                 (policy->max_detached_time + 999) / 1000);

@@ -48,8 +48,7 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
 
         if (ctx->stopped
             || (ctx->outlive
-                && ctx->conf->policy == olcf->policy
-                && ctx->conf->time_limit == olcf->time_limit))
+                && ctx->conf->policy == olcf->policy))
         {
             return NGX_DECLINED;
         }
@@ -100,30 +99,26 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
 }
 
 
+/* of a main request; redirects clear the contexts of all modules */
+
 ngx_http_outlive_ctx_t *
-ngx_http_outlive_get_ctx(ngx_http_request_t *r)
+ngx_http_outlive_find_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t      *cln;
-    ngx_http_outlive_ctx_t  *ctx;
+    ngx_pool_cleanup_t  *cln;
 
-    r = r->main;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_outlive_module);
+    if (!r->internal && !r->filter_finalize) {
+        return NULL;
+    }
 
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
 
-        /* redirects clear the contexts of all modules */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-
-            if (cln->handler == ngx_http_outlive_cleanup) {
-                ctx = cln->data;
-                ngx_http_set_ctx(r, ctx, ngx_http_outlive_module);
-                break;
-            }
+        if (cln->handler == ngx_http_outlive_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_outlive_module);
+            return cln->data;
         }
     }
 
-    return ctx;
+    return NULL;
 }
 
 
@@ -172,10 +167,14 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
         elapsed = (ngx_msec_t) ((tp->sec - r->start_sec) * 1000
                                 + (tp->msec - r->start_msec));
 
-        elapsed = ngx_min(elapsed, olcf->time_limit - 1);
+        /* the settings have whole seconds, from here on: so it is mostly */
 
-        outlive_request_set_time_limit_ms(ctx->outlive,
-                                          olcf->time_limit - elapsed);
+        if (elapsed || olcf->time_limit % 1000) {
+            elapsed = ngx_min(elapsed, olcf->time_limit - 1);
+
+            outlive_request_set_time_limit_ms(ctx->outlive,
+                                              olcf->time_limit - elapsed);
+        }
     }
 
     ngx_http_outlive_enter(ctx);
