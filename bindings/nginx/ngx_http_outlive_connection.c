@@ -21,6 +21,7 @@ static void ngx_http_outlive_read_handler(ngx_event_t *rev);
 static void ngx_http_outlive_write_handler(ngx_event_t *wev);
 static ngx_chain_t *ngx_http_outlive_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
+static ngx_int_t ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx);
 static ngx_chain_t *ngx_http_outlive_drop(ngx_connection_t *c,
     ngx_chain_t *in);
 static void ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx,
@@ -376,11 +377,25 @@ ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
     }
 
     if (chain != NGX_CHAIN_ERROR
-        || ctx->tunnel
+        || ngx_http_outlive_cannot_send(ctx) != NGX_OK)
+    {
+        return chain;
+    }
+
+    return ngx_http_outlive_drop(c, in);
+}
+
+
+/* NGX_OK: the work goes on, and what was to be sent counts as sent */
+
+static ngx_int_t
+ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx)
+{
+    if (ctx->tunnel
         || ctx->conf->disconnect == NGX_HTTP_OUTLIVE_OFF
         || !ngx_http_outlive_is_at_work(ctx))
     {
-        return chain;
+        return NGX_DECLINED;
     }
 
     if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
@@ -388,12 +403,12 @@ ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
         /* where nginx would go on for its cache, it is stopped, too */
 
         ngx_post_event(&ctx->look, &ngx_posted_events);
-        return chain;
+        return NGX_DECLINED;
     }
 
     ngx_http_outlive_lose(ctx);
 
-    return ngx_http_outlive_drop(c, in);
+    return NGX_OK;
 }
 
 
@@ -628,21 +643,11 @@ ngx_http_outlive_header_filter(ngx_http_request_t *r)
 
         /* HTTP/2 sends headers by itself */
 
-        if (r != r->main || !r->connection->error
-            || ctx->conf->disconnect == NGX_HTTP_OUTLIVE_OFF
-            || !ngx_http_outlive_is_at_work(ctx))
-        {
+        if (r != r->main || !r->connection->error) {
             return rc;
         }
 
-        if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
-            ngx_post_event(&ctx->look, &ngx_posted_events);
-            return rc;
-        }
-
-        ngx_http_outlive_lose(ctx);
-
-        return NGX_OK;
+        return ngx_http_outlive_cannot_send(ctx) == NGX_OK ? NGX_OK : rc;
     }
 
     if (r == r->main && r->upstream && r->upstream->upgrade) {

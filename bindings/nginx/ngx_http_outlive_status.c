@@ -13,6 +13,8 @@ typedef struct {
 } ngx_http_outlive_text_t;
 
 
+static char *ngx_http_outlive_set_handler(ngx_conf_t *cf,
+    ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_outlive_status_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_outlive_metrics_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_outlive_render(ngx_http_request_t *r, int what);
@@ -118,22 +120,19 @@ ngx_http_outlive_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 char *
 ngx_http_outlive_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler) {
-        return "is in a location that has another handler";
-    }
-
-    clcf->handler = ngx_http_outlive_status_handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_outlive_set_handler(cf, ngx_http_outlive_status_handler);
 }
 
 
 char *
 ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_outlive_set_handler(cf, ngx_http_outlive_metrics_handler);
+}
+
+
+static char *
+ngx_http_outlive_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
 {
     ngx_http_core_loc_conf_t  *clcf;
 
@@ -143,7 +142,7 @@ ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is in a location that has another handler";
     }
 
-    clcf->handler = ngx_http_outlive_metrics_handler;
+    clcf->handler = handler;
 
     return NGX_CONF_OK;
 }
