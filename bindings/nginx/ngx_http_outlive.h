@@ -5,6 +5,16 @@
  * events pass through us first: a client that has gone is noticed there, and
  * either nginx never hears of it (finish), or the request ends (stop).
  *
+ *   _module.c      directives, and where nginx calls the module
+ *   _policy.c      what a location's values mean in the library's words
+ *   _request.c     one request: its begin and its end
+ *   _stop.c        one that is stopped: its answer, and the log
+ *   _connection.c  the client's events and output; working on without it
+ *   _client.c      whether it is there, and something works for it
+ *   _filter.c      the response's head and its last buffer
+ *   _process.c     a worker's engine
+ *   _status.c      variables, the page and the numbers
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
@@ -108,12 +118,17 @@ extern ngx_conf_enum_t  ngx_http_outlive_disconnects[];
 #define ngx_http_outlive_disconnect_name(olcf)                               \
     ngx_http_outlive_disconnects[(olcf)->disconnect].name
 
+/* ngx_http_outlive_policy.c */
+
+ngx_http_outlive_policy_t *ngx_http_outlive_policy(ngx_conf_t *cf,
+    ngx_http_outlive_loc_conf_t *olcf);
+
 /* ngx_http_outlive_request.c */
 
 ngx_int_t ngx_http_outlive_preaccess_handler(ngx_http_request_t *r);
 ngx_http_outlive_ctx_t *ngx_http_outlive_find_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_outlive_client_gone(ngx_http_outlive_ctx_t *ctx);
-void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_end(ngx_http_outlive_ctx_t *ctx);
 
 static ngx_inline ngx_http_outlive_ctx_t *
 ngx_http_outlive_get_ctx(ngx_http_request_t *r)
@@ -125,11 +140,25 @@ ngx_http_outlive_get_ctx(ngx_http_request_t *r)
     return ctx ? ctx : ngx_http_outlive_find_ctx(r->main);
 }
 
+/* ngx_http_outlive_stop.c */
+
+void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
+
+/* ngx_http_outlive_client.c */
+
+ngx_uint_t ngx_http_outlive_is_gone(ngx_http_request_t *r);
+ngx_uint_t ngx_http_outlive_is_reset(ngx_http_request_t *r);
+ngx_uint_t ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx);
+
 /* ngx_http_outlive_connection.c */
 
 void ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx);
 ngx_uint_t ngx_http_outlive_is_attached(ngx_http_outlive_ctx_t *ctx);
 void ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx);
+ngx_int_t ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx);
+
+/* ngx_http_outlive_filter.c */
+
 ngx_int_t ngx_http_outlive_filter_init(ngx_conf_t *cf);
 
 /* ngx_http_outlive_process.c */

@@ -21,25 +21,14 @@ static void ngx_http_outlive_read_handler(ngx_event_t *rev);
 static void ngx_http_outlive_write_handler(ngx_event_t *wev);
 static ngx_chain_t *ngx_http_outlive_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
-static ngx_int_t ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx);
 static ngx_chain_t *ngx_http_outlive_drop(ngx_connection_t *c,
     ngx_chain_t *in);
 static void ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx,
     ngx_chain_t *in);
 static void ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx,
     ngx_chain_t *left);
-static ngx_uint_t ngx_http_outlive_is_gone(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_outlive_is_reset(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_look(ngx_event_t *ev);
-static ngx_int_t ngx_http_outlive_header_filter(ngx_http_request_t *r);
-static ngx_int_t ngx_http_outlive_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
-
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 /*
@@ -388,7 +377,7 @@ ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 
 /* NGX_OK: the work goes on, and what was to be sent counts as sent */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx)
 {
     if (ctx->tunnel
@@ -500,188 +489,4 @@ ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx, ngx_chain_t *left)
         *ll = cl->next;
         ngx_free_chain(ctx->request->pool, cl);
     }
-}
-
-
-static ngx_uint_t
-ngx_http_outlive_is_gone(ngx_http_request_t *r)
-{
-    int                n;
-    char               buf[1];
-    ngx_connection_t  *c;
-
-    c = r->connection;
-
-    if (c->error) {
-        return 1;
-    }
-
-    if (r->stream) {
-        return 0;
-    }
-
-#if (NGX_HAVE_EPOLLRDHUP)
-
-    if ((ngx_event_flags & NGX_USE_EPOLL_EVENT) && ngx_use_epoll_rdhup) {
-        return c->read->pending_eof;
-    }
-
-#endif
-
-#if (NGX_HAVE_KQUEUE)
-
-    if (ngx_event_flags & NGX_USE_KQUEUE_EVENT) {
-        return c->read->pending_eof;
-    }
-
-#endif
-
-    n = recv(c->fd, buf, 1, MSG_PEEK);
-
-    return n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN);
-}
-
-
-/* nothing that is sent will arrive */
-
-static ngx_uint_t
-ngx_http_outlive_is_reset(ngx_http_request_t *r)
-{
-    int                err;
-    socklen_t          len;
-    ngx_connection_t  *c;
-
-    c = r->connection;
-
-    if (c->error || c->read->error || c->write->error) {
-        return 1;
-    }
-
-    if (r->stream) {
-        return 0;
-    }
-
-    err = 0;
-    len = sizeof(int);
-
-    return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1
-           || err != 0;
-}
-
-
-/*
- * Whether an upstream has the whole request, of which something is left to do:
- * then it is for outlive_disconnect to say what becomes of it. A request that
- * has not come completely was not submitted, and nginx ends it by itself.
- */
-
-static ngx_uint_t
-ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx)
-{
-    ngx_http_request_t  *r, *active;
-
-    r = ctx->request;
-
-    if (ctx->outlive == NULL || r->reading_body || r->request_complete) {
-        return 0;
-    }
-
-    if (r->request_body == NULL
-        && (r->headers_in.content_length_n > 0 || r->headers_in.chunked))
-    {
-        return 0;
-    }
-
-    active = r->connection->data;
-
-    return (r->upstream && r->upstream->cleanup)
-           || (active->upstream && active->upstream->cleanup);
-}
-
-
-ngx_int_t
-ngx_http_outlive_filter_init(ngx_conf_t *cf)
-{
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_http_outlive_header_filter;
-
-    ngx_http_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_http_outlive_body_filter;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_outlive_header_filter(ngx_http_request_t *r)
-{
-    ngx_int_t                rc;
-    ngx_http_outlive_ctx_t  *ctx;
-
-    ctx = ngx_http_outlive_get_ctx(r);
-
-    if (ctx == NULL || ctx->outlive == NULL) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    if (ctx->lost && r->stream && r == r->main) {
-
-        /* nothing may be sent on a stream that is closed */
-
-        r->header_sent = 1;
-
-        if (r->method == NGX_HTTP_HEAD) {
-            r->header_only = 1;
-        }
-
-        return NGX_OK;
-    }
-
-    rc = ngx_http_next_header_filter(r);
-
-    if (rc == NGX_ERROR) {
-
-        /* HTTP/2 sends headers by itself */
-
-        if (r != r->main || !r->connection->error) {
-            return rc;
-        }
-
-        return ngx_http_outlive_cannot_send(ctx) == NGX_OK ? NGX_OK : rc;
-    }
-
-    if (r == r->main && r->upstream && r->upstream->upgrade) {
-
-        /* limits are for requests; what is this one's now, nobody knows */
-
-        ctx->tunnel = 1;
-        outlive_request_set_time_limit(ctx->outlive, 0);
-    }
-
-    ngx_http_outlive_attach(ctx);
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_outlive_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_chain_t             *cl;
-    ngx_http_outlive_ctx_t  *ctx;
-
-    for (cl = in; cl; cl = cl->next) {
-
-        if (cl->buf->last_buf && r == r->main) {
-            ctx = ngx_http_outlive_get_ctx(r);
-
-            if (ctx) {
-                ctx->complete = 1;
-            }
-
-            break;
-        }
-    }
-
-    return ngx_http_next_body_filter(r, in);
 }
