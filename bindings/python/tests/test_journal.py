@@ -254,6 +254,71 @@ class Journals(unittest.TestCase):
                 client.post("/save", b"x").result()
                 self.assertEqual(self.rows(), expected)
 
+    def test_what_nobody_hears_is_the_answer(self):
+        """The client leaves within the answer, or before it: what is kept is whole, and a failure is one. Behind an early end comes no more of it."""
+        writes, gone = [], None
+
+        def blocking(environ, start):
+            if early:
+                outlive.finish_request(b"early")
+            start("%d Said" % status, [("Content-Type", "text/plain")])
+            yield b"one "
+            yield b"two "
+            yield b"three"
+
+        def serve_blocking(guard):
+            """As a server whose first write of a part fails."""
+            environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/save", "CONTENT_LENGTH": "1", "wsgi.input": io.BytesIO(b"x")}
+            result = guard(environ, lambda status, headers, exc_info=None: writes.append)
+            next(result, None)
+            result.close()
+
+        async def awaiting(scope, receive, send):
+            await receive()
+            if early or status == 500:
+                await left()
+            if early:
+                await outlive.afinish_request(b"early")
+            await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+            await left()
+            await send({"type": "http.response.body", "body": b"two three"})
+
+        async def left():
+            gone.set()
+            while not outlive.current()._host.is_gone:
+                await asyncio.sleep(0.001)
+
+        def serve_awaiting(guard):
+            async def serve():
+                nonlocal gone
+                gone, body = asyncio.Event(), [{"type": "http.request", "body": b"x"}]
+
+                async def receive():
+                    if body:
+                        return body.pop()
+                    await gone.wait()
+                    return {"type": "http.disconnect"}
+
+                async def send(message):
+                    writes.append(message)
+
+                await guard({"type": "http", "method": "POST", "path": "/save", "headers": []}, receive, send)
+
+            asyncio.run(serve())
+
+        for guard, app, serve in ((wsgi.OutliveMiddleware, blocking, serve_blocking), (asgi.OutliveMiddleware, awaiting, serve_awaiting)):
+            middleware = guard(app, journal=self.journal(), disconnect="finish")
+            for early, status, expected in (
+                (False, 200, ("done", 200, b"one two three")), (False, 500, ("failed", None, None)),
+                (True, 200, ("done", 200, b"early")), (True, 500, ("done", 200, b"early")),
+            ):
+                with self.subTest(guard.__module__, early=early, status=status):
+                    self.db.execute("DELETE FROM submissions")
+                    serve(middleware)
+                    self.assertEqual(self.rows("state, status, answer"), [expected])
+            middleware._core.engine.now.close()
+
     def test_half_a_form_is_none(self):
         """Its client leaves before it has sent everything."""
         worked = []

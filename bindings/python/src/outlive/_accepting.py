@@ -141,7 +141,7 @@ class Keeping:
     def started(self, status: int, headers: Iterable[Tuple[Any, Any]]) -> None:
         self.status = status
         if self.submission is not None and self.journal is not None and self.journal.wants_answer:
-            self.answer = []
+            self.answer, self.answer_type = [], None
             for name, value in headers:
                 if (name.decode("latin-1") if isinstance(name, bytes) else name).lower() == "content-type":
                     self.answer_type = value.decode("latin-1") if isinstance(value, bytes) else value

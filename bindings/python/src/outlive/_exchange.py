@@ -334,16 +334,19 @@ class Exchange(Host, Begins):
         if request._word[0] and not request.ended:
             request.check()
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if self.is_silent or self.is_complete:
-            if is_last and not self.is_complete:
-                self._complete()  # it may wait to hear that the client is served
+        if self.is_complete:
             return
+        # It is what the request is answered, whether somebody is there to hear it or not.
         if not self.has_started:
             self.has_started = True
             if message.get("status", 200) >= 500:
                 self.has_failed = True
         if self.keeping is not None:
             self.keeping.sent(message)
+        if self.is_silent:
+            if is_last:
+                self._complete()  # it may wait to hear that the client is served
+            return
         try:
             await self.server_send(message)
         except OSError:
@@ -372,17 +375,26 @@ class Exchange(Host, Begins):
         """As fastcgi_finish_request: the response is complete, with `body` as its last part; a whole one if none had begun."""
         if self.is_complete:
             return False
-        if not self.is_gone:
-            if self.has_started:
-                await self.send({"type": "http.response.body", "body": body})
-            else:
-                self.request.check()
-                given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-                if self.keeping is not None:
-                    self.keeping.started(status, given)
-                    self.keeping.part(body)
-                await self._respond(status, given, body)
+        if self.is_gone:
+            self._answered(status, headers, body)
+            self._complete()
+        elif self.has_started:
+            await self.send({"type": "http.response.body", "body": body})
+        else:
+            self.request.check()
+            self._answered(status, headers, body)
+            given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            await self._respond(status, given, body)
         return self.request.finish()
+
+    def _answered(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> None:
+        """Notes what completes the response: a whole one, if none had begun."""
+        if not self.has_started:
+            self.has_failed = status >= 500
+            if self.keeping is not None:
+                self.keeping.started(status, headers)
+        if self.keeping is not None:
+            self.keeping.part(body)
 
     def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
         """For a thread that works for the request."""

@@ -85,6 +85,7 @@ class _Response(Host):
     has_warned = False  # once in a process
     has_started = False
     is_silent = False  # nothing is sent any more: the client has gone, or has its response
+    is_complete = False  # the response, early: what is said behind it is none of it
     is_exhausted = False
     result: Any = None
     chunks: Iterator[bytes] = iter(())
@@ -125,19 +126,25 @@ class _Response(Host):
 
     def start(self, status: str, headers: Headers, exc_info: ExcInfo = None) -> Write:
         """start_response. Its write is a safe point."""
+        if not self.is_complete:  # it is what the request is answered, whether somebody is there to hear it or not
+            self.has_failed = status[:1] == "5"
+            if self.keeping is not None:
+                self.keeping.started(_code(status), headers)
         if self.is_silent:
-            return lambda data: self.request.check()
-        self.has_started, self.has_failed = True, status[:1] == "5"
-        if self.keeping is not None:
-            self.keeping.started(_code(status), headers)
+
+            def dropped(data: bytes) -> None:
+                self.request.check()
+                self._part(data)
+
+            return dropped
+        self.has_started = True
         if self.stream is not None and self.request._streams_stop:
             self.stream.started(headers)
         write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
 
         def checked(data: bytes) -> None:
             self.request.check()
-            if self.keeping is not None:
-                self.keeping.part(data)
+            self._part(data)
             if not self.is_silent:
                 try:
                     write(data)
@@ -153,7 +160,7 @@ class _Response(Host):
             return False
         given = [(name, value) for name, value in headers if name.lower() != "content-length"]
         self.start(_status(status), [*given, ("Content-Length", str(len(body)))])(body)
-        self.is_silent = True
+        self.is_silent = self.is_complete = True
         return self.request.finish()
 
     def notice_at_once(self) -> None:
@@ -185,7 +192,7 @@ class _Response(Host):
                 if self.stream is not None:
                     self._look_for_a_stream(self.stream, chunk)
                 if self.keeping is not None:
-                    self.keeping.part(chunk)
+                    self._part(chunk)
                 if not self.is_silent:
                     return chunk
         except StopIteration:
@@ -221,6 +228,7 @@ class _Response(Host):
                 chunk = next(self.chunks)
                 if self.stream is not None:
                     self._look_for_a_stream(self.stream, chunk)
+                self._part(chunk)
                 self.request.check()
         except StopIteration:
             pass
@@ -233,6 +241,10 @@ class _Response(Host):
         return None
 
     # ---- inside ----
+
+    def _part(self, data: bytes) -> None:
+        if self.keeping is not None and not self.is_complete:
+            self.keeping.part(data)
 
     def _look_for_a_stream(self, stream: Stream, chunk: bytes) -> None:
         if chunk and self.request._streams_stop:
