@@ -113,6 +113,39 @@ class Exchanges(unittest.TestCase):
         self.serve(self.wrap(app, STOP), **{"gunicorn.socket": ours})
         self.assertEqual(reached, ["C", outlive.Ending.ABORTED])
 
+    def test_who_has_the_whole_answer_has_not_left(self):
+        """It closes as soon as it has read the length that was announced, before the server asks for more."""
+        for way in ("parts", "write"):
+            for announced, ending in ((4, outlive.Ending.COMPLETED), (5, outlive.Ending.ABORTED)):
+                with self.subTest(way, announced=announced):
+                    ours, theirs = socket.socketpair()
+                    self.addCleanup(ours.close)
+                    told = []
+
+                    def app(environ, start_response):
+                        outlive.register_shutdown_function(lambda: told.append(outlive.ending()))  # noqa: B023
+                        write = start_response("200 OK", [("Content-Length", str(announced))])  # noqa: B023
+                        if way == "parts":  # noqa: B023
+                            return [b"sa", b"ve"]
+                        write(b"save")
+                        return []
+
+                    def sent(data):
+                        written.append(data)  # noqa: B023
+                        if sum(map(len, written)) == 4:  # noqa: B023
+                            request = next(iter(middleware._core.engine.now._live.values()))  # noqa: B023
+                            theirs.close()  # noqa: B023
+                            while not request.is_gone:
+                                pass
+
+                    middleware, written = self.wrap(app, STOP), []
+                    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "gunicorn.socket": ours}
+                    result = middleware(environ, lambda status, headers: sent)
+                    for chunk in result:
+                        sent(chunk)
+                    result.close()
+                    self.assertEqual((b"".join(written), told), (b"save", [ending]))
+
     def test_waitress_channel(self):
         """Its socket may be closed while the application works: ours is another descriptor, and is closed at the end."""
 

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from ._accepting import SAFE, Keeping, Refusal, Replay
 from ._middleware import Middleware, MiddlewareCore, end, keeping_of, log, shut_down, ways_of
-from ._policy import Stream
+from ._policy import Stream, text_of
 from ._targets import from_environ, path_of, port, text
 from .config import Settings
 from .errors import Error, Stop
@@ -92,6 +92,8 @@ class _Response(Host):
     stream: Optional[Stream] = None  # where streaming responses stop, whatever holds for the rest
     keeping: Optional[Keeping] = None
     has_failed = False  # its answer says so
+    headers: Sequence[Tuple[str, str]] = ()
+    sent = 0  # bytes of the body that the server has been given
     told: Optional[bytes] = None  # what the client of a stopped request gets to read
 
     def __init__(self, request: Request, start_response: Any, environ: Environ, own: Optional[int]) -> None:
@@ -137,7 +139,7 @@ class _Response(Host):
                 self._part(data)
 
             return dropped
-        self.has_started = True
+        self.has_started, self.headers = True, headers
         if self.stream is not None and self.request._streams_stop:
             self.stream.started(headers)
         write = self.server_start(status, headers, exc_info) if exc_info else self.server_start(status, headers)
@@ -148,6 +150,7 @@ class _Response(Host):
             if not self.is_silent:
                 try:
                     write(data)
+                    self.sent += len(data)
                 except OSError:
                     self._client_left()
                     self.request.check()
@@ -186,7 +189,7 @@ class _Response(Host):
         token = _current.set(request)
         try:
             while True:
-                if request._word[0]:
+                if request._word[0] and not self._is_answered():
                     request.check()
                 chunk = next(self.chunks)
                 if self.stream is not None:
@@ -194,6 +197,7 @@ class _Response(Host):
                 if self.keeping is not None:
                     self._part(chunk)
                 if not self.is_silent:
+                    self.sent += len(chunk)
                     return chunk
         except StopIteration:
             self.is_exhausted = True
@@ -241,6 +245,14 @@ class _Response(Host):
         return None
 
     # ---- inside ----
+
+    def _is_answered(self) -> bool:
+        """The server asks for more, though it has sent all of the length that was announced: whoever has gone by now has the whole answer,
+        and has lost nothing. Says so once: work that goes on behind it has safe points again."""
+        if text_of(self.headers, "content-length") != str(self.sent):
+            return False
+        self.headers = ()
+        return True
 
     def _part(self, data: bytes) -> None:
         if self.keeping is not None and not self.is_complete:
