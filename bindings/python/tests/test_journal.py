@@ -238,6 +238,48 @@ class Journals(unittest.TestCase):
                 time.sleep(0.02)
             self.db.execute("DROP TABLE later")
 
+    def test_what_is_never_taken_keeps_nothing_else_waiting(self):
+        journal = self.journal(renew_every=3600, done="INSERT INTO later VALUES (:body)")
+        for client in self.both(lambda body: b"saved", journal=journal):
+            with self.assertLogs("outlive", "ERROR"):
+                for body in (b"bad", b"one", b"two"):
+                    client.post("/save", body).result()
+            self.db.executescript("CREATE TABLE later (body CHECK (body <> x'626164'))")
+            for _ in range(2):
+                with self.assertRaises(sqlite3.IntegrityError):
+                    journal._drive_here(journal._renewing())
+            self.assertEqual(self.db.execute("SELECT body FROM later").fetchall(), [(b"one",), (b"two",)])
+            self.db.execute("DROP TABLE later")
+            journal._late.clear()
+
+    def test_a_second_attempt_is_not_handed_back(self):
+        """Of the first nobody knew whether the journal has it: that is said later, and no more once a second one was accepted."""
+        def connect():
+            if is_down:
+                raise sqlite3.OperationalError("down")
+            return self.connect()
+
+        def work(body):
+            if body == b"x" * 9999:
+                journal._drive_here(journal._renewing())
+                self.assertEqual(self.rows("state"), [("done",), ("accepted",)])
+            return b"saved"
+
+        is_down = False
+        journal = SQL(connect, **STATEMENTS, renew_every=3600)
+        self.addCleanup(journal.close)
+        for client in self.both(work, journal=journal):
+            client.post("/save", b"renewed").result()
+            journal._age += 1
+            is_down = True
+            with self.assertLogs("outlive", "ERROR"):
+                self.assertEqual(client.post("/save", b"x" * 9999, headers={"idempotency-key": "k"}).result().status, 503)
+            (_, kept), = journal._late.values()
+            self.assertEqual(sorted(kept), ["ending", "key", "process"])
+            is_down = False
+            self.assertEqual(client.post("/save", b"x" * 9999, headers={"idempotency-key": "k"}).result().status, 200)
+            self.assertEqual((self.rows(), journal._late), ([("done", "completed")] * 2, {}))
+
     def test_leases_are_renewed(self):
         for client in self.both(lambda body: b"saved", journal=self.journal(renew_every=0.05)):
             client.post("/save", b"x").result()

@@ -158,7 +158,7 @@ class SQL:
         self._age = 0  # connections of another one may be broken
         self._renewed = float("-inf")
         self._working: Set[str] = set()  # what was accepted here, by key
-        self._late: Dict[str, Tuple[Statement, Mapping[str, Any]]] = {}  # to be said again, by key
+        self._late: Dict[str, _Asked] = {}  # to be said again, by key
         self._thread: Optional[threading.Thread] = None
         self._end = threading.Event()
         self._tasks: weakref.WeakKeyDictionary[Any, asyncio.Task[None]] = weakref.WeakKeyDictionary()
@@ -191,11 +191,12 @@ class SQL:
         except BaseException as why:
             if not isinstance(why, Exception) or not is_duplicate(why):
                 if submission.key not in self._working:  # nobody knows whether it got through, and nobody is told that it did
-                    self._late[submission.key] = (self._again, {**given, **_UNKNOWN})
+                    self._say_later(submission.key, self._again, {**given, **_UNKNOWN})
                 raise
             changed, row = 0, None
         if row is not None or changed > 0:
             self._working.add(submission.key)
+            self._late.pop(submission.key, None)  # of an attempt before, of which nobody knew
             return None
         if changed < 0:
             raise RuntimeError("journal: the statement `accept` neither says how many rows it changed nor returns one: add RETURNING")
@@ -210,16 +211,27 @@ class SQL:
             "answer": outcome.answer,
         }
         self._working.discard(submission.key)
-        self._late[submission.key] = (statement, given)  # if it fails, or is cut off
+        self._say_later(submission.key, statement, given)  # if it fails, or is cut off
         yield statement, given
         self._late.pop(submission.key, None)
 
+    def _say_later(self, key: str, statement: Statement, given: Mapping[str, Any]) -> None:
+        self._late[key] = (statement, {name: given[name] for name in statement.names})  # of bodies only what is asked for
+
     def _renewing(self) -> _Program[None]:
+        begun = time.monotonic()
         if self._renew is not None:
             yield self._renew, {"process": self.process}
             self._renewed = time.monotonic()
-        for key, (statement, given) in list(self._late.items()):
-            yield statement, given
+        for key, asked in list(self._late.items()):
+            if time.monotonic() - begun > self.renew_every:
+                return  # the rest comes behind the next renewal, which may not wait for it
+            try:
+                yield asked
+            except BaseException:
+                if self._late.pop(key, None) is not None:
+                    self._late[key] = asked  # next time it keeps no other waiting
+                raise
             self._late.pop(key, None)
 
     # ---- leases ----
