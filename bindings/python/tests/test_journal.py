@@ -400,6 +400,34 @@ class Journals(unittest.TestCase):
         self.assertEqual((request.ending, self.rows()), (Ending.TIME_LIMIT, [("failed", "time limit")]))
 
 
+    def test_resumed_where_the_journal_is_down(self):
+        """The work is done and the request over: the next one has its turn."""
+        def down(*_):
+            raise sqlite3.OperationalError("down")
+
+        async def down_later(*_):
+            down()
+
+        class Down:
+            max_body, wants_answer, accept = 1000, False, None
+
+            def __init__(self, told):
+                self.done = self.failed = self.again = told
+
+        async def awaiting():
+            async with outlive.resumed("k", journal=Down(down_later), path="/save") as request:
+                pass
+            return request
+
+        with self.assertLogs("outlive", "ERROR") as said:
+            with outlive.resumed("k", journal=Down(down), path="/save") as blocking:
+                pass
+            for request in (blocking, asyncio.run(awaiting())):
+                self.assertEqual((request.ended, request.ending), (True, Ending.FINISHED))
+        expected = "the journal was not told what came of it: POST /save, finished: OperationalError: down"
+        self.assertEqual([record.getMessage() for record in said.records], [expected] * 2)
+
+
 class Awaited(unittest.IsolatedAsyncioTestCase):
     """A journal whose functions are awaited, one that is slow, and one that answers late."""
 

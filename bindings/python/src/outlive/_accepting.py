@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from .enums import Ending
-from .journal import Journal, Known, Outcome, Submission
+from .journal import Journal, Known, Outcome, Submission, listener
 from .request import Request
 
 log = logging.getLogger("outlive")
@@ -70,6 +70,11 @@ def scoped(principal: bytes, method: str, path: str, key: Optional[str]) -> byte
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest().encode()
+
+
+def not_told(method: str, path: str, ending: Ending, why: BaseException) -> None:
+    """The log says that the journal did not take the last word. It has to try again by itself."""
+    log.error("the journal was not told what came of it: %s %s, %s: %s: %s", method, path, ending, type(why).__name__, why)
 
 
 class Keeping:
@@ -165,9 +170,4 @@ class Keeping:
         assert journal is not None and submission is not None
         answer = None if self.answer is None else b"".join(self.answer)
         status = self.status if answer is not None or not journal.wants_answer else None
-        outcome = Outcome(ending, status, self.answer_type, answer)
-        if ending in (Ending.COMPLETED, Ending.FINISHED):
-            return journal.done, submission, outcome
-        if ending in (Ending.HANDED_BACK, Ending.SHUTDOWN):
-            return journal.again, submission, outcome
-        return journal.failed, submission, outcome
+        return listener(journal, ending), submission, Outcome(ending, status, self.answer_type, answer)

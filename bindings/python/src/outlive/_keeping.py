@@ -9,7 +9,7 @@ import inspect
 import logging
 from typing import Any, Awaitable, Callable, Dict, List, Optional
 
-from ._accepting import Keeping
+from ._accepting import Keeping, not_told
 from ._notifier import Notifier
 from .enums import Ending
 from .journal import Submission
@@ -86,7 +86,7 @@ async def say_done(keeping: Keeping, request: Request, notifier: Notifier) -> No
             notifier.keep(asked)
             raise TimeoutError(f"no answer within {PATIENCE:.1f} s")
     except Exception as why:
-        log.error("the journal was not told what came of it: %s %s, %s: %s: %s", keeping.method, keeping.path, request.ending, type(why).__name__, why)
+        not_told(keeping.method, keeping.path, request.ending, why)
     finally:
         try:
             request.end()

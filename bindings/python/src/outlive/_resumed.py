@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import logging
 import os
 from types import TracebackType
 from typing import Any, Dict, Optional, Tuple, Type, Union
 
+from ._accepting import not_told
 from ._middleware import ProcessEngine, shut_down
 from ._text import Path
 from .config import Config, Settings
-from .enums import Ending
-from .journal import Journal, Outcome, Submission
+from .journal import Journal, Outcome, Submission, listener
 from .request import Request, _current, ending_of
 from .errors import Error, Stop
 
 __all__ = ["drain_resumed", "resumed"]
 
-log = logging.getLogger("outlive")
 _engine = ProcessEngine()
 _settings: Dict[Tuple[Optional[str], int], Settings] = {}
 
@@ -68,11 +66,11 @@ class resumed:
 
     def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> bool:
         request = self._over(why)
-        if self._journal is not None:
-            told = self._tell(request)
-            if inspect.isawaitable(told):
+        try:
+            if inspect.isawaitable(self._tell(request)):
                 raise TypeError("this journal's functions are to be awaited: say async with outlive.resumed(…)")
-        request.end()
+        finally:
+            request.end()
         return isinstance(why, Stop)
 
     async def __aenter__(self) -> Request:
@@ -80,11 +78,14 @@ class resumed:
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> bool:
         request = self._over(why)
-        if self._journal is not None:
+        try:
             told = self._tell(request)
             if inspect.isawaitable(told):
                 await told
-        request.end()
+        except Exception as failed:
+            self._not_told(request, failed)
+        finally:
+            request.end()
         return isinstance(why, Stop)
 
     def _over(self, why: Optional[BaseException]) -> Request:
@@ -100,13 +101,17 @@ class resumed:
         return request
 
     def _tell(self, request: Request) -> Any:
-        journal, ending = self._journal, request.ending
-        assert journal is not None
-        if ending in (Ending.COMPLETED, Ending.FINISHED):
-            return journal.done(self._submission, Outcome(ending))
-        if ending in (Ending.HANDED_BACK, Ending.SHUTDOWN):
-            return journal.again(self._submission, Outcome(ending))
-        return journal.failed(self._submission, Outcome(ending))
+        """What the journal's function returns. What it raises is logged, as of every request: the submission has been worked on."""
+        if self._journal is None:
+            return None
+        try:
+            return listener(self._journal, request.ending)(self._submission, Outcome(request.ending))
+        except Exception as failed:
+            self._not_told(request, failed)
+            return None
+
+    def _not_told(self, request: Request, why: Exception) -> None:
+        not_told(self._submission.method, self._submission.path, request.ending, why)
 
 
 def drain_resumed(seconds: float) -> bool:

@@ -95,6 +95,15 @@ class Journal(Protocol):
         """A cap or a drain stopped it, or nobody knows whether it was accepted: it is to be done elsewhere, soon."""
 
 
+def listener(journal: Journal, ending: Ending) -> Callable[[Submission, Outcome], Any]:
+    """Which of the journal's functions is told of this ending."""
+    if ending in (Ending.COMPLETED, Ending.FINISHED):
+        return journal.done
+    if ending in (Ending.HANDED_BACK, Ending.SHUTDOWN):
+        return journal.again
+    return journal.failed
+
+
 _OF_ALL = ("key", "process")
 _OF_SUBMISSION = (*_OF_ALL, "method", "path", "content_type", "body", "fingerprint")
 _OF_OUTCOME = (*_OF_SUBMISSION, "ending", "status", "answer_type", "answer")

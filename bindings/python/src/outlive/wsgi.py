@@ -17,7 +17,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
-from ._accepting import SAFE, Keeping, Refusal, Replay
+from ._accepting import SAFE, Keeping, Refusal, Replay, not_told
 from ._middleware import Middleware, MiddlewareCore, end, keeping_of, log, shut_down, ways_of
 from ._policy import Stream, text_of
 from ._targets import from_environ, path_of, port, text
@@ -338,9 +338,7 @@ class _Response(Host):
         try:
             function(*what)
         except Exception as why:
-            log.error(
-                "the journal was not told what came of it: %s %s, %s: %s: %s", keeping.method, keeping.path, self.request.ending, type(why).__name__, why
-            )
+            not_told(keeping.method, keeping.path, self.request.ending, why)
 
     def _close_result(self) -> None:
         result, self.result = self.result, None
