@@ -141,7 +141,7 @@ class SQL:
         """accept: inserts the submission; a row changed or returned says that it is kept, a unique key or no row that there was one. find:
         then asked: the columns is_done, fingerprint, status, content_type, answer, as far as you keep them, by these names (asyncpg) or in
         this order. done, failed: what is to be said of it. again: as `failed`, which stands in for it. renew: prolongs this process's lease;
-        said before the first submission, and every `renew_every` seconds. max_body: bytes. process: the name of this process; None: made
+        said before the first submission, by `renew`, and every `renew_every` seconds. max_body: bytes. process: the name of this process; None: made
         of the host's name and the process id. ArgumentError: a :name that is none.
         """
         self._connect = connect
@@ -190,10 +190,19 @@ class SQL:
         """As `Journal.again`."""
         return self._drive(self._saying(self._again, submission, outcome))
 
-    def _accepting(self, submission: Submission) -> _Program[Optional[Known]]:
+    def renew(self) -> Any:
+        """Has the lease begin, unless it holds, and go on: for a worker, before it takes what others have left. To be awaited where connections
+        are."""
+        return self._drive(self._living())
+
+    def _living(self) -> _Program[None]:
+        """A lease comes before what it is for."""
         if self._renew is not None and time.monotonic() - self._renewed > self.renew_every * 2:
-            yield self._renew, {"process": self.process}  # a lease comes before what it is for
+            yield self._renew, {"process": self.process}
             self._renewed = time.monotonic()
+
+    def _accepting(self, submission: Submission) -> _Program[Optional[Known]]:
+        yield from self._living()
         given = {**vars(submission), "process": self.process}
         try:
             changed, row = yield self._accept, given

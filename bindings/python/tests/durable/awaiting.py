@@ -37,6 +37,7 @@ async def resume():
         try:
             db = await connect()
             while True:
+                await JOURNAL.renew()
                 left = await db.fetchrow(LEFT.format("$1"), JOURNAL.process)
                 if left is None:
                     await asyncio.sleep(0.2)

@@ -39,6 +39,7 @@ def resume():
             with contextlib.closing(connect()) as db:
                 db.autocommit = True
                 while True:
+                    JOURNAL.renew()
                     left = db.execute(LEFT.format("%s"), (JOURNAL.process,)).fetchone()
                     if left is None:
                         time.sleep(0.2)

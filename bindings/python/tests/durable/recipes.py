@@ -56,8 +56,24 @@ def postgresql():
     assert rows("SELECT count(*) FROM saved") == [(1,)] and found["resume"]() == 0, "its lease holds"
     with psycopg.connect(os.environ["DSN"]) as db:
         db.execute("UPDATE lease SET until = now() WHERE process <> %s", (found["journal"].process,))
-    assert found["resume"]() == 1
-    assert rows("SELECT note FROM saved ORDER BY note") == [("beer",), ("milk",)]
+    # A worker that has accepted nothing itself. It lives while it works, and one that fails keeps no other waiting.
+    rows("INSERT INTO submission (key, body) VALUES ('other', 'ham') RETURNING key")
+    worker, seen = recipe("postgresql"), []
+    save = worker["save"]
+
+    def fails(note):
+        seen.append(rows("SELECT count(*) FROM lease WHERE process = '%s' AND until > now()" % worker["journal"].process))
+        if len(seen) == 1:
+            raise LookupError(note)
+        save(note)
+
+    worker["save"] = fails
+    worker["app"].logger.disabled = True
+    assert worker["resume"]() == 2 and seen == [[(1,)]] * 2, seen
+    assert rows("SELECT count(*) FROM saved") == [(2,)]
+    assert worker["resume"]() == 1 and worker["resume"]() == 0
+    worker["journal"].close()
+    assert rows("SELECT note FROM saved ORDER BY note") == [("beer",), ("ham",), ("milk",)]
     assert rows("SELECT DISTINCT state FROM submission") == [("done",)]
     found["journal"].close()
     print("docs/durable.md, postgresql: ok")
