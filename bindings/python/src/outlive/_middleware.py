@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import logging
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, Union
 
 from . import _seen, _structs as s
 from ._accepting import Keeping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("outlive")
 
 _MOST_NAMES = 256
-T = TypeVar("T")
 Ways = Tuple[bool, bool, bool]
 
 
@@ -264,31 +262,6 @@ def keeping_of(
     )
     keeping.make_key(settings.get("outlive.duplicates").lower())
     return keeping
-
-
-async def in_own_thread(function: Callable[[], T]) -> T:
-    """Runs what blocks, without one of the loop's threads: all of those may be taken by what is waited for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def tell(result: Any, raised: Optional[BaseException]) -> None:
-        if done.done():
-            return
-        done.set_result(result) if raised is None else done.set_exception(raised)
-
-    def work() -> None:
-        result, raised = None, None
-        try:
-            result = function()
-        except BaseException as why:
-            raised = why
-        try:
-            loop.call_soon_threadsafe(tell, result, raised)
-        except RuntimeError:
-            pass  # the loop is closed
-
-    threading.Thread(target=work, name="outlive-drain", daemon=True).start()
-    return await done
 
 
 def shut_down(request: Request) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ._eager import begin_task
 from ._exchange import App, Exchange, Message, Receive, Scope, Send
-from ._middleware import AsgiOptions, Middleware, Options, Ways, in_own_thread, log, ways_of
+from ._middleware import AsgiOptions, Middleware, Options, Ways, log, ways_of
 from ._notifier import Notifier
+from ._own_thread import in_own_thread
 from ._targets import from_scope, text
 from .config import Config, Settings
 
@@ -112,7 +113,7 @@ class OutliveMiddleware(Middleware):
         """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
         same. What blocks waits in a thread of its own, so the loop goes on."""
-        drained = await in_own_thread(lambda: Middleware.drain(self, seconds))
+        drained = await in_own_thread(lambda: Middleware.drain(self, seconds), "outlive-drain")
         close = getattr(self.journal, "aclose", None)
         if close is not None:
             await close()

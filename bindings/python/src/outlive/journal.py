@@ -23,6 +23,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any, Awaitable, Callable, Dict, Generator, List, Mapping, Optional, Protocol, Set, Tuple, TypeVar
 
+from ._own_thread import in_own_thread
 from ._statements import Statement, is_duplicate, style_of
 from .enums import Ending
 from .errors import ArgumentError
@@ -283,7 +284,7 @@ class SQL:
         if not self._tasks:
             self._renewed = float("-inf")
         if not self.is_async:
-            await loop.run_in_executor(None, self.close)
+            await in_own_thread(self.close, "outlive-close")
 
     def _renew_in_thread(self) -> None:
         with self._lock:

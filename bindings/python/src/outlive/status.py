@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from http import HTTPStatus
 from typing import Any, Callable, Iterable, List, Protocol, Tuple, Union
 
+from ._own_thread import in_own_thread
 from ._text import Path
 from .engine import content_type, render_scoreboard
 from .enums import Rendered
@@ -52,8 +52,8 @@ class StatusApp:
         if scope["type"] != "http":
             raise RuntimeError("outlive.status_app speaks HTTP only: mount it into an application")
         method, path, query = scope["method"], scope["path"], scope.get("query_string", b"").decode("latin-1")
-        # A scoreboard is a file, which may be slow.
-        status, headers, body = await asyncio.get_running_loop().run_in_executor(None, self.answer, method, path, query)
+        # A scoreboard is a file, which may be slow; and who looks at it may do so because all of the loop's threads wait.
+        status, headers, body = await in_own_thread(lambda: self.answer(method, path, query), "outlive-status")
         given = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": given})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
