@@ -1,11 +1,15 @@
 //! Which slots are free.
 
-use super::sync::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use super::sync::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence, yield_now,
+};
 
 /// Stacks of free slots. A thread has one of them as its home, so that threads seldom write the same cache line.
 const STACKS: usize = if cfg!(loom) { 2 } else { 16 };
 /// Slots that a home takes at once of those that were never used: neighbours share deadlines, and should share a thread.
-const BLOCK: u32 = if cfg!(loom) { 1 } else { 8 };
+const BLOCK: u32 = if cfg!(loom) { 2 } else { 8 };
 /// So many slots come into use before a home that has run out looks for free ones of other homes.
 const GENEROUS: u32 = if cfg!(loom) { 2 } else { 1024 };
 
@@ -50,11 +54,14 @@ impl Stack {
     }
 }
 
+/// What [`FreeList::fresh`] holds: how many slots were ever used, and behind this how many of them are on their way into a stack.
+const ON_THEIR_WAY: u32 = 32;
+
 /// The free slots, and how many were ever used. Each slot keeps a word for the list: read by all, written by who has the slot.
 #[derive(Debug, Default)]
 pub struct FreeList {
     stacks: [Stack; STACKS],
-    fresh: AtomicU32,
+    fresh: AtomicU64,
 }
 
 impl FreeList {
@@ -71,35 +78,55 @@ impl FreeList {
         self.stacks[home as usize].pop(look)
     }
 
-    /// A slot for a home that has none: one that was never used, below `most`, or one of another home, which moves here.
+    /// A slot for a home that has none: one that was never used, below `most`, or one of another home, which moves here. `None`: at one
+    /// moment none was free.
     pub fn take_elsewhere<'s>(&self, home: u32, most: u32, link: impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
+        loop {
+            let before = self.tops();
+            if let Some(index) = self.find(home, most, &link) {
+                link(index).store(home << HOME_SHIFT, Relaxed);
+                return Some(index);
+            }
+            // Nothing came into a stack that had been looked at, and nothing is about to.
+            if self.fresh.load(Acquire) >> ON_THEIR_WAY == 0 && self.tops() == before {
+                return None;
+            }
+            yield_now();
+        }
+    }
+
+    fn find<'s>(&self, home: u32, most: u32, link: &impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
         let mut found = None;
         if self.used() < GENEROUS {
-            found = self.take_fresh(home, most, &link);
+            found = self.take_fresh(home, most, link);
         }
-        for other in 1..STACKS {
-            let other = (home + other as u32) % STACKS as u32;
-            found = found.or_else(|| self.take(other, |index| (index, link(index).load(Relaxed))));
+        for at in 0..STACKS as u32 {
+            found =
+                found.or_else(|| self.take((home + at) % STACKS as u32, |index| (index, link(index).load(Relaxed))));
         }
-        let index = found.or_else(|| self.take_fresh(home, most, &link))?;
-        link(index).store(home << HOME_SHIFT, Relaxed);
-        Some(index)
+        found.or_else(|| self.take_fresh(home, most, link))
     }
 
     /// A block that was never used: its first slot is the caller's, the others are free.
     fn take_fresh<'s>(&self, home: u32, most: u32, link: &impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
-        let up_to = |fresh: u32| fresh.saturating_add(BLOCK).min(most);
-        let first = self.fresh.fetch_update(Relaxed, Relaxed, |fresh| (fresh < most).then(|| up_to(fresh))).ok()?;
+        let up_to = |first: u32| first.saturating_add(BLOCK).min(most);
+        let others = |first: u32| u64::from(up_to(first) - first - 1) << ON_THEIR_WAY;
+        let more = |fresh: u64| {
+            let first = fresh as u32;
+            (first < most).then(|| fresh + u64::from(up_to(first) - first) + others(first))
+        };
+        let first = self.fresh.fetch_update(Relaxed, Relaxed, more).ok()? as u32;
         for index in first + 1..up_to(first) {
             let word = link(index);
             self.stacks[home as usize].push(index, |next| word.store(home << HOME_SHIFT | next, Relaxed));
         }
+        self.fresh.fetch_sub(others(first), Release);
         Some(first)
     }
 
     /// How many slots were ever used, or are about to be.
     pub fn used(&self) -> u32 {
-        self.fresh.load(Acquire)
+        self.fresh.load(Acquire) as u32
     }
 
     /// Whether every slot that was ever used is free, and whoever gave it back is done with it. `link` says what a slot's word holds. False
@@ -115,7 +142,8 @@ impl FreeList {
                 at = link(slot) & NEXT;
             }
         }
-        // Tops carry counts: where none has changed, they all stood so at one moment between.
+        // Tops carry counts: where none has changed, they all stood so at one moment between, and so did what was found below them.
+        fence(Acquire);
         held == used && self.tops() == tops && self.used() == used
     }
 

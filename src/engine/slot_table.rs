@@ -121,6 +121,7 @@ pub fn extent(chunk: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::slot::NoClient;
     use super::*;
 
     #[test]
@@ -136,5 +137,29 @@ mod tests {
             }
         }
         assert!(place(MOST_REQUESTS - 1).0 < CHUNKS);
+    }
+
+    /// As many threads as slots, at once: what one of them is about to have free beside its own is the others' too.
+    #[test]
+    fn it_is_not_full_while_slots_are_on_their_way() {
+        const THREADS: u32 = 16;
+        for _ in 0..200 {
+            let shared = Arc::new(Shared::new(0).unwrap());
+            let (free, at_once) = (&shared.free, std::sync::Barrier::new(THREADS as usize));
+            let table = Table::<NoClient>::new(&shared, THREADS);
+            std::thread::scope(|scope| {
+                let take = || {
+                    at_once.wait();
+                    table.take().expect("there is one for each").index
+                };
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
+                let mut taken: Vec<u32> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+                assert!(table.take().is_none(), "now it is full");
+                taken.iter().for_each(|&index| free.give_back(index, &table.slot(index).next_free));
+                assert!(table.is_all_free());
+                taken.sort_unstable();
+                assert!(taken.iter().copied().eq(0..THREADS), "each is taken once: {taken:?}");
+            });
+        }
     }
 }

@@ -2,8 +2,9 @@
 //! same files against a checker's atomics and try every order in which threads may take their steps.
 
 pub use super::sys::Barrier;
-pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard};
+pub use std::thread::yield_now;
 
 /// Takes a lock that guards nothing which a panic could have left half done.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -173,20 +173,21 @@ fn a_begin_and_a_drain_notice_each_other() {
 
 struct Places {
     free: FreeList,
-    links: [AtomicU32; 2],
-    taken: [AtomicU32; 2],
+    most: u32,
+    links: [AtomicU32; 3],
+    taken: [AtomicU32; 3],
 }
 
 impl Places {
-    fn new() -> Self {
-        let none = || [AtomicU32::new(0), AtomicU32::new(0)];
-        Self { free: FreeList::default(), links: none(), taken: none() }
+    fn new(most: u32) -> Self {
+        let none = || [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
+        Self { free: FreeList::default(), most, links: none(), taken: none() }
     }
 
     fn take(&self, home: u32) -> Option<u32> {
         let link = |slot: u32| &self.links[slot as usize];
         let found = self.free.take(home, |slot| (slot, link(slot).load(Relaxed)));
-        let slot = found.or_else(|| self.free.take_elsewhere(home, 2, link))?;
+        let slot = found.or_else(|| self.free.take_elsewhere(home, self.most, link))?;
         assert_eq!(self.taken[slot as usize].fetch_add(1, Relaxed), 0, "taken twice");
         Some(slot)
     }
@@ -206,7 +207,7 @@ fn a_slot_is_never_taken_twice() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(move || {
-            let places = Arc::new(Places::new());
+            let places = Arc::new(Places::new(2));
             for slot in [places.take(0), places.take(0)] {
                 places.give_back(slot.expect("both are free"));
             }
@@ -230,18 +231,22 @@ fn a_slot_is_never_taken_twice() {
     }
 }
 
-/// Two homes take what was never used, at once: each slot is one's.
+/// Two homes take what was never used, at once, a block for both or one for each: each slot is one's, and neither finds the place full while
+/// the other is about to have more than it needs.
 #[test]
 fn what_was_never_used_is_taken_once() {
-    loom::model(|| {
-        let places = Arc::new(Places::new());
-        let other = {
-            let places = Arc::clone(&places);
-            thread::spawn(move || places.take(1))
-        };
-        let mine = [places.take(0)];
-        let mut all = [mine[0], other.join().unwrap(), places.take(0)];
-        all.sort_unstable();
-        assert_eq!(all, [None, Some(0), Some(1)]);
-    });
+    for most in [2, 3] {
+        loom::model(move || {
+            let places = Arc::new(Places::new(most));
+            let other = {
+                let places = Arc::clone(&places);
+                thread::spawn(move || places.take(1))
+            };
+            let mine = places.take(0);
+            let mut all = vec![mine, other.join().unwrap()];
+            all.extend((2..=most).map(|_| places.take(0)));
+            all.sort_unstable();
+            assert!(all.into_iter().eq([None].into_iter().chain((0..most).map(Some))));
+        });
+    }
 }
