@@ -123,10 +123,9 @@ impl<H: Host> Slot<H> {
         }
         let now = super::sys::now_ms(); // and not of the last tick: somebody sets a timer by it
         let limit = if is_limited { self.until_limit(now) } else { None };
-        let detached = match self.caps() {
-            (_, time) if time > 0 && word.is_gone() => (self.gone_at.load(Relaxed) + time).checked_sub(now),
-            _ => None,
-        };
+        // Once it has passed, the next tick says so; but an end that has begun has been told, and goes on.
+        let is_ahead = |until: &u64| *until > now || stage < Stage::Shutdown;
+        let detached = self.detached_until(word, now).filter(is_ahead).map(|until| until.saturating_sub(now));
         let drain = self.shared.drain.deadline().map(|deadline| deadline.saturating_sub(now));
         limit.into_iter().chain(detached).chain(drain).min().map(|left| left.max(1))
     }

@@ -3,7 +3,7 @@
 //! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
 
 use super::deadlines::{NEVER, Taken};
-use super::flag_word::{FLAG_CANCELLED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_GONE, FLAG_REFUSED};
+use super::flag_word::{FLAG_CANCELLED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_GONE, FLAG_REFUSED, Seen};
 use super::gather::gather;
 use super::numbers::Numbers;
 use super::scoreboard::Counted;
@@ -133,7 +133,7 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
             next
         }
     };
-    let detached = detached_until(slot, generation, now);
+    let detached = cap_time(slot, generation, now);
     let counted = count_in_total(slot, generation, now);
     tell(slot, generation);
     limit.min(detached).min(counted)
@@ -168,17 +168,9 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     }
 }
 
-/// `outlive.max_detached_time`: until when a request whose client has gone may work on.
-fn detached_until<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
-    let (_, most) = slot.caps();
-    if most == 0 || !slot.word.load().is_gone() {
-        return NEVER;
-    }
-    let gone_at = slot.gone_at.load(Relaxed);
-    if gone_at < slot.began.load(Relaxed) {
-        return now + most; // it is being noticed just now, and what stands there is of a request before
-    }
-    let until = gone_at + most;
+/// `outlive.max_detached_time`: stops a request that has worked on behind its client for so long; when to look again.
+fn cap_time<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
+    let Some(until) = slot.detached_until(slot.word.load(), now) else { return NEVER };
     if until <= now {
         slot.word.raise(generation, Events::CAP.0.into(), 0);
         return NEVER;
@@ -296,6 +288,17 @@ impl<H: Host> Slot<H> {
         } else if time > 0 {
             self.look_at(now + time);
         }
+    }
+
+    /// Until when the request that `word` is about may work on behind its client; `None`: its client is there, or nothing caps that.
+    pub(super) fn detached_until(&self, word: Seen, now: u64) -> Option<u64> {
+        let (_, most) = self.caps();
+        if most == 0 || !word.is_gone() {
+            return None;
+        }
+        // Where that is being noticed just now, what stands there is of a request before.
+        let gone_at = self.gone_at.load(Relaxed);
+        Some(if gone_at < self.began.load(Relaxed) { now } else { gone_at } + most)
     }
 
     /// How many requests may be detached at once, and for how many milliseconds each; 0: no cap.

@@ -216,6 +216,29 @@ static void time_left(void) {
     CHECK(left > 90000 && left <= 100000);
     outlive_request_end(request, NULL);
 
+    /* the cap has passed, and the engine's next look is a few milliseconds away: there is always an end in sight */
+    const outlive_settings *second = settings_of("ignore_user_abort=1\nmax_execution_time=0\noutlive.max_detached_time=1");
+    outlive_request *many[8];
+    for (int i = 0; i < 8; i++) {
+        many[i] = begin(engine, second, &host, "POST");
+        outlive_request_client_gone(many[i]);
+        sleep_ms(3);
+    }
+    for (int i = 0; i < 8; i++) {
+        while ((left = outlive_request_time_left(many[i])) > 0) {
+            CHECK(left <= 1000);
+            if (left > 1000) {
+                break;
+            }
+            if (left > 3) {
+                sleep_ms(left - 3);
+            }
+        }
+        EQUAL(outlive_request_check(many[i]), OUTLIVE_STOP);
+        EQUAL(ended_by(many[i]), OUTLIVE_ENDING_ABORTED);
+    }
+    outlive_settings_free(second);
+
     /* suspended under a CPU limit: it does not shrink */
     request = begin(engine, locked, &host, "POST");
     outlive_request_suspend(request);
