@@ -94,32 +94,39 @@ impl<'a> Page<'a> {
             return false;
         }
         let locked = may_lock && files::hold(file, self.at as u64);
-        if self.words[OWNER].compare_exchange(before.0, owner.cleaning().0, SeqCst, Relaxed).is_err() {
-            if locked {
-                files::let_go(file, self.at as u64);
-            }
-            return false;
+        let is_ours = self.pass(before, owner.cleaning()) && self.settle(file, owner, world, locked);
+        if locked && !is_ours {
+            files::let_go(file, self.at as u64);
         }
+        is_ours
+    }
+
+    /// The page changes hands, if it still belongs to `from`.
+    fn pass(self, from: Owner, to: Owner) -> bool {
+        self.words[OWNER].compare_exchange(from.0, to.0, SeqCst, Relaxed).is_ok()
+    }
+
+    /// Who has passed it to himself says who he is.
+    fn settle(self, file: &File, owner: Owner, world: World, locked: bool) -> bool {
         // Takes the room on the disk, too: where there is none, this fails, and not a store later.
         if file.write_all_at(&[0; 8 * (OWN - 1)], self.at as u64 + 8).is_err() {
-            self.words[OWNER].store(0, Release);
+            self.pass(owner.cleaning(), Owner::NOBODY);
             return false;
         }
         self.words[BOOT].store(world.boot, Relaxed);
         self.words[NAMESPACE].store(world.namespace, Relaxed);
         self.words[FACTS].store(if locked { LOCKED } else { 0 }, Relaxed);
         self.words[BEAT].store(sys::now_ms(), Relaxed);
-        self.words[OWNER].compare_exchange(owner.cleaning().0, owner.0, SeqCst, Relaxed).is_ok()
+        self.pass(owner.cleaning(), owner)
     }
 
-    /// Its owner ends: the counters stay for the next owner.
+    /// Its owner ends: the counters stay for the next owner, who finds the lock free.
     pub fn release(self, file: &File, owner: Owner) {
         for at in GAUGES..=TOTAL {
             self.words[at].store(0, Relaxed);
         }
-        if self.words[OWNER].compare_exchange(owner.0, 0, SeqCst, Relaxed).is_ok() && self.is_locked() {
-            files::let_go(file, self.at as u64);
-        }
+        files::let_go(file, self.at as u64);
+        self.pass(owner, Owner::NOBODY);
     }
 
     /// The owner's thread has come by.
