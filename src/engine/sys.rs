@@ -4,6 +4,9 @@
 #![allow(unsafe_code)]
 
 pub mod files;
+mod poll;
+
+pub use poll::{EventFd, Poll, Readiness};
 
 use std::alloc::Layout;
 use std::fs::{File, OpenOptions};
@@ -266,154 +269,6 @@ impl<T> Drop for Fixed<T> {
         unsafe {
             std::ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.count).drop_in_place();
             std::alloc::dealloc(self.start.as_ptr().cast(), Self::layout(self.count));
-        }
-    }
-}
-
-/// A descriptor that is readable while it is set.
-#[derive(Debug)]
-pub struct EventFd(i32);
-
-impl EventFd {
-    /// Not set.
-    pub fn new() -> io::Result<Self> {
-        // SAFETY: no memory is involved.
-        match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } {
-            fd if fd < 0 => Err(io::Error::last_os_error()),
-            fd => Ok(Self(fd)),
-        }
-    }
-
-    /// Its number.
-    pub fn fd(&self) -> i32 {
-        self.0
-    }
-
-    /// Sets it. Async-signal-safe.
-    pub fn set(&self) {
-        let one = 1u64;
-        // SAFETY: eight bytes of a live local; the descriptor does not block, and a full counter is set as well.
-        unsafe { libc::write(self.0, (&raw const one).cast(), 8) };
-    }
-
-    /// It is not set from here on.
-    pub fn clear(&self) {
-        let mut count = 0u64;
-        // SAFETY: eight bytes of a live local; the descriptor does not block.
-        unsafe { libc::read(self.0, (&raw mut count).cast(), 8) };
-    }
-}
-
-impl Drop for EventFd {
-    fn drop(&mut self) {
-        // SAFETY: opened by `new`, closed once.
-        unsafe { libc::close(self.0) };
-    }
-}
-
-/// What was seen of a watched socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Readiness {
-    /// What it was registered with.
-    pub token: u64,
-    /// The connection is closed or reset.
-    pub closed: bool,
-    /// The peer has ended its sending side.
-    pub half_closed: bool,
-}
-
-/// A set of watched sockets, and a way to wake whoever waits on it.
-pub struct Poll {
-    epoll: i32,
-    wake: i32,
-}
-
-const WAKE: u64 = u64::MAX;
-const WATCH: u32 = (libc::EPOLLRDHUP | libc::EPOLLET) as u32;
-
-impl Poll {
-    /// An empty set.
-    pub fn new() -> io::Result<Self> {
-        // SAFETY: no memory is involved.
-        let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if epoll < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: no memory is involved.
-        let wake = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        let poll = Self { epoll, wake };
-        if wake < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        poll.control(libc::EPOLL_CTL_ADD, wake, libc::EPOLLIN as u32, WAKE)?;
-        Ok(poll)
-    }
-
-    /// Watches a socket; edge-triggered, so that what is not acted on does not come again.
-    /// False: this very file is watched already, under this number.
-    pub fn add(&self, socket: i32, token: u64) -> io::Result<bool> {
-        match self.control(libc::EPOLL_CTL_ADD, socket, WATCH, token) {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What has happened to a watched socket is told anew, with this token.
-    pub fn modify(&self, socket: i32, token: u64) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, socket, WATCH, token)
-    }
-
-    /// Watches it no more. A socket that was closed meanwhile is out of the set already.
-    pub fn remove(&self, socket: i32) {
-        let _ = self.control(libc::EPOLL_CTL_DEL, socket, 0, 0);
-    }
-
-    fn control(&self, operation: i32, socket: i32, events: u32, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events, u64: token };
-        // SAFETY: `event` is a valid place; a bad descriptor is answered with an error.
-        match unsafe { libc::epoll_ctl(self.epoll, operation, socket, &raw mut event) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// Wakes the waiter. Async-signal-safe.
-    pub fn wake(&self) {
-        let one = 1u64;
-        // SAFETY: eight bytes of a live local; the descriptor does not block, and a full counter wakes as well.
-        unsafe { libc::write(self.wake, (&raw const one).cast(), 8) };
-    }
-
-    /// Waits for something to happen, or for the time to pass (`None`: for ever).
-    pub fn wait(&self, time: Option<Duration>, seen: &mut Vec<Readiness>) {
-        const ROOM: usize = 256;
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; ROOM];
-        let milliseconds = time.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
-        seen.clear();
-        // SAFETY: `events` has room for ROOM entries.
-        let count = unsafe { libc::epoll_wait(self.epoll, events.as_mut_ptr(), ROOM as i32, milliseconds) };
-        for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
-            let (bits, token) = (event.events as i32, event.u64);
-            if token == WAKE {
-                let mut count = 0u64;
-                // SAFETY: eight bytes of a live local; the descriptor does not block.
-                unsafe { libc::read(self.wake, (&raw mut count).cast(), 8) };
-            } else {
-                let closed = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
-                seen.push(Readiness { token, closed, half_closed: bits & libc::EPOLLRDHUP != 0 });
-            }
-        }
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        for descriptor in [self.wake, self.epoll] {
-            if descriptor >= 0 {
-                // SAFETY: opened by `new`, closed once.
-                unsafe { libc::close(descriptor) };
-            }
         }
     }
 }
