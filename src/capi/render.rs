@@ -93,12 +93,17 @@ pub unsafe extern "C" fn outlive_scoreboard_render(
 /// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
 #[unsafe(no_mangle)]
 pub extern "C" fn outlive_render_content_type(what: c_int) -> *const c_char {
-    match what {
-        OUTLIVE_RENDER_METRICS => c"text/plain; version=0.0.4; charset=utf-8".as_ptr(),
-        OUTLIVE_RENDER_JSON => c"application/json".as_ptr(),
-        OUTLIVE_RENDER_PAGE | OUTLIVE_RENDER_TABLE => c"text/html; charset=utf-8".as_ptr(),
-        _ => std::ptr::null(),
-    }
+    what_of(what).map_or(std::ptr::null(), |what| what.content_type().as_ptr())
+}
+
+fn what_of(number: c_int) -> Option<What> {
+    Some(match number {
+        OUTLIVE_RENDER_METRICS => What::Metrics,
+        OUTLIVE_RENDER_JSON => What::Json,
+        OUTLIVE_RENDER_PAGE => What::Page,
+        OUTLIVE_RENDER_TABLE => What::Table,
+        _ => return None,
+    })
 }
 
 /// Counts a request that was over before there was anything to watch: a small file that was sent at once, say. Cheaper than begin and end;
@@ -171,13 +176,9 @@ unsafe fn put(
     error: *mut outlive_error,
     make: impl FnOnce(What, Extra<'_>) -> Result<String>,
 ) -> c_int {
-    let what = match what {
-        OUTLIVE_RENDER_METRICS => What::Metrics,
-        OUTLIVE_RENDER_JSON => What::Json,
-        OUTLIVE_RENDER_PAGE => What::Page,
-        OUTLIVE_RENDER_TABLE => What::Table,
+    let Some(what) = what_of(what) else {
         // SAFETY: passed on.
-        _ => return unsafe { report_code(error, Code::Argument, "there is nothing of that number to render") },
+        return unsafe { report_code(error, Code::Argument, "there is nothing of that number to render") };
     };
     let default = outlive_render_options { size: 0, title: std::ptr::null(), notes: std::ptr::null() };
     // SAFETY: passed on; texts are NULL or NUL-terminated, and live through the call.

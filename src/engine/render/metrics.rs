@@ -4,10 +4,11 @@ use super::super::numbers::{BOUNDS, Histogram};
 use super::super::scoreboard::Totals;
 use super::names::{self, Kind, Name};
 use crate::request::Ending;
+use std::ffi::CStr;
 use std::fmt::Write;
 
 /// The Content-Type of the text.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
 /// The whole text. The series are those of [`names::ALL`], and always all of them: a counter that appears only once it counts loses its first
 /// rise.

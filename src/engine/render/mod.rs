@@ -16,6 +16,7 @@ use super::slot::Host;
 use super::{Engine, Row};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::path::Path;
 
 /// What is to be made.
@@ -44,11 +45,11 @@ pub struct Extra<'a> {
 
 impl What {
     /// The Content-Type of what is made.
-    pub fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static CStr {
         match self {
             Self::Metrics => metrics::CONTENT_TYPE,
-            Self::Json => "application/json",
-            Self::Page | Self::Table => "text/html; charset=utf-8",
+            Self::Json => c"application/json",
+            Self::Page | Self::Table => c"text/html; charset=utf-8",
         }
     }
 
