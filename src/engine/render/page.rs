@@ -40,7 +40,7 @@ pub fn table(snapshot: &Snapshot) -> String {
         return "<p id=\"requests\" class=\"soft\">Nothing is in flight.</p>\n".to_owned();
     }
     let mut rows: Vec<_> = snapshot.rows.iter().collect();
-    rows.sort_by_key(|row| (row.state(), row.began_unix_ms, row.process));
+    rows.sort_by_key(|row| row.order());
     let mut out = String::from(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Requests\" tabindex=\"0\"><table id=\"requests\"><thead><tr><th scope=\"col\">Request\
          <th scope=\"col\">Client<th scope=\"col\">Does<th scope=\"col\" class=\"n\">For<th scope=\"col\" class=\"n\">Limit<th scope=\"col\" class=\"n\">Process\

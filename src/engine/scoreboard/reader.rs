@@ -75,6 +75,11 @@ impl ScoreboardRow {
         }
     }
 
+    /// What people see it by: those that need attention first, the oldest of each kind on top.
+    pub fn order(&self) -> impl Ord + use<> {
+        (self.state(), self.began_unix_ms, self.process)
+    }
+
     /// Its name, ROW.COUNT; `None`: it stands in no file.
     pub fn id(&self) -> Option<String> {
         (self.count > 0).then(|| format!("{}.{}", self.row, self.count))
@@ -82,9 +87,9 @@ impl ScoreboardRow {
 }
 
 impl Snapshot {
-    /// Those that need attention first, the oldest of each kind on top.
+    /// In the [order](ScoreboardRow::order) that people see.
     pub fn sort(&mut self) {
-        self.rows.sort_by_key(|row| (row.state(), row.began_unix_ms, row.process));
+        self.rows.sort_by_key(ScoreboardRow::order);
     }
 }
 
