@@ -1,6 +1,7 @@
 //! mod_dir: the slash of a directory, index files, and FallbackResource (fact A-113).
 
-use super::subrequest::{Outcome, Ready, Subrequest};
+use super::outcome::{Outcome, Ready};
+use super::subrequest::Subrequest;
 use super::walk::{Found, Walked};
 use super::walk_cache::WalkCache;
 use crate::httpd::model::section::Core;

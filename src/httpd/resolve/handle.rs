@@ -1,7 +1,8 @@
 //! Who answers a request whose file is known: a redirect within, a listing, a script, the file itself.
 
 use super::handlers::{Work, work};
-use super::subrequest::{Outcome, Ready, Sent, Subrequest, missing_elsewhere};
+use super::outcome::{Outcome, Ready, Sent, missing_elsewhere};
+use super::subrequest::Subrequest;
 use super::walk::Found;
 use crate::httpd::model::answer;
 use crate::httpd::model::section::{Core, options};

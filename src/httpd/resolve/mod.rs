@@ -11,6 +11,7 @@ mod htaccess;
 mod if_walk;
 mod mapping;
 mod negotiation;
+mod outcome;
 mod request;
 mod request_vars;
 mod rewrite_below;
@@ -21,8 +22,9 @@ mod walk_cache;
 
 use self::context::ResolveContext;
 use self::htaccess::Memo;
+use self::outcome::Outcome;
 use self::request::Asked;
-use self::subrequest::{MAX_REDIRECTS, Outcome, Subrequest};
+use self::subrequest::{MAX_REDIRECTS, Subrequest};
 use self::walk::Walked;
 use self::walk_cache::WalkCache;
 use crate::error::Result;

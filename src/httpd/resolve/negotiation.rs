@@ -1,7 +1,8 @@
 //! MultiViews: where a file is missing, those that are called so with extensions behind stand for it (mod_negotiation).
 
 use super::extension::{self, Meaning};
-use super::subrequest::{Outcome, Ready, Subrequest};
+use super::outcome::{Outcome, Ready};
+use super::subrequest::Subrequest;
 use super::walk::{Found, Walked};
 use super::walk_cache::WalkCache;
 use crate::files::Kind;

@@ -1,6 +1,7 @@
 //! What conditions may ask about a request.
 
-use super::subrequest::{Outcome, Ready, Sent, Subrequest};
+use super::outcome::{Outcome, Ready, Sent};
+use super::subrequest::Subrequest;
 use crate::files::Files;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
 use crate::httpd::syntax::uri;

@@ -1,7 +1,8 @@
 //! Rewriting in directories: what the rules make of a file's path, and which URI that is.
 
 use super::mapping::{Mapped, control_in, far_away, pass_to, rule_answer};
-use super::subrequest::{Outcome, Sent, Subrequest};
+use super::outcome::{Outcome, Sent};
+use super::subrequest::Subrequest;
 use super::walk::{SectionRef, Walked};
 use super::walk_cache::WalkCache;
 use crate::httpd::model::answer::ServerLayer;

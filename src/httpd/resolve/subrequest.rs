@@ -5,6 +5,7 @@ use super::extension::{by_extension, media_type};
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
 use super::negotiation::Chosen;
+use super::outcome::{Outcome, Ready, answer, missing_elsewhere};
 use super::request::Asked;
 use super::walk::{self, Denied, Found, SectionRef, Walked};
 use super::walk_cache::{Kind, Merged, WalkCache, Walks};
@@ -12,9 +13,8 @@ use crate::httpd::model::answer::{Run, ServerLayer};
 use crate::httpd::model::env::Env;
 use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
-use crate::httpd::model::section::{Core, ErrorPage, options, options_below};
+use crate::httpd::model::section::{Core, options, options_below};
 use crate::httpd::syntax::uri;
-use crate::origin::Origin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -46,7 +46,7 @@ pub(super) struct Subrequest<'c, 't> {
     pub script: bool,
     /// Conditions are asked before there is a file.
     pub unmapped: bool,
-    walks: Walks<'c>,
+    pub walks: Walks<'c>,
     /// A copy of a request shares it.
     pub env: Rc<RefCell<Env>>,
     /// What the request before ended with, where access was decided.
@@ -55,77 +55,12 @@ pub(super) struct Subrequest<'c, 't> {
     pub acting: bool,
 }
 
-/// The outcome of a pass.
-pub(super) enum Outcome<'c, 't> {
-    Run(Run),
-    /// Another URI answers.
-    InternalRedirect {
-        next: Box<Subrequest<'c, 't>>,
-        /// The rule that leads there.
-        by: Option<Origin>,
-        past: WalkCache<'c>,
-    },
-    Answer {
-        status: u16,
-        because: String,
-        location: Option<Vec<u8>>,
-        page: Option<ErrorPage>,
-        past: WalkCache<'c>,
-    },
-}
-
-/// Where a rule of a directory sends a request.
-pub(super) struct Sent {
-    pub uri: Vec<u8>,
-    pub query: Option<Vec<u8>>,
-    /// The rule.
-    pub origin: Origin,
-}
-
-/// A request that nothing has answered so far: its file, and where rules send it.
-pub(super) struct Ready<'c, 't> {
-    pub visit: Subrequest<'c, 't>,
-    pub walked: Walked<'c>,
-    pub bare: WalkCache<'c>,
-    /// The URI and query that rules of a directory put in its place.
-    pub redirect: Option<Sent>,
-}
-
 /// Subrequests inside subrequests.
 const MAX_DEPTH: u32 = 10;
 /// Internal redirects of one request; httpd's own limit.
 pub(super) const MAX_REDIRECTS: u32 = 10;
 /// The cost of one subrequest, against the budget of a request.
 const STEPS_OF_A_SUBREQUEST: u32 = 2_000;
-
-impl<'c, 't> Outcome<'c, 't> {
-    /// An error before any section was looked at.
-    pub fn server_error(visit: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
-        let sections = visit.context.layers(visit.asked.server).filter_map(|server| server.section.core.as_deref());
-        let page = error_page(sections, status);
-        let past = WalkCache { walked: None, walks: visit.walks.clone() };
-        Outcome::Answer { status, because: because.into(), location: None, page, past }
-    }
-}
-
-pub(super) fn answer<'c, 't>(
-    status: u16,
-    because: String,
-    sections: &[SectionRef<'c>],
-    past: WalkCache<'c>,
-) -> Outcome<'c, 't> {
-    let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-    let page = error_page(cores, status);
-    Outcome::Answer { status, because, location: None, page, past }
-}
-
-fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
-    let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
-    match cores.find(|(own, _)| *own == status)? {
-        (_, (ErrorPage::Text, _)) => None,
-        (_, (page, _)) => Some(page.clone()),
-    }
-}
 
 /// The containers of a walk that say more than values, weakest first.
 pub(super) fn outer_first<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = (ServerLayer, &'w Core)> {
@@ -511,12 +446,4 @@ fn is_here(handler: &[u8]) -> bool {
     let Some(to) = handler.strip_prefix(b"proxy:") else { return false };
     let host = to.strip_prefix(b"fcgi://").unwrap_or_default();
     to.starts_with(b"unix:") || [&b"localhost"[..], b"127.", b"[::1]"].iter().any(|start| host.starts_with(start))
-}
-
-/// httpd hands on what it does not have itself, and shows the answer that comes back: no page of its own.
-pub(super) fn missing_elsewhere<'c, 't>(filename: &[u8], past: WalkCache<'c>) -> Outcome<'c, 't> {
-    let name = String::from_utf8_lossy(filename);
-    let because =
-        format!("{name} does not exist: httpd hands it on all the same, and PHP-FPM answers \"File not found.\"");
-    Outcome::Answer { status: 404, because, location: None, page: None, past }
 }

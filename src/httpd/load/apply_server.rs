@@ -1,0 +1,160 @@
+//! Applies the directives of a server: its names, its document root, where its URLs lead.
+
+use super::apply::{Done, pattern};
+use super::build::{Builder, Kind};
+use crate::diagnostic::Diagnosis;
+use crate::files;
+use crate::httpd::model::section::Matcher;
+use crate::httpd::model::server::{Alias, Passed, Server, UserDirs};
+use crate::httpd::syntax::directives::Act;
+use crate::httpd::syntax::messages;
+use crate::httpd::syntax::modules::Directive;
+use crate::httpd::syntax::tree::Node;
+use crate::httpd::syntax::uri::Slashes;
+use std::os::unix::ffi::OsStrExt;
+
+impl Builder<'_, '_> {
+    /// Of these each server has its own, whatever section is open.
+    pub(super) fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
+        let one = words.first().map(|word| &**word).unwrap_or_default();
+        if directive.act == Act::DocumentRoot {
+            return self.document_root(node, one);
+        }
+        if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
+            return self.alias(node, directive, one, words.get(1).map(|to| &**to));
+        }
+        let origin = self.reader.tree.node_origin(node);
+        let in_host = self.in_host();
+        if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) {
+            if self.within(&[Kind::Directory, Kind::Files]).is_some() {
+                return Err(format!("{} cannot occur within <Directory> or <Files> section", directive.name));
+            }
+            super::arguments_server::proxy_pass(directive.name, &words, self.within(&[Kind::Location]).is_some())?;
+        }
+        let Some(server) = self.server() else { return Ok(()) };
+        match directive.act {
+            Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
+                return Err(format!(
+                    "Invalid ServerName \"{}\" use ServerAlias to set multiple server names.",
+                    String::from_utf8_lossy(one)
+                ));
+            }
+            Act::ServerAlias if !in_host => return Err("ServerAlias only used in <VirtualHost>".into()),
+            Act::ServerName => server_name(server, one),
+            Act::ServerAlias => server.aliases_of_name.extend(words),
+            Act::AccessFileName => server.access_names = Some(words),
+            Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
+            Act::AllowEncodedSlashes => {
+                server.encoded_slashes = Some(match &*one.to_ascii_lowercase() {
+                    b"on" => Slashes::Decode,
+                    b"nodecode" => Slashes::Keep,
+                    _ => Slashes::Refuse,
+                });
+            }
+            Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), &words),
+            Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
+            Act::ProxyPass | Act::ProxyPassMatch => {
+                let to = words.get(1).filter(|two| ***two != *b"!").cloned();
+                let from =
+                    if directive.act == Act::ProxyPassMatch { pattern(one)? } else { Matcher::Literal(one.into()) };
+                server.proxied.push(Passed { from, to, origin });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, node: &Node, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
+        let Some(to) = to.filter(|to| !to.is_empty()) else {
+            let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
+            if let Some(outer) = outer {
+                let outer = messages::lossy(self.reader.tree.slice(outer.name));
+                return Err(format!("{} cannot occur within {outer}> section", directive.name));
+            }
+            if self.within(&[Kind::Location]).is_some() {
+                if memchr::memchr3(b'%', b'$', b'\\', from).is_some() {
+                    self.not_evaluated(node, directive.name, "with an expression: its location may lead elsewhere");
+                    return Ok(());
+                }
+                let to = self.real_path(from, directive.act);
+                let script = directive.act == Act::ScriptAlias;
+                self.core()?.alias = Some((to, script));
+                return Ok(());
+            }
+            return Err(format!("{} must have two arguments when used globally", directive.name));
+        };
+        if self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy]).is_some() {
+            return Err(format!("{} cannot occur within directory context", directive.name));
+        }
+        let to = self.real_path(to, directive.act);
+        let matched = matches!(directive.act, Act::AliasMatch | Act::ScriptAliasMatch);
+        let Some(server) = self.server() else { return Ok(()) };
+        let from = if matched { pattern(from)? } else { Matcher::Literal(from.into()) };
+        let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
+        server.aliases.push(Alias { from, to, script });
+        Ok(())
+    }
+
+    /// Where an alias leads; one with groups is cleaned when they are known.
+    fn real_path(&self, path: &[u8], act: Act) -> Box<[u8]> {
+        if matches!(act, Act::AliasMatch | Act::ScriptAliasMatch) || path.first() == Some(&b'/') {
+            return path.into();
+        }
+        let mut real = self.reader.absolute(path).as_os_str().as_bytes().to_vec();
+        if path.ends_with(b"/") {
+            real.push(b'/');
+        }
+        real.into()
+    }
+
+    fn document_root(&mut self, node: &Node, path: &[u8]) -> Done {
+        let full = self.reader.absolute(path);
+        if !matches!(self.reader.files.kind(&full), Ok(files::Kind::Directory)) {
+            let text = format!("DocumentRoot '{}' is not a directory, or is not readable", full.display());
+            if !self.in_host() {
+                return Err(text);
+            }
+            self.warn(node, Diagnosis::NoDocumentRoot, format!("{text}: every request for this host will fail"));
+        }
+        let mut root = full.as_os_str().as_bytes().to_vec();
+        if path.len() > 1 && path.ends_with(b"/") {
+            root.push(b'/');
+        }
+        if let Some(server) = self.server() {
+            server.document_root = Some(root.into());
+        }
+        Ok(())
+    }
+}
+
+/// `ServerName [scheme://]host[:port]`.
+fn server_name(server: &mut Server, text: &[u8]) {
+    let rest = memchr::memmem::find(text, b"://").map_or(text, |at| &text[at + 3..]);
+    let (host, port) = match memchr::memrchr(b':', rest).filter(|_| !rest.ends_with(b"]")) {
+        Some(at) => (&rest[..at], std::str::from_utf8(&rest[at + 1..]).ok().and_then(|port| port.parse().ok())),
+        None => (rest, None),
+    };
+    server.name = Some(host.into());
+    // A name without a port takes the address's port away.
+    server.port = port;
+}
+
+fn user_dir(dirs: &mut UserDirs, words: &[Box<[u8]>]) -> Done {
+    let Some((first, rest)) = words.split_first() else { return Err("UserDir requires an argument.".into()) };
+    let disabled = first.eq_ignore_ascii_case(b"disabled") || first.eq_ignore_ascii_case(b"disable");
+    let enabled = first.eq_ignore_ascii_case(b"enabled") || first.eq_ignore_ascii_case(b"enable");
+    if disabled {
+        if rest.is_empty() {
+            dirs.all_disabled = Some(true);
+        }
+        dirs.disabled.extend(rest.iter().cloned());
+    } else if enabled {
+        if rest.is_empty() {
+            dirs.all_disabled = Some(false);
+        }
+        dirs.enabled.extend(rest.iter().cloned());
+    } else {
+        dirs.patterns = words.to_vec();
+    }
+    Ok(())
+}
