@@ -1,6 +1,6 @@
 //! What an answer is for: which PHP, which files, and how they were found.
 
-use crate::estate::Found;
+use crate::estate::{self, Found};
 use crate::output::{DIM, note};
 use crate::{json, text};
 use outlive::config::{Config, Explanation, Fate, Layer, Sapi, Settings, Step};
@@ -139,14 +139,18 @@ impl Context {
         } else if nothing {
             note(&format!("{side}{NOTHING}"));
         }
-        for text in self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why)) {
+        for text in self.told() {
             note(&format!("{side}{text}"));
         }
     }
 
     /// Says what is to be said whatever the answer is.
     pub fn say_notes(&self) {
-        self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why)).for_each(|text| note(text));
+        self.told().for_each(|text| note(text));
+    }
+
+    fn told(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why))
     }
 
     /// Says that nobody named a php.ini, where an answer rests on PHP's own defaults.
@@ -184,14 +188,7 @@ impl Context {
         if let Some(id) = &self.own_id {
             return id.clone();
         }
-        let sapi = match config.sapi() {
-            Sapi::Apache => "apache2",
-            Sapi::Fpm => "fpm",
-            Sapi::Cgi => "cgi",
-            Sapi::CliServer => "cli-server",
-            Sapi::Cli => "cli",
-            Sapi::Web => "web",
-        };
+        let sapi = estate::word(config.sapi());
         let pool =
             self.pool.as_ref().and_then(|(_, name)| name.as_ref()).map_or_else(String::new, |name| format!("/{name}"));
         format!("{}/{sapi}{pool}", config.php_version())
@@ -227,8 +224,7 @@ impl Context {
     /// What a program is told besides.
     pub fn notes(&self, config: &Config) -> Vec<String> {
         let nothing = self.nothing_read(config).then(|| NOTHING.to_owned());
-        let unknown = self.unknown.iter().map(|unknown| &unknown.why);
-        nothing.into_iter().chain(self.notes.iter().chain(unknown).chain(&self.unnamed).cloned()).collect()
+        nothing.into_iter().chain(self.told().chain(&self.unnamed).cloned()).collect()
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Search {
 }
 
 /// A web server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct WebServer {
     pub view: View,
     pub is_nginx: bool,
@@ -132,6 +132,29 @@ pub fn word(sapi: Sapi) -> &'static str {
 }
 
 impl Php {
+    /// One of which nothing is known but its place.
+    fn new(view: &View, sapi: Sapi, place: Option<Place>) -> Self {
+        Self {
+            view: view.clone(),
+            sapi,
+            version: place.as_ref().and_then(|place| place.version),
+            fpm_prefix: place.as_ref().and_then(|place| place.fpm_prefix.clone()),
+            place,
+            program: None,
+            fpm_conf: None,
+            ini: None,
+            no_ini: false,
+            set: Vec::new(),
+            env: Vec::new(),
+            running: None,
+            found_by: String::new(),
+            notes: Vec::new(),
+            behind: String::new(),
+            pools: OnceCell::new(),
+            built: OnceCell::new(),
+        }
+    }
+
     /// What the program says of itself, read once.
     pub fn built(&self) -> &Result<outlive::config::CompiledIn, String> {
         self.built.get_or_init(|| match &self.program {

@@ -13,6 +13,12 @@ pub fn pair(text: &OsStr) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// An environment's `NAME=VALUE`; none: there is no `=`.
+pub fn variable(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let at = text.iter().position(|&byte| byte == b'=')?;
+    Some((text[..at].to_vec(), text[at + 1..].to_vec()))
+}
+
 /// `NAME=VALUE` and nothing less.
 pub fn full_pair<'a>(option: &str, text: &'a OsStr) -> Result<(&'a [u8], &'a [u8]), Problem> {
     match pair(text) {

@@ -73,8 +73,7 @@ fn of_php<'m>(php: &'m Php, source: &SourceArgs) -> Result<Row<'m>, Problem> {
             &[]
         }
     };
-    let free = SourceArgs { ..source.clone() };
-    let mut options = php.source(&free, pools.first());
+    let mut options = php.source(source, pools.first());
     if pools.is_empty() {
         // Its php.ini can be told all the same.
         options.fpm_pool = None;

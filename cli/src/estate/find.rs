@@ -7,7 +7,7 @@ use crate::envvars;
 use crate::view::View;
 use outlive::config::Sapi;
 use outlive::files::Files;
-use std::cell::{LazyCell, OnceCell};
+use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -54,25 +54,9 @@ fn installed(view: &View, place: Place) -> Php {
         (None, Some(conf)) => conf.clone(),
         (None, None) => place.ini_dir.clone(),
     };
-    let mut php = Php {
-        view: view.clone(),
-        sapi: place.sapi,
-        version: place.version,
-        fpm_conf: place.fpm_conf.clone().filter(|conf| view.is_file(conf)),
-        fpm_prefix: place.fpm_prefix.clone(),
-        program,
-        ini: None,
-        no_ini: false,
-        set: Vec::new(),
-        env: Vec::new(),
-        running: None,
-        found_by: format!("found by {}", view.shown(&what)),
-        notes: Vec::new(),
-        behind: String::new(),
-        pools: OnceCell::new(),
-        built: OnceCell::new(),
-        place: Some(place),
-    };
+    let fpm_conf = place.fpm_conf.clone().filter(|conf| view.is_file(conf));
+    let found_by = format!("found by {}", view.shown(&what));
+    let mut php = Php { fpm_conf, program, found_by, ..Php::new(view, place.sapi, Some(place)) };
     if php.sapi == Sapi::Fpm {
         with_unit(&mut php, None);
     }
@@ -118,25 +102,7 @@ fn fpm(machine: &mut Machine, process: &Process) {
         of_it(php) && php.running.is_none() && same_conf
     });
     let at = free.unwrap_or_else(|| {
-        machine.phps.push(Php {
-            view: view.clone(),
-            sapi: Sapi::Fpm,
-            version: place.as_ref().and_then(|place| place.version),
-            program: process.program.clone(),
-            fpm_conf: None,
-            fpm_prefix: place.as_ref().and_then(|place| place.fpm_prefix.clone()),
-            ini: None,
-            no_ini: false,
-            set: Vec::new(),
-            env: Vec::new(),
-            running: None,
-            found_by: String::new(),
-            notes: Vec::new(),
-            behind: String::new(),
-            pools: OnceCell::new(),
-            built: OnceCell::new(),
-            place,
-        });
+        machine.phps.push(Php { program: process.program.clone(), ..Php::new(view, Sapi::Fpm, place) });
         machine.phps.len() - 1
     });
     let php = &mut machine.phps[at];
@@ -225,13 +191,10 @@ fn nginx(process: &Process) -> Option<WebServer> {
         is_nginx: true,
         config,
         root,
-        env: Vec::new(),
-        defines: Vec::new(),
-        before: Vec::new(),
-        after: Vec::new(),
         running: Some(process.pid),
         found_by: format!("process {}", process.pid),
         notes,
+        ..WebServer::default()
     })
 }
 
@@ -279,10 +242,8 @@ fn stopped(view: &View, place: layouts::ServerPlace) -> WebServer {
         root: place.root,
         env,
         defines,
-        before: Vec::new(),
-        after: Vec::new(),
-        running: None,
         notes,
+        ..WebServer::default()
     }
 }
 
@@ -307,24 +268,9 @@ fn tell_apart(phps: &mut [Php]) {
 
 /// A program that no layout has.
 pub fn program(view: &View, sapi: Sapi, path: &Path) -> Php {
-    let place = layouts::of_program(view, path);
     Php {
-        view: view.clone(),
-        sapi,
-        version: place.as_ref().and_then(|place| place.version),
         program: Some(path.to_path_buf()),
-        fpm_conf: None,
-        fpm_prefix: None,
-        ini: None,
-        no_ini: false,
-        set: Vec::new(),
-        env: Vec::new(),
-        running: None,
         found_by: format!("found by {}", view.shown(path)),
-        notes: Vec::new(),
-        behind: String::new(),
-        pools: OnceCell::new(),
-        built: OnceCell::new(),
-        place,
+        ..Php::new(view, sapi, layouts::of_program(view, path))
     }
 }

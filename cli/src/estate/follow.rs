@@ -338,19 +338,7 @@ pub fn named_apache(source: &SourceArgs, request: &RequestArgs, loaded: Loaded) 
     if !matches!(handler, b"cgi-script" | b"fcgid-script") && run.program.is_none() {
         return as_is(loaded);
     }
-    let server = WebServer {
-        view: loaded.view.clone(),
-        is_nginx: false,
-        config: conf.clone(),
-        root: None,
-        env: Vec::new(),
-        defines: Vec::new(),
-        before: Vec::new(),
-        after: Vec::new(),
-        running: None,
-        found_by: String::new(),
-        notes: Vec::new(),
-    };
+    let server = WebServer { view: loaded.view.clone(), config: conf.clone(), ..WebServer::default() };
     let free = SourceArgs { found: Some(source.found.clone().unwrap_or_default()), ..source.clone() };
     let mut source = cgi(&Machine::default(), &server, &free, &run, &steps)?;
     if let Some(found) = source.found.as_mut().map(Arc::make_mut) {

@@ -1,5 +1,6 @@
 //! Servers that run, as far as /proc may be read.
 
+use crate::pair::variable;
 use crate::view::View;
 use outlive::files::{Disk, Files};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -89,13 +90,8 @@ fn look(pid: u32) -> Option<Seen> {
         }
         PathBuf::from(std::ffi::OsString::from_vec(path))
     });
-    let env = std::fs::read(dir.join("environ")).ok().filter(|_| kind == Kind::Apache).map(|text| {
-        let pair = |text: &[u8]| {
-            let at = text.iter().position(|&byte| byte == b'=')?;
-            Some((text[..at].to_vec(), text[at + 1..].to_vec()))
-        };
-        text.split(|&byte| byte == 0).filter_map(pair).collect()
-    });
+    let env = std::fs::read(dir.join("environ")).ok().filter(|_| kind == Kind::Apache);
+    let env = env.map(|text| text.split(|&byte| byte == 0).filter_map(variable).collect());
     let place = |path: &Path| std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
     let elsewhere = place(&dir.join("root")).is_some_and(|root| Some(root) != place(Path::new("/")));
     let view = if elsewhere { View::of_process(pid) } else { View::default() };

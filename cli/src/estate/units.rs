@@ -1,5 +1,6 @@
 //! systemd's unit of a php-fpm: the options and the environment that the process itself does not show.
 
+use crate::pair::variable;
 use crate::view::View;
 use outlive::files::Files;
 use std::ffi::OsStr;
@@ -91,7 +92,7 @@ fn lines(view: &View, unit: &mut Unit, file: &Path, text: &[u8]) {
                 unit.command = words(&value[skip..]);
             }
             b"Environment" if value.is_empty() => unit.env.clear(),
-            b"Environment" => unit.env.extend(words(value).iter().filter_map(|word| pair(word))),
+            b"Environment" => unit.env.extend(words(value).iter().filter_map(|word| variable(word))),
             b"EnvironmentFile" => environment_file(view, unit, file, value),
             b"PassEnvironment" => {
                 unit.notes.push(format!("{}: PassEnvironment: what it passes is not known", view.shown(file)))
@@ -108,16 +109,11 @@ fn environment_file(view: &View, unit: &mut Unit, file: &Path, value: &[u8]) {
         Ok(text) => {
             let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
             let lines = lines.filter(|line| !line.is_empty() && !matches!(line[0], b'#' | b';'));
-            unit.env.extend(lines.filter_map(|line| pair(&words(line).concat())));
+            unit.env.extend(lines.filter_map(|line| variable(&words(line).concat())));
         }
         Err(_) if may_lack => {}
         Err(error) => unit.notes.push(format!("{}: EnvironmentFile {}: {error}", view.shown(file), view.shown(path))),
     }
-}
-
-fn pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let at = text.iter().position(|&byte| byte == b'=')?;
-    Some((text[..at].to_vec(), text[at + 1..].to_vec()))
 }
 
 /// Words as systemd splits them: blanks, quotes.
