@@ -96,7 +96,7 @@ static enum MHD_Result save(struct MHD_Connection *connection, const char *key, 
 /* The form, as libmicrohttpd reads it. */
 struct form {
     char note[NOTE_SIZE];
-    size_t length;
+    size_t length; /* of what came, more than fits included */
 };
 
 static enum MHD_Result answer(void *userdata, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
@@ -107,9 +107,9 @@ static enum MHD_Result answer(void *userdata, struct MHD_Connection *connection,
     if (form == NULL)
         return (*seen = calloc(1, sizeof *form)) != NULL ? MHD_YES : MHD_NO;
     if (*upload_size > 0) {
-        size_t room = sizeof form->note - 1 - form->length, taken = *upload_size < room ? *upload_size : room;
-        memcpy(form->note + form->length, upload, taken);
-        form->length += taken;
+        if (form->length + *upload_size < sizeof form->note)
+            memcpy(form->note + form->length, upload, *upload_size);
+        form->length += *upload_size;
         *upload_size = 0;
         return MHD_YES;
     }
@@ -119,6 +119,8 @@ static enum MHD_Result answer(void *userdata, struct MHD_Connection *connection,
         return reply(connection, 404, "POST /save\n");
     if (given == NULL || given[0] == '\0' || strlen(given) > MOST_KEY)
         return reply(connection, 400, "an Idempotency-Key of 1 to 100 bytes is needed\n");
+    if (form->length >= sizeof form->note)
+        return reply(connection, 413, "a note has at most 200 bytes\n");
     /* What belongs together is the same person's, for the same thing: a server with accounts puts the person in too. */
     snprintf(key, sizeof key, "POST /save %s", given);
     return save(connection, key, form->note);

@@ -219,9 +219,9 @@ ProxyPass / http://127.0.0.1:{backend}/ retry=0
 def bad_journal(program, database):
     """A journal that is slow, or down, is a refusal within the request's limit; the same key is saved once it answers again."""
     with c_server(program, "transaction", database, limit=1) as (port, _):
-        def post(key):
+        def post(key, note="note"):
             client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-            client.request("POST", "/save", "note", {"Idempotency-Key": key} if key else {})
+            client.request("POST", "/save", note, {"Idempotency-Key": key} if key else {})
             answer = client.getresponse()
             return answer.status, answer.getheader("Retry-After"), answer.read()
 
@@ -243,6 +243,7 @@ def bad_journal(program, database):
             time.sleep(0.1)
         assert post("down")[2] == b"saved before\n"
         assert post("")[0] == post("x" * 101)[0] == 400
+        assert post("long", "x" * 201)[0] == 413  # and not the first 200 bytes of it
     assert database.counts() == (2, 2, 0, 0), database.counts()
 
 
