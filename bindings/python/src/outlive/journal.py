@@ -298,7 +298,10 @@ class SQL:
             try:
                 self._drive_here(self._renewing())
             except Exception:
-                log.exception("journal: the lease of this process could not be renewed, or what was late be said; tried again in %s s", self.renew_every)
+                self._say_not_renewed()
+
+    def _say_not_renewed(self) -> None:
+        log.exception("journal: the lease of this process could not be renewed, or what was late be said; tried again in %s s", self.renew_every)
 
     def _renew_on_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -311,7 +314,7 @@ class SQL:
             try:
                 await self._drive_on_loop(self._renewing())
             except Exception:
-                log.exception("journal: the lease of this process could not be renewed, or what was late be said; tried again in %s s", self.renew_every)
+                self._say_not_renewed()
 
     # ---- connections ----
 
@@ -321,22 +324,25 @@ class SQL:
             self._begin_process()
         return self._drive_on_loop(program) if self.is_async else self._drive_here(program)
 
+    def _next(self, program: _Program[T], answer: Any, raised: Optional[BaseException], renew: Callable[[], None]) -> _Asked:
+        """What the program asks now. Behind its end, StopIteration or what it raises, there may be something to renew or to say again."""
+        try:
+            return program.send(answer) if raised is None else program.throw(raised)
+        except BaseException as end:
+            if self._late or self._renew is not None and isinstance(end, StopIteration):
+                renew()
+            raise
+
     def _drive_here(self, program: _Program[T]) -> T:
         who = threading.get_ident()
         answer: Any = None
         raised: Optional[BaseException] = None
         while True:
             try:
-                statement, given = program.send(answer) if raised is None else program.throw(raised)
+                statement, given = self._next(program, answer, raised, self._renew_in_thread)
             except StopIteration as done:
                 result: T = done.value
-                if self._renew is not None or self._late:
-                    self._renew_in_thread()
                 return result
-            except BaseException:
-                if self._late:
-                    self._renew_in_thread()
-                raise
             answer, raised = None, None
             connection, age = self._idle_one(who), self._age
             try:
@@ -357,16 +363,10 @@ class SQL:
         raised: Optional[BaseException] = None
         while True:
             try:
-                statement, given = program.send(answer) if raised is None else program.throw(raised)
+                statement, given = self._next(program, answer, raised, self._renew_on_loop)
             except StopIteration as done:
                 result: T = done.value
-                if self._renew is not None or self._late:
-                    self._renew_on_loop()
                 return result
-            except BaseException:
-                if self._late:
-                    self._renew_on_loop()
-                raise
             answer, raised = None, None
             connection, age = self._idle_one(loop), self._age
             try:
