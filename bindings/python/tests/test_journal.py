@@ -378,6 +378,23 @@ class Journals(unittest.TestCase):
         middleware._core.engine.now.close()
         self.assertEqual((worked, self.rows()), ([b"note"], []))
 
+    def test_a_body_whose_end_nobody_knows(self):
+        """In chunks, by a server that does not end its input: it is left to the application, and is no empty one."""
+        def app(environ, start):
+            worked.append(environ["wsgi.input"].read(9))
+            start("200 OK", [])
+            return [b"saved"]
+
+        for accept, status, expected in (("on", "200 OK", [b"note=milk"]), ("required", "411 Length Required", [])):
+            worked, said = [], []
+            middleware = wsgi.OutliveMiddleware(app, journal=self.journal(), accept=accept)
+            environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(b"note=milk")}
+            result = middleware(environ, lambda status, headers, exc_info=None: said.append(status))  # noqa: B023
+            list(result)
+            result.close()
+            middleware._core.engine.now.close()
+            self.assertEqual((worked, said, self.rows()), (expected, [status], []))
+
     def test_resumed(self):
         journal = self.journal()
         for raised, expected in ((None, ("done", "finished")), (LookupError, ("failed", "host error"))):

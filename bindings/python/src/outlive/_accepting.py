@@ -116,9 +116,16 @@ class Keeping:
 
     def too_long(self, request: Request) -> None:
         """Refusal: it has to be kept."""
+        self._not_kept(request, 413, "it is too long")
+
+    def without_length(self, request: Request) -> None:
+        """Its body is in chunks that the server leaves to the application. Refusal: it has to be kept."""
+        self._not_kept(request, 411, "it does not say its length, and this server not where it ends")
+
+    def _not_kept(self, request: Request, status: int, why: str) -> None:
         if request.ini_get("outlive.accept").lower() == "required":
-            raise Refusal(413, "it is too long to be kept until it is done")
-        log.warning("too long for the journal, so it is not kept: %s %s", self.method, self.path)
+            raise Refusal(status, f"this cannot be kept until it is done: {why}")
+        log.warning("not kept by the journal: %s %s: %s", self.method, self.path, why)
 
     def make(self, body: bytes) -> Submission:
         return Submission(self.key.decode(), self.method, self.path, self.content_type, body, hashlib.sha256(body).hexdigest())

@@ -311,12 +311,17 @@ class _Response(Host):
         request, environ = self.request, self.environ
         try:
             journal = keeping.begin(request)
-            body, is_whole = (None, True) if journal is None else _body(environ, journal.max_body)
+            if journal is None:
+                return True
+            if _is_endless(environ):
+                keeping.without_length(request)
+                return True
+            body, is_whole = _body(environ, journal.max_body)
             if not is_whole:
                 self._client_left()  # before it had sent everything: it has submitted nothing
-            elif journal is not None and body is None:
+            elif body is None:
                 keeping.too_long(request)
-            elif journal is not None and body is not None:
+            else:
                 submission = keeping.make(body)
                 with request.hold():  # whatever comes meanwhile: what is accepted is known to be
                     try:
@@ -363,6 +368,11 @@ def _keeping(core: MiddlewareCore, settings: Settings, environ: Environ, method:
     key, query = headers.get("idempotency-key"), environ.get("QUERY_STRING")
     path = path_of(environ)
     return keeping_of(core, settings, headers, [] if key is None else [key], method, f"{path}?{query}" if query else path)
+
+
+def _is_endless(environ: Environ) -> bool:
+    """There is a body, and nothing says where it ends: it is the application's alone to read."""
+    return not environ.get("CONTENT_LENGTH") and not environ.get("wsgi.input_terminated") and bool(environ.get("HTTP_TRANSFER_ENCODING"))
 
 
 def _body(environ: Environ, most: int) -> Tuple[Optional[bytes], bool]:
