@@ -3,7 +3,7 @@
 use crate::answering::winner;
 use crate::args::NamesArgs;
 use crate::estate::agree;
-use crate::estate::question::{self, Question, Questions};
+use crate::estate::question::{self, Question};
 use crate::extensions::Extensions;
 use crate::output::{Answer, Problem, note};
 use crate::{json, load, request, secrets, suggest, text};
@@ -15,15 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
     let (names, request) = request::divided(&args.names, &args.request)?;
     let questions = question::all(&args.source, &request)?;
-    let several = |questions: &Questions| {
-        if agree::all_agree(questions, &names)? {
-            note(&agree::who(questions));
-            return one(&questions.all[0], &names, false);
-        }
-        questions.all.iter().for_each(|question| question.loaded.context.say_notes());
-        agree::table(questions, &names)
-    };
-    agree::respond(&questions, args.json, args.source.context, |question| one(question, &names, args.json), several)
+    let one = |question: &Question, as_json| one(question, &names, as_json);
+    agree::about(&questions, &names, args.json, args.source.context, one)
 }
 
 fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {

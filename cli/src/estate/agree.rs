@@ -7,7 +7,7 @@ use crate::extensions::Extensions;
 use crate::load::{self, Loaded};
 use crate::output::{Answer, DIM, Problem, STRONG, note};
 use crate::{json, secrets, text};
-use outlive::config::{Layer, Outcome};
+use outlive::config::{Layer, Outcome, Settings};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -63,32 +63,37 @@ fn envelope(questions: &Questions, one: impl Fn(&Question) -> Result<Answer, Pro
 }
 
 /// What one PHP says of one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    pub value: String,
+#[derive(Clone)]
+struct Said {
+    value: String,
     /// Where it comes from.
-    pub origin: String,
-    pub status: u8,
+    origin: String,
+    status: u8,
 }
 
-/// The value of a name in a question, for people.
-pub fn said(question: &Question, name: &[u8]) -> Result<Said, Problem> {
-    let Loaded { config, context, .. } = &question.loaded;
+/// The values of names in a question, for people.
+fn said(question: &Question, names: &[OsString]) -> Result<Vec<Said>, Problem> {
     let settings = match load::outcome(&question.loaded, &question.request)? {
         Outcome::Run(settings) => settings,
         Outcome::Answer { status, because, .. } => {
-            return Ok(Said { value: format!("(no program runs: {status})"), origin: because, status: 1 });
+            let none = Said { value: format!("(no program runs: {status})"), origin: because, status: 1 };
+            return Ok(vec![none; names.len()]);
         }
     };
-    let extensions = Extensions::of(config, &question.source);
-    if let Some(why) = crate::suggest::why_absent(config, &extensions, name) {
-        return Ok(Said { value: "(no such directive)".into(), origin: why, status: 1 });
+    let extensions = Extensions::of(question.loaded.config, &question.source);
+    Ok(names.iter().map(|name| of_name(question, &settings, &extensions, name.as_bytes())).collect())
+}
+
+fn of_name(question: &Question, settings: &Settings, extensions: &Extensions, name: &[u8]) -> Said {
+    let Loaded { config, context, .. } = &question.loaded;
+    if let Some(why) = crate::suggest::why_absent(config, extensions, name) {
+        return Said { value: "(no such directive)".into(), origin: why, status: 1 };
     }
-    if let Some(why) = context.unknown_value(&settings, name) {
-        return Ok(Said { value: "(not known)".into(), origin: why, status: 2 });
+    if let Some(why) = context.unknown_value(settings, name) {
+        return Said { value: "(not known)".into(), origin: why, status: 2 };
     }
     let Some(explanation) = settings.explain(name) else {
-        return Ok(Said { value: "(no such directive)".into(), origin: String::new(), status: 1 });
+        return Said { value: "(no such directive)".into(), origin: String::new(), status: 1 };
     };
     let value = text::value(secrets::in_force(&explanation).unwrap_or(secrets::HIDDEN));
     let origin = winner(&explanation).map_or_else(String::new, |step| match (&step.origin.file, step.layer) {
@@ -96,51 +101,53 @@ pub fn said(question: &Question, name: &[u8]) -> Result<Said, Problem> {
         (None, Layer::BuiltIn) => "built-in default".into(),
         (None, layer) => layer.name().into(),
     });
-    Ok(Said { value, origin, status: 0 })
+    Said { value, origin, status: 0 }
 }
 
-/// Whether all say the same of every name.
-pub fn all_agree(questions: &Questions, names: &[OsString]) -> Result<bool, Problem> {
-    for name in names {
-        let mut first: Option<Said> = None;
-        for question in &questions.all {
-            let said = said(question, name.as_bytes())?;
-            match &first {
-                None => first = Some(said),
-                Some(first) if (&first.value, first.status) == (&said.value, said.status) => {}
-                Some(_) => return Ok(false),
-            }
+/// The answer about names: of one PHP; of several that agree as of one; otherwise a table.
+pub fn about(
+    questions: &Questions,
+    names: &[OsString],
+    json: bool,
+    context: bool,
+    one: impl Fn(&Question, bool) -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
+    let several = |questions: &Questions| {
+        let serving = questions.all.iter().map(|question| said(question, names)).collect::<Result<Vec<_>, _>>()?;
+        let same = |one: &Said, two: &Said| (&one.value, one.status) == (&two.value, two.status);
+        if serving.iter().all(|said| said.iter().zip(&serving[0]).all(|(one, two)| same(one, two))) {
+            note(&format!("the same for all that serve requests here: {}", questions.ids()));
+            return one(&questions.all[0], false);
         }
-    }
-    Ok(true)
+        questions.all.iter().for_each(|question| question.loaded.context.say_notes());
+        table(questions, names, &serving)
+    };
+    respond(questions, json, context, |question| one(question, json), several)
 }
 
 /// A row for each PHP, and below them those that serve no request.
-pub fn table(questions: &Questions, names: &[OsString]) -> Result<Answer, Problem> {
+fn table(questions: &Questions, names: &[OsString], serving: &[Vec<Said>]) -> Result<Answer, Problem> {
     let mut out = String::new();
-    let mut status = 0;
     let idle = idle(questions);
+    let idle_said = idle.iter().map(|question| said(question, names)).collect::<Result<Vec<_>, _>>()?;
+    let status = serving.iter().flatten().map(|said| said.status).max().unwrap_or_default();
     for (place, name) in names.iter().enumerate() {
         if place > 0 {
             out.push('\n');
         }
-        let mut rows: Vec<(String, Said, bool)> = Vec::new();
-        for (question, serves) in questions.all.iter().map(|one| (one, true)).chain(idle.iter().map(|one| (one, false)))
-        {
-            let said = said(question, name.as_bytes())?;
-            status = status.max(if serves { said.status } else { 0 });
-            rows.push((question.id(), said, serves));
-        }
-        let width = |of: &dyn Fn(&(String, Said, bool)) -> usize| rows.iter().map(of).max().unwrap_or_default();
-        let (id, value) = (width(&|row| row.0.chars().count()), width(&|row| row.1.value.chars().count()).min(60));
-        let serving = rows.iter().filter(|row| row.2).count();
+        let rows = questions.all.iter().zip(serving).map(|(question, said)| (question.id(), &said[place], ""));
+        let idle = idle.iter().zip(&idle_said);
+        let idle = idle.map(|(question, said)| (question.id(), &said[place], ", serves no request"));
+        let rows: Vec<(String, &Said, &str)> = rows.chain(idle).collect();
+        let id = rows.iter().map(|row| row.0.chars().count()).max().unwrap_or_default();
+        let value = rows.iter().map(|row| row.1.value.chars().count()).max().unwrap_or_default().min(60);
         let _ = writeln!(
             out,
-            "{STRONG}{}{STRONG:#}: it depends on the PHP; {serving} serve requests here",
-            text::shown(name.as_bytes())
+            "{STRONG}{}{STRONG:#}: it depends on the PHP; {} serve requests here",
+            text::shown(name.as_bytes()),
+            serving.len()
         );
-        for (own, said, serves) in &rows {
-            let rest = if *serves { String::new() } else { ", serves no request".into() };
+        for (own, said, rest) in &rows {
             let _ = writeln!(
                 out,
                 "  {own:id$}  {STRONG}{:value$}{STRONG:#}  {DIM}{}{rest}{DIM:#}",
@@ -160,9 +167,4 @@ pub fn idle(questions: &Questions) -> Vec<Question> {
         Some(Question { source: source.clone(), request: Default::default(), loaded })
     };
     questions.idle.iter().filter_map(read).collect()
-}
-
-/// Who agrees, for people.
-pub fn who(questions: &Questions) -> String {
-    format!("the same for all that serve requests here: {}", questions.ids())
 }
