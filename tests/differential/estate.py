@@ -6,12 +6,9 @@
 KIND: options, limit, env, auth, rewrite, front, files, or all. Each layout has several hosts, each with an .htaccess of its own, so that one
 server answers for many of them. As httpd.py, whose harness it uses, in all else.
 """
-import argparse
 import os
 import random
-import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import httpd
@@ -229,25 +226,13 @@ def layout(rng, kind, name):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = httpd.arguments(18400, 30)
     parser.add_argument('kind', nargs='?', default='all')
-    parser.add_argument('--count', type=int, default=30)
-    parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
-    parser.add_argument('--port', type=int, default=18400)
-    parser.add_argument('--out')
-    parser.add_argument('--keep')
-    parser.add_argument('--record-only', action='store_true')
     args = parser.parse_args()
     rng = random.Random(args.seed)
     kinds = list(KINDS) if args.kind == 'all' else [args.kind]
     layouts = [layout(rng, kinds[at % len(kinds)], f'e-{args.seed}-{at}') for at in range(args.count)]
-    out = args.out or os.path.join(tempfile.gettempdir(), f'estate-{args.seed}.jsonl')
-    done, requests = httpd.record(layouts, args.port, out)
-    print(f'{args.kind}, seed {args.seed}: {done} layouts, {requests} requests recorded in {out}', flush=True)
-    if args.record_only:
-        return 0
-    env = dict(os.environ, OUTLIVE_HTTPD_LAYOUTS=out, OUTLIVE_HTTPD_DIFFERENT=args.keep or '')
-    return subprocess.run(['cargo', 'test', '-q', '--test', 'httpd_differential'], cwd=httpd.ROOT, env=env).returncode
+    return httpd.compare(f'estate-{args.kind}', layouts, args)
 
 
 if __name__ == '__main__':

@@ -339,24 +339,34 @@ def record(layouts, port, out):
     return done, requests
 
 
-def main():
+def arguments(port, count):
+    """What every maker of layouts can be told."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('--count', type=int, default=200)
+    parser.add_argument('--count', type=int, default=count)
     parser.add_argument('--seed', type=int, default=random.randrange(1 << 30))
-    parser.add_argument('--port', type=int, default=18300)
+    parser.add_argument('--port', type=int, default=port)
     parser.add_argument('--out')
     parser.add_argument('--keep')
     parser.add_argument('--record-only', action='store_true')
-    args = parser.parse_args()
-    out = args.out or os.path.join(tempfile.gettempdir(), f'httpd-{args.seed}.jsonl')
-    rng = random.Random(args.seed)
-    layouts = [Maker(rng, f'{args.seed}-{at}').layout() for at in range(args.count)]
+    return parser
+
+
+def compare(kind, layouts, args):
+    """Records what the server answers, and has the resolver say the same: the exit status."""
+    out = args.out or os.path.join(tempfile.gettempdir(), f'{kind}-{args.seed}.jsonl')
     done, requests = record(layouts, args.port, out)
-    print(f'seed {args.seed}: {done} layouts, {requests} requests recorded in {out}', flush=True)
+    print(f'{kind}, seed {args.seed}: {done} layouts, {requests} requests recorded in {out}', flush=True)
     if args.record_only:
         return 0
     env = dict(os.environ, OUTLIVE_HTTPD_LAYOUTS=out, OUTLIVE_HTTPD_DIFFERENT=args.keep or '')
     return subprocess.run(['cargo', 'test', '-q', '--test', 'httpd_differential'], cwd=ROOT, env=env).returncode
+
+
+def main():
+    args = arguments(18300, 200).parse_args()
+    rng = random.Random(args.seed)
+    layouts = [Maker(rng, f'{args.seed}-{at}').layout() for at in range(args.count)]
+    return compare('httpd', layouts, args)
 
 
 if __name__ == '__main__':
