@@ -9,7 +9,7 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The order in which a C programmer reads it. Only the C ABI: constants of other modules are nobody's business.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     "constants",
     "text",
     "error",
@@ -21,7 +21,9 @@ const SOURCES: [&str; 14] = [
     "dir_config",
     "settings",
     "engine",
+    "request/begin",
     "request",
+    "request/ending",
     "scoreboard",
     "render",
 ];

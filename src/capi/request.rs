@@ -1,21 +1,17 @@
 //! `outlive_request`
 
-use super::constants::{OUTLIVE_ENDING_NONE, OUTLIVE_NO_LIMIT};
-use super::engine::outlive_engine;
-use super::error::{outlive_error, report_code};
-use super::host::{
-    CHost, Callbacks, Function, outlive_destroy_function, outlive_ended_function, outlive_flush_function,
-    outlive_notice_function, outlive_shutdown_function, outlive_write_function,
-};
-use super::settings::outlive_settings;
+mod begin;
+mod ending;
+
+pub use begin::outlive_request_options;
+
+use super::constants::OUTLIVE_NO_LIMIT;
+use super::host::{CHost, Function, outlive_destroy_function, outlive_shutdown_function};
 use super::text::{bytes, data, optional, outlive_str};
-use super::{guard, number, sized_struct};
-use crate::config::Settings;
-use crate::engine::{Handle, Options, Slot, TAG_BITS};
+use super::{guard, number};
+use crate::engine::{Handle, Slot, TAG_BITS};
 use crate::error::Code;
-use crate::request::Ending;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::Arc;
 
 /// One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
 /// OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same place.
@@ -25,59 +21,6 @@ use std::sync::Arc;
 /// outlive_request_id, outlive_request_userdata and outlive_request_time_left may come from any thread at any time before the end.
 pub struct outlive_request {
     _private: [u8; 0],
-}
-
-/// What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
-/// May grow at its end.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct outlive_request_options {
-    /// sizeof(outlive_request_options)
-    pub size: usize,
-    /// For people: shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
-    pub label: *const c_char,
-    /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
-    pub method: *const c_char,
-    /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end. Any number of
-    /// requests may name the same one, as streams of an HTTP/2 connection do: each hears that its client has gone.
-    pub socket: c_int,
-    /// Not 0: begins in the input stage; outlive_request_run ends that. A host that gives up on half-read input calls
-    /// outlive_request_exit with OUTLIVE_ENDING_ABORTED, since a client that has gone may be ignored.
-    pub reading_input: c_int,
-    /// Where the response's body goes; NULL: nowhere, and it never fails. A HEAD's body never gets there, and buffering may
-    /// hold it back to the end: a host sends its status line and headers itself, before the first body byte.
-    pub write: outlive_write_function,
-    /// Pushes out what the host holds; NULL: nothing to push, and it never fails.
-    pub flush: outlive_flush_function,
-    /// A stop is due at the next safe point; may be NULL. Not called where the engine has stop queues, and neither is on_forced.
-    pub on_stop: outlive_notice_function,
-    /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
-    /// told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
-    pub on_forced: outlive_notice_function,
-    /// Handed to all of them. Stays the host's.
-    pub userdata: *mut c_void,
-    /// It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
-    /// and the scoreboard: until it returns, a drain waits. May be NULL.
-    pub on_ended: outlive_ended_function,
-    /// The key by which equal submissions are recognised. It is shown in rows; its meaning is the host's, who scopes it (by
-    /// principal, method and path beside the client's own). Any bytes, copied. NULL: none.
-    pub key: *const c_void,
-    /// Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
-    pub key_len: usize,
-    /// Not 0: it works on what was accepted before, for no client. It is accepted (outlive_request_set_accepted) and begins in the state that
-    /// outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
-    /// requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
-    pub resumed: c_int,
-    /// Which of the engine's stop queues tells of it, from 0.
-    pub stop_queue: u32,
-}
-
-impl outlive_request_options {
-    /// Nothing that only some hosts ask for.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.on_ended.is_none() && self.key_len == 0 && self.resumed | self.stop_queue as c_int == 0
-    }
 }
 
 // A million requests are half a gigabyte, not one.
@@ -106,129 +49,6 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
     // SAFETY: passed on.
     let Some(handle) = (unsafe { handle(request) }) else { return Code::Argument.number() };
     guard(|| call(handle))
-}
-
-/// Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
-/// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
-/// there. `options` may be NULL: no output, no watching.
-///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense, or no such stop queue. OUTLIVE_ERROR_FULL: as many requests are in flight
-/// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
-/// made. Cost: tens of nanoseconds, no system call (but for a watched socket).
-/// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_begin(
-    engine: *mut outlive_engine,
-    settings: *const outlive_settings,
-    options: *const outlive_request_options,
-    out: *mut *mut outlive_request,
-    error: *mut outlive_error,
-) -> c_int {
-    guard(|| {
-        // SAFETY: NULL, or what the header says.
-        let (engine, settings) = unsafe { (engine.as_ref(), outlive_settings::borrow(settings)) };
-        let (Some(engine), Some(settings), false) = (engine, settings, out.is_null()) else {
-            // SAFETY: NULL or the caller's record.
-            return unsafe { report_code(error, Code::Argument, "outlive_request_begin: an argument is NULL") };
-        };
-        // SAFETY: NULL, or valid for the size that it names, which comes first.
-        let is_ours = !options.is_null() && unsafe { (*options).size } == size_of::<outlive_request_options>();
-        // SAFETY: it is as large as ours.
-        let begun = if is_ours && unsafe { (*options).is_plain() } {
-            // SAFETY: as above.
-            unsafe { begin::<true>(engine, &settings, &*options) }
-        } else {
-            // SAFETY: NULL, or valid for the size that it names.
-            unsafe { begin_with_other(engine, &settings, options) }
-        };
-        match begun {
-            Ok(handle) => {
-                // SAFETY: not NULL, so valid.
-                unsafe { *out = pointer(handle) };
-                Code::Ok.number()
-            }
-            Err(code) => {
-                let message = match code {
-                    Code::Argument => {
-                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), key is NULL or impossibly long, or the engine has no such stop queue"
-                    }
-                    _ => "",
-                };
-                // SAFETY: NULL or the caller's record.
-                unsafe { report_code(error, code, message) }
-            }
-        }
-    })
-}
-
-/// # Safety
-/// The texts in `options` are NULL or NUL-terminated.
-#[inline(always)] // once for plain options as they are today, once for all others
-unsafe fn begin<'e, const PLAIN: bool>(
-    engine: &'e outlive_engine,
-    settings: &Arc<Settings>,
-    options: &outlive_request_options,
-) -> Result<Handle<'e, CHost>, Code> {
-    // SAFETY: passed on; the options live until the call returns.
-    let (label, method, callbacks) =
-        unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
-    let socket = (options.socket >= 0).then_some(options.socket);
-    let key = match options.key_len {
-        len if PLAIN || len == 0 => &[],
-        // SAFETY: passed on.
-        len => unsafe { bytes(options.key.cast(), len) }?,
-    };
-    let options = Options {
-        label,
-        method,
-        socket,
-        reading_input: options.reading_input != 0,
-        resumed: !PLAIN && options.resumed != 0,
-        stop_queue: if PLAIN { 0 } else { options.stop_queue },
-        key,
-        on_ended: if PLAIN { None } else { options.on_ended },
-        callbacks,
-    };
-    engine.engine.try_begin(settings, options)
-}
-
-/// # Safety
-/// `options` is NULL or valid for the size that it names, and as for [`begin`].
-#[cold]
-#[inline(never)]
-unsafe fn begin_with_other<'e>(
-    engine: &'e outlive_engine,
-    settings: &Arc<Settings>,
-    options: *const outlive_request_options,
-) -> Result<Handle<'e, CHost>, Code> {
-    // SAFETY: passed on.
-    unsafe { begin::<false>(engine, settings, &other_options(options).ok_or(Code::Argument)?) }
-}
-
-/// Options that are missing, or of another version of the header.
-///
-/// # Safety
-/// `options` is NULL or valid for the size that it names.
-unsafe fn other_options(options: *const outlive_request_options) -> Option<outlive_request_options> {
-    let default = outlive_request_options {
-        size: size_of::<outlive_request_options>(),
-        label: std::ptr::null(),
-        method: std::ptr::null(),
-        socket: -1,
-        reading_input: 0,
-        write: None,
-        flush: None,
-        on_stop: None,
-        on_forced: None,
-        userdata: std::ptr::null_mut(),
-        on_ended: None,
-        key: std::ptr::null(),
-        key_len: 0,
-        resumed: 0,
-        stop_queue: 0,
-    };
-    // SAFETY: passed on.
-    if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }
 }
 
 /// The input has been read: the running stage begins, and with it max_execution_time.
@@ -613,123 +433,4 @@ pub unsafe extern "C" fn outlive_request_ini_restore(
             Err(code) => code.number(),
         })
     }
-}
-
-/// Why the request ends: one of OUTLIVE_ENDING_…, OUTLIVE_ENDING_NONE while nothing has ended it. The first cause wins.
-///
-/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_ending(request: *const outlive_request) -> c_int {
-    // SAFETY: the header's contract.
-    unsafe {
-        with(request, |handle| match handle.ending() {
-            Ok(ending) => ending.map_or(OUTLIVE_ENDING_NONE, |ending| ending as c_int),
-            Err(code) => code.number(),
-        })
-    }
-}
-
-/// The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
-/// ends the pass. `ending` is reported to the shutdown functions, unless another ending came first.
-///
-/// OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
-/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, ending: c_int) -> c_int {
-    // SAFETY: the header's contract.
-    unsafe {
-        with(request, |handle| match Ending::from_number(ending) {
-            Some(ending) => number(handle.exit(ending)),
-            None => Code::Argument.number(),
-        })
-    }
-}
-
-/// Says that the submission is kept durably: call it after the commit there, before the work begins. From here on a disconnect does not
-/// stop the request, whatever ignore_user_abort or outlive.disconnect say now or later; nor does an earlier disconnect that no safe point
-/// has reported yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
-/// OUTLIVE_ENDING_HANDED_BACK. No safe point.
-///
-/// OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
-/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_set_accepted(request: *mut outlive_request) -> c_int {
-    // SAFETY: the header's contract.
-    unsafe { with(request, |handle| number(handle.set_accepted())) }
-}
-
-/// The first part of outlive_request_end: runs the shutdown functions, hands down what is buffered, flushes. The request stays in flight,
-/// and outlive_request_end then calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL)
-/// is why it ended. Output is refused from here on (OUTLIVE_ERROR_STAGE).
-///
-/// OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
-/// again.
-/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_shut_down(
-    request: *mut outlive_request,
-    ending: *mut c_int,
-    error: *mut outlive_error,
-) -> c_int {
-    guard(|| {
-        // SAFETY: the header's contract.
-        unsafe {
-            let Some(handle) = handle(request) else {
-                return report_code(error, Code::Argument, "outlive_request_shut_down: request is NULL");
-            };
-            match handle.shut_down(|function, ending| call(request, function, ending)) {
-                Ok((code, because)) => {
-                    if !ending.is_null() {
-                        *ending = because as c_int;
-                    }
-                    code.number()
-                }
-                Err(code) => report_code(error, code, ""),
-            }
-        }
-    })
-}
-
-/// Whether the function asks to stop.
-///
-/// # Safety
-/// The function and its userdata are as the host registered them.
-unsafe fn call(request: *mut outlive_request, function: &mut Function, ending: Ending) -> bool {
-    // SAFETY: passed on.
-    unsafe { (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number() }
-}
-
-/// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
-/// from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
-/// failure the request is still there.
-///
-/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
-/// call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
-/// shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
-/// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, error: *mut outlive_error) -> c_int {
-    guard(|| {
-        // SAFETY: the header's contract.
-        unsafe {
-            let Some(handle) = handle(request) else {
-                return report_code(error, Code::Argument, "outlive_request_end: request is NULL");
-            };
-            match handle.end(|function, ending| call(request, function, ending)) {
-                Ok(_) => Code::Ok.number(),
-                Err(code) => report_code(error, code, ""),
-            }
-        }
-    })
-}
-
-/// The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
-/// while it is 0, outlive_request_check would say OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL. Belongs to
-/// the request: not to be read after its end, nor in a forked child.
-///
-/// Thread safety: any thread. Fork safety: no. Signal safety: yes.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn outlive_request_flags(request: *const outlive_request) -> *const u32 {
-    // SAFETY: the header's contract.
-    unsafe { handle(request) }.map_or(std::ptr::null(), |handle| handle.flags())
 }
