@@ -308,16 +308,12 @@ impl Board {
 
     /// The file as others see it; `None`: there is none.
     pub fn read(&self) -> Option<Result<Snapshot>> {
-        let writer = self.writer()?;
-        let failed = |error| layout::unusable(Path::new("outlive.scoreboard"), &error);
-        Some(reader::read_open(writer.file(), writer.layout()).map_err(failed))
+        self.writer().map(Writer::read)
     }
 
     /// What all processes have counted in it.
     pub fn totals(&self) -> Option<Result<Totals>> {
-        let writer = self.writer()?;
-        let failed = |error| layout::unusable(Path::new("outlive.scoreboard"), &error);
-        Some(reader::totals_of_open(writer.file(), writer.layout()).map_err(failed))
+        self.writer().map(Writer::totals)
     }
 
     /// The engine ends: nothing of it is left in the file, but for requests that are still in flight.

@@ -7,13 +7,15 @@ use super::layout::{self, BLOCK, Found, Layout, ROWS};
 use super::opening::{self, Account};
 use super::page::{self, COMMON, Page, PageCopy};
 use super::process::{Owner, World};
+use super::reader::{self, Snapshot};
 use super::row::{self, RowWriter};
 use super::table::Table;
+use super::totals::Totals;
 use crate::error::{Code, Result};
 use crate::request::Ending;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -42,6 +44,8 @@ struct Dead {
 
 /// See the [module](self).
 pub struct Writer {
+    /// What it was opened by, for whoever reads an error.
+    path: PathBuf,
     file: File,
     map: Mapping,
     layout: Layout,
@@ -91,6 +95,7 @@ impl Writer {
         };
         let map = Mapping::new(&file, layout.bytes()).map_err(failed)?;
         Ok(Self {
+            path: path.to_owned(),
             map,
             layout,
             owner: Owner::this(),
@@ -107,12 +112,14 @@ impl Writer {
         })
     }
 
-    pub fn file(&self) -> &File {
-        &self.file
+    /// The file as others see it.
+    pub fn read(&self) -> Result<Snapshot> {
+        reader::read_open(&self.file, self.layout).map_err(|error| layout::unusable(&self.path, &error))
     }
 
-    pub fn layout(&self) -> Layout {
-        self.layout
+    /// What all processes have counted in it.
+    pub fn totals(&self) -> Result<Totals> {
+        reader::totals_of_open(&self.file, self.layout).map_err(|error| layout::unusable(&self.path, &error))
     }
 
     fn table(&self) -> Table<'_> {
