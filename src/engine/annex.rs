@@ -2,14 +2,11 @@
 //! with the first request that needs it; others never touch it.
 
 use super::slot::Host;
+use super::whole_words;
 use atomic_refcell::AtomicRefCell;
 use once_cell::race::OnceBox;
 use std::borrow::Cow;
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-    fence,
-};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// The longest key that is kept as it is; of a longer one, its hash.
 pub const KEY: usize = 64;
@@ -61,44 +58,24 @@ impl<H: Host> Annexes<H> {
     }
 }
 
-/// Bytes that others read while they may be written anew.
+/// A key that others read while it may be written anew.
 #[derive(Default)]
 struct Key {
-    /// Odd while they are written.
     turn: AtomicU32,
-    length: AtomicU32,
-    words: [AtomicU64; KEY / 8],
+    /// The key; in the last its length.
+    words: [AtomicU64; KEY / 8 + 1],
 }
 
 impl Key {
     fn set(&self, key: &[u8]) {
-        let turn = self.turn.load(Relaxed);
-        self.turn.store(turn.wrapping_add(1), Relaxed);
-        fence(Release);
-        let mut bytes = [0; KEY];
-        bytes[..key.len()].copy_from_slice(key);
-        self.length.store(key.len() as u32, Relaxed);
-        let (parts, _) = bytes.as_chunks();
-        for (word, &part) in self.words.iter().zip(parts) {
-            word.store(u64::from_ne_bytes(part), Relaxed);
-        }
-        self.turn.store(turn.wrapping_add(2), Release);
+        let mut words = whole_words::of_text(key);
+        words[KEY / 8] = key.len() as u64;
+        whole_words::write(&self.turn, &self.words, words);
     }
 
     fn get(&self) -> Vec<u8> {
-        for _ in 0..100 {
-            let turn = self.turn.load(Acquire);
-            let length = self.length.load(Relaxed);
-            let words = self.words.each_ref().map(|word| word.load(Relaxed));
-            fence(Acquire);
-            if turn & 1 == 0 && self.turn.load(Relaxed) == turn {
-                let mut key: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-                key.truncate(length as usize);
-                return key;
-            }
-            std::thread::yield_now();
-        }
-        Vec::new()
+        let words = whole_words::read(&self.turn, &self.words);
+        words.map_or_else(Vec::new, |words| whole_words::text_of(&words, words[KEY / 8] as usize))
     }
 }
 

@@ -78,6 +78,7 @@ mod sys;
 mod ticker;
 mod timing;
 mod watched;
+mod whole_words;
 
 pub use begin::Options;
 pub use handle::{Answer, Handle};

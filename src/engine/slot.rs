@@ -8,13 +8,13 @@ use super::gather::Quick;
 use super::shared::Shared;
 use super::sys;
 use super::timing::{Counted, Timing};
+use super::whole_words;
 use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-    fence,
+    AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence,
 };
 
 /// The host's side of requests: takes output and receives notices.
@@ -324,33 +324,15 @@ impl<H: Host> Slot<H> {
 
     /// By the owner, or before the slot is live.
     pub(super) fn set_label(&self, label: &[u8]) {
-        let label = cut(label, LABEL);
-        let turn = self.label_turn.load(Relaxed);
-        self.label_turn.store(turn.wrapping_add(1), Relaxed);
-        fence(Release);
-        let mut bytes = [0; LABEL];
-        bytes[..label.len()].copy_from_slice(label);
-        let (parts, _) = bytes.as_chunks();
-        for (word, &part) in self.label.iter().zip(parts) {
-            word.store(u64::from_ne_bytes(part), Relaxed);
-        }
-        self.label_turn.store(turn.wrapping_add(2), Release);
+        whole_words::write(&self.label_turn, &self.label, whole_words::of_text(cut(label, LABEL)));
     }
 
     /// Whole, though it may be written meanwhile; empty where its writer does not get on.
     pub(super) fn label(&self) -> Vec<u8> {
-        for _ in 0..100 {
-            let turn = self.label_turn.load(Acquire);
-            let words = self.label.each_ref().map(|word| word.load(Relaxed));
-            fence(Acquire);
-            if turn & 1 == 0 && self.label_turn.load(Relaxed) == turn {
-                let mut label: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-                label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
-                return label;
-            }
-            std::thread::yield_now();
-        }
-        Vec::new()
+        let mut label = whole_words::read(&self.label_turn, &self.label)
+            .map_or_else(Vec::new, |words| whole_words::text_of(&words, LABEL));
+        label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
+        label
     }
 }
 

@@ -1,0 +1,67 @@
+//! Words that one thread writes and others read, all of one writing, without waiting for each other. `turn` stands beside them, and is odd while
+//! they are written.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
+};
+
+/// How often a reader looks again at what is being written.
+const TRIES: u32 = 100;
+
+/// By one thread at a time.
+pub fn write<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS], new: [u64; WORDS]) {
+    let before = turn.load(Relaxed);
+    turn.store(before.wrapping_add(1), Relaxed);
+    fence(Release);
+    for (word, new) in words.iter().zip(new) {
+        word.store(new, Relaxed);
+    }
+    turn.store(before.wrapping_add(2), Release);
+}
+
+/// `None`: the writer does not get on.
+pub fn read<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS]) -> Option<[u64; WORDS]> {
+    for _ in 0..TRIES {
+        let before = turn.load(Acquire);
+        let seen = words.each_ref().map(|word| word.load(Relaxed));
+        fence(Acquire);
+        if before & 1 == 0 && turn.load(Relaxed) == before {
+            return Some(seen);
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+/// A text as words, zeros behind it; it is not too long.
+pub fn of_text<const WORDS: usize>(text: &[u8]) -> [u64; WORDS] {
+    let mut parts = [[0; 8]; WORDS];
+    parts.as_flattened_mut()[..text.len()].copy_from_slice(text);
+    parts.map(u64::from_ne_bytes)
+}
+
+/// So many bytes of words.
+pub fn text_of(words: &[u64], length: usize) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).take(length).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_never_half_of_another() {
+        let (turn, words) = (AtomicU32::new(0), std::array::from_fn::<_, 8, _>(|_| AtomicU64::new(0)));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (1..20_000).for_each(|number| write(&turn, &words, [number; 8])));
+            while !writer.is_finished() {
+                let seen = read(&turn, &words);
+                assert!(seen.is_none_or(|seen| seen == [seen[0]; 8]), "{seen:?}");
+            }
+        });
+        assert_eq!(read(&turn, &words), Some([19_999; 8]));
+        assert_eq!(text_of(&of_text::<2>(b"0123456789"), 10), b"0123456789");
+    }
+}
