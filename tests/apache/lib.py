@@ -38,6 +38,17 @@ def wait_for(what, condition, seconds=30):
         time.sleep(0.02)
 
 
+def end(process):
+    """Tells a server to end, and returns what it wrote; one that does not within a minute is killed, with all of its processes."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.communicate(timeout=60)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0]
+
+
 def free_port():
     """A port that nobody has. It is below those that the kernel gives to connections by itself: a server that is started again
     and again on the same port finds it free each time."""
@@ -94,19 +105,14 @@ class Httpd:
                 time.sleep(0.02)
 
     def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.communicate()
+        end(self.process)
         said = self.said()
         if kind is not None:
             print(f"httpd said:\n{said[-6000:]}", file=sys.stderr)
         shutil.rmtree(self.root, ignore_errors=True)
-        if re.search(r"exit signal|seg(mentation )?fault|core dump", said, re.I) and kind is None and not self.may_crash:
-            raise AssertionError(f"a child crashed:\n{said}")
+        if kind is None and not self.may_crash:
+            assert self.process.returncode != -signal.SIGKILL, f"httpd did not end within a minute:\n{said}"
+            assert not re.search(r"exit signal|seg(mentation )?fault|core dump", said, re.I), f"a child crashed:\n{said}"
 
     may_crash = False
 

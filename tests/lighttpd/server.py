@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/apache"))
-from lib import Backend, Client, Fpm, backend, free_port, wait_for  # noqa: E402, F401
+from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
 from secure import Http2, certificate, over_tls  # noqa: E402, F401
 
 BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lighttpd")
@@ -71,13 +70,7 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
 
     def __exit__(self, kind, *_):
         crashed = self.process.poll() is not None
-        if not crashed:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            out = self.process.communicate(timeout=60)[0]
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            out = self.process.communicate()[0]
+        out = end(self.process)
         said = self.said()
         shutil.rmtree(self.root, ignore_errors=True)
         if kind is not None:

@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -15,8 +14,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
-from lib import Backend, Client, Fpm, backend, free_port, wait_for  # noqa: E402, F401
-from secure import Http2, over_tls  # noqa: E402, F401
+from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
+from secure import Http2, certificate, over_tls  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
 MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or
@@ -74,10 +73,8 @@ class Nginx:
                  "VARIABLES": " $outlive_ending $outlive_client_gone $outlive_detached_time" if load and variables else "",
                  "TLS": "", "PORT": self.port, "H2C": self.h2c, "ROOT": self.root}
         if tls:
-            pem = self.root / "cert.pem"
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-                            "/CN=localhost", "-keyout", pem, "-out", pem], check=True, capture_output=True)
-            words["TLS"] = f"listen 127.0.0.1:{self.tls} ssl http2; ssl_certificate {pem}; ssl_certificate_key {pem};"
+            certificate(self)
+            words["TLS"] = f"listen 127.0.0.1:{self.tls} ssl http2; ssl_certificate @ROOT@/cert.pem; ssl_certificate_key @ROOT@/cert.pem;"
         text = CONF
         for name, value in words.items():
             text = text.replace(f"@{name}@", str(value))
@@ -113,18 +110,13 @@ class Nginx:
             return False
 
     def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.communicate()
+        end(self.process)
         said = self.said()
         if kind is not None:
             print(f"nginx said:\n{said[-SHOWN:]}", file=sys.stderr)
         shutil.rmtree(self.root, ignore_errors=True)
         if kind is None and not self.may_crash:
+            assert self.process.returncode != -9, f"nginx did not end within a minute:\n{said}"
             assert not CRASH.search(said), f"a worker crashed, or complained:\n{said}"
 
     def said(self):
