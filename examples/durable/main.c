@@ -207,20 +207,31 @@ static int worker(const char *php_ini, int listener)
 
 /* ---- the master ---- */
 
-static volatile sig_atomic_t ending;
-
-static void end(int number)
-{
-    (void)number;
-    ending = 1;
-}
-
 static pid_t start(const char *php_ini, int listener)
 {
-    pid_t child = fork();
+    pid_t child;
+    while ((child = fork()) < 0) { /* never a number for kill(): -1 is everybody */
+        perror("durable: fork");
+        (void)poll(NULL, 0, 1000);
+    }
     if (child == 0)
         _exit(worker(php_ini, listener));
     return child;
+}
+
+/* Until it is told to end: a worker that died, however it did, is replaced. What it had accepted is in the journal, and another takes it up.
+ * Signals wait until they are asked for, so that none comes between two looks. */
+static void look_after(pid_t *children, int count, const sigset_t *signals, const char *php_ini, int listener)
+{
+    int number;
+    pid_t dead;
+    while (sigwait(signals, &number) == 0 && number == SIGCHLD)
+        while ((dead = waitpid(-1, NULL, WNOHANG)) > 0)
+            for (int at = 0; at < count; at++)
+                if (children[at] == dead) {
+                    (void)poll(NULL, 0, 20);
+                    children[at] = start(php_ini, listener);
+                }
 }
 
 static int listen_on_loopback(void)
@@ -249,9 +260,12 @@ int main(int argc, char **argv)
     while (manner < MANNER_PLAIN && strcmp(argv[1], manners[manner]) != 0)
         manner++;
     journal.database = argv[3];
-    struct sigaction action = {.sa_handler = end};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     listener = listen_on_loopback();
     if (listener < 0) {
         perror("durable");
@@ -259,14 +273,7 @@ int main(int argc, char **argv)
     }
     for (int at = 0; at < count; at++)
         children[at] = start(argv[2], listener);
-    while (!ending) {
-        pid_t dead = wait(NULL); /* however it died: what it had accepted is in the journal, and another takes it up */
-        for (int at = 0; dead > 0 && !ending && at < count; at++)
-            if (children[at] == dead) {
-                (void)poll(NULL, 0, 20);
-                children[at] = start(argv[2], listener);
-            }
-    }
+    look_after(children, count, &signals, argv[2], listener);
     for (int at = 0; at < count; at++)
         (void)kill(children[at], SIGTERM);
     while (wait(NULL) > 0) {
