@@ -9,6 +9,10 @@
 
 static pid_t start(const char *script) {
     pid_t child = fork();
+    if (child < 0) { /* kill(-child) would be for everybody */
+        perror("fork");
+        exit(1);
+    }
     if (child == 0) {
         setpgid(0, 0); /* a group of its own: what it starts is ended with it */
         execl("/bin/sh", "sh", "-c", script, (char *)NULL);
