@@ -47,6 +47,9 @@ static ssize_t send_bytes(nghttp2_session *session, const uint8_t *data, size_t 
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *userdata) {
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        return 0; /* trailers: the job is there */
+    }
     job *self = calloc(1, sizeof *self);
     if (self == NULL) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;

@@ -159,16 +159,18 @@ def tell_streams(program, ini, policy):
                 assert time.monotonic() < end and story.server.poll() is None, (path, written(path), expected)
                 time.sleep(0.005)
 
-        def connect(*streams):
+        def connect(*streams, trailers=False):
             client = socket.create_connection(("127.0.0.1", story.port), timeout=PATIENCE)
             client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
             for number, path in streams:
                 # :method POST, :scheme http, :path and :authority, none of them in a table
                 fields = b"\x83\x86" + b"\x04" + bytes([len(path) + 1]) + b"/" + path.encode() + b"\x01\x09localhost"
-                client.sendall(frame(1, 0x5, number, fields))
+                client.sendall(frame(1, 0x4 if trailers else 0x5, number, fields))
+                if trailers:
+                    client.sendall(frame(1, 0x5, number, b"\x00\x01x\x01y"))
             return client
 
-        pair, single = connect((1, "one"), (3, "two")), connect((1, "stays"))
+        pair, single = connect((1, "one"), (3, "two")), connect((1, "stays"), trailers=True)
         for path in paths:
             until(path, ["A", "B"])
         pair.sendall(frame(3, 0, 1, (8).to_bytes(4, "big")))  # RST_STREAM, CANCEL
