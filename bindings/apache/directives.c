@@ -79,13 +79,13 @@ static int is_new(const cmd_parms *cmd, const ol_section *section, const char *v
         of = the_process.pool;
         named = apr_hash_make(of);
     }
-    int new = apr_hash_count(named) < MOST_NAMED &&apr_hash_get(named, key, APR_HASH_KEY_STRING) == NULL;
-    if (new) {
+    const int is_first = apr_hash_get(named, key, APR_HASH_KEY_STRING) == NULL && apr_hash_count(named) < MOST_NAMED;
+    if (is_first) {
         key = apr_pstrdup(of, key);
         apr_hash_set(named, key, APR_HASH_KEY_STRING, key);
     }
     apr_thread_mutex_unlock(the_process.mutex);
-    return new;
+    return is_first;
 }
 
 static void name_refused(server_rec *server, const ol_section *section);

@@ -92,8 +92,8 @@ void *ol_any_container_merge(apr_pool_t *pool, void *base, void *add);
 const outlive_settings *ol_req_settings(request_rec *r);
 /** What a request asks its settings each time, looked up once. */
 #define FLAG_WATCHES 1u          /* outlive.detect is watch */
-#define FLAG_LOCKS_DISCONNECT 4u /* an admin's word; looked up beside mod_php alone */
 #define FLAG_LIMITED 2u          /* somebody wrote max_execution_time: PHP's built-in 30 seconds are for PHP */
+#define FLAG_LOCKS_DISCONNECT 4u /* an admin's word; looked up beside mod_php alone */
 unsigned ol_any_flags_of(const outlive_settings *settings);
 /** Those of a request. To be asked after ol_req_settings has answered. */
 unsigned ol_req_flags(const request_rec *r);
