@@ -67,6 +67,7 @@ struct store {
     char path[PATH_SIZE];   /* tables A, B, D and the journal */
     char path_c[PATH_SIZE]; /* table C */
     sqlite3 *keeper;        /* open as long as the store: the last connection to close would tidy up, which takes time */
+    long long newest;       /* of the journal when the store was opened: what comes behind it is this process's own */
 };
 
 struct journal_row {
@@ -85,8 +86,8 @@ sqlite3 *store_connect(const struct store *store);
 int store_begin(sqlite3 *db, const struct journal_row *row, int accepted, long long *id);
 int store_write(sqlite3 *db, char table, long long id, const char *note);
 int store_end(sqlite3 *db, long long id, const char *ending, double seconds, const char *decided);
-/* What was accepted, and has no ending: the process that worked on it died, or handed it back. The oldest first. */
-int store_unfinished(sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata);
+/* What was accepted before the store was opened, and has no ending: the process that worked on it died, or handed it back. The oldest first. */
+int store_unfinished(const struct store *store, sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata);
 /* The newest first, at most `most`. */
 int store_each(sqlite3 *db, int most, void (*visit)(void *userdata, const struct journal_row *row), void *userdata);
 

@@ -310,7 +310,7 @@ static void resume(void *userdata, const struct journal_row *row)
 void handle_unfinished(struct server *server)
 {
     sqlite3 *db = store_connect(&server->store);
-    int result = db == NULL ? SQLITE_NOMEM : store_unfinished(db, resume, server);
+    int result = db == NULL ? SQLITE_NOMEM : store_unfinished(&server->store, db, resume, server);
     if (result != SQLITE_OK)
         fprintf(stderr, "formsave: the journal: %s\n", sqlite3_errstr(result));
     sqlite3_close(db);

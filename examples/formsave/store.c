@@ -43,6 +43,17 @@ sqlite3 *store_connect(const struct store *store)
     return db;
 }
 
+static int find_newest(struct store *store)
+{
+    sqlite3_stmt *select;
+    int result = sqlite3_prepare_v2(store->keeper, "SELECT coalesce(max(id), 0) FROM journal", -1, &select, NULL);
+    if (result != SQLITE_OK)
+        return result;
+    if (sqlite3_step(select) == SQLITE_ROW)
+        store->newest = sqlite3_column_int64(select, 0);
+    return sqlite3_finalize(select);
+}
+
 int store_open(struct store *store, const char *directory, char *error, size_t size)
 {
     int main_length = snprintf(store->path, sizeof store->path, "%s/formsave.db", directory);
@@ -56,7 +67,7 @@ int store_open(struct store *store, const char *directory, char *error, size_t s
         snprintf(error, size, "no database in %s", directory);
         return -1;
     }
-    if (sqlite3_exec(store->keeper, schema, NULL, NULL, NULL) != SQLITE_OK) {
+    if (sqlite3_exec(store->keeper, schema, NULL, NULL, NULL) != SQLITE_OK || find_newest(store) != SQLITE_OK) {
         snprintf(error, size, "cannot make the tables in %s: %s", directory, sqlite3_errmsg(store->keeper));
         store_close(store);
         return -1;
@@ -124,13 +135,14 @@ int store_end(sqlite3 *db, long long id, const char *ending, double seconds, con
     return run(update);
 }
 
-int store_unfinished(sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata)
+int store_unfinished(const struct store *store, sqlite3 *db, void (*visit)(void *userdata, const struct journal_row *row), void *userdata)
 {
-    static const char sql[] = "SELECT id, path, method, host, note FROM journal WHERE accepted AND ending IS NULL ORDER BY id";
+    static const char sql[] = "SELECT id, path, method, host, note FROM journal WHERE accepted AND ending IS NULL AND id <= ? ORDER BY id";
     sqlite3_stmt *select;
     int result = sqlite3_prepare_v2(db, sql, -1, &select, NULL);
     if (result != SQLITE_OK)
         return result;
+    sqlite3_bind_int64(select, 1, store->newest);
     while (sqlite3_step(select) == SQLITE_ROW) {
         struct journal_row row = {
             .id = sqlite3_column_int64(select, 0),
