@@ -310,9 +310,10 @@ static void another_namespace(void) {
 
 static void one_that_hangs(void) {
     process stuck = start(path, -1), idle = start(path, -1);
-    tell(&stuck, 'b', NULL);
     tell(&idle, 'b', NULL);
     tell(&idle, 'e', NULL);
+    wait_for_series(path, "outlive_requests_in_flight", 0);
+    tell(&stuck, 'b', NULL);
     wait_for_series(path, "outlive_requests_in_flight", 1);
     kill(stuck.pid, SIGSTOP);
     kill(idle.pid, SIGSTOP); /* it has nothing to do, so its silence says nothing */
