@@ -23,21 +23,24 @@ APACHE_CFLAGS  += $(if $(PHP_INI_DIR),-DOUTLIVE_PHP_INI_DIR='"$(PHP_INI_DIR)"' -
 .PHONY: apache
 apache: lib apache-module
 
+# A server may be loading what was built before: each file is replaced as a whole.
 .PHONY: apache-module
 apache-module:
 	@mkdir -p $(APACHE_BUILD)
-	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive.so $(APACHE_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
-		$(if $(APACHE_RPATH),$(APACHE_LINK))
-	@$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $(APACHE_BUILD)/mod_outlive_example.so -I$(APACHE_SOURCE) \
-		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS)
+	@part=$(APACHE_BUILD)/mod_outlive.so.$$$$ && $(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part $(APACHE_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
+		$(if $(APACHE_RPATH),$(APACHE_LINK)) && mv -f $$part $(APACHE_BUILD)/mod_outlive.so
+	@part=$(APACHE_BUILD)/mod_outlive_example.so.$$$$ && $(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part -I$(APACHE_SOURCE) \
+		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS) && mv -f $$part $(APACHE_BUILD)/mod_outlive_example.so
 
-# After `make install`: the module looks for the library in LIBDIR, or with SYSTEM_LIBRARY=1 where the system has its own.
+# After `make install`: the module looks for the library in LIBDIR, or with SYSTEM_LIBRARY=1 where the system has its own. It is built anew
+# for that, in a directory of its own: two that install at once are not in each other's way.
 INSTALLED_RPATH = $(if $(SYSTEM_LIBRARY),,$(LIBDIR))
 .PHONY: install-apache
 install-apache: lib
-	@$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(INSTALLED_RPATH)' APACHE_BUILD='$(APACHE_BUILD)/installed'
 	$(INSTALL) -d '$(DESTDIR)$(APACHE_MODULES)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(APACHE_CONFIG)/mods-available'
-	$(INSTALL) -m 644 $(APACHE_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(APACHE_MODULES)/'
+	@set -e; build=$$(mktemp -d '$(APACHE_BUILD).XXXXXX'); trap 'rm -rf "$$build"' EXIT; \
+		$(MAKE) --no-print-directory apache-module APACHE_RPATH='$(INSTALLED_RPATH)' APACHE_BUILD="$$build"; \
+		$(INSTALL) -m 644 "$$build/mod_outlive.so" '$(DESTDIR)$(APACHE_MODULES)/'
 	$(INSTALL) -m 644 $(APACHE_SOURCE)/mod_outlive.h '$(DESTDIR)$(PREFIX)/include/'
 	printf '# Depends: authz_core authz_host\n' > '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'
 	echo 'LoadModule outlive_module $(APACHE_MODULES)/mod_outlive.so' >> '$(DESTDIR)$(APACHE_CONFIG)/mods-available/outlive.load'

@@ -23,8 +23,8 @@ lighttpd: lib lighttpd-module
 lighttpd-module:
 	@test -e '$(LIGHTTPD_SOURCE)/src/plugin.h' || { echo 'lighttpd: no source in $(LIGHTTPD_SOURCE): make lighttpd-source, or LIGHTTPD_SOURCE=' >&2; exit 1; }
 	@mkdir -p $(LIGHTTPD_BUILD)
-	@$(CC) $(LIGHTTPD_CFLAGS) $(CFLAGS) -shared -o $(LIGHTTPD_BUILD)/mod_outlive.so $(LIGHTTPD_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
-		$(if $(LIGHTTPD_RPATH),$(LIGHTTPD_LINK))
+	@part=$(LIGHTTPD_BUILD)/mod_outlive.so.$$$$ && $(CC) $(LIGHTTPD_CFLAGS) $(CFLAGS) -shared -o $$part $(LIGHTTPD_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
+		$(if $(LIGHTTPD_RPATH),$(LIGHTTPD_LINK)) && mv -f $$part $(LIGHTTPD_BUILD)/mod_outlive.so
 
 # The source package of the lighttpd that is installed, from where apt has its packages; apt's own lists are not touched.
 .PHONY: lighttpd-source
@@ -33,6 +33,7 @@ lighttpd-source:
 
 .PHONY: install-lighttpd
 install-lighttpd: lib
-	@$(MAKE) --no-print-directory lighttpd-module LIGHTTPD_RPATH='$(INSTALLED_RPATH)' LIGHTTPD_BUILD='$(LIGHTTPD_BUILD)/installed'
 	$(INSTALL) -d '$(DESTDIR)$(LIGHTTPD_MODULES)'
-	$(INSTALL) -m 644 $(LIGHTTPD_BUILD)/installed/mod_outlive.so '$(DESTDIR)$(LIGHTTPD_MODULES)/'
+	@set -e; build=$$(mktemp -d '$(LIGHTTPD_BUILD).XXXXXX'); trap 'rm -rf "$$build"' EXIT; \
+		$(MAKE) --no-print-directory lighttpd-module LIGHTTPD_RPATH='$(INSTALLED_RPATH)' LIGHTTPD_BUILD="$$build"; \
+		$(INSTALL) -m 644 "$$build/mod_outlive.so" '$(DESTDIR)$(LIGHTTPD_MODULES)/'
