@@ -9,11 +9,17 @@
 
 /* bytes of a label, which people read */
 
-#define NGX_HTTP_OUTLIVE_LABEL  96
+#define NGX_HTTP_OUTLIVE_LABEL   96
+
+/* ... and of a method */
+
+#define NGX_HTTP_OUTLIVE_METHOD  8
 
 
 static ngx_int_t ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     ngx_http_outlive_loc_conf_t *olcf);
+static const char *ngx_http_outlive_method(ngx_http_request_t *r,
+    u_char *buf);
 static int ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_finalize(void *data);
 static void ngx_http_outlive_cleanup(void *data);
@@ -117,7 +123,8 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     ngx_http_outlive_loc_conf_t *olcf)
 {
     int                       rc;
-    u_char                    label[NGX_HTTP_OUTLIVE_LABEL + 1], method[9];
+    u_char                    label[NGX_HTTP_OUTLIVE_LABEL + 1];
+    u_char                    method[NGX_HTTP_OUTLIVE_METHOD + 1];
     ngx_msec_t                elapsed;
     ngx_time_t               *tp;
     outlive_error             error;
@@ -128,11 +135,9 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     *ngx_cpymem(label, r->uri.data,
                 ngx_min(r->uri.len, sizeof(label) - 1)) = '\0';
-    *ngx_cpymem(method, r->method_name.data,
-                ngx_min(r->method_name.len, sizeof(method) - 1)) = '\0';
 
     options.label = (char *) label;
-    options.method = (char *) method;
+    options.method = ngx_http_outlive_method(r, method);
     options.userdata = ctx;
 
     rc = outlive_request_begin(ngx_http_outlive_engine,
@@ -176,6 +181,30 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* as a string of C: nginx keeps it in the middle of what was read */
+
+static const char *
+ngx_http_outlive_method(ngx_http_request_t *r, u_char *buf)
+{
+    switch (r->method) {
+
+    case NGX_HTTP_GET:
+        return "GET";
+
+    case NGX_HTTP_POST:
+        return "POST";
+
+    case NGX_HTTP_HEAD:
+        return "HEAD";
+    }
+
+    *ngx_cpymem(buf, r->method_name.data,
+                ngx_min(r->method_name.len, NGX_HTTP_OUTLIVE_METHOD)) = '\0';
+
+    return (const char *) buf;
 }
 
 

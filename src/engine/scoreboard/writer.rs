@@ -49,6 +49,8 @@ pub struct Writer {
     file: File,
     map: Mapping,
     layout: Layout,
+    /// Where the first block begins, in words.
+    first_block: usize,
     owner: Owner,
     world: World,
     /// The file's locks are this engine's own.
@@ -98,6 +100,7 @@ impl Writer {
             path: path.to_owned(),
             map,
             layout,
+            first_block: layout.block(0) / 8,
             owner: Owner::this(),
             world: World::this(),
             is_own,
@@ -146,7 +149,8 @@ impl Writer {
     #[inline]
     pub fn row(&self, slot: u32) -> Option<RowWriter<'_>> {
         let block = self.blocks.get(slot as usize / ROWS)?.load(Acquire);
-        (block != NONE).then(|| RowWriter::of(self.table().block(block), slot as usize % ROWS))
+        let at = self.first_block + block as usize * (BLOCK / 8);
+        (block != NONE).then(|| RowWriter::of(&self.map.words()[at..at + BLOCK / 8], slot as usize % ROWS))
     }
 
     /// The row of a slot; its block is claimed if it must be. `None`: there is no room.
