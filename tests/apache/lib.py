@@ -147,14 +147,14 @@ class Httpd:
 class Fpm:
     """php-fpm on a free port."""
 
-    def __init__(self, children=4):
+    def __init__(self, children=4, options=()):
         self.directory = tempfile.mkdtemp(prefix="outlive-fpm-")
         self.port = free_port()
         account = "user = www-data\ngroup = www-data\n" if os.geteuid() == 0 else ""
         conf = pathlib.Path(self.directory, "fpm.conf")
         conf.write_text(f"[global]\nerror_log = {self.directory}/log\ndaemonize = no\n[www]\n{account}"
                         f"listen = 127.0.0.1:{self.port}\npm = static\npm.max_children = {children}\n")
-        self.process = subprocess.Popen(["php-fpm8.2", "-n", "-y", conf, "-F"], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(["php-fpm8.2", "-n", *options, "-y", conf, "-F"], stderr=subprocess.DEVNULL)
         wait_for("php-fpm answers", self.up)
 
     def up(self):
