@@ -50,13 +50,13 @@ typedef struct outlive_config_builder outlive_config_builder;
 
 /**
  * The php_value, php_flag, php_admin_value and php_admin_flag of one container (a directory section, a location, a virtual
- * host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook.
- * Pure data: no global state, nothing but memory.
+ * host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook. It is
+ * plain memory, without global state.
  */
 typedef struct outlive_dir_config outlive_dir_config;
 
 /**
- * Keeps many requests at once: their time limits, their watched sockets, the table of what is in flight. One per process
+ * Manages many requests at once: their time limits, their watched sockets, the table of requests in flight. One per process
  * is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free; it
  * installs no signal handlers and uses no timers of the process.
  *
@@ -66,8 +66,8 @@ typedef struct outlive_dir_config outlive_dir_config;
 typedef struct outlive_engine outlive_engine;
 
 /**
- * One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
- * OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same place.
+ * One request. outlive_request_begin makes it, outlive_request_end frees it. A later call with the same pointer answers
+ * OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same slot.
  *
  * One thread at a time works on a request; which one may change. A call that comes while another has not
  * returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
@@ -105,7 +105,7 @@ typedef struct outlive_settings outlive_settings;
 /** The request should end now. */
 #define OUTLIVE_STOP 1
 
-/** What was asked for had been done before (`finish`, `cancel`). */
+/** It had been done before (`finish`, `cancel`). */
 #define OUTLIVE_ALREADY 2
 
 /** An argument is NULL, too long, or not one of the values it may have. */
@@ -165,7 +165,7 @@ typedef struct outlive_str {
      */
     const char *ptr;
     /**
-     * Bytes, without the NUL behind them.
+     * Length in bytes, without the terminating NUL.
      */
     size_t len;
 } outlive_str;
@@ -268,9 +268,9 @@ const char *outlive_version(void);
 #define OUTLIVE_INI_FLOAT 4
 
 /**
- * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
- * the library's) is its text; its length is one, never OUTLIVE_NTS: a text that cannot be as long as it says makes the whole call answer
- * OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
+ * Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value is its text, which has to live until the library's
+ * next call of this function. The text's length is given in bytes, never as OUTLIVE_NTS: an impossible length makes outlive_ini_parse
+ * answer OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
  */
 typedef int (*outlive_ini_lookup)(void *userdata,
                                   const char *name,
@@ -426,7 +426,8 @@ typedef struct outlive_directive {
      */
     void *userdata;
     /**
-     * Gets userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the caller's.
+     * Called with userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the
+     * caller's.
      */
     outlive_destroy_function destroy;
 } outlive_directive;
@@ -465,7 +466,7 @@ int outlive_config_builder_set_env(struct outlive_config_builder *builder,
                                    struct outlive_error *error);
 
 /**
- * All variables of the process, as they are now, but for those that were set before.
+ * All present variables of the process, except those that were set here before.
  *
  * Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
  */
@@ -483,7 +484,7 @@ int outlive_config_builder_set(struct outlive_config_builder *builder,
  * One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
  * no error then.
  *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is no file. Syntax errors are diagnostics, because PHP starts nevertheless.
  */
 int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
                                         const char *path,
@@ -493,8 +494,8 @@ int outlive_config_builder_load_php_ini(struct outlive_config_builder *builder,
 /**
  * Apache's main configuration file, with everything that it includes.
  *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
- * outlive_config_builder_build.
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is no file. outlive_config_builder_build reports what httpd would
+ * refuse to start on.
  */
 int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builder,
                                            const char *path,
@@ -504,7 +505,7 @@ int outlive_config_builder_load_httpd_conf(struct outlive_config_builder *builde
 /**
  * A pool of a PHP-FPM configuration; `pool` NULL: the first one.
  *
- * OUTLIVE_ERROR_IO: the file cannot be read, or is none.
+ * OUTLIVE_ERROR_IO: the file cannot be read, or is no file.
  */
 int outlive_config_builder_load_fpm_pool(struct outlive_config_builder *builder,
                                          const char *path,
@@ -522,21 +523,21 @@ int outlive_config_builder_define(struct outlive_config_builder *builder,
                                   struct outlive_error *error);
 
 /**
- * Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
+ * Registers a directive of the host's own: it can be set, locked and explained like PHP's.
  *
- * OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
- * outlive_config_builder_build.
+ * OUTLIVE_ERROR_ARGUMENT: no name, invalid access bits, a wrong size. outlive_config_builder_build reports a name that
+ * exists already.
  */
 int outlive_config_builder_register(struct outlive_config_builder *builder,
                                     const struct outlive_directive *directive,
                                     struct outlive_error *error);
 
 /**
- * The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
+ * The directories that the modelled PHP was compiled with: the last place where php.ini is searched, and the scan directory.
  * NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
  * read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
  *
- * OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
+ * OUTLIVE_ERROR_ARGUMENT: a length is invalid. A missing directory is no error, as in PHP.
  */
 int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builder,
                                            const char *directory,
@@ -545,15 +546,15 @@ int outlive_config_builder_set_compiled_in(struct outlive_config_builder *builde
                                            size_t scan_len,
                                            struct outlive_error *error);
 
-/** The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too. */
+/** The directory of the modelled PHP program; the CGI, FPM and command line SAPIs search it for php.ini, too. */
 int outlive_config_builder_set_binary_dir(struct outlive_config_builder *builder,
                                           const char *directory,
                                           size_t len,
                                           struct outlive_error *error);
 
 /**
- * As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
- * or without one. An empty element is the compiled-in scan directory, an empty list is none.
+ * Replaces PHP_INI_SCAN_DIR: directories separated by colons, whose *.ini files are read after php.ini, or without one. An
+ * empty element is the compiled-in scan directory, an empty list is none.
  */
 int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
                                          const char *list,
@@ -561,8 +562,8 @@ int outlive_config_builder_set_scan_dirs(struct outlive_config_builder *builder,
                                          struct outlive_error *error);
 
 /**
- * What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
- * one assignment a line. Calls add up, in order.
+ * A parameter that a web server hands to PHP-FPM with the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini
+ * text with one assignment a line. Calls add up, in order.
  *
  * OUTLIVE_ERROR_ARGUMENT: another name.
  */
@@ -574,11 +575,11 @@ int outlive_config_builder_add_fastcgi_param(struct outlive_config_builder *buil
                                              struct outlive_error *error);
 
 /**
- * Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
- * whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
+ * Reads everything and makes the configuration; *out is a reference that the caller owns. It uses up everything that
+ * was loaded, whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
  *
  * OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
- * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
+ * OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. outlive_config_diagnostics gives everything else that is odd.
  */
 int outlive_config_builder_build(struct outlive_config_builder *builder,
                                  struct outlive_config **out,
@@ -656,7 +657,7 @@ void outlive_dir_config_free(struct outlive_dir_config *dir_config);
 /** A mistake: what the line says is not in force. */
 #define OUTLIVE_SEVERITY_ERROR 2
 
-/** Something odd that was met while reading configuration. May grow at its end; `size` says how far. */
+/** A finding about the configuration that is no error. May grow at its end; `size` says how far. */
 typedef struct outlive_diagnostic {
     /**
      * Bytes that the library wrote.
@@ -701,8 +702,8 @@ typedef struct outlive_header {
 } outlive_header;
 
 /**
- * What a request asks for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is optional; texts are
- * NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
+ * The request that settings are asked for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is
+ * optional; texts are NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
  */
 typedef struct outlive_target {
     /**
@@ -730,13 +731,13 @@ typedef struct outlive_target {
      */
     const char *method;
     /**
-     * The request target as it came: path and query, still encoded; NULL, and filename NULL too: what holds for the whole
-     * server.
+     * The request target as received: path and query, still encoded. NULL, and filename NULL too: the settings of the
+     * whole server.
      */
     const char *uri;
     /**
-     * The file served, where the host knows it; NULL: derived from the httpd configuration. Where no DocumentRoot is set, none is looked for:
-     * a server that has routes in place of files gets what holds for the path (`<Location>`).
+     * The file served, where the host knows it; NULL: derived from the httpd configuration. Without a DocumentRoot, no file is looked for:
+     * a server with routes instead of files gets the settings of the path (`<Location>`).
      */
     const char *filename;
     /**
@@ -752,7 +753,7 @@ typedef struct outlive_target {
      */
     const char *client_address;
     /**
-     * Request headers that `<If>` may ask for; NULL: none.
+     * Request headers, which `<If>` may test; NULL: none.
      */
     const struct outlive_header *headers;
     /**
@@ -762,14 +763,14 @@ typedef struct outlive_target {
 } outlive_target;
 
 /**
- * Another reference to the same configuration, to be freed too. NULL for NULL.
+ * Makes another reference to the same configuration, which also has to be freed. NULL for NULL.
  *
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
 const struct outlive_config *outlive_config_ref(const struct outlive_config *config);
 
 /**
- * Visits everything odd that was met while reading, in the order of reading.
+ * Visits the diagnostics of reading, in the order of reading.
  *
  * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  */
@@ -779,10 +780,10 @@ int outlive_config_diagnostics(const struct outlive_config *config,
 
 /**
  * The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
- * theirs. `target` may be NULL: what holds for all.
+ * one settings object. `target` may be NULL: the settings of the whole server.
  *
  * OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
- * outlive_config_status which.
+ * outlive_config_status gives the status.
  */
 int outlive_config_resolve(const struct outlive_config *config,
                            const struct outlive_target *target,
@@ -802,8 +803,8 @@ int outlive_config_status(const struct outlive_config *config,
 /**
  * From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
  * httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
- * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
- * length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+ * after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to tell two changes that leave
+ * the same size. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
  *
  * Never waits; requests under way are not disturbed.
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
@@ -811,15 +812,15 @@ int outlive_config_status(const struct outlive_config *config,
 void outlive_config_refresh(const struct outlive_config *config);
 
 /**
- * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
- * configuration holds for all. *out is a reference that the caller owns.
+ * The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of the
+ * configuration's settings for the whole server. *out is a reference that the caller owns.
  */
 int outlive_config_resolve_dir(const struct outlive_config *config,
                                const struct outlive_dir_config *dir_config,
                                const struct outlive_settings **out,
                                struct outlive_error *error);
 
-/** Gives a reference back; NULL does nothing. Settings that came from it stay. */
+/** Gives a reference back; NULL does nothing. Settings that came from the configuration stay valid. */
 void outlive_config_free(const struct outlive_config *config);
 
 /* Settings ------------------------------------------------------------------------------------------------------------
@@ -828,14 +829,14 @@ void outlive_config_free(const struct outlive_config *config);
  * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 
-/** What became of a value: it is the one in force. */
+/** The fate of a layer's value: it is in force. */
 #define OUTLIVE_FATE_IN_FORCE 0
 /** A later layer set another one. */
 #define OUTLIVE_FATE_OVERRIDDEN 1
-/** It was never in force. */
+/** It was refused. */
 #define OUTLIVE_FATE_REFUSED 2
 
-/** One layer that had something to say about a directive. May grow at its end; `size` says how far. */
+/** One layer that sets a directive. May grow at its end; `size` says how far. */
 typedef struct outlive_origin {
     /**
      * Bytes that the library wrote.
@@ -914,15 +915,15 @@ typedef struct outlive_setting {
 typedef int (*outlive_setting_visitor)(void *userdata, const struct outlive_setting *setting);
 
 /**
- * Another reference to the same settings, to be freed too. NULL for NULL.
+ * Makes another reference to the same settings, which also has to be freed. NULL for NULL.
  *
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
 const struct outlive_settings *outlive_settings_ref(const struct outlive_settings *settings);
 
 /**
- * A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
- * outlive_settings_explain. *value lives as long as the settings.
+ * A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". outlive_settings_explain
+ * gives the value as written. *value lives as long as the settings.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive.
  */
@@ -962,10 +963,10 @@ int outlive_settings_get_quantity(const struct outlive_settings *settings,
                                   int64_t *value);
 
 /**
- * 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
+ * 1: the value of this directive is a secret, by its name (a password, a token) or because it holds one
  * (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
  *
- * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length is invalid.
  */
 int outlive_holds_secret(const char *name,
                          size_t len,
@@ -973,8 +974,8 @@ int outlive_holds_secret(const char *name,
                          size_t value_len);
 
 /**
- * Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
- * built-in default first.
+ * Why a directive has its value: visits every layer that sets it, from the weakest to the strongest, the built-in
+ * default first.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  */
@@ -994,8 +995,8 @@ int outlive_settings_each(const struct outlive_settings *settings,
                           void *userdata);
 
 /**
- * One number for the policy that settings make: of the directives that outlive acts on, as far as they differ from their defaults or are
- * locked. Paths are left out, and how a value is written does not count. 0: settings is NULL.
+ * One number for the policy of settings: a hash over the directives that outlive acts on and that differ from their defaults or are
+ * locked. Paths are left out, and the spelling of a value does not matter. 0: settings is NULL.
  */
 uint64_t outlive_settings_fingerprint(const struct outlive_settings *settings);
 
@@ -1028,33 +1029,35 @@ typedef struct outlive_engine_options {
      */
     size_t size;
     /**
-     * Requests that may be in flight at once, at most 4,194,304; 0: as many.
+     * How many requests may be in flight at once, at most 4,194,304; 0: 4,194,304.
      */
     uint32_t max_requests;
     /**
-     * The file of a scoreboard that this engine publishes its requests in; made if it is not there. NUL-terminated, copied.
-     * NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
+     * The scoreboard file in which this engine publishes its requests; made if it does not exist. NUL-terminated, copied.
+     * NULL or empty: the value of outlive.scoreboard in the first settings that have one. See outlive_scoreboard_read.
      */
     const char *scoreboard;
     /**
-     * Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: as many requests of all processes can be shown at once, at most
-     * 4,194,304. 0: 65,536. One that is there says itself how many it has.
+     * Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: how many requests of all processes can be shown at once,
+     * at most 4,194,304. 0: 65,536. An existing file keeps its own number.
      */
     uint32_t scoreboard_rows;
     /**
-     * A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
-     * makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can shorten it while it is in
-     * use), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+     * A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master process that opens the file before it gives
+     * up its rights, or makes a memory file (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can
+     * shorten it while it is in use), and passes the descriptor on. An empty file is made a scoreboard. The descriptor stays the caller's,
+     * and may be closed.
      */
     int scoreboard_fd;
     /**
-     * 0: stops are reported by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
-     * host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
+     * How many stop queues the engine has, one for each of the host's event loops, at most 1,024 (outlive_engine_stop_fd,
+     * outlive_engine_next_stop). 0: none; the callbacks on_stop and on_forced report stops, from the engine's thread. With queues, these
+     * callbacks are not called.
      */
     uint32_t stop_queues;
 } outlive_engine_options;
 
-/** A stop that a queue tells of. OUTLIVE_STOP_INIT sets the size. May grow at its end. */
+/** A stop that a queue reports. OUTLIVE_STOP_INIT sets the size. May grow at its end. */
 typedef struct outlive_stop {
     /**
      * sizeof(outlive_stop)
@@ -1065,7 +1068,7 @@ typedef struct outlive_stop {
      */
     int kind;
     /**
-     * The ending that is due, or the cause of the force: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
+     * The ending that is due, or the cause of the forced stage: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
      */
     int ending;
     /**
@@ -1097,7 +1100,7 @@ typedef struct outlive_request_row {
      */
     int64_t age_ms;
     /**
-     * Milliseconds since the client went; -1: nobody has noticed that it has gone.
+     * Milliseconds since the client went; -1: it has not been noticed to be gone.
      */
     int64_t gone_ms;
     /**
@@ -1137,7 +1140,7 @@ typedef struct outlive_request_row {
      */
     uint64_t written;
     /**
-     * Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
+     * Milliseconds left of the time limit (of CPU or elapsed time, whichever the limit counts); -1: no limit.
      */
     int64_t time_left_ms;
     /**
@@ -1145,7 +1148,7 @@ typedef struct outlive_request_row {
      */
     uint64_t id;
     /**
-     * The key that it was begun with (of a longer one than 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
+     * The key that it was begun with (for a key over 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
      */
     struct outlive_str key;
     /**
@@ -1167,7 +1170,7 @@ typedef int (*outlive_request_visitor)(void *userdata, const struct outlive_requ
 /**
  * Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
  *
- * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+ * OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options are invalid. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
  * OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
  * Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
  */
@@ -1175,15 +1178,15 @@ int outlive_engine_new(const struct outlive_engine_options *options,
                        struct outlive_engine **out,
                        struct outlive_error *error);
 
-/** 1: no request is in flight, and every outlive_request_end has done its part; 0: some are. */
+/** 1: no request is in flight, and every outlive_request_end has finished; 0: not yet. */
 int outlive_engine_is_drained(const struct outlive_engine *engine);
 
 /**
- * A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but do
- * not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable for nothing, and is never unreadable
- * while something waits. Take it out of the loop before outlive_engine_free, which closes it.
+ * A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
+ * do not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable while the queue is empty, and is always
+ * readable while an entry waits. Take it out of the loop before outlive_engine_free, which closes it.
  *
- * OUTLIVE_ERROR_ARGUMENT: engine is NULL, or has no such queue.
+ * OUTLIVE_ERROR_ARGUMENT: engine is NULL, or there is no such queue.
  */
 int outlive_engine_stop_fd(const struct outlive_engine *engine,
                            uint32_t queue);
@@ -1191,10 +1194,10 @@ int outlive_engine_stop_fd(const struct outlive_engine *engine,
 /**
  * The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
  *
- * A request has one entry at a time: FORCED replaces a DUE that was not taken. DUE is not reported after outlive_request_end has begun
- * (shutdown functions run then), FORCED not after it has returned. That holds where one thread takes a queue's stops and
- * ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
- * outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
+ * A request has one entry at a time: FORCED replaces a DUE that was not taken. No DUE is reported once outlive_request_end has begun,
+ * because shutdown functions run then, and no FORCED once it has returned. This holds if one thread both takes a queue's stops and ends
+ * its requests. Otherwise a request may end after its entry was taken: then use userdata as a key to look up, not as a pointer, and act
+ * by id (outlive_engine_cancel). DRAINED comes once, as the last entry of queue 0: every outlive_request_end has finished, and
  * outlive_engine_free is allowed.
  *
  * OUTLIVE_ERROR_NOT_FOUND: there is none now. OUTLIVE_ERROR_ARGUMENT: NULL, or no such queue.
@@ -1205,8 +1208,8 @@ int outlive_engine_next_stop(struct outlive_engine *engine,
                              struct outlive_stop *out);
 
 /**
- * As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
- * it comes.
+ * As outlive_request_cancel, for the request with this id (from outlive_request_id, or from a row). Never cancels another request,
+ * however late it is called.
  *
  * OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
@@ -1215,8 +1218,8 @@ int outlive_engine_cancel(struct outlive_engine *engine,
                           uint64_t id);
 
 /**
- * Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
- * different moments.
+ * Visits the requests in flight, in no particular order. Requests go on meanwhile, so the columns of a row may be of
+ * slightly different moments.
  *
  * OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
  */
@@ -1225,12 +1228,12 @@ int outlive_engine_requests(const struct outlive_engine *engine,
                             void *userdata);
 
 /**
- * The numbers of outlive_engine_render's OUTLIVE_RENDER_METRICS, as Prometheus text: of all processes of the engine's scoreboard, or of
- * this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the whole text needs, NUL included. Call
- * with buf NULL and len 0 to ask, and be ready for a text that has grown meanwhile.
+ * The same text as outlive_engine_render with OUTLIVE_RENDER_METRICS, for Prometheus: the numbers of all processes of the engine's
+ * scoreboard, or of this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is the size of the
+ * whole text, NUL included. Call with buf NULL and len 0 to learn the size, and expect that the text may have grown at the next call.
  *
- * OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that. OUTLIVE_ERROR_IO: the
- * scoreboard cannot be read any more.
+ * OUTLIVE_ERROR_TOO_LARGE: it did not fit; the part that fits was written. OUTLIVE_ERROR_ARGUMENT: `len` is
+ * impossible. OUTLIVE_ERROR_IO: the scoreboard cannot be read any more.
  */
 int outlive_engine_metrics(const struct outlive_engine *engine,
                            char *buf,
@@ -1239,11 +1242,13 @@ int outlive_engine_metrics(const struct outlive_engine *engine,
 
 /**
  * Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
- * first request with such settings; if that fails, requests run on as if none were named, and this says why.
+ * first request with such settings; if that fails, requests run as without a scoreboard, and this function gives the
+ * reason.
  *
- * OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
- * opened or made, is not a regular file with one name, is not this user's alone to write (nor root's for a group), is reached by a symbolic
- * link that others could have set, or is no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+ * OUTLIVE_OK: it publishes. OUTLIVE_ERROR_NOT_FOUND: no scoreboard is named, or no request has named one so far.
+ * OUTLIVE_ERROR_IO: the file cannot be opened or made, is not a regular file with one name, is writable by other users
+ * (root's file for a group is allowed), is reached by a symbolic link that other users could have set, or is no
+ * scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
  */
 int outlive_engine_scoreboard(const struct outlive_engine *engine,
                               struct outlive_error *error);
@@ -1253,8 +1258,9 @@ int outlive_engine_scoreboard(const struct outlive_engine *engine,
  * flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
  * more, and forces what still runs (on_forced). Negative: waits without limit.
  *
- * OUTLIVE_OK: nothing is in flight, and every outlive_request_end has done its part. OUTLIVE_ERROR_TIMEOUT: something still runs.
- * OUTLIVE_ERROR_BUSY: a callback of the engine's own thread called. Event loops use outlive_engine_begin_drain, which does not wait.
+ * OUTLIVE_OK: nothing is in flight, and every outlive_request_end has finished. OUTLIVE_ERROR_TIMEOUT: something still
+ * runs. OUTLIVE_ERROR_BUSY: the caller is a callback on the engine's own thread. Event loops use
+ * outlive_engine_begin_drain, which does not wait.
  */
 int outlive_engine_drain(struct outlive_engine *engine,
                          int64_t milliseconds);
@@ -1262,7 +1268,7 @@ int outlive_engine_drain(struct outlive_engine *engine,
 /**
  * As outlive_engine_drain, without waiting: takes no new requests and returns at once. Those in flight after so many `milliseconds`,
  * detached ones included, are told to stop with ending OUTLIVE_ENDING_SHUTDOWN (accepted ones: _HANDED_BACK), and forced two seconds
- * later. Negative: they may take all the time there is. Called again, the earlier deadline holds. Once every request has ended,
+ * later. Negative: they have unlimited time. If it is called again, the earlier deadline holds. Once every request has ended,
  * OUTLIVE_STOP_DRAINED is in queue 0.
  *
  * OUTLIVE_ERROR_SYSTEM: no thread could be made.
@@ -1271,12 +1277,12 @@ int outlive_engine_begin_drain(struct outlive_engine *engine,
                                int64_t milliseconds);
 
 /**
- * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
- * memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
- * shows them until they end or the process does.
+ * Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. The memory of requests in flight
+ * stays, so that late calls on them are still answered; their time limits stop running, and a scoreboard shows them
+ * until they or the process end.
  *
- * Thread safety: no other call on the engine may run, nor an outlive_request_end: OUTLIVE_STOP_DRAINED, or a drain that says OUTLIVE_OK, says
- * that none does. Fork safety: in a child it only frees. Signal safety: no.
+ * Thread safety: no other call on the engine and no outlive_request_end may run meanwhile; after OUTLIVE_STOP_DRAINED, or a drain that
+ * returned OUTLIVE_OK, none does. Fork safety: in a child it only frees. Signal safety: no.
  */
 void outlive_engine_free(struct outlive_engine *engine);
 
@@ -1321,7 +1327,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 #define OUTLIVE_ENDING_HOST_ERROR 7
 /** It was cancelled: outlive_request_cancel, outlive_engine_cancel. */
 #define OUTLIVE_ENDING_CANCELLED 8
-/** It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere. */
+/** It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the submission's keeper has it done elsewhere. */
 #define OUTLIVE_ENDING_HANDED_BACK 9
 
 /** No limit, where milliseconds are meant. */
@@ -1340,26 +1346,27 @@ void outlive_engine_free(struct outlive_engine *engine);
 #define OUTLIVE_STAGE_RUNNING 1
 /** The shutdown functions run. */
 #define OUTLIVE_STAGE_SHUTDOWN 2
-/** What was still buffered goes out. */
+/** The remaining buffered output is sent. */
 #define OUTLIVE_STAGE_FINAL_FLUSH 3
 
 /**
- * Writes all of buf, or it counts as failed. 0: written. Anything else: the client has gone.
+ * Writes all of buf. 0: everything was written. Anything else: the client has gone.
  * May call outlive_request_client_gone and outlive_request_is_gone; any other call on the request is answered with
  * OUTLIVE_ERROR_BUSY. Must not throw or longjmp.
  */
 typedef int (*outlive_write_function)(void *userdata, const void *buf, size_t len);
 
 /**
- * Pushes out what the host still holds. 0: flushed. Anything else: the client has gone.
- * May call what outlive_write_function may. Must not throw or longjmp.
+ * Sends what the host still buffers. 0: flushed. Anything else: the client has gone.
+ * May call the same functions as outlive_write_function. Must not throw or longjmp.
  */
 typedef int (*outlive_flush_function)(void *userdata);
 
 /**
- * Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
- * thread, never after the request's end has returned, but perhaps before its begin has. May call outlive_request_client_gone and
- * outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
+ * Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's thread:
+ * never after outlive_request_end has returned, but possibly before outlive_request_begin has. May call
+ * outlive_request_client_gone and outlive_request_is_gone. Must not throw or longjmp, and should return soon, because all time
+ * limits wait for it.
  */
 typedef void (*outlive_notice_function)(void *userdata, int ending);
 
@@ -1370,7 +1377,7 @@ typedef void (*outlive_notice_function)(void *userdata, int ending);
 typedef void (*outlive_ended_function)(void *userdata, int ending);
 
 /**
- * What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
+ * The options of a request. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
  * May grow at its end.
  */
 typedef struct outlive_request_options {
@@ -1379,7 +1386,7 @@ typedef struct outlive_request_options {
      */
     size_t size;
     /**
-     * For people: shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+     * A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
      */
     const char *label;
     /**
@@ -1387,8 +1394,9 @@ typedef struct outlive_request_options {
      */
     const char *method;
     /**
-     * A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end. Any number of
-     * requests may name the same one, as streams of an HTTP/2 connection do: each hears that its client has gone.
+     * A connected socket to watch if outlive.detect = watch, or -1. It stays the host's, which keeps it open until the request's
+     * end. Several requests may have the same socket, such as the streams of an HTTP/2 connection: each is told when the client
+     * goes.
      */
     int socket;
     /**
@@ -1397,49 +1405,52 @@ typedef struct outlive_request_options {
      */
     int reading_input;
     /**
-     * Where the response's body goes; NULL: nowhere, and it never fails. A HEAD's body never gets there, and buffering may
-     * hold it back to the end: a host sends its status line and headers itself, before the first body byte.
+     * Writes the response's body; NULL: output is dropped and never fails. It is not called for the body of a HEAD
+     * request, and buffering may delay it to the end: the host sends its status line and headers itself, before the first
+     * body byte.
      */
     outlive_write_function write;
     /**
-     * Pushes out what the host holds; NULL: nothing to push, and it never fails.
+     * Sends what the host buffers; NULL: the host buffers nothing, and a flush never fails.
      */
     outlive_flush_function flush;
     /**
-     * A stop is due at the next safe point; may be NULL. Not called where the engine has stop queues, and neither is on_forced.
+     * Called when a stop is due at the next safe point; may be NULL. If the engine has stop queues, neither this nor on_forced
+     * is called.
      */
     outlive_notice_function on_stop;
     /**
-     * The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
-     * told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
+     * Called at the forced stage: hard_timeout seconds after the limit without a safe point, or at the end of a drain; may be
+     * NULL. Its argument is the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); the request's ending is then _FORCED, unless
+     * another one came first.
      */
     outlive_notice_function on_forced;
     /**
-     * Handed to all of them. Stays the host's.
+     * Passed to all of these callbacks. Stays the host's.
      */
     void *userdata;
     /**
-     * It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
-     * and the scoreboard: until it returns, a drain waits. May be NULL.
+     * Called once by outlive_request_end, on its thread, after everything else and before the request leaves the live table and the
+     * scoreboard; a drain waits until it returns. May be NULL.
      */
     outlive_ended_function on_ended;
     /**
-     * The key by which equal submissions are recognised. It is shown in rows; its meaning is the host's, who scopes it (by
-     * principal, method and path beside the client's own). Any bytes, copied. NULL: none.
+     * The key by which equal submissions are recognised. It is shown in rows. The host defines its meaning and scope
+     * (principal, method and path beside the client's own key). Any bytes, copied. NULL: none.
      */
     const void *key;
     /**
-     * Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
+     * Length of key in bytes, or OUTLIVE_NTS. A key of more than 64 bytes is replaced by its SHA-256 in hexadecimal digits.
      */
     size_t key_len;
     /**
-     * Not 0: it works on what was accepted before, for no client. It is accepted (outlive_request_set_accepted) and begins in the state that
-     * outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
-     * requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
+     * Not 0: it resumes a submission that was accepted before, without a client. It is accepted (outlive_request_set_accepted) and begins
+     * as if outlive_request_finish had been called: output is dropped, its connection status stays 0, its client never goes, and no cap on
+     * detached requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
      */
     int resumed;
     /**
-     * Which of the engine's stop queues tells of it, from 0.
+     * The engine's stop queue that reports its stops, from 0.
      */
     uint32_t stop_queue;
 } outlive_request_options;
@@ -1453,12 +1464,12 @@ typedef int (*outlive_shutdown_function)(struct outlive_request *request, int en
 
 /**
  * Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
- * keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
- * there. `options` may be NULL: no output, no watching.
+ * keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
+ * `options` may be NULL: no output, no watching.
  *
- * OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense, or no such stop queue. OUTLIVE_ERROR_FULL: as many requests are in flight
- * as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
- * made. Cost: tens of nanoseconds, no system call (but for a watched socket).
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or key_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+ * engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
+ * could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int outlive_request_begin(struct outlive_engine *engine,
@@ -1477,7 +1488,7 @@ int outlive_request_begin(struct outlive_engine *engine,
 struct outlive_str outlive_ending_name(int ending);
 
 /**
- * The input has been read: the running stage begins, and with it max_execution_time.
+ * Says that the input has been read: the running stage begins, and max_execution_time with it.
  *
  * OUTLIVE_ERROR_STAGE: it was not in the input stage.
  */
@@ -1485,9 +1496,9 @@ int outlive_request_run(struct outlive_request *request);
 
 /**
  * Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
- * turns out to have gone. `buf` may be NULL if len is 0. A length, never OUTLIVE_NTS.
+ * turns out to have gone. `buf` may be NULL if len is 0. `len` is never OUTLIVE_NTS.
  *
- * OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that, as after an error that a host took for a length ((size_t)-1).
+ * OUTLIVE_ERROR_ARGUMENT: `len` is impossible, such as an error number that a host took for a length ((size_t)-1).
  * OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
  * request should end now.
  */
@@ -1496,41 +1507,39 @@ int outlive_request_write(struct outlive_request *request,
                           size_t len);
 
 /**
- * PHP's flush(): asks the host's flush function; the machine's own buffer (output_buffering) keeps what it has. A safe
+ * PHP's flush(): calls the host's flush function; the output buffer (output_buffering) keeps its content. A safe
  * point, as outlive_request_write.
  */
 int outlive_request_flush(struct outlive_request *request);
 
 /**
- * A safe point: OUTLIVE_OK go on, OUTLIVE_STOP end now. Nanoseconds: no lock, no clock, no system call. Once it has said
- * stop, it says so again until the stage ends.
+ * A safe point: OUTLIVE_OK: go on, OUTLIVE_STOP: end now. Takes nanoseconds: no lock, no clock, no system call. Once it
+ * has answered OUTLIVE_STOP, it does so again until the stage ends.
  */
 int outlive_request_check(struct outlive_request *request);
 
 /**
- * Tells that the host saw the client go. Once the response is finished, it does nothing: a client may leave then.
+ * Says that the host saw the client go. After outlive_request_finish it does nothing, because the client may leave then.
  *
- * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
- * Signal safety: yes.
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
  */
 int outlive_request_client_gone(struct outlive_request *request);
 
 /**
  * 1: the host, the watcher or an output has noticed that the client has gone; 0: not so far.
  *
- * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
- * Signal safety: yes.
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
  */
 int outlive_request_is_gone(const struct outlive_request *request);
 
 /**
  * PHP's connection_status(): OUTLIVE_CONNECTION_NORMAL 0, _ABORTED 1, _TIMEOUT 2, or both (3). Does not look at the
- * socket; only output, the watcher and the host make a client gone.
+ * socket: only output, the watcher and the host notice that a client has gone.
  */
 int outlive_request_connection_status(const struct outlive_request *request);
 
 /**
- * PHP's ignore_user_abort(): 1 on, 0 off, -1 only asks. Returns the setting before, 0 or 1. Where an admin layer has
+ * PHP's ignore_user_abort(): 1 on, 0 off, -1 leaves it. Returns the previous setting, 0 or 1. Where an admin layer has
  * locked it, it returns the setting and changes nothing.
  */
 int outlive_request_ignore_user_abort(struct outlive_request *request,
@@ -1540,15 +1549,15 @@ int outlive_request_ignore_user_abort(struct outlive_request *request,
  * PHP's set_time_limit(): a full number of seconds from now; 0 or less, or more than 999,999,999: none. The limit fires
  * within 20 milliseconds of the time, never early.
  *
- * OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running one is untouched. OUTLIVE_ERROR_STAGE: the input is
+ * OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running limit stays. OUTLIVE_ERROR_STAGE: the input is
  * still being read.
  */
 int outlive_request_set_time_limit(struct outlive_request *request,
                                    int64_t seconds);
 
 /**
- * As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed, and fires at the next
- * tick; so the result of deadline - now can be passed unchecked. outlive_request_ini_get shows full seconds, rounded up.
+ * As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed and fires at the
+ * next tick, so a caller can pass deadline - now unchecked. outlive_request_ini_get shows full seconds, rounded up.
  *
  * Errors as outlive_request_set_time_limit.
  */
@@ -1556,18 +1565,18 @@ int outlive_request_set_time_limit_ms(struct outlive_request *request,
                                       int64_t milliseconds);
 
 /**
- * Milliseconds until the request may be told to stop, at the earliest: by its time limit, or once its client has gone by
- * outlive.max_detached_time, or by the deadline of a drain. 0: a stop waits (which a hold may keep from being told); before that at least
- * 1, so that an event loop that waits for so long does not spin. OUTLIVE_NO_LIMIT: nothing that is known of will. Negative: an error.
+ * Milliseconds until the request may be told to stop, at the earliest: by its time limit, by outlive.max_detached_time once its client
+ * has gone, or by the deadline of a drain. 0: a stop waits (a hold may delay it); before that at least 1, so that an event loop that
+ * waits for this time does not spin. OUTLIVE_NO_LIMIT: there is no known reason to stop. Negative: an error.
  *
- * Where the limit counts CPU time, it does not shrink while the request waits: it is a time-out for others (such as a
- * statement_timeout) only under outlive.clock = wall.
+ * Where the limit counts CPU time, the result does not shrink while the request waits: use it as a time-out for others
+ * (such as a statement_timeout) only under outlive.clock = wall.
  * Thread safety: any thread, before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 int64_t outlive_request_time_left(const struct outlive_request *request);
 
 /**
- * The request's number, as rows show it: of one engine, never used twice, and not 0. 0: request is NULL, or has ended, or this is a
+ * The request's number, as shown in rows; unique within the engine, and not 0. 0: request is NULL, or has ended, or this is a
  * forked child.
  *
  * Thread safety: any thread, before the end. Fork safety: 0 in a child. Signal safety: yes.
@@ -1582,20 +1591,19 @@ uint64_t outlive_request_id(const struct outlive_request *request);
 void *outlive_request_userdata(const struct outlive_request *request);
 
 /**
- * Cancels the request: its next safe point says OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says and
- * whether it was accepted or not. A hold delays it as any stop; shutdown functions are not cut by it.
+ * Cancels the request: its next safe point answers OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says
+ * and whether it was accepted or not. A hold delays it like any stop; it does not interrupt shutdown functions.
  *
- * OUTLIVE_ALREADY: it was cancelled before. By pointer only before the end, as outlive_request_client_gone; who cannot know that
- * uses outlive_engine_cancel.
- * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
- * Signal safety: yes.
+ * OUTLIVE_ALREADY: it was cancelled before. The pointer may be used only before the end, as with
+ * outlive_request_client_gone; a caller that cannot know this uses outlive_engine_cancel.
+ * Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
  */
 int outlive_request_cancel(struct outlive_request *request);
 
 /**
- * Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;
- * also when one of those registers it. `destroy` (may be NULL) gets the userdata when the request has ended, whether the
- * function ran or was skipped; if registering fails, the userdata stays the caller's.
+ * Registers a shutdown function. It runs once when the request ends, whatever the ending, after those registered before
+ * it. A shutdown function may register another one. `destroy` (may be NULL) is called with the userdata when the request
+ * has ended, whether the function ran or was skipped; if registering fails, the userdata stays the caller's.
  *
  * OUTLIVE_ERROR_ARGUMENT: function is NULL. OUTLIVE_ERROR_STAGE: too late.
  */
@@ -1605,13 +1613,13 @@ int outlive_request_register_shutdown_function(struct outlive_request *request,
                                                outlive_destroy_function destroy);
 
 /**
- * Changes what people see of the request: NUL-terminated, copied, cut to 96 bytes; NULL: nothing. For hosts that know more once
- * the input has been read.
+ * Changes the label of the request: NUL-terminated, copied, cut to 96 bytes; NULL: none. For hosts that know more once the
+ * input has been read.
  */
 int outlive_request_set_label(struct outlive_request *request,
                               const char *label);
 
-/** 1: the forced stage has come, which a hold does not show otherwise; 0: it has not. */
+/** 1: the forced stage has come; 0: it has not. Within a hold this is the only way to see it. */
 int outlive_request_is_forced(const struct outlive_request *request);
 
 /**
@@ -1629,7 +1637,7 @@ int outlive_request_release(struct outlive_request *request);
 
 /**
  * For event loops: the calling thread stops working on the request. CPU time is not charged until outlive_request_resume.
- * About half a microsecond.
+ * Takes about half a microsecond.
  *
  * OUTLIVE_ERROR_STAGE: it is suspended already.
  */
@@ -1644,8 +1652,8 @@ int outlive_request_suspend(struct outlive_request *request);
 int outlive_request_resume(struct outlive_request *request);
 
 /**
- * As fastcgi_finish_request(): what is buffered goes out, the response is complete, the work goes on. Later output is
- * dropped (outlive.after_finish = discard) or is an abort, as in PHP-FPM (abort). A safe point.
+ * As fastcgi_finish_request(): sends the buffered output and completes the response; the work goes on. Later output is
+ * dropped (outlive.after_finish = discard) or counts as an abort, as in PHP-FPM (abort). A safe point.
  *
  * OUTLIVE_OK: done; the host closes the response now. OUTLIVE_ALREADY: it was complete before. OUTLIVE_STOP: the request
  * should end now instead.
@@ -1653,7 +1661,7 @@ int outlive_request_resume(struct outlive_request *request);
 int outlive_request_finish(struct outlive_request *request);
 
 /**
- * A directive as it is in force in this request now, as ini_get() gives it. *value lives until the next change of a
+ * The present value of a directive in this request, as ini_get() gives it. *value lives until the next change of a
  * directive in this request, or its end.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive.
@@ -1664,12 +1672,12 @@ int outlive_request_ini_get(const struct outlive_request *request,
                             struct outlive_str *value);
 
 /**
- * As ini_set(). `previous` may be NULL; it is the value before, and lives until the next change of a directive in this
+ * As ini_set(). `previous` (may be NULL) gets the value before, which lives until the next change of a directive in this
  * request, or its end.
  *
- * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
- * running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value. OUTLIVE_ERROR_STAGE: too late for it to
- * act (outlive.shutdown_time, once shutdown functions run).
+ * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it.
+ * OUTLIVE_ERROR_ACCESS: a running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+ * OUTLIVE_ERROR_STAGE: too late to have an effect (outlive.shutdown_time, once shutdown functions run).
  */
 int outlive_request_ini_set(struct outlive_request *request,
                             const char *name,
@@ -1679,7 +1687,7 @@ int outlive_request_ini_set(struct outlive_request *request,
                             struct outlive_str *previous);
 
 /**
- * As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
+ * As ini_restore(): sets the value that the directive had at start-up. Does nothing where a program may not change it.
  *
  * OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_STAGE: as for outlive_request_ini_set.
  */
@@ -1691,8 +1699,8 @@ int outlive_request_ini_restore(struct outlive_request *request,
 int outlive_request_ending(const struct outlive_request *request);
 
 /**
- * The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
- * ends the pass. `ending` is reported to the shutdown functions, unless another ending came first.
+ * Ends this stage early, as exit(): every safe point answers OUTLIVE_STOP from here on; in a shutdown function it ends
+ * the pass. `ending` is reported to the shutdown functions, unless another ending came first.
  *
  * OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
  */
@@ -1700,44 +1708,44 @@ int outlive_request_exit(struct outlive_request *request,
                          int ending);
 
 /**
- * Says that the submission is kept durably: call it after the commit there, before the work begins. From here on a disconnect does not
+ * Says that the submission is stored durably: call it after that commit and before the work begins. From here on a disconnect does not
  * stop the request, whatever ignore_user_abort or outlive.disconnect say now or later; nor does an earlier disconnect that no safe point
- * has reported yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
- * OUTLIVE_ENDING_HANDED_BACK. No safe point.
+ * has reported yet. Limits, caps, cancelling and a drain still apply; if a cap or a drain stops it, its ending is
+ * OUTLIVE_ENDING_HANDED_BACK. Not a safe point.
  *
- * OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
+ * OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run or have run.
  */
 int outlive_request_set_accepted(struct outlive_request *request);
 
 /**
- * The first part of outlive_request_end: runs the shutdown functions, hands down what is buffered, flushes. The request stays in flight,
- * and outlive_request_end then calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL)
- * is why it ended. Output is refused from here on (OUTLIVE_ERROR_STAGE).
+ * The first part of outlive_request_end: runs the shutdown functions, sends the buffered output, flushes. The request stays in flight
+ * until outlive_request_end calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL) gets
+ * the ending. Output is refused from here on (OUTLIVE_ERROR_STAGE).
  *
- * OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
- * again.
+ * OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as for outlive_request_end; here, too, call
+ * again after OUTLIVE_ERROR_BUSY.
  */
 int outlive_request_shut_down(struct outlive_request *request,
                               int *ending,
                               struct outlive_error *error);
 
 /**
- * The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
- * while it is 0, outlive_request_check would say OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL. Belongs to
- * the request: not to be read after its end, nor in a forked child.
+ * The request's flag word, for hosts that need a check within a fraction of a nanosecond: read it with a relaxed atomic
+ * load; while it is 0, outlive_request_check would answer OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL.
+ * Belongs to the request: not to be read after its end, nor in a forked child.
  *
  * Thread safety: any thread. Fork safety: no. Signal safety: yes.
  */
 const uint32_t *outlive_request_flags(const struct outlive_request *request);
 
 /**
- * Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
- * from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
- * failure the request is still there.
+ * Ends the request: runs the shutdown functions, sends the buffered output, flushes, and frees it. The pointer is
+ * invalid from here on. The shutdown functions, on_ended and outlive_request_shut_down give the ending. After an error
+ * the request still exists.
  *
- * OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
- * call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
- * shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
+ * OUTLIVE_ERROR_BUSY: another call has not returned, or the caller is a callback. If shutdown functions had begun by
+ * then, call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending
+ * already (the caller is a shutdown function). OUTLIVE_ERROR_ENDED: it has ended.
  */
 int outlive_request_end(struct outlive_request *request,
                         struct outlive_error *error);
@@ -1759,7 +1767,7 @@ typedef struct outlive_scoreboard_row {
      */
     int64_t process;
     /**
-     * Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
+     * Not 0: that process has died before the request ended. Its times go on counting.
      */
     int unfinished;
     /**
@@ -1767,11 +1775,11 @@ typedef struct outlive_scoreboard_row {
      */
     uint64_t began_unix_ms;
     /**
-     * Not 0: that process lives, as far as can be seen, and has not moved for five seconds.
+     * Not 0: that process is unresponsive: it lives, as far as can be seen, and has given no sign of life for five seconds.
      */
     int unresponsive;
     /**
-     * The row of the file; with `count` the name of this request, ROW.COUNT, for as long as the file lives.
+     * The row of the file; together with `count` the ID of this request, ROW.COUNT, as long as the file exists.
      */
     uint32_t row;
     /**
@@ -1791,10 +1799,10 @@ typedef struct outlive_scoreboard_row {
 typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
 
 /**
- * Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
- * that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
- * or ends meanwhile may be missing. The file is read, whole, before the first visit; nothing in it is believed, and it is
- * neither changed nor locked. A file that is empty has no rows.
+ * Visits the requests in a scoreboard: those in flight in every process that publishes there, and those that were
+ * unfinished when their process died (`unfinished`). Each row is consistent; rows are of slightly different moments, and a
+ * request that begins or ends meanwhile may be missing. The whole file is read before the first visit; its content is
+ * checked, and it is neither changed nor locked. A file that is empty has no rows.
  *
  * OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
  * version or machine wrote it. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
@@ -1806,8 +1814,8 @@ int outlive_scoreboard_read(const char *path,
                             struct outlive_error *error);
 
 /**
- * Forgets what dead processes left in a scoreboard; what living ones do stays. *cleared (may be NULL) is how many
- * unfinished requests that were. Needs the right to write the file.
+ * Clears the unfinished requests of dead processes from a scoreboard; those of living processes stay. *cleared (may be
+ * NULL) gets their number. Needs the right to write the file.
  *
  * Errors as outlive_scoreboard_read.
  * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
@@ -1831,7 +1839,7 @@ int outlive_scoreboard_clear_key(const char *path,
                                  struct outlive_error *error);
 
 /**
- * As outlive_scoreboard_clear, but only what the dead process with this number left.
+ * As outlive_scoreboard_clear, but only the requests of the dead process with this number.
  *
  * Errors as outlive_scoreboard_read.
  * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
@@ -1843,11 +1851,11 @@ int outlive_scoreboard_clear_process(const char *path,
                                      struct outlive_error *error);
 
 /**
- * Cancels a request of any process that publishes in the scoreboard, by the numbers that its row has: as outlive_request_cancel, within a
- * quarter of a second, and never another request. Needs the right to write the file.
+ * Cancels a request of any process that publishes in the scoreboard, by its row and count: as outlive_request_cancel, within a quarter of
+ * a second; never another request. Needs the right to write the file.
  *
  * OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
- * outlive_scoreboard_read. OUTLIVE_OK says that the process will be told; ending the request is up to that process.
+ * outlive_scoreboard_read. OUTLIVE_OK: the process will be told; ending the request is up to that process.
  * Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
  */
 int outlive_scoreboard_cancel(const char *path,
@@ -1857,9 +1865,9 @@ int outlive_scoreboard_cancel(const char *path,
                               struct outlive_error *error);
 
 /**
- * For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
- * `user` and `group`, if there is none, and gives it to them. A file that exists is checked and never changed: it has to be a scoreboard, or
- * empty, owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
+ * Makes the file of a scoreboard for processes that will run as `user` and `group`, if there is none, and gives it to them: for a process
+ * that will give up its rights, or whose children do. An existing file is checked and never changed: it has to be a scoreboard or empty,
+ * owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
  *
  * OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
  * one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
@@ -1883,34 +1891,37 @@ int outlive_scoreboard_prepare(const char *path,
 #define OUTLIVE_RENDER_METRICS 0
 /** Numbers and requests as one JSON document, as outlive status --json has them. */
 #define OUTLIVE_RENDER_JSON 1
-/** An HTML page for people, with everything that it needs in it; it reads itself anew. */
+/** An HTML page for people. It needs no other file, and reloads its content by itself. */
 #define OUTLIVE_RENDER_PAGE 2
-/** The page's table alone, to stand in another page. */
+/** The page's table alone, for use in another page. */
 #define OUTLIVE_RENDER_TABLE 3
 
-/** What a host adds to a page or a document. OUTLIVE_RENDER_OPTIONS_INIT sets the size, and the rest to NULL. May grow at its end. */
+/**
+ * A host's additions to a page or a document. OUTLIVE_RENDER_OPTIONS_INIT sets the size, and the rest to NULL. May grow at its
+ * end.
+ */
 typedef struct outlive_render_options {
     /**
      * sizeof(outlive_render_options)
      */
     size_t size;
     /**
-     * Whose requests these are: the server's name, say. NUL-terminated. NULL: none.
+     * Whose requests these are, such as the server's name. NUL-terminated. NULL: none.
      */
     const char *title;
     /**
-     * What has to be known beside them, in plain text, one note a line. NUL-terminated. NULL: nothing.
+     * Notes to show with them, in plain text, one per line. NUL-terminated. NULL: none.
      */
     const char *notes;
 } outlive_render_options;
 
 /**
- * Writes what can be seen: of all processes of the engine's scoreboard, or of this engine alone, where it has none. `what` is
- * OUTLIVE_RENDER_METRICS, _JSON, _PAGE or _TABLE; `options` may be NULL. `write` gets the whole text, in one piece, behind everything else; it
- * may call anything but outlive_engine_free. The series and members are the same for every host.
+ * Renders the state of all processes of the engine's scoreboard, or of this engine alone if it has none. `what` is OUTLIVE_RENDER_METRICS,
+ * _JSON, _PAGE or _TABLE; `options` may be NULL. `write` gets the whole text in one piece, as the last step; it may call anything but
+ * outlive_engine_free. The series and members are the same for every host.
  *
- * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or there is nothing of that number. OUTLIVE_ERROR_IO: the scoreboard cannot be read any more.
- * OUTLIVE_ERROR_INTERRUPTED: `write` said that it failed.
+ * OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or `what` is unknown. OUTLIVE_ERROR_IO: the scoreboard cannot be read
+ * any more. OUTLIVE_ERROR_INTERRUPTED: `write` failed.
  */
 int outlive_engine_render(const struct outlive_engine *engine,
                           int what,
@@ -1934,26 +1945,25 @@ int outlive_scoreboard_render(const char *path,
                               struct outlive_error *error);
 
 /**
- * The Content-Type of what is rendered, NUL-terminated; it lives for ever. NULL: there is nothing of that number.
+ * The Content-Type of a format, NUL-terminated; the text is static. NULL: `what` is unknown.
  *
  * Thread safety: any thread. Fork safety: yes. Signal safety: yes.
  */
 const char *outlive_render_content_type(int what);
 
 /**
- * Counts a request that was over before there was anything to watch: a small file that was sent at once, say. Cheaper than begin and end;
- * then the numbers are those of all requests, and it is shown nowhere else. `milliseconds` is how long it took.
+ * Counts a request that needed no supervision, such as a small file that was sent at once, so that the numbers cover all requests.
+ * Cheaper than begin and end; the request is shown nowhere else. `milliseconds` is how long it took.
  *
- * OUTLIVE_ERROR_ARGUMENT: the engine is NULL, or there is no such ending, or it took less than no time.
+ * OUTLIVE_ERROR_ARGUMENT: the engine is NULL, or there is no such ending, or `milliseconds` is negative.
  */
 int outlive_engine_count(struct outlive_engine *engine,
                          int ending,
                          int64_t milliseconds);
 
 /**
- * Says which policy the host follows, so that everybody who looks at the scoreboard can hold hosts and processes against each other:
- * `outlive_policy_info` with what outlive_settings_fingerprint says. Usually once, with the settings of the whole server, and again
- * after a reload.
+ * Publishes which policy the host follows (outlive_settings_fingerprint, shown as `outlive_policy_info`), so that hosts and
+ * processes can be compared. Usually called once, with the settings of the whole server, and again after a reload.
  *
  * OUTLIVE_ERROR_ARGUMENT: an argument is NULL.
  */

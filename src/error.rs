@@ -8,7 +8,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $text:literal;)*) => {
-        /// What a call answers: 0 or a positive answer where it went well, a negative number where it did not.
+        /// The result of a call: 0 or positive for success, negative for an error.
         ///
         /// Numbers never change their meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ codes! {
     Ok = 0, "OUTLIVE_OK", "done; go on";
     /// The request should end now.
     Stop = 1, "OUTLIVE_STOP", "the request should end now";
-    /// What was asked for had been done before (`finish`).
+    /// It had been done before (`finish`, `cancel`).
     Already = 2, "OUTLIVE_ALREADY", "this had been done before";
     /// An argument is NULL, too long, or not one of the values it may have.
     Argument = -1, "OUTLIVE_ERROR_ARGUMENT", "an argument is NULL or not one of the values it may have";

@@ -28,11 +28,11 @@ pub struct Stamp {
     pub place: (u64, u64),
     /// Bytes.
     pub size: u64,
-    /// When the content was last changed, and when the inode was, in nanoseconds of the file system's clock; or what stands for it.
+    /// When the content and when the inode were last changed, in nanoseconds of the file system's clock; other file systems may use any number that changes with the file.
     pub changed: (i128, i128),
 }
 
-/// The few questions that reading configuration asks of a file system.
+/// What reading configuration needs of a file system.
 pub trait Files {
     /// The whole of a regular file. Anything else, and a file over [`MAX_FILE`], is an error.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -40,23 +40,23 @@ pub trait Files {
     fn kind(&self, path: &Path) -> io::Result<Kind>;
     /// Whether the last component of the path is itself a symbolic link.
     fn is_symlink(&self, path: &Path) -> bool;
-    /// Whether somebody may execute the file, or enter the directory; this trait's own answer: directories alone.
+    /// Whether anybody may execute the file or enter the directory. The default implementation is true for directories only.
     fn is_executable(&self, path: &Path) -> bool {
         matches!(self.kind(path), Ok(Kind::Directory))
     }
-    /// What to know a regular file by: as long as the answer stays the same, so does what [`Files::read`] gives. None: there is nothing
-    /// of the kind (this trait's own answer), so the file must be read again each time. Symlinks are followed.
+    /// Identifies the content of a regular file: while the stamp is the same, [`Files::read`] gives the same. `None` (the default): no
+    /// stamp is available, so the file must be read again each time. Symlinks are followed.
     fn stamp(&self, _path: &Path) -> io::Result<Option<Stamp>> {
         Ok(None)
     }
     /// The names in a directory, in no particular order, without `.` and `..`.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
-    /// As `list`, with what each name is where the listing itself says so, as it does of regular files. `None`: it does not,
-    /// or the name is a symbolic link.
+    /// As `list`, with the kind of each name where the listing itself tells it. `None`: it does not, or the name is a
+    /// symbolic link.
     fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
         Ok(self.list(path)?.into_iter().map(|name| (name, None)).collect())
     }
-    /// As `read`, of what a listing has just called a regular file: not asked about again before it is opened.
+    /// As `read`, of a file that a listing has just called regular: its kind is not checked before it is opened.
     fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.read(path)
     }
@@ -68,7 +68,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Asked before it is opened, because opening a device may do something; and asked again of what was opened.
+        // The kind is checked before opening, because opening a device may have effects, and again on the open file.
         match self.kind(path)? {
             Kind::File => {}
             Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
@@ -95,7 +95,8 @@ impl Files for Disk {
         if data.len() > MAX_FILE {
             return Err(too_large());
         }
-        // One byte more than there should be: a read that does not fill it has met the end, and no other is needed.
+        // One byte more than the file's size: a read that does not fill the buffer has reached the end, and no second
+        // read is needed.
         let mut bytes = vec![0; data.len() as usize + 1];
         let mut len = 0;
         while len < bytes.len() {
@@ -112,7 +113,7 @@ impl Files for Disk {
         let full = len == bytes.len();
         bytes.truncate(len);
         if full || data.len() == 0 {
-            // It grew meanwhile, or it is one of those whose size is not known beforehand, as under /proc.
+            // The file grew meanwhile, or its size is not known beforehand, as under /proc.
             (&file).take(MAX_FILE + 1 - len as u64).read_to_end(&mut bytes)?;
         }
         if bytes.len() as u64 > MAX_FILE {
@@ -218,7 +219,7 @@ impl Files for Memory {
         false
     }
 
-    /// The content's hash stands for its times.
+    /// A hash of the content takes the place of the times.
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
         let Some(text) = self.files.get(path) else { return self.kind(path).map(|_| None) };
         let mut hasher = DefaultHasher::new();

@@ -1,5 +1,5 @@
 //! Searching for bytes with the vector instructions that every processor of the architecture has. The plain functions of
-//! `memchr` begin by finding out what this very processor has, which in a virtual machine takes longer than a whole php.ini.
+//! `memchr` first detect what this processor has, which in a virtual machine takes longer than reading a whole php.ini.
 
 #[cfg(target_arch = "aarch64")]
 use memchr::arch::aarch64::neon::memchr::{One, Three, Two};

@@ -15,19 +15,19 @@ pub struct Target<'a> {
     pub method: Option<&'a [u8]>,
     /// `HTTP/1.1`, `HTTP/1.0`, …; none: `HTTP/1.1`.
     pub protocol: Option<&'a [u8]>,
-    /// The request target as it came: path and query, still encoded. None, and no `filename` either: nothing in particular is
-    /// asked for, and what holds for the whole server is the answer.
+    /// The request target as received: path and query, still encoded. With neither this nor `filename`, the answer is what is
+    /// in force for the whole server.
     pub uri: Option<&'a [u8]>,
     /// The file served, where the caller knows it; none: derived from the httpd configuration.
     pub filename: Option<&'a [u8]>,
     /// The document root, where the caller knows it (what FastCGI calls `DOCUMENT_ROOT`).
     pub document_root: Option<&'a [u8]>,
-    /// The host answers paths by itself, as servers with routes do: where no `DocumentRoot` is set and no file is given, none is looked for, and
-    /// what holds for the path is the answer.
+    /// The host answers paths by itself, as servers with routes do: without a `DocumentRoot` and a `filename`, no file is looked for, and
+    /// the answer is what is in force for the path.
     pub routes: bool,
     /// The client's address, as text.
     pub client_address: Option<&'a [u8]>,
-    /// Who has logged in; none: nobody, so that a password that is asked for is the answer (401).
+    /// The user who has logged in; `None`: nobody, so a required login is answered with 401.
     pub user: Option<&'a [u8]>,
     /// Request headers, name and value.
     pub headers: &'a [(&'a [u8], &'a [u8])],

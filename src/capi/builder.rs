@@ -39,7 +39,8 @@ pub struct outlive_directive {
     pub check: outlive_check_function,
     /// Handed to check.
     pub userdata: *mut c_void,
-    /// Gets userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the caller's.
+    /// Called with userdata when no configuration needs it any more; may be NULL. If registering fails, userdata stays the
+    /// caller's.
     pub destroy: outlive_destroy_function,
 }
 
@@ -51,7 +52,7 @@ pub(super) fn path(text: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(text))
 }
 
-/// Calls with the builder; its error goes to the caller's record.
+/// Runs a call on the builder and writes its error to the caller's record.
 ///
 /// # Safety
 /// `builder` is NULL or a builder; `error` is NULL or valid for writing.
@@ -76,7 +77,7 @@ pub(super) unsafe fn with(
 }
 
 pub(super) fn argument(what: &str) -> impl FnOnce(Code) -> Error {
-    move |code| Error::new(code, format!("{what} is NULL, or its length makes no sense"))
+    move |code| Error::new(code, format!("{what} is NULL, or its length is invalid"))
 }
 
 /// A builder with nothing loaded: PHP's defaults. Freed with outlive_config_builder_free. NULL: no memory.
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn outlive_config_builder_set_env(
     }
 }
 
-/// All variables of the process, as they are now, but for those that were set before.
+/// All present variables of the process, except those that were set here before.
 ///
 /// Thread safety: one thread at a time, and none may change the environment meanwhile. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -206,7 +207,7 @@ pub unsafe extern "C" fn outlive_config_builder_set(
 /// One php.ini; later ones override earlier ones. `path` NULL: PHP's own search, scan directories included; finding nothing is
 /// no error then.
 ///
-/// OUTLIVE_ERROR_IO: the file cannot be read, or is none. Syntax errors are diagnostics: PHP starts all the same.
+/// OUTLIVE_ERROR_IO: the file cannot be read, or is no file. Syntax errors are diagnostics, because PHP starts nevertheless.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_load_php_ini(
@@ -229,8 +230,8 @@ pub unsafe extern "C" fn outlive_config_builder_load_php_ini(
 
 /// Apache's main configuration file, with everything that it includes.
 ///
-/// OUTLIVE_ERROR_IO: the file cannot be read, or is none. What httpd would refuse to start on shows at
-/// outlive_config_builder_build.
+/// OUTLIVE_ERROR_IO: the file cannot be read, or is no file. outlive_config_builder_build reports what httpd would
+/// refuse to start on.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_load_httpd_conf(
@@ -249,7 +250,7 @@ pub unsafe extern "C" fn outlive_config_builder_load_httpd_conf(
 
 /// A pool of a PHP-FPM configuration; `pool` NULL: the first one.
 ///
-/// OUTLIVE_ERROR_IO: the file cannot be read, or is none.
+/// OUTLIVE_ERROR_IO: the file cannot be read, or is no file.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_load_fpm_pool(
@@ -322,10 +323,10 @@ impl Drop for HostCheck {
     }
 }
 
-/// Makes a directive of the host's own known: it can be set, locked and explained like PHP's.
+/// Registers a directive of the host's own: it can be set, locked and explained like PHP's.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: no name, access bits that make no sense, a wrong size. A name that is taken shows at
-/// outlive_config_builder_build.
+/// OUTLIVE_ERROR_ARGUMENT: no name, invalid access bits, a wrong size. outlive_config_builder_build reports a name that
+/// exists already.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_register(
@@ -369,11 +370,11 @@ unsafe fn register(builder: &mut Builder, directive: *const outlive_directive) -
     builder.register(Directive::new(name, access, default).with_check(check))
 }
 
-/// Reads everything and makes the configuration; *out is a reference that the caller owns. What was loaded is used up,
-/// whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
+/// Reads everything and makes the configuration; *out is a reference that the caller owns. It uses up everything that
+/// was loaded, whether it succeeds or not; the builder is then freed as usual. With nothing loaded: PHP's defaults.
 ///
 /// OUTLIVE_ERROR_IO: a file cannot be read. OUTLIVE_ERROR_REFUSED: httpd or FPM would refuse to start, with file and line.
-/// OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. Whatever else is odd: outlive_config_diagnostics.
+/// OUTLIVE_ERROR_TOO_LARGE: too large or nested too deeply. outlive_config_diagnostics gives everything else that is odd.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_build(

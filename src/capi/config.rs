@@ -26,8 +26,8 @@ pub struct outlive_header {
     pub value: *const c_char,
 }
 
-/// What a request asks for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is optional; texts are
-/// NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
+/// The request that settings are asked for. OUTLIVE_TARGET_INIT sets the size, and the rest to 0. Everything is
+/// optional; texts are NUL-terminated, NULL where unknown, and only read during the call. May grow at its end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlive_target {
@@ -43,11 +43,11 @@ pub struct outlive_target {
     pub scheme: *const c_char,
     /// The method; NULL: GET.
     pub method: *const c_char,
-    /// The request target as it came: path and query, still encoded; NULL, and filename NULL too: what holds for the whole
-    /// server.
+    /// The request target as received: path and query, still encoded. NULL, and filename NULL too: the settings of the
+    /// whole server.
     pub uri: *const c_char,
-    /// The file served, where the host knows it; NULL: derived from the httpd configuration. Where no DocumentRoot is set, none is looked for:
-    /// a server that has routes in place of files gets what holds for the path (`<Location>`).
+    /// The file served, where the host knows it; NULL: derived from the httpd configuration. Without a DocumentRoot, no file is looked for:
+    /// a server with routes instead of files gets the settings of the path (`<Location>`).
     pub filename: *const c_char,
     /// The document root, where the host knows it.
     pub document_root: *const c_char,
@@ -55,13 +55,13 @@ pub struct outlive_target {
     pub protocol: *const c_char,
     /// The client's address.
     pub client_address: *const c_char,
-    /// Request headers that `<If>` may ask for; NULL: none.
+    /// Request headers, which `<If>` may test; NULL: none.
     pub headers: *const outlive_header,
     /// How many.
     pub header_count: usize,
 }
 
-/// Something odd that was met while reading configuration. May grow at its end; `size` says how far.
+/// A finding about the configuration that is no error. May grow at its end; `size` says how far.
 #[repr(C)]
 pub struct outlive_diagnostic {
     /// Bytes that the library wrote.
@@ -91,7 +91,7 @@ impl outlive_config {
     }
 }
 
-/// Another reference to the same configuration, to be freed too. NULL for NULL.
+/// Makes another reference to the same configuration, which also has to be freed. NULL for NULL.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
 #[unsafe(no_mangle)]
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn outlive_config_ref(config: *const outlive_config) -> *c
     config
 }
 
-/// Gives a reference back; NULL does nothing. Settings that came from it stay.
+/// Gives a reference back; NULL does nothing. Settings that came from the configuration stay valid.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn outlive_config_free(config: *const outlive_config) {
     }
 }
 
-/// Visits everything odd that was met while reading, in the order of reading.
+/// Visits the diagnostics of reading, in the order of reading.
 ///
 /// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
@@ -154,10 +154,10 @@ pub unsafe extern "C" fn outlive_config_diagnostics(
 }
 
 /// The settings in force for a target; *out is a reference that the caller owns. Targets to which the same layers apply share
-/// theirs. `target` may be NULL: what holds for all.
+/// one settings object. `target` may be NULL: the settings of the whole server.
 ///
 /// OUTLIVE_ERROR_NOT_SERVED: httpd would answer by itself (400, 403, 404, 500, a redirect); the record says why,
-/// outlive_config_status which.
+/// outlive_config_status gives the status.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_resolve(
@@ -225,8 +225,8 @@ pub unsafe extern "C" fn outlive_config_status(
 
 /// From now on every .htaccess and .user.ini is read again once. Seldom needed: a .htaccess is looked at for every request, as
 /// httpd does, and read again when its device, inode, size, modification or change time is another one; a .user.ini is read again
-/// after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to show two changes of equal
-/// length. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
+/// after user_ini.cache_ttl seconds, as PHP does. It is for file systems whose clock is too coarse to tell two changes that leave
+/// the same size. Everything else that was read stays as it is: build another configuration for that. NULL does nothing.
 ///
 /// Never waits; requests under way are not disturbed.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: yes.

@@ -1,4 +1,4 @@
-//! Numbers that C sees: each is the Rust side's own, which the compiler checks.
+//! The constants of the C header. The compiler checks that each equals its Rust value.
 #![allow(dead_code)] // read by C through the header
 
 use crate::config::Access;
@@ -11,7 +11,7 @@ use std::ffi::c_int;
 pub const OUTLIVE_OK: c_int = 0;
 /// The request should end now.
 pub const OUTLIVE_STOP: c_int = 1;
-/// What was asked for had been done before (`finish`, `cancel`).
+/// It had been done before (`finish`, `cancel`).
 pub const OUTLIVE_ALREADY: c_int = 2;
 /// An argument is NULL, too long, or not one of the values it may have.
 pub const OUTLIVE_ERROR_ARGUMENT: c_int = -1;
@@ -74,7 +74,7 @@ pub const OUTLIVE_ENDING_SHUTDOWN: c_int = 6;
 pub const OUTLIVE_ENDING_HOST_ERROR: c_int = 7;
 /// It was cancelled: outlive_request_cancel, outlive_engine_cancel.
 pub const OUTLIVE_ENDING_CANCELLED: c_int = 8;
-/// It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
+/// It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the submission's keeper has it done elsewhere.
 pub const OUTLIVE_ENDING_HANDED_BACK: c_int = 9;
 
 /// No limit, where milliseconds are meant.
@@ -100,7 +100,7 @@ pub const OUTLIVE_STAGE_INPUT: c_int = 0;
 pub const OUTLIVE_STAGE_RUNNING: c_int = 1;
 /// The shutdown functions run.
 pub const OUTLIVE_STAGE_SHUTDOWN: c_int = 2;
-/// What was still buffered goes out.
+/// The remaining buffered output is sent.
 pub const OUTLIVE_STAGE_FINAL_FLUSH: c_int = 3;
 
 /// Who may change a directive: a running program.
@@ -112,11 +112,11 @@ pub const OUTLIVE_ACCESS_SYSTEM: c_int = 4;
 /// Everybody.
 pub const OUTLIVE_ACCESS_ALL: c_int = 7;
 
-/// What became of a value: it is the one in force.
+/// The fate of a layer's value: it is in force.
 pub const OUTLIVE_FATE_IN_FORCE: c_int = 0;
 /// A later layer set another one.
 pub const OUTLIVE_FATE_OVERRIDDEN: c_int = 1;
-/// It was never in force.
+/// It was refused.
 pub const OUTLIVE_FATE_REFUSED: c_int = 2;
 
 /// How bad a diagnostic is: worth knowing.

@@ -15,8 +15,8 @@ use std::ffi::{c_char, c_int};
 use std::sync::Arc;
 
 /// The php_value, php_flag, php_admin_value and php_admin_flag of one container (a directory section, a location, a virtual
-/// host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook.
-/// Pure data: no global state, nothing but memory.
+/// host …), or of several merged, for Apache modules: made in the module's create hook, merged in its merge hook. It is
+/// plain memory, without global state.
 pub struct outlive_dir_config {
     values: DirConfig,
 }
@@ -115,8 +115,8 @@ pub unsafe extern "C" fn outlive_dir_config_merge(
     made(|| DirConfig::merge(base.map_or(&none, |base| &base.values), add.map_or(&none, |add| &add.values)))
 }
 
-/// The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of what the
-/// configuration holds for all. *out is a reference that the caller owns.
+/// The settings in force for a request whose merged container is `dir_config` (NULL: an empty one), on top of the
+/// configuration's settings for the whole server. *out is a reference that the caller owns.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::time::Duration;
 
-/// Keeps many requests at once: their time limits, their watched sockets, the table of what is in flight. One per process
+/// Manages many requests at once: their time limits, their watched sockets, the table of requests in flight. One per process
 /// is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free; it
 /// installs no signal handlers and uses no timers of the process.
 ///
@@ -29,31 +29,33 @@ pub struct outlive_engine {
 pub struct outlive_engine_options {
     /// sizeof(outlive_engine_options)
     pub size: usize,
-    /// Requests that may be in flight at once, at most 4,194,304; 0: as many.
+    /// How many requests may be in flight at once, at most 4,194,304; 0: 4,194,304.
     pub max_requests: u32,
-    /// The file of a scoreboard that this engine publishes its requests in; made if it is not there. NUL-terminated, copied.
-    /// NULL or empty: what outlive.scoreboard says in the first settings that have it. See outlive_scoreboard_read.
+    /// The scoreboard file in which this engine publishes its requests; made if it does not exist. NUL-terminated, copied.
+    /// NULL or empty: the value of outlive.scoreboard in the first settings that have one. See outlive_scoreboard_read.
     pub scoreboard: *const c_char,
-    /// Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: as many requests of all processes can be shown at once, at most
-    /// 4,194,304. 0: 65,536. One that is there says itself how many it has.
+    /// Rows of the scoreboard's file, if `scoreboard` or `scoreboard_fd` makes it: how many requests of all processes can be shown at once,
+    /// at most 4,194,304. 0: 65,536. An existing file keeps its own number.
     pub scoreboard_rows: u32,
-    /// A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master that opens it before it gives up its rights, or that
-    /// makes it of memory alone (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can shorten it while it is in
-    /// use), and hands it on. An empty file is made a scoreboard. The descriptor stays the caller's, and may be closed.
+    /// A descriptor of the scoreboard's file, in place of a path; 0 or less: none. For a master process that opens the file before it gives
+    /// up its rights, or makes a memory file (memfd_create with MFD_ALLOW_SEALING: it is sealed with F_SEAL_SHRINK, so that nobody can
+    /// shorten it while it is in use), and passes the descriptor on. An empty file is made a scoreboard. The descriptor stays the caller's,
+    /// and may be closed.
     pub scoreboard_fd: c_int,
-    /// 0: stops are reported by the callbacks on_stop and on_forced, from the engine's thread. n, at most 1,024: by n queues, one for each of the
-    /// host's event loops (outlive_engine_stop_fd, outlive_engine_next_stop), and those callbacks are not called.
+    /// How many stop queues the engine has, one for each of the host's event loops, at most 1,024 (outlive_engine_stop_fd,
+    /// outlive_engine_next_stop). 0: none; the callbacks on_stop and on_forced report stops, from the engine's thread. With queues, these
+    /// callbacks are not called.
     pub stop_queues: u32,
 }
 
-/// A stop that a queue tells of. OUTLIVE_STOP_INIT sets the size. May grow at its end.
+/// A stop that a queue reports. OUTLIVE_STOP_INIT sets the size. May grow at its end.
 #[repr(C)]
 pub struct outlive_stop {
     /// sizeof(outlive_stop)
     pub size: usize,
     /// OUTLIVE_STOP_DUE, _FORCED or _DRAINED.
     pub kind: c_int,
-    /// The ending that is due, or the cause of the force: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
+    /// The ending that is due, or the cause of the forced stage: OUTLIVE_ENDING_…; DRAINED: OUTLIVE_ENDING_NONE.
     pub ending: c_int,
     /// The request's, as outlive_request_id; DRAINED: 0.
     pub id: u64,
@@ -72,7 +74,7 @@ pub struct outlive_request_row {
     pub method: outlive_str,
     /// Milliseconds since it began.
     pub age_ms: i64,
-    /// Milliseconds since the client went; -1: nobody has noticed that it has gone.
+    /// Milliseconds since the client went; -1: it has not been noticed to be gone.
     pub gone_ms: i64,
     /// One of OUTLIVE_STAGE_INPUT …
     pub stage: c_int,
@@ -92,11 +94,11 @@ pub struct outlive_request_row {
     pub thread: u32,
     /// Bytes handed to the host's write function.
     pub written: u64,
-    /// Milliseconds that are left of the time limit, of CPU or elapsed time, whichever it counts; -1: no limit.
+    /// Milliseconds left of the time limit (of CPU or elapsed time, whichever the limit counts); -1: no limit.
     pub time_left_ms: i64,
     /// As outlive_request_id; 0 in a scoreboard's rows, since ids are each engine's own.
     pub id: u64,
-    /// The key that it was begun with (of a longer one than 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
+    /// The key that it was begun with (for a key over 64 bytes, its hash); empty: none. May hold any bytes: escape it before you print it.
     pub key: outlive_str,
     /// Not 0: it was accepted (outlive_request_set_accepted).
     pub accepted: c_int,
@@ -111,7 +113,7 @@ pub type outlive_request_visitor =
 
 /// Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options make no sense. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
+/// OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options are invalid. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
 /// OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
 /// Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -176,8 +178,9 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
 /// flight, detached ones included, then tells the rest to stop with ending OUTLIVE_ENDING_SHUTDOWN, waits two seconds
 /// more, and forces what still runs (on_forced). Negative: waits without limit.
 ///
-/// OUTLIVE_OK: nothing is in flight, and every outlive_request_end has done its part. OUTLIVE_ERROR_TIMEOUT: something still runs.
-/// OUTLIVE_ERROR_BUSY: a callback of the engine's own thread called. Event loops use outlive_engine_begin_drain, which does not wait.
+/// OUTLIVE_OK: nothing is in flight, and every outlive_request_end has finished. OUTLIVE_ERROR_TIMEOUT: something still
+/// runs. OUTLIVE_ERROR_BUSY: the caller is a callback on the engine's own thread. Event loops use
+/// outlive_engine_begin_drain, which does not wait.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milliseconds: i64) -> c_int {
@@ -191,7 +194,7 @@ pub unsafe extern "C" fn outlive_engine_drain(engine: *mut outlive_engine, milli
 
 /// As outlive_engine_drain, without waiting: takes no new requests and returns at once. Those in flight after so many `milliseconds`,
 /// detached ones included, are told to stop with ending OUTLIVE_ENDING_SHUTDOWN (accepted ones: _HANDED_BACK), and forced two seconds
-/// later. Negative: they may take all the time there is. Called again, the earlier deadline holds. Once every request has ended,
+/// later. Negative: they have unlimited time. If it is called again, the earlier deadline holds. Once every request has ended,
 /// OUTLIVE_STOP_DRAINED is in queue 0.
 ///
 /// OUTLIVE_ERROR_SYSTEM: no thread could be made.
@@ -205,7 +208,7 @@ pub unsafe extern "C" fn outlive_engine_begin_drain(engine: *mut outlive_engine,
     })
 }
 
-/// 1: no request is in flight, and every outlive_request_end has done its part; 0: some are.
+/// 1: no request is in flight, and every outlive_request_end has finished; 0: not yet.
 ///
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -217,11 +220,11 @@ pub unsafe extern "C" fn outlive_engine_is_drained(engine: *const outlive_engine
     })
 }
 
-/// A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but do
-/// not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable for nothing, and is never unreadable
-/// while something waits. Take it out of the loop before outlive_engine_free, which closes it.
+/// A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
+/// do not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable while the queue is empty, and is always
+/// readable while an entry waits. Take it out of the loop before outlive_engine_free, which closes it.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: engine is NULL, or has no such queue.
+/// OUTLIVE_ERROR_ARGUMENT: engine is NULL, or there is no such queue.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_stop_fd(engine: *const outlive_engine, queue: u32) -> c_int {
@@ -234,10 +237,10 @@ pub unsafe extern "C" fn outlive_engine_stop_fd(engine: *const outlive_engine, q
 
 /// The next stop of a queue. Call it until it answers OUTLIVE_ERROR_NOT_FOUND: then the descriptor is unreadable until more comes.
 ///
-/// A request has one entry at a time: FORCED replaces a DUE that was not taken. DUE is not reported after outlive_request_end has begun
-/// (shutdown functions run then), FORCED not after it has returned. That holds where one thread takes a queue's stops and
-/// ends its requests. Otherwise an end may overtake an entry that was taken: then userdata is a key to look up, no pointer to follow, and
-/// outlive_engine_cancel and the like act by id. DRAINED comes once, in queue 0, last: every outlive_request_end is through, and
+/// A request has one entry at a time: FORCED replaces a DUE that was not taken. No DUE is reported once outlive_request_end has begun,
+/// because shutdown functions run then, and no FORCED once it has returned. This holds if one thread both takes a queue's stops and ends
+/// its requests. Otherwise a request may end after its entry was taken: then use userdata as a key to look up, not as a pointer, and act
+/// by id (outlive_engine_cancel). DRAINED comes once, as the last entry of queue 0: every outlive_request_end has finished, and
 /// outlive_engine_free is allowed.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: there is none now. OUTLIVE_ERROR_ARGUMENT: NULL, or no such queue.
@@ -270,8 +273,8 @@ pub unsafe extern "C" fn outlive_engine_next_stop(
     })
 }
 
-/// As outlive_request_cancel, for the request with this id (outlive_request_id, or of a row). Never reaches another request, however late
-/// it comes.
+/// As outlive_request_cancel, for the request with this id (from outlive_request_id, or from a row). Never cancels another request,
+/// however late it is called.
 ///
 /// OUTLIVE_ALREADY: it was cancelled before. OUTLIVE_ERROR_NOT_FOUND: it has ended, or there never was one.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
@@ -284,8 +287,8 @@ pub unsafe extern "C" fn outlive_engine_cancel(engine: *mut outlive_engine, id: 
     })
 }
 
-/// Visits the requests in flight, in no particular order. They go on meanwhile, so the columns of a row may be of slightly
-/// different moments.
+/// Visits the requests in flight, in no particular order. Requests go on meanwhile, so the columns of a row may be of
+/// slightly different moments.
 ///
 /// OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -343,12 +346,12 @@ pub(super) fn row_for_c(row: &Row) -> outlive_request_row {
     }
 }
 
-/// The numbers of outlive_engine_render's OUTLIVE_RENDER_METRICS, as Prometheus text: of all processes of the engine's scoreboard, or of
-/// this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is what the whole text needs, NUL included. Call
-/// with buf NULL and len 0 to ask, and be ready for a text that has grown meanwhile.
+/// The same text as outlive_engine_render with OUTLIVE_RENDER_METRICS, for Prometheus: the numbers of all processes of the engine's
+/// scoreboard, or of this engine alone. Writes at most `len` bytes to `buf`, NUL included; *needed (may be NULL) is the size of the
+/// whole text, NUL included. Call with buf NULL and len 0 to learn the size, and expect that the text may have grown at the next call.
 ///
-/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; what fits was written. OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that. OUTLIVE_ERROR_IO: the
-/// scoreboard cannot be read any more.
+/// OUTLIVE_ERROR_TOO_LARGE: it did not fit; the part that fits was written. OUTLIVE_ERROR_ARGUMENT: `len` is
+/// impossible. OUTLIVE_ERROR_IO: the scoreboard cannot be read any more.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_metrics(
@@ -386,12 +389,12 @@ pub unsafe extern "C" fn outlive_engine_metrics(
     })
 }
 
-/// Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. While requests are in flight their
-/// memory stays, so that late calls on them are still answered; their time limits do not run any more, and a scoreboard
-/// shows them until they end or the process does.
+/// Ends the engine's thread and frees the engine; NULL does nothing. Drain it first. The memory of requests in flight
+/// stays, so that late calls on them are still answered; their time limits stop running, and a scoreboard shows them
+/// until they or the process end.
 ///
-/// Thread safety: no other call on the engine may run, nor an outlive_request_end: OUTLIVE_STOP_DRAINED, or a drain that says OUTLIVE_OK, says
-/// that none does. Fork safety: in a child it only frees. Signal safety: no.
+/// Thread safety: no other call on the engine and no outlive_request_end may run meanwhile; after OUTLIVE_STOP_DRAINED, or a drain that
+/// returned OUTLIVE_OK, none does. Fork safety: in a child it only frees. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_free(engine: *mut outlive_engine) {
     if engine.is_null() {

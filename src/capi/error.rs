@@ -27,7 +27,7 @@ pub struct outlive_error {
     pub message: [c_char; OUTLIVE_ERROR_MESSAGE_SIZE],
 }
 
-/// Fills the caller's record, if there is one; the number of the error's code.
+/// Fills the caller's record, if there is one, and returns the error's code.
 ///
 /// # Safety
 /// `record` is NULL or valid for writing.
@@ -46,7 +46,7 @@ pub(super) unsafe fn report(record: *mut outlive_error, error: &Error) -> c_int 
     error.code.number()
 }
 
-/// As [`report`], for an error that says no more than its code.
+/// As [`report`], for an error that has only a code.
 ///
 /// # Safety
 /// As for [`report`].

@@ -7,19 +7,20 @@ use std::ffi::{c_int, c_void};
 use std::mem::transmute;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Writes all of buf, or it counts as failed. 0: written. Anything else: the client has gone.
+/// Writes all of buf. 0: everything was written. Anything else: the client has gone.
 /// May call outlive_request_client_gone and outlive_request_is_gone; any other call on the request is answered with
 /// OUTLIVE_ERROR_BUSY. Must not throw or longjmp.
 pub type outlive_write_function =
     Option<unsafe extern "C" fn(userdata: *mut c_void, buf: *const c_void, len: usize) -> c_int>;
 
-/// Pushes out what the host still holds. 0: flushed. Anything else: the client has gone.
-/// May call what outlive_write_function may. Must not throw or longjmp.
+/// Sends what the host still buffers. 0: flushed. Anything else: the client has gone.
+/// May call the same functions as outlive_write_function. Must not throw or longjmp.
 pub type outlive_flush_function = Option<unsafe extern "C" fn(userdata: *mut c_void) -> c_int>;
 
-/// Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's
-/// thread, never after the request's end has returned, but perhaps before its begin has. May call outlive_request_client_gone and
-/// outlive_request_is_gone. Must not throw or longjmp, and should return soon: all time limits wait for it.
+/// Tells the host that a stop is due at the next safe point, or that the forced stage has come. Called from the engine's thread:
+/// never after outlive_request_end has returned, but possibly before outlive_request_begin has. May call
+/// outlive_request_client_gone and outlive_request_is_gone. Must not throw or longjmp, and should return soon, because all time
+/// limits wait for it.
 pub type outlive_notice_function = Option<unsafe extern "C" fn(userdata: *mut c_void, ending: c_int)>;
 
 /// A shutdown function: registered code that runs when the request ends, once, in the order of registration. `ending`
@@ -31,7 +32,7 @@ pub type outlive_shutdown_function =
 /// Frees userdata. Must not throw or longjmp.
 pub type outlive_destroy_function = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
-/// What a begin brings along: the host's options, for as long as it begins.
+/// The host's options, borrowed during the begin.
 #[derive(Clone, Copy)]
 pub struct Callbacks(*const outlive_request_options);
 
@@ -43,8 +44,8 @@ impl Callbacks {
     }
 }
 
-/// A host's callbacks, in a slot. Atomics, because the quick path of a write reads them without taking anything, and
-/// a host that breaks the rules must not make that undefined.
+/// A host's callbacks, in a slot. Atomics, because the quick path of a write reads them without a lock, and a host that
+/// breaks the rules must not cause undefined behaviour.
 #[derive(Default)]
 #[repr(C)] // what a write needs comes first
 pub struct CHost {

@@ -17,9 +17,9 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value (which has to live until the next call of
-/// the library's) is its text; its length is one, never OUTLIVE_NTS: a text that cannot be as long as it says makes the whole call answer
-/// OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
+/// Looks up a name: a variable for ${NAME}, or a constant. Not 0: found, and *value is its text, which has to live until the library's
+/// next call of this function. The text's length is given in bytes, never as OUTLIVE_NTS: an impossible length makes outlive_ini_parse
+/// answer OUTLIVE_ERROR_ARGUMENT. Must not throw or longjmp.
 pub type outlive_ini_lookup = Option<
     unsafe extern "C" fn(userdata: *mut c_void, name: *const c_char, len: usize, value: *mut outlive_str) -> c_int,
 >;
@@ -108,7 +108,7 @@ impl Lookup for Lookups {
     }
 }
 
-/// Texts with a NUL behind each, in one buffer that is used again.
+/// NUL-terminated texts in one reused buffer.
 #[derive(Default)]
 struct Texts(Vec<u8>);
 

@@ -1,6 +1,6 @@
-//! The C ABI: handles, error records, a guard against panics. Nothing here decides anything.
+//! The C ABI: handles, error records, a guard against panics. This module decides nothing.
 //!
-//! `include/outlive.h` is generated from this module by cbindgen, so what C programmers read is written here, in C's words.
+//! `include/outlive.h` is generated from this module by cbindgen, so its documentation is written for C programmers.
 //! Functions are plain `extern "C"`, with the guard inside: cbindgen does not see through macros.
 #![allow(unsafe_code, non_camel_case_types)]
 
@@ -28,15 +28,15 @@ fn guard(call: impl FnOnce() -> c_int) -> c_int {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Code::Panic.number())
 }
 
-/// The number of an answer.
+/// The number of a result.
 fn number(answer: Result<Code, Code>) -> c_int {
     match answer {
         Ok(code) | Err(code) => code.number(),
     }
 }
 
-/// A struct that a caller filled, whatever version of the header it was compiled with: fields that it does not know are
-/// as in `default`; fields that we do not know must be 0. `None`: its size makes no sense, or it asks for something unknown.
+/// A struct that a caller filled, whatever version of the header it was compiled with: fields that its version lacks are as
+/// in `default`; fields that this version lacks must be 0. `None`: its size is invalid, or an unknown field is not 0.
 ///
 /// # Safety
 /// `caller` is valid for reading a size_t, and for as many bytes as that says.

@@ -1,4 +1,4 @@
-//! What can be seen of an engine or a scoreboard, as text.
+//! The state of an engine or a scoreboard, as text.
 
 use super::engine::outlive_engine;
 use super::error::{outlive_error, report, report_code};
@@ -16,29 +16,30 @@ use std::ffi::{c_char, c_int, c_void};
 pub const OUTLIVE_RENDER_METRICS: c_int = 0;
 /// Numbers and requests as one JSON document, as outlive status --json has them.
 pub const OUTLIVE_RENDER_JSON: c_int = 1;
-/// An HTML page for people, with everything that it needs in it; it reads itself anew.
+/// An HTML page for people. It needs no other file, and reloads its content by itself.
 pub const OUTLIVE_RENDER_PAGE: c_int = 2;
-/// The page's table alone, to stand in another page.
+/// The page's table alone, for use in another page.
 pub const OUTLIVE_RENDER_TABLE: c_int = 3;
 
-/// What a host adds to a page or a document. OUTLIVE_RENDER_OPTIONS_INIT sets the size, and the rest to NULL. May grow at its end.
+/// A host's additions to a page or a document. OUTLIVE_RENDER_OPTIONS_INIT sets the size, and the rest to NULL. May grow at its
+/// end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlive_render_options {
     /// sizeof(outlive_render_options)
     pub size: usize,
-    /// Whose requests these are: the server's name, say. NUL-terminated. NULL: none.
+    /// Whose requests these are, such as the server's name. NUL-terminated. NULL: none.
     pub title: *const c_char,
-    /// What has to be known beside them, in plain text, one note a line. NUL-terminated. NULL: nothing.
+    /// Notes to show with them, in plain text, one per line. NUL-terminated. NULL: none.
     pub notes: *const c_char,
 }
 
-/// Writes what can be seen: of all processes of the engine's scoreboard, or of this engine alone, where it has none. `what` is
-/// OUTLIVE_RENDER_METRICS, _JSON, _PAGE or _TABLE; `options` may be NULL. `write` gets the whole text, in one piece, behind everything else; it
-/// may call anything but outlive_engine_free. The series and members are the same for every host.
+/// Renders the state of all processes of the engine's scoreboard, or of this engine alone if it has none. `what` is OUTLIVE_RENDER_METRICS,
+/// _JSON, _PAGE or _TABLE; `options` may be NULL. `write` gets the whole text in one piece, as the last step; it may call anything but
+/// outlive_engine_free. The series and members are the same for every host.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or there is nothing of that number. OUTLIVE_ERROR_IO: the scoreboard cannot be read any more.
-/// OUTLIVE_ERROR_INTERRUPTED: `write` said that it failed.
+/// OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or `what` is unknown. OUTLIVE_ERROR_IO: the scoreboard cannot be read
+/// any more. OUTLIVE_ERROR_INTERRUPTED: `write` failed.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_render(
@@ -88,7 +89,7 @@ pub unsafe extern "C" fn outlive_scoreboard_render(
     })
 }
 
-/// The Content-Type of what is rendered, NUL-terminated; it lives for ever. NULL: there is nothing of that number.
+/// The Content-Type of a format, NUL-terminated; the text is static. NULL: `what` is unknown.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
 #[unsafe(no_mangle)]
@@ -106,10 +107,10 @@ fn what_of(number: c_int) -> Option<What> {
     })
 }
 
-/// Counts a request that was over before there was anything to watch: a small file that was sent at once, say. Cheaper than begin and end;
-/// then the numbers are those of all requests, and it is shown nowhere else. `milliseconds` is how long it took.
+/// Counts a request that needed no supervision, such as a small file that was sent at once, so that the numbers cover all requests.
+/// Cheaper than begin and end; the request is shown nowhere else. `milliseconds` is how long it took.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: the engine is NULL, or there is no such ending, or it took less than no time.
+/// OUTLIVE_ERROR_ARGUMENT: the engine is NULL, or there is no such ending, or `milliseconds` is negative.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_count(engine: *mut outlive_engine, ending: c_int, milliseconds: i64) -> c_int {
@@ -123,9 +124,8 @@ pub unsafe extern "C" fn outlive_engine_count(engine: *mut outlive_engine, endin
     })
 }
 
-/// Says which policy the host follows, so that everybody who looks at the scoreboard can hold hosts and processes against each other:
-/// `outlive_policy_info` with what outlive_settings_fingerprint says. Usually once, with the settings of the whole server, and again
-/// after a reload.
+/// Publishes which policy the host follows (outlive_settings_fingerprint, shown as `outlive_policy_info`), so that hosts and
+/// processes can be compared. Usually called once, with the settings of the whole server, and again after a reload.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: an argument is NULL.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -149,8 +149,8 @@ pub unsafe extern "C" fn outlive_engine_set_policy(
     })
 }
 
-/// One number for the policy that settings make: of the directives that outlive acts on, as far as they differ from their defaults or are
-/// locked. Paths are left out, and how a value is written does not count. 0: settings is NULL.
+/// One number for the policy of settings: a hash over the directives that outlive acts on and that differ from their defaults or are
+/// locked. Paths are left out, and the spelling of a value does not matter. 0: settings is NULL.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]

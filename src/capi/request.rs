@@ -13,8 +13,8 @@ use crate::engine::{Handle, Slot, TAG_BITS};
 use crate::error::Code;
 use std::ffi::{c_char, c_int, c_void};
 
-/// One request. Made by outlive_request_begin, gone with outlive_request_end: a later call with the same pointer answers
-/// OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same place.
+/// One request. outlive_request_begin makes it, outlive_request_end frees it. A later call with the same pointer answers
+/// OUTLIVE_ERROR_ENDED, as long as the engine lives and fewer than 256 later requests have used the same slot.
 ///
 /// One thread at a time works on a request; which one may change. A call that comes while another has not
 /// returned is answered with OUTLIVE_ERROR_BUSY. outlive_request_client_gone, outlive_request_is_gone, outlive_request_cancel,
@@ -23,7 +23,7 @@ pub struct outlive_request {
     _private: [u8; 0],
 }
 
-// A million requests are half a gigabyte, not one.
+// At 512 bytes each, a million requests take half a gigabyte.
 const _: () = assert!(size_of::<Slot<CHost>>() == 512);
 
 /// # Safety
@@ -41,7 +41,7 @@ fn pointer(handle: Handle<'_, CHost>) -> *mut outlive_request {
     slot.map_addr(|address| address | handle.tag as usize).cast::<outlive_request>().cast_mut()
 }
 
-/// Calls with the request's handle, guarded; NULL is OUTLIVE_ERROR_ARGUMENT.
+/// Runs a guarded call on the request's handle; NULL is OUTLIVE_ERROR_ARGUMENT.
 ///
 /// # Safety
 /// As for [`handle`].
@@ -51,7 +51,7 @@ unsafe fn with<'e>(request: *const outlive_request, call: impl FnOnce(Handle<'e,
     guard(|| call(handle))
 }
 
-/// The input has been read: the running stage begins, and with it max_execution_time.
+/// Says that the input has been read: the running stage begins, and max_execution_time with it.
 ///
 /// OUTLIVE_ERROR_STAGE: it was not in the input stage.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -62,9 +62,9 @@ pub unsafe extern "C" fn outlive_request_run(request: *mut outlive_request) -> c
 }
 
 /// Output, as echo: through output buffering to the host's write function. A safe point before, and another if the client
-/// turns out to have gone. `buf` may be NULL if len is 0. A length, never OUTLIVE_NTS.
+/// turns out to have gone. `buf` may be NULL if len is 0. `len` is never OUTLIVE_NTS.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: no buffer is as long as that, as after an error that a host took for a length ((size_t)-1).
+/// OUTLIVE_ERROR_ARGUMENT: `len` is impossible, such as an error number that a host took for a length ((size_t)-1).
 /// OUTLIVE_OK: go on; the bytes were taken, or dropped because the client has gone and that is ignored. OUTLIVE_STOP: the
 /// request should end now.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -95,7 +95,7 @@ unsafe fn write_slowly(request: *const outlive_request, buf: *const c_void, len:
     }
 }
 
-/// PHP's flush(): asks the host's flush function; the machine's own buffer (output_buffering) keeps what it has. A safe
+/// PHP's flush(): calls the host's flush function; the output buffer (output_buffering) keeps its content. A safe
 /// point, as outlive_request_write.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -105,8 +105,8 @@ pub unsafe extern "C" fn outlive_request_flush(request: *mut outlive_request) ->
     unsafe { with(request, |handle| number(handle.flush())) }
 }
 
-/// A safe point: OUTLIVE_OK go on, OUTLIVE_STOP end now. Nanoseconds: no lock, no clock, no system call. Once it has said
-/// stop, it says so again until the stage ends.
+/// A safe point: OUTLIVE_OK: go on, OUTLIVE_STOP: end now. Takes nanoseconds: no lock, no clock, no system call. Once it
+/// has answered OUTLIVE_STOP, it does so again until the stage ends.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -127,10 +127,9 @@ unsafe fn check_slowly(request: *const outlive_request) -> c_int {
     unsafe { with(request, |handle| number(handle.check())) }
 }
 
-/// Tells that the host saw the client go. Once the response is finished, it does nothing: a client may leave then.
+/// Says that the host saw the client go. After outlive_request_finish it does nothing, because the client may leave then.
 ///
-/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
-/// Signal safety: yes.
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_client_gone(request: *mut outlive_request) -> c_int {
     // SAFETY: the header's contract.
@@ -139,8 +138,7 @@ pub unsafe extern "C" fn outlive_request_client_gone(request: *mut outlive_reque
 
 /// 1: the host, the watcher or an output has noticed that the client has gone; 0: not so far.
 ///
-/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
-/// Signal safety: yes.
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_is_gone(request: *const outlive_request) -> c_int {
     // SAFETY: the header's contract.
@@ -148,7 +146,7 @@ pub unsafe extern "C" fn outlive_request_is_gone(request: *const outlive_request
 }
 
 /// PHP's connection_status(): OUTLIVE_CONNECTION_NORMAL 0, _ABORTED 1, _TIMEOUT 2, or both (3). Does not look at the
-/// socket; only output, the watcher and the host make a client gone.
+/// socket: only output, the watcher and the host notice that a client has gone.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -157,7 +155,7 @@ pub unsafe extern "C" fn outlive_request_connection_status(request: *const outli
     unsafe { with(request, |handle| handle.connection_status().map_or_else(Code::number, c_int::from)) }
 }
 
-/// PHP's ignore_user_abort(): 1 on, 0 off, -1 only asks. Returns the setting before, 0 or 1. Where an admin layer has
+/// PHP's ignore_user_abort(): 1 on, 0 off, -1 leaves it. Returns the previous setting, 0 or 1. Where an admin layer has
 /// locked it, it returns the setting and changes nothing.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -175,7 +173,7 @@ pub unsafe extern "C" fn outlive_request_ignore_user_abort(request: *mut outlive
 /// PHP's set_time_limit(): a full number of seconds from now; 0 or less, or more than 999,999,999: none. The limit fires
 /// within 20 milliseconds of the time, never early.
 ///
-/// OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running one is untouched. OUTLIVE_ERROR_STAGE: the input is
+/// OUTLIVE_ERROR_LOCKED: an admin layer set the limit; the running limit stays. OUTLIVE_ERROR_STAGE: the input is
 /// still being read.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -185,8 +183,8 @@ pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_re
     unsafe { handle(request) }.map_or(Code::Argument.number(), |handle| number(handle.set_time_limit(seconds)))
 }
 
-/// As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed, and fires at the next
-/// tick; so the result of deadline - now can be passed unchecked. outlive_request_ini_get shows full seconds, rounded up.
+/// As outlive_request_set_time_limit, in milliseconds from now. OUTLIVE_NO_LIMIT: none. 0 or less: the limit has passed and fires at the
+/// next tick, so a caller can pass deadline - now unchecked. outlive_request_ini_get shows full seconds, rounded up.
 ///
 /// Errors as outlive_request_set_time_limit.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -200,12 +198,12 @@ pub unsafe extern "C" fn outlive_request_set_time_limit_ms(request: *mut outlive
     }
 }
 
-/// Milliseconds until the request may be told to stop, at the earliest: by its time limit, or once its client has gone by
-/// outlive.max_detached_time, or by the deadline of a drain. 0: a stop waits (which a hold may keep from being told); before that at least
-/// 1, so that an event loop that waits for so long does not spin. OUTLIVE_NO_LIMIT: nothing that is known of will. Negative: an error.
+/// Milliseconds until the request may be told to stop, at the earliest: by its time limit, by outlive.max_detached_time once its client
+/// has gone, or by the deadline of a drain. 0: a stop waits (a hold may delay it); before that at least 1, so that an event loop that
+/// waits for this time does not spin. OUTLIVE_NO_LIMIT: there is no known reason to stop. Negative: an error.
 ///
-/// Where the limit counts CPU time, it does not shrink while the request waits: it is a time-out for others (such as a
-/// statement_timeout) only under outlive.clock = wall.
+/// Where the limit counts CPU time, the result does not shrink while the request waits: use it as a time-out for others
+/// (such as a statement_timeout) only under outlive.clock = wall.
 /// Thread safety: any thread, before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_time_left(request: *const outlive_request) -> i64 {
@@ -223,7 +221,7 @@ pub unsafe extern "C" fn outlive_request_time_left(request: *const outlive_reque
     if answer < 0 { answer.into() } else { left }
 }
 
-/// The request's number, as rows show it: of one engine, never used twice, and not 0. 0: request is NULL, or has ended, or this is a
+/// The request's number, as shown in rows; unique within the engine, and not 0. 0: request is NULL, or has ended, or this is a
 /// forked child.
 ///
 /// Thread safety: any thread, before the end. Fork safety: 0 in a child. Signal safety: yes.
@@ -244,22 +242,21 @@ pub unsafe extern "C" fn outlive_request_userdata(request: *const outlive_reques
     unsafe { handle(request) }.and_then(|handle| handle.host(CHost::userdata).ok()).unwrap_or(std::ptr::null_mut())
 }
 
-/// Cancels the request: its next safe point says OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says and
-/// whether it was accepted or not. A hold delays it as any stop; shutdown functions are not cut by it.
+/// Cancels the request: its next safe point answers OUTLIVE_STOP, with ending OUTLIVE_ENDING_CANCELLED, whatever ignore_user_abort says
+/// and whether it was accepted or not. A hold delays it like any stop; it does not interrupt shutdown functions.
 ///
-/// OUTLIVE_ALREADY: it was cancelled before. By pointer only before the end, as outlive_request_client_gone; who cannot know that
-/// uses outlive_engine_cancel.
-/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child.
-/// Signal safety: yes.
+/// OUTLIVE_ALREADY: it was cancelled before. The pointer may be used only before the end, as with
+/// outlive_request_client_gone; a caller that cannot know this uses outlive_engine_cancel.
+/// Thread safety: any thread, at any time before the end. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: yes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_cancel(request: *mut outlive_request) -> c_int {
     // SAFETY: the header's contract.
     unsafe { with(request, |handle| number(handle.cancel())) }
 }
 
-/// Registers a shutdown function. It runs when the request ends, whatever the ending, once, after those registered before;
-/// also when one of those registers it. `destroy` (may be NULL) gets the userdata when the request has ended, whether the
-/// function ran or was skipped; if registering fails, the userdata stays the caller's.
+/// Registers a shutdown function. It runs once when the request ends, whatever the ending, after those registered before
+/// it. A shutdown function may register another one. `destroy` (may be NULL) is called with the userdata when the request
+/// has ended, whether the function ran or was skipped; if registering fails, the userdata stays the caller's.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: function is NULL. OUTLIVE_ERROR_STAGE: too late.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -285,8 +282,8 @@ pub unsafe extern "C" fn outlive_request_register_shutdown_function(
     }
 }
 
-/// Changes what people see of the request: NUL-terminated, copied, cut to 96 bytes; NULL: nothing. For hosts that know more once
-/// the input has been read.
+/// Changes the label of the request: NUL-terminated, copied, cut to 96 bytes; NULL: none. For hosts that know more once the
+/// input has been read.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -295,7 +292,7 @@ pub unsafe extern "C" fn outlive_request_set_label(request: *mut outlive_request
     unsafe { with(request, |handle| number(handle.set_label(optional(label)))) }
 }
 
-/// 1: the forced stage has come, which a hold does not show otherwise; 0: it has not.
+/// 1: the forced stage has come; 0: it has not. Within a hold this is the only way to see it.
 ///
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -325,7 +322,7 @@ pub unsafe extern "C" fn outlive_request_release(request: *mut outlive_request) 
 }
 
 /// For event loops: the calling thread stops working on the request. CPU time is not charged until outlive_request_resume.
-/// About half a microsecond.
+/// Takes about half a microsecond.
 ///
 /// OUTLIVE_ERROR_STAGE: it is suspended already.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -345,8 +342,8 @@ pub unsafe extern "C" fn outlive_request_resume(request: *mut outlive_request) -
     unsafe { with(request, |handle| number(handle.resume())) }
 }
 
-/// As fastcgi_finish_request(): what is buffered goes out, the response is complete, the work goes on. Later output is
-/// dropped (outlive.after_finish = discard) or is an abort, as in PHP-FPM (abort). A safe point.
+/// As fastcgi_finish_request(): sends the buffered output and completes the response; the work goes on. Later output is
+/// dropped (outlive.after_finish = discard) or counts as an abort, as in PHP-FPM (abort). A safe point.
 ///
 /// OUTLIVE_OK: done; the host closes the response now. OUTLIVE_ALREADY: it was complete before. OUTLIVE_STOP: the request
 /// should end now instead.
@@ -357,7 +354,7 @@ pub unsafe extern "C" fn outlive_request_finish(request: *mut outlive_request) -
     unsafe { with(request, |handle| number(handle.finish())) }
 }
 
-/// A directive as it is in force in this request now, as ini_get() gives it. *value lives until the next change of a
+/// The present value of a directive in this request, as ini_get() gives it. *value lives until the next change of a
 /// directive in this request, or its end.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive.
@@ -384,12 +381,12 @@ pub unsafe extern "C" fn outlive_request_ini_get(
     }
 }
 
-/// As ini_set(). `previous` may be NULL; it is the value before, and lives until the next change of a directive in this
+/// As ini_set(). `previous` (may be NULL) gets the value before, which lives until the next change of a directive in this
 /// request, or its end.
 ///
-/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it. OUTLIVE_ERROR_ACCESS: a
-/// running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value. OUTLIVE_ERROR_STAGE: too late for it to
-/// act (outlive.shutdown_time, once shutdown functions run).
+/// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_LOCKED: an admin layer has locked it.
+/// OUTLIVE_ERROR_ACCESS: a running program may not change it. OUTLIVE_ERROR_VALUE: it does not take this value.
+/// OUTLIVE_ERROR_STAGE: too late to have an effect (outlive.shutdown_time, once shutdown functions run).
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_ini_set(
@@ -416,7 +413,7 @@ pub unsafe extern "C" fn outlive_request_ini_set(
     }
 }
 
-/// As ini_restore(): the value that the directive had at start-up. Does nothing where a program may not change it.
+/// As ini_restore(): sets the value that the directive had at start-up. Does nothing where a program may not change it.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_STAGE: as for outlive_request_ini_set.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

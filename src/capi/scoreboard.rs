@@ -17,13 +17,13 @@ pub struct outlive_scoreboard_row {
     pub size: usize,
     /// The process that works on it.
     pub process: i64,
-    /// Not 0: that process has died; the request had begun, and never ended. Its times are those of now.
+    /// Not 0: that process has died before the request ended. Its times go on counting.
     pub unfinished: c_int,
     /// When it began, milliseconds since 1970.
     pub began_unix_ms: u64,
-    /// Not 0: that process lives, as far as can be seen, and has not moved for five seconds.
+    /// Not 0: that process is unresponsive: it lives, as far as can be seen, and has given no sign of life for five seconds.
     pub unresponsive: c_int,
-    /// The row of the file; with `count` the name of this request, ROW.COUNT, for as long as the file lives.
+    /// The row of the file; together with `count` the ID of this request, ROW.COUNT, as long as the file exists.
     pub row: u32,
     /// Which request of that row it is.
     pub count: u64,
@@ -36,10 +36,10 @@ pub struct outlive_scoreboard_row {
 pub type outlive_scoreboard_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_scoreboard_row) -> c_int>;
 
-/// Visits the requests in a scoreboard: those in flight in every process that publishes there, and, `unfinished`, those
-/// that processes left when they died. Each row is whole; rows are of slightly different moments, and a request that begins
-/// or ends meanwhile may be missing. The file is read, whole, before the first visit; nothing in it is believed, and it is
-/// neither changed nor locked. A file that is empty has no rows.
+/// Visits the requests in a scoreboard: those in flight in every process that publishes there, and those that were
+/// unfinished when their process died (`unfinished`). Each row is consistent; rows are of slightly different moments, and a
+/// request that begins or ends meanwhile may be missing. The whole file is read before the first visit; its content is
+/// checked, and it is neither changed nor locked. A file that is empty has no rows.
 ///
 /// OUTLIVE_ERROR_IO: it cannot be read, or is no scoreboard, or was damaged or cut off. OUTLIVE_ERROR_UNSUPPORTED: another
 /// version or machine wrote it. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn outlive_scoreboard_read(
     })
 }
 
-/// Forgets what dead processes left in a scoreboard; what living ones do stays. *cleared (may be NULL) is how many
-/// unfinished requests that were. Needs the right to write the file.
+/// Clears the unfinished requests of dead processes from a scoreboard; those of living processes stay. *cleared (may be
+/// NULL) gets their number. Needs the right to write the file.
 ///
 /// Errors as outlive_scoreboard_read.
 /// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn outlive_scoreboard_clear_key(
     })
 }
 
-/// As outlive_scoreboard_clear, but only what the dead process with this number left.
+/// As outlive_scoreboard_clear, but only the requests of the dead process with this number.
 ///
 /// Errors as outlive_scoreboard_read.
 /// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
@@ -169,11 +169,11 @@ unsafe fn answer_cleared(answer: crate::error::Result<usize>, cleared: *mut usiz
     }
 }
 
-/// Cancels a request of any process that publishes in the scoreboard, by the numbers that its row has: as outlive_request_cancel, within a
-/// quarter of a second, and never another request. Needs the right to write the file.
+/// Cancels a request of any process that publishes in the scoreboard, by its row and count: as outlive_request_cancel, within a quarter of
+/// a second; never another request. Needs the right to write the file.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: the request is over, or its process has died, or there never was one. Other errors as
-/// outlive_scoreboard_read. OUTLIVE_OK says that the process will be told; ending the request is up to that process.
+/// outlive_scoreboard_read. OUTLIVE_OK: the process will be told; ending the request is up to that process.
 /// Thread safety: any thread, while any process uses it. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_scoreboard_cancel(
@@ -198,9 +198,9 @@ pub unsafe extern "C" fn outlive_scoreboard_cancel(
     })
 }
 
-/// For a process that will give up its rights, or whose children do: makes the file of a scoreboard for those that will run as
-/// `user` and `group`, if there is none, and gives it to them. A file that exists is checked and never changed: it has to be a scoreboard, or
-/// empty, owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
+/// Makes the file of a scoreboard for processes that will run as `user` and `group`, if there is none, and gives it to them: for a process
+/// that will give up its rights, or whose children do. An existing file is checked and never changed: it has to be a scoreboard or empty,
+/// owned by `user` (or by root, if `group` may write it), with one name, and not writable by others.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: the path is NULL. OUTLIVE_ERROR_IO: it cannot be made, or is something else; or a symbolic link on the way is
 /// one that other users could have set. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
@@ -228,11 +228,13 @@ pub unsafe extern "C" fn outlive_scoreboard_prepare(
 }
 
 /// Whether the engine publishes its requests in a scoreboard. The file that outlive.scoreboard names is opened once, by the
-/// first request with such settings; if that fails, requests run on as if none were named, and this says why.
+/// first request with such settings; if that fails, requests run as without a scoreboard, and this function gives the
+/// reason.
 ///
-/// OUTLIVE_OK: it does. OUTLIVE_ERROR_NOT_FOUND: none is named, or not by a request so far. OUTLIVE_ERROR_IO: it cannot be
-/// opened or made, is not a regular file with one name, is not this user's alone to write (nor root's for a group), is reached by a symbolic
-/// link that others could have set, or is no scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
+/// OUTLIVE_OK: it publishes. OUTLIVE_ERROR_NOT_FOUND: no scoreboard is named, or no request has named one so far.
+/// OUTLIVE_ERROR_IO: the file cannot be opened or made, is not a regular file with one name, is writable by other users
+/// (root's file for a group is allowed), is reached by a symbolic link that other users could have set, or is no
+/// scoreboard. OUTLIVE_ERROR_UNSUPPORTED: another version or machine wrote it.
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_scoreboard(engine: *const outlive_engine, error: *mut outlive_error) -> c_int {

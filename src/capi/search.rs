@@ -1,4 +1,4 @@
-//! Where `outlive_config_builder` looks for php.ini, and what a web server hands to FPM
+//! Where `outlive_config_builder` looks for php.ini, and the parameters that a web server hands to FPM
 
 use super::builder::{argument, outlive_config_builder, path, with};
 use super::error::outlive_error;
@@ -7,11 +7,11 @@ use crate::config::FastCgiParam;
 use crate::error::{Code, Error};
 use std::ffi::{c_char, c_int};
 
-/// The directories that the PHP that is the model was compiled with: where php.ini is searched last, and its scan directory.
+/// The directories that the modelled PHP was compiled with: the last place where php.ini is searched, and the scan directory.
 /// NULL: none. Only a search (outlive_config_builder_load_php_ini with NULL) looks for a php.ini there; the scan directory is
 /// read with a php.ini that was named, too. As php -c DIRECTORY: this with a search, and no PHPRC set.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: a length makes no sense. What is not there is no error, as for PHP.
+/// OUTLIVE_ERROR_ARGUMENT: a length is invalid. A missing directory is no error, as in PHP.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_config_builder_set_compiled_in(
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn outlive_config_builder_set_compiled_in(
     }
 }
 
-/// The directory of the PHP program that is the model; the CGI, FPM and command line SAPIs search it for php.ini, too.
+/// The directory of the modelled PHP program; the CGI, FPM and command line SAPIs search it for php.ini, too.
 ///
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -53,8 +53,8 @@ pub unsafe extern "C" fn outlive_config_builder_set_binary_dir(
     }
 }
 
-/// As PHP_INI_SCAN_DIR, and instead of that: directories with a colon between, whose *.ini files are read behind php.ini, with
-/// or without one. An empty element is the compiled-in scan directory, an empty list is none.
+/// Replaces PHP_INI_SCAN_DIR: directories separated by colons, whose *.ini files are read after php.ini, or without one. An
+/// empty element is the compiled-in scan directory, an empty list is none.
 ///
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
@@ -73,8 +73,8 @@ pub unsafe extern "C" fn outlive_config_builder_set_scan_dirs(
     }
 }
 
-/// What a web server hands to PHP-FPM beside the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini text with
-/// one assignment a line. Calls add up, in order.
+/// A parameter that a web server hands to PHP-FPM with the request: `name` is "PHP_VALUE" or "PHP_ADMIN_VALUE", `text` is ini
+/// text with one assignment a line. Calls add up, in order.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: another name.
 /// Thread safety: one thread at a time. Fork safety: yes. Signal safety: no.

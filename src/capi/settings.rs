@@ -32,7 +32,7 @@ pub struct outlive_setting {
     pub locked: c_int,
 }
 
-/// One layer that had something to say about a directive. May grow at its end; `size` says how far.
+/// One layer that sets a directive. May grow at its end; `size` says how far.
 #[repr(C)]
 pub struct outlive_origin {
     /// Bytes that the library wrote.
@@ -81,7 +81,7 @@ impl outlive_settings {
     }
 }
 
-/// Another reference to the same settings, to be freed too. NULL for NULL.
+/// Makes another reference to the same settings, which also has to be freed. NULL for NULL.
 ///
 /// Thread safety: any thread. Fork safety: yes. Signal safety: yes.
 #[unsafe(no_mangle)]
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn outlive_settings_free(settings: *const outlive_settings
     }
 }
 
-/// Calls with the settings and the name; `write` puts what was found where the caller wants it.
+/// Runs a look-up in the settings by name; `write` stores the result for the caller.
 ///
 /// # Safety
 /// `settings` is NULL or the caller's reference; `name` is as the header says; `out` is NULL or valid for writing.
@@ -137,8 +137,8 @@ unsafe fn get<T>(
     })
 }
 
-/// A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". What was written shows at
-/// outlive_settings_explain. *value lives as long as the settings.
+/// A directive's value as text, as ini_get() gives it: an Off of php.ini is empty, an On is "1". outlive_settings_explain
+/// gives the value as written. *value lives as long as the settings.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
@@ -202,10 +202,10 @@ pub unsafe extern "C" fn outlive_settings_get_quantity(
     unsafe { get(settings, name, len, value, Settings::get_quantity) }
 }
 
-/// 1: the value of this directive is a secret and not for everybody to see, by its name (a password, a token) or because it holds one
+/// 1: the value of this directive is a secret, by its name (a password, a token) or because it holds one
 /// (`tcp://user:password@host`); 0: it is not. For pages and logs that show settings.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length makes no sense.
+/// OUTLIVE_ERROR_ARGUMENT: an argument is NULL, or a length is invalid.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_holds_secret(
@@ -223,8 +223,8 @@ pub unsafe extern "C" fn outlive_holds_secret(
     })
 }
 
-/// Why a directive has its value: visits every layer that had something to say, from the weakest to the strongest, the
-/// built-in default first.
+/// Why a directive has its value: visits every layer that sets it, from the weakest to the strongest, the built-in
+/// default first.
 ///
 /// OUTLIVE_ERROR_NOT_FOUND: no such directive. OUTLIVE_ERROR_INTERRUPTED: the visitor asked for no more.
 /// Thread safety: any thread. Fork safety: yes. Signal safety: no.

@@ -4,7 +4,7 @@ use crate::error::Code;
 use std::ffi::{CStr, c_char};
 use std::slice;
 
-/// A length that says: the text ends at its first NUL.
+/// As a length: the text ends at its first NUL.
 pub const OUTLIVE_NTS: usize = usize::MAX;
 
 /// A view of text that belongs to the library. Also NUL-terminated (the NUL is not counted), though the text may hold
@@ -14,12 +14,12 @@ pub const OUTLIVE_NTS: usize = usize::MAX;
 pub struct outlive_str {
     /// The first byte; never NULL.
     pub ptr: *const c_char,
-    /// Bytes, without the NUL behind them.
+    /// Length in bytes, without the terminating NUL.
     pub len: usize,
 }
 
 impl outlive_str {
-    /// A view of bytes that are known to have a NUL behind them.
+    /// A view of bytes that are known to be NUL-terminated.
     pub(super) fn of_terminated(text: &[u8]) -> Self {
         Self { ptr: text.as_ptr().cast(), len: text.len() }
     }
@@ -47,7 +47,7 @@ pub(super) unsafe fn bytes<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8
     }
 }
 
-/// As [`bytes`], of data that has no end of its own: OUTLIVE_NTS is a length like any other, and too long.
+/// As [`bytes`], for data that is not NUL-terminated: OUTLIVE_NTS is then an impossible length.
 ///
 /// # Safety
 /// `ptr` is NULL or valid for `len` bytes, unchanged while the result lives.

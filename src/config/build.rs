@@ -21,14 +21,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How much text php.ini and all files of the scan directories may come to: they are kept, so that questions about them can be answered.
+/// The most text of php.ini and all scan directory files together: they are kept in memory to answer questions about them.
 const MAX_TEXTS: usize = 512 << 20;
 
 pub(super) fn build(mut builder: Builder) -> Result<Config> {
     let httpd = httpd(&builder)?;
     let sapi = builder.sapi.unwrap_or(match (&httpd, builder.pools.is_empty()) {
         (Some(_), true) => Sapi::Apache,
-        // With mod_php in the same server, either may run a request.
+        // With mod_php in the same server, either of the two may run a request.
         (Some(httpd), false) if httpd.has_module(b"mod_php.c") => Sapi::Web,
         (_, false) => Sapi::Fpm,
         (None, true) => Sapi::Web,
@@ -109,11 +109,11 @@ fn httpd(builder: &Builder) -> Result<Option<Arc<Configuration>>> {
     Configuration::load(&*builder.files, path, &options).map(Arc::new).map(Some)
 }
 
-/// Takes from the module's file what no call and no file has set: php.ini directory, scan directory, version.
+/// Takes from the module's file what neither a call nor a file has set: php.ini directory, scan directory, version.
 fn ask_php_module(builder: &mut Builder, sapi: Sapi, httpd: Option<&Configuration>) {
     let module = httpd.and_then(Configuration::php_module).filter(|_| sapi == Sapi::Apache);
     let (Some((module, _)), Some(reader)) = (module, &builder.module_reader) else { return };
-    // A list that names every directory leaves nothing of the module's own.
+    // A list without an empty element does not use the module's own directory.
     let list = builder.scan_dirs.as_deref().or_else(|| builder.env.get(&b"PHP_INI_SCAN_DIR"[..]).map(|list| &**list));
     let whole =
         list.is_some_and(|list| list.is_empty() || list.split(|&byte| byte == b':').all(|part| !part.is_empty()));
@@ -150,7 +150,7 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
     for dir in discover::scan_dirs(list, compiled_in) {
         for (path, kind) in discover::scan_files(files, &dir) {
-            // One file that cannot be read does not keep PHP from reading the next; what is no file is passed over.
+            // As in PHP, a file that cannot be read does not stop the next one from being read; what is no file is skipped.
             let text = match kind {
                 Some(Kind::File) => files.read_listed(&path),
                 Some(_) => continue,
@@ -187,7 +187,7 @@ fn find_ini(builder: &Builder, sapi: Sapi, php_ini_dir: Option<&Path>) -> Option
         }
         places.extend(discover::split(phprc).filter(|part| !part.as_os_str().is_empty()).map(Path::to_path_buf));
         let (here, beside) = sapi.searches();
-        // httpd has gone to / before PHP looks.
+        // httpd has changed its directory to / before PHP searches.
         let cwd = builder.working_directory.clone();
         places.extend(here.then(|| cwd.unwrap_or_else(|| PathBuf::from(if builder.by_module { "/" } else { "." }))));
         places.extend(builder.binary_dir.clone().filter(|_| beside));
@@ -251,7 +251,7 @@ fn read_sets(builder: &Builder, reader: &Reader<'_>) -> Result<()> {
     reader.read(&Arc::new(Source { layer: Layer::CommandLine, file: None, text, at: None }))
 }
 
-/// Whether a `-d` value is ini text as it stands, or is put in quotes first (I-117).
+/// Whether a `-d` value is read as ini text, or is put in quotes first (I-117).
 fn as_it_is(value: &[u8]) -> bool {
     value.first().is_none_or(|&byte| byte.is_ascii_alphanumeric() || byte == b'"' || byte == b'\'')
 }

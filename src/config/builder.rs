@@ -25,7 +25,7 @@ pub enum FastCgiParam {
     AdminValue,
 }
 
-/// What a PHP was built with; none: not known.
+/// What a PHP was built with; `None`: not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompiledIn {
     /// The directory of its php.ini (PHP_CONFIG_FILE_PATH).
@@ -43,7 +43,7 @@ pub(super) type ModuleReader = Box<dyn Fn(&Path) -> CompiledIn + Send>;
 /// [`Builder::build`], so the order of calls matters only among calls of the same kind.
 pub struct Builder {
     pub(super) files: SharedFiles,
-    /// None: not set; see [`Builder::set_php_version`].
+    /// `None`: not set; see [`Builder::set_php_version`].
     pub(super) version: Option<PhpVersion>,
     pub(super) module_reader: Option<ModuleReader>,
     pub(super) sapi: Option<Sapi>,
@@ -51,7 +51,7 @@ pub struct Builder {
     pub(super) sets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(super) inis: Vec<PathBuf>,
     pub(super) search: bool,
-    /// The search is the loaded mod_php's own.
+    /// The search uses what the loaded mod_php was built with.
     pub(super) by_module: bool,
     pub(super) compiled_in: Option<PathBuf>,
     pub(super) compiled_in_scan: Option<PathBuf>,
@@ -100,8 +100,9 @@ impl Builder {
         self.version = Some(version);
     }
 
-    /// The SAPI that is the model, by PHP's name. Where it is never called: PHP-FPM with a pool, mod_php with an
-    /// httpd configuration; neither, or a pool beside an httpd that loads mod_php: a web server to which every layer counts.
+    /// The SAPI that is the model, by PHP's name. If it is never called: PHP-FPM with a pool, mod_php with an httpd
+    /// configuration; with neither of them, or with a pool beside an httpd that loads mod_php, a web server to which every
+    /// layer applies.
     pub fn set_sapi(&mut self, name: &[u8]) -> Result<()> {
         let known = Sapi::from_name(name).ok_or_else(|| {
             let names: Vec<_> = Sapi::ALL.iter().map(|sapi| sapi.name()).collect();
@@ -133,8 +134,8 @@ impl Builder {
         Ok(())
     }
 
-    /// What relative includes of FPM's files start from (`php-fpm -p`, or what it was built with); never called: the directory
-    /// above, where the file is `…/etc/php-fpm.conf`.
+    /// The directory that relative includes of FPM's files start from (`php-fpm -p`, or what it was built with). If never
+    /// called: for a file `PREFIX/etc/php-fpm.conf`, PREFIX.
     pub fn set_fpm_prefix(&mut self, prefix: &Path) {
         self.fpm_prefix = Some(prefix.to_path_buf());
     }
@@ -157,10 +158,9 @@ impl Builder {
         self.compiled_in_scan = scan_directory.map(Path::to_path_buf);
     }
 
-    /// Where httpd's files load mod_php and that mod_php is the model, `reader` is asked once, in [`Builder::build`], what the module's file was
-    /// built with: its php.ini and scan directory are looked for as that module would, and its version is the model's, unless
-    /// something else was said here ([`Builder::load_php_ini`], [`Builder::search_php_ini`], [`Builder::set_php_version`]) or in the
-    /// files (`PHPINIDir`).
+    /// If httpd's files load mod_php and that mod_php is the model, [`Builder::build`] asks `reader` once what the module's file was built
+    /// with. Its php.ini and scan directory are then looked for as that module would, and its version becomes the model's, unless
+    /// [`Builder::load_php_ini`], [`Builder::search_php_ini`], [`Builder::set_php_version`] or `PHPINIDir` in the files say otherwise.
     pub fn ask_php_module(&mut self, reader: impl Fn(&Path) -> CompiledIn + Send + 'static) {
         self.module_reader = Some(Box::new(reader));
     }
@@ -209,7 +209,7 @@ impl Builder {
         self.params.push((param, text.to_vec(), Some(origin)));
     }
 
-    /// Where the PHP is started, which php-cgi searches for a php.ini; never called: where this process is.
+    /// The directory that PHP is started in, which php-cgi searches for a php.ini. If never called: this process's own.
     pub fn set_working_directory(&mut self, directory: &Path) {
         self.working_directory = Some(directory.to_path_buf());
     }
@@ -228,8 +228,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Reads everything. Errors are what the real thing would refuse to start on, and files that cannot be read;
-    /// whatever else is odd is among [`Config::diagnostics`].
+    /// Reads everything. Errors: what the real server or PHP would refuse to start on, and files that cannot be read.
+    /// Anything else that is odd is among [`Config::diagnostics`].
     pub fn build(self) -> Result<Config> {
         build::build(self)
     }

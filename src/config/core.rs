@@ -19,7 +19,7 @@ pub(super) struct Source {
     /// The file; `None`: no file.
     pub(super) file: Option<Arc<[u8]>>,
     pub(super) text: Vec<u8>,
-    /// The one line that all of the text stands in; `None`: the text is the file's.
+    /// The one line that the whole text is written in; `None`: the text is a whole file.
     pub(super) at: Option<u32>,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct Core {
     pub(super) winners: Vec<Option<u32>>,
     /// FPM pool and FastCGI parameters, in the order in which they are applied.
     pub(super) global: Vec<Assignment>,
-    /// Pool lines that lost against an earlier one of the same name (I-151).
+    /// Pool lines that have no effect because an earlier line has the same name (I-151).
     pub(super) doubled: Vec<Assignment>,
     /// Every pool of the FPM configurations.
     pub(super) pools: Vec<super::fpm::Pool>,

@@ -1,4 +1,4 @@
-//! What is worth saying about a configuration as it was read.
+//! The diagnostics about a configuration as it was read.
 
 use super::core::{Assignment, Core, Source};
 use super::directive::Directive;
@@ -42,7 +42,7 @@ pub(super) fn startup(core: &Core, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The same for what one request adds.
+/// The same for the layers that one request adds.
 pub(super) fn contribution(core: &Core, contribution: &Contribution, out: &mut Vec<Diagnostic>) {
     match contribution {
         Contribution::Section(_) => {}
@@ -81,7 +81,8 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
     let power = if at_startup { Authority::Startup } else { Authority::Admin };
     let (severity, code, message) = match Slot::new(directive).apply(directive, power, value, core.version) {
         Err(Refusal::Value(why)) => {
-            // PHP's own refusals are its habit; ours are about a decision that somebody wanted to write down.
+            // PHP ignores bad values of its own directives as a rule; a bad `outlive.*` value loses a decision that
+            // somebody meant to make.
             let own = matches!(directive.extension, "outlive" | "host");
             let severity = if own { Severity::Error } else { Severity::Warning };
             (

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Search<'a> {
     pub(super) files: &'a dyn Files,
     pub(super) sapi: &'static str,
-    /// Directories in order, and files that stand for themselves.
+    /// Directories in order, or single files.
     pub(super) places: Vec<PathBuf>,
 }
 
@@ -40,8 +40,8 @@ pub(super) fn scan_dirs(list: Option<&[u8]>, compiled_in: Option<&Path>) -> Vec<
     split(list).filter_map(pick).collect()
 }
 
-/// The `*.ini` names of a scan directory in byte order (I-115), with what each is where the listing says so: asking costs as
-/// much as reading. A directory that is not there has none.
+/// The `*.ini` names of a scan directory in byte order (I-115), each with its kind where the listing tells it: asking for it
+/// costs as much as reading the file. A missing directory has none.
 pub(super) fn scan_files(files: &dyn Files, dir: &Path) -> Vec<(PathBuf, Option<Kind>)> {
     let mut names: Vec<(OsString, Option<Kind>)> = files.list_kinds(dir).unwrap_or_default();
     names.retain(|(name, _)| name.as_bytes().ends_with(b".ini"));

@@ -15,7 +15,7 @@ use crate::origin::Origin;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What was given with the configuration itself.
+/// The parameters that were given with the configuration itself.
 pub(super) fn read(
     core: &mut Core,
     param: FastCgiParam,
@@ -39,7 +39,7 @@ fn name(param: FastCgiParam) -> &'static [u8] {
     }
 }
 
-/// What the web server hands over with one request; FPM takes `PHP_VALUE` first.
+/// The parameters of one request; FPM applies `PHP_VALUE` first.
 pub(super) fn of_request(core: &Core, variables: &[Variable]) -> Option<UserIni> {
     let mut all = UserIni::default();
     for param in [FastCgiParam::Value, FastCgiParam::AdminValue] {
@@ -86,7 +86,7 @@ fn parse(core: &Core, param: FastCgiParam, source: &Arc<Source>, diagnostics: &m
     found
 }
 
-/// nginx writes a line end as `\n` in its own quotes; pasted elsewhere it stays two characters.
+/// In nginx's quotes `\n` is a line end; elsewhere it stays two characters.
 fn literal_newline(source: &Source) -> Diagnostic {
     Diagnostic {
         severity: Severity::Warning,

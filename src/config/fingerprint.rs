@@ -1,4 +1,4 @@
-//! One number for the policy that settings make, so that hosts can be held against each other.
+//! One number for the policy of settings, so that hosts can be compared.
 
 use super::number;
 use super::settings::Settings;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Includes nested deeper than this FPM itself refuses.
 const DEPTH: u32 = 5;
 
-/// No more files are read than this: each of them may include all of them again.
+/// The most files that are read: each may include all of them again.
 const FILES: u32 = 10_000;
 
 /// A pool of an FPM configuration, with those of its own settings that matter here.
@@ -31,7 +31,7 @@ pub struct Pool {
     /// `listen`, `user`, `group`, `request_terminate_timeout` and `security.limit_extensions` as written, `$pool` replaced; of two lines
     /// the later one counts.
     pub lines: Vec<(Vec<u8>, Vec<u8>, Origin)>,
-    /// Whether its values are those that were read.
+    /// Whether it is a chosen pool, whose values are in force.
     pub is_chosen: bool,
 }
 
@@ -224,7 +224,7 @@ impl Pools<'_> {
     }
 }
 
-/// The prefix of an FPM whose file lies where it looks for it: PREFIX/etc/php-fpm.conf, as Docker's images have it.
+/// The prefix of an FPM whose file is PREFIX/etc/php-fpm.conf, as in Docker's images.
 fn prefix_of(path: &Path) -> Option<PathBuf> {
     let dir = path.parent()?;
     dir.ends_with("etc").then(|| dir.parent().map(Path::to_path_buf))?
@@ -278,7 +278,7 @@ fn glob(files: &dyn Files, pattern: &Path) -> Vec<PathBuf> {
 
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let hidden = name.first() == Some(&b'.') && pattern.first() != Some(&b'.');
-    // Walks both at once, and remembers the last `*` to come back to.
+    // Goes through pattern and name together; after a mismatch it goes back to the last `*`.
     let (mut p, mut n, mut star) = (0, 0, None);
     while n < name.len() {
         match pattern.get(p) {

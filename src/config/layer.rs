@@ -1,4 +1,4 @@
-//! Layers, and the trail that a value leaves through them.
+//! Layers, and the trail of a value through them.
 
 use super::Access;
 use crate::httpd;
@@ -67,14 +67,14 @@ impl fmt::Display for Layer {
     }
 }
 
-/// What became of a value.
+/// Whether a layer's value is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It is the value in force.
     InForce,
     /// A later layer set another one.
     Overridden,
-    /// It was never in force.
+    /// It was refused.
     Refused,
 }
 
@@ -89,10 +89,10 @@ impl Fate {
     }
 }
 
-/// One layer that had something to say about a directive.
+/// One layer that sets a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where in the order of layers.
+    /// The layer.
     pub layer: Layer,
     /// File and line, where there are any.
     pub origin: Origin,
@@ -104,7 +104,7 @@ pub struct Step {
     pub access: Access,
     /// Whether it locks the directive.
     pub locks: bool,
-    /// What became of it.
+    /// Whether it is in force.
     pub fate: Fate,
     /// Why, where it is not in force.
     pub because: Option<String>,

@@ -135,7 +135,7 @@ impl ShutdownMode {
     }
 }
 
-/// What the connection machine needs of the settings.
+/// The settings that the connection machine acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `ignore_user_abort`, as fact C-083 reads it.

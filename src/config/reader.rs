@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What `${NAME}` may see of the outside.
+/// The variables and constants that php.ini may use.
 pub(super) type Env = HashMap<Box<[u8]>, Box<[u8]>>;
 
 /// Reads start-up texts one after the other.
@@ -75,7 +75,7 @@ impl ini::Lookup for Reader<'_> {
         false
     }
 
-    /// One budget for all texts: each may build on what the ones before it have set.
+    /// One budget for all texts, because each may use values that earlier ones have set.
     fn room(&self) -> usize {
         ini::MAX_SUBSTITUTED.saturating_sub(self.substituted.get())
     }
@@ -89,7 +89,7 @@ pub(super) fn constant<'a>(version: PhpVersion, sapi: &'static str, name: &[u8])
     ini::constants::get(version, name).map(Cow::Borrowed)
 }
 
-/// The text of a value; scanner modes other than typed know texts only.
+/// The text of a value; only the typed scanner mode has other values.
 pub(super) fn text_of<'a>(value: &Value<'a>) -> &'a [u8] {
     if let Value::Text(text) = value { text } else { b"" }
 }
@@ -206,7 +206,7 @@ impl State {
     }
 }
 
-/// `extension=` and `zend_extension=` load something; they are no entries (I-119).
+/// `extension=` and `zend_extension=` load an extension; they are not entries (I-119).
 fn is_load_request(key: &[u8]) -> bool {
     key.eq_ignore_ascii_case(b"extension") || key.eq_ignore_ascii_case(b"zend_extension")
 }
@@ -230,12 +230,12 @@ fn special(name: &[u8]) -> Option<(Layer, Vec<u8>)> {
     Some((layer, key))
 }
 
-/// A name that is no directive.
+/// The diagnostic for a name that is no directive.
 pub(super) fn unknown(key: &[u8], version: PhpVersion, source: &Source, line: u32) -> Diagnostic {
     unknown_at(key, version, source.origin(line))
 }
 
-/// The same at any place.
+/// The diagnostic for a name that is no directive, at any place.
 pub(super) fn unknown_at(key: &[u8], version: PhpVersion, origin: Origin) -> Diagnostic {
     let name = String::from_utf8_lossy(key);
     let versions: Vec<String> = table::versions_with(key).iter().map(ToString::to_string).collect();

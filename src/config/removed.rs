@@ -1,4 +1,4 @@
-//! Directives that PHP has taken out and does not start with: its answer to an old php.ini.
+//! Directives that PHP has removed, and with which it refuses to start.
 
 use super::core::Core;
 use super::number;
@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::version::PhpVersion;
 
-/// What ends the start where it is on, from the first of our versions on.
+/// The directives with which PHP refuses to start when they are on, in every known version.
 const REMOVED: [&str; 17] = [
     "allow_call_time_pass_reference",
     "asp_tags",
@@ -28,10 +28,10 @@ const REMOVED: [&str; 17] = [
     "track_errors",
 ];
 
-/// Refuses what PHP would not start with. To a server that is no PHP (no SAPI) the line is a mistake and no more.
+/// Refuses what PHP would not start with. For a server other than PHP (no SAPI) it is only a diagnostic.
 pub(super) fn check(core: &Core, diagnostics: &mut Vec<Diagnostic>) -> Result<()> {
     for name in REMOVED {
-        // It is a directive of 7.4 still, and so not among the unknown ones.
+        // 7.4 still has this directive, so it is not among the unknown ones.
         let Some((value, source, line)) = core.unknown.get_with_place(name.as_bytes()) else { continue };
         if number::integer(value) == 0 {
             continue;
@@ -49,7 +49,7 @@ pub(super) fn check(core: &Core, diagnostics: &mut Vec<Diagnostic>) -> Result<()
     Ok(())
 }
 
-/// Whether there is a finding of its own for the name.
+/// Whether the name has a diagnostic of its own.
 pub(super) fn is_removed(name: &[u8], version: PhpVersion) -> bool {
     REMOVED.iter().any(|known| known.as_bytes() == name) && (name != b"track_errors" || version >= PhpVersion::V8_0)
 }

@@ -47,14 +47,14 @@ impl Contribution {
         match self {
             Self::Section(at) => assignments(&core.sections[*at].assignments, visit),
             Self::UserIni(user) => assignments(&user.assignments, visit),
-            // Kept all the same, so that `explain` can tell that they have no effect.
+            // Kept although they have no effect, so that `explain` can say so.
             Self::Containers(_) if !core.sapi.has_containers() => {}
             Self::Containers(containers) => values(&merged(containers), core, visit),
             Self::Server(server) => values(server, core, visit),
         }
     }
 
-    /// Whether a web server hands it over before the request begins (`PHP_VALUE`, `PHP_ADMIN_VALUE`).
+    /// Whether it is `PHP_VALUE` or `PHP_ADMIN_VALUE`, which a web server hands over before the request begins.
     pub(super) fn is_handed_over(&self) -> bool {
         matches!(self, Self::UserIni(user) if user.sources.iter().any(|source| source.layer == Layer::FastCgi))
     }

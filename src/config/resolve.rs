@@ -29,7 +29,7 @@ const CACHE: usize = 4096;
 /// By script directory: when its files were read, the generation (see [`Config::refresh`]), and their content.
 type UserInis = HashMap<Box<[u8]>, (i64, u64, Arc<UserIni>)>;
 
-/// The settings that sections make, by their numbers.
+/// The settings for a set of sections, by the sections' numbers.
 #[derive(Default)]
 struct BySections {
     /// Up to [`FEW`] numbers, inside the key itself to save a cache miss; unused places are 0.
@@ -38,7 +38,7 @@ struct BySections {
     many: HashMap<Box<[u32]>, Arc<Settings>, FxBuildHasher>,
 }
 
-/// Nearly every request takes part in no more sections that set values.
+/// Nearly every request has at most this many sections that set values.
 const FEW: usize = 6;
 
 fn few(ids: &[u32]) -> Option<[u32; FEW]> {
@@ -81,7 +81,7 @@ struct Inner {
     base: Arc<Settings>,
     // These locks are only tried, never waited for: a child that was forked while another thread held one works without the cache.
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
-    /// By the sections of httpd's configuration that a request meets, where those alone decide.
+    /// By the sections of httpd's configuration that apply to a request, where nothing else matters.
     quick: RwLock<BySections>,
     user_inis: Mutex<UserInis>,
     /// How often [`Config::refresh`] was called.
@@ -182,8 +182,8 @@ impl Config {
         Arc::clone(&self.inner.base)
     }
 
-    /// The values in force for a request. `.user.ini` files are read anew each time. That the server itself would
-    /// answer is [`Code::NotServed`]; [`Config::outcome`] tells more.
+    /// The values in force for a request. `.user.ini` files are read anew each time. Error [`Code::NotServed`]: the
+    /// server itself would answer; [`Config::outcome`] gives the answer.
     pub fn resolve(&self, target: &Target<'_>) -> Result<Arc<Settings>> {
         self.resolve_at(target, None)
     }
@@ -204,8 +204,9 @@ impl Config {
         self.outcome_at(target, None)
     }
 
-    /// As [`Config::outcome`], and where the target is a URI without a file: whether it is PHP that runs it, by httpd's handlers. What is
-    /// only sent, and what another handler answers, is an answer then; a server that runs programs of its own asks [`Config::outcome`].
+    /// As [`Config::outcome`]; for a target with a URI and no file it also checks, by httpd's handlers, that PHP runs the request. A file
+    /// that is only sent, or that another handler answers, is then an answer. A server that runs programs of its own uses
+    /// [`Config::outcome`].
     pub fn outcome_of_php(&self, target: &Target<'_>) -> Result<Outcome> {
         let asks_httpd = target.filename.is_none() && target.uri.is_some();
         let Some(httpd) = self.inner.httpd.as_ref().filter(|_| asks_httpd) else { return self.outcome(target) };
@@ -248,7 +249,7 @@ impl Config {
         if let Some(met) = met
             && let Ok(mut quick) = inner.quick.try_write()
         {
-            // Every section may have its place: that is no more than the configuration itself takes.
+            // The cache may hold one entry for each section: no more memory than the configuration itself.
             let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.containers()).max(CACHE);
             quick.put(met.ids(), Arc::clone(&settings), most);
         }

@@ -70,7 +70,7 @@ impl Sapi {
         }
     }
 
-    /// What it sets above php.ini and below `-d` (I-118).
+    /// The directives that it sets itself, above php.ini and below `-d` (I-118).
     pub(crate) fn fixed(self) -> &'static [(&'static str, &'static str)] {
         const CLI: [(&str, &str); 6] = [
             ("html_errors", "0"),

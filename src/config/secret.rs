@@ -1,8 +1,8 @@
-//! What is not to be shown to everybody: the one place that says which values hold secrets.
+//! Which values hold secrets and must not be shown to everybody.
 
 /// A name that contains one of these words names a secret.
 const WITHIN: [&[u8]; 6] = [b"pass", b"secret", b"token", b"credential", b"license", b"apikey"];
-/// Words that do so as a whole part of it, between dots, underscores and hyphens.
+/// A name with one of these words as a whole part, between dots, underscores and hyphens, names a secret.
 const PARTS: [&[u8]; 6] = [b"pw", b"pwd", b"auth", b"key", b"keys", b"dsn"];
 /// The text in front of a password in a value, as in the `session.save_path` of Redis.
 const ASSIGNED: [&[u8]; 6] = [b"auth=", b"auth[", b"password=", b"passwd=", b"pwd=", b"secret="];
@@ -27,7 +27,7 @@ fn has_userinfo(value: &[u8]) -> bool {
     rest[..end].contains(&b':')
 }
 
-/// Texts are short, and so are words.
+/// Both are short, so a plain search is enough.
 fn place_of(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|part| part == word)
 }

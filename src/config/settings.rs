@@ -18,7 +18,7 @@ pub struct Settings {
     pub(super) core: Arc<Core>,
     /// What layers below the configuration changed, sorted by directive.
     pub(super) overlay: Box<[(u32, Slot)]>,
-    /// What a web server handed over before the request began: `ini_restore()` goes back to it.
+    /// The values that a web server handed over before the request began: `ini_restore()` goes back to them.
     handed: Box<[(u32, Slot)]>,
     pub(super) contributions: Box<[Contribution]>,
     policy: Policy,
@@ -42,7 +42,7 @@ impl Settings {
                     Ok(known) => overlay[known].1.clone(),
                     Err(_) => core.slots[at as usize].clone(),
                 };
-                // What is refused shows in `explain`, which applies the same rule again.
+                // Refused values are shown by `explain`, which applies the same rule again.
                 let _ = slot.apply(&core.directives[at as usize], power, value, core.version);
                 match place {
                     Ok(known) => overlay[known].1 = slot,
@@ -59,7 +59,7 @@ impl Settings {
         settings
     }
 
-    /// What the connection machine needs of them.
+    /// The part that the connection machine uses.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -124,7 +124,7 @@ impl Settings {
         self.core.find(name).map(|at| &self.core.directives[at])
     }
 
-    /// What is odd about the layers that only this request has: `.htaccess` and other containers, `.user.ini`.
+    /// The diagnostics about the layers of this request alone: `.htaccess` and other containers, `.user.ini`.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut out = Vec::new();
         for contribution in &self.contributions {

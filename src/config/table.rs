@@ -1,8 +1,8 @@
 //! PHP's own directives, version by version: data that `tests/tools/directives.py` wrote.
 //!
-//! What only PHP itself can decide is taken here: `mbstring.language`, `mbstring.http_input`, `mbstring.http_output`, `mbstring.detect_order` and
-//! `mbstring.http_output_conv_mimetypes` with names and patterns that mbstring does not know. A packager may build other
-//! defaults in: `session.upload_progress.enabled` is 1 in every recorded build, and 0 in Debian's 8.2.36 whatever the SAPI.
+//! Values that only PHP itself can judge are accepted unchecked: `mbstring.language`, `mbstring.http_input`, `mbstring.http_output`,
+//! `mbstring.detect_order` and `mbstring.http_output_conv_mimetypes` with names and patterns that mbstring does not know. A packager may
+//! build other defaults in: `session.upload_progress.enabled` is 1 in every recorded build, and 0 in Debian's 8.2.36 whatever the SAPI.
 
 use super::Access;
 use super::directive::Directive;
@@ -78,7 +78,7 @@ pub(super) fn directives(version: PhpVersion) -> impl Iterator<Item = Directive>
     })
 }
 
-/// The PHP versions that have a directive of this name; none: nobody knows it.
+/// The PHP versions that have a directive of this name; empty: none has it.
 pub fn versions_with(name: &[u8]) -> Vec<PhpVersion> {
     let Ok(at) = rows().binary_search_by(|row| row.name.as_bytes().cmp(name)) else { return Vec::new() };
     let row = &rows()[at];

@@ -1,4 +1,4 @@
-//! Entries of php.ini that are no directives; `${NAME}` finds them all the same (I-119). Their texts lie in one arena and
+//! Entries of php.ini that are no directives; `${NAME}` can use them nevertheless (I-119). Their texts lie in one arena and
 //! their names in one index, so that a file full of them costs no allocation for each.
 
 use super::core::Source;
@@ -70,7 +70,7 @@ impl Unknowns {
                 let value = self.save(value);
                 let entry = &mut self.entries[at];
                 (entry.value, entry.line, entry.source) = (value, line, source);
-                // Or a name that is set over and over would keep every value it ever had.
+                // Otherwise a name that is set again and again would keep all its values.
                 if self.dead > self.arena.len() / 2 {
                     self.compact();
                 }

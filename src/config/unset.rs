@@ -1,4 +1,4 @@
-//! Variables that are not set where a text asks for them.
+//! Variables that a text uses and that are not set.
 
 use super::core::Source;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
@@ -7,7 +7,7 @@ use std::cell::RefCell;
 /// No more than this many names are kept for one statement.
 const MOST: usize = 20;
 
-/// The names that the statement being read has asked for in vain.
+/// The unset names that the current statement uses.
 #[derive(Default)]
 pub(super) struct Unset {
     names: RefCell<Vec<Vec<u8>>>,
@@ -21,7 +21,7 @@ impl Unset {
         }
     }
 
-    /// A finding for each name of the statement that ends here.
+    /// Adds a diagnostic for each unset name of the finished statement.
     pub(super) fn tell(&self, source: &Source, line: u32, diagnostics: &mut Vec<Diagnostic>) {
         for name in self.names.borrow_mut().drain(..) {
             let name = String::from_utf8_lossy(&name).into_owned();

@@ -1,4 +1,4 @@
-//! Which values a directive accepts, and PHP's messages about the others (facts I-170 … I-183).
+//! Which values a directive accepts, and PHP's messages about other values (facts I-170 … I-183).
 
 use super::{number, zone};
 use crate::version::PhpVersion;
@@ -22,7 +22,7 @@ pub enum Check {
     Int,
     /// Anything; read as a quantity, with a warning where it is none (I-100, I-101).
     Quantity,
-    /// Anything but nothing (I-183).
+    /// Anything except empty text (I-183).
     Filled,
     /// A quantity that must not be negative.
     Count,
@@ -46,7 +46,7 @@ pub enum Check {
     Facility,
     /// `opcache.jit`: a mode's name or number.
     Jit,
-    /// `date.timezone`: from 8.2 on, a zone that there is.
+    /// `date.timezone`: from 8.2 on, a known zone.
     Zone,
     /// `iconv.*_encoding`: anything of less than 64 bytes.
     Charset,
@@ -167,7 +167,7 @@ impl Check {
         if fine { Ok(()) } else { Err(self.expectation()) }
     }
 
-    /// What would have been taken.
+    /// The accepted values, for people.
     fn expectation(&self) -> String {
         match self {
             Self::Words(words) => format!("it must be one of {}", words.join(", ")),
@@ -192,7 +192,7 @@ impl Check {
     }
 }
 
-/// How ini texts say on and off.
+/// The words for on and off in ini texts.
 const ON_OFF: [&str; 9] = ["", "0", "1", "off", "on", "no", "yes", "false", "true"];
 
 fn is_facility(value: &[u8]) -> bool {
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// As the native 8.2 took and refused them.
+    /// As a real PHP 8.2 accepted and refused them.
     #[test]
     fn facilities_zones_and_character_sets() {
         let takes =
@@ -323,7 +323,7 @@ mod tests {
             assert_eq!(takes(&Check::Zone, value, PhpVersion::V8_2), fine, "{value}");
             assert!(takes(&Check::Zone, value, PhpVersion::V8_1));
         }
-        // As the native 8.2 with opcache took and refused them.
+        // As a real PHP 8.2 with opcache accepted and refused them.
         for (value, fine) in [
             ("tracing", true),
             ("TRACING", true),

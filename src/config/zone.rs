@@ -2,8 +2,8 @@
 
 static ZONES: &str = include_str!("zones.txt");
 
-/// Whether PHP knows a zone of this name; letter case does not count. What stands in a system's own database besides
-/// (`localtime`, `posix/…`, `right/…`) is taken: a packager may have PHP read that one.
+/// Whether PHP knows a zone of this name; letter case does not count. Names that only a system's own database has
+/// (`localtime`, `posix/…`, `right/…`) are accepted: a packager may build PHP to read that database.
 pub(super) fn is_known(value: &[u8]) -> bool {
     let name = value.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = name.strip_prefix(b"posix/").or_else(|| name.strip_prefix(b"right/")).unwrap_or(name);

@@ -1,5 +1,5 @@
-//! What only some requests bring along, in an array beside the slots: a key, and a callback for the end. The array of a chunk comes into being
-//! with the first request that needs it; others never touch it.
+//! What only some requests have: a key, and a callback for the end. It is kept in an array beside the slots; the array of a chunk is made
+//! for the first request that needs it, and other requests never touch it.
 
 use super::slot::Host;
 use super::whole_words;
@@ -16,7 +16,7 @@ pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
     if key.len() > KEY { hex(&hmac_sha256::Hash::hash(key)).to_vec().into() } else { key.into() }
 }
 
-/// One slot's part of the array. Which of it counts is said by the slot's facts.
+/// One slot's part of the array. The slot's facts say which fields are valid.
 pub struct Annex<H: Host> {
     pub on_ended: AtomicRefCell<Option<H::OnEnded>>,
     key: Key,
@@ -34,7 +34,7 @@ impl<H: Host> Annex<H> {
         self.key.set(&kept(key));
     }
 
-    /// Whole, though it may be written meanwhile; empty where its writer does not get on.
+    /// A consistent copy, even if it is being written; empty where its writer is stuck.
     pub fn key(&self) -> Vec<u8> {
         self.key.get()
     }
@@ -51,7 +51,7 @@ impl<H: Host> Annexes<H> {
         Self { all: OnceBox::new(), count }
     }
 
-    /// That of a slot; the array is made if it must be.
+    /// The annex of a slot; makes the array if there is none yet.
     pub fn of(&self, lane: u32) -> &Annex<H> {
         let all = self.all.get_or_init(|| Box::new((0..self.count).map(|_| Annex::default()).collect()));
         &all[lane as usize]

@@ -1,4 +1,4 @@
-//! The beginning of a request. One that is like the one before in its place copies what was worked out then.
+//! The beginning of a request. A request like the previous one in its slot copies what was prepared for that one.
 
 use super::call_guard::facts_of;
 use super::flag_word::TAG_BITS;
@@ -21,9 +21,10 @@ pub struct Options<'a, H: Host> {
     pub socket: Option<i32>,
     /// The request begins in the input stage.
     pub reading_input: bool,
-    /// It works on what was accepted before: it begins as if it had finished early, and has no client that could go.
+    /// It resumes a submission that was accepted before: it begins as if it had finished early, and has no client that
+    /// could go.
     pub resumed: bool,
-    /// Which of the engine's stop queues tells of it.
+    /// The engine's stop queue that reports its stops.
     pub stop_queue: u32,
     /// The key by which equal submissions are recognised; empty: none. A key of more than 64 bytes is replaced by its SHA-256 in hexadecimal digits.
     pub key: &'a [u8],
@@ -101,7 +102,7 @@ pub(super) fn begin<'e, H: Host>(
     Handle { slot, tag: generation & TAG_BITS }
 }
 
-/// Works out what a request with these settings begins with, and leaves it behind for the next.
+/// Prepares the start of a request with these settings, and keeps it for the next request in this slot.
 #[cold]
 #[inline(never)]
 fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin) -> (u32, u32) {
@@ -127,8 +128,8 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
     (facts, seconds)
 }
 
-/// The owned part of a slot that was free. A late call on the request before may have it for the moment that it takes to see
-/// that it is late.
+/// The owned part of a free slot. A late call on the slot's previous request may hold it for the moment that it takes to see
+/// that the request has ended.
 fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
     loop {
         match slot.owned.try_borrow_mut() {
@@ -138,7 +139,7 @@ fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
     }
 }
 
-/// What the settings fix for the whole request; watched, if there is something to watch.
+/// The facts that the settings fix for the whole request. Also begins watching the socket, if there is one to watch.
 #[inline]
 fn facts_of_policy(policy: &Policy) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
@@ -153,7 +154,7 @@ fn facts_of_policy(policy: &Policy) -> u32 {
         | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)
 }
 
-/// What is brought along beside the usual; which facts that makes.
+/// Stores the options that most requests do not have; returns the facts for them.
 #[cold]
 #[inline(never)]
 fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>) -> u32 {
@@ -172,7 +173,7 @@ fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>)
 
 #[cold]
 fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
-    // Not a socket, or a file: nothing to watch, and the live table says so.
+    // Not a socket: there is nothing to watch, and the live table shows that.
     let member = Member { slot: slot.index, generation };
     if slot.shared.watched.add(&slot.shared.poll, socket, member).is_ok() {
         slot.socket.store(socket, Relaxed);

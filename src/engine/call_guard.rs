@@ -1,4 +1,4 @@
-//! One call on a request: it has the owned part for itself, and what it changed is published when it ends.
+//! One call on a request: it owns the owned part while it runs, and publishes its changes when it ends.
 
 use super::flag_word::{FLAG_GONE, Seen};
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
@@ -40,13 +40,13 @@ impl Output for Failed {
     }
 }
 
-/// A call that has the owned part; what it changed is published when it ends.
+/// A call that holds the owned part; its changes are published when it ends.
 pub(super) struct Inside<'e, H: Host> {
     pub slot: &'e Slot<H>,
     pub owned: AtomicRefMut<'e, Owned<H>>,
     pub before: Events,
     pub events: Events,
-    /// Nothing changed that others see, or the request is over: there is nothing to publish.
+    /// There is nothing to publish: no change that others see, or the request is over.
     pub is_silent: bool,
 }
 
@@ -92,12 +92,12 @@ impl<'e, H: Host> Inside<'e, H> {
         self.set_fact(facts::CHANGED);
     }
 
-    /// One more published fact. Only the owner writes them, so no read-modify-write is needed.
+    /// Adds a published fact. Only the owner writes facts, so no read-modify-write is needed.
     pub fn set_fact(&self, fact: u32) {
         self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Release);
     }
 
-    /// One published fact less.
+    /// Removes a published fact.
     pub fn clear_fact(&self, fact: u32) {
         self.slot.facts.store(self.slot.facts.load(Relaxed) & !fact, Release);
     }
@@ -141,7 +141,8 @@ impl<'e, H: Host> Inside<'e, H> {
             true => self.set_fact(facts::CAPPED),
             false => self.clear_fact(facts::CAPPED),
         }
-        // The client may be seen to go just now: either that is found here, or the new cap is found there.
+        // The client's disconnect may be noticed at this moment: either this thread sees the disconnect, or the other
+        // one sees the new cap.
         fence(SeqCst);
         if slot.word.load().is_gone() {
             slot.look_at(0);
@@ -186,14 +187,14 @@ impl<H: Host> Inside<'_, H> {
             false => self.events.without(Events::STOPPED),
         };
         let gone = machine.noticed_gone();
-        // Events first: with the facts of a new stage nobody sees those of the old one.
+        // Events first: whoever sees the facts of a new stage must not see events of the old one.
         self.slot.word.settle(self.before, after);
         let old = self.slot.facts.load(Relaxed);
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
             self.slot.facts.store(new, Release);
             self.slot.shared.board.changed(self.slot);
-            // From here on it works on without its client.
+            // From here on the request works without its client.
             if new & !old & facts::FINISHED != 0 && new & facts::TOTAL_CAPPED != 0 {
                 self.slot.look_at(0);
                 self.slot.shared.wake();

@@ -3,13 +3,13 @@
 use super::flag_word::Word;
 use super::sync::{Mutex, lock};
 
-/// Held by the engine's thread while it calls the host about a request. An end passes through once behind its turn of the word:
-/// a callback that has begun is waited for, and none begins later.
+/// Held by the engine's thread while it calls the host about a request. An end takes it once after it has changed the flag
+/// word's generation: it waits for a callback that has begun, and none begins later.
 #[derive(Debug, Default)]
 pub struct Notice(Mutex<()>);
 
 impl Notice {
-    /// Calls while the request with this generation cannot end; not at all if it has.
+    /// Makes the call while the request with this generation cannot end; no call if it has ended.
     pub fn tell(&self, word: &Word, generation: u64, call: impl FnOnce()) {
         let _telling = lock(&self.0);
         if word.load().generation() == generation {
@@ -17,7 +17,7 @@ impl Notice {
         }
     }
 
-    /// An end, behind its turn.
+    /// Called by an end, after it has changed the generation.
     pub fn wait(&self) {
         drop(lock(&self.0));
     }

@@ -15,7 +15,7 @@ pub struct Clock(AtomicU64);
 const ASLEEP: u64 = 0;
 
 impl Clock {
-    /// The published time; `None`: nobody keeps it.
+    /// The published time; `None`: the thread sleeps and does not update it.
     #[inline]
     pub fn now(&self) -> Option<u64> {
         match self.0.load(Relaxed) {
@@ -30,20 +30,20 @@ impl Clock {
         now.max(1)
     }
 
-    /// The engine's thread will sleep, unless it finds work behind this.
+    /// The engine's thread is about to sleep, unless it finds work after this call.
     pub fn fall_asleep(&self, barrier: &Barrier) {
         self.0.store(ASLEEP, SeqCst);
         barrier.heavy();
     }
 
-    /// Behind the writing of work: whether the thread sleeps. Async-signal-safe.
+    /// Called after writing work: whether the thread sleeps. Async-signal-safe.
     #[inline]
     pub fn sleeps(&self, barrier: &Barrier) -> bool {
         barrier.light();
         self.0.load(Relaxed) == ASLEEP
     }
 
-    /// Whether it is the caller who has to wake it; `now` is right enough until the thread has its own.
+    /// Whether the caller has to wake it; `now` is the time until the thread reads its own.
     pub fn wake(&self, now: u64) -> bool {
         self.0.compare_exchange(ASLEEP, now.max(1), SeqCst, Relaxed).is_ok()
     }

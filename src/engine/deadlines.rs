@@ -1,14 +1,14 @@
 //! When to look at which slots: one deadline for each group of eight neighbours, and the earliest of each block of groups.
 //!
 //! Arming is two loads, and a write only where the deadline moves forward; a tick looks at one number per block and opens only
-//! blocks where something is due, so an idle tick over a million requests reads 2,000 numbers. A deadline of its own for each
-//! slot would be another cold cache line for whoever arms one of a million, and save looks that cost no more than that.
+//! blocks where something is due, so an idle tick over a million requests reads 2,000 numbers. A deadline for each slot would
+//! cost whoever arms one of a million another cold cache line, and would save looks that cost no more than that.
 //!
-//! Nothing is lost. Who arms writes what is to be seen (the flag word's turn, the limit), passes the light half of the
-//! barrier, then reads the deadline, and may find that it is early enough. A sweep takes deadlines away, passes
-//! the heavy half, then looks at what they guard, then puts back the earliest of what is left. So either the sweep
-//! sees what was written, or who arms sees that the deadline was taken, and writes one. The same holds once
-//! more between a group's deadline and its block's.
+//! No deadline is lost. A thread that arms a deadline first writes its data (a new generation, a limit), passes the
+//! light half of the barrier, then reads the deadline, which may be early enough already. A sweep takes deadlines away,
+//! passes the heavy half of the barrier, looks at the data, then writes back the earliest remaining deadline. So either
+//! the sweep sees the data, or the arming thread sees that the deadline was taken and writes its own. The same holds
+//! between a group's deadline and its block's.
 
 use super::sync::{AtomicU64, Barrier, Ordering::Relaxed};
 
@@ -44,7 +44,8 @@ impl Deadlines {
         Self { blocks: never(count.div_ceil(GROUP * BLOCK)), groups: never(count.div_ceil(GROUP)), slots: count }
     }
 
-    /// Looks at the slot at `due` at the latest, and sees what the caller has written before. False: that was so already.
+    /// Arms the slot: it is looked at by `due`, and that look sees what the caller has written. False: it was armed early
+    /// enough already.
     #[cfg(test)]
     pub fn at_most(&self, slot: usize, due: u64, barrier: &Barrier) -> bool {
         let is_early = self.is_early(slot, due, barrier);
@@ -54,7 +55,7 @@ impl Deadlines {
         !is_early
     }
 
-    /// Whether the slot is looked at so early anyway; then what the caller has written before is seen.
+    /// Whether the slot is armed for `due` or earlier; then that look sees what the caller has written.
     #[inline]
     pub fn is_early(&self, slot: usize, due: u64, barrier: &Barrier) -> bool {
         barrier.light();
@@ -71,7 +72,7 @@ impl Deadlines {
         }
     }
 
-    /// Behind [`Deadlines::is_early`], which said no.
+    /// Called after [`Deadlines::is_early`] has returned false.
     pub fn move_forward(&self, slot: usize, due: u64, barrier: &Barrier) {
         let (group, block) = place(slot);
         self.groups[group].fetch_min(due, Relaxed);
@@ -84,7 +85,7 @@ impl Deadlines {
         self.blocks.iter().any(|block| block.load(Relaxed) != NEVER)
     }
 
-    /// Calls `look` for every slot that is due, and for its neighbours; it answers when to look again.
+    /// Calls `look` for every slot that is due, and for its neighbours; `look` returns when to look again.
     pub fn sweep(&self, now: u64, taken: &mut Taken, barrier: &Barrier, mut look: impl FnMut(usize) -> u64) {
         let mut next = 0;
         while next < self.blocks.len() {

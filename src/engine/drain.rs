@@ -1,4 +1,4 @@
-//! The end of an engine: no new requests, time for those in flight, then they are told to stop, then force.
+//! The drain of an engine: no new requests, time for those in flight, then they are told to stop, then they are forced.
 
 use super::shared::{DRAINING, Shared};
 use super::slot::{Host, Slot};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Milliseconds that requests which were told to stop may take to their next safe point before a drain forces them.
 const GRACE: u64 = 2_000;
-/// How often a drain that blocks looks.
+/// How often a blocking drain checks.
 const LOOK: Duration = Duration::from_millis(5);
 /// No deadline.
 const NEVER: u64 = u64::MAX;
@@ -28,7 +28,7 @@ const FORCED: u32 = 2;
 /// There are none left.
 const DONE: u32 = 3;
 
-/// How far a drain has come. But for the deadline only the engine's thread writes it.
+/// The progress of a drain. Only the engine's thread writes it, except for the deadline.
 #[derive(Debug)]
 pub struct Drain {
     /// When requests are told to stop.
@@ -52,7 +52,7 @@ impl Drain {
     }
 }
 
-/// The engine's thread: what is due of a drain. Whether more will be.
+/// Called by the engine's thread: does what is due of a drain. Returns whether more will be due.
 pub fn step<H: Host>(shared: &Shared, table: &Table<H>, now: u64) -> bool {
     let (drain, at) = (&shared.drain, shared.drain.step.load(Relaxed));
     if shared.door() & DRAINING == 0 || at == DONE {
@@ -81,26 +81,26 @@ pub fn step<H: Host>(shared: &Shared, table: &Table<H>, now: u64) -> bool {
     true
 }
 
-/// Whether no request is in flight, and every end has come to its own.
+/// Whether no request is in flight and every end has returned.
 fn is_empty<H: Host>(table: &Table<H>) -> bool {
     is_idle(table) && table.is_all_free()
 }
 
-/// Whether no request is in flight; an end may be on its last steps.
+/// Whether no request is in flight; an end may still be in its last steps.
 pub fn is_idle<H: Host>(table: &Table<H>) -> bool {
     table.used().all(|slot| !slot.word.load().is_live())
 }
 
-/// The requests in flight; what is done for one that has ended meanwhile comes too late, by its generation.
+/// The requests in flight. An action for one that has ended meanwhile has no effect, because of its generation.
 fn live<H: Host>(table: &Table<H>) -> impl Iterator<Item = (&Slot<H>, u64)> {
     let words = table.used().map(|slot| (slot, slot.word.load()));
     words.filter(|(_, word)| word.is_live()).map(|(slot, word)| (slot, word.generation()))
 }
 
 impl<H: Host> Engine<H> {
-    /// Takes no new requests, and returns at once. Those in flight after so many milliseconds, detached ones included, are told to stop with
-    /// ending SHUTDOWN, and forced two seconds later; `None`: they may take all the time there is. Called again, the earlier deadline holds.
-    /// Where there are stop queues, the end of it is told in the first.
+    /// Takes no new requests, and returns at once. Those in flight after so many milliseconds, detached ones included, are told to stop
+    /// with ending SHUTDOWN, and forced two seconds later; `None`: they have unlimited time. If it is called again, the earlier deadline
+    /// holds. With stop queues, the first queue reports the end of the drain.
     pub fn begin_drain(&self, milliseconds: Option<u64>) -> Answer {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
@@ -117,13 +117,13 @@ impl<H: Host> Engine<H> {
         Ok(Code::Ok)
     }
 
-    /// Whether no request is in flight, and every end has returned, or is about to and needs the engine no more.
+    /// Whether no request is in flight, and every end has returned or no longer needs the engine.
     pub fn is_drained(&self) -> Result<bool, Code> {
         if self.shared.fork.is_child() { Err(Code::Forked) } else { Ok(is_empty(&self.table)) }
     }
 
-    /// As [`Engine::begin_drain`], and waits: for the requests, the time, two seconds more, and the force. `Err(Timeout)`: something still
-    /// runs. `Busy`: a callback of the engine's own thread called, which all this needs.
+    /// As [`Engine::begin_drain`], and waits until the drain is complete. `Err(Timeout)`: something still runs after the force. `Busy`:
+    /// called from a callback on the engine's own thread, which the drain needs.
     pub fn drain(&self, time: Duration) -> Answer {
         if self.shared.is_own_thread() {
             return Err(Code::Busy);

@@ -13,15 +13,15 @@ use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-/// How often an end lets others run before it leaves off.
+/// How often an end yields to other threads before it gives up.
 const PATIENCE: u32 = 100;
 
 impl<'e, H: Host> Handle<'e, H> {
-    /// Ends the request: shutdown functions, then what is buffered. `call` runs a function and says whether it asks to
-    /// stop, as `exit` does. The ending comes back; the handle names nothing from here on, and its place is free.
+    /// Ends the request: shutdown functions, then buffered output. `call` runs a function and returns whether it asks
+    /// to stop, as `exit` does. Returns the ending; the handle is invalid from here on, and its slot is free.
     ///
-    /// `Busy` before anything has happened: another call has not returned, or a callback of the engine's thread called. `Busy` behind a
-    /// shutdown function: another thread is in a call on the request; end it again, and the pass goes on where it was.
+    /// `Busy` before anything has happened: another call has not returned, or the caller is a callback of the engine's thread. `Busy`
+    /// after a shutdown function: another thread is in a call on the request; call again, and the pass goes on where it was.
     #[inline]
     pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         self.slot.prefetch();
@@ -30,7 +30,7 @@ impl<'e, H: Host> Handle<'e, H> {
             && self.shared().fork.is_surely_parent()
             && self.slot.word.end_quietly(self.tag)
         {
-            // Nothing but quick calls, and nothing is left to do. The place is ours until it is pushed.
+            // Only quick calls were made, and nothing is left to do. The slot is ours until it is pushed onto the free list.
             self.shared().board.ended(self.slot);
             self.count_completed(self.slot.shared.now());
             self.push();
@@ -42,8 +42,8 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(ending)
     }
 
-    /// The first part of an end: shutdown functions, then what is buffered. The request stays, and an end then only frees it.
-    /// `Already`: that was done before. Errors as [`Handle::end`].
+    /// The first part of an end: shutdown functions, then buffered output. The request stays in flight until [`Handle::end`],
+    /// which then only frees it. `Already`: it was done before. Errors as [`Handle::end`].
     pub fn shut_down(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(Code, Ending), Code> {
         let was_done = self.enter()?.owned.machine.stage() == Stage::Ended;
         let inside = self.pass(self.slot.facts.load(Relaxed), &mut call)?;
@@ -55,7 +55,7 @@ impl<'e, H: Host> Handle<'e, H> {
     fn pass(&self, facts: u32, call: &mut impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Inside<'e, H>, Code> {
         let mut inside = self.enter()?;
         if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
-            return Err(Code::Busy); // an end waits for the callback that is calling
+            return Err(Code::Busy); // an end would wait for the very callback that calls it
         }
         if inside.owned.machine.stage() == Stage::Ended {
             return Ok(inside); // it was shut down before
@@ -81,7 +81,7 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(inside)
     }
 
-    /// From here on no stop is due, whatever the engine's thread sees.
+    /// From here on the engine's thread reports no stop as due.
     #[cold]
     #[inline(never)]
     fn withdraw_due(&self) {
@@ -90,8 +90,8 @@ impl<'e, H: Host> Handle<'e, H> {
         stops::withdraw(self.slot, StopKind::Due);
     }
 
-    /// Tells the host of the end while the request is still in flight. It has the owned part meanwhile: a call on the request is
-    /// answered with `Busy`.
+    /// Calls the host's callback for the end while the request is still in flight. The owned part is held meanwhile, so a call
+    /// on the request is answered with `Busy`.
     #[cold]
     #[inline(never)]
     fn tell_ended(&self, ending: Ending) {
@@ -124,7 +124,7 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(inside)
     }
 
-    /// Each function runs while the request can be used as usual; then all are dropped, those that were skipped too.
+    /// Each function runs while the request can be used as usual; then all are dropped, the skipped ones included.
     fn run_functions(
         &self,
         mut inside: Inside<'e, H>,
@@ -151,7 +151,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.is_silent = false;
         if inside.owned.machine.has_skipped() {
-            // What a function owns may call back when it is dropped.
+            // Dropping a function may call back into the request.
             let functions = std::mem::take(&mut inside.owned.functions);
             drop(inside);
             drop(functions);
@@ -169,7 +169,8 @@ impl<'e, H: Host> Handle<'e, H> {
         counters.function_ns.fetch_add(sys::coarse_ns().saturating_sub(began), Relaxed);
     }
 
-    /// Behind a callback. A call of another thread is waited for a little; then the end leaves off, to be called again.
+    /// Takes the owned part again after a callback. Waits a little for another thread's call; then the end gives up and
+    /// has to be called again.
     #[inline(always)]
     fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
         match self.enter() {
@@ -193,7 +194,7 @@ impl<'e, H: Host> Handle<'e, H> {
         Err(Code::Busy)
     }
 
-    /// The slot forgets the request. Its settings stay until the next one brings others: most bring the same.
+    /// Clears the slot. Its settings stay until a request with other settings comes, because most requests have the same.
     #[inline]
     fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
         let (slot, counters) = (self.slot, &self.shared().counters);
@@ -238,7 +239,7 @@ impl<'e, H: Host> Handle<'e, H> {
 
     #[inline]
     fn count_completed(&self, now: u64) {
-        // A begin may have asked a clock that is a moment ahead: then it is no quick one, and took no time.
+        // The begin may have read a clock that is slightly ahead: then the request does not count as quick, and took no time.
         let ms = now.wrapping_sub(self.slot.began.load(Relaxed));
         if ms <= QUICK {
             self.slot.completed.count(ms);
@@ -248,7 +249,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
     }
 
-    /// The place is free.
+    /// Gives the slot back to the free list.
     #[inline]
     fn push(&self) {
         self.shared().free.give_back(self.slot.index, &self.slot.next_free);

@@ -8,17 +8,17 @@ use super::sync::{
 
 /// Stacks of free slots. A thread has one of them as its home, so that threads seldom write the same cache line.
 const STACKS: usize = if cfg!(loom) { 2 } else { 16 };
-/// Slots that a home takes at once of those that were never used: neighbours share deadlines, and should share a thread.
+/// How many unused slots a home takes at once: neighbours share deadlines, and should be used by one thread.
 const BLOCK: u32 = if cfg!(loom) { 2 } else { 8 };
-/// So many slots come into use before a home that has run out looks for free ones of other homes.
+/// This many slots are taken into use before a home without free slots looks at other homes.
 const GENEROUS: u32 = if cfg!(loom) { 2 } else { 1024 };
 
-/// What a slot keeps while it is free, or not: the slot below it in its stack, and behind [`HOME_SHIFT`] its home.
+/// A slot's word for the list: the slot below it in its stack, and from bit [`HOME_SHIFT`] on its home.
 const NEXT: u32 = (1 << HOME_SHIFT) - 1;
 const HOME_SHIFT: u32 = 24;
 
-/// One stack, whose top carries a count so that a slot that came back is told from one that never left (ABA). Alone in its cache
-/// line: every begin and end of a thread writes its home's.
+/// One stack. Its top has a counter against the ABA problem: a slot that was taken and given back is not mistaken for one that
+/// never left. Alone in its cache line, because every begin and end of a thread writes its home's top.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Stack {
@@ -26,7 +26,7 @@ struct Stack {
 }
 
 impl Stack {
-    /// `look` finds a slot, and says what its word holds.
+    /// `look` returns the word of a slot.
     #[inline]
     fn pop<T>(&self, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         let mut top = self.top.load(Acquire);
@@ -54,10 +54,12 @@ impl Stack {
     }
 }
 
-/// What [`FreeList::fresh`] holds: how many slots were ever used, and behind this how many of them are on their way into a stack.
+/// The fields of [`FreeList::fresh`]: how many slots were ever used, and from this bit on how many of them are on their way into
+/// a stack.
 const ON_THEIR_WAY: u32 = 32;
 
-/// The free slots, and how many were ever used. Each slot keeps a word for the list: read by all, written by who has the slot.
+/// The free slots, and how many were ever used. Each slot has a word for the list: every thread reads it, only the slot's
+/// holder writes it.
 #[derive(Debug, Default)]
 pub struct FreeList {
     stacks: [Stack; STACKS],
@@ -65,21 +67,21 @@ pub struct FreeList {
 }
 
 impl FreeList {
-    /// The home of a thread, by any number that is its own.
+    /// The home of a thread, from any number that is unique to the thread.
     #[inline]
     pub fn home(thread: usize) -> u32 {
-        // What threads are known by are addresses that differ in their upper bits.
+        // The numbers are addresses, which differ in their upper bits.
         ((thread as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 % STACKS as u32
     }
 
-    /// A free slot of this home; none: [`FreeList::take_elsewhere`]. `look` finds a slot, and says what its word holds.
+    /// A free slot of this home; none: [`FreeList::take_elsewhere`]. `look` returns the word of a slot.
     #[inline]
     pub fn take<T>(&self, home: u32, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         self.stacks[home as usize].pop(look)
     }
 
-    /// A slot for a home that has none: one that was never used, below `most`, or one of another home, which moves here. `None`: at one
-    /// moment none was free.
+    /// A slot for a home without free ones: an unused slot below `most`, or one of another home, which moves here. `None`: at one
+    /// moment no slot was free.
     pub fn take_elsewhere<'s>(&self, home: u32, most: u32, link: impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
         loop {
             let before = self.tops();
@@ -87,7 +89,7 @@ impl FreeList {
                 link(index).store(home << HOME_SHIFT, Relaxed);
                 return Some(index);
             }
-            // Nothing came into a stack that had been looked at, and nothing is about to.
+            // No slot came into a stack after it was checked, and none is on its way.
             if self.fresh.load(Acquire) >> ON_THEIR_WAY == 0 && self.tops() == before {
                 return None;
             }
@@ -107,7 +109,7 @@ impl FreeList {
         found.or_else(|| self.take_fresh(home, most, link))
     }
 
-    /// A block that was never used: its first slot is the caller's, the others are free.
+    /// Takes an unused block: its first slot is the caller's, the others become free.
     fn take_fresh<'s>(&self, home: u32, most: u32, link: &impl Fn(u32) -> &'s AtomicU32) -> Option<u32> {
         let up_to = |first: u32| first.saturating_add(BLOCK).min(most);
         let others = |first: u32| u64::from(up_to(first) - first - 1) << ON_THEIR_WAY;
@@ -129,8 +131,8 @@ impl FreeList {
         self.fresh.load(Acquire) as u32
     }
 
-    /// Whether every slot that was ever used is free, and whoever gave it back is done with it. `link` says what a slot's word holds. False
-    /// also where slots come and go meanwhile.
+    /// Whether every used slot is free and completely given back. `link` returns a slot's word. Also false where slots are taken or given
+    /// back meanwhile.
     pub fn holds_all(&self, link: impl Fn(u32) -> u32) -> bool {
         let (used, tops) = (self.used(), self.tops());
         let mut held = 0;
@@ -142,7 +144,7 @@ impl FreeList {
                 at = link(slot) & NEXT;
             }
         }
-        // Tops carry counts: where none has changed, they all stood so at one moment between, and so did what was found below them.
+        // Tops have counters: if none has changed, all of them and the stacks below had these values at one common moment.
         fence(Acquire);
         held == used && self.tops() == tops && self.used() == used
     }

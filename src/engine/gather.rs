@@ -1,4 +1,4 @@
-//! Brings together what the slots have counted with plain stores of their own.
+//! Sums up the counts that each slot has kept with plain stores.
 
 use super::flag_word::Seen;
 use super::numbers::{Gauges, Numbers, bucket};
@@ -17,9 +17,9 @@ use std::sync::atomic::{
 /// A request that ends quietly and is no older than this, in milliseconds, is counted with one store.
 pub const QUICK: u64 = super::numbers::BOUNDS[0];
 
-/// Bits of a slot's count of quick ends that hold how many there were; above them stand their milliseconds, both as far as they fit. The
-/// sums over all slots go on over an overflow, as long as they are gathered before they have gone round once: the thread does so while it
-/// is awake, and whoever asks for the numbers.
+/// Bits of a slot's word for quick ends that hold how many there were; the bits above hold their milliseconds. Both wrap around. The sums
+/// stay right as long as the words are gathered at least once per round, which the thread does while it is awake, and everybody who asks
+/// for the numbers.
 const COUNT_BITS: u32 = 36;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 const TIME: u64 = u64::MAX >> COUNT_BITS;
@@ -55,8 +55,8 @@ pub fn gather<H: Host>(shared: &Shared, table: &Table<H>, mut each: impl FnMut(&
     let mut state = lock(&shared.gathered.0);
     let counters = &shared.counters;
     let load = |counter: &AtomicU64| counter.load(Acquire);
-    // Endings first: what ends meanwhile is missing, and there the next time; nothing is counted twice. So with times: an end counts them
-    // before itself.
+    // Endings first: a request that ends meanwhile is missing now and counted the next time; nothing is counted twice. The same holds for
+    // times: an end counts its time before itself.
     let mut new = Numbers { ended: counters.endings.each_ref().map(load), ..Numbers::default() };
     let (mut count, mut time, mut gauges) = (0u64, 0u64, Gauges::default());
     for slot in table.used() {
@@ -92,7 +92,7 @@ pub fn gather<H: Host>(shared: &Shared, table: &Table<H>, mut each: impl FnMut(&
     (state.numbers.clone(), gauges)
 }
 
-/// A request ends, and is not counted as a quick one.
+/// Counts a request that does not end as a quick one.
 #[cold]
 #[inline(never)]
 pub fn count_slow(shared: &Shared, ms: u64) {
@@ -104,7 +104,7 @@ pub fn count_slow(shared: &Shared, ms: u64) {
     }
 }
 
-/// A request ends so many milliseconds after its client went.
+/// Counts a request that ends `ms` milliseconds after its client went.
 pub fn count_detached(shared: &Shared, ms: u64) {
     shared.counters.detached_for[bucket(ms)].fetch_add(1, Relaxed);
     shared.counters.detached_ms.fetch_add(ms, Relaxed);

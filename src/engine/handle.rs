@@ -2,7 +2,7 @@
 //!
 //! A call takes the request's owned part for itself and gives it back before it returns; a second call meanwhile, from
 //! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
-//! quick paths (`check`, a plain `write`, `set_time_limit`) take nothing and only look at atomics.
+//! quick paths (`check`, a plain `write`, `set_time_limit`) take no lock and only read atomics.
 
 use super::call_guard::{Below, Failed, Inside};
 use super::flag_word::{FLAG_ENTERED, Seen};
@@ -14,11 +14,11 @@ use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What a call on a request answers: a good outcome, or why not.
+/// The result of a call on a request: a good outcome, or an error.
 pub type Answer = std::result::Result<Code, Code>;
 
-/// Names one request of an engine. Copies name the same request; after its end every call says `Ended` (a name is
-/// told from later ones in the same place 256 times over).
+/// Identifies one request of an engine. Copies identify the same request. After its end every call answers `Ended`,
+/// until 256 later requests have used the same slot.
 pub struct Handle<'e, H: Host> {
     pub(crate) slot: &'e Slot<H>,
     pub(crate) tag: u64,
@@ -41,8 +41,8 @@ impl<'e, H: Host> Handle<'e, H> {
         if self.shared().fork.is_child() { Err(Code::Forked) } else { Ok(()) }
     }
 
-    /// Takes the owned part. The name is looked at before, so that a late call does not stand in a new request's way, and again
-    /// after, because only then it is sure.
+    /// Takes the owned part. The handle's tag is checked before, so that a late call does not disturb a new request, and again
+    /// after, because only then the result is certain.
     #[inline]
     pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
@@ -60,7 +60,7 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(Inside::new(self.slot, owned, word))
     }
 
-    /// From here on the owned part is this request's. False: it has ended meanwhile.
+    /// Marks the owned part as this request's. False: the request has ended meanwhile.
     #[inline(never)]
     fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
         let is_live = self.slot.word.raise(word.generation(), FLAG_ENTERED, 0);
@@ -70,7 +70,7 @@ impl<'e, H: Host> Handle<'e, H> {
         is_live
     }
 
-    /// Whether nothing waits for the owner: what a check asks first.
+    /// Whether no event waits for the owner: the first test of a check.
     #[inline]
     pub fn is_quiet(&self) -> bool {
         self.slot.word.is_quiet(self.tag) && self.shared().fork.is_surely_parent()
@@ -110,7 +110,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
     }
 
-    /// Whether nothing stands between these bytes and the host.
+    /// Whether output goes straight to the host.
     #[inline]
     pub(crate) fn writes_directly(&self, bytes: &[u8]) -> bool {
         self.is_quiet() && self.slot.facts.load(Relaxed) & facts::DIRECT != 0 && !bytes.is_empty()
@@ -209,7 +209,7 @@ impl<'e, H: Host> Handle<'e, H> {
         {
             self.may_set_time_limit()?;
         }
-        // i64::MIN stands for "nothing said"; one more is as negative.
+        // i64::MIN is reserved for "not set"; the next number means the same.
         self.slot.limit_text.store(seconds.max(NO_LIMIT_TEXT + 1), Relaxed);
         let Timer::Start(seconds) = effective_limit(seconds) else {
             self.slot.start_limit(0);
@@ -224,13 +224,14 @@ impl<'e, H: Host> Handle<'e, H> {
         self.may_set_time_limit()?;
         let (seconds, limit) = milliseconds.map_or((0, 0), |time| (seconds_of_ms(time), limit_of_ms(time)));
         self.slot.limit_text.store(seconds, Relaxed);
-        // Not from the last tick on, as seconds do: that may be ten milliseconds ago, and a limit is never early.
+        // Counted from now, not from the last tick as limits in seconds are: the tick may be ten milliseconds old, and
+        // a limit must never be early.
         let cpu = self.slot.facts.load(Relaxed) & facts::CPU != 0;
         self.slot.look_at(self.slot.timing.start(limit, super::sys::now_ms(), cpu));
         Ok(Code::Ok)
     }
 
-    /// Milliseconds until it may be told to stop, at the earliest; `None`: nothing that is known of will. 0 only once a stop waits.
+    /// Milliseconds until it may be told to stop, at the earliest; `None`: no known reason. 0 only once a stop waits.
     pub fn time_left(&self) -> Result<Option<u64>, Code> {
         self.about(|slot, word| slot.until_stop(word))
     }
@@ -241,7 +242,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Cancels the request, from any thread and from signal handlers: a stop with ending `Cancelled`, whatever `ignore_user_abort` says.
-    /// `Already`: that was so.
+    /// `Already`: it was cancelled before.
     pub fn cancel(&self) -> Answer {
         self.is_forked()?;
         let word = self.slot.word.load();
@@ -251,8 +252,8 @@ impl<'e, H: Host> Handle<'e, H> {
         cancel(self.slot, word.generation()).ok_or(Code::Ended)
     }
 
-    /// Somebody keeps what was submitted: from here on a client that goes stops nothing. No safe point. `Already`: that was so; `Stage`:
-    /// shutdown functions run, or are through.
+    /// The submission is kept durably: from here on a disconnect does not stop the request. Not a safe point. `Already`: it was accepted
+    /// before; `Stage`: shutdown functions run or have run.
     pub fn set_accepted(&self) -> Answer {
         match self.enter()?.owned.machine.accept() {
             Some(true) => Ok(Code::Ok),
@@ -261,7 +262,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
     }
 
-    /// What others may read of a slot, if it was about this request.
+    /// A value read from the slot, if the slot still belonged to this request.
     fn about<T>(&self, look: impl FnOnce(&Slot<H>, Seen) -> T) -> Result<T, Code> {
         self.is_forked()?;
         let word = self.slot.word.load();
@@ -290,7 +291,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
     }
 
-    /// Registers a shutdown function; it runs at every ending, once, in order. Refused, it comes back.
+    /// Registers a shutdown function; it runs at every ending, once, in order. On an error the function is returned.
     pub fn register(&self, function: H::Function) -> Result<Code, (Code, H::Function)> {
         let mut inside = match self.enter() {
             Ok(inside) => inside,
@@ -318,12 +319,12 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(self.enter()?.events.has(Events::FORCED))
     }
 
-    /// No stop is delivered from here …
+    /// Begins a hold: no stop is delivered until the last [`Handle::release`].
     pub fn hold(&self) -> Answer {
         if self.enter()?.owned.machine.hold() { Ok(Code::Ok) } else { Err(Code::Full) }
     }
 
-    /// … to here: the last release delivers one that waited.
+    /// Ends a hold: the last release delivers a stop that waited.
     pub fn release(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;

@@ -4,7 +4,7 @@
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched and requests that are suspended).
 //!
-//! A server implements [`Host`] to receive a request's output and notices. Here the work writes no output.
+//! A server implements [`Host`] to receive a request's output and notices. This example writes no output.
 //!
 //! ```
 //! use outlive::Code;
@@ -104,7 +104,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct EngineOptions {
     /// Requests that may be live at once; at most 4,194,304.
     pub most_requests: u32,
-    /// Queues that stops are told by, one for each of the host's loops; 0: by [`Host::on_stop`] and [`Host::on_forced`]. At most 1,024.
+    /// How many queues report stops, one for each of the host's event loops, at most 1,024. 0: stops are reported by [`Host::on_stop`]
+    /// and [`Host::on_forced`].
     pub stop_queues: u32,
     /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
     pub scoreboard: Option<PathBuf>,
@@ -193,7 +194,7 @@ impl<H: Host> Engine<H> {
             self.shared.board.open_once(settings);
         }
         let handle = begin::begin(self.table.take().ok_or(Code::Full)?, settings, options);
-        // Asked again, now that a drain would see the request: one of the two notices the other.
+        // Checked again, now that a drain would see the request: one of the two notices the other.
         self.shared.barrier.light();
         if self.shared.door() & DRAINING != 0 {
             handle.forget_on_ended(); // it never was
@@ -212,7 +213,7 @@ impl<H: Host> Engine<H> {
         let mut thread = sync::lock(&self.thread);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));
-            // The first request must not begin at the time when the engine was made: the thread may not have looked yet.
+            // The first request must not get the time when the engine was made: the thread may not have read the clock yet.
             self.shared.publish_now();
             let spawned = sys::Thread::spawn(move || ticker::run(&shared, &table));
             *thread = Some(spawned.map_err(|_| Code::System)?);
@@ -221,7 +222,7 @@ impl<H: Host> Engine<H> {
         Ok(())
     }
 
-    /// Somebody cancels the request with this id; see [`Handle::cancel`]. Never reaches another one: `NotFound` where it has ended.
+    /// Cancels the request with this id; see [`Handle::cancel`]. Never cancels another one: `NotFound` where it has ended.
     pub fn cancel(&self, id: u64) -> Answer {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
@@ -241,7 +242,7 @@ impl<H: Host> Engine<H> {
         drain::is_idle(&self.table)
     }
 
-    /// Whether requests are published in a scoreboard; `Err`: the one that the settings name could not be used.
+    /// Whether requests are published in a scoreboard; `Err`: the scoreboard that the settings name cannot be used.
     pub fn scoreboard(&self) -> Result<bool> {
         self.shared.board.state()
     }
@@ -256,14 +257,14 @@ impl<H: Host> Engine<H> {
     /// Ends the thread; time limits do not run any more. In a forked child there is none to end.
     pub fn close(&mut self) {
         if self.shared.fork.is_child() {
-            // The thread is the parent's: here there is none that could be waited for, or detached.
+            // The thread is the parent's: in this process there is none to join or detach.
             std::mem::forget(self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take());
             return;
         }
         self.shared.closing.store(true, SeqCst);
         self.shared.wake();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // A callback of the engine's own thread may be what closes it; it cannot wait for itself.
+        // The caller may be a callback on the engine's own thread, which cannot wait for itself.
         if let Some(thread) = thread.filter(|_| !self.shared.is_own_thread()) {
             thread.join();
         }
@@ -278,13 +279,13 @@ impl<H: Host> Engine<H> {
         (numbers, gauges)
     }
 
-    /// Counts a request that was over before there was anything to watch, so that the numbers are those of all requests. Cheaper than to
-    /// begin and to end it, and it is shown nowhere else.
+    /// Counts a request that needed no supervision, so that the numbers cover all requests. Cheaper than beginning and ending it; it is
+    /// shown nowhere else.
     pub fn count(&self, ending: Ending, ms: u64) -> Answer {
         if self.shared.fork.is_child() {
             return Err(Code::Forked);
         }
-        // Straight to where others see it: the engine's thread need not wake up, or be there at all.
+        // Written directly where others read it: the engine's thread need not run.
         if !self.shared.board.count(ending, ms) {
             gather::count_slow(&self.shared, ms);
             self.shared.counters.endings[ending as usize].fetch_add(1, Release);

@@ -1,10 +1,10 @@
-//! What is counted of requests, of one engine or of all processes together: counters that only rise, and gauges.
+//! The counts of requests, of one engine or of all processes together: counters that only rise, and gauges.
 
 use crate::request::Ending;
 
-/// Places for endings, by their numbers, in a scoreboard; there are fewer.
+/// Places for endings, by number, in a scoreboard; some are unused.
 pub const ENDINGS: usize = 16;
-/// Upper bounds of the histograms' buckets, in milliseconds; one bucket more has what is above.
+/// Upper bounds of the histograms' buckets, in milliseconds; one more bucket has everything above.
 pub const BOUNDS: [u64; 13] = [25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000];
 /// Buckets of a histogram.
 pub const BUCKETS: usize = BOUNDS.len() + 1;
@@ -30,7 +30,7 @@ pub fn bucket(ms: u64) -> usize {
 pub struct Histogram {
     /// Milliseconds, all together.
     pub sum_ms: u64,
-    /// How many ended within each of [`BOUNDS`] and not within the one before; the last: later.
+    /// How many took no longer than each of [`BOUNDS`] and longer than the one before; the last bucket: longer than all.
     pub buckets: [u64; BUCKETS],
 }
 
@@ -59,7 +59,7 @@ pub struct Numbers {
     pub detached: Histogram,
 }
 
-/// What is so at one moment.
+/// Gauges: the present values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {
     /// Requests that run.
@@ -118,14 +118,15 @@ impl Numbers {
         }
     }
 
-    /// Together with others. What a damaged file says may be anything, so nothing is believed to fit.
+    /// Adds other counts. A damaged file may hold any numbers, so the sums saturate.
     pub fn add(&mut self, other: &Self) {
         let (mut own, other) = (self.to_words(), other.to_words());
         own.iter_mut().zip(other).for_each(|(own, other)| *own = own.wrapping_add(other));
         *self = Self::of_words(&own);
     }
 
-    /// Each number becomes that of `newer`, if that is higher: what was read while requests went on may be a little too low.
+    /// Raises each number to that of `newer`, if that is higher: numbers that were read while requests went on may be
+    /// slightly too low.
     pub fn rise_to(&mut self, newer: &Self) {
         let (mut own, newer) = (self.to_words(), newer.to_words());
         own.iter_mut().zip(newer).for_each(|(own, newer)| *own = (*own).max(newer));

@@ -20,12 +20,12 @@ use std::sync::atomic::{
 pub struct Shared {
     pub fork: ForkMark,
     clock: Clock,
-    /// [`OPEN`], or why a begin has to take the long way.
+    /// [`OPEN`], or the reasons why a begin has to take the slow path.
     door: AtomicU32,
     pub barrier: Barrier,
     pub poll: Poll,
     pub watched: Watched,
-    /// The engine's thread is to end.
+    /// The engine's thread has to end.
     pub closing: AtomicBool,
     /// The CPU clock of the engine's thread, which tells it from others; 0: there is none yet.
     pub thread: AtomicI32,
@@ -49,10 +49,10 @@ pub struct Counters {
     pub endings: [AtomicU64; ENDINGS],
     /// Requests whose client went.
     pub gone: AtomicU64,
-    /// Requests that took longer than a quick one, by bucket, and their milliseconds; written before the ending is.
+    /// Requests that were not quick, by bucket, and their milliseconds; written before the ending is counted.
     pub slow: [AtomicU64; BUCKETS],
     pub slow_ms: AtomicU64,
-    /// How long requests worked on behind their clients.
+    /// How long requests worked on after their clients had gone.
     pub detached_for: [AtomicU64; BUCKETS],
     pub detached_ms: AtomicU64,
     pub detached: AtomicI64,
@@ -63,7 +63,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// One more detached request; how many there are now.
+    /// Counts one more detached request; returns how many there are now.
     pub fn detach(&self) -> i64 {
         self.gone.fetch_add(1, Relaxed);
         self.detached.fetch_add(1, Relaxed) + 1
@@ -94,7 +94,7 @@ impl Shared {
         })
     }
 
-    /// What stands in the way of a begin: [`OPEN`] alone is nothing.
+    /// The reasons against the quick path of a begin; [`OPEN`] alone: none.
     #[inline]
     pub fn door(&self) -> u32 {
         self.door.load(Relaxed)
@@ -115,7 +115,7 @@ impl Shared {
         self.clock.publish(sys::now_ms())
     }
 
-    /// The engine's thread will sleep, unless it finds work behind this.
+    /// The engine's thread is about to sleep, unless it finds work after this call.
     pub fn fall_asleep(&self) {
         self.clock.fall_asleep(&self.barrier);
     }
@@ -125,7 +125,7 @@ impl Shared {
         self.thread.load(Relaxed) == sys::thread_clock()
     }
 
-    /// Behind the writing of what the engine's thread is to see. Async-signal-safe.
+    /// Called after writing what the engine's thread has to see. Async-signal-safe.
     #[inline]
     pub fn wake_if_asleep(&self) {
         if self.clock.sleeps(&self.barrier) && self.clock.wake(sys::now_ms()) {
@@ -139,7 +139,7 @@ impl Shared {
     }
 }
 
-/// Apart, so that whoever asks needs no place for the answer.
+/// A function of its own, so that the caller needs no stack space for the answer.
 #[cold]
 #[inline(never)]
 fn ask_the_system() -> u64 {

@@ -1,4 +1,4 @@
-//! One place for a request: what its owner works on, and what other threads may see of it.
+//! The slot of a request: the part that its owner works on, and the part that other threads read.
 
 use super::annex::{Annex, Annexes};
 use super::callback_gate::Notice;
@@ -22,7 +22,7 @@ use std::sync::atomic::{
 /// One value lives in each slot and is given new callbacks by each begin. All methods may be called from the thread that
 /// works on the request; `on_stop` and `on_forced` from the engine's thread.
 pub trait Host: Default + Send + Sync + 'static {
-    /// What a begin brings along.
+    /// The callbacks that a begin brings.
     type Callbacks;
     /// A registered shutdown function.
     type Function: Send + Sync;
@@ -45,7 +45,7 @@ pub trait Host: Default + Send + Sync + 'static {
     fn on_stop(&self, ending: Ending);
     /// The forced stage: no safe point came in time. Returns whether the host has a callback for it.
     fn on_forced(&self, ending: Ending) -> bool;
-    /// It has ended, behind everything else; on the thread that ends it.
+    /// The request has ended; called last, on the thread that ends it.
     fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
 }
 
@@ -105,7 +105,7 @@ pub mod facts {
     pub const WATCHED: u32 = 1 << 11;
     /// The end of the client's sending side does not mean that it has gone.
     pub const HALF_OPEN: u32 = 1 << 12;
-    /// A label was given; without it the slot's label is an old one. So with the three that follow.
+    /// A label was given; otherwise the slot's label is an old one. The same holds for the three facts that follow.
     pub const LABELLED: u32 = 1 << 13;
     /// A method was given.
     pub const METHOD: u32 = 1 << 14;
@@ -119,13 +119,13 @@ pub mod facts {
     pub const STATUS: u32 = 3 << STATUS_SHIFT;
     /// `outlive.shutdown_time` is set.
     pub const SHUTDOWN_TIME: u32 = 1 << 19;
-    /// The end has something to do though nothing was called: there is a buffer, something to flush, input to be given up.
+    /// The end has something to do even if nothing was called: a buffer, something to flush, or input to abandon.
     pub const ENDS_SLOWLY: u32 = 1 << 20;
     /// Detached requests are capped over all processes.
     pub const TOTAL_CAPPED: u32 = 1 << 21;
     /// The submission is kept durably (accepted).
     pub const ACCEPTED: u32 = 1 << 22;
-    /// It works on what was accepted before it began.
+    /// It was begun as resumed: its submission was accepted before.
     pub const RESUMED: u32 = 1 << 23;
     /// A limit that passes in the input stage stops nothing.
     pub const INPUT_UNLIMITED: u32 = 1 << 24;
@@ -133,21 +133,22 @@ pub mod facts {
     pub const ON_ENDED: u32 = 1 << 25;
     /// A key was given.
     pub const KEYED: u32 = 1 << 26;
-    /// Stops are told by a queue.
+    /// Stops are reported by a queue.
     pub const QUEUED: u32 = 1 << 27;
     /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
     pub const BEGIN_SHIFT: u32 = 28;
-    /// What the machine says anew after each step.
+    /// The facts that the machine sets again after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED | RESUMED;
 }
 
 /// No `set_time_limit` call is waiting to be written into the run-time layer.
 pub const NO_LIMIT_TEXT: i64 = i64::MIN;
 
-/// What only the thread that works on the request touches. Of a request that no call has entered yet, it is the one before's.
+/// The part that only the thread that works on the request touches. Until the first call enters a request, it still belongs
+/// to the previous request.
 #[repr(C)]
 pub struct Owned<H: Host> {
-    /// With `start`: of the last request that began here. Most requests are like the one before.
+    /// With `start`: of the last request that began here. Most requests are like the previous one.
     pub settings: Option<Arc<Settings>>,
     pub machine: Machine,
     pub start: Start,
@@ -162,11 +163,12 @@ impl<H: Host> Owned<H> {
     }
 }
 
-/// What all requests with the same settings and the same kind of method begin with. Written by a begin, read by the next.
+/// The prepared start of all requests with the same settings and the same kind of method. Written by a begin, read by the
+/// next one.
 #[derive(Default)]
 #[repr(C)]
 pub struct Template {
-    /// Their address; [`Owned::settings`] keeps them where they are. 0: there were none yet.
+    /// The settings' address; [`Owned::settings`] keeps them alive. 0: none yet.
     pub settings: AtomicUsize,
     pub facts: AtomicU32,
     /// The limit; 0: none.
@@ -174,7 +176,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// The facts and the limit that a request with these settings begins with; `None`: the one before began in another way.
+    /// The facts and the limit of a request with these settings; `None`: the previous request began differently.
     #[inline]
     pub fn of(&self, settings: &Arc<Settings>, begin: Begin) -> Option<(u32, u32)> {
         let facts = self.facts.load(Relaxed);
@@ -187,17 +189,17 @@ impl Template {
 /// The label that people see: at most this many bytes of it.
 pub const LABEL: usize = 96;
 
-/// What the slots of a chunk have in common.
+/// The data that the slots of a chunk share.
 pub struct Common<H: Host> {
     pub(super) deadlines: Deadlines,
     pub(super) annexes: Annexes<H>,
 }
 
-/// A request's place. Aligned, so that a handle can carry a tag in the low bits of its address; ordered, so that a request
-/// that asks for nothing special touches three cache lines of it.
+/// A request's slot. Aligned, so that a handle can carry a tag in the low bits of the address; its fields are ordered so
+/// that a plain request touches three cache lines.
 #[repr(C, align(512))]
 pub struct Slot<H: Host> {
-    // The first is all that check, a plain write and the free list touch.
+    // First cache line: all that check, a plain write and the free list touch.
     pub(super) word: Word,
     pub(super) facts: AtomicU32,
     pub(super) next_free: AtomicU32,
@@ -208,19 +210,19 @@ pub struct Slot<H: Host> {
     pub(super) written: AtomicU64,
     pub(super) host: H,
 
-    // With the second, time limits.
+    // Second cache line: time limits.
     pub(super) timing: Timing,
     pub(super) limit_text: AtomicI64,
     pub(super) began: AtomicU64,
 
-    // With the third, begin and end.
-    /// Those that ran to their ends here; only the owner counts.
+    // Third cache line: begin and end.
+    /// The completed requests of this slot; only the owner counts.
     pub(super) completed: Quick,
     pub(super) template: Template,
     pub(super) owned: AtomicRefCell<Owned<H>>,
-    /// The watched one; only the owner's.
+    /// The watched socket; only the owner uses it.
     pub(super) socket: AtomicI32,
-    /// How often all generations have had their turn here, less one; see [`Slot::id`].
+    /// How often the generations have wrapped around here; see [`Slot::id`].
     lap: AtomicU32,
 
     pub(super) method: AtomicU64,
@@ -279,15 +281,15 @@ impl<H: Host> Slot<H> {
         }
     }
 
-    /// What stands beside it.
+    /// The slot's annex, if its chunk has any.
     pub(super) fn annex(&self) -> &Annex<H> {
         self.chunk.annexes.of(self.lane)
     }
 
-    /// The engine looks at this slot at `due` at the latest, and sees what the caller has written before.
+    /// Makes the engine look at this slot by `due`; that look sees what the caller has written before.
     #[inline]
     pub(super) fn look_at(&self, due: u64) {
-        // Where a deadline stands that is early enough, the engine's thread does not sleep.
+        // If an early enough deadline is armed, the engine's thread does not sleep.
         if due != NEVER && !self.chunk.deadlines.is_early(self.lane as usize, due, &self.shared.barrier) {
             self.arm(due);
         }
@@ -300,7 +302,7 @@ impl<H: Host> Slot<H> {
         self.shared.wake_if_asleep();
     }
 
-    /// Fetches what a begin or an end is about to need; behind an end, the next begin here is soon.
+    /// Prefetches what a begin or an end is about to need; after an end, the next begin here comes soon.
     #[inline]
     pub(super) fn prefetch(&self) {
         sys::prefetch(&raw const self.timing);
@@ -308,7 +310,7 @@ impl<H: Host> Slot<H> {
         self.chunk.deadlines.prefetch(self.lane as usize);
     }
 
-    /// Who has the free slot: all its generations have had their turn.
+    /// Called by the holder of the free slot: its generations have wrapped around.
     #[cold]
     #[inline(never)]
     pub(super) fn begin_lap(&self) {
@@ -327,7 +329,7 @@ impl<H: Host> Slot<H> {
         whole_words::write(&self.label_turn, &self.label, whole_words::of_text(cut(label, LABEL)));
     }
 
-    /// Whole, though it may be written meanwhile; empty where its writer does not get on.
+    /// A consistent copy, even if it is being written; empty where its writer is stuck.
     pub(super) fn label(&self) -> Vec<u8> {
         let mut label = whole_words::read(&self.label_turn, &self.label)
             .map_or_else(Vec::new, |words| whole_words::text_of(&words, LABEL));

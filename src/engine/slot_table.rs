@@ -10,7 +10,7 @@ use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Slots of the first chunk; each that follows is twice as large, up to a size that a request can wait for.
+/// Slots of the first chunk; each following one is twice as large, up to a size that a request can wait for.
 const FIRST: u32 = 64;
 /// How often they double: to 16,384 slots, eight megabytes.
 const DOUBLINGS: u32 = 8;
@@ -28,7 +28,7 @@ struct Chunk<H: Host> {
 /// See the [module](self).
 pub struct Table<H: Host> {
     shared: Arc<Shared>,
-    // A race cell and not a OnceLock: a child forked while another thread fills it would wait for ever.
+    // A race cell instead of a OnceLock: a child that was forked while another thread fills a OnceLock would wait for ever.
     chunks: Box<[OnceBox<Chunk<H>>]>,
     most: u32,
 }
@@ -56,7 +56,7 @@ impl<H: Host> Table<H> {
         found.map(|index| self.slot(index))
     }
 
-    /// The slot with this number; its chunk comes into being with the first.
+    /// The slot with this number; makes its chunk if there is none yet.
     #[inline]
     pub fn slot(&self, index: u32) -> &Slot<H> {
         let (chunk, offset) = place(index);
@@ -83,7 +83,7 @@ impl<H: Host> Table<H> {
         })
     }
 
-    /// Whether every slot that was ever used is free, and whoever gave it back is done with it.
+    /// Whether every used slot is free and completely given back.
     pub fn is_all_free(&self) -> bool {
         self.shared.free.holds_all(|index| self.slot(index).next_free.load(Relaxed))
     }
@@ -139,7 +139,7 @@ mod tests {
         assert!(place(MOST_REQUESTS - 1).0 < CHUNKS);
     }
 
-    /// As many threads as slots, at once: what one of them is about to have free beside its own is the others' too.
+    /// As many threads as slots at once: the free slots of a block that one thread takes are for the others too.
     #[test]
     fn it_is_not_full_while_slots_are_on_their_way() {
         const THREADS: u32 = 16;

@@ -1,4 +1,4 @@
-//! What people may see of an engine: the requests in flight, and numbers.
+//! The visible state of an engine: the requests in flight, and numbers.
 
 use super::Engine;
 use super::flag_word::Seen;
@@ -27,11 +27,11 @@ pub struct Row {
     pub method: Vec<u8>,
     /// Milliseconds since it began.
     pub age_ms: u64,
-    /// Where it is on its way.
+    /// The stage that it is in.
     pub stage: Stage,
     /// `connection_status()`
     pub status: u8,
-    /// Milliseconds since the client went; `None`: it is there, as far as anybody knows.
+    /// Milliseconds since the client went; `None`: as far as is known, it is there.
     pub gone_ms: Option<u64>,
     /// A hold is open.
     pub held: bool,
@@ -53,7 +53,7 @@ pub struct Row {
     pub key: Vec<u8>,
     /// The submission is kept durably (accepted).
     pub accepted: bool,
-    /// It works on what was accepted before it began.
+    /// It was begun as resumed: its submission was accepted before.
     pub resumed: bool,
 }
 
@@ -93,7 +93,7 @@ impl Row {
                 Watching::No
             },
         };
-        // A request that ended while it was read is not a row; one that took its place is the next reader's.
+        // A request that ended while it was read is left out, and so is one that began in its slot meanwhile.
         (slot.word.load().generation() == word.generation()).then_some(row)
     }
 }
@@ -107,7 +107,7 @@ impl<H: Host> Engine<H> {
 
 impl<H: Host> Slot<H> {
     /// Milliseconds until the request that `word` is about may be told to stop, at the earliest: 0 where a stop waits, before that at
-    /// least 1; `None`: nothing that is known of will.
+    /// least 1; `None`: no known reason.
     pub(super) fn until_stop(&self, word: Seen) -> Option<u64> {
         let (facts, events) = (self.facts.load(Acquire), word.events());
         let stage = Stage::of_number(facts & facts::STAGE);
@@ -121,9 +121,9 @@ impl<H: Host> Slot<H> {
         if stops.iter().any(|&(event, stops)| stops && events.has(event)) {
             return Some(0);
         }
-        let now = super::sys::now_ms(); // and not of the last tick: somebody sets a timer by it
+        let now = super::sys::now_ms(); // not the last tick's time: callers set timers by it
         let limit = if is_limited { self.until_limit(now) } else { None };
-        // Once it has passed, the next tick says so; but an end that has begun has been told, and goes on.
+        // Once it has passed, the next tick raises the stop. A request whose end has begun gets no further stop.
         let is_ahead = |until: &u64| *until > now || stage < Stage::Shutdown;
         let detached = self.detached_until(word, now).filter(is_ahead).map(|until| until.saturating_sub(now));
         let drain = self.shared.drain.deadline().map(|deadline| deadline.saturating_sub(now));
@@ -137,7 +137,7 @@ impl<H: Host> Slot<H> {
         self.timing.until_fired(&self.counted, now, cpu)
     }
 
-    /// Whether its socket is still the one that it was.
+    /// Whether its descriptor is still the watched socket.
     fn is_watched(&self, word: Seen) -> bool {
         let member = Member { slot: self.index, generation: word.generation() };
         self.shared.watched.has(self.socket.load(Relaxed), member)

@@ -1,16 +1,16 @@
-//! Stops as events: what the engine's thread has to tell, a list for each of the host's loops, and a signal that is set while there is
-//! something in it.
+//! Stops as events: for each of the host's event loops a list of the stops that the engine's thread reports, and a signal that is set
+//! while the list is not empty.
 //!
-//! Everything happens with the queue's lock held, so what has to be argued is what its holders look at:
-//! 1. *Push* (engine's thread): looks at the request's generation, and whether its end has begun, then puts its node at the end of the
-//!    list. A node that waits there gets the graver stop in its place: there is one entry a request.
+//! Everything happens with the queue's lock held, so the argument is about what each holder checks:
+//! 1. *Push* (engine's thread): checks the request's generation and whether its end has begun, then puts its node at the end of the
+//!    list. A node that is in the list already keeps its place and gets the graver stop: there is one entry per request.
 //! 2. *Withdraw* (owner): an end publishes that it has begun, then takes out what is due; it moves the generation on, then takes out the
-//!    rest, and only then gives the place back. So whatever a push has seen, the node is out of the list when the place's next request
+//!    rest, and only then gives the place back. So whatever a push has seen, the node is out of the list when the slot's next request
 //!    begins, which may use another queue.
-//! 3. *Pop* (host): the first of the list. Where there is none the signal is cleared, so a host that goes on until then has emptied the
-//!    list, and whoever pushes later sets the signal again.
+//! 3. *Pop* (host): takes the first of the list. If there is none, it clears the signal. So a host that pops until nothing comes has
+//!    emptied the list, and a later push sets the signal again.
 //!
-//! An end with nothing to do (nothing was ever raised for it) has no node to take out, and does not come here.
+//! An end for which nothing was ever raised has no node to take out and skips the queue.
 
 use super::sync::{AtomicU32, AtomicU64, Mutex, Ordering::Relaxed, lock};
 
@@ -41,7 +41,7 @@ pub struct Stop {
 pub trait Signal {
     /// Sets it.
     fn set(&self);
-    /// It is not set from here on.
+    /// Clears it.
     fn clear(&self);
 }
 
@@ -91,7 +91,8 @@ impl<S: Signal> StopQueue<S> {
         Self { list: Mutex::new(List::default()), signal }
     }
 
-    /// Puts a stop of the slot's request in, if it `may` be told. Where one waits, the graver stays, and of equals the first.
+    /// Adds a stop of the slot's request, if `may` allows it. Of two stops for one request the graver stays, of equal ones
+    /// the first.
     pub fn push(&self, nodes: &impl Nodes, index: u32, stop: Stop, may: impl FnOnce() -> bool) -> bool {
         let mut list = lock(&self.list);
         if !may() {
@@ -118,7 +119,7 @@ impl<S: Signal> StopQueue<S> {
         true
     }
 
-    /// The engine has drained: told once, behind everything else.
+    /// Reports that the engine has drained: once, after everything else.
     pub fn push_drained(&self) {
         let mut list = lock(&self.list);
         if list.drained == Drained::No {
@@ -134,7 +135,7 @@ impl<S: Signal> StopQueue<S> {
         }
     }
 
-    /// Takes the slot's node out, if it is of this kind at most.
+    /// Takes the slot's node out, if its stop is not graver than `kind`.
     pub fn withdraw(&self, nodes: &impl Nodes, index: u32, most: StopKind) {
         let mut list = lock(&self.list);
         let kind = nodes.node(index).kind.load(Relaxed);
@@ -143,7 +144,7 @@ impl<S: Signal> StopQueue<S> {
         }
     }
 
-    /// The first stop, with what `see` makes of its slot. `None`: there is none, and the signal is clear.
+    /// The first stop, with the result of `see` for its slot. `None`: there is none, and the signal is clear.
     pub fn pop<T>(&self, nodes: &impl Nodes, see: impl FnOnce(u32) -> T) -> Option<(Stop, Option<T>)> {
         let mut list = lock(&self.list);
         if let Some(index) = list.first.checked_sub(1) {

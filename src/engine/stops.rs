@@ -30,7 +30,7 @@ pub struct StopQueues {
     nodes: NodeTable,
 }
 
-/// In chunks as the slots are; made with them, so that a push allocates nothing.
+/// In chunks like the slots, made with them, so that a push allocates nothing.
 struct NodeTable(Box<[OnceBox<Box<[Node]>>]>);
 
 impl Nodes for NodeTable {
@@ -50,7 +50,7 @@ impl NodeTable {
 }
 
 impl StopQueues {
-    /// So many; `None`: none are wanted.
+    /// Makes this many queues; `None` for 0.
     pub fn new(count: u32) -> std::io::Result<Option<Self>> {
         let queues = (0..count).map(|_| EventFd::new().map(StopQueue::new)).collect::<Result<Box<[_]>, _>>()?;
         let nodes = NodeTable((0..CHUNKS).map(|_| OnceBox::new()).collect());
@@ -66,18 +66,19 @@ impl StopQueues {
         (queue as usize) < self.queues.len()
     }
 
-    /// Tells that the engine has drained.
+    /// Reports that the engine has drained.
     pub fn push_drained(&self) {
         self.queues[0].push_drained();
     }
 }
 
-/// The queue of a slot's request. A number that there is none of was not let in.
+/// The queue of a slot's request. Its number was checked when the request began.
 fn queue_of<'s, H: Host>(slot: &Slot<H>, queues: &'s StopQueues) -> &'s StopQueue<EventFd> {
     &queues.queues[slot.queue.load(Relaxed) as usize]
 }
 
-/// The engine's thread: tells the host of the request with this generation, unless it has ended, or is ending and the stop is only due.
+/// Called by the engine's thread: reports a stop of the request with this generation, unless it has ended, or is ending and the stop is
+/// only due.
 pub fn push<H: Host>(slot: &Slot<H>, generation: u64, kind: StopKind, ending: Ending) {
     let Some(queues) = &slot.shared.queues else { return };
     let word = slot.word.load();
@@ -89,7 +90,8 @@ pub fn push<H: Host>(slot: &Slot<H>, generation: u64, kind: StopKind, ending: En
     queue_of(slot, queues).push(&queues.nodes, slot.index, Stop { kind, ending: ending as u32, id }, may);
 }
 
-/// The owner: takes out what is told of this slot, if it is of this kind at most. The caller has published what keeps more from coming.
+/// Called by the owner: takes out this slot's stop, if it is not graver than `kind`. The caller has already published what prevents
+/// further stops.
 #[cold]
 #[inline(never)]
 pub fn withdraw<H: Host>(slot: &Slot<H>, most: StopKind) {
@@ -110,13 +112,13 @@ impl Shared {
 }
 
 impl<H: Host> Engine<H> {
-    /// A descriptor that is readable while the queue is not empty; the engine's. To be waited on, and never read.
+    /// A descriptor that is readable while the queue is not empty. It belongs to the engine: wait on it, and never read it.
     pub fn stop_fd(&self, queue: u32) -> Result<i32, Code> {
         self.shared.queue(queue).map(|(_, queue)| queue.signal.fd())
     }
 
-    /// The first stop of a queue, with what `see` makes of the request's host. `None`: there is none, and the descriptor is not readable
-    /// until there is.
+    /// The first stop of a queue, with the result of `see` for the request's host. `None`: there is none, and the descriptor is not
+    /// readable until there is one.
     pub fn next_stop<T>(&self, queue: u32, see: impl FnOnce(&H) -> T) -> Result<Option<(Stop, Option<T>)>, Code> {
         let (queues, queue) = self.shared.queue(queue)?;
         Ok(queue.pop(&queues.nodes, |index| see(&self.table.slot(index).host)))

@@ -1,14 +1,14 @@
-//! The atomics of the parts that threads meet in. They stand behind one name so that `tests/interleavings` can compile the very
-//! same files against a checker's atomics and try every order in which threads may take their steps.
+//! The atomics that several threads use. They have one name here so that `tests/interleavings` can compile the same files
+//! against a checker's atomics and try every order of the threads' steps.
 
 pub use super::sys::Barrier;
 pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard};
 pub use std::thread::yield_now;
 
-/// Takes a lock that guards nothing which a panic could have left half done.
+/// Takes a lock whose data a panic cannot leave inconsistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What std does while it waits is not instrumented; a lock that was got without waiting is seen by the checker.
+    // The checker does not see std's waiting; a lock that is taken without waiting is visible to it.
     #[cfg(outlive_tsan)]
     loop {
         match mutex.try_lock() {

@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
-/// Milliseconds of a clock that never goes back and does not count from anything in particular.
+/// Milliseconds of a monotonic clock with an arbitrary start.
 pub fn now_ms() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0) / 1_000_000
 }
@@ -77,17 +77,17 @@ fn clock_ns(clock: i32) -> Option<u64> {
     }
 }
 
-/// Tells a forked child from the process that made the mark, at the price of one load: the kernel hands the child
-/// a page of zeros in its place.
+/// Tells a forked child from the process that made the mark, at the cost of one load: the kernel gives the child a page
+/// of zeros in its place.
 pub struct ForkMark {
     page: NonNull<AtomicU32>,
     size: usize,
     process: i32,
 }
 
-/// What the page says in the process that made it, where the kernel wipes it in a child.
+/// The value in the process that made it, where the kernel wipes the page in a child.
 const HERE: u32 = 1;
-/// The kernel cannot wipe pages: the process number has to be asked for each time.
+/// The value where the kernel cannot wipe pages: then the process number is read each time.
 const ASK: u32 = 2;
 
 // SAFETY: the page is only reached through an atomic, and belongs to the mark alone.
@@ -106,7 +106,7 @@ impl ForkMark {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // Who takes advice that does not exist (qemu's user mode) does nothing with any.
+        // A system that accepts unknown advice (qemu's user mode) ignores all advice.
         // SAFETY: the page just mapped, whole.
         let takes = |advice| unsafe { libc::madvise(page, size, advice) } == 0;
         let wiped = takes(libc::MADV_WIPEONFORK) && !takes(-1);
@@ -149,9 +149,9 @@ impl Drop for ForkMark {
     }
 }
 
-/// Two halves of one fence, for two sides that each write something and then read what the other wrote: one of them sees the
-/// other's. The frequent side pays nothing, the rare side a system call that has every processor on which
-/// a thread of this process runs pass a full fence.
+/// The two halves of an asymmetric fence, for two sides that each write and then read what the other wrote: at least one
+/// sees the other's write. The frequent side costs nothing. The rare side is a system call that makes every processor that
+/// runs a thread of this process pass a full fence.
 #[derive(Debug)]
 pub struct Barrier {
     asymmetric: AtomicBool,
@@ -181,7 +181,8 @@ impl Barrier {
     pub fn heavy(&self) {
         fence(Ordering::SeqCst);
         if self.asymmetric.load(Ordering::Relaxed) && !membarrier(MEMBARRIER_PRIVATE_EXPEDITED) {
-            // The process was put into a sandbox since: fences from now on, and what was on its way arrives while we wait.
+            // The process was put into a sandbox meanwhile: plain fences are used from now on, and pending writes arrive
+            // while we wait.
             self.asymmetric.store(false, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -206,8 +207,8 @@ pub fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Values that stay where they are, on large pages where they fill some: a million requests in random order would cost a page walk
-/// each.
+/// Values at a fixed address, on large pages where they fill some: otherwise each of a million requests in random order would cost
+/// a page walk.
 pub struct Fixed<T> {
     start: NonNull<T>,
     count: usize,
@@ -221,7 +222,7 @@ unsafe impl<T: Sync> Sync for Fixed<T> {}
 impl<T> Fixed<T> {
     const LARGE_PAGE: usize = 2 << 20;
 
-    /// What `make` makes of 0, 1 and so on; not nothing.
+    /// Makes the values with `make(0)`, `make(1)` and so on; at least one.
     pub fn new(count: usize, make: impl Fn(usize) -> T) -> Self {
         let layout = Self::layout(count);
         // SAFETY: the size is not zero: `layout` sees to that.
@@ -370,8 +371,8 @@ impl Drop for Mapping {
     }
 }
 
-/// Opens a file that other users may have had a hand in: no symbolic link is followed at its end, and a pipe or a
-/// terminal in its place does not make us wait.
+/// Opens a file that other users may have replaced: a symbolic link as its last component is not followed, and a pipe
+/// or a terminal in its place does not block.
 pub fn open_warily(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
@@ -381,8 +382,8 @@ pub fn is_link_error(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ELOOP)
 }
 
-/// Takes disk space for a part of a file, so that writing there cannot fail later. Where the file system cannot promise
-/// that, nothing is promised.
+/// Takes disk space for a part of a file, so that writing there cannot fail later. Some file systems cannot guarantee
+/// this.
 pub fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     let (Ok(offset), Ok(bytes)) = (libc::off_t::try_from(offset), libc::off_t::try_from(bytes)) else {
         return Err(io::ErrorKind::InvalidInput.into());

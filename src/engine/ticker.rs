@@ -1,6 +1,6 @@
-//! The engine's thread: it reads the clock for everybody, lets limits run out, watches sockets and tells hosts.
+//! The engine's thread: it reads the clock for everybody, checks limits, watches sockets and notifies hosts.
 //!
-//! It sets bits and calls `on_stop` and `on_forced`; it never touches what a request's owner works on.
+//! It sets bits and calls `on_stop` and `on_forced`; it never touches the owned part of a request.
 
 use super::deadlines::{NEVER, Taken};
 use super::flag_word::{FLAG_CANCELLED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_GONE, FLAG_REFUSED, Seen};
@@ -48,7 +48,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
         }
         idle = if armed { 0 } else { idle + 1 };
         let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
-        // Behind that, whoever begins wakes it: nothing that is missed here is missed for long.
+        // From here on, a begin wakes the thread, so a deadline that this check misses is not missed.
         if shared.board.is_due(now) || asleep {
             busy = refresh(shared, table, now, &mut clocks, &mut counted);
         }
@@ -57,7 +57,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
     }
 }
 
-/// Brings the scoreboard up to date. Whether it should be done again soon: something is in flight, or was until just now.
+/// Brings the scoreboard up to date. Returns whether to do it again soon: a request is in flight, or was until just now.
 fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Clocks, counted: &mut Numbers) -> bool {
     let (numbers, gauges) = gather(shared, table, |slot, word| {
         if shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock)) {
@@ -70,7 +70,8 @@ fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Cl
     has_changed || gauges.in_flight > 0
 }
 
-/// Publishes that it sleeps, then looks once more. A deadline armed before is found here; whoever arms one later wakes the thread.
+/// Publishes that the thread sleeps, then looks for work once more. A deadline armed before that is found here; a thread that arms
+/// one later wakes this thread.
 fn fall_asleep<H: Host>(shared: &Shared, table: &Table<H>) -> bool {
     shared.fall_asleep();
     let armed = table.deadlines().any(|(deadlines, _)| deadlines.any());
@@ -115,7 +116,7 @@ fn notice<H: Host>(shared: &Shared, table: &Table<H>, seen: &Readiness, members:
     }
 }
 
-/// Looks at one slot; when to look again.
+/// Looks at one slot; returns when to look again.
 fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
     let word = slot.word.load();
     if !word.is_live() {
@@ -160,7 +161,7 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     if slot.facts.load(Relaxed) & facts::QUEUED != 0 {
         stops::push(slot, generation, StopKind::Forced, ending);
     }
-    // An end waits for callbacks only where there are any.
+    // An end waits for callbacks only if the host has any.
     if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
         with_host(slot, generation, |host| {
             host.on_forced(ending);
@@ -168,7 +169,7 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     }
 }
 
-/// `outlive.max_detached_time`: stops a request that has worked on behind its client for so long; when to look again.
+/// `outlive.max_detached_time`: stops a request that has been detached for that long; returns when to look again.
 fn cap_time<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     let Some(until) = slot.detached_until(slot.word.load(), now) else { return NEVER };
     if until <= now {
@@ -178,8 +179,8 @@ fn cap_time<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     until
 }
 
-/// `outlive.max_detached_total`: counts a request that works on without its client, or tells it to stop where there is no room for one
-/// more. Decided once, here and not where the client went, because others are asked about and that may be in a signal handler.
+/// `outlive.max_detached_total`: counts a detached request, or tells it to stop where the cap is reached. This is decided once, here
+/// and not where the disconnect is noticed: it needs other processes' counts, and the disconnect may be noticed in a signal handler.
 fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     const DECIDED: u64 = FLAG_COUNTED | FLAG_COUNTED_HERE | FLAG_REFUSED;
     let facts = slot.facts.load(Relaxed);
@@ -187,7 +188,7 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
         return NEVER;
     }
     let word = slot.word.load();
-    // What was resumed never had a client: stopped by a cap, it would only be handed out again.
+    // A resumed request never had a client: if a cap stopped it, it would only be resumed again.
     let works_on = word.is_gone() || facts & (facts::FINISHED | facts::RESUMED) == facts::FINISHED;
     if !works_on || word.has_any(DECIDED) {
         return NEVER;
@@ -205,9 +206,9 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     NEVER
 }
 
-/// Tells the host that a stop is due at the next safe point, once for each cause.
+/// Notifies the host that a stop is due at the next safe point, once for each cause.
 fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
-    // Behind these facts stand the events that they go with.
+    // The events that belong to these facts were written before them.
     let facts = slot.facts.load(Acquire);
     let word = slot.word.load();
     let last = if facts & facts::QUEUED != 0 { Stage::Running } else { Stage::Shutdown };
@@ -247,7 +248,7 @@ fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H)) {
 }
 
 impl<H: Host> Slot<H> {
-    /// The client has gone: counted once, from any thread, and from signal handlers. False: that was known, the
+    /// Notes that the client has gone; counted once. From any thread and from signal handlers. False: it was known, the
     /// response was finished before, or the request has ended.
     pub(super) fn client_gone(&self, generation: u64) -> bool {
         if self.facts.load(Relaxed) & facts::FINISHED != 0 {
@@ -260,7 +261,7 @@ impl<H: Host> Slot<H> {
         new
     }
 
-    /// Somebody cancels the request: from any thread, and from signal handlers. False: that was known, or it has ended.
+    /// Cancels the request, from any thread and from signal handlers. False: it was cancelled before, or it has ended.
     pub(super) fn cancel(&self, generation: u64) -> bool {
         let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
         if new && self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED) != 0 {
@@ -276,7 +277,7 @@ impl<H: Host> Slot<H> {
         self.gone_at.store(now, Relaxed);
         self.shared.board.gone(self, generation);
         let count = self.shared.counters.detach();
-        // The owner may be changing the cap just now, and looks then whether the client has gone.
+        // The owner may be changing the cap at this moment; it then checks whether the client has gone.
         fence(SeqCst);
         let (most, time) = self.caps();
         if most > 0 && count > i64::from(most) {
@@ -290,13 +291,14 @@ impl<H: Host> Slot<H> {
         }
     }
 
-    /// Until when the request that `word` is about may work on behind its client; `None`: its client is there, or nothing caps that.
+    /// Until when the request that `word` is about may work on after its client has gone; `None`: its client is there, or there is
+    /// no cap.
     pub(super) fn detached_until(&self, word: Seen, now: u64) -> Option<u64> {
         let (_, most) = self.caps();
         if most == 0 || !word.is_gone() {
             return None;
         }
-        // Where that is being noticed just now, what stands there is of a request before.
+        // If the disconnect is being noticed at this moment, the stored time is an earlier request's.
         let gone_at = self.gone_at.load(Relaxed);
         Some(if gone_at < self.began.load(Relaxed) { now } else { gone_at } + most)
     }

@@ -1,4 +1,4 @@
-//! One request's time limit: what its owner asks for, and how the engine's thread sees it run out.
+//! One request's time limit: how its owner sets it, and how the engine's thread notices that it has passed.
 
 use super::sync::{Mutex, lock};
 use super::sys;
@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Orde
 /// A limit never fires early; it fires at most this much late (two of the engine's ticks of 10 ms).
 pub const SLACK: u64 = super::ticker::TICK;
 
-/// A limit with this bit is in milliseconds, and none at all means that it has passed.
+/// A limit with this bit is in milliseconds; 0 milliseconds mean that it has passed.
 const MILLISECONDS: u32 = 1 << 31;
 /// A limit that has passed: it fires at the next tick, whatever it counts.
 const OVER: u32 = MILLISECONDS;
 
-/// The limit of so many milliseconds; 0 or less: it has passed. Longer ones are rounded up to seconds; too long, as
-/// [`effective_limit`]: none.
+/// A limit in milliseconds; 0 or less: it has passed. Long ones are rounded up to seconds; above the maximum of
+/// [`effective_limit`] there is no limit.
 pub fn limit_of_ms(milliseconds: i64) -> u32 {
     match u32::try_from(milliseconds.max(0)) {
         Ok(milliseconds) if milliseconds < MILLISECONDS => MILLISECONDS | milliseconds,
@@ -45,8 +45,8 @@ pub struct Timing {
     hard: AtomicU32,
 }
 
-/// What has been counted of one start of the limit. Behind a lock, for the engine's thread looks while the owner suspends and resumes; of
-/// no interest to quick calls.
+/// What has been counted since one start of the limit. Behind a lock, because the engine's thread reads it while the owner suspends and
+/// resumes; quick calls do not need it.
 #[derive(Debug, Default)]
 pub struct Counted(Mutex<Count>);
 
@@ -57,19 +57,19 @@ struct Count {
     phase: Phase,
     /// No CPU time is charged.
     suspended: bool,
-    /// `cpu_base` and `cpu_used` are.
+    /// `cpu_base` and `cpu_used` are valid.
     cpu_known: bool,
     phase_began: u64,
     /// `phase_began` counts in the first phase, too: the clock was changed.
     moved: bool,
     cpu_base: u64,
     cpu_used: u64,
-    /// Until then CPU time cannot have run out, and its clock need not be read.
+    /// Before this time the CPU time cannot have run out, so its clock need not be read.
     not_before: u64,
 }
 
 impl Count {
-    /// Forgets what was counted of another start.
+    /// Drops the counts of an earlier start.
     fn of(&mut self, restart: u32) -> &mut Self {
         if self.restart != restart {
             *self = Self { restart, suspended: self.suspended, ..Self::default() };
@@ -77,7 +77,7 @@ impl Count {
         self
     }
 
-    /// The CPU clock says `cpu`: nanoseconds used since the phase began, or since it was looked at first.
+    /// Takes a reading of the CPU clock: returns the nanoseconds used since the phase began, or since the first look at it.
     fn used(&self, cpu: u64) -> u64 {
         self.cpu_used + cpu.saturating_sub(self.cpu_base)
     }
@@ -94,7 +94,7 @@ enum Phase {
     Spent,
 }
 
-/// What a look at the clock found.
+/// The result of a look at the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// Look again then.
@@ -112,7 +112,7 @@ impl Timing {
         self.clock.store(sys::thread_clock(), Relaxed);
     }
 
-    /// `hard_timeout` in seconds, 0: none; of this request and those that follow.
+    /// Sets `hard_timeout` in seconds, 0: none; for this request and the following ones in the slot.
     pub fn set_hard(&self, hard: u32) {
         self.hard.store(hard, Relaxed);
     }
@@ -143,7 +143,7 @@ impl Timing {
     /// The engine's thread looks. `cpu_ns` reads a thread's CPU clock; none: the limit counts elapsed time.
     pub fn look(&self, counted: &Counted, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Look {
         let mut count = lock(&counted.0);
-        // Read behind the lock: what the owner has counted is not of a later start.
+        // Read after taking the lock: then the owner's counts do not belong to a later start.
         let (restart, limit) = self.started();
         let count = count.of(restart);
         if limit == 0 || count.phase == Phase::Spent {
@@ -154,7 +154,7 @@ impl Timing {
             _ if allowed == 0 => 0, // it had passed before it began
             Some(_) if count.suspended => return Look::Never,
             Some(_) if count.not_before > now => count.not_before - now,
-            // It began within this sweep, and the clock may have been read before.
+            // It began during this sweep, and the clock may have been read before that.
             Some(_) if !count.cpu_known && self.armed_at.load(Relaxed) >= now => 1,
             Some(cpu_ns) => {
                 let cpu = cpu_ns(self.clock.load(Relaxed));
@@ -203,14 +203,14 @@ impl Timing {
         Some(allowed.saturating_sub(used))
     }
 
-    /// From when elapsed time counts.
+    /// When elapsed time began to count.
     fn began(&self, count: &Count) -> u64 {
         let is_first = count.phase == Phase::First && !count.moved;
         if is_first { self.armed_at.load(Relaxed) } else { count.phase_began }
     }
 
-    /// The limit counts on another clock from now on, and what was used of it stays used. `publish` says so to others. When the
-    /// engine should look, at the earliest.
+    /// Makes the limit count on another clock; the time used so far stays used. `publish` makes the change visible to others.
+    /// Returns when the engine should look, at the earliest.
     pub fn change_clock(&self, counted: &Counted, now: u64, to_cpu: bool, publish: impl FnOnce()) -> u64 {
         let mut count = lock(&counted.0);
         let (restart, limit) = self.started();
@@ -218,7 +218,7 @@ impl Timing {
         let cpu_ns = || sys::thread_cpu_ns(self.clock.load(Relaxed)).unwrap_or(0);
         let used = match to_cpu {
             true => now.saturating_sub(self.began(count)),
-            // Rounded up: who changes it to and fro gains nothing.
+            // Rounded up, so that changing the clock repeatedly gains no time.
             false if count.suspended => count.cpu_used.div_ceil(1_000_000),
             false if count.cpu_known => count.used(cpu_ns()).div_ceil(1_000_000),
             false => 0,
@@ -253,7 +253,7 @@ impl Timing {
         Look::Fired(if goes_on { now + 1 } else { super::deadlines::NEVER })
     }
 
-    /// The owner stops working on the request; the CPU time used so far is kept.
+    /// The owner suspends the request; the CPU time used so far is kept.
     pub fn suspend(&self, counted: &Counted) {
         let mut count = lock(&counted.0);
         let count = count.of(self.started().0);
@@ -263,7 +263,7 @@ impl Timing {
         count.suspended = true;
     }
 
-    /// The calling thread goes on with it; when the engine should look, at the earliest.
+    /// The calling thread resumes the request; returns when the engine should look, at the earliest.
     pub fn resume(&self, counted: &Counted, now: u64) -> u64 {
         let mut count = lock(&counted.0);
         let (restart, limit) = self.started();
@@ -279,7 +279,7 @@ impl Timing {
         }
     }
 
-    /// The request ends while it is suspended: the next one here is not.
+    /// Called where a request ends while suspended: the next one in the slot must not be.
     pub fn forget_suspension(&self, counted: &Counted) {
         lock(&counted.0).suspended = false;
     }

@@ -1,7 +1,7 @@
 //! Which requests each watched socket belongs to.
 //!
-//! A socket may be that of several requests: of one after the other on a connection that is kept, or of many at once, as in HTTP/2. Each hears of
-//! it, whichever ends first.
+//! Several requests may share a socket: one after the other on a kept-alive connection, or many at once, as in HTTP/2. Each of them is told
+//! when it closes, whichever ends first.
 
 use super::sync::lock;
 use super::sys::Poll;
@@ -15,22 +15,22 @@ pub struct Member {
     pub generation: u64,
 }
 
-/// A descriptor in the set, for as long as it stands for one file.
+/// A registered descriptor, for as long as it refers to one file.
 #[derive(Debug, Default)]
 struct Registration {
-    /// Which it is of all that had this number; what the set says of another one comes too late.
+    /// Distinguishes it from earlier registrations of the same number; an event of an earlier one is ignored.
     turn: u32,
     members: Vec<Member>,
 }
 
-/// By descriptor. What the set is told to give back (its token) names a registration and no request, so that whoever joins later is found,
-/// and so that a number which names another file by now is told from the one before.
+/// By descriptor. The token of an event identifies a registration, not a request: so requests that join later are found, and a number that
+/// refers to another file by now is told from its earlier registration.
 #[derive(Debug, Default)]
 pub struct Watched(Mutex<Vec<Registration>>);
 
 impl Watched {
-    /// Watches a socket for a request. A failure says that there is nothing to watch: no socket, or a file. Requests whose socket was
-    /// closed, so that its number names another one now, are not watched any more.
+    /// Watches a socket for a request. Error: there is nothing to watch, because it is no socket. Requests whose socket was closed,
+    /// and whose number refers to another file now, are no longer watched.
     pub fn add(&self, poll: &Poll, socket: i32, member: Member) -> io::Result<()> {
         let place = usize::try_from(socket).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut all = lock(&self.0);
@@ -39,7 +39,8 @@ impl Watched {
         let is_same = match poll.add(socket, token(socket, next)) {
             Ok(true) => false,
             Ok(false) => {
-                // Still the file that is watched: asked anew, so that who joins hears of what has happened already.
+                // It is still the same file: registered again, so that the new request is told of events that have
+                // already happened.
                 poll.modify(socket, token(socket, if has_members { turn } else { next }))?;
                 has_members
             }
@@ -57,7 +58,7 @@ impl Watched {
         Ok(())
     }
 
-    /// Watches it no more for this request; not at all, if it was the last.
+    /// Stops watching it for this request, and altogether if it was the last one.
     pub fn remove(&self, poll: &Poll, socket: i32, member: Member) {
         let mut all = lock(&self.0);
         let Some(registration) = usize::try_from(socket).ok().and_then(|place| all.get_mut(place)) else { return };
@@ -75,7 +76,7 @@ impl Watched {
         all.get(place).is_some_and(|registration| registration.members.contains(&member))
     }
 
-    /// The requests whose socket the set has said something about.
+    /// The requests whose socket has an event.
     pub fn members(&self, of: u64, members: &mut Vec<Member>) {
         members.clear();
         let all = lock(&self.0);

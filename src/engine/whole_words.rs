@@ -1,5 +1,5 @@
-//! Words that one thread writes and others read, all of one writing, without waiting for each other. `turn` stands beside them, and is odd while
-//! they are written.
+//! Words that one thread writes and others read without waiting; a reader gets all words of one write. `turn` is a sequence counter beside
+//! them, odd while they are written.
 
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -7,7 +7,7 @@ use std::sync::atomic::{
     fence,
 };
 
-/// How often a reader looks again at what is being written.
+/// How often a reader retries while the words are being written.
 const TRIES: u32 = 100;
 
 /// By one thread at a time.
@@ -21,7 +21,7 @@ pub fn write<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS], n
     turn.store(before.wrapping_add(2), Release);
 }
 
-/// `None`: the writer does not get on.
+/// `None`: the writer is stuck.
 pub fn read<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS]) -> Option<[u64; WORDS]> {
     for _ in 0..TRIES {
         let before = turn.load(Acquire);

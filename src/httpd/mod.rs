@@ -80,8 +80,8 @@ impl Configuration {
         resolve::resolve(&self.data, files, target)
     }
 
-    /// Why no PHP runs for what [`Configuration::resolve`] has found, with the status; none: it runs. Files without any `LoadModule`
-    /// line say nothing of who runs what.
+    /// Why no PHP runs for a [`Run`], with the status. `None`: PHP runs, or the files have no `LoadModule` line and do not say what
+    /// runs.
     pub fn no_program(&self, run: &Run) -> Option<(u16, String)> {
         resolve::runner::no_program(&self.data, run)
     }
@@ -91,8 +91,8 @@ impl Configuration {
         self.data.htaccess.refresh();
     }
 
-    /// The sections that give a request its values, by their numbers; none: only [`Configuration::resolve`] can tell. Equal answers
-    /// of one configuration mean equal containers. Does not allocate; where the target says no file, looks at one path.
+    /// The numbers of the sections that give a request its values; `None`: only [`Configuration::resolve`] can tell. Within one
+    /// configuration, equal answers mean equal containers. Does not allocate; reads one path's kind where the target names no file.
     pub(crate) fn met(&self, files: &dyn Files, target: &Target<'_>) -> Option<SectionIds> {
         resolve::fast_path::met(&self.data, files, target)
     }

@@ -1,4 +1,4 @@
-//! Which byte may stand where: one table, one bit for each kind of run.
+//! Which bytes may stand where: one table with one bit for each kind of run.
 
 /// May be part of a key, before PHP 8.3 (I-011).
 pub(super) const LABEL: u8 = 1;
@@ -83,8 +83,7 @@ fn equal(word: u64, byte: u8) -> u64 {
 }
 
 /// The first position from `at` on whose byte is not of the kind. `stops` marks high bits as `less` does, of at least
-/// these bytes. Eight bytes are looked at together, without a branch for each: where a run ends is what processors
-/// guess worst.
+/// these bytes. Eight bytes are tested together, without a branch for each: processors predict the end of a run badly.
 #[inline(always)]
 fn skip_words(text: &[u8], mut at: usize, kind: u8, stops: impl Fn(u64) -> u64) -> usize {
     while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()) {

@@ -24,7 +24,7 @@ pub fn all(version: PhpVersion) -> impl Iterator<Item = (&'static [u8], &'static
 
 /// The text of a constant; `None`: the version has no such constant.
 pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
-    // No name in the table begins so; the words of a usual text do.
+    // No name in the table begins with this byte; most words of a text do.
     if name.first().is_some_and(u8::is_ascii_lowercase) {
         return None;
     }
@@ -55,7 +55,7 @@ impl Row<'_> {
     }
 }
 
-/// A row from what is behind its name: two versions of three characters each, then the text.
+/// A row from the text after its name: two versions of three characters each, then the constant's text.
 fn row<'n>(name: &'n [u8], rest: &'static [u8]) -> Option<Row<'n>> {
     let &[major, _, minor, b'\t', last_major, _, last_minor, b'\t', ..] = rest else { return None };
     let id = |major: u8, minor: u8| u32::from(major - b'0') * 10_000 + u32::from(minor - b'0') * 100;

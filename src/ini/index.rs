@@ -1,15 +1,15 @@
-//! The one hash index of a tree: open addressing over node numbers. The configuration keeps unknown names with it, too.
+//! The hash index of a tree: open addressing over node numbers. The configuration's unknown names use it, too.
 
 use super::tree::Key;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The slots of all lists of a tree, each list's side by side: the keys that are written next are mostly those of the
-/// list that was written last, and its slots are then at hand.
+/// The slots of all lists of a tree, those of one list side by side: the next key mostly goes to the same list as the
+/// last one, whose slots are then in the cache.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// The high half of a hash and a node number plus one; 0: free.
     slots: Vec<u64>,
-    /// Differs from tree to tree, so that nobody can write a text whose keys all meet in one slot.
+    /// Random for each tree, so that nobody can write a text whose keys all share one slot.
     seed: u64,
 }
 
@@ -37,7 +37,7 @@ fn four(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
 }
 
-/// Up to 16 bytes as two words, by reads that overlap: copies of odd lengths are slow.
+/// Up to 16 bytes as two words, by overlapping reads: copies of odd lengths are slow.
 fn two_words(bytes: &[u8]) -> (u64, u64) {
     match bytes.len() {
         8.. => (eight(bytes), eight(&bytes[bytes.len() - 8..])),
@@ -110,8 +110,8 @@ impl Index {
         slots[at] = slot;
     }
 
-    /// Moves a list to slots of four times the number, behind all others. What is left behind is at most a third of
-    /// what is in use.
+    /// Moves a list to four times as many slots, after all others. The abandoned slots are at most a third of those in
+    /// use.
     fn grow(&mut self, region: &mut Region) {
         let old = *region;
         region.start = self.slots.len();

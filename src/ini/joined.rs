@@ -1,5 +1,5 @@
 //! Joined texts: adjacent pieces, double-quoted parts and variables, one inside the other (I-030, I-040, I-054, I-070).
-//! What is open is kept on a stack of our own, so nothing that a text does can exhaust the program's.
+//! Open parts are kept on a stack of our own, so no text can exhaust the program's stack.
 
 use super::lexer::{Dialect, Lexer, Place};
 use super::pieces::Pieces;
@@ -10,7 +10,7 @@ use super::{Lookup, Mode, SyntaxError};
 use crate::find;
 use std::borrow::Cow;
 
-/// What a joined text is, beyond its bytes.
+/// The kind of a joined text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     #[default]
@@ -29,7 +29,7 @@ pub(super) enum Frame {
     Fallback { outer: Level, name: Span, mark: usize },
 }
 
-/// Where words are being read: the innermost thing that is open.
+/// Where words are being read: in the innermost open part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     /// `None`: between double quotes.

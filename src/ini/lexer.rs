@@ -210,7 +210,7 @@ impl<'t> Lexer<'t> {
                 self.at = skip(self.text, start + 1, BLANK);
                 Token::Char(byte)
             }
-            // It ends the value and stays where it is, for the next statement to stumble over (I-055).
+            // It ends the value and is not consumed, so the next statement begins with it (I-055).
             b'=' => Token::EndOfLine,
             _ => self.value_run(start),
         }
@@ -231,7 +231,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// A byte that nothing begins with ends the value, and is lost (I-050.13).
+    /// A byte that no word begins with ends the value and is dropped (I-050.13).
     fn give_up(&mut self) -> Token {
         self.at += 1;
         Token::EndOfLine

@@ -68,16 +68,16 @@ pub enum Mode {
     Typed,
 }
 
-/// How many bytes `${NAME}` may put into the values of one text, all in all (16 MiB). Two lines can double what a third one
-/// doubles again, so without a bound a page of text would come to more than any machine holds.
+/// How many bytes `${NAME}` may put into the values of one text in all (16 MiB). Lines can double each other's values, so
+/// without a limit a page of text could need more memory than any machine has.
 pub const MAX_SUBSTITUTED: usize = 16 << 20;
 
-/// What a text may ask of the outside.
+/// The variables and constants that a text may use.
 pub trait Lookup {
     /// The value behind `${NAME}`: a directive set so far, else the environment; `None`: neither has it. A name may hold NUL
     /// bytes: PHP compares a directive's name whole, and asks the environment for [`env_name`].
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
-    /// A variable that [`Lookup::variable`] has just not known, and for which the text has no other value: it puts nothing in.
+    /// Called for a variable that [`Lookup::variable`] does not know and that has no fallback in the text: it becomes empty.
     fn unset(&self, _name: &[u8]) {}
     /// The text of a constant; `None`: no such constant, the word stays as it is.
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>>;
@@ -85,8 +85,8 @@ pub trait Lookup {
     fn has_lowercase_constants(&self) -> bool {
         true
     }
-    /// How many bytes `${NAME}` may put into the text that begins now; what goes beyond it ends the text
-    /// ([`SyntaxError::is_limit`]). One that serves many texts gives less each time.
+    /// How many bytes `${NAME}` may put into the next text; more is an error ([`SyntaxError::is_limit`]). A look-up for
+    /// many texts returns what is left each time.
     fn room(&self) -> usize {
         MAX_SUBSTITUTED
     }
@@ -169,7 +169,7 @@ const OVER_LIMIT: &str =
     "the values of ${NAME} in this text are larger than 16 MiB together; the rest of it is not read";
 
 impl SyntaxError {
-    /// Whether this is no mistake to PHP, but the end of [`Lookup::room`].
+    /// Whether the text exceeds [`Lookup::room`]; PHP itself would have accepted it.
     pub fn is_limit(&self) -> bool {
         self.message == OVER_LIMIT
     }

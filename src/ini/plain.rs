@@ -1,5 +1,5 @@
-//! The usual keys and values, read without cutting them into words first. Whatever takes more is left to the grammar proper,
-//! which gives the same answers.
+//! Reads the usual keys and values without cutting them into words first. Anything else is left to the full grammar, which
+//! gives the same answers.
 
 use super::bytes::{BLANK, HEADER, class_of, is_identifier, is_number, skip, skip_quoted, skip_text};
 use super::expression::{Pending, apply};
@@ -14,7 +14,7 @@ use super::{Mode, Value};
 const OPERANDS: usize = 64;
 
 impl Lexer<'_> {
-    /// A key with the `=` behind it and the blanks around that. `None`: it takes more, and nothing has been read.
+    /// A key with the `=` after it and the blanks around that. `None`: the full grammar is needed, and nothing has been read.
     #[inline]
     pub(super) fn plain_key(&mut self) -> Option<Span> {
         let start = self.at;

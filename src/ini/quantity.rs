@@ -14,7 +14,7 @@ pub struct Quantity {
 }
 
 /// A value as a directive for quantities takes it (I-100, I-101). PHP 8.2 and later warn of what they do not
-/// understand; before, whatever C's `strtol` leaves over is passed by in silence, and only the very last character
+/// understand; before 8.2, what C's `strtol` leaves over is ignored without a warning, and only the very last character
 /// can be a multiplier.
 pub fn quantity(text: &[u8], version: PhpVersion) -> Quantity {
     if version < PhpVersion::V8_2 {
@@ -120,7 +120,7 @@ fn multiplied(text: &[u8], end: usize, at: usize, value: i64, overflow: bool) ->
     if overflow { Err((value, range())) } else { Ok(value) }
 }
 
-/// Whether behind a prefix comes what C's `strtoul` would step over: white space, a sign, another prefix.
+/// Whether the prefix is followed by something that C's `strtoul` would skip: white space, a sign, another prefix.
 fn bare_prefix(rest: &[u8], base: i32, version: PhpVersion) -> bool {
     match rest {
         [] | [b'+' | b'-', ..] => true,
@@ -131,7 +131,7 @@ fn bare_prefix(rest: &[u8], base: i32, version: PhpVersion) -> bool {
     }
 }
 
-/// The one thing that PHP lets pass behind a bare prefix: what `strtoul` reads as a single 0.
+/// The only text that PHP accepts after a bare prefix: one that `strtoul` reads as a single 0.
 fn is_zero(rest: &[u8]) -> bool {
     let signed = &rest[skip_space(rest, 0, rest.len())..];
     matches!(signed, [b'0'] | [b'+' | b'-', b'0'])
@@ -173,7 +173,7 @@ fn silent(text: &[u8]) -> i64 {
     value.wrapping_mul(factor.unwrap_or(1))
 }
 
-/// A text in a message: what does not print is shown as an escape.
+/// A text in a message: unprintable bytes are shown as escapes.
 fn escaped(text: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
     for byte in text {

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 /// Why reading ends early.
 pub(super) enum Stop {
-    /// The visitor has had enough, or the text ends here.
+    /// The visitor asked to stop, or the text ends here.
     Done,
     Error(SyntaxError),
 }
@@ -181,7 +181,7 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let lexer = &mut self.lexer;
         let (text, start) = (lexer.text, lexer.at);
         if text.get(start) == Some(&0) {
-            // As I-050.13: it ends the value and is lost.
+            // As I-050.13: it ends the value and is dropped.
             lexer.at += 1;
             return left.emit(visit, text, Value::Text(b""));
         }

@@ -69,7 +69,7 @@ struct List {
     last: u32,
     /// The key of the next appended value; `None`: there is no more.
     free: Option<i64>,
-    /// Whether `free` still is where a list begins to count.
+    /// Whether no integer key has been used yet, so that `free` is where the list begins to count.
     fresh: bool,
     region: Region,
 }

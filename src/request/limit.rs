@@ -1,6 +1,6 @@
-//! Time limits as the machine sees them: commands to whoever has a clock.
+//! Time limits as the machine uses them: commands to the part with a clock.
 
-/// What is to happen to the request's one timer.
+/// What to do with the request's timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub enum Timer {

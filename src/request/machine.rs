@@ -8,12 +8,12 @@ use crate::config::{AfterFinish, Disconnect, Policy, ShutdownMode};
 /// Bytes that PHP-FPM collects after an early finish before it tries to write them (C-192).
 const LATE_OUTPUT: u32 = 8_184;
 
-/// The state of the way to the client.
+/// The state of the response's way to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Way {
     #[default]
     Open,
-    /// For good, after the first abort event (C-062) or a HEAD's first output (C-040).
+    /// Disabled for good: after the first abort event (C-062), or the first output of a HEAD request (C-040).
     Disabled,
 }
 
@@ -53,7 +53,7 @@ struct State {
     stopped: bool,
     /// TIME_UP has been counted in the status, and waits to be delivered.
     time_is_up: bool,
-    /// An abort event happened inside a hold: the last release asks `ignore`.
+    /// An abort event happened inside a hold: the last release checks `ignore`.
     owed_abort: bool,
     /// An abort event has happened while the response was not complete.
     noticed_gone: bool,
@@ -73,19 +73,19 @@ struct State {
     late: u32,
     /// The buffer is handed down when it holds so many bytes; 0: at the end; [`UNBUFFERED`]: there is none.
     buffering: u32,
-    /// There was one when the request began.
+    /// Output was buffered when the request began.
     was_buffered: bool,
 }
 
 impl Machine {
-    /// Begins a request, forgetting the one before (C-003), and says what its timer does.
+    /// Begins a request, forgetting the previous one (C-003), and returns what its timer does.
     pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
         let start = Start::new(policy, begin);
         self.begin_as(&start);
         start.timer
     }
 
-    /// As [`Machine::begin`], with what was worked out before.
+    /// As [`Machine::begin`], with a prepared [`Start`].
     #[inline]
     pub fn begin_as(&mut self, start: &Start) {
         if self.state.was_buffered {
@@ -95,7 +95,7 @@ impl Machine {
     }
 }
 
-/// How every request begins that has the same policy and the same [`Begin`].
+/// The start of every request with the same policy and the same [`Begin`], worked out once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start {
     state: State,
@@ -104,7 +104,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Works it out.
+    /// Prepares the start of requests with this policy.
     pub fn new(policy: &Policy, begin: Begin) -> Self {
         let state = State {
             stage: if begin.reading_input { Stage::Input } else { Stage::Running },
@@ -134,8 +134,8 @@ impl State {
 }
 
 impl Machine {
-    /// Takes notice of what happened outside: the status has its bit the moment time is up (C-006). Every call
-    /// of the owner does this first.
+    /// Takes in events from outside; the status has its TIMEOUT bit from the moment time is up (C-006). Every call of
+    /// the owner does this first.
     pub fn absorb(&mut self, events: Events) {
         if events.has(Events::TIME_UP) && !self.state.time_is_up {
             self.state.time_is_up = true;
@@ -162,14 +162,14 @@ impl Machine {
         Some(effective_limit(policy.max_execution_time))
     }
 
-    /// A safe point that does nothing else. Events that were dealt with are taken out of `events`, here as in all
-    /// safe points.
+    /// A safe point that does nothing else. As at all safe points, the events that were handled are removed from
+    /// `events`.
     pub fn check(&mut self, events: &mut Events) -> Verdict {
         self.absorb(*events);
         if self.state.stopped {
             return Verdict::Stop;
         }
-        // The clock comes first: PHP looks at it before it runs the call.
+        // The time limit comes first: PHP checks it before it runs the call.
         if self.state.time_is_up && self.state.held == 0 && self.state.stage != Stage::Input {
             self.state.time_is_up = false;
             *events = events.without(Events::TIME_UP);
@@ -194,12 +194,12 @@ impl Machine {
         }
     }
 
-    /// Somebody else wants it to end.
+    /// Stops that others ask for: cancels, caps, a drain.
     #[cold]
     fn stop_for(&mut self, events: &mut Events) -> Verdict {
         if events.has(Events::CANCEL) {
             *events = events.without(Events::CANCEL);
-            // Shutdown functions are not cut by it.
+            // It does not stop shutdown functions.
             if self.state.stage < Stage::Shutdown {
                 return self.stop(Ending::Cancelled);
             }
@@ -295,8 +295,8 @@ impl Machine {
         self.state.ignore || self.is_accepted()
     }
 
-    /// Somebody keeps what was submitted: from here on a client that goes stops nothing, to the end. A stop that a safe point has told
-    /// already stays told. `None`: shutdown functions run, or it is over; false: it was accepted before.
+    /// The submission is kept durably: from now on a disconnect never stops the request. A stop that a safe point has delivered
+    /// already stays delivered. `None`: too late, shutdown functions run or the request is over; false: it was accepted before.
     pub fn accept(&mut self) -> Option<bool> {
         if self.state.stage > Stage::Running {
             return None;
@@ -339,7 +339,7 @@ impl Machine {
     }
 
     /// One more shutdown function; it runs after those before it, even when registered by one of them (C-112).
-    /// Its number, or `None` where registering comes too late: the request is through, or its pass has been ended by a function.
+    /// Returns its number; `None`: too late, the request is over or a function has ended the pass.
     pub fn register(&mut self) -> Option<u32> {
         if self.state.stage > Stage::Shutdown || self.state.pass_is_over {
             return None;
@@ -350,7 +350,7 @@ impl Machine {
     }
 
     /// The request ends: from here on shutdown functions run. `shutdown_time` is `outlive.shutdown_time`; without
-    /// it they go on with what is left (C-153). Events that could only have told the program to end are settled.
+    /// it they go on with what is left (C-153). Events that could only have stopped the program are dropped.
     pub fn begin_shutdown(&mut self, shutdown_time: Option<u32>, events: &mut Events) -> Timer {
         self.absorb(*events);
         *events = events.without(Events::CAP.with(Events::DRAIN).with(Events::CANCEL));
@@ -370,7 +370,7 @@ impl Machine {
         Some(self.state.next_function - 1)
     }
 
-    /// Whether the pass was over before each function had its turn.
+    /// Whether the pass ended before all functions had run.
     pub fn has_skipped(&self) -> bool {
         self.state.next_function < self.state.functions
     }
@@ -440,12 +440,12 @@ impl Machine {
         self.state.functions > 0
     }
 
-    /// Why it ends or ended; `None`: nothing has ended it yet.
+    /// Why the request ends or ended; `None`: nothing has ended it yet.
     pub fn ending(&self) -> Option<Ending> {
         self.state.ending
     }
 
-    /// Every cause that was met, the winner among them.
+    /// Every cause that was noticed, the winning one included.
     pub fn causes(&self) -> impl Iterator<Item = Ending> {
         let causes = self.state.causes;
         Ending::ALL.into_iter().filter(move |ending| causes & (1 << *ending as u8) != 0)
@@ -469,8 +469,8 @@ impl Machine {
         Verdict::Stop
     }
 
-    /// A write or flush failed, or the client is known to have gone: the status is assigned (C-005), output is off
-    /// for good (C-062), and `ignore` is asked now.
+    /// A write or flush failed, or the client is known to have gone: the status is assigned (C-005), output is off for
+    /// good (C-062), and `ignore` is read now.
     fn abort_event(&mut self) -> Verdict {
         self.state.status = status::ABORTED;
         self.state.noticed_gone |= !self.state.finished_early;

@@ -4,7 +4,7 @@
 pub trait Output {
     /// Writes all of `bytes`; false: the client has gone.
     fn write(&mut self, bytes: &[u8]) -> bool;
-    /// Pushes what the host itself still holds; false: the client has gone.
+    /// Sends what the host itself still buffers; false: the client has gone.
     fn flush(&mut self) -> bool;
 }
 
@@ -29,7 +29,7 @@ impl Buffer {
         limit > 0 && self.bytes.len() >= limit
     }
 
-    /// What is held, leaving nothing; the allocation comes back through [`Buffer::give_back`].
+    /// Takes the buffered bytes out; [`Buffer::give_back`] returns the allocation.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }

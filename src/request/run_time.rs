@@ -62,7 +62,7 @@ struct Override {
 #[derive(Debug, Default)]
 pub struct RunTime {
     overrides: Vec<Override>,
-    /// The value replaced last: it outlives its replacement, because the caller was handed a view of it.
+    /// The value replaced last. It is kept because the caller has a view of it.
     replaced: Option<Box<[u8]>>,
 }
 
@@ -75,8 +75,8 @@ impl RunTime {
         }
     }
 
-    /// `ini_set` (I-161): what the change means, and a view of the previous value which lives until the next change. What
-    /// could not act any more in this stage is refused.
+    /// `ini_set` (I-161): what the change means, and a view of the previous value, valid until the next change. A change
+    /// that could not act any more in this stage is refused.
     pub fn set<'a>(
         &'a mut self,
         settings: &'a Settings,
@@ -120,7 +120,7 @@ impl RunTime {
         Ok(change)
     }
 
-    /// Writes a value that needs no leave: the machine's own calls have checked (C-081, C-144).
+    /// Writes a value without access checks: the machine's own calls have made them (C-081, C-144).
     pub fn put(&mut self, name: &[u8], value: &[u8]) {
         let mut text = Vec::with_capacity(value.len() + 1);
         text.extend_from_slice(value);
@@ -151,7 +151,7 @@ mod tests {
     use crate::files::Memory;
     use std::sync::Arc;
 
-    /// What is taken and then does nothing would be a lie.
+    /// Refused, because accepting a value that does nothing would mislead.
     #[test]
     fn every_directive_of_ours_that_a_program_may_set_acts() {
         let config = Builder::new(Arc::new(Memory::new())).build().unwrap();

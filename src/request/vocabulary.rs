@@ -32,7 +32,7 @@ pub enum Finish {
     Stop,
 }
 
-/// Where a request is on its way. A stop ends its own stage; later stages still run.
+/// The stage that a request is in. A stop ends its own stage; later stages still run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Stage {
@@ -50,7 +50,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage of a number; what is no stage is over.
+    /// The stage of a number; any other number counts as [`Stage::Ended`].
     pub(crate) fn of_number(number: u32) -> Self {
         match number {
             0 => Self::Input,
@@ -66,7 +66,7 @@ macro_rules! endings {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)*) => {
         /// Why a request ended. The first cause wins.
         ///
-        /// The one table of endings: C, C++, Python, the command and the pages of servers say these words.
+        /// The one table of endings: C, C++, Python, the command and the status pages use these words.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         #[non_exhaustive]
@@ -105,7 +105,7 @@ endings! {
     HostError = 7, "host error";
     /// Somebody cancelled it.
     Cancelled = 8, "cancelled";
-    /// It was accepted, and a cap or a drain stopped it: whoever keeps what was submitted has it done elsewhere.
+    /// It was accepted, and a cap or a drain stopped it: the submission's keeper has it done elsewhere.
     HandedBack = 9, "handed back";
 }
 
@@ -124,7 +124,7 @@ impl Ending {
     }
 }
 
-/// What happened outside since the owner last looked: a set of bits that other threads add to.
+/// What happened outside since the owner's last call: a set of bits that other threads add to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events(pub u32);
 
@@ -174,12 +174,12 @@ pub struct Begin {
     pub head: bool,
     /// The method is safe (GET, HEAD, OPTIONS, TRACE): what `outlive.disconnect = auto` asks.
     pub safe_method: bool,
-    /// It works on what was accepted before: there is no client, and no response.
+    /// It resumes a submission that was accepted before: there is no client and no response.
     pub resumed: bool,
 }
 
 impl Begin {
-    /// From a method; unknown methods count as unsafe, because what may have written should be finished.
+    /// From a method. Unknown methods count as unsafe: a request that may have written should be finished.
     pub fn of_method(method: &[u8], reading_input: bool) -> Self {
         Self {
             resumed: false,
@@ -189,7 +189,7 @@ impl Begin {
         }
     }
 
-    /// All of it in four bits.
+    /// The whole value in four bits.
     pub fn bits(self) -> u32 {
         u32::from(self.reading_input)
             | u32::from(self.head) << 1

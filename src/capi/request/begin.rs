@@ -1,4 +1,4 @@
-//! The beginning of a request, and what a host says with it.
+//! The beginning of a request, and its options.
 
 use super::super::engine::outlive_engine;
 use super::super::error::{outlive_error, report_code};
@@ -15,53 +15,57 @@ use crate::error::Code;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 
-/// What a host says when a request begins. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
+/// The options of a request. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
 /// May grow at its end.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct outlive_request_options {
     /// sizeof(outlive_request_options)
     pub size: usize,
-    /// For people: shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+    /// A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
     pub label: *const c_char,
     /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
     pub method: *const c_char,
-    /// A connected socket to watch where outlive.detect says so, or -1. Stays the host's, who keeps it open to the end. Any number of
-    /// requests may name the same one, as streams of an HTTP/2 connection do: each hears that its client has gone.
+    /// A connected socket to watch if outlive.detect = watch, or -1. It stays the host's, which keeps it open until the request's
+    /// end. Several requests may have the same socket, such as the streams of an HTTP/2 connection: each is told when the client
+    /// goes.
     pub socket: c_int,
     /// Not 0: begins in the input stage; outlive_request_run ends that. A host that gives up on half-read input calls
     /// outlive_request_exit with OUTLIVE_ENDING_ABORTED, since a client that has gone may be ignored.
     pub reading_input: c_int,
-    /// Where the response's body goes; NULL: nowhere, and it never fails. A HEAD's body never gets there, and buffering may
-    /// hold it back to the end: a host sends its status line and headers itself, before the first body byte.
+    /// Writes the response's body; NULL: output is dropped and never fails. It is not called for the body of a HEAD
+    /// request, and buffering may delay it to the end: the host sends its status line and headers itself, before the first
+    /// body byte.
     pub write: outlive_write_function,
-    /// Pushes out what the host holds; NULL: nothing to push, and it never fails.
+    /// Sends what the host buffers; NULL: the host buffers nothing, and a flush never fails.
     pub flush: outlive_flush_function,
-    /// A stop is due at the next safe point; may be NULL. Not called where the engine has stop queues, and neither is on_forced.
+    /// Called when a stop is due at the next safe point; may be NULL. If the engine has stop queues, neither this nor on_forced
+    /// is called.
     pub on_stop: outlive_notice_function,
-    /// The forced stage: hard_timeout seconds after the limit without a safe point, or the end of a drain; may be NULL. It is
-    /// told the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); unless another ending came first, the request's is then _FORCED.
+    /// Called at the forced stage: hard_timeout seconds after the limit without a safe point, or at the end of a drain; may be
+    /// NULL. Its argument is the cause (OUTLIVE_ENDING_TIME_LIMIT, _SHUTDOWN); the request's ending is then _FORCED, unless
+    /// another one came first.
     pub on_forced: outlive_notice_function,
-    /// Handed to all of them. Stays the host's.
+    /// Passed to all of these callbacks. Stays the host's.
     pub userdata: *mut c_void,
-    /// It has ended: called by outlive_request_end on its thread, once, behind everything else, and before the request leaves the live table
-    /// and the scoreboard: until it returns, a drain waits. May be NULL.
+    /// Called once by outlive_request_end, on its thread, after everything else and before the request leaves the live table and the
+    /// scoreboard; a drain waits until it returns. May be NULL.
     pub on_ended: outlive_ended_function,
-    /// The key by which equal submissions are recognised. It is shown in rows; its meaning is the host's, who scopes it (by
-    /// principal, method and path beside the client's own). Any bytes, copied. NULL: none.
+    /// The key by which equal submissions are recognised. It is shown in rows. The host defines its meaning and scope
+    /// (principal, method and path beside the client's own key). Any bytes, copied. NULL: none.
     pub key: *const c_void,
-    /// Bytes of key, or OUTLIVE_NTS. At most 64 are kept as they are; of a longer one its SHA-256, in hexadecimal digits.
+    /// Length of key in bytes, or OUTLIVE_NTS. A key of more than 64 bytes is replaced by its SHA-256 in hexadecimal digits.
     pub key_len: usize,
-    /// Not 0: it works on what was accepted before, for no client. It is accepted (outlive_request_set_accepted) and begins in the state that
-    /// outlive_request_finish leaves: output is dropped, its connection status stays 0, it is never gone, and no cap on detached
-    /// requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
+    /// Not 0: it resumes a submission that was accepted before, without a client. It is accepted (outlive_request_set_accepted) and begins
+    /// as if outlive_request_finish had been called: output is dropped, its connection status stays 0, its client never goes, and no cap on
+    /// detached requests counts it. Limits, cancelling and a drain hold. The socket is not watched.
     pub resumed: c_int,
-    /// Which of the engine's stop queues tells of it, from 0.
+    /// The engine's stop queue that reports its stops, from 0.
     pub stop_queue: u32,
 }
 
 impl outlive_request_options {
-    /// Nothing that only some hosts ask for.
+    /// Whether the options have only what every host may set.
     #[inline]
     fn is_plain(&self) -> bool {
         self.on_ended.is_none() && self.key_len == 0 && self.resumed | self.stop_queue as c_int == 0
@@ -69,12 +73,12 @@ impl outlive_request_options {
 }
 
 /// Begins a request on the calling thread, with the settings in force for it. The settings stay the caller's; the request
-/// keeps its own reference, and the place that it had in the engine keeps it until a request with other settings begins
-/// there. `options` may be NULL: no output, no watching.
+/// keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
+/// `options` may be NULL: no output, no watching.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an options size or a key_len that makes no sense, or no such stop queue. OUTLIVE_ERROR_FULL: as many requests are in flight
-/// as the engine may hold. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread could be
-/// made. Cost: tens of nanoseconds, no system call (but for a watched socket).
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or key_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+/// engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
+/// could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_begin(

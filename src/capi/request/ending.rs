@@ -1,4 +1,4 @@
-//! Whether a request should end, why, and its end.
+//! The ending of a request: why it ends, how a host ends it, and its end.
 
 use super::super::constants::OUTLIVE_ENDING_NONE;
 use super::super::error::{outlive_error, report_code};
@@ -23,8 +23,8 @@ pub unsafe extern "C" fn outlive_request_ending(request: *const outlive_request)
     }
 }
 
-/// The host ends this stage early, as exit(): every safe point says OUTLIVE_STOP from here on; in a shutdown function it
-/// ends the pass. `ending` is reported to the shutdown functions, unless another ending came first.
+/// Ends this stage early, as exit(): every safe point answers OUTLIVE_STOP from here on; in a shutdown function it ends
+/// the pass. `ending` is reported to the shutdown functions, unless another ending came first.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: not an ending. OUTLIVE_ERROR_STAGE: too late.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -39,12 +39,12 @@ pub unsafe extern "C" fn outlive_request_exit(request: *mut outlive_request, end
     }
 }
 
-/// Says that the submission is kept durably: call it after the commit there, before the work begins. From here on a disconnect does not
+/// Says that the submission is stored durably: call it after that commit and before the work begins. From here on a disconnect does not
 /// stop the request, whatever ignore_user_abort or outlive.disconnect say now or later; nor does an earlier disconnect that no safe point
-/// has reported yet. Limits, caps, cancelling and a drain hold; stopped by a cap or a drain, its ending is
-/// OUTLIVE_ENDING_HANDED_BACK. No safe point.
+/// has reported yet. Limits, caps, cancelling and a drain still apply; if a cap or a drain stops it, its ending is
+/// OUTLIVE_ENDING_HANDED_BACK. Not a safe point.
 ///
-/// OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run, or are through.
+/// OUTLIVE_ALREADY: it was accepted before. OUTLIVE_ERROR_STAGE: shutdown functions run or have run.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_set_accepted(request: *mut outlive_request) -> c_int {
@@ -52,12 +52,12 @@ pub unsafe extern "C" fn outlive_request_set_accepted(request: *mut outlive_requ
     unsafe { with(request, |handle| number(handle.set_accepted())) }
 }
 
-/// The first part of outlive_request_end: runs the shutdown functions, hands down what is buffered, flushes. The request stays in flight,
-/// and outlive_request_end then calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL)
-/// is why it ended. Output is refused from here on (OUTLIVE_ERROR_STAGE).
+/// The first part of outlive_request_end: runs the shutdown functions, sends the buffered output, flushes. The request stays in flight
+/// until outlive_request_end calls on_ended and frees it: for hosts that wait for something between the two. *ending (may be NULL) gets
+/// the ending. Output is refused from here on (OUTLIVE_ERROR_STAGE).
 ///
-/// OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as outlive_request_end, and as there: after OUTLIVE_ERROR_BUSY call
-/// again.
+/// OUTLIVE_ALREADY: it was shut down before; *ending is written. Errors as for outlive_request_end; here, too, call
+/// again after OUTLIVE_ERROR_BUSY.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_shut_down(
@@ -93,13 +93,13 @@ unsafe fn call(request: *mut outlive_request, function: &mut Function, ending: E
     unsafe { (function.call)(request, ending as c_int, function.userdata) == Code::Stop.number() }
 }
 
-/// Ends the request: runs the shutdown functions, hands down what is buffered, flushes, frees. The pointer names nothing
-/// from here on. The ending is told to the shutdown functions, to on_ended, and by outlive_request_shut_down. After a
-/// failure the request is still there.
+/// Ends the request: runs the shutdown functions, sends the buffered output, flushes, and frees it. The pointer is
+/// invalid from here on. The shutdown functions, on_ended and outlive_request_shut_down give the ending. After an error
+/// the request still exists.
 ///
-/// OUTLIVE_ERROR_BUSY: another call has not returned, or a callback called. Where shutdown functions had begun by then,
-/// call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending already (a
-/// shutdown function called). OUTLIVE_ERROR_ENDED: it has ended.
+/// OUTLIVE_ERROR_BUSY: another call has not returned, or the caller is a callback. If shutdown functions had begun by
+/// then, call again when the other call has returned: they go on where they were. OUTLIVE_ERROR_STAGE: it is ending
+/// already (the caller is a shutdown function). OUTLIVE_ERROR_ENDED: it has ended.
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, error: *mut outlive_error) -> c_int {
@@ -117,9 +117,9 @@ pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, erro
     })
 }
 
-/// The request's flag word, for hosts that want a check for a fraction of a nanosecond: read it with a relaxed atomic load;
-/// while it is 0, outlive_request_check would say OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL. Belongs to
-/// the request: not to be read after its end, nor in a forked child.
+/// The request's flag word, for hosts that need a check within a fraction of a nanosecond: read it with a relaxed atomic
+/// load; while it is 0, outlive_request_check would answer OUTLIVE_OK. OUTLIVE_CHECK does that. NULL if request is NULL.
+/// Belongs to the request: not to be read after its end, nor in a forked child.
 ///
 /// Thread safety: any thread. Fork safety: no. Signal safety: yes.
 #[unsafe(no_mangle)]

@@ -41,7 +41,7 @@ impl Counts {
     }
 }
 
-/// The document, with a line's end. What is in flight is counted by the requests that it lists; everything else as the series of the same
+/// The document, with a newline at its end. Requests in flight are counted from the list in it; everything else is the series of the same
 /// name.
 pub fn document(snapshot: &Snapshot, extra: Extra<'_>) -> String {
     let mut out = String::new();

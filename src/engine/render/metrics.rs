@@ -10,8 +10,8 @@ use std::fmt::Write;
 /// The Content-Type of the text.
 pub const CONTENT_TYPE: &CStr = c"text/plain; version=0.0.4; charset=utf-8";
 
-/// The whole text. The series are those of [`names::ALL`], and always all of them: a counter that appears only once it counts loses its first
-/// rise.
+/// The whole text. The series are those of [`names::ALL`], always all of them: a counter that first appears with a value above 0 loses its
+/// first rise.
 pub fn text(totals: &Totals) -> String {
     let mut out = String::new();
     for name in &names::ALL {

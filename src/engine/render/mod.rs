@@ -1,5 +1,5 @@
-//! What an engine or a scoreboard shows: numbers for Prometheus, JSON for programs, a page for people. One table of names for all of them
-//! ([`names`]); Apache, nginx, Python and the command show what is made here.
+//! Renders the state of an engine or a scoreboard: numbers for Prometheus, JSON for programs, a page for people. All use one table of
+//! names ([`names`]); Apache, nginx, Python and the command show this output.
 //!
 //! An engine with a scoreboard shows the numbers of all processes, whichever process is asked; without one, only its own.
 
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::path::Path;
 
-/// What is to be made.
+/// The format to render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Numbers for Prometheus.
@@ -32,19 +32,19 @@ pub enum What {
     Table,
 }
 
-/// What the host adds to it.
+/// What the host adds to the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extra<'a> {
     /// Whose requests these are, for people: a name of the server.
     pub title: &'a [u8],
-    /// What has to be known beside them; one note a line.
+    /// Notes that are shown with them, one per line.
     pub notes: &'a [u8],
     /// The file, for programs.
     pub scoreboard: Option<&'a [u8]>,
 }
 
 impl What {
-    /// The Content-Type of what is made.
+    /// The Content-Type of a format.
     pub fn content_type(self) -> &'static CStr {
         match self {
             Self::Metrics => metrics::CONTENT_TYPE,
@@ -106,7 +106,7 @@ impl<H: Host> Engine<H> {
     }
 }
 
-/// A request that stands in no file.
+/// A request that is in no scoreboard.
 fn own_row(request: Row, row: u32) -> ScoreboardRow {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     ScoreboardRow {

@@ -1,4 +1,4 @@
-//! The page for people: one for every host, made here. It needs no file beside it.
+//! The status page: the same for every host. It needs no other file.
 
 use super::super::scoreboard::{ScoreboardRow, Snapshot, State};
 use super::json::{Counts, stage};
@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 /// The frame: the parts that change are between `<!--title-->`, `<!--live-->` and their ends.
 const FRAME: &str = include_str!("page.html");
-/// Requests that are listed at most; a browser is no place for a million.
+/// The most requests that are listed: a browser cannot show a million.
 const MOST: usize = 500;
 
 /// The whole page.

@@ -1,4 +1,4 @@
-//! What others than the owners may change: what dead processes left is forgotten, a request is cancelled.
+//! The changes that processes other than a row's owner may make: clearing what dead processes left, and cancelling a request.
 
 use super::layout::{self, BLOCK, Layout, ROW, ROWS};
 use super::process::{Owner, World};
@@ -12,7 +12,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Which of the requests that dead processes left.
+/// Which unfinished requests to clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
     /// All of them.
@@ -23,11 +23,12 @@ pub enum Which<'a> {
     Process(u32),
 }
 
-/// Forgets what dead processes left; how many unfinished requests that were. Those of living processes are not touched.
+/// Clears the unfinished requests of dead processes; returns how many there were. Requests of living processes are not
+/// touched.
 pub fn clear(path: &Path, which: Which<'_>) -> Result<usize> {
     let file = reader::open(path, OpenOptions::new().read(true).write(true))?;
     let Some(layout) = layout::readable(path, &file)? else { return Ok(0) };
-    // Rows are read and not mapped, but where some of a block are to go and others are to stay.
+    // Rows are read from the file. They are mapped only where some rows of a block are cleared and others stay.
     let bytes = if let Which::Key(_) = which { layout.bytes() } else { layout.table_end() };
     let map = Mapping::new(&file, bytes).map_err(|error| layout::unusable(path, &error))?;
     let clearing = Clearing { file: &file, layout, table: Table::new(&map, layout), here: World::this() };
@@ -72,7 +73,7 @@ impl Clearing<'_> {
         count
     }
 
-    /// The rows with this key. A row's count never comes twice, so a row that has changed hands meanwhile is not touched.
+    /// Clears the rows with this key. A row's count never repeats, so a row that has a new request meanwhile is not touched.
     fn clear_key(&self, block: u32, key: &[u8]) -> usize {
         let has_key = |row: &RowCopy<'_>| row.is_live() && row.columns().key == key;
         let Some(owner) = self.dead_owner(block).filter(|owner| !owner.is_cleaning()) else { return 0 };
@@ -101,7 +102,7 @@ pub fn cancel(path: &Path, row: u32, count: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// The number and the count of a request, as people say them: ROW.COUNT.
+/// The row and the count of a request from its ID, ROW.COUNT.
 pub fn parse_id(text: &str) -> Result<(u32, u64)> {
     let parts = text.split_once('.').and_then(|(row, count)| Some((row.parse().ok()?, count.parse().ok()?)));
     parts.ok_or_else(|| {

@@ -32,7 +32,7 @@ pub const ROWS: usize = 16;
 pub const BLOCK: usize = ROWS * 8 * (ROW + 1);
 /// Words of an entry of the block table.
 pub const ENTRY: usize = 5;
-/// Rows of a file that is made where nothing else is asked for: 23 MiB, of which only what was used takes room.
+/// The default number of rows of a new file: 23 MiB, of which only the used part takes disk space.
 pub const DEFAULT_ROWS: u32 = 65_536;
 /// Rows that any file may have.
 pub const MOST_ROWS: u32 = 4 << 20;
@@ -40,7 +40,7 @@ pub const MOST_ROWS: u32 = 4 << 20;
 const MOST_PAGES: u32 = 4095;
 /// Where the hint stands, in words.
 pub const HINT: usize = 8;
-/// Where it stands how many pages were ever used, in words.
+/// The place of the number of pages ever used, in words.
 pub const USED_PAGES: usize = 9;
 
 /// The number of this layout.
@@ -51,7 +51,7 @@ const SHAPE: u64 = (8 * ROW as u64) << 32 | ROWS as u64;
 /// Words of the head that never change.
 const FIXED: usize = 5;
 
-/// A file's measures. Never more than what the file was seen to have.
+/// The sizes of a file, never larger than the file was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub blocks: u32,
@@ -99,18 +99,18 @@ impl Layout {
     }
 }
 
-/// What a file turned out to be.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A scoreboard.
     Ready(Layout),
-    /// Empty, or the making of it was interrupted before its head was written.
+    /// Empty, or its creation was interrupted before its head was written.
     Unmade,
     /// A scoreboard of another layout.
     Other(u64),
 }
 
-/// Looks at an open file; nothing in it is believed before it was checked.
+/// Examines an open file; nothing in it is trusted before it was checked.
 pub fn judge(path: &Path, file: &File) -> Result<Found> {
     let size = file.metadata().map_err(|error| unusable(path, &error))?.len();
     if size == 0 {
@@ -150,7 +150,7 @@ pub fn judge(path: &Path, file: &File) -> Result<Found> {
     Ok(Found::Ready(layout))
 }
 
-/// Whether some scoreboard is as large as that.
+/// Whether a scoreboard can have this size.
 fn is_size_of_one(size: u64) -> bool {
     let bytes = |blocks: u32| Layout { blocks }.bytes() as u64;
     let (mut low, mut high) = (1, MOST_ROWS / ROWS as u32);
@@ -177,8 +177,8 @@ pub fn readable(path: &Path, file: &File) -> Result<Option<Layout>> {
     }
 }
 
-/// Makes an empty file a scoreboard; what it is then, for another process may have been quicker. One at a time, since who makes it sets its
-/// length, and nobody may find less than what he was told.
+/// Makes an empty file a scoreboard, and returns its kind afterwards, because another process may have been quicker. One process at a time:
+/// the maker sets the file's length, which must not be shorter than another process was told.
 pub fn make(path: &Path, file: &File, layout: Layout) -> Result<Found> {
     let failed = |error: io::Error| unusable(path, &error);
     let Some(_turn) = Turn::wait(file) else {
@@ -194,7 +194,7 @@ pub fn make(path: &Path, file: &File, layout: Layout) -> Result<Found> {
     Ok(Found::Ready(layout))
 }
 
-/// The system would not.
+/// An error of the system.
 pub fn unusable(path: &Path, error: &io::Error) -> Error {
     let text = match error.kind() {
         _ if sys::is_link_error(error) => {

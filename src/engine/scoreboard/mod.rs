@@ -1,41 +1,43 @@
-//! The scoreboard: requests in flight of many processes in one shared file, and what a process that died has left.
+//! The scoreboard: one shared file with the requests in flight of many processes, and the unfinished requests of
+//! processes that died.
 //!
 //! The engines of a host's worker processes map one file and keep a row in it for each request; `outlive status` and
 //! `outlive_scoreboard_read` read it. Only metadata: label, method, times, stage, process. It outlives every process, `kill -9`
 //! included: a row that a dead process had begun and not ended is *unfinished*.
 //!
-//! **The file** (`layout.rs`) has room for `outlive.scoreboard_rows` requests at once in all processes together. It is sparse: 185 KiB, 4 KiB
-//! for each process, and 5 KiB for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the disk full),
-//! a request is not shown but counted; it runs as any other. The place for it is a memory file system, such as
-//! /run or /dev/shm, and never a network one: what counts is memory that processes share. A file of another layout is put aside as
-//! PATH.layoutN, and a new one made; who uses it keeps it.
+//! **The file** (`layout.rs`) has room for `outlive.scoreboard_rows` requests at once in all processes together. It is sparse: 185 KiB, 4
+//! KiB for each process, and 5 KiB for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the
+//! disk full), a request is not shown but counted; it runs as any other. Put it on a memory file system, such as /run or /dev/shm, never on
+//! a network one: processes share its memory. A file of another layout is renamed to PATH.layoutN and a new one is made; processes that use
+//! the old one keep it.
 //!
 //! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word (`process.rs`: number
 //! and starting time in one), and keeps them until its engine ends. Where none is left, blocks of dead processes are taken
-//! over: empty ones first, then those of the process that died before the last boot, then of the one that started
-//! first; what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a
-//! claim leaves a block that says so, and that anybody may take.
+//! over: empty ones first, then those of the process that died before the last boot, then of the one that started first;
+//! what was unfinished there is forgotten. `clear` frees them all. A process that is killed in the middle of a claim leaves
+//! a block that shows it, and that any process may take.
 //!
-//! **Pages** (`page.rs`) have the counters of a process. They are inherited, never emptied: a sum over all pages does not fall, whoever dies,
-//! and kill -9 loses what was counted within the last quarter of a second. There, too, its heart beats while it has requests, so that one that
-//! hangs is seen; and the lock of a page tells a dead process in another PID namespace from a living one.
+//! **Pages** (`page.rs`) have the counters of a process. They are inherited, never emptied: the sum over all pages does not fall when a
+//! process dies, and kill -9 loses only what was counted within the last quarter of a second. While a process has requests, its page also
+//! holds its heartbeat, which shows a process that hangs; and the lock of a page tells a dead process in another PID namespace from a
+//! living one.
 //!
-//! **Detached requests** that count under `outlive.max_detached_total` stand in a gauge of each engine's page. The sum is over the
-//! gauges of living processes, so one that was killed leaks nothing; who counts takes a turn (a lock on the file, which the kernel takes back
-//! from the dead), so that there are never more than the cap and never fewer than could be.
+//! **Detached requests** that count under `outlive.max_detached_total` stand in a gauge of each engine's page. The sum is over the gauges
+//! of living processes, so a killed process leaks nothing. A process counts under a lock on the file (which the kernel releases when its
+//! holder dies), so the number reaches the cap and never exceeds it.
 //!
 //! **Rows** (`row.rs`) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
 //! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
 //! every quarter of a second.
 //!
-//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers (`opening.rs`) take a regular file with one
-//! name that is their user's own and nobody else's to write, or root's with a group that may write it, and go by no symbolic link that
-//! others could have set: whoever can cut it off ends, by SIGBUS, every process that has it mapped. A process that will give up its
-//! rights makes it with [`prepare`], or opens it and hands the descriptor on. Readers do not map it and believe nothing in it. Whoever may write
-//! it may cancel requests ([`cancel`]): writers of one file trust each other.
+//! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers (`opening.rs`) accept a regular file with one
+//! name that only their own user may write, or a file of root's that one group may write, and follow no symbolic link that other users
+//! could have set: whoever can truncate the file ends, by SIGBUS, every process that has it mapped. A process that will give up its rights
+//! makes it with [`prepare`], or opens it and hands the descriptor on. Readers do not map it and check everything in it. Whoever may write
+//! it may cancel requests ([`cancel`]): the writers of a file trust each other.
 //!
-//! **Fork.** A child has a mapping of its parent's, and never writes to it; its own engine has rows of its own. Several
-//! engines in one process, or several copies of this library, do not know of each other and need not.
+//! **Fork.** A child inherits its parent's mapping and never writes to it; its own engine has its own rows. Several
+//! engines in one process, or several copies of this library, work independently.
 
 mod change;
 mod layout;
@@ -70,11 +72,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use writer::Writer;
 
-/// Milliseconds that other processes' counting is waited for.
+/// Milliseconds to wait for other processes that are counting.
 const PATIENCE: u64 = 1_000;
 /// Milliseconds between two refreshments.
 const REFRESH: u64 = 250;
-/// And where there is no file: counts in slots have to be gathered now and then.
+/// The same without a file: the counts in slots have to be gathered from time to time.
 const IDLE: u64 = 10_000;
 
 /// Where a detached request counts.
@@ -84,11 +86,11 @@ pub(super) enum Counted {
     InBoard,
     /// In this engine alone: there is no file, or no room in it.
     InEngine,
-    /// Nowhere: there are as many as there may be.
+    /// Nowhere: the cap is reached.
     Refused,
 }
 
-/// An engine's scoreboard, or that it has none.
+/// An engine's scoreboard, if it has one.
 #[derive(Default)]
 pub(super) struct Board {
     writer: OnceBox<Result<Writer>>,
@@ -96,7 +98,7 @@ pub(super) struct Board {
     detached: AtomicU64,
     /// The fingerprint of the policy that the host follows; 0: unknown.
     policy: AtomicU64,
-    /// Since when other processes have kept this one from counting; 0: they do not.
+    /// Since when this process has been waiting to count; 0: it is not waiting.
     kept_since: AtomicU64,
     refreshed: AtomicU64,
 }
@@ -104,7 +106,7 @@ pub(super) struct Board {
 impl Board {
     /// Opens the file that the host named.
     pub fn open(&self, path: &Path, rows: u32) -> Result<()> {
-        // Nobody else has the engine yet.
+        // No other thread has the engine yet.
         let _ = self.writer.set(Box::new(Ok(Writer::open(path, rows)?)));
         Ok(())
     }
@@ -115,7 +117,7 @@ impl Board {
         Ok(())
     }
 
-    /// Opens the file that the settings name, if none was named before. What is wrong with it is kept for [`Board::state`].
+    /// Opens the file that the settings name, if none was named before. An error is kept for [`Board::state`].
     #[inline]
     pub fn open_once(&self, settings: &Settings) {
         self.writer.get_or_init(|| {
@@ -129,7 +131,7 @@ impl Board {
         });
     }
 
-    /// Which policy the host follows, for all to see.
+    /// Publishes the policy that the host follows.
     pub fn set_policy(&self, fingerprint: u64) {
         self.policy.store(fingerprint, Relaxed);
         if let Some(writer) = self.writer() {
@@ -142,8 +144,8 @@ impl Board {
         self.policy.load(Relaxed)
     }
 
-    /// The engine's thread: one more detached request, if fewer than `most` are detached in all living processes. `None`: another
-    /// process is counting just now; ask again.
+    /// Called by the engine's thread: counts one more detached request, if fewer than `most` are detached in all living
+    /// processes. `None`: another process is counting; try again.
     pub fn count_detached(&self, most: u32, now: u64) -> Option<Counted> {
         let here = self.detached.load(Relaxed);
         let Some(writer) = self.writer() else {
@@ -156,7 +158,8 @@ impl Board {
                 since => since,
             };
             self.kept_since.store(since, Relaxed);
-            // A process that is stopped in its turn keeps nobody for ever; then two may be let in where there is room for one.
+            // A process that is suspended while it holds the lock must not block others for ever; in that case the cap may be
+            // exceeded by one.
             if now < since + PATIENCE {
                 return None;
             }
@@ -174,7 +177,7 @@ impl Board {
         Counted::InEngine
     }
 
-    /// A request that counted has ended.
+    /// Uncounts a detached request that has ended.
     pub fn uncount_detached(&self, counted: Counted) {
         match counted {
             Counted::InBoard => {
@@ -206,7 +209,7 @@ impl Board {
         self.writer().map_or(0, Writer::not_shown)
     }
 
-    /// A slot's row, if it has one and is ours to write.
+    /// A slot's row, if it has one and this process may write it.
     #[inline]
     fn row<H: Host>(&self, slot: &Slot<H>) -> Option<RowWriter<'_>> {
         let row = self.writer()?.row(slot.index)?;
@@ -221,7 +224,7 @@ impl Board {
         }
     }
 
-    /// What the owner publishes has changed.
+    /// The owner's published state has changed.
     #[inline]
     pub fn changed<H: Host>(&self, slot: &Slot<H>) {
         if let Some(row) = self.row(slot) {
@@ -229,7 +232,7 @@ impl Board {
         }
     }
 
-    /// Its limit counts on another clock; said at once, because what is left was said on the old one.
+    /// Its limit counts on another clock; published at once, because the time left was published for the old one.
     pub fn clock_changed<H: Host>(&self, slot: &Slot<H>) {
         if let Some(row) = self.row(slot) {
             let left = left(slot, slot.shared.now(), &mut |clock| sys::thread_cpu_ns(clock).unwrap_or(0));
@@ -270,8 +273,8 @@ impl Board {
         is_due
     }
 
-    /// The engine's thread: brings up to date what is not worth a store each time. `cpu_ns` reads a thread's CPU clock. True: somebody wants
-    /// the request to be cancelled.
+    /// Called by the engine's thread: updates the columns that are not written at each change. `cpu_ns` reads a thread's CPU clock. True:
+    /// the request was asked to be cancelled.
     pub fn refresh<H: Host>(&self, slot: &Slot<H>, word: Seen, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> bool {
         let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return false };
         let left = left(slot, now, cpu_ns);
@@ -300,7 +303,7 @@ impl Board {
         }
     }
 
-    /// How long the engine's thread may sleep when no deadline is armed: as long as no request is in flight, for ever.
+    /// How long the engine's thread may sleep when no deadline is armed; without a request in flight, without limit.
     pub fn pause(&self, is_live: bool) -> Option<Duration> {
         self.writer()?;
         is_live.then_some(Duration::from_millis(REFRESH))
@@ -311,12 +314,12 @@ impl Board {
         self.writer().map(Writer::read)
     }
 
-    /// What all processes have counted in it.
+    /// The counts of all processes in it.
     pub fn totals(&self) -> Option<Result<Totals>> {
         self.writer().map(Writer::totals)
     }
 
-    /// The engine ends: nothing of it is left in the file, but for requests that are still in flight.
+    /// The engine ends: gives its rows back, except those of requests that are still in flight.
     pub fn close(&self) {
         if let Some(writer) = self.writer() {
             writer.release();
@@ -331,7 +334,7 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let limit = slot.timing.seconds();
     let whole = u64::from(limit) * 1_000;
     let facts = slot.facts.load(Relaxed);
-    // What was not given is an old request's.
+    // Without the fact, the stored value is an earlier request's.
     let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
     let key = if facts & facts::KEYED != 0 { slot.annex().key() } else { Vec::new() };
     row.begin(&First {

@@ -1,7 +1,7 @@
-//! How a process comes by the file that it maps. Whoever can cut a mapped file off ends every process that has it (SIGBUS), and a process
-//! that runs as root can be led to other people's files. So the way is looked at step by step, and the file before it is opened; what is there is
-//! never changed, and a new file is made only where there is nothing. A scoreboard of another layout gets another name: the processes that use
-//! it keep it.
+//! Opens the file that a process maps. Whoever can truncate a mapped file ends every process that has it mapped (SIGBUS), and a process
+//! that runs as root can be led to other users' files. So each step of the path is checked, and the file before it is opened. An existing
+//! file is never changed, and a new one is made only where there is none. A scoreboard of another layout is renamed: the processes that
+//! use it keep it.
 
 use super::super::sys::{self, files};
 use super::layout::{self, Found, VERSION};
@@ -13,12 +13,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Links on one way, as the kernel counts them.
+/// The most symbolic links on one path, as in the kernel.
 const MOST_LINKS: u32 = 40;
 /// How often opening is tried again when the file is replaced meanwhile.
 const TRIES: u32 = 8;
 
-/// Whose file it has to be.
+/// The account that the file has to belong to.
 #[derive(Clone, Copy, Debug)]
 pub struct Account {
     pub user: u32,
@@ -26,7 +26,7 @@ pub struct Account {
     pub group: Option<u32>,
 }
 
-/// The file, there or made, for an account; what is made belongs to it. Ready or still empty.
+/// The existing or newly made file for an account, which owns a new one. It is a scoreboard, or still empty.
 pub fn open(path: &Path, account: Account) -> Result<(File, Found)> {
     for _ in 0..TRIES {
         let file = open_any(path, account)?;
@@ -38,7 +38,7 @@ pub fn open(path: &Path, account: Account) -> Result<(File, Found)> {
     Err(refused(path, "the scoreboard is replaced all the time"))
 }
 
-/// What a descriptor leads to, which somebody has opened who could. Ready or still empty.
+/// The file of a descriptor that the host has opened. It is a scoreboard, or still empty.
 pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
     let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
     let (file, is_own) = files::open_again(descriptor).map_err(|error| layout::unusable(&path, &error))?;
@@ -51,7 +51,7 @@ pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
                 "the scoreboard's memory could be cut off: make it with MFD_ALLOW_SEALING, or seal it with F_SEAL_SHRINK",
             ));
         }
-        // A file on a disk, or one of a memory file system with a name: what others may do to it counts.
+        // A file with a name, on a disk or a memory file system: other users' rights to it matter.
         _ => judge(&path, &facts, Account { user: sys::effective_user(), group: None }, true)?,
     }
     match layout::judge(&path, &file)? {
@@ -65,7 +65,8 @@ pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
     }
 }
 
-/// Renames a scoreboard of another layout, so that a new one can be made in its place. Those who use it keep it, and go on.
+/// Renames a scoreboard of another layout, so that a new one can be made in its place. Processes that use the old one
+/// continue with it.
 fn put_aside(path: &Path, file: &File, version: u64) -> Result<()> {
     let failed = |error: io::Error| {
         let text = format!(
@@ -75,7 +76,7 @@ fn put_aside(path: &Path, file: &File, version: u64) -> Result<()> {
         );
         layout::refused(path, Code::Unsupported, &text)
     };
-    // One at a time: the second finds that the name is another file's by now.
+    // One process at a time: a second one finds that the name belongs to another file by then.
     let Some(_turn) = files::Turn::wait(file) else { return Err(failed(io::ErrorKind::WouldBlock.into())) };
     let (directory, name) = way_to(path)?;
     let named = match files::look_at(&directory, &name) {
@@ -118,7 +119,7 @@ fn open_any(path: &Path, account: Account) -> Result<File> {
     Err(refused(path, "the scoreboard is replaced all the time"))
 }
 
-/// A file that was just made goes to the account that it is for.
+/// Gives a new file to its account.
 fn give(path: &Path, file: File, account: Account) -> Result<File> {
     if account.user != sys::effective_user() {
         std::os::unix::fs::fchown(&file, Some(account.user), account.group)
@@ -127,7 +128,7 @@ fn give(path: &Path, file: File, account: Account) -> Result<File> {
     Ok(file)
 }
 
-/// `is_open`: it need not be one that this account could open.
+/// `is_open`: the file is open already, so this account need not be able to open it.
 fn judge(path: &Path, facts: &Metadata, account: Account, is_open: bool) -> Result<()> {
     let is_own = facts.uid() == account.user;
     let shared_by_root = facts.uid() == 0
@@ -162,7 +163,7 @@ fn facts_of(path: &Path, file: &File) -> Result<Metadata> {
     file.metadata().map_err(|error| layout::unusable(path, &error))
 }
 
-/// The directory that the file stands in, and its name there. Links are followed where nobody else could have set them.
+/// The directory of the file, and its name there. Links are followed only where no other user could have set them.
 fn way_to(path: &Path) -> Result<(File, OsString)> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => refused(path, "the directory that the scoreboard should be made in does not exist"),
@@ -205,7 +206,7 @@ fn prepend(steps: &mut VecDeque<OsString>, path: &Path) {
     }
 }
 
-/// Whether only root and this process's user can have put the link there.
+/// Whether only root and this process's user can have set the link.
 fn is_trusted(link: &Metadata, directory: &Metadata) -> bool {
     let is_ours = |facts: &Metadata| facts.uid() == 0 || facts.uid() == sys::effective_user();
     let is_sticky = directory.mode() & 0o1000 != 0;

@@ -3,15 +3,15 @@
 //! | word | what |
 //! | --- | --- |
 //! | 0 … 2 | owner, boot, namespace, as in the block table |
-//! | 3 | facts: 1 says that the owner holds the lock of this page's first byte for as long as it lives |
-//! | 4 | the beat: milliseconds of the monotonic clock, of the last time that its thread came by |
-//! | 5 | fingerprint of its policy; 0: not said |
+//! | 3 | bits: 1 says that the owner holds the lock of this page's first byte as long as it lives |
+//! | 4 | the heartbeat: when the owner's thread last ran, milliseconds of the monotonic clock |
+//! | 5 | fingerprint of its policy; 0: unknown |
 //! | 8 … 10 | gauges: requests in flight, detached, accepted |
 //! | 11 | gauge: requests that count under `outlive.max_detached_total` |
 //! | 64 … 127 | the counters: [`Numbers`](crate::engine::numbers::Numbers) |
 //!
-//! Pages are inherited: who claims the page of a process that has ended or died goes on counting where that one stopped, so that the sum over
-//! all pages never falls, and nothing is counted twice. The rest is the owner's own, and counts only while it lives.
+//! Pages are inherited: a process that claims the page of an ended or dead one continues its counts, so that the sum over all pages never
+//! falls and nothing is counted twice. The rest is the owner's own, and counts only while it lives.
 //!
 //! The first page has no owner: where there are more processes than pages, they count there together.
 
@@ -44,7 +44,7 @@ const OWN: usize = 16;
 
 const LOCKED: u64 = 1;
 
-/// How many pages were ever used: the rest need not be looked at.
+/// How many pages were ever used: the rest need not be read.
 pub fn used(map: &Mapping, layout: Layout) -> u32 {
     bounded(map.words()[USED_PAGES].load(Acquire), layout)
 }
@@ -86,7 +86,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Takes a page that is free or a dead one's. False: it is another's.
+    /// Takes a page that is free or a dead process's. False: another process has it.
     pub fn claim(self, map: &Mapping, number: u32, file: &File, owner: Owner, world: World, may_lock: bool) -> bool {
         map.words()[USED_PAGES].fetch_max(u64::from(number) + 1, Release);
         let before = self.owner();
@@ -106,9 +106,9 @@ impl<'a> Page<'a> {
         self.words[OWNER].compare_exchange(from.0, to.0, SeqCst, Relaxed).is_ok()
     }
 
-    /// Who has passed it to himself says who he is.
+    /// The new owner publishes its identity.
     fn settle(self, file: &File, owner: Owner, world: World, locked: bool) -> bool {
-        // Takes the room on the disk, too: where there is none, this fails, and not a store later.
+        // Also takes the disk space: if there is none, this fails instead of a later store.
         if file.write_all_at(&[0; 8 * (OWN - 1)], self.at as u64 + 8).is_err() {
             self.pass(owner.cleaning(), Owner::NOBODY);
             return false;
@@ -129,12 +129,12 @@ impl<'a> Page<'a> {
         self.pass(owner, Owner::NOBODY);
     }
 
-    /// The owner's thread has come by.
+    /// Writes the owner's heartbeat.
     pub fn beat(self, now: u64) {
         self.words[BEAT].store(now, Relaxed);
     }
 
-    /// What its owner has counted since `told`; `told` is set to the present count.
+    /// Adds what the owner has counted since `told`, and sets `told` to the present counts.
     pub fn count(self, numbers: &Numbers, told: &mut Numbers) {
         let (new, old) = (numbers.to_words(), told.to_words());
         for (at, (new, old)) in new.into_iter().zip(old).enumerate() {
@@ -157,14 +157,14 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// What is so now; not on the page that is everybody's.
+    /// Writes the gauges; not on the shared first page.
     pub fn set_gauges(self, gauges: Gauges) {
         for (at, value) in [gauges.in_flight, gauges.detached, gauges.accepted].into_iter().enumerate() {
             self.words[GAUGES + at].store(value, Relaxed);
         }
     }
 
-    /// The owner says which policy it follows.
+    /// Publishes the policy that the owner follows.
     pub fn set_policy(self, fingerprint: u64) {
         self.words[POLICY].store(fingerprint, Relaxed);
     }
@@ -175,7 +175,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A copy of a page, of whatever a file holds.
+/// A copy of a page; its content is not trusted.
 #[derive(Clone, Debug)]
 pub struct PageCopy {
     words: Vec<u64>,
@@ -193,7 +193,7 @@ impl PageCopy {
         Ok(Self { words, number })
     }
 
-    /// All that were ever used.
+    /// All pages that were ever used.
     pub fn all(file: &File, layout: Layout) -> std::io::Result<impl Iterator<Item = std::io::Result<Self>>> {
         let mut used = [0; 8];
         file.read_exact_at(&mut used, 8 * USED_PAGES as u64)?;
@@ -208,7 +208,7 @@ impl PageCopy {
         self.words[BEAT]
     }
 
-    /// Whether its owner lives: nobody and who is claiming it does not count.
+    /// Whether its owner lives; false for a free page and one that is being claimed.
     pub fn lives(&self, file: &File, layout: Layout, here: World) -> bool {
         let (owner, world) = (self.owner(), World { boot: self.words[BOOT], namespace: self.words[NAMESPACE] });
         self.number != COMMON
@@ -233,8 +233,8 @@ impl PageCopy {
     }
 }
 
-/// Whether an owner lives, as far as can be seen from here. One in another PID namespace cannot be asked for by its number, but the lock
-/// that it holds goes with it.
+/// Whether an owner lives, as far as this process can see. An owner in another PID namespace cannot be found by its number, but the
+/// kernel releases its lock when it dies.
 pub fn lives(here: World, owner: Owner, world: World, is_locked: bool, file: &File, lock: usize) -> bool {
     match here.judges(world) {
         Some(true) => process::lives(owner),

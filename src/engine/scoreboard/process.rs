@@ -1,14 +1,13 @@
 //! Who owns a block, and whether that process still lives.
 //!
-//! A process is known by its number and by when it started, in clock ticks since the boot, so that a number that was given
-//! out again is not taken for the process that died. Both fit one word, which is claimed with one compare-and-swap.
-//! Beside it stand the boot and the PID namespace that the number belongs to: after a restart of the machine every owner
-//! of before is dead, and an owner in another namespace (a container with a file shared into it) cannot be judged by its number. Such
-//! a one is judged by the lock that it holds on its page ([`super::page`]), which the kernel takes back from the dead; where it could not
-//! take one it counts as living, and as unresponsive once its heart stands still.
+//! A process is known by its number and by when it started, in clock ticks since the boot, so that a reused number is not taken for the
+//! process that died. Both fit one word, which is claimed with one compare-and-swap. The boot and the PID namespace of the number are
+//! stored with it: after a restart of the machine all earlier owners are dead, and an owner in another namespace (a container that shares
+//! the file) cannot be judged by its number. Such an owner is judged by the lock on its page ([`super::page`]), which the kernel releases
+//! when the owner dies. An owner that could not take a lock counts as living, and as unresponsive once its heartbeat stops.
 //!
-//! Without /proc there is no starting time, boot or namespace: then a process lives while its number is in use, and a
-//! scoreboard should not be kept over a restart.
+//! Without /proc there is no starting time, boot or namespace: then a process counts as living while its number is in
+//! use, and a scoreboard should not be kept over a restart.
 
 use super::super::sys;
 use std::fs;
@@ -52,10 +51,10 @@ impl Owner {
     }
 }
 
-/// The part of the machine's life that process numbers and clocks belong to.
+/// The boot and the PID namespace that process numbers and clocks belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    /// Told from other boots; 0: unknown.
+    /// A number that differs from boot to boot; 0: unknown.
     pub boot: u64,
     /// The PID namespace; 0: unknown.
     pub namespace: u64,
@@ -80,7 +79,7 @@ impl World {
     }
 }
 
-/// What is to be added to a time of the engine's clock for milliseconds since 1970.
+/// The offset from the engine's clock to milliseconds since 1970.
 pub fn clock_offset() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (unix.as_millis() as u64).wrapping_sub(sys::now_ms())
@@ -91,7 +90,7 @@ pub fn lives(owner: Owner) -> bool {
     if !sys::process_exists(owner.process()) {
         return false;
     }
-    // What /proc does not show (hidepid) cannot be judged further.
+    // A process that /proc hides (hidepid) counts as living.
     let Some(stat) = stat(owner.process()) else { return true };
     !stat.is_over && (owner.start() == 0 || stat.start == 0 || stat.start == owner.start())
 }
@@ -113,7 +112,7 @@ fn of_stat(text: &[u8]) -> Option<Stat> {
     let number = |field: &[u8]| std::str::from_utf8(field).ok()?.trim_end().parse::<u64>().ok();
     let threads = number(fields.nth(16)?)?;
     let start = number(fields.nth(1)?)?;
-    // A process whose first thread has ended works on with the others.
+    // A process whose first thread has ended still runs with its other threads.
     Some(Stat { start, is_over: matches!(state, b"Z" | b"X" | b"x") && threads <= 1 })
 }
 

@@ -1,9 +1,8 @@
 //! Reads a scoreboard's file from outside the engines that write it.
 //!
-//! The file is read and not mapped, so that whoever cuts it off meanwhile harms no reader. A row is whole when its state was
-//! the same in a copy made before and in one made after the copy that its columns are taken from. Whether a
-//! process lives is asked before its rows are read, and whether the block is still its own afterwards: what is called
-//! unfinished is what a dead process left.
+//! The file is read, not mapped, so that truncating it harms no reader. A row is consistent if its state was the same in a
+//! copy made before and in one made after the copy of its columns. Whether a process lives is checked before its rows are
+//! read, and whether the block is still its own afterwards: so only a dead process's rows are called unfinished.
 
 use super::layout::{self, BLOCK, ENTRY, Layout, PAGE, ROW, ROWS};
 use super::process::{Owner, World};
@@ -31,7 +30,7 @@ pub struct ScoreboardRow {
     pub process: u32,
     /// Its process has died before it ended. Ages go on counting, as if the process lived.
     pub unfinished: bool,
-    /// Its process lives, as far as can be seen, and has not moved for seconds.
+    /// Its process is unresponsive: it lives, as far as can be seen, and has had no heartbeat for seconds.
     pub unresponsive: bool,
     /// When it began, milliseconds since 1970.
     pub began_unix_ms: u64,
@@ -39,16 +38,16 @@ pub struct ScoreboardRow {
     pub request: Row,
 }
 
-/// What matters most about a request.
+/// The state of a request for people, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// Its process died before it ended.
     Unfinished,
-    /// Its process lives, as far as can be seen, and does not move.
+    /// Its process is unresponsive: it lives, as far as can be seen, and has no heartbeat.
     Unresponsive,
     /// Its client has gone, the work goes on.
     Detached,
-    /// Its client is there, as far as anybody knows.
+    /// Its client is there, as far as is known.
     InFlight,
 }
 
@@ -65,7 +64,7 @@ impl State {
 }
 
 impl ScoreboardRow {
-    /// What matters most about it.
+    /// Its most urgent state.
     pub fn state(&self) -> State {
         match () {
             () if self.unfinished => State::Unfinished,
@@ -75,12 +74,12 @@ impl ScoreboardRow {
         }
     }
 
-    /// What people see it by: those that need attention first, the oldest of each kind on top.
+    /// The sort key for people: rows that need attention first, the oldest of each kind on top.
     pub fn order(&self) -> impl Ord + use<> {
         (self.state(), self.began_unix_ms, self.process)
     }
 
-    /// Its name, ROW.COUNT; `None`: it stands in no file.
+    /// Its ID, ROW.COUNT; `None`: it is in no file.
     pub fn id(&self) -> Option<String> {
         (self.count > 0).then(|| format!("{}.{}", self.row, self.count))
     }
@@ -102,7 +101,7 @@ pub struct Snapshot {
     pub totals: Totals,
 }
 
-/// Times that a row which changes all the time is looked at again.
+/// How often a row that keeps changing is read again.
 const TRIES: usize = 8;
 
 /// Reads a scoreboard. A file that is still empty has no rows.
@@ -112,7 +111,7 @@ pub fn read(path: &Path) -> Result<Snapshot> {
     read_open(&file, layout).map_err(|error| layout::unusable(path, &error))
 }
 
-/// Reads only what has been counted, which costs the less the more requests there are.
+/// Reads only the counts; the saving grows with the number of requests.
 pub fn totals(path: &Path) -> Result<Totals> {
     let file = open(path, OpenOptions::new().read(true))?;
     let Some(layout) = layout::readable(path, &file)? else { return Ok(Totals::default()) };
@@ -151,8 +150,7 @@ pub(super) fn totals_of_open(file: &File, layout: Layout) -> io::Result<Totals> 
     Ok(totals)
 }
 
-/// The files that scoreboards of other layouts were put aside in, with their layouts: processes that were started before an update may still
-/// use them.
+/// The renamed scoreboards of other layouts, with their layouts: processes that were started before an update may still use them.
 pub fn put_aside(path: &Path) -> Vec<(PathBuf, u64)> {
     let name = |layout: u64| {
         let mut name = path.as_os_str().to_owned();
@@ -163,7 +161,7 @@ pub fn put_aside(path: &Path) -> Vec<(PathBuf, u64)> {
     all.filter(|(path, _)| std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file())).collect()
 }
 
-/// A request of a scoreboard by its number and count; `None`: it is over, or there never was one. For whoever wants to cancel it.
+/// A request of a scoreboard by its row and count, in order to cancel it; `None`: it is over, or there never was one.
 pub(super) fn is_there(file: &File, layout: Layout, row: u32, count: u64) -> io::Result<bool> {
     let (block, place) = (row / ROWS as u32, row as usize % ROWS);
     if block >= layout.blocks {
@@ -176,9 +174,9 @@ pub(super) fn is_there(file: &File, layout: Layout, row: u32, count: u64) -> io:
     Ok(row.is_live() && row.count() == count && entry.has_rows() && entry.lives(file, layout, World::this()))
 }
 
-/// Opens a file for reading that others may have had a hand in.
+/// Opens a file for reading that other users may have replaced.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
-    // Looked at before it is opened, because opening a device may do something; and again afterwards.
+    // Checked before it is opened, because opening a device may have effects, and again afterwards.
     let is_other = |facts: &std::fs::Metadata| !facts.is_file() && !facts.file_type().is_symlink();
     if std::fs::symlink_metadata(path).is_ok_and(|facts| is_other(&facts)) {
         return Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file"));
@@ -253,8 +251,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A process that lived when it was first asked about may have died since, and is then shown as living; one that was
-    /// dead stays so.
+    /// A process that lived at the first check may have died since, and is then shown as living; a dead one stays dead.
     fn lives(&mut self, entry: Entry) -> bool {
         let Entry { owner, world, page, .. } = entry;
         let (here, file, layout) = (self.here, self.file, self.layout);

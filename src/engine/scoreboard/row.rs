@@ -1,4 +1,4 @@
-//! One row of the file, as its owner writes it and as a reader makes sense of it.
+//! One row of the file: how its owner writes it, and how a reader decodes it.
 //!
 //! | word | what |
 //! | --- | --- |
@@ -49,9 +49,10 @@ const KEY: usize = 32;
 const KEY_SHIFT: u32 = 48;
 
 const TIME: u64 = (1 << 48) - 1;
-/// No limit, in the word for what is left.
+/// The word for the time left: no limit.
 pub const NO_LIMIT: u64 = u64::MAX;
-/// With this bit that word is CPU time which is left, and not when the limit is due. In the same word, because the clock may be changed.
+/// With this bit, that word holds the CPU time left instead of the time when the limit is due. Both use one word, because the clock may
+/// be changed at run time.
 pub const CPU_LEFT: u64 = 1 << 62;
 
 /// Bits of the facts word.
@@ -74,7 +75,7 @@ pub mod facts {
     pub const STATUS_SHIFT: u32 = 8;
 }
 
-/// What a row begins with.
+/// The first columns of a new row.
 pub struct First<'a> {
     pub began: u64,
     pub limit: u32,
@@ -99,7 +100,7 @@ impl<'a> RowWriter<'a> {
 }
 
 impl RowWriter<'_> {
-    /// A request has begun: when this returns, whoever reads the file sees it.
+    /// A request has begun: once this returns, readers of the file see it.
     pub fn begin(self, first: &First<'_>) {
         let count = (self.0[STATE].load(Relaxed) >> COUNT_SHIFT) + 1;
         self.0[STATE].store(count << COUNT_SHIFT | WRITING, Relaxed);
@@ -127,7 +128,7 @@ impl RowWriter<'_> {
         self.0[STATE].store(state & !PHASE, Release);
     }
 
-    /// Its label is another one.
+    /// Writes another label.
     pub fn set_label(self, label: &[AtomicU64]) {
         let state = self.0[STATE].load(Relaxed);
         if state & PHASE != LIVE {
@@ -154,7 +155,7 @@ impl RowWriter<'_> {
         untagged(state, self.0[GONE].load(Relaxed))
     }
 
-    /// The owner's description of itself.
+    /// Writes the owner's published state.
     pub fn set_facts(self, facts: u64) {
         self.0[FACTS].store(facts, Relaxed);
     }
@@ -167,7 +168,8 @@ impl RowWriter<'_> {
         }
     }
 
-    /// What only the engine's thread keeps up to date. Written only where it is new, so that a quiet row stays clean.
+    /// Writes the columns that only the engine's thread updates. Only changed ones are written, so that an idle row's
+    /// page stays clean.
     pub fn refresh(self, limit: u32, thread: u32, left: u64, written: u64) {
         let new = [(LIMIT, u64::from(limit) << 32 | u64::from(thread)), (LEFT, left), (WRITTEN, written)];
         for (at, value) in new {
@@ -177,14 +179,14 @@ impl RowWriter<'_> {
         }
     }
 
-    /// Whether somebody wants the request that lives here to be cancelled.
+    /// Whether this row's request was asked to be cancelled.
     pub fn is_cancelled(self) -> bool {
         let count = self.1.load(Relaxed);
         let state = self.0[STATE].load(Acquire);
         count != 0 && state & PHASE == LIVE && count == state >> COUNT_SHIFT
     }
 
-    /// By others, of a dead owner's: the request that was seen is over, if it is still there.
+    /// Called by another process, for a dead owner's row: clears the request that was seen, if it is still there.
     pub fn forget(self, seen: RowCopy<'_>) -> bool {
         self.0[STATE].compare_exchange(seen.state(), seen.ended(), SeqCst, Relaxed).is_ok()
     }
@@ -209,11 +211,11 @@ fn untagged(state: u64, gone: u64) -> Option<u64> {
     Some(gone & TIME).filter(|&at| same && at != 0)
 }
 
-/// A copy of a row, of whatever a file holds.
+/// A copy of a row; its content is not trusted.
 #[derive(Clone, Copy)]
 pub struct RowCopy<'a>(pub &'a [u8]);
 
-/// A row's columns, decoded but not believed.
+/// A row's columns, decoded but not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     pub began: u64,

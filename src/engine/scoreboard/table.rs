@@ -37,7 +37,7 @@ impl<'a> Table<'a> {
         0..self.layout.blocks
     }
 
-    /// Every block, those behind the hint first: below it few are free.
+    /// Every block, beginning at the hint: below it few are free.
     pub fn behind_hint(self) -> impl Iterator<Item = u32> {
         let blocks = self.layout.blocks;
         let first = (self.hint().load(Relaxed) % u64::from(blocks)) as u32;
@@ -48,7 +48,7 @@ impl<'a> Table<'a> {
         &self.map.words()[HINT]
     }
 
-    /// Blocks up to this one are in use, as far as one can know.
+    /// Blocks up to this one are probably in use.
     pub fn claimed(self, block: u32) {
         self.hint().store(u64::from(block) + 1, Relaxed);
     }
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
             || Entry::of(self.entry(block).iter().map(|word| word.load(Relaxed))).lives(file, self.layout, here);
         owner != Owner::NOBODY
             && match owner.is_cleaning() {
-                true => !process::lives(owner), // it has not said yet to which world it belongs
+                true => !process::lives(owner), // it has not written its boot and namespace yet
                 false => !lives(),
             }
     }
@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
         self.entry(block)[0].compare_exchange(from.0, to.0, SeqCst, Relaxed).is_ok()
     }
 
-    /// The owner gives it back, or somebody takes it from the dead.
+    /// The owner gives it back, or another process takes a dead owner's.
     pub fn free(self, block: u32, from: Owner) -> bool {
         let is_free = self.pass(block, from, Owner::NOBODY);
         if is_free {
@@ -103,9 +103,9 @@ impl<'a> Table<'a> {
 pub struct Entry {
     pub owner: Owner,
     pub world: World,
-    /// What is to be added to its times for milliseconds since 1970.
+    /// The offset of its times to milliseconds since 1970.
     pub clock: u64,
-    /// Where its owner counts.
+    /// The page of its owner.
     pub page: u64,
 }
 
@@ -132,7 +132,7 @@ impl Entry {
     pub fn lives(self, file: &File, layout: Layout, here: World) -> bool {
         match self.own_page(layout) {
             Some(page) if here.judges(self.world).is_none() => page::PageCopy::read(file, layout, page)
-                // A page that has gone to another owner: this one has ended or died.
+                // The page belongs to another owner by now: this one has ended or died.
                 .map_or(true, |copy| copy.owner() == self.owner && copy.lives(file, layout, here)),
             _ => page::lives(here, self.owner, self.world, false, file, 0),
         }

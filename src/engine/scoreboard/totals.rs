@@ -1,4 +1,4 @@
-//! What all processes of a scoreboard have counted together, and how those are that live.
+//! The counts of all processes of a scoreboard together, and the state of the living ones.
 
 use super::super::numbers::{Gauges, Numbers};
 use super::super::sys;
@@ -10,9 +10,10 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-/// Milliseconds without a beat after which a process that has requests is looked at again. It beats four times a second.
+/// Milliseconds without a heartbeat after which a process that has requests is checked a second time. It beats four
+/// times a second.
 const SILENCE: u64 = 5_000;
-/// How long the second look waits: a machine that was asleep needs a moment until all beat again.
+/// How long the second check waits: after a machine was asleep, it takes a moment until all processes beat again.
 const SECOND_LOOK: Duration = Duration::from_millis(300);
 
 /// What all processes have counted.
@@ -20,28 +21,28 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 pub struct Totals {
     /// Of all processes that ever used the file, those that have ended or died included. They never fall.
     pub numbers: Numbers,
-    /// Of those that live.
+    /// The gauges of living processes.
     pub gauges: Gauges,
     /// How many live and have had a request; some may have ended meanwhile.
     pub processes: u64,
     /// Requests that dead processes had begun and never ended.
     pub unfinished: u64,
-    /// Those that have requests, live as far as can be seen, and do not move.
+    /// The unresponsive processes: they have requests and live, as far as can be seen, and have no heartbeat.
     pub unresponsive: Vec<Unresponsive>,
-    /// The policies that living processes say they follow: fingerprints.
+    /// The fingerprints of the policies that living processes follow.
     pub policies: BTreeSet<u64>,
 }
 
-/// A process that does not move.
+/// An unresponsive process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unresponsive {
     /// As it is numbered in its own PID namespace.
     pub process: u32,
-    /// For how many milliseconds.
+    /// Milliseconds since its last heartbeat.
     pub silent_ms: u64,
 }
 
-/// Reads the pages. What is unfinished is not in them.
+/// Reads the pages; unfinished requests are not counted there.
 pub fn read(file: &File, layout: Layout, here: World) -> io::Result<Totals> {
     let mut totals = Totals::default();
     let mut suspects = Vec::new();

@@ -27,13 +27,13 @@ const NONE: u32 = u32::MAX;
 /// Milliseconds between two looks for room when there was none.
 const RETRY: u64 = 1_000;
 
-/// Makes the file for processes that will run as this user and group, by a process that may still give it to them. One that is there is
-/// looked at and never changed: it has to be theirs.
+/// Makes the file for processes that will run as this user and group; called by a process that may still give it to them. An existing
+/// file is checked and never changed: it has to be theirs.
 pub fn prepare(path: &Path, user: u32, group: u32) -> Result<()> {
     opening::open(path, Account { user, group: Some(group) }).map(|_| ())
 }
 
-/// Blocks of dead processes that were found and not yet taken, so that who needs many does not look for each.
+/// Blocks of dead processes that were found and not yet taken, so that a process that needs many searches once.
 #[derive(Default)]
 struct Dead {
     /// When they were looked for.
@@ -44,7 +44,7 @@ struct Dead {
 
 /// See the [module](self).
 pub struct Writer {
-    /// What it was opened by, for whoever reads an error.
+    /// The path or descriptor that it was opened by, for error messages.
     path: PathBuf,
     file: File,
     map: Mapping,
@@ -55,11 +55,11 @@ pub struct Writer {
     world: World,
     /// The file's locks are this engine's own.
     is_own: bool,
-    /// The block of each 16 slots.
+    /// The block of each group of 16 slots.
     blocks: Box<[AtomicU32]>,
-    /// Where it counts; claimed with the first request.
+    /// The page for its counts; claimed with the first request.
     page: AtomicU32,
-    /// What the page knows of this engine's counters.
+    /// The counts of this engine that are in the page already.
     told: Mutex<Numbers>,
     dead: Mutex<Dead>,
     retry_at: AtomicU64,
@@ -176,20 +176,20 @@ impl Writer {
         self.row(slot)
     }
 
-    /// A block of our own, all its rows free: one that is nobody's; else one of a dead process with nothing unfinished in it;
-    /// else, of those with unfinished requests, one of the process that died with a former boot or that started first.
+    /// Claims a block and frees all its rows. In this order: a free block; a dead process's block without unfinished
+    /// requests; one with unfinished requests, of an earlier boot or of the process that started first.
     fn claim(&self, page: u32, now: u64) -> Option<u32> {
         let table = self.table();
         let cleaning = self.owner.cleaning();
         let is_free = |&block: &u32| table.owner(block) == Owner::NOBODY && table.pass(block, Owner::NOBODY, cleaning);
-        // Where dead ones were looked for just now, none was free.
+        // If blocks of dead processes were searched just now, there is no free block either.
         let free = if self.has_looked(now) { None } else { table.behind_hint().find(is_free) };
         if let Some(block) = free {
             table.claimed(block);
         }
         let block = free.or_else(|| self.take_over(now))?;
-        // Also takes the room on the disk: where there is none, this fails and not a store later, which could only
-        // be answered with the end of the process. It is read and not touched for the same reason.
+        // Also takes the disk space: if there is none, this fails instead of a later store, which would end the
+        // process. For the same reason the block is read, not touched.
         let (at, mut before) = (self.layout.block(block) as u64, [0; BLOCK]);
         let done = self.file.read_exact_at(&mut before, at);
         if done.and_then(|()| self.file.write_all_at(&row::cleaned(&before), at)).is_err() {
@@ -298,12 +298,12 @@ impl Writer {
         }
     }
 
-    /// This process's turn to count, until what comes back is dropped; `None`: it is another's.
+    /// The lock for counting, held until the result is dropped; `None`: another process holds it.
     pub fn take_turn(&self) -> Option<files::Turn<'_>> {
         files::Turn::take(&self.file)
     }
 
-    /// Detached requests that living processes count; where even those of dead ones make fewer than `enough`, theirs may be among them.
+    /// The detached requests of living processes. If the sum including dead processes is below `enough`, that sum is returned.
     pub fn detached(&self, enough: u64) -> u64 {
         let counting = || {
             (1..page::used(&self.map, self.layout)).filter_map(|number| {
@@ -311,7 +311,7 @@ impl Writer {
                 if page.owner() == Owner::NOBODY || page.owner().is_cleaning() {
                     return None;
                 }
-                // A count below 0 cannot be: whatever stands there, it is not believed.
+                // A count below 0 is impossible: such a value is ignored.
                 let count = u64::try_from(page.total().load(SeqCst) as i64).unwrap_or(0);
                 (count > 0).then_some((number, count))
             })
@@ -329,12 +329,12 @@ impl Writer {
         counting().filter(|&(number, _)| lives(number)).map(|(_, count)| count).fold(0, u64::saturating_add)
     }
 
-    /// So many more detached requests of this engine. False: it has no page of its own to count them in.
+    /// Adds to the number of this engine's detached requests. False: it has no page of its own.
     pub fn count_detached(&self, more: i64) -> bool {
         self.own_page().map(|page| page.total().fetch_add(more as u64, SeqCst)).is_some()
     }
 
-    /// Gives back every block without live rows, and the page if there is none with any. What is live stays, to be seen.
+    /// Gives back every block without live rows, and the page if no block has any. Live rows stay visible.
     pub fn release(&self) {
         let mut is_empty = true;
         for place in &self.blocks {

@@ -10,19 +10,19 @@ use std::path::Path;
 
 const LOOK: i32 = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
 
-/// A directory from which paths go on: the root, or where this process stands.
+/// The directory where paths begin: the root, or the current directory.
 pub fn start(is_absolute: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
     options.open(Path::new(if is_absolute { "/" } else { "." }))
 }
 
-/// What has this name, for looking at only: nothing is opened that could notice, and no link is followed.
+/// The file of this name, only to examine it: opening has no effects, and no link is followed.
 pub fn look_at(directory: &File, name: &OsStr) -> io::Result<File> {
     open(directory, name, LOOK, 0)
 }
 
-/// The regular file of this name, for reading and writing; a link is not followed, and nothing is waited for.
+/// The regular file of this name, for reading and writing; does not follow a link, does not block.
 pub fn open_to_write(directory: &File, name: &OsStr) -> io::Result<File> {
     open(directory, name, libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC, 0)
 }
@@ -42,7 +42,7 @@ fn open(directory: &File, name: &OsStr, flags: i32, mode: libc::c_uint) -> io::R
     }
 }
 
-/// Where a link leads that was looked at.
+/// The target of a link that was examined.
 pub fn target_of(link: &File) -> io::Result<OsString> {
     let mut text = vec![0u8; libc::PATH_MAX as usize];
     // SAFETY: an open descriptor, an empty name (the link itself), and a buffer with its length.
@@ -52,11 +52,11 @@ pub fn target_of(link: &File) -> io::Result<OsString> {
     Ok(OsString::from_vec(text))
 }
 
-/// A file's lock, held until this is dropped; the kernel takes it back from a process that dies.
+/// A file's lock, held until this is dropped; the kernel releases it when the process dies.
 pub struct Turn<'a>(&'a File);
 
 impl<'a> Turn<'a> {
-    /// The lock, if nobody has it. Nothing is waited for.
+    /// The lock, if it is free. Does not block.
     pub fn take(file: &'a File) -> Option<Self> {
         // SAFETY: an open descriptor; no memory is involved.
         let answer = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
@@ -71,11 +71,11 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Milliseconds that a turn is waited for.
+/// Milliseconds to wait for the lock.
 const PATIENCE: u64 = 2_000;
 
 impl<'a> Turn<'a> {
-    /// The lock, waited for a little. `None`: somebody who has it does not get on.
+    /// The lock, after a short wait at most. `None`: its holder is stuck.
     pub fn wait(file: &'a File) -> Option<Self> {
         for _ in 0..PATIENCE / 5 {
             if let Some(turn) = Self::take(file) {
@@ -87,7 +87,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// Gives a file of a directory another name there, which may be another file's.
+/// Renames a file within a directory; an existing file of the new name is replaced.
 pub fn rename(directory: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
     let (from, to) = (CString::new(from.as_bytes())?, CString::new(to.as_bytes())?);
     let directory = directory.as_raw_fd();
@@ -98,7 +98,7 @@ pub fn rename(directory: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
     }
 }
 
-/// The same file, opened anew, so that locks are this process's own; where the system would not, the same opening again.
+/// The same file, opened again, so that locks belong to this process; if the system refuses, a duplicate of the descriptor.
 pub fn open_again(descriptor: i32) -> io::Result<(File, bool)> {
     let name = format!("/proc/self/fd/{descriptor}");
     let mut options = OpenOptions::new();
@@ -113,7 +113,7 @@ pub fn open_again(descriptor: i32) -> io::Result<(File, bool)> {
     }
 }
 
-/// Sees to it that a file of memory cannot be cut off. `None`: it is another kind of file; `Some(false)`: it could be cut off.
+/// Seals a memory file against truncation. `None`: it is another kind of file; `Some(false)`: it can still be truncated.
 pub fn seal(file: &File) -> Option<bool> {
     // SAFETY: an open descriptor; no memory is involved.
     let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
@@ -125,18 +125,18 @@ pub fn seal(file: &File) -> Option<bool> {
     Some(seals & libc::F_SEAL_SHRINK != 0 || sealed())
 }
 
-/// Holds the lock of one byte of a file for as long as it is open here; false: another does, or there are no such locks. Whoever opened
-/// the file otherwise is another, in the same process, too.
+/// Locks one byte of a file for as long as it is open here; false: another holds the lock, or there are no such locks. Another opening
+/// of the file counts as another holder, even in the same process.
 pub fn hold(file: &File, at: u64) -> bool {
     lock(file, at, libc::F_WRLCK, libc::F_OFD_SETLK).is_some()
 }
 
-/// Gives such a lock back.
+/// Releases such a lock.
 pub fn let_go(file: &File, at: u64) {
     lock(file, at, libc::F_UNLCK, libc::F_OFD_SETLK);
 }
 
-/// Whether another holds it. Where that cannot be known: yes.
+/// Whether another holds it; true if that is not known.
 pub fn is_held(file: &File, at: u64) -> bool {
     lock(file, at, libc::F_WRLCK, libc::F_OFD_GETLK).is_none_or(|kind| kind != libc::F_UNLCK)
 }

@@ -1,4 +1,4 @@
-//! What is waited for: watched sockets, and descriptors that are set and cleared.
+//! Waiting: watched sockets, and event descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -27,7 +27,7 @@ impl EventFd {
         unsafe { libc::write(self.fd(), (&raw const one).cast(), 8) };
     }
 
-    /// It is not set from here on.
+    /// Clears it.
     pub fn clear(&self) {
         let mut count = 0u64;
         // SAFETY: eight bytes of a live local; the descriptor does not block.
@@ -35,10 +35,10 @@ impl EventFd {
     }
 }
 
-/// What was seen of a watched socket.
+/// An event of a watched socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// What it was registered with.
+    /// The token that it was registered with.
     pub token: u64,
     /// The connection is closed or reset.
     pub closed: bool,
@@ -46,7 +46,7 @@ pub struct Readiness {
     pub half_closed: bool,
 }
 
-/// A set of watched sockets, and a way to wake whoever waits on it.
+/// A set of watched sockets, and a way to wake the thread that waits on it.
 pub struct Poll {
     epoll: OwnedFd,
     wake: EventFd,
@@ -65,8 +65,8 @@ impl Poll {
         Ok(poll)
     }
 
-    /// Watches a socket; edge-triggered, so that what is not acted on does not come again.
-    /// False: this very file is watched already, under this number.
+    /// Watches a socket, edge-triggered: an event that is ignored does not come again. False: this file is watched
+    /// already, under this number.
     pub fn add(&self, socket: i32, token: u64) -> io::Result<bool> {
         match self.control(libc::EPOLL_CTL_ADD, socket, WATCH, token) {
             Ok(()) => Ok(true),
@@ -75,12 +75,12 @@ impl Poll {
         }
     }
 
-    /// What has happened to a watched socket is told anew, with this token.
+    /// Reports the past events of a watched socket again, with this token.
     pub fn modify(&self, socket: i32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, socket, WATCH, token)
     }
 
-    /// Watches it no more. A socket that was closed meanwhile is out of the set already.
+    /// Stops watching it. A socket that was closed meanwhile has left the set already.
     pub fn remove(&self, socket: i32) {
         let _ = self.control(libc::EPOLL_CTL_DEL, socket, 0, 0);
     }
@@ -119,7 +119,7 @@ impl Poll {
     }
 }
 
-/// What a call has just opened, closed once it is dropped.
+/// A descriptor that a call has just opened; closed when dropped.
 fn owned(descriptor: i32) -> io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());

@@ -1,4 +1,4 @@
-//! Evaluates `<If>` conditions. Whatever only a live request could decide is unknown, never guessed.
+//! Evaluates `<If>` conditions. What only a live request could decide is unknown, never guessed.
 
 use super::parse::{Expr, Op, Piece, Word};
 use crate::files::{Files, Kind};
@@ -15,27 +15,27 @@ use std::path::Path;
 pub(crate) enum Truth {
     Yes,
     No,
-    /// What it depends on.
+    /// Not known; the text says what it depends on.
     Unknown(String),
 }
 
 /// A text's value.
 enum Value {
     Text(Vec<u8>),
-    /// A number that is only known to lie between two others.
+    /// A number of which only bounds are known.
     Between(i64, i64, String),
     Unknown(String),
 }
 
-/// What can be asked about a request.
+/// What a condition can ask about a request.
 pub(crate) trait RequestVariables {
-    /// A variable's value; none: only a live request can tell.
+    /// A variable's value; `None`: only a live request can tell.
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// A request header.
     fn header(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// The first header whose name is meant.
     fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>>;
-    /// A variable of the request's environment, or else of the server's; empty: there is none. None: it is not known.
+    /// A variable of the request's environment, or else of the server's; empty: there is none. `None`: not known.
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// Whether the request's environment has a variable, or what that depends on.
     fn is_set(&self, name: &[u8]) -> Result<bool, String>;
@@ -45,7 +45,7 @@ pub(crate) trait RequestVariables {
     fn user(&self) -> Option<&[u8]>;
     /// Whether a host with its port is this server.
     fn is_here(&self, authority: &[u8]) -> bool;
-    /// Takes steps off what one request may take; no: there are none left.
+    /// Takes steps off the request's budget; false: too few are left.
     fn spend(&self, steps: u32) -> bool;
     /// The outcome of a subrequest for a URI of this server, or for a file.
     fn look(&self, target: Target<'_>) -> Option<Seen>;
@@ -84,18 +84,18 @@ impl Truth {
 
 /// One evaluation: the groups of the last regular expression that matched are shared.
 pub(crate) struct Evaluation<'a> {
-    facts: &'a dyn RequestVariables,
+    variables: &'a dyn RequestVariables,
     groups: Vec<Option<Vec<u8>>>,
 }
 
 /// Evaluates a condition.
-pub(crate) fn evaluate(expr: &Expr, facts: &dyn RequestVariables) -> Truth {
-    Evaluation { facts, groups: Vec::new() }.truth(expr)
+pub(crate) fn evaluate(expr: &Expr, variables: &dyn RequestVariables) -> Truth {
+    Evaluation { variables, groups: Vec::new() }.truth(expr)
 }
 
 /// Evaluates a condition; with the groups of the last regular expression that matched.
-pub(crate) fn evaluate_with_groups(expr: &Expr, facts: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
-    let mut evaluation = Evaluation { facts, groups: Vec::new() };
+pub(crate) fn evaluate_with_groups(expr: &Expr, variables: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
+    let mut evaluation = Evaluation { variables, groups: Vec::new() };
     let truth = evaluation.truth(expr);
     (truth, evaluation.groups)
 }
@@ -179,7 +179,7 @@ impl Evaluation<'_> {
             Value::Between(..) if op == b'z' => return Truth::No,
             Value::Between(_, _, why) | Value::Unknown(why) => return Truth::Unknown(why),
         };
-        let files = self.facts.files();
+        let files = self.variables.files();
         let path = Path::new(std::ffi::OsStr::from_bytes(&text));
         match op {
             b'n' => Truth::from(!text.is_empty()),
@@ -193,7 +193,7 @@ impl Evaluation<'_> {
             b'd' => Truth::from(matches!(files.kind(path), Ok(Kind::Directory))),
             b's' => Truth::from(files.read(path).is_ok_and(|bytes| !bytes.is_empty())),
             b'L' | b'h' => Truth::from(files.is_symlink(path)),
-            b'R' => match self.facts.variable(b"REMOTE_ADDR") {
+            b'R' => match self.variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Truth::from(in_network(&address, &text).unwrap_or(false)),
                 None => Truth::Unknown("the client's address".into()),
             },
@@ -206,7 +206,7 @@ impl Evaluation<'_> {
         for piece in word {
             match self.piece(piece) {
                 Value::Text(text) => out.extend_from_slice(&text),
-                // A number with bounds stays one only where it stands alone.
+                // A number with bounds keeps them only where it is the whole text.
                 other if word.iter().all(|p| matches!(p, Piece::Text(t) if t.is_empty()) || std::ptr::eq(p, piece)) => {
                     return other;
                 }
@@ -223,7 +223,7 @@ impl Evaluation<'_> {
                 let group = self.groups.get(usize::from(*at)).cloned().flatten();
                 Value::Text(group.unwrap_or_default())
             }
-            Piece::Variable(name) => match self.facts.variable(name) {
+            Piece::Variable(name) => match self.variables.variable(name) {
                 Some(text) => Value::Text(text),
                 None => unknown_variable(name),
             },
@@ -236,14 +236,14 @@ impl Evaluation<'_> {
 
     fn call(&self, name: &[u8], argument: Vec<u8>) -> Value {
         let text = match name {
-            b"req" | b"http" | b"req_novary" => self.facts.header(&argument),
-            b"env" | b"reqenv" | b"osenv" => self.facts.environment(&argument),
+            b"req" | b"http" | b"req_novary" => self.variables.header(&argument),
+            b"env" | b"reqenv" | b"osenv" => self.variables.environment(&argument),
             b"tolower" => Some(argument.to_ascii_lowercase()),
             b"toupper" => Some(argument.to_ascii_uppercase()),
             b"unescape" => Some(uri::unescape(&argument).unwrap_or_default()),
             b"escape" => Some(uri::escape(&argument)),
             b"filesize" => {
-                let read = self.facts.files().read(Path::new(std::ffi::OsStr::from_bytes(&argument)));
+                let read = self.variables.files().read(Path::new(std::ffi::OsStr::from_bytes(&argument)));
                 Some(read.map_or(0, |bytes| bytes.len()).to_string().into_bytes())
             }
             _ => None,
@@ -255,7 +255,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// The clock is not read; but every part of a date has bounds.
+/// The clock is not read, but the parts of a date have known bounds.
 fn unknown_variable(name: &[u8]) -> Value {
     let why = format!("%{{{}}}", lossy(name));
     match name {
@@ -346,7 +346,7 @@ pub(crate) fn is_network(text: &[u8]) -> bool {
     }
 }
 
-/// Whether an address is in `network[/mask]`; none: one of them is no address.
+/// Whether an address is in `network[/mask]`; `None`: one of them is no address.
 pub(crate) fn in_network(address: &[u8], network: &[u8]) -> Option<bool> {
     let address: IpAddr = std::str::from_utf8(address).ok()?.parse().ok()?;
     let text = std::str::from_utf8(network).ok()?;

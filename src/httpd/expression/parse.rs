@@ -27,7 +27,7 @@ pub(crate) enum Expr {
 }
 
 impl Expr {
-    /// Whether it asks for the user.
+    /// Whether it depends on the logged-in user.
     pub fn asks_user(&self) -> bool {
         match self {
             Self::Const(_) | Self::Beyond(_) => false,
@@ -81,7 +81,7 @@ pub(crate) enum Piece {
     Group(u8),
 }
 
-/// The variables that exist; what begins with `TIME` or `SSL_` as well.
+/// The variables that exist, besides those that begin with `TIME` or `SSL_`.
 const VARIABLES: &[&str] = &[
     "HTTP_ACCEPT",
     "HTTP_COOKIE",

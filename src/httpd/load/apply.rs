@@ -167,7 +167,7 @@ impl Builder<'_, '_> {
         let args = self.reader.tree.args(node);
         let mut words = Tokens::new(args);
         let (name, raw) = (words.word(), words.word());
-        // These are most of all lines: their words are counted while they are taken.
+        // Most lines are of this kind: their words are counted while they are read.
         if (name.is_empty() || raw.is_empty() || !words.rest().is_empty())
             && let Some(wrong) = directive.arity.complaint(directive.name, args)
         {

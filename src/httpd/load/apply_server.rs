@@ -14,7 +14,7 @@ use crate::httpd::syntax::uri::Slashes;
 use std::os::unix::ffi::OsStrExt;
 
 impl Builder<'_, '_> {
-    /// Of these each server has its own, whatever section is open.
+    /// These belong to the server, whatever section is open.
     pub(super) fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
         if directive.act == Act::DocumentRoot {
@@ -95,7 +95,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// Where an alias leads; one with groups is cleaned when they are known.
+    /// The target of an alias; one with groups is cleaned when the groups are known.
     fn real_path(&self, path: &[u8], act: Act) -> Box<[u8]> {
         if matches!(act, Act::AliasMatch | Act::ScriptAliasMatch) || path.first() == Some(&b'/') {
             return path.into();

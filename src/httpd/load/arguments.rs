@@ -1,4 +1,5 @@
-//! What directives that are only kept, and some that are acted on, ask of their words (tests/differential/arguments.py shows it).
+//! The rules for the arguments of directives that are not evaluated, and of some that are (shown by
+//! tests/differential/arguments.py).
 
 use super::arguments_header;
 use crate::httpd::expression::parse;
@@ -10,7 +11,7 @@ use crate::httpd::syntax::tokens::Tokens;
 
 type Checked = Result<(), String>;
 
-/// Filters that `FilterProvider` and its relatives may name, and who brings them.
+/// Filters that `FilterProvider` and its relatives may name, each with its module.
 const FILTERS: &[(&str, &[&str])] = &[
     ("mod_deflate.c", &["DEFLATE", "INFLATE"]),
     ("mod_brotli.c", &["BROTLI_COMPRESS"]),
@@ -26,7 +27,7 @@ const FILTERS: &[(&str, &[&str])] = &[
     ("mod_cache.c", &["CACHE"]),
     ("mod_data.c", &["DATA"]),
 ];
-/// Who checks passwords, and which module has it.
+/// The password providers, each with its module.
 const PASSWORDS: &[(&str, &str)] = &[
     ("file", "mod_authn_file.c"),
     ("anon", "mod_authn_anon.c"),
@@ -163,7 +164,7 @@ fn leading(text: &[u8]) -> Option<u64> {
         .then(|| digits.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }
 
-/// `<base> [plus] [<num> <type>]*`, or what begins with a large A or M, which is not looked at before a request.
+/// `<base> [plus] [<num> <type>]*`. A text that begins with a capital A or M is only checked at a request.
 fn expires(name: &str, text: &[u8]) -> Checked {
     if matches!(text.first(), Some(b'A' | b'M')) {
         return Ok(());
@@ -220,7 +221,7 @@ fn cookie_expires(name: &str, text: &[u8]) -> Checked {
     Ok(())
 }
 
-/// Words of two sets: those of the first may stand together, one of the second must stand alone.
+/// Words of two sets: words of the first may be combined; a word of the second must stand alone.
 fn exclusive(name: &str, words: &[impl AsRef<[u8]>], together: &[&str], alone: &[&str]) -> Checked {
     let mut seen: Option<&str> = None;
     for word in words.iter().map(AsRef::as_ref).take_while(|word| !word.is_empty()) {
@@ -322,7 +323,7 @@ fn passwords(name: &str, words: &[impl AsRef<[u8]>], registry: &Registry) -> Che
     Ok(())
 }
 
-/// A filter's name, whose letters' case does not count.
+/// A filter's name; letter case does not count.
 fn filter(name: &[u8], registry: &Registry) -> Checked {
     let known = FILTERS.iter().find(|(_, names)| names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name)));
     let missing = match known {

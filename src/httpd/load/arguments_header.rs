@@ -5,7 +5,7 @@ use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::tokens::Tokens;
 
-/// What one of them does.
+/// The action of one line.
 const ACTIONS: [&str; 10] = ["set", "setifempty", "add", "append", "merge", "unset", "echo", "note", "edit", "edit*"];
 
 /// Refuses what httpd refuses; `request`: the line is a `RequestHeader`.
@@ -67,7 +67,7 @@ pub(super) fn check(args: &[u8], request: bool) -> Result<(), String> {
     }
 }
 
-/// When it is done: `early`, `env=…`, `expr=…`.
+/// The condition at the end: `early`, `env=…`, `expr=…`.
 fn check_clause(clause: &[u8]) -> Result<(), String> {
     if clause.eq_ignore_ascii_case(b"early") {
         return Ok(());

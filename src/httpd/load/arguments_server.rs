@@ -1,10 +1,10 @@
-//! What directives of a server's own files ask of their words.
+//! The rules for the arguments of directives in a server's own files.
 
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::tokens;
 
-/// A directive, and the words that its first argument may be.
+/// A directive, and the words that its first argument may have.
 const WORDS: &[(&str, &[&str])] = &[
     ("ServerTokens", &["Prod", "ProductOnly", "Major", "Minor", "Min", "Minimal", "OS", "Full"]),
     ("TraceEnable", &["on", "off", "extended"]),
@@ -18,7 +18,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("ProxyStatus", &["on", "off", "full"]),
     ("ProxyBadHeader", &["IsError", "Ignore", "StartBody"]),
 ];
-/// A directive, and the least and the greatest number that its first argument may be; one that is no number is 0.
+/// A directive, and the least and greatest value of its first argument; a text that is no number counts as 0.
 const NUMBERS: &[(&str, i64, i64)] = &[
     ("LimitRequestLine", 0, i32::MAX as i64),
     ("LimitRequestFields", 0, i32::MAX as i64),

@@ -41,14 +41,14 @@ pub(crate) enum Kind {
 pub(crate) struct Context {
     pub kind: Kind,
     pub end: u32,
-    /// The section that values go to; none: the one outside.
+    /// The section that values go to; `None`: the enclosing one.
     pub section: Option<Section>,
     pub server: Option<Box<Server>>,
     pub requires: Vec<Requirement>,
     /// The methods that the current lines apply to.
     pub limit: Methods,
     pub act: Act,
-    /// As it is written, with its `<`: a place in the tree.
+    /// Its name as written, with its `<`: a span of the tree's text.
     pub name: Span,
     /// Where it opens.
     pub origin: Origin,
@@ -178,7 +178,7 @@ impl Builder<'_, '_> {
         let tree = &self.reader.tree;
         let parent = || tree.nodes.get(node.parent as usize).map(|parent| tree.name(parent));
         if authz {
-            // What joins rules holds nothing else.
+            // `<RequireAny>` and its relatives hold `Require` lines only.
             if directive.place & place::AUTH_CONFIG != 0 {
                 return Ok(true);
             }
@@ -220,7 +220,7 @@ impl Builder<'_, '_> {
         self.stack.iter_mut().rev().find_map(|context| context.server.as_deref_mut())
     }
 
-    /// The methods that what is read now is for.
+    /// The methods that the current lines apply to.
     pub fn limit(&self) -> Methods {
         self.stack.last().map_or(methods::ALL, |context| context.limit)
     }
@@ -229,7 +229,7 @@ impl Builder<'_, '_> {
         self.stack.iter().rev().find(|context| kinds.contains(&context.kind))
     }
 
-    /// Not at the level of a server.
+    /// Whether a section other than a server is open.
     pub fn in_directory(&self) -> bool {
         self.within(&[Kind::Directory, Kind::Location, Kind::Files, Kind::If, Kind::Proxy, Kind::Htaccess]).is_some()
     }
@@ -238,7 +238,7 @@ impl Builder<'_, '_> {
         self.within(&[Kind::Host]).is_some()
     }
 
-    /// A section has ended: its content goes to where it belongs.
+    /// Ends the innermost section and adds it to the one around it, or to its server.
     fn leave(&mut self) -> Result<()> {
         let Some(context) = self.stack.pop() else { return Ok(()) };
         if let Some(mut server) = context.server {
@@ -291,7 +291,7 @@ impl Builder<'_, '_> {
         if let (Act::RequireNone, Some(around)) = (context.act, around) {
             return fail(format!("{name}> directive has no effect in {around} directive"));
         }
-        // Only a server's own files are looked through for this; in an .htaccess it lets nobody in.
+        // httpd checks this in a server's own files only; in an `.htaccess` such a section lets nobody in.
         let only_negative = context.act == Act::RequireAll && context.requires.iter().all(Requirement::is_negative);
         if only_negative && self.reader.allowed.is_none() {
             return fail(format!("{name}> directive contains only negative authorization directives"));
@@ -319,7 +319,7 @@ impl Builder<'_, '_> {
         }
         let (end, name) = (node.end, node.name);
         let limit = self.limit();
-        // Only those that join rules are asked where they stand, once they have ended.
+        // Sections of `Require` lines are checked when they end.
         let origin = if kind == Kind::Require { self.reader.tree.node_origin(node) } else { Origin::default() };
         self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), limit, act, name, origin });
         Ok(())

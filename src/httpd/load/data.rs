@@ -1,4 +1,4 @@
-//! A configuration, as it stays in memory.
+//! A loaded configuration in memory.
 
 use super::build;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
@@ -33,7 +33,7 @@ pub(crate) struct Data {
     pub macros: Arc<Macros>,
     pub servers: Vec<Server>,
     pub hosts: Hosts,
-    pub brief: FastIndex,
+    pub fast_index: FastIndex,
     /// How many sections set values.
     pub ids: u32,
     pub default_document_root: Box<[u8]>,
@@ -44,7 +44,7 @@ pub(crate) struct Data {
     pub kept: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub methods: Registered,
-    /// Conditions, redirects or aliases stand where they are looked at before a request is mapped as well.
+    /// Conditions, redirects or aliases stand where httpd also evaluates them before a request is mapped.
     pub early: bool,
     pub htaccess: Cache,
     pub types: Types,
@@ -66,7 +66,7 @@ impl Data {
         let mut reader = Self::reader(files, path, options, Registry::stock());
         let read = Self::read(&mut reader, path, options);
         let generous = read.and_then(|()| Self::build(&mut reader, options));
-        // A LoadModule line was only further down than the first error.
+        // There is a LoadModule line, after the first error.
         if reader.registry.has_loaded() { strict } else { generous.map(Self::with_stock_note) }
     }
 
@@ -114,7 +114,7 @@ impl Data {
         let default_document_root: Box<[u8]> = reader.root.join("htdocs").as_os_str().as_bytes().into();
         Ok(Self {
             hosts: Hosts::new(&servers),
-            brief: FastIndex::new(&servers, &default_document_root),
+            fast_index: FastIndex::new(&servers, &default_document_root),
             ids,
             htaccess: Cache::default(),
             types,

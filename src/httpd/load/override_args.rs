@@ -4,7 +4,7 @@ use crate::httpd::model::section::{AllowOverride, Core, options as bit};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::place;
 
-/// The bits of an option's name; none: there is no such option.
+/// The bits of an option's name; `None`: there is no such option.
 fn option(name: &[u8]) -> Option<u16> {
     Some(match &*name.to_ascii_lowercase() {
         b"indexes" => bit::INDEXES,
@@ -60,8 +60,8 @@ fn allowed_options(list: &[u8]) -> Result<u16, String> {
     })
 }
 
-/// `Options`; `allowed`: what `AllowOverride Options=` leaves. Words without a sign stand before those with one, after which only
-/// signs may come; behind `All` or `None` signs may begin at once.
+/// `Options`; `allowed`: the options that `AllowOverride Options=` permits. Words without a sign come first; after the first word
+/// with a sign, all must have one. After `All` or `None`, words with signs may follow.
 pub(super) fn options(words: &[Box<[u8]>], core: &mut Core, allowed: Option<u16>) -> Result<(), String> {
     const MIXED: &str = "Either all Options must start with + or -, or no Option may.";
     let (mut signed, mut whole) = (false, false);

@@ -7,7 +7,7 @@ use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Registry;
 use crate::httpd::syntax::tokens::Tokens;
 
-/// Who answers `Require`, and which module has it; those of modules that the table does not know are taken as they come.
+/// The kinds of `Require`, each with the module that provides it. Kinds of unknown modules are accepted unchecked.
 const PROVIDERS: &[(&str, &[&str])] = &[
     ("mod_authz_core.c", &["all", "env", "method", "expr"]),
     ("mod_authz_host.c", &["ip", "host", "forward-dns", "local"]),
@@ -35,11 +35,11 @@ pub(crate) enum Rule {
     Method(Vec<Box<[u8]>>),
     Env(Vec<Box<[u8]>>),
     Expr(Expr),
-    /// Somebody who has logged in; a list of names: one of these.
+    /// A logged-in user; with a list, one of those names.
     User(Option<Vec<Box<[u8]>>>),
     /// Requirements that need a logged-in user: groups and directories.
     LoggedIn(Box<[u8]>),
-    /// Host names, certificates: a live request must tell.
+    /// Host names, certificates: only a live request can decide.
     Live(Box<[u8]>),
 }
 
@@ -55,14 +55,14 @@ pub(crate) struct Requirement {
 pub(crate) enum Verdict {
     Granted,
     Denied,
-    /// Nobody has logged in, which might help.
+    /// Refused because nobody has logged in; a login might grant it.
     NoUser,
-    /// Neither: what is only not refused.
+    /// Neither granted nor denied.
     Neutral,
     Unknown(String),
 }
 
-/// How the rules of a container join those around it, and how those in it join each other.
+/// How a container's rules are combined with those of the containers around it, and with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Logic {
     And,
@@ -70,18 +70,18 @@ pub(crate) enum Logic {
 }
 
 impl Requirement {
-    /// Rules of a container: they are for every method that one of them is for.
+    /// The rules of a container as one: it applies to every method that one of them applies to.
     pub fn container(rule: fn(Vec<Self>) -> Rule, list: Vec<Self>) -> Self {
         let methods = list.iter().fold(0, |all, one| all | one.methods);
         Self { rule: rule(list), methods }
     }
 
-    /// None: it is for other methods.
-    pub fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Option<Verdict> {
-        (self.methods & method != 0).then(|| self.rule.check(method, facts))
+    /// `None`: the rule does not apply to this method.
+    pub fn check(&self, method: Methods, variables: &dyn RequestVariables) -> Option<Verdict> {
+        (self.methods & method != 0).then(|| self.rule.check(method, variables))
     }
 
-    /// Whether it can only refuse.
+    /// Whether it can refuse but never grant.
     pub fn is_negative(&self) -> bool {
         matches!(self.rule, Rule::Not(_) | Rule::None(_))
     }
@@ -100,7 +100,7 @@ impl Requirement {
         asks(&self.rule)
     }
 
-    /// Everybody is let in, whatever is asked.
+    /// Whether it lets everybody in for every method.
     pub fn lets_everybody_in(&self) -> bool {
         let granted =
             |list: &[Self]| matches!(list, [one] if matches!(one.rule, Rule::Granted) && one.methods == methods::ALL);
@@ -150,7 +150,7 @@ impl Rule {
             },
             "env" => Self::Env(list),
             "expr" => {
-                // Double quotes around it are none of it; single ones are.
+                // Double quotes around it are removed; single quotes belong to it.
                 let text = rest.strip_prefix(b"\"").map_or(rest, |rest| rest.strip_suffix(b"\"").unwrap_or(rest));
                 Self::Expr(parse::parse(text).map_err(broken)?)
             }
@@ -166,52 +166,52 @@ impl Rule {
     }
 
     /// The depth is bounded by the reader of the sections.
-    fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Verdict {
-        let each = |list: &[Requirement], logic| join(logic, list.iter().map(|one| one.check(method, facts)));
+    fn check(&self, method: Methods, variables: &dyn RequestVariables) -> Verdict {
+        let each = |list: &[Requirement], logic| join(logic, list.iter().map(|one| one.check(method, variables)));
         match self {
             Self::Granted => Verdict::Granted,
             Self::Denied => Verdict::Denied,
             Self::All(list) => each(list, Logic::And),
             Self::Any(list) => each(list, Logic::Or),
             Self::None(list) => negated(each(list, Logic::Or)),
-            Self::Not(one) => negated(one.check(method, facts)),
-            Self::Ip(list) => match facts.variable(b"REMOTE_ADDR") {
+            Self::Not(one) => negated(one.check(method, variables)),
+            Self::Ip(list) => match variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Verdict::of(list.iter().any(|net| in_network(&address, net).unwrap_or(false))),
                 None => Verdict::Unknown("the client's address".into()),
             },
-            Self::Local => match facts.variable(b"REMOTE_ADDR") {
+            Self::Local => match variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Verdict::of(in_network(&address, b"127.0.0.0/8") == Some(true) || *address == *b"::1"),
                 None => Verdict::Unknown("the client's address".into()),
             },
             Self::Method(list) => {
-                let asked = facts.variable(b"REQUEST_METHOD").unwrap_or_default();
+                let asked = variables.variable(b"REQUEST_METHOD").unwrap_or_default();
                 let asked: &[u8] = if asked == b"HEAD" { b"GET" } else { &asked };
                 Verdict::of(list.iter().any(|one| **one == *asked || (asked == b"GET" && **one == *b"HEAD")))
             }
             Self::Env(list) => {
                 let known = list.iter().map(|name| {
-                    Some(match facts.is_set(name) {
+                    Some(match variables.is_set(name) {
                         Ok(yes) => Verdict::of(yes),
                         Err(why) => Verdict::Unknown(why),
                     })
                 });
                 join(Logic::Or, known.chain([Some(Verdict::Denied)]))
             }
-            Self::Expr(condition) => match evaluate(condition, facts) {
+            Self::Expr(condition) => match evaluate(condition, variables) {
                 Truth::Yes => Verdict::Granted,
-                // Somebody who has logged in may make it true.
-                Truth::No if facts.user().is_none() && condition.asks_user() => Verdict::NoUser,
+                // A login may make it true.
+                Truth::No if variables.user().is_none() && condition.asks_user() => Verdict::NoUser,
                 Truth::No => Verdict::Denied,
                 Truth::Unknown(why) => Verdict::Unknown(why),
             },
-            Self::User(names) => match (facts.user(), names) {
+            Self::User(names) => match (variables.user(), names) {
                 (None, _) => Verdict::NoUser,
                 (Some(_), None) => Verdict::Granted,
                 (Some(user), Some(names)) => Verdict::of(names.iter().any(|name| **name == *user)),
             },
-            Self::LoggedIn(_) if facts.user().is_none() => Verdict::NoUser,
-            Self::Live(text) if named_local(text, facts).is_some() => {
-                Verdict::of(named_local(text, facts).unwrap_or_default())
+            Self::LoggedIn(_) if variables.user().is_none() => Verdict::NoUser,
+            Self::Live(text) if named_local(text, variables).is_some() => {
+                Verdict::of(named_local(text, variables).unwrap_or_default())
             }
             Self::LoggedIn(text) | Self::Live(text) => Verdict::Unknown(format!("Require {}", lossy(text))),
         }
@@ -227,13 +227,13 @@ impl Verdict {
 fn negated(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Granted => Verdict::Denied,
-        // That something did not let in is no reason to let in.
+        // `not`: a rule that did not grant is no reason to grant.
         Verdict::Denied | Verdict::NoUser => Verdict::Neutral,
         other => other,
     }
 }
 
-/// Several verdicts as one; none among them: a rule for other methods.
+/// Several verdicts as one. A `None` among them is a rule for other methods.
 pub(crate) fn join(logic: Logic, verdicts: impl Iterator<Item = Option<Verdict>>) -> Verdict {
     use Verdict::{Denied, Granted, Neutral, NoUser};
     let absent = if logic == Logic::And { Granted } else { Neutral };
@@ -252,7 +252,7 @@ pub(crate) fn join(logic: Logic, verdicts: impl Iterator<Item = Option<Verdict>>
     doubt.map_or(best, Verdict::Unknown)
 }
 
-/// `Order`, `Allow from`, `Deny from` and `Satisfy` of one container: those around it count for nothing.
+/// `Order`, `Allow from`, `Deny from` and `Satisfy` of one container. They replace those of the containers around it.
 #[derive(Debug, Default)]
 pub(crate) struct LegacyAccess {
     /// The methods with `Order allow,deny` (or `mutual-failure`).
@@ -264,8 +264,8 @@ pub(crate) struct LegacyAccess {
 }
 
 impl LegacyAccess {
-    pub fn check(&self, method: Methods, facts: &dyn RequestVariables) -> Truth {
-        let (allowed, denied) = (matches(&self.allow, method, facts), matches(&self.deny, method, facts));
+    pub fn check(&self, method: Methods, variables: &dyn RequestVariables) -> Truth {
+        let (allowed, denied) = (matches(&self.allow, method, variables), matches(&self.deny, method, variables));
         match self.allow_first & method != 0 {
             // Let in what is allowed and not denied.
             true => both(allowed, negate(denied)),
@@ -291,10 +291,10 @@ fn both(one: Truth, other: Truth) -> Truth {
     }
 }
 
-fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, facts: &dyn RequestVariables) -> Truth {
+fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, variables: &dyn RequestVariables) -> Truth {
     let mut doubt = None;
     for (_, one) in list.iter().filter(|(methods, _)| methods & method != 0) {
-        match matches_one(one, facts) {
+        match matches_one(one, variables) {
             Truth::Yes => return Truth::Yes,
             Truth::No => {}
             Truth::Unknown(why) => doubt = Some(why),
@@ -303,18 +303,18 @@ fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, facts: &dyn RequestVa
     doubt.map_or(Truth::No, Truth::Unknown)
 }
 
-fn matches_one(one: &[u8], facts: &dyn RequestVariables) -> Truth {
+fn matches_one(one: &[u8], variables: &dyn RequestVariables) -> Truth {
     if one.eq_ignore_ascii_case(b"all") {
         return Truth::Yes;
     }
     if one.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"env=")) {
         let (name, not) = one[4..].strip_prefix(b"!").map_or((&one[4..], false), |name| (name, true));
-        return match facts.is_set(name) {
+        return match variables.is_set(name) {
             Ok(yes) => Truth::from(yes != not),
             Err(why) => Truth::Unknown(why),
         };
     }
-    match facts.variable(b"REMOTE_ADDR") {
+    match variables.variable(b"REMOTE_ADDR") {
         Some(address) => match in_network(&address, one) {
             Some(yes) => Truth::from(yes),
             // Every machine calls its own addresses by this name.
@@ -336,9 +336,9 @@ fn is_or_ends_in(host: &[u8], domain: &[u8]) -> bool {
     whole && host[at..].eq_ignore_ascii_case(domain)
 }
 
-/// What `Require host` says of a client on this machine; none: nothing that is known here.
-fn named_local(text: &[u8], facts: &dyn RequestVariables) -> Option<bool> {
+/// What `Require host` decides for a client on this machine; `None`: not known here.
+fn named_local(text: &[u8], variables: &dyn RequestVariables) -> Option<bool> {
     let names = text.strip_prefix(b"host ")?;
-    facts.variable(b"REMOTE_ADDR").filter(|address| is_loopback(address))?;
+    variables.variable(b"REMOTE_ADDR").filter(|address| is_loopback(address))?;
     Some(Tokens::new(names).any(|name| is_or_ends_in(b"localhost", &name)))
 }

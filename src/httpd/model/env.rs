@@ -9,10 +9,10 @@ use crate::httpd::syntax::tokens::Tokens;
 /// A variable: its value, or what it depends on that is not known.
 type Value = Result<Vec<u8>, String>;
 
-/// The most variables that are kept; only rules without an end set more.
+/// The most variables that are kept. Only rules that loop set more.
 const MOST: usize = 4096;
 
-/// The variables, by names whose letters' case does not count.
+/// The variables by name; letter case does not count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Env(Vec<(Text, Value)>);
 
@@ -33,7 +33,7 @@ impl Env {
         self.0.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
     }
 
-    /// What an internal redirect leaves: every name with `REDIRECT_` before it, and the status.
+    /// The environment after an internal redirect: every name gets the prefix `REDIRECT_`, and the status is added.
     #[must_use]
     pub fn redirected(&self, status: u16) -> Self {
         let renamed = self.0.iter().map(|(name, value)| ([b"REDIRECT_", &**name].concat().into(), value.clone()));
@@ -46,11 +46,11 @@ impl Env {
 /// The characters that make a text a pattern.
 const SPECIAL: &[u8] = b"\\^$.*+?()[]{}|";
 
-/// What a rule looks at.
+/// What a rule tests.
 #[derive(Debug)]
 enum Subject {
     Variable(&'static [u8]),
-    /// A header, or else a variable.
+    /// A header; a variable where there is no such header.
     Named(Text),
     /// The first header whose name matches.
     Headers(Pattern),
@@ -61,17 +61,17 @@ enum Subject {
 #[derive(Debug)]
 pub(crate) struct SetEnvIf {
     subject: Subject,
-    /// None: the subject is an expression, which says it all; or the engine does not take the pattern.
+    /// `None`: the subject is an expression and needs no pattern, or the engine does not support the pattern.
     pattern: Option<Pattern>,
-    /// The pattern is plain text: what is set is set as it is written.
+    /// The pattern is plain text: values are set as written.
     plain: bool,
     unsupported: bool,
-    /// Names, and values; none: it is taken away.
+    /// Names and values; `None`: the variable is removed.
     sets: Vec<(Text, Option<Text>)>,
 }
 
 impl SetEnvIf {
-    /// `SetEnvIf` and `BrowserMatch` (`subject`: what it looks at), with or without `NoCase`.
+    /// `SetEnvIf` and `BrowserMatch`, with or without `NoCase`. `subject`: what it tests.
     pub fn new(name: &str, subject: Option<&[u8]>, any_case: bool, args: &[u8]) -> Result<Self, String> {
         let mut words = Tokens::new(args);
         let missing = || format!("Missing regular expression for {name}");
@@ -83,7 +83,7 @@ impl SetEnvIf {
                 .ok_or_else(|| format!("Missing header-field name for {name}"))?,
         };
         let regex = words.next().filter(|word| !word.is_empty()).ok_or_else(missing)?;
-        // Where nothing else is special, a backslash at the end is itself.
+        // With no other special character, a backslash at the end stands for itself.
         let ends = regex.strip_suffix(b"\\").is_some_and(|rest| !rest.iter().any(|byte| SPECIAL.contains(byte)));
         let regex = if ends { [&*regex, b"\\"].concat().into() } else { regex };
         let pattern = match Pattern::new(&regex, any_case) {
@@ -113,8 +113,8 @@ impl SetEnvIf {
     }
 
     /// Sets the rule's variables, if the rule matches.
-    pub fn apply(&self, env: &mut Env, facts: &dyn RequestVariables) {
-        let (truth, groups) = self.holds(env, facts);
+    pub fn apply(&self, env: &mut Env, variables: &dyn RequestVariables) {
+        let (truth, groups) = self.holds(env, variables);
         if truth == Truth::No {
             return;
         }
@@ -128,15 +128,15 @@ impl SetEnvIf {
         }
     }
 
-    fn holds(&self, env: &Env, facts: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
+    fn holds(&self, env: &Env, variables: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
         let unknown = |why: String| (Truth::Unknown(why), Vec::new());
         let text = match &self.subject {
-            Subject::Expr(expr) => return evaluate_with_groups(expr, facts),
-            Subject::Variable(name) => match facts.variable(name) {
+            Subject::Expr(expr) => return evaluate_with_groups(expr, variables),
+            Subject::Variable(name) => match variables.variable(name) {
                 Some(text) => text,
                 None => return unknown(format!("%{{{}}}", String::from_utf8_lossy(name))),
             },
-            Subject::Named(name) => match facts.headers(&mut |own| own.eq_ignore_ascii_case(name)) {
+            Subject::Named(name) => match variables.headers(&mut |own| own.eq_ignore_ascii_case(name)) {
                 Some(text) => text,
                 None => match env.get(name) {
                     Some(Ok(text)) => text.clone(),
@@ -145,7 +145,7 @@ impl SetEnvIf {
                 },
             },
             Subject::Headers(names) => {
-                facts.headers(&mut |own| names.is_match(own).unwrap_or(false)).unwrap_or_default()
+                variables.headers(&mut |own| names.is_match(own).unwrap_or(false)).unwrap_or_default()
             }
         };
         let Some(pattern) = &self.pattern else { return unknown("a pattern that is not supported".into()) };
@@ -156,7 +156,7 @@ impl SetEnvIf {
         }
     }
 
-    /// The pattern is one that this engine does not take.
+    /// Whether the pattern is one that this engine does not support.
     pub fn is_unsupported(&self) -> bool {
         self.unsupported
     }
@@ -193,7 +193,7 @@ fn sets(name: &str, words: Tokens<'_>) -> Result<Vec<(Text, Option<Text>)>, Stri
             (None, Some(at)) => (word[..at].into(), Some(word[at + 1..].into())),
             (None, None) => (word.as_ref().into(), Some(Box::from(&b"1"[..]))),
         };
-        // The last word about a name counts.
+        // The last rule about a name counts.
         sets.retain(|(own, _): &(Text, Option<Text>)| !own.eq_ignore_ascii_case(&set.0));
         sets.push(set);
     }

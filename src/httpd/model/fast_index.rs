@@ -11,36 +11,36 @@ use crate::httpd::syntax::uri;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Names that are longer are no host's: DNS has none.
+/// A longer name is no host's: DNS has none that long.
 pub(crate) const LONGEST_NAME: usize = 255;
 
-/// Up to here a scan is quicker than a table; nearly every virtual host stays below.
+/// Up to this many names a scan is quicker than a table; nearly every virtual host has fewer.
 pub(crate) const FEW: usize = 8;
 
-/// What a section does to the walk, values apart.
+/// What a section changes in the walk, apart from the values it sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Effect {
-    /// Of the options outside, those that stay, and those that join them.
+    /// Options below the section: `outer & keep | add`.
     keep: u16,
     add: u16,
     flags: u16,
 }
 
 mod flag {
-    /// Conditions stand in it.
+    /// It contains `<If>`.
     pub const IFS: u16 = 1;
-    /// `<Files>` stands in it.
+    /// It contains `<Files>`.
     pub const FILES: u16 = 2;
-    /// It says whether access files are read, and that they are not.
+    /// `ALLOW`: it has `AllowOverride`. `CLOSED`: with that, no access file is read.
     pub const ALLOW: u16 = 4;
     pub const CLOSED: u16 = 8;
-    /// It says which of their directives are taken, and that some are.
+    /// `LIST`: it has `AllowOverrideList`. `LISTED`: that list is not empty.
     pub const LIST: u16 = 16;
     pub const LISTED: u16 = 32;
-    /// It lets everybody in; or it is for the full walk to say who is let in.
+    /// `GRANTED`: it lets everybody in. `ASKS`: only the full walk can decide who is let in.
     pub const GRANTED: u16 = 64;
     pub const ASKS: u16 = 128;
-    /// It may send a mapped request elsewhere.
+    /// It may redirect or rewrite a request that is mapped already.
     pub const SENDS: u16 = 256;
 }
 
@@ -50,7 +50,7 @@ impl Effect {
         new.put(flag::IFS, !section.ifs.is_empty());
         new.put(flag::FILES, !section.files.is_empty());
         let Some(core) = section.core.as_deref() else { return new };
-        // Whatever is in force outside: what stays of all and what comes to none tell it.
+        // `options_below` has the form `outer & keep | add`: its results for no options and for all of them give both masks.
         new.add = options_below(0, core);
         new.keep = options_below(u16::MAX, core) & !new.add;
         if section.layer == ServerLayer::Directory {
@@ -93,17 +93,18 @@ impl Effect {
         self.has(flag::FILES)
     }
 
-    /// Whether access files are closed to those below; none: as before.
+    /// Whether access files below are left unread; `None`: the section does not change it.
     pub fn closed(self) -> Option<bool> {
         self.has(flag::ALLOW).then(|| self.has(flag::CLOSED))
     }
 
-    /// Whether `AllowOverrideList` names something; none: as before.
+    /// Whether `AllowOverrideList` names a directive; `None`: the section does not change it.
     pub fn listed(self) -> Option<bool> {
         self.has(flag::LIST).then(|| self.has(flag::LISTED))
     }
 
-    /// True: everybody is let in. False: the full walk has to look. None: as before.
+    /// `Some(true)`: everybody is let in. `Some(false)`: only the full walk can decide. `None`: the section does not
+    /// change it.
     pub fn lets_in(self) -> Option<bool> {
         (self.flags & (flag::GRANTED | flag::ASKS) != 0).then(|| !self.has(flag::ASKS))
     }
@@ -147,13 +148,13 @@ pub(crate) struct ServerEntry {
     pub wild: bool,
     pub regex: bool,
     pub location_patterns: bool,
-    /// A URI of it may lead elsewhere than below the document root.
+    /// One of its URIs may lead to a file outside the document root.
     pub may_leave_docroot: bool,
-    /// Its directories in `parts`, behind them its locations, and so on.
+    /// Where its directories begin in `parts`; its locations follow them, and so on.
     parts: u32,
     dirs: u32,
     locations: u32,
-    /// Its names in `text`, each behind its length, then its document root.
+    /// Where its names begin in `text`, each preceded by its length; its document root follows.
     names: u32,
     names_end: u32,
     root_end: u32,
@@ -175,14 +176,14 @@ pub(crate) enum Which {
 }
 
 impl FastIndex {
-    /// None where the texts are too long to be counted with 32 bits, which no configuration's are.
+    /// `None` where the texts exceed 4 GiB, which a configuration never reaches.
     pub fn new(servers: &[Server], default_root: &[u8]) -> Self {
         let mut new = Self { own: Vec::with_capacity(servers.len()), ..Self::default() };
         let main_root = servers.first().and_then(|main| main.document_root.as_deref()).unwrap_or(default_root);
         servers.iter().for_each(|server| new.add(server, main_root));
-        // A host has what the main server has.
-        let main_strays = new.own.first().is_some_and(|main| main.may_leave_docroot);
-        new.own.iter_mut().for_each(|own| own.may_leave_docroot |= main_strays);
+        // A virtual host inherits the main server's aliases and rules.
+        let main_may_leave = new.own.first().is_some_and(|main| main.may_leave_docroot);
+        new.own.iter_mut().for_each(|own| own.may_leave_docroot |= main_may_leave);
         new
     }
 
@@ -269,7 +270,8 @@ impl FastIndex {
         }
     }
 
-    /// Those of `parts` whose text is `path`, whose hash is known, in the order of the file. `index` is of the same sections.
+    /// The sections of `parts` whose text is `path`, which has this hash, in the order of the file. `index` belongs to the
+    /// same sections.
     #[inline]
     pub fn find<'b>(
         &'b self,
@@ -286,7 +288,7 @@ impl FastIndex {
     }
 }
 
-/// Whether what a server says may lead a URI elsewhere than below its document root, or answer it before it is mapped.
+/// Whether a server has directives that may map a URI outside its document root, or answer it before it is mapped.
 fn may_leave_docroot(server: &Server, root: &[u8]) -> bool {
     let core = server.section.core.as_deref();
     let sends = core.is_some_and(|core| core.rewrite.is_some() || !core.redirects.is_empty());

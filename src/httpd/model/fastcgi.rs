@@ -7,13 +7,13 @@ use crate::httpd::expression::parse::{self, Expr};
 use crate::httpd::syntax::tokens::trim;
 use crate::origin::Origin;
 
-/// One line that gives, or takes away, a variable.
+/// One line that sets or removes a variable.
 #[derive(Debug)]
 pub(crate) struct Handed {
     /// None: always.
     condition: Option<Expr>,
     name: Text,
-    /// None: the variable is taken away.
+    /// `None`: the variable is removed.
     value: Option<Text>,
     origin: Origin,
 }
@@ -43,7 +43,7 @@ impl Handed {
 /// The variables of a request, outer containers first. What cannot be known is left out and noted.
 pub(crate) fn variables<'c>(
     cores: impl Iterator<Item = &'c Core> + Clone,
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
     notes: &mut Vec<String>,
 ) -> Vec<Variable> {
     let mut all: Vec<Variable> = Vec::new();
@@ -51,7 +51,7 @@ pub(crate) fn variables<'c>(
     let (plain, conditional) = (lines.clone(), lines);
     let ordered = plain.filter(|one| one.condition.is_none()).chain(conditional.filter(|one| one.condition.is_some()));
     for one in ordered {
-        let holds = one.condition.as_ref().map_or(Truth::Yes, |condition| evaluate(condition, facts));
+        let holds = one.condition.as_ref().map_or(Truth::Yes, |condition| evaluate(condition, variables));
         match holds {
             Truth::No => continue,
             Truth::Unknown(why) => {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-/// Text that the cache stands for, in bytes, and files; when there is more it begins anew.
+/// The most bytes of text, and the most files, that the cache holds. A full cache is emptied.
 const MAX_CACHED: usize = 32 << 20;
 const MAX_FILES: usize = 4096;
 
@@ -28,7 +28,7 @@ impl Rules {
 pub(crate) struct Parsed {
     pub section: Arc<Section>,
     pub notes: Arc<[String]>,
-    /// It asks for other files as it is read, so that it may mean something else the next time.
+    /// Its meaning depends on other files (`<IfFile>`), so it may change although the file does not.
     pub asks: bool,
 }
 
@@ -46,11 +46,11 @@ struct Entries {
     size: usize,
 }
 
-/// The access files of a configuration. One that was read is taken from here as long as [`crate::files::Files::stamp`] gives the
-/// same answer, for which it is asked each time; that a file is missing is never remembered.
+/// The access files of a configuration. A file that was read is taken from here as long as [`crate::files::Files::stamp`], asked
+/// each time, gives the same answer. That a file is missing is never remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    // Only ever locked where nobody has to wait: who cannot get it reads the file.
+    // The lock is only tried, never waited for: a caller that does not get it reads the file.
     entries: RwLock<Entries>,
     pub generation: AtomicU64,
 }
@@ -75,7 +75,7 @@ impl Cache {
         if entries.size.saturating_add(size) > MAX_CACHED || entries.files.len() >= MAX_FILES {
             *entries = Entries::default();
         }
-        // What an entry replaces is counted on: the sum is a bound, and nothing more.
+        // A replaced entry stays counted: the sum is only an upper bound.
         entries.size += size;
         entries.files.insert(path.into(), entry);
     }

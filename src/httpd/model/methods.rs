@@ -5,7 +5,7 @@ pub(crate) type Methods = u64;
 
 pub(crate) const ALL: Methods = u64::MAX;
 
-/// What httpd registers before it reads anything, by their numbers.
+/// The methods that httpd registers before it reads anything, by number.
 const BUILT_IN: [&[u8]; 26] = [
     b"GET",
     b"PUT",
@@ -77,7 +77,7 @@ impl Registered {
         Ok(1 << (OTHERS + self.0.len()))
     }
 
-    /// What stays of the methods around a container; `name`: `<Limit` or `<LimitExcept`.
+    /// The methods that a container applies to, out of those around it; `name`: `<Limit` or `<LimitExcept`.
     pub fn narrow<'w>(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! What a container says of a file's variants: languages, encodings, and which of several is preferred.
+//! A container's directives about a file's variants: languages, encodings, and which of several is preferred.
 
 use super::section::{ByExtension, Text};
 

@@ -25,12 +25,12 @@ pub(crate) struct RewriteConfig {
     pub base: Option<Box<[u8]>>,
     pub rules: Vec<Rule>,
     pub maps: Vec<Map>,
-    /// `RewriteOptions`, where they are given.
+    /// `RewriteOptions`; `None`: not given.
     pub inherit: Option<Inherit>,
     pending: Vec<Condition>,
 }
 
-/// What becomes of the rules around a container's own, and other options.
+/// How a container inherits the rules around it, and other options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inherit {
     after: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Inherit {
 }
 
 impl Inherit {
-    /// The words of `RewriteOptions`; those that are about other things change nothing here.
+    /// Takes the words of `RewriteOptions`. Options that do not matter here are accepted and change nothing.
     pub fn take(&mut self, words: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<(), String> {
         for word in words {
             let word = word.as_ref();
@@ -75,7 +75,7 @@ pub(crate) struct Rules<'r> {
 }
 
 impl<'r> Rules<'r> {
-    /// What holds in `inner` (none: a container without any), where these hold around it.
+    /// The rules in force in `inner`, inside of these; `None`: a container without rewrite directives.
     pub fn merge(self, inner: Option<&'r RewriteConfig>) -> Self {
         let inherit = inner.and_then(|inner| inner.inherit).unwrap_or(self.inherit);
         let own = inner.into_iter().flat_map(|inner| &inner.rules);
@@ -89,7 +89,7 @@ impl<'r> Rules<'r> {
         let outer = self.maps.into_iter().filter(|_| keeps);
         let base = inner.and_then(|inner| inner.base.as_deref()).or(self.base.filter(|_| inherit.base));
         let maps = inner.into_iter().flat_map(|inner| &inner.maps).chain(outer).collect();
-        // A directory without RewriteEngine goes on with that of the one around it.
+        // Without `RewriteEngine`, a directory inherits it.
         let engine = inner.and_then(|inner| inner.engine).unwrap_or(self.engine);
         Self { engine, base, inherit, rules, maps }
     }
@@ -105,18 +105,18 @@ pub(crate) struct Rule {
     pub origin: Origin,
 }
 
-/// What the rules made of a request.
+/// The result of the rules.
 #[derive(Debug)]
 pub(crate) enum Rewritten {
     Done(Box<Changed>),
-    /// The answer, and the rule that gives it; none of them: why else.
+    /// The status, the rule that gives it, and another reason where it is no rule's own answer.
     Status(u16, Origin, Option<&'static str>),
 }
 
 /// A request after its rules.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    /// Whether a rule has put another path in place, or passes it on.
+    /// Whether a rule has replaced the path, or passes the request on.
     pub changed: bool,
     /// A path on the disk, a URI, or a URL.
     pub filename: Vec<u8>,
@@ -128,14 +128,14 @@ pub(crate) struct Changed {
     pub proxy: bool,
     /// Characters are not to be escaped (`[NE]`).
     pub no_escape: bool,
-    /// That of a redirect.
+    /// The status of a redirect.
     pub status: u16,
     /// The rule that changed it last.
     pub origin: Origin,
     pub forced: Forced,
 }
 
-/// What `[H]` and `[T]` force.
+/// The handler and media type that `[H]` and `[T]` force.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forced {
     pub handler: Option<Text>,
@@ -145,7 +145,8 @@ pub(crate) struct Forced {
 /// Two arguments, and a third that may be there.
 type Arguments<'a> = (&'a [u8], &'a [u8], Option<&'a [u8]>);
 
-/// The words of a rule or condition: as mod_rewrite splits them, which keeps every backslash. None: there are fewer than two.
+/// The words of a rule or condition, split as mod_rewrite does, which keeps every backslash. `None`: there are fewer than
+/// two.
 fn arguments(line: &[u8]) -> Option<Arguments<'_>> {
     let mut rest = line;
     let mut found = [None; 3];
@@ -175,7 +176,7 @@ fn arguments(line: &[u8]) -> Option<Arguments<'_>> {
 }
 
 impl RewriteConfig {
-    /// `RewriteCond`; what it asks for and cannot be answered is named.
+    /// `RewriteCond`. The answer names what the condition tests and cannot be evaluated here, if anything.
     pub fn condition(&mut self, args: &[u8]) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteCond: bad argument line '{shown}'");
@@ -186,7 +187,7 @@ impl RewriteConfig {
         Ok(beyond)
     }
 
-    /// `RewriteRule`; a pattern that cannot be used is named, and the rule left out.
+    /// `RewriteRule`. A rule whose pattern cannot be used is left out, and the answer names the pattern.
     pub fn rule(&mut self, args: &[u8], origin: Origin) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteRule: bad argument line '{shown}'");
@@ -207,7 +208,7 @@ impl RewriteConfig {
 
 impl Rules<'_> {
     /// Runs the rules over a request.
-    pub fn run(&self, start: Start<'_>, facts: &dyn RequestVariables) -> Rewritten {
+    pub fn run(&self, start: Start<'_>, variables: &dyn RequestVariables) -> Rewritten {
         let mut state = State::new(start, &self.maps);
         let (mut at, mut rounds) = (0, 0);
         while let Some(rule) = self.rules.get(at) {
@@ -215,13 +216,13 @@ impl Rules<'_> {
             if state.sub && (rule.flags.no_sub || rule.flags.redirect.is_some()) {
                 continue;
             }
-            // What a rule costs grows with what it looks at.
+            // A rule's cost grows with the length of the text that it tests.
             let size = state.filename.len() + state.query.as_ref().map_or(0, Vec::len);
-            if !facts.spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
+            if !variables.spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
                 let why = "the rules of this request take more than 2 million steps: they lead to themselves";
                 return Rewritten::Status(500, rule.origin.clone(), Some(why));
             }
-            if !rule.apply(&mut state, facts) {
+            if !rule.apply(&mut state, variables) {
                 // A chain whose first rule does not apply is skipped as a whole.
                 while self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
                     at += 1;
@@ -258,10 +259,10 @@ pub(crate) struct Start<'a> {
     /// The path on the disk; in a server the URI.
     pub filename: &'a [u8],
     pub path_info: &'a [u8],
-    /// The directory that the rules stand for, with its slash; none: a server.
+    /// The directory that the rules belong to, with its slash; `None`: a server.
     pub directory: Option<&'a [u8]>,
     pub query: Option<&'a [u8]>,
-    /// For a subrequest, which is never sent elsewhere.
+    /// For a subrequest, which is never redirected.
     pub sub: bool,
 }
 
@@ -297,7 +298,7 @@ impl<'r> State<'r> {
         }
     }
 
-    /// What rules see: below a directory, its path is taken off.
+    /// The path that rules are matched against: in a directory, without the directory's own path.
     fn subject(&self) -> Vec<u8> {
         let Some(directory) = self.directory else { return self.filename.clone() };
         let rest = if self.no_path_info { &b""[..] } else { self.path_info };
@@ -325,30 +326,32 @@ impl<'r> State<'r> {
 }
 
 impl Rule {
-    /// Whether it applies; what it does is done.
-    fn apply(&self, state: &mut State<'_>, facts: &dyn RequestVariables) -> bool {
+    /// Applies the rule; false: it does not match.
+    fn apply(&self, state: &mut State<'_>, variables: &dyn RequestVariables) -> bool {
         let subject = state.subject();
         let Ok(found) = self.pattern.groups(&subject) else { return false };
         if found.is_some() == self.not {
             return false;
         }
         let groups = found.unwrap_or_default();
-        let Some(last) = self.conditions_hold(&groups, state, facts) else { return false };
+        let Some(last) = self.conditions_hold(&groups, state, variables) else { return false };
         let no_sub = *self.to == *b"-" || self.flags.status.is_some();
         let made = match () {
             () if no_sub => Vec::new(),
-            () if self.flags.escape => expand(&self.to, &groups_escaped(&groups), &groups_escaped(&last), state, facts),
-            () => expand(&self.to, &groups, &last, state, facts),
+            () if self.flags.escape => {
+                expand(&self.to, &groups_escaped(&groups), &groups_escaped(&last), state, variables)
+            }
+            () => expand(&self.to, &groups, &last, state, variables),
         };
         for (name, value) in &self.flags.env {
-            let name = expand(name, &groups, &last, state, facts);
-            let value = value.as_ref().map(|value| expand(value, &groups, &last, state, facts));
-            facts.assign(&name, value);
+            let name = expand(name, &groups, &last, state, variables);
+            let value = value.as_ref().map(|value| expand(value, &groups, &last, state, variables));
+            variables.assign(&name, value);
         }
         if no_sub {
             self.force(state);
         } else {
-            self.replace(made, state, facts);
+            self.replace(made, state, variables);
         }
         true
     }
@@ -360,12 +363,12 @@ impl Rule {
     }
 
     /// The groups of the last condition, where all hold.
-    fn conditions_hold(&self, groups: &Groups, state: &State<'_>, facts: &dyn RequestVariables) -> Option<Groups> {
+    fn conditions_hold(&self, groups: &Groups, state: &State<'_>, variables: &dyn RequestVariables) -> Option<Groups> {
         let mut last = Vec::new();
         let mut at = 0;
         while let Some(condition) = self.conditions.get(at) {
             at += 1;
-            let holds = condition.holds(groups, &mut last, state, facts);
+            let holds = condition.holds(groups, &mut last, state, variables);
             match (holds, condition.or_next) {
                 (false, false) => return None,
                 (true, true) => {
@@ -380,7 +383,7 @@ impl Rule {
         Some(last)
     }
 
-    fn replace(&self, made: Vec<u8>, state: &mut State<'_>, facts: &dyn RequestVariables) {
+    fn replace(&self, made: Vec<u8>, state: &mut State<'_>, variables: &dyn RequestVariables) {
         state.filename = made;
         state.no_path_info |= self.flags.discard_path_info;
         self.split_query(state);
@@ -389,16 +392,16 @@ impl Rule {
         }
         state.changed = Some((self.origin.clone(), self.flags.no_escape));
         if self.flags.proxy {
-            state.filename = qualified(&state.filename, facts);
+            state.filename = qualified(&state.filename, variables);
             state.proxy = true;
             return;
         }
         if let Some(status) = self.flags.redirect {
-            state.filename = qualified(&state.filename, facts);
+            state.filename = qualified(&state.filename, variables);
             state.status = status;
             return;
         }
-        state.filename = reduced(std::mem::take(&mut state.filename), facts);
+        state.filename = reduced(std::mem::take(&mut state.filename), variables);
         if scheme(&state.filename).is_some() {
             state.status = 302;
             return;
@@ -430,7 +433,7 @@ impl Rule {
     }
 }
 
-/// How long the scheme of a URL is, with what follows it; none: it is no URL.
+/// The length of a URL's scheme with its `://` or `:`; `None`: it is no URL.
 pub(crate) fn scheme(path: &[u8]) -> Option<usize> {
     const SCHEMES: [&[u8]; 18] = [
         b"ajp://",
@@ -456,39 +459,39 @@ pub(crate) fn scheme(path: &[u8]) -> Option<usize> {
     SCHEMES.iter().find(starts).map(|scheme| scheme.len())
 }
 
-fn port(facts: &dyn RequestVariables) -> Vec<u8> {
-    let fact = |name: &[u8]| facts.variable(name).unwrap_or_default();
+fn port(variables: &dyn RequestVariables) -> Vec<u8> {
+    let fact = |name: &[u8]| variables.variable(name).unwrap_or_default();
     let usual: &[u8] = if fact(b"REQUEST_SCHEME").eq_ignore_ascii_case(b"https") { b"443" } else { b"80" };
     let port = fact(b"SERVER_PORT");
     if port == usual { Vec::new() } else { [b":", &port[..]].concat() }
 }
 
 /// A path of this server as a URL.
-fn qualified(path: &[u8], facts: &dyn RequestVariables) -> Vec<u8> {
+fn qualified(path: &[u8], variables: &dyn RequestVariables) -> Vec<u8> {
     if scheme(path).is_some() {
         return path.to_vec();
     }
-    let fact = |name: &[u8]| facts.variable(name).unwrap_or_default();
+    let fact = |name: &[u8]| variables.variable(name).unwrap_or_default();
     let slash: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
-    [&fact(b"REQUEST_SCHEME")[..], b"://", &fact(b"SERVER_NAME"), &port(facts), slash, path].concat()
+    [&fact(b"REQUEST_SCHEME")[..], b"://", &fact(b"SERVER_NAME"), &port(variables), slash, path].concat()
 }
 
 /// A URL that leads back here, as a path.
-fn reduced(url: Vec<u8>, facts: &dyn RequestVariables) -> Vec<u8> {
-    let start = [&facts.variable(b"REQUEST_SCHEME").unwrap_or_default()[..], b"://"].concat();
+fn reduced(url: Vec<u8>, variables: &dyn RequestVariables) -> Vec<u8> {
+    let start = [&variables.variable(b"REQUEST_SCHEME").unwrap_or_default()[..], b"://"].concat();
     if !url.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(&start)) || url.len() <= start.len() {
         return url;
     }
     let rest = &url[start.len()..];
     let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
-    match facts.is_here(&rest[..end]) {
+    match variables.is_here(&rest[..end]) {
         true if end == rest.len() => b"/".to_vec(),
         true => rest[end..].to_vec(),
         false => url,
     }
 }
 
-/// Whether an expression is one; for [`Test::Expr`].
+/// Whether a text is a valid expression; for [`Test::Expr`].
 pub(super) fn condition_expr(text: &[u8]) -> Result<Test, String> {
     let shown = String::from_utf8_lossy(text);
     parse::parse(text)

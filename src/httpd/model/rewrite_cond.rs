@@ -29,7 +29,7 @@ pub(super) struct Condition {
 pub(super) enum Test {
     Regex(Pattern),
     Same(Text),
-    /// The orders that are right, and whether numbers are compared.
+    /// The orderings that make it true, and whether numbers are compared.
     Order(&'static [Ordering], bool, Text),
     File(u8),
     Expr(Expr),
@@ -44,7 +44,7 @@ const NOT_LESS: &[Ordering] = &[Ordering::Greater, Ordering::Equal];
 const EQUAL: &[Ordering] = &[Ordering::Equal];
 
 impl Condition {
-    /// What a condition asks for and cannot be answered is named.
+    /// A condition, and what it tests that cannot be evaluated here, if anything.
     pub fn new(text: &[u8], pattern: &[u8], flags: &Flags) -> Result<(Self, Option<&'static str>), String> {
         let (mut not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
         let order = |orders, numbers, text: &[u8]| Test::Order(orders, numbers, text.into());
@@ -83,17 +83,23 @@ impl Condition {
         Ok((Self { text: text.into(), test, not, any_case, or_next }, beyond))
     }
 
-    pub fn holds(&self, groups: &Groups, last: &mut Groups, state: &State<'_>, facts: &dyn RequestVariables) -> bool {
+    pub fn holds(
+        &self,
+        groups: &Groups,
+        last: &mut Groups,
+        state: &State<'_>,
+        variables: &dyn RequestVariables,
+    ) -> bool {
         if let Test::Expr(expr) = &self.test {
-            let (truth, found) = evaluate_with_groups(expr, facts);
+            let (truth, found) = evaluate_with_groups(expr, variables);
             if truth == Truth::Yes && !self.not {
                 *last = found;
             }
             return (truth == Truth::Yes) != self.not;
         }
-        let text = expand(&self.text, groups, last, state, facts);
+        let text = expand(&self.text, groups, last, state, variables);
         let path = Path::new(std::ffi::OsStr::from_bytes(&text));
-        let kind = || facts.files().kind(path);
+        let kind = || variables.files().kind(path);
         let yes = match &self.test {
             Test::Regex(regex) => match regex.groups(&text) {
                 Ok(Some(found)) => {
@@ -111,17 +117,17 @@ impl Condition {
             Test::File(b'f') => matches!(kind(), Ok(Kind::File)),
             Test::File(b'd') => matches!(kind(), Ok(Kind::Directory)),
             Test::File(b's') => {
-                matches!(kind(), Ok(Kind::File)) && facts.files().read(path).is_ok_and(|bytes| !bytes.is_empty())
+                matches!(kind(), Ok(Kind::File)) && variables.files().read(path).is_ok_and(|bytes| !bytes.is_empty())
             }
-            Test::File(b'l' | b'L' | b'h') => facts.files().is_symlink(path),
-            Test::File(b'U') => facts.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400),
+            Test::File(b'l' | b'L' | b'h') => variables.files().is_symlink(path),
+            Test::File(b'U') => variables.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400),
             Test::File(b'F') => {
-                // What rules of the subrequest lead to is no file, nor is a directory without an index file.
-                let is_file = |path: &[u8]| matches!(facts.files().kind(path_of(path)), Ok(Kind::File));
+                // A rewritten subrequest is not a file, nor is a directory without an index file.
+                let is_file = |path: &[u8]| matches!(variables.files().kind(path_of(path)), Ok(Kind::File));
                 let is_there = |seen: Seen| seen.status < 300 && is_file(&seen.filename);
-                facts.look(Target::File(&text)).is_some_and(is_there)
+                variables.look(Target::File(&text)).is_some_and(is_there)
             }
-            Test::File(b'x') => facts.files().is_executable(path),
+            Test::File(b'x') => variables.files().is_executable(path),
             Test::File(_) | Test::Beyond | Test::Expr(_) => false,
         };
         yes != self.not

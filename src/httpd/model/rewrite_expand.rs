@@ -1,11 +1,11 @@
-//! What rules and conditions put together: groups, variables, maps.
+//! Expands the texts of rules and conditions: groups, variables, maps.
 
 use super::rewrite::State;
 use crate::httpd::expression::evaluate::{RequestVariables, Target};
 
 pub(super) type Groups = Vec<Option<Vec<u8>>>;
 
-/// `[B]`: what groups hold, as it may stand in a query.
+/// `[B]`: groups are escaped so that they can stand in a query.
 pub(super) fn groups_escaped(groups: &Groups) -> Groups {
     let escape = |group: &Vec<u8>| {
         group.iter().fold(Vec::new(), |mut out, &byte| {
@@ -20,13 +20,13 @@ pub(super) fn groups_escaped(groups: &Groups) -> Groups {
     groups.iter().map(|group| group.as_ref().map(escape)).collect()
 }
 
-/// `$1`, `%1`, `%{NAME}` put in.
+/// Replaces `$1`, `%1` and `%{NAME}`.
 pub(super) fn expand(
     text: &[u8],
     groups: &Groups,
     last: &Groups,
     state: &State<'_>,
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 32);
     let mut at = 0;
@@ -47,12 +47,12 @@ pub(super) fn expand(
             }
             [b'$', b'{', rest @ ..] if closing(rest).is_some() => {
                 let end = closing(rest).unwrap_or(0);
-                out.extend(mapped(&rest[..end], groups, last, state, facts));
+                out.extend(mapped(&rest[..end], groups, last, state, variables));
                 at += end + 3;
             }
             [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
                 let end = memchr::memchr(b'}', rest).unwrap_or(0);
-                out.extend(variable(&rest[..end], state, facts));
+                out.extend(variable(&rest[..end], state, variables));
                 at += end + 3;
             }
             rest => {
@@ -74,7 +74,7 @@ fn closing(text: &[u8]) -> Option<usize> {
 }
 
 /// `map:key|default`, each part expanded by itself.
-fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, facts: &dyn RequestVariables) -> Vec<u8> {
+fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, variables: &dyn RequestVariables) -> Vec<u8> {
     let (name, rest) = match memchr::memchr(b':', text) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, &b""[..]),
@@ -85,35 +85,36 @@ fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, facts:
         byte == b'|' && depth == 0
     });
     let (key, default) = bar.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
-    let key = expand(key, groups, last, state, facts);
+    let key = expand(key, groups, last, state, variables);
     let map = state.maps.iter().find(|map| *map.name == *name);
-    map.and_then(|map| map.value(&key, facts.files())).unwrap_or_else(|| expand(default, groups, last, state, facts))
+    map.and_then(|map| map.value(&key, variables.files()))
+        .unwrap_or_else(|| expand(default, groups, last, state, variables))
 }
 
-fn variable(name: &[u8], state: &State<'_>, facts: &dyn RequestVariables) -> Vec<u8> {
+fn variable(name: &[u8], state: &State<'_>, variables: &dyn RequestVariables) -> Vec<u8> {
     let after = |start: &[u8]| {
         name.get(..start.len()).filter(|own| own.eq_ignore_ascii_case(start)).map(|_| &name[start.len()..])
     };
     if let Some(header) = after(b"HTTP:") {
-        return facts.header(header).unwrap_or_default();
+        return variables.header(header).unwrap_or_default();
     }
     if let Some(name) = after(b"ENV:") {
-        return facts.environment(name).unwrap_or_default();
+        return variables.environment(name).unwrap_or_default();
     }
     if let Some(name) = after(b"LA-U:").or(after(b"LA-F:")) {
         // Of a request for the same URI, as it would end: its file.
         let uri = if after(b"LA-F:").is_some() { None } else { Some(&state.filename[..]) };
         let target = uri.map_or(Target::File(&state.filename), Target::Uri);
-        return match facts.look(target) {
+        return match variables.look(target) {
             Some(seen) if name.eq_ignore_ascii_case(b"REQUEST_FILENAME") => seen.filename,
-            Some(_) if name.eq_ignore_ascii_case(b"REMOTE_USER") => facts.user().unwrap_or_default().to_vec(),
-            Some(_) => variable(name, state, facts),
+            Some(_) if name.eq_ignore_ascii_case(b"REMOTE_USER") => variables.user().unwrap_or_default().to_vec(),
+            Some(_) => variable(name, state, variables),
             None => Vec::new(),
         };
     }
     match &name.to_ascii_uppercase()[..] {
         b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
         b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
-        name => facts.variable(name).unwrap_or_default(),
+        name => variables.variable(name).unwrap_or_default(),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) enum Source {
     Upper,
     Escape,
     Unescape,
-    /// A program, a database, chance: what it would say is not known, so that it says nothing.
+    /// A program, a database or a random map: its answer is not known, so none is given.
     Beyond,
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) enum Matcher {
     /// Everything: a server, a virtual host, an `.htaccess`.
     Always,
-    /// Nothing that a program here runs for (`<Proxy>`; A-052), or a pattern that cannot be used.
+    /// It matches nothing: `<Proxy>`, for which no program runs here, or a pattern that cannot be used.
     Never,
     /// A literal path or name.
     Literal(Box<[u8]>),
@@ -30,7 +30,7 @@ pub(crate) enum Matcher {
     Condition { expr: Option<Expr>, chained: bool },
 }
 
-/// A pattern met a text.
+/// The result of matching a pattern.
 pub(crate) enum Hit {
     Yes,
     No,
@@ -39,7 +39,7 @@ pub(crate) enum Hit {
 }
 
 impl Matcher {
-    /// Whether a name, path or URI is meant, compared as a whole.
+    /// Whether it matches a name, path or URI, each compared as a whole.
     pub fn hits(&self, text: &[u8]) -> Hit {
         let yes = match self {
             Matcher::Always => true,
@@ -128,19 +128,19 @@ pub(crate) struct Redirect {
     pub origin: Origin,
 }
 
-/// What a container sets, apart from php values.
+/// What a container sets, apart from PHP values.
 #[derive(Debug, Default)]
 pub(crate) struct Core {
     pub allow: Option<AllowOverride>,
     pub allow_list: Option<Vec<Box<[u8]>>>,
-    /// Set outright; or else added and taken away.
+    /// `Options` without signs sets all; with signs, options are added and removed.
     pub options: Option<u16>,
     pub options_add: u16,
     pub options_remove: u16,
     pub index: Option<Vec<Box<[u8]>>>,
     pub negotiation: Option<Box<Negotiation>>,
     pub index_slash: Option<bool>,
-    /// The status with which an index file is redirected to; 0: it is not.
+    /// The status of the redirect to an index file (`DirectoryIndexRedirect`); 0: no redirect.
     pub index_redirect: Option<u16>,
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,
@@ -156,7 +156,7 @@ pub(crate) struct Core {
     pub legacy: Option<LegacyAccess>,
     pub rewrite: Option<RewriteConfig>,
     pub redirects: Vec<Redirect>,
-    /// A location's own `Alias`: where all of it leads, whatever follows in the URI.
+    /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.
     pub alias: Option<(Box<[u8]>, bool)>,
     /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.
     pub env: Vec<(Text, Option<Text>)>,
@@ -168,7 +168,7 @@ pub(crate) struct Core {
     pub handed: Vec<Handed>,
 }
 
-/// How `Require` lines of a container join those around it.
+/// `AuthMerging`: how a container's `Require` lines are combined with those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthMerging {
     Off,

@@ -70,7 +70,7 @@ pub(crate) struct Index {
     literal: Vec<(u64, u32)>,
     /// Where a hash's entries begin, once there are many.
     places: HashIndex<u32>,
-    /// With what each of them begins, so that those that cannot match are never looked at.
+    /// Each with its head, so that those that cannot match are skipped.
     pub wild: Vec<(Head, u32)>,
     pub regex: Vec<(Head, u32)>,
     /// Bit n: there is a literal path of n components (63: of more).
@@ -175,20 +175,21 @@ impl Server {
         self.names().any(|own| own.eq_ignore_ascii_case(name))
     }
 
-    /// Gives a host without a name one.
+    /// Gives a name to a host that has none.
     pub fn derive_name(&mut self, main: Option<&[u8]>) {
         if self.name.is_some() {
             return;
         }
         self.derived_name = match self.addresses.first().map(|address| address.ip) {
             Some(Some(ip)) if ip.is_loopback() => Some(Box::from(&b"localhost"[..])),
-            // Other addresses would have to be looked up; nobody asks for what a lookup gives.
+            // Other addresses would have to be looked up; names from a lookup are never needed.
             Some(Some(_)) => None,
             _ => main.map(Into::into),
         };
     }
 
-    /// Whether conditions, redirects or aliases stand where they are looked at before there is a file: outside directories and files.
+    /// Whether conditions, redirects or aliases stand outside directories and files, where httpd evaluates them before the request
+    /// has a file.
     pub fn is_early(&self) -> bool {
         let leads = |section: &Section| {
             section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())

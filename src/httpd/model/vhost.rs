@@ -141,7 +141,7 @@ impl Set {
         let has = |&(_, host): &(u32, u32)| has(host, name);
         let first = self.names.get(&key).copied();
         let exact = first.filter(has).or_else(|| {
-            // Only where the first host's name merely has the same hash.
+            // Needed only where the first host's name has the same hash and is another name.
             first.and_then(|_| self.others.get(&key)?.iter().copied().find(has))
         });
         if self.wild.is_empty() {

@@ -14,7 +14,7 @@ pub(crate) fn step(hash: u64, byte: u8) -> u64 {
     (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
 }
 
-/// What a hash table sees: FNV's high bits are its good ones.
+/// The value for a hash table: FNV mixes its high bits best, so they are folded in.
 #[inline]
 pub(crate) fn finish(hash: u64) -> u64 {
     hash ^ (hash >> 29)

@@ -1,9 +1,9 @@
-//! The bytes that every match of a pattern begins with, and the pairs that it has in it: most patterns are told apart from a text
-//! by these alone.
+//! The bytes that every match of a pattern begins with, and the pairs of bytes that it contains: these alone show for most
+//! patterns that they cannot match a text.
 
 use super::pairs::Pairs;
 
-/// Up to sixteen bytes, so that one comparison of a machine word or two answers.
+/// Up to sixteen bytes, so that one or two comparisons of machine words are enough.
 const LENGTH: usize = 16;
 
 /// The head of a pattern.
@@ -22,7 +22,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// For wildcards, whose heads are all that is known of them.
+    /// For wildcards, which have a head and no pairs.
     pub fn new(text: &[u8]) -> Self {
         Self { text: word(text), pairs: Pairs::all() }
     }
@@ -53,8 +53,8 @@ impl Head {
         Self::new(&pattern[..pattern.iter().position(special).unwrap_or(pattern.len())])
     }
 
-    /// Of a regular expression whose case counts: what stands plainly after its `^`. Where it may be otherwise (an alternative
-    /// anywhere), there is none.
+    /// The head of a case-sensitive regular expression: the literal bytes after its `^`. Empty where the pattern has an
+    /// alternative anywhere.
     pub fn of_regex(pattern: &[u8]) -> Self {
         let Some(rest) = pattern.strip_prefix(b"^").filter(|rest| memchr::memchr(b'|', rest).is_none()) else {
             return Self::default();
@@ -62,7 +62,7 @@ impl Head {
         let (mut bytes, mut at) = (Vec::with_capacity(LENGTH), 0);
         while bytes.len() <= LENGTH {
             match &rest[at.min(rest.len())..] {
-                // What is repeated may be missing.
+                // A repeated byte may be missing from the text.
                 [b'*' | b'?' | b'{' | b'+', ..] => {
                     bytes.pop();
                     break;
@@ -81,12 +81,12 @@ impl Head {
         Self::new(&bytes)
     }
 
-    /// With the pairs that the pattern has in it.
+    /// The head with the pattern's pairs added.
     pub(super) fn and(self, pairs: Pairs) -> Self {
         Self { pairs, ..self }
     }
 
-    /// False: a text that starts so, and has these pairs, cannot match.
+    /// False: a text with this start and these pairs cannot match.
     #[inline]
     pub fn may_match(&self, start: Start) -> bool {
         (self.text ^ start.text) & self.mask == 0 && self.pairs.may_be_in(start.pairs)

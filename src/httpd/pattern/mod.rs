@@ -1,9 +1,9 @@
 //! Regular expressions as PCRE users write them, on bytes, in bounded time.
 //!
-//! The engine is `fancy-regex`, on top of `regex`. What decided: users of httpd write look-around, back-references and possessive
-//! repetitions, which `regex` alone refuses; PCRE2 itself would be a C library more in every host, whose time on a hostile pattern in
-//! somebody's `.htaccess` has a limit of ten million steps, per match. Here a pattern that needs no backtracking runs in time linear in
-//! the text, and any other stops after [`BACKTRACKS`] steps.
+//! The engine is `fancy-regex`, on top of `regex`. The reasons: users of httpd write look-around, back-references and possessive
+//! repetitions, which `regex` alone refuses. PCRE2 itself would add a C library to every host, and a hostile pattern in an `.htaccess`
+//! could take ten million steps per match there. Here a pattern that needs no backtracking runs in time linear in the text, and any
+//! other stops after [`BACKTRACKS`] steps.
 //!
 //! Compared with libpcre2 10.42, the library that httpd uses, and httpd's own options: 12,000 random patterns, eight subjects each
 //! (`tests/differential/patterns.py`; a part of them is a test below). What differs:
@@ -23,7 +23,7 @@ use self::pairs::Pairs;
 use self::translate::{Translated, translate};
 use std::fmt;
 
-/// Steps back that one match may take. A pattern that needs more is said to be too costly, not waited for.
+/// The backtracking steps that one match may take. A pattern that needs more is reported as too costly.
 const BACKTRACKS: usize = 200_000;
 /// Longer patterns are refused.
 const MAX_PATTERN: usize = 64 << 10;
@@ -72,7 +72,7 @@ impl Pattern {
             .delegate_dfa_size_limit(1 << 20)
             .max_prog_size(100_000);
         let regex = builder.build().map_err(|error| match error {
-            // What PCRE refuses to repeat was found out before: this is a look-around in a group of its own.
+            // What PCRE refuses to repeat was refused before this point: here it is a look-around in a group of its own.
             fancy_regex::Error::ParseError(_, fancy_regex::ParseError::TargetNotRepeatable) => Bad::Unsupported,
             fancy_regex::Error::ParseError(..) => Bad::Syntax,
             fancy_regex::Error::CompileError(inner) if is_syntax(&inner) => Bad::Syntax,
@@ -83,7 +83,7 @@ impl Pattern {
         Ok(Self { regex: Box::new(regex), text: text.into(), head })
     }
 
-    /// What every match begins with, and has in it.
+    /// The bytes that every match begins with, and the pairs that it contains.
     pub fn head(&self) -> Head {
         self.head
     }
@@ -257,7 +257,7 @@ mod tests {
                     continue;
                 }
                 (Err(_), None) => continue,
-                // What cannot be told apart: PCRE2 refuses it, and this crate says that it cannot be used.
+                // PCRE2 refuses the pattern, and this crate takes it.
                 (Ok(_), None) => {
                     wrong.push(format!("{shown}: PCRE2 refuses it"));
                     continue;

@@ -1,28 +1,28 @@
-//! The pairs of neighbouring bytes that every match of a pattern has in it: a text that lacks one of them cannot match, which is told
-//! without looking at the text again for each pattern.
+//! The pairs of neighbouring bytes that every match of a pattern contains. A text that lacks one of them cannot match; the text's own
+//! pairs are found once for all patterns.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-/// A set of pairs: one bit for each of 128 kinds of them. The case of letters is ignored, so that it need not be known whether it
-/// counts in a pattern.
+/// A set of pairs: one bit for each of 128 kinds of them. Letter case is ignored, so the set is right for case-sensitive and
+/// case-insensitive patterns.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pairs(u128);
 
 impl Pairs {
-    /// What a text has.
+    /// The pairs of a text.
     pub fn of_text(text: &[u8]) -> Self {
         let pairs = text.windows(2).map(|two| bit(two[0], two[1]));
         Self(pairs.fold(0, |all, one| all | one))
     }
 
-    /// Those of every text, so to speak.
+    /// Every pair: no pattern is excluded.
     pub fn all() -> Self {
         Self(u128::MAX)
     }
 
-    /// What a pattern, in the engine's spelling, cannot match without. Nothing, where it has what only the engine's other half can
-    /// read (look-around, back-references).
+    /// The pairs that a pattern, in the engine's spelling, needs. The empty set for patterns with look-around or back-references,
+    /// which the parser used here does not read.
     pub fn of_regex(pattern: &str, any_case: bool) -> Self {
         let mut parser = ParserBuilder::new();
         parser.unicode(false).utf8(false).dot_matches_new_line(true).case_insensitive(any_case);
@@ -32,7 +32,7 @@ impl Pairs {
         }
     }
 
-    /// Whether a text that has `text` may have all of these.
+    /// Whether a text with the pairs `text` may contain all of these.
     #[inline]
     pub fn may_be_in(self, text: Self) -> bool {
         self.0 & !text.0 == 0
@@ -54,7 +54,7 @@ fn needed(hir: &Hir) -> u128 {
 #[derive(Default)]
 struct Run {
     pairs: u128,
-    /// The byte that came last, where it must be the one before the next.
+    /// The previous byte, if it directly precedes the next one in every match.
     last: Option<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Run {
 
     fn walk(&mut self, hir: &Hir) {
         match hir.kind() {
-            // A place takes no room: what stands around it are neighbours.
+            // An anchor takes no bytes: the bytes around it are neighbours.
             HirKind::Empty | HirKind::Look(_) => {}
             HirKind::Literal(text) => text.0.iter().for_each(|&byte| self.byte(byte)),
             HirKind::Class(class) => match one_letter(class) {
@@ -77,7 +77,7 @@ impl Run {
             HirKind::Capture(group) => self.walk(&group.sub),
             HirKind::Concat(list) => list.iter().for_each(|one| self.walk(one)),
             HirKind::Alternation(list) => {
-                // Only what all of them have.
+                // Only the pairs that all alternatives have.
                 self.pairs |= list.iter().map(needed).fold(u128::MAX, |all, one| all & one);
                 self.last = None;
             }
@@ -89,7 +89,7 @@ impl Run {
             self.walk(&repetition.sub);
         }
         if (repetition.min, repetition.max) != (1, Some(1)) {
-            // What comes last is not known, or may come from before it.
+            // The last byte is not known, or may be one from before the repetition.
             self.last = None;
         }
     }

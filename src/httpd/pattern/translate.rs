@@ -1,4 +1,4 @@
-//! PCRE's spelling, in the engine's.
+//! Translates a pattern from PCRE's spelling to the engine's.
 
 /// A pattern for the engine.
 pub(super) struct Translated {
@@ -15,13 +15,13 @@ struct Translator<'a> {
     out: String,
     beyond: bool,
     wrong: bool,
-    /// How many groups the whole pattern has: `\\11` is the eleventh one, or else a character.
+    /// How many groups the whole pattern has: it decides whether `\\11` is a back-reference or a character.
     groups: usize,
-    /// Where in `out` the piece begins that a repetition would repeat.
+    /// Where in `out` the piece begins that a following repetition applies to.
     atom: Option<usize>,
-    /// Where the groups that are open begin, and whether blanks meant something outside.
+    /// For each open group: where it begins, and whether blanks counted outside of it.
     open: Vec<(usize, bool)>,
-    /// `(?x)`: blanks mean nothing.
+    /// `(?x)` is in force: blanks are ignored.
     blank: bool,
     names: Vec<Vec<u8>>,
 }
@@ -83,7 +83,7 @@ fn looks_around(group: &str) -> bool {
     ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|opening| group.starts_with(opening))
 }
 
-/// How many groups take part of the text.
+/// How many capturing groups a pattern has.
 fn groups(from: &[u8]) -> usize {
     let (mut count, mut at, mut class) = (0, 0, false);
     while at < from.len() {
@@ -98,7 +98,7 @@ fn groups(from: &[u8]) -> usize {
             ([b']', ..], true) => class = false,
             ([b'(', b'?', b'P', b'<', ..] | [b'(', b'?', b'\'', ..], false) => count += 1,
             ([b'(', b'?', b'<', next, ..], false) if !matches!(next, b'=' | b'!') => count += 1,
-            // The bracket of a condition is none.
+            // The bracket of a condition is not a group.
             ([b'(', b'?', b'(', ..], false) => at += 2,
             ([b'(', b'?' | b'*', ..], false) => {}
             ([b'(', ..], false) => count += 1,
@@ -175,7 +175,7 @@ impl<'a> Translator<'a> {
             return;
         };
         if looks_around(&self.out[start..]) {
-            // The engine repeats no look-around: once or not at all is all that there is to it.
+            // The engine does not repeat look-arounds; repeating one changes nothing, so it stands once or not at all.
             let lazy = self.rest().first() == Some(&b'?');
             self.at += usize::from(lazy || self.rest().first() == Some(&b'+'));
             if count.starts_with(['*', '?']) || count.starts_with("{0") {
@@ -207,7 +207,7 @@ impl<'a> Translator<'a> {
             return;
         };
         if !in_class && !matches!(byte, b'Q' | b'E') {
-            // Places, not characters, cannot be repeated.
+            // Anchors cannot be repeated.
             let place = matches!(byte, b'b' | b'B' | b'A' | b'z' | b'Z' | b'G' | b'K');
             self.atom = (!place).then_some(self.out.len());
             self.wrong |= byte == b'K' && self.open.iter().any(|(start, _)| looks_around(&self.out[*start..]));
@@ -334,7 +334,7 @@ impl<'a> Translator<'a> {
 
     fn class(&mut self) {
         if self.rest().first() == Some(&b':') && memchr::memmem::find(self.rest(), b":]").is_some_and(|end| end > 0) {
-            // The name of a class outside of one.
+            // The escape of a character class, outside of brackets.
             let end = memchr::memmem::find(self.rest(), b":]").unwrap_or(0);
             self.wrong |= self.rest()[1..end].iter().all(|b| b.is_ascii_lowercase() || *b == b'^');
         }
@@ -344,7 +344,7 @@ impl<'a> Translator<'a> {
             self.out.push('^');
         }
         let mut first = true;
-        // Whether what came last is one character, so that a range may begin with it; and whether one has begun.
+        // Whether the previous item is one character, so that a range may begin with it; and whether a range has begun.
         let (mut single, mut range) = (false, false);
         while let Some(byte) = self.take() {
             let set = match byte {
@@ -473,7 +473,7 @@ impl<'a> Translator<'a> {
         }
         self.beyond |= on.windows(2).any(|two| two == b"xx");
         self.blank = (self.blank && own.is_none() || on.contains(&b'x')) && !off.contains(&b'x');
-        // The engine never sees `x`: blanks are taken out here.
+        // The engine never sees `x`: blanks are removed here.
         let keep =
             |letters: &[u8]| letters.iter().filter(|b| b"ims".contains(b)).map(|&b| char::from(b)).collect::<String>();
         let (on, mut off) = (keep(on), keep(off));

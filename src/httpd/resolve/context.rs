@@ -21,7 +21,7 @@ impl<'c> ResolveContext<'c> {
         &self.data.servers[0]
     }
 
-    /// A virtual host; none for the main server.
+    /// The virtual host; `None`: the main server.
     pub fn host(&self, server: usize) -> Option<&'c Server> {
         if server == 0 { None } else { self.data.servers.get(server) }
     }
@@ -36,11 +36,11 @@ impl<'c> ResolveContext<'c> {
         set.unwrap_or(&self.data.default_document_root)
     }
 
-    /// What to do where a file is missing because the document root itself is; empty: that is not why.
+    /// Advice for a missing file whose document root is missing too; empty: the document root is not the reason.
     pub fn root_trouble(&self, server: usize, filename: &[u8]) -> String {
         let root = self.document_root(server);
         let bare = root.strip_suffix(b"/").unwrap_or(root);
-        // What is missing may be what the root is in.
+        // The missing path may be a directory above the document root.
         let apart = !filename.starts_with(bare) && !bare.starts_with(filename);
         if apart || matches!(self.files.kind(path_of(root)), Ok(Kind::Directory)) {
             return String::new();
@@ -67,7 +67,7 @@ impl<'c> ResolveContext<'c> {
         self.data.root.as_os_str().as_bytes().to_vec()
     }
 
-    /// What a path is; a file does not end in a slash.
+    /// What a path names; the path of a file must not end in a slash.
     pub fn stat(&self, path: &[u8]) -> Found {
         match self.files.kind(path_of(path)) {
             Ok(Kind::File) if !path.ends_with(b"/") => Found::File,

@@ -14,18 +14,19 @@ fn cores<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = &'w Core> {
 }
 
 impl<'c, 't> Ready<'c, 't> {
-    /// A directory: the slash, then the first index file that is there. Its subrequest is looked at as a whole: what refuses it counts.
+    /// A directory: the slash, then the first index file that exists. Each is tried with a whole subrequest, so access control can
+    /// refuse it.
     pub fn index(self, notes: &mut Vec<String>) -> Looked<'c, 't> {
-        if !self.visit.context.data.registry.is_loaded(b"mod_dir.c") || !self.visit.path_info.is_empty() {
+        if !self.subrequest.context.data.registry.is_loaded(b"mod_dir.c") || !self.subrequest.path_info.is_empty() {
             return Ok(self);
         }
-        if !self.visit.uri.ends_with(b"/") {
-            return match self.visit.slash(&self.walked) {
+        if !self.subrequest.uri.ends_with(b"/") {
+            return match self.subrequest.slash(&self.walked) {
                 Some(answer) => Err(Box::new(answer)),
                 None => Ok(self),
             };
         }
-        // Between a rule and the redirect that it asks for nothing is done.
+        // A rule has asked for a redirect: nothing else happens before it.
         if self.redirect.is_some() {
             return Ok(self);
         }
@@ -34,18 +35,21 @@ impl<'c, 't> Ready<'c, 't> {
             cores(&self.walked).find_map(|core| core.index.as_deref()).unwrap_or(&default).to_vec();
         let mut worst: Option<(u16, String)> = None;
         for (at, name) in names.iter().enumerate() {
-            let mut target =
-                if name.starts_with(b"/") { name.to_vec() } else { [&uri::escape(&self.visit.uri)[..], name].concat() };
-            if let Some(query) = &self.visit.query {
+            let mut target = if name.starts_with(b"/") {
+                name.to_vec()
+            } else {
+                [&uri::escape(&self.subrequest.uri)[..], name].concat()
+            };
+            if let Some(query) = &self.subrequest.query {
                 target = [&target[..], b"?", query].concat();
             }
-            match self.visit.sub(&target, Some(&self.bare), notes) {
+            match self.subrequest.sub(&target, Some(&self.bare), notes) {
                 Some(Ok(found)) if found.walked.found == Found::File => {
                     let status = cores(&self.walked).find_map(|core| core.index_redirect).unwrap_or(0);
                     if status != 0 {
-                        let to = Some(uri::escape(&found.visit.uri));
+                        let to = Some(uri::escape(&found.subrequest.uri));
                         let because = "the index file is redirected to (DirectoryIndexRedirect)".into();
-                        return Err(Box::new(self.visit.redirected(status, to, because)));
+                        return Err(Box::new(self.subrequest.redirected(status, to, because)));
                     }
                     return Ok(self.taken(found));
                 }
@@ -67,31 +71,31 @@ impl<'c, 't> Ready<'c, 't> {
         }
         match worst {
             Some((status, because)) => {
-                Err(Box::new(self.visit.answer(status, because, &self.walked, self.bare.clone())))
+                Err(Box::new(self.subrequest.answer(status, because, &self.walked, self.bare.clone())))
             }
             None => Ok(self),
         }
     }
 
-    /// `FallbackResource`, where there is no file and nobody to ask.
+    /// `FallbackResource`, where there is neither a file nor a handler.
     pub fn fallback(self, notes: &mut Vec<String>) -> Looked<'c, 't> {
         let target = cores(&self.walked).find_map(|core| core.fallback.as_ref()).and_then(|(target, _)| target.clone());
         let Some(target) = target else { return Ok(self) };
-        let dir = self.visit.context.data.registry.is_loaded(b"mod_dir.c");
-        if !dir || self.redirect.is_some() || self.visit.set_handler(&self.walked).is_some() {
+        let dir = self.subrequest.context.data.registry.is_loaded(b"mod_dir.c");
+        if !dir || self.redirect.is_some() || self.subrequest.set_handler(&self.walked).is_some() {
             return Ok(self);
         }
         let mut full = match target.starts_with(b"/") {
             true => target.to_vec(),
             false => {
-                let end = memchr::memrchr(b'/', &self.visit.uri).map_or(0, |at| at + 1);
-                [&uri::escape(&self.visit.uri[..end])[..], &target].concat()
+                let end = memchr::memrchr(b'/', &self.subrequest.uri).map_or(0, |at| at + 1);
+                [&uri::escape(&self.subrequest.uri[..end])[..], &target].concat()
             }
         };
-        if let Some(query) = &self.visit.query {
+        if let Some(query) = &self.subrequest.query {
             full = [&full[..], b"?", query].concat();
         }
-        match self.visit.sub(&full, Some(&self.bare), notes) {
+        match self.subrequest.sub(&full, Some(&self.bare), notes) {
             Some(Ok(found)) if found.walked.found == Found::File => Ok(self.taken(found)),
             Some(Err(outcome)) => match *outcome {
                 Outcome::Answer { status: 200 | 404, .. } => Ok(self),
@@ -100,7 +104,7 @@ impl<'c, 't> Ready<'c, 't> {
                     Err(Box::new(Outcome::Answer { status, because, location, page: None, past }))
                 }
                 Outcome::Answer { status, because, .. } => {
-                    Err(Box::new(self.visit.answer(status, because, &self.walked, self.bare.clone())))
+                    Err(Box::new(self.subrequest.answer(status, because, &self.walked, self.bare.clone())))
                 }
                 other => Err(Box::new(other)),
             },
@@ -110,18 +114,18 @@ impl<'c, 't> Ready<'c, 't> {
 
     /// The request continues with the result of its subrequest.
     pub(super) fn taken(self, mut found: Self) -> Self {
-        (*self.visit.env.borrow_mut()).clone_from(&found.visit.env.borrow());
-        found.visit.env = self.visit.env;
-        found.visit.depth = self.visit.depth;
-        found.visit.method = self.visit.method;
-        found.visit.outer = self.visit.outer;
-        found.visit.ended = self.visit.ended;
+        (*self.subrequest.env.borrow_mut()).clone_from(&found.subrequest.env.borrow());
+        found.subrequest.env = self.subrequest.env;
+        found.subrequest.depth = self.subrequest.depth;
+        found.subrequest.method = self.subrequest.method;
+        found.subrequest.outer = self.subrequest.outer;
+        found.subrequest.ended = self.subrequest.ended;
         found
     }
 }
 
 impl<'c, 't> Subrequest<'c, 't> {
-    /// The redirect that gives a directory's URI its slash; none: it has one, or nobody gives it.
+    /// The redirect that adds the slash to a directory's URI; `None`: it has one, or the server does not add it.
     pub(super) fn slash(&self, walked: &Walked<'c>) -> Option<Outcome<'c, 't>> {
         let has_dir = self.context.data.registry.is_loaded(b"mod_dir.c");
         let wanted = has_dir && cores(walked).find_map(|core| core.index_slash).unwrap_or(true);

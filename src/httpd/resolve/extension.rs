@@ -31,7 +31,7 @@ pub(super) fn walk_of(layer: ServerLayer) -> u8 {
 struct Said<'a> {
     containers: usize,
     handler: Option<&'a [u8]>,
-    /// The first container takes away.
+    /// The first container removes the handler (`RemoveHandler`).
     removes: bool,
 }
 
@@ -43,14 +43,15 @@ impl<'a> Said<'a> {
         let removes = own().any(|handler| handler.is_none());
         match self.containers {
             1 => self.removes = removes,
-            // What is taken away is taken from all that is merged, the container's own additions as well.
+            // A removal applies to all that has been merged, the container's own additions included.
             _ if removes => self.handler = None,
             _ => {}
         }
     }
 
-    /// On top of what was there before. What the first container takes away is lost once another one is merged onto it, so that of
-    /// several in one walk none reaches what comes from outside of it; the main server's has nothing to be merged onto.
+    /// Merges this walk onto what was in force before. As in httpd, the first container's removal is lost once another container
+    /// is merged onto it: with several containers in one walk, no removal reaches what is outside the walk. The main server's walk
+    /// has nothing to be merged onto.
     fn onto(self, walk: u8, before: Option<&'a [u8]>) -> Option<&'a [u8]> {
         match self.removes && self.containers == 1 && walk > 0 {
             true => None,
@@ -72,7 +73,7 @@ fn handler<'a>(extension: &[u8], containers: impl Iterator<Item = (ServerLayer, 
     said.onto(walk, before)
 }
 
-/// The media type that the containers, strongest first, give an extension; none: nothing, or it was taken away, which stays so.
+/// The media type that the containers, strongest first, give an extension; `None`: none, or it was removed for good.
 fn media<'a>(extension: &[u8], mut inner_first: impl Iterator<Item = &'a ByExtension>) -> Option<&'a [u8]> {
     // In one container an addition beats a removal, which only takes away what is inherited.
     let found = inner_first.find_map(|list| {
@@ -90,7 +91,7 @@ pub(super) fn by_extension<'a, I: Iterator<Item = (ServerLayer, &'a Core)>>(
     extensions(filename).iter().find_map(|extension| handler(extension, containers()))
 }
 
-/// The media type by the last extension that has one. What the types file says of a file that is only sent is nobody's concern here.
+/// The media type by the last extension that has one. From the types file only PHP's own types matter: they decide what runs.
 pub(super) fn media_type<'a, I: Iterator<Item = &'a ByExtension>>(
     filename: &[u8],
     types: &Types,
@@ -114,11 +115,11 @@ pub(super) struct Meaning {
     pub language: Option<Vec<u8>>,
     pub encoding: Option<Vec<u8>>,
     pub charset: Option<Vec<u8>>,
-    /// The parts of the name that say nothing; the first one is always among them.
+    /// The parts of the name without a known meaning; the first part is always among them.
     pub unknown: Vec<Vec<u8>>,
 }
 
-/// Reads a file's extensions from the first to the last: where two say the same thing, the last one counts.
+/// Reads a file's extensions from the first to the last: of two extensions of one kind, the last one counts.
 pub(super) fn meaning(walked: &Walked<'_>, name: &[u8], types: &Types, matching: Matching) -> Meaning {
     let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
     let negotiation = || cores().filter_map(|core: &Core| core.negotiation.as_deref());

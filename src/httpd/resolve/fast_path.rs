@@ -1,5 +1,5 @@
-//! Which sections a request meets, where neither files nor conditions take part: the walk of [`super::walk`] on the stack.
-//! Whatever is out of the ordinary is left to the full walk, so that both always agree.
+//! Finds the sections of a request where neither access files nor conditions take part: the walk of [`super::walk`]
+//! without allocation. Anything unusual is left to the full walk, so that both always agree.
 
 use super::walk::prefixes;
 use crate::files::{Files, Kind};
@@ -15,12 +15,12 @@ use crate::httpd::syntax::uri;
 use crate::target::Target;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Sections of one request; those with more take the full walk.
+/// The most sections of one request; a request with more takes the full walk.
 const MOST: usize = 16;
-/// Longer names of files are left to the full walk.
+/// The longest file name; longer ones are left to the full walk.
 const LONGEST_PATH: usize = 512;
 
-/// The sections with values, weakest first, by their numbers.
+/// The numbers of the sections that set values, weakest first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionIds {
     ids: [u32; MOST],
@@ -74,18 +74,18 @@ type Layer<'c> = (usize, &'c ServerEntry);
 
 struct Walk<'c> {
     data: &'c Data,
-    brief: &'c FastIndex,
+    fast_index: &'c FastIndex,
     layers: [Option<Layer<'c>>; 2],
     met: SectionIds,
-    /// Those that have `<Files>` in them.
+    /// The sections that contain `<Files>`.
     with_files: Few<Option<&'c Section>>,
     options: u16,
     closed: bool,
     /// `AllowOverrideList` names something.
     listed: bool,
-    /// The file was looked for, so that it counts who is let in, and whether the request is sent elsewhere.
+    /// The file was found by mapping the URI (the caller did not name it), so access control and redirects count.
     mapped: bool,
-    /// Whether everybody is let in, by the last section that decides it.
+    /// Whether everybody is let in, as the last section with access control says.
     lets_in: bool,
     wild: [usize; 2],
     /// The depths that a plain or wildcard section may be at, of either server: bit n, as [`crate::httpd::model::server::Index::depths`].
@@ -101,9 +101,9 @@ pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
         return None;
     }
     let number = server(data, target)?;
-    let brief = &data.brief;
-    let main = (0, brief.own(0)?);
-    let host = if number == 0 { None } else { Some((number, brief.own(number)?)) };
+    let fast_index = &data.fast_index;
+    let main = (0, fast_index.own(0)?);
+    let host = if number == 0 { None } else { Some((number, fast_index.own(number)?)) };
     let uri = path(text, main.1, host.map(|(_, own)| own))?;
     let mut buffer;
     let filename = match target.filename {
@@ -111,12 +111,12 @@ pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
         Some(_) => return None,
         None => {
             buffer = [0; LONGEST_PATH];
-            mapped(brief, files, target, host.unwrap_or(main).1, uri, &mut buffer)?
+            mapped(fast_index, files, target, host.unwrap_or(main).1, uri, &mut buffer)?
         }
     };
     let mut walk = Walk {
         data,
-        brief,
+        fast_index,
         layers: [Some(main), host],
         met: SectionIds { ids: [0; MOST], length: 0 },
         with_files: Few::new(None),
@@ -138,9 +138,10 @@ pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
     (walk.lets_in || !walk.mapped).then_some(walk.met)
 }
 
-/// The file of a URI that leads plainly below the document root, where it is one, and the method is one that a file takes.
+/// The file of a URI below the document root; `None` where an alias or rule may matter, it is no file, or the method is
+/// unusual.
 fn mapped<'b>(
-    brief: &FastIndex,
+    fast_index: &FastIndex,
     files: &dyn Files,
     target: &Target<'_>,
     own: &ServerEntry,
@@ -153,11 +154,11 @@ fn mapped<'b>(
     {
         return None;
     }
-    // Whatever a path's cleaning might still change is for the full walk.
+    // A path that cleaning would change is left to the full walk.
     if !uri::is_clean(uri, true) {
         return None;
     }
-    let root = brief.root(own);
+    let root = fast_index.root(own);
     let whole = buffer.get_mut(..root.len() + uri.len())?;
     whole[..root.len()].copy_from_slice(root);
     whole[root.len()..].copy_from_slice(uri);
@@ -165,7 +166,7 @@ fn mapped<'b>(
     matches!(files.kind(path_of(whole)), Ok(Kind::File)).then_some(whole)
 }
 
-/// As [`super::request::Asked`] chooses it.
+/// Chooses the server as [`super::request::Asked`] does.
 fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
     let https = target.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
     let port = match target.port {
@@ -182,7 +183,7 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
     };
     let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
     let ip = ip.or_else(|| data.hosts.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    Some(data.hosts.find(ip, port, name, |server, name| data.brief.has_name(server, name)) as usize)
+    Some(data.hosts.find(ip, port, name, |server, name| data.fast_index.has_name(server, name)) as usize)
 }
 
 /// A plain host name in lower case, without its port.
@@ -191,7 +192,7 @@ fn host<'b>(text: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]>
         text
     } else {
         let (name, port) = text.split_at(text.iter().position(|&byte| byte == b':')?);
-        // Leading zeros and the like are the full parser's matter.
+        // Leading zeros and the like are left to the full parser.
         let plain =
             matches!(port, [_, b'1'..=b'9', rest @ ..] if rest.len() < 4 && rest.iter().all(u8::is_ascii_digit));
         (plain && uri::is_host(name)).then_some(name)?
@@ -229,8 +230,8 @@ impl<'c> Walk<'c> {
         self.data.servers.get(number)
     }
 
-    /// A container of the walk down to the file; `section` gives it, where more is asked of it. None: what comes cannot be told
-    /// without a full walk.
+    /// Adds a container on the way down to the file; `section` fetches it where its `<Files>` are needed. `None`: the full walk
+    /// is needed.
     fn add(&mut self, effect: Effect, id: u32, section: impl FnOnce() -> Option<&'c Section>) -> Option<()> {
         self.options = effect.options(self.options);
         self.closed = effect.closed().unwrap_or(self.closed);
@@ -262,12 +263,12 @@ impl<'c> Walk<'c> {
         loop {
             let whole = end > filename.len();
             if self.depths & (1 << depth.min(63)) == 0 {
-                // No section is so deep.
+                // No section stands at this depth.
                 if !whole && (!self.closed || self.listed) {
                     return None;
                 }
             } else if whole {
-                // The file itself, as if it were a directory: nothing of the kind is ever written down, or almost.
+                // `<Directory>` sections that match the file itself, as if it were a directory: hardly anybody writes one.
                 self.whole(depth, finish(state), filename)?;
             } else {
                 self.matching(depth, finish(state), &filename[..end])?;
@@ -305,7 +306,7 @@ impl<'c> Walk<'c> {
             let Some((number, own)) = self.layers[which] else { continue };
             may |= own.depths & (1 << depth.min(63)) != 0 && self.has_hash(number, own, hash)?;
             if own.wild {
-                // Wildcard sections are sorted by depth, and the walk has passed all that are less deep.
+                // Wildcard sections are sorted by depth; the walk has passed all that are at smaller depths.
                 let server = self.server(number)?;
                 let next = server.dir_index.wild.get(self.wild[which]);
                 may |= next.is_some_and(|&(_, number)| server.dirs[number as usize].depth <= depth);
@@ -322,7 +323,7 @@ impl<'c> Walk<'c> {
     }
 
     fn has_hash(&self, number: usize, own: &ServerEntry, hash: u64) -> Option<bool> {
-        let parts = self.brief.parts(own, Which::Directories);
+        let parts = self.fast_index.parts(own, Which::Directories);
         match parts.len() {
             ..=FEW => Some(parts.iter().any(|part| part.hash == hash)),
             _ => Some(self.server(number)?.dir_index.first(hash).is_some()),
@@ -336,9 +337,9 @@ impl<'c> Walk<'c> {
             if !own.wild {
                 // Without wildcards there is nothing to sort: equal literals stand in the order of the file.
                 if literal {
-                    let (brief, data) = (self.brief, self.data);
-                    let parts = brief.parts(own, Which::Directories);
-                    for part in brief.find(parts, hash, path, || &data.servers[number].dir_index) {
+                    let (fast_index, data) = (self.fast_index, self.data);
+                    let parts = fast_index.parts(own, Which::Directories);
+                    for part in fast_index.find(parts, hash, path, || &data.servers[number].dir_index) {
                         let section = || Some(&**data.servers.get(number)?.dirs.get(part.section as usize)?);
                         self.add(part.effect, part.id, section)?;
                     }
@@ -349,8 +350,8 @@ impl<'c> Walk<'c> {
             let start = Start::new(path);
             let mut hits = Few::none();
             if literal {
-                let parts = self.brief.parts(own, Which::Directories);
-                let mut found = self.brief.find(parts, hash, path, || &server.dir_index);
+                let parts = self.fast_index.parts(own, Which::Directories);
+                let mut found = self.fast_index.find(parts, hash, path, || &server.dir_index);
                 found.try_for_each(|part| hits.push((part.section, part.effect, part.id)))?;
             }
             while let Some(&(head, number)) = server.dir_index.wild.get(self.wild[which]) {
@@ -379,7 +380,7 @@ impl<'c> Walk<'c> {
         let start = Start::with_pairs(filename);
         let mut places = [0, 0];
         loop {
-            // The next one of each list that may match: only these are looked at.
+            // The next entry of each list whose head may match: the others are skipped.
             let mut next = |which: usize| {
                 let server = servers[which]?;
                 let rest = &server.dir_index.regex[places[which]..];
@@ -417,9 +418,9 @@ impl<'c> Walk<'c> {
     }
 
     fn locations(&mut self, uri: &[u8]) -> Option<()> {
-        let (brief, data) = (self.brief, self.data);
+        let (fast_index, data) = (self.fast_index, self.data);
         for (number, own) in self.layers.into_iter().flatten() {
-            let parts = brief.parts(own, Which::Locations);
+            let parts = fast_index.parts(own, Which::Locations);
             if parts.is_empty() && !own.location_patterns {
                 continue;
             }
@@ -427,7 +428,7 @@ impl<'c> Walk<'c> {
             let mut fits = Some(());
             if !parts.is_empty() {
                 prefixes(uri, |prefix, hash| {
-                    for part in brief.find(parts, hash, prefix, || &data.servers[number].location_index) {
+                    for part in fast_index.find(parts, hash, prefix, || &data.servers[number].location_index) {
                         fits = fits.and_then(|()| met.push((part.section, part.effect, part.id)));
                     }
                 });
@@ -451,7 +452,7 @@ impl<'c> Walk<'c> {
     }
 }
 
-/// None: the pattern took too long, which the full walk tells the caller.
+/// `None`: the pattern took too many steps; the full walk reports that to the caller.
 fn hits(section: &Section, text: &[u8]) -> Option<bool> {
     match section.matcher.hits(text) {
         Hit::Yes => Some(true),

@@ -11,7 +11,7 @@ use crate::httpd::model::section::AuthMerging;
 /// `Require` of several containers.
 enum Chain<'w> {
     One(&'w Requirement),
-    /// Those of outer containers, and of inner ones.
+    /// The rules of outer containers, then of inner ones, and how they are combined.
     Both(Logic, Box<Self>, Box<Self>),
 }
 
@@ -33,7 +33,7 @@ impl<'c> Subrequest<'c, '_> {
             return None;
         }
         let (chain, place) = chain(walked);
-        // Without `Require` nothing is refused, unless there is `Satisfy Any`, and what it would be satisfied with refuses.
+        // Without `Require` nothing is refused, except under `Satisfy Any` when `Order`, `Allow` and `Deny` refuse.
         let Some(chain) = chain else {
             let auth = self.auth(walked);
             return (any && auth.is_none()).then(|| (403, format!("{legacy_place}: access is denied (Satisfy Any)")));
@@ -46,7 +46,7 @@ impl<'c> Subrequest<'c, '_> {
             }
             Verdict::NoUser => Some(self.ask(walked, &place)),
             Verdict::Denied | Verdict::Neutral => {
-                // Somebody who has logged in may try again as somebody else, but only where it was asked who that is.
+                // A logged-in user may try again as another user (401), but only where the rules ask for a user.
                 let logged_in = self.asked.user.is_some() && self.auth(walked).is_some() && asks_user(&chain);
                 let who =
                     self.asked.user.map_or_else(String::new, |user| format!(" to {}", String::from_utf8_lossy(user)));
@@ -70,14 +70,14 @@ impl<'c> Subrequest<'c, '_> {
         }
     }
 
-    /// How a password is asked for; none: it is not.
+    /// The `AuthType` in force; `None`: no password is asked for.
     fn auth<'w>(&self, walked: &'w Walked<'c>) -> Option<&'w [u8]> {
         let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let kind = cores.find_map(|core| core.auth_type.as_deref())?;
         (!kind.eq_ignore_ascii_case(b"none")).then_some(kind)
     }
 
-    /// A login is required, and there is none.
+    /// The answer where a login is required and nobody has logged in.
     fn ask(&self, walked: &Walked<'c>, place: &str) -> (u16, String) {
         let Some(kind) = self.auth(walked) else {
             return (500, format!("{place}: Require asks for a user, and no AuthType says how to ask for a password"));
@@ -110,17 +110,17 @@ fn asks_user(chain: &Chain<'_>) -> bool {
     }
 }
 
-fn check(chain: &Chain<'_>, method: Methods, visit: &Subrequest<'_, '_>) -> Option<Verdict> {
+fn check(chain: &Chain<'_>, method: Methods, subrequest: &Subrequest<'_, '_>) -> Option<Verdict> {
     match chain {
-        Chain::One(requirement) => requirement.check(method, visit),
+        Chain::One(requirement) => requirement.check(method, subrequest),
         Chain::Both(logic, outer, inner) => {
-            let both = [check(outer, method, visit), check(inner, method, visit)];
+            let both = [check(outer, method, subrequest), check(inner, method, subrequest)];
             both.iter().any(Option::is_some).then(|| join(*logic, both.into_iter()))
         }
     }
 }
 
-/// The rules of containers that have been merged, and how these join what is around them.
+/// The merged rules of several containers, and how they are combined with those around them.
 #[derive(Default)]
 struct Rules<'w> {
     merging: Option<AuthMerging>,
@@ -128,11 +128,11 @@ struct Rules<'w> {
 }
 
 impl<'w> Rules<'w> {
-    /// These, with an inner container's merged onto them.
+    /// These rules with an inner container's merged onto them.
     fn with(self, inner: Self) -> Self {
         let logic = match inner.merging {
             None if inner.chain.is_none() && self.chain.is_some() => return self,
-            // It says that nothing around it counts, or has rules of its own.
+            // `AuthMerging Off`, or rules without `AuthMerging`: they replace those around them.
             None | Some(AuthMerging::Off) => return inner,
             Some(AuthMerging::And) => Logic::And,
             Some(AuthMerging::Or) => Logic::Or,
@@ -145,8 +145,8 @@ impl<'w> Rules<'w> {
     }
 }
 
-/// The rules in force, and where the innermost stand. As httpd does, each walk's containers are merged with one another before they join
-/// what was there.
+/// The rules in force, and the place of the innermost ones. As in httpd, each walk's containers are merged with one another before the
+/// result is merged onto the earlier walks'.
 fn chain<'w>(walked: &'w Walked<'_>) -> (Option<Chain<'w>>, String) {
     let (mut all, mut own, mut walk, mut place) = (Rules::default(), Rules::default(), 0, String::new());
     for section in &walked.sections {

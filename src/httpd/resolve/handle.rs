@@ -1,4 +1,4 @@
-//! Who answers a request whose file is known: a redirect within, a listing, a script, the file itself.
+//! What answers a request whose file is known: an internal redirect, a listing, a script, or the file itself.
 
 use super::handlers::{Work, work};
 use super::outcome::{Outcome, Ready, Sent, missing_elsewhere};
@@ -10,8 +10,8 @@ use crate::httpd::syntax::uri;
 
 impl<'c, 't> Ready<'c, 't> {
     pub fn answered(self, _notes: &mut Vec<String>) -> Outcome<'c, 't> {
-        if let Some(Sent { uri, .. }) = self.redirect.as_ref().filter(|_| self.visit.forced.handler.is_some()) {
-            // The forced handler takes the place of the redirect, and finds no such file.
+        if let Some(Sent { uri, .. }) = self.redirect.as_ref().filter(|_| self.subrequest.forced.handler.is_some()) {
+            // The forced handler replaces the redirect, and gets a name that is no file.
             let status = match self.walked.found {
                 Found::Directory => 403,
                 Found::Missing => 404,
@@ -23,23 +23,23 @@ impl<'c, 't> Ready<'c, 't> {
         }
         if let Some(Sent { uri, query, origin }) = &self.redirect {
             let escaped = uri::escape(uri);
-            let Some(mut next) = self.visit.other(&escaped, 200) else {
+            let Some(mut next) = self.subrequest.other(&escaped, 200) else {
                 let because = format!("a rule leads to {}, which is no path", String::from_utf8_lossy(uri));
                 return self.own(400, because);
             };
             next.query.clone_from(query);
-            (next.method, next.failed) = (self.visit.method, self.visit.failed);
+            (next.method, next.failed) = (self.subrequest.method, self.subrequest.failed);
             return Outcome::InternalRedirect { next: Box::new(next), by: Some(origin.clone()), past: self.bare };
         }
         match self.walked.found {
-            _ if self.visit.asked.routes => Outcome::Run(self.visit.made(&self.walked)),
+            _ if self.subrequest.asked.routes => Outcome::Run(self.subrequest.made(&self.walked)),
             Found::Directory => self.directory(),
             found => self.file(found),
         }
     }
 
     fn own(&self, status: u16, because: impl Into<String>) -> Outcome<'c, 't> {
-        self.visit.answer(status, because.into(), &self.walked, self.bare.clone())
+        self.subrequest.answer(status, because.into(), &self.walked, self.bare.clone())
     }
 
     fn cores(&self) -> impl Iterator<Item = &Core> {
@@ -47,81 +47,81 @@ impl<'c, 't> Ready<'c, 't> {
     }
 
     fn directory(&self) -> Outcome<'c, 't> {
-        let visit = &self.visit;
-        let handler = visit.handler(&self.walked);
-        match work(handler.as_deref(), &visit.context.data.registry) {
+        let subrequest = &self.subrequest;
+        let handler = subrequest.handler(&self.walked);
+        match work(handler.as_deref(), &subrequest.context.data.registry) {
             Work::Send => {}
             Work::File if is_php(handler.as_deref()) => return self.own(403, "a directory cannot be run as a script"),
             Work::Program => return self.own(403, "a directory cannot be run as a program"),
-            Work::File | Work::Anything | Work::Unknown => return Outcome::Run(visit.made(&self.walked)),
+            Work::File | Work::Anything | Work::Unknown => return Outcome::Run(subrequest.made(&self.walked)),
         }
-        let get = matches!(visit.method.unwrap_or(visit.asked.method), b"GET" | b"HEAD");
-        // A handler that nobody knows, and a forced type, keep the directory from being listed.
-        if get && handler.is_none() && visit.context.data.registry.is_loaded(b"mod_autoindex.c") {
+        let get = matches!(subrequest.method.unwrap_or(subrequest.asked.method), b"GET" | b"HEAD");
+        // An unknown handler or a forced type keeps the directory from being listed.
+        if get && handler.is_none() && subrequest.context.data.registry.is_loaded(b"mod_autoindex.c") {
             return match self.walked.options & options::INDEXES != 0 {
                 true => self.own(200, "mod_autoindex lists the directory; no program runs"),
                 false => self.own(403, "the directory has no index file, and Options does not allow Indexes"),
             };
         }
-        match visit.method_answer() {
+        match subrequest.method_answer() {
             Some((status, because)) => self.own(status, because),
-            None if !visit.uri.ends_with(b"/") => self.own(404, "the URI of a directory has no slash at its end"),
+            None if !subrequest.uri.ends_with(b"/") => self.own(404, "the URI of a directory has no slash at its end"),
             None => self.own(404, "the directory has no index file"),
         }
     }
 
     fn file(&self, found: Found) -> Outcome<'c, 't> {
-        let (visit, walked) = (&self.visit, &self.walked);
-        let handler = visit.handler(walked);
+        let (subrequest, walked) = (&self.subrequest, &self.walked);
+        let handler = subrequest.handler(walked);
         if let Some(handler) = &handler {
             let action = self.cores().flat_map(|core| core.actions.iter().rev()).find(|(name, ..)| **name == **handler);
             if let Some((_, script, anyway)) = action {
                 if found == Found::Missing && !anyway {
                     return self.missing();
                 }
-                let target = [&script[..], &uri::escape(&visit.uri)].concat();
-                if let Some(mut next) = visit.other(&target, 200) {
-                    next.query.clone_from(&visit.query);
-                    (next.method, next.failed, next.acting) = (visit.method, visit.failed, true);
+                let target = [&script[..], &uri::escape(&subrequest.uri)].concat();
+                if let Some(mut next) = subrequest.other(&target, 200) {
+                    next.query.clone_from(&subrequest.query);
+                    (next.method, next.failed, next.acting) = (subrequest.method, subrequest.failed, true);
                     return Outcome::InternalRedirect { next: Box::new(next), by: None, past: self.bare.clone() };
                 }
             }
         }
-        let work = work(handler.as_deref(), &visit.context.data.registry);
+        let work = work(handler.as_deref(), &subrequest.context.data.registry);
         let plain = work == Work::Send;
-        if plain && let Some((status, because)) = visit.method_answer() {
+        if plain && let Some((status, because)) = subrequest.method_answer() {
             return self.own(status, because);
         }
         let proxied = handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:"));
         if found == Found::Missing && proxied {
             return missing_elsewhere(&walked.filename, self.bare.clone());
         }
-        if work == Work::Program && walked.options & options::EXEC == 0 && !visit.script {
+        if work == Work::Program && walked.options & options::EXEC == 0 && !subrequest.script {
             return self.own(403, "a program is not run where Options does not allow ExecCGI");
         }
         if work == Work::Anything {
-            return Outcome::Run(visit.made(walked));
+            return Outcome::Run(subrequest.made(walked));
         }
         if found == Found::Missing {
             return self.missing();
         }
         let accept = self.cores().find_map(|core| core.path_info).flatten();
-        // A proxy leaves it to the other server.
+        // For a proxy, the other server decides.
         if !walked.path_info.is_empty() && !proxied && !accept.unwrap_or(!plain) {
             return self.own(404, "the URI goes on behind a file that takes no path (AcceptPathInfo)");
         }
-        let mut run = visit.made(walked);
+        let mut run = subrequest.made(walked);
         let by_script = matches!(run.handler.as_deref(), Some(b"cgi-script" | b"fcgid-script"));
-        if visit.acting && by_script && !walked.path_info.is_empty() {
+        if subrequest.acting && by_script && !walked.path_info.is_empty() {
             self.act_on(&mut run);
         }
         Outcome::Run(run)
     }
 
-    /// A script that `Action` names runs for the file that the rest of the URI leads to.
+    /// The script of an `Action` runs for the file that the rest of the URI names.
     fn act_on(&self, run: &mut answer::Run) {
         let mut notes = Vec::new();
-        if let Some(Ok(target)) = self.visit.sub(&uri::escape(&self.walked.path_info), None, &mut notes) {
+        if let Some(Ok(target)) = self.subrequest.sub(&uri::escape(&self.walked.path_info), None, &mut notes) {
             let script = std::mem::replace(&mut run.filename, target.walked.filename);
             (run.program, run.path_info) = (Some(script), target.walked.path_info);
         }
@@ -129,7 +129,7 @@ impl<'c, 't> Ready<'c, 't> {
 
     fn missing(&self) -> Outcome<'c, 't> {
         let mut because = format!("{} does not exist", String::from_utf8_lossy(&self.walked.filename));
-        because.push_str(&self.visit.context.root_trouble(self.visit.asked.server, &self.walked.filename));
+        because.push_str(&self.subrequest.context.root_trouble(self.subrequest.asked.server, &self.walked.filename));
         self.own(404, because)
     }
 }

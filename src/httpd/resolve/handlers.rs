@@ -1,23 +1,23 @@
-//! Handlers by name, and the modules that know them. What no loaded module knows is sent as a plain file.
+//! Handlers by name, and the modules that provide them. A file whose handler no loaded module provides is sent as it is.
 
 use crate::httpd::syntax::modules::Registry;
 
 /// What a handler does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Nothing: the file is sent.
+    /// It sends the file.
     Send,
     /// It runs or shows the file.
     File,
     /// It runs the file as a program of its own.
     Program,
-    /// It answers whatever the file is, and whether there is one.
+    /// It answers whether or not the file exists.
     Anything,
-    /// No module that is known here has it, and one is loaded that is not known.
+    /// No known module provides it, and an unknown module is loaded that might.
     Unknown,
 }
 
-/// A handler, what it does, and the modules that have it.
+/// A handler, what it does, and the modules that provide it.
 type Known = (&'static [u8], Work, &'static [&'static [u8]]);
 
 const KNOWN: [Known; 24] = [
@@ -47,7 +47,7 @@ const KNOWN: [Known; 24] = [
     (b"isapi-handler", Work::Program, &[b"mod_isapi.c"]),
 ];
 
-/// What becomes of a request with this handler, or with this media type, which stands for one.
+/// What this handler does; a media type counts as a handler of that name.
 pub(super) fn work(handler: Option<&[u8]>, registry: &Registry) -> Work {
     let Some(handler) = handler.filter(|handler| *handler != b"default-handler") else { return Work::Send };
     if handler.starts_with(b"proxy:") {
@@ -57,7 +57,7 @@ pub(super) fn work(handler: Option<&[u8]>, registry: &Registry) -> Work {
         let has_one = modules.iter().any(|module| registry.is_loaded(module));
         return if has_one { *work } else { Work::Send };
     }
-    // Where no line loads any module, there may be others than those that are known here.
+    // Without a LoadModule line, unknown modules may be compiled in.
     let others = !registry.has_loaded() || !registry.strangers().is_empty();
     let media = memchr::memchr(b'/', handler).is_some();
     if others && !media { Work::Unknown } else { Work::Send }

@@ -22,18 +22,18 @@ const MAX_SIZE: usize = 16 << 20;
 /// A directory, under which rules, and what its access file says.
 type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
 
-/// The access files of one request: all that follows from it sees the same ones.
+/// The access files of one request: its subrequests and redirects see the same ones.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     seen: RefCell<Vec<Seen>>,
     spent: Cell<u32>,
 }
 
-/// Steps of rules, conditions and subrequests that one request may take: enough for what ends by itself.
+/// The budget of one request: steps of rules, conditions and subrequests. Only configurations that loop exceed it.
 const MAX_STEPS: u32 = 2_000_000;
 
 impl Memo {
-    /// Takes steps off what is left; no: there are none.
+    /// Takes steps off the budget; false: too few are left.
     pub fn spend(&self, steps: u32) -> bool {
         self.spent.set(self.spent.get().saturating_add(steps));
         self.spent.get() <= MAX_STEPS
@@ -73,7 +73,7 @@ fn look(
     let is_missing = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
     for name in names {
         let path = [directory, name].concat();
-        // Taken before reading: a file that changes meanwhile has another one the next time.
+        // The stamp is taken before reading: if the file changes meanwhile, the next request sees another stamp.
         let stamp = match context.files.stamp(path_of(&path)) {
             Err(error) if is_missing(error.kind()) => continue,
             stamp => stamp.ok().flatten(),

@@ -6,14 +6,15 @@ use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
 use crate::httpd::model::section::{Matcher, Section};
 use std::sync::Arc;
 
-/// Levels of conditions inside conditions; the reader of the sections allows more of other kinds.
+/// The most levels of nested conditions.
 const MAX_LEVELS: usize = 200;
 
-/// All that hold, then those nested in them, and so on; none of the nested ones where httpd takes the result that it had.
+/// Merges the sections of all conditions that hold, then of those nested in them, and so on. Nested ones are left out
+/// where httpd reuses an earlier result.
 pub(super) fn conditions<'c>(
     walks: &mut Walks<'c>,
     mut merged: Merged<'c>,
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
     notes: &mut Vec<String>,
 ) -> Merged<'c> {
     let mut level: Option<Vec<SectionRef<'c>>> = None;
@@ -22,7 +23,7 @@ pub(super) fn conditions<'c>(
         if outer.iter().all(|section| section.get().ifs.is_empty()) {
             break;
         }
-        let held = holding(outer, facts, notes);
+        let held = holding(outer, variables, notes);
         let (result, again) = walks.join(Kind::If, held.clone(), merged);
         merged = result;
         if again || held.is_empty() {
@@ -33,7 +34,11 @@ pub(super) fn conditions<'c>(
     merged
 }
 
-fn holding<'c>(outer: &[SectionRef<'c>], facts: &dyn RequestVariables, notes: &mut Vec<String>) -> Vec<SectionRef<'c>> {
+fn holding<'c>(
+    outer: &[SectionRef<'c>],
+    variables: &dyn RequestVariables,
+    notes: &mut Vec<String>,
+) -> Vec<SectionRef<'c>> {
     let mut held = Vec::new();
     let mut before = false;
     for outer in outer {
@@ -45,7 +50,7 @@ fn holding<'c>(outer: &[SectionRef<'c>], facts: &dyn RequestVariables, notes: &m
                 }
                 SectionRef::Htaccess(section) => SectionRef::Htaccess(Arc::clone(&section.ifs[at])),
             };
-            if holds(one.get(), &mut before, facts, notes) {
+            if holds(one.get(), &mut before, variables, notes) {
                 held.push(one);
             }
         }
@@ -53,14 +58,14 @@ fn holding<'c>(outer: &[SectionRef<'c>], facts: &dyn RequestVariables, notes: &m
     held
 }
 
-fn holds(section: &Section, before: &mut bool, facts: &dyn RequestVariables, notes: &mut Vec<String>) -> bool {
+fn holds(section: &Section, before: &mut bool, variables: &dyn RequestVariables, notes: &mut Vec<String>) -> bool {
     let Matcher::Condition { expr, chained } = &section.matcher else { return false };
     if *chained && *before {
         return false;
     }
     let yes = match expr {
         None => true,
-        Some(expr) => match evaluate(expr, facts) {
+        Some(expr) => match evaluate(expr, variables) {
             Truth::Yes => true,
             Truth::No => false,
             Truth::Unknown(why) => {

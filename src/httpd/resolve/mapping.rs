@@ -17,7 +17,7 @@ pub(super) struct AliasContext {
     pub root: Vec<u8>,
 }
 
-/// What became of a URI.
+/// The result of mapping a URI.
 pub(super) enum Mapped {
     File(Box<Place>),
     Redirect { status: u16, to: Option<Vec<u8>>, because: String },
@@ -36,11 +36,11 @@ pub(super) struct Place {
     pub end: bool,
     /// `ScriptAlias`
     pub script: bool,
-    /// A proxy has it: no section for directories counts.
+    /// A proxy handles it: `<Directory>` sections do not apply.
     pub passed: bool,
 }
 
-/// What is passed to another server has no status here: that one answers whatever it will.
+/// A request that is passed to another server: its status is not known here.
 pub(super) fn passed_on(origin: &crate::origin::Origin, by: &str) -> Mapped {
     let because = format!(
         "{origin}: passed on to another server ({by}), which answers whatever it will; no file of this one is served"
@@ -48,7 +48,7 @@ pub(super) fn passed_on(origin: &crate::origin::Origin, by: &str) -> Mapped {
     Mapped::Answer { status: 0, because }
 }
 
-/// What `ProxyPass` does to a path; none: nothing. None inside: it says that it is not passed on.
+/// What `ProxyPass` does to a path. `None`: it does not match. `Some(None)`: it excludes the path from being passed on.
 fn proxied(one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Mapped>> {
     let to = match &one.from {
         Matcher::Literal(from) => {
@@ -64,7 +64,7 @@ fn proxied(one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Map
     Some(to.map(|to| pass_to(&to, &one.origin, "ProxyPass", path, query)))
 }
 
-/// A request that is passed on: to FastCGI, which is given a file; or to whoever answers whatever it will.
+/// A request that is passed on: to FastCGI with a file, or to another server, whose answer is not known.
 pub(super) fn pass_to(
     to: &[u8],
     origin: &crate::origin::Origin,
@@ -96,7 +96,7 @@ pub(super) fn map(
     asked: (&[u8], Option<&[u8]>),
     (sub, ended): (bool, bool),
     located: &[SectionRef<'_>],
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
 ) -> Mapped {
     let (path, query) = asked;
     let mut passed = context.layers(server).flat_map(|server| &server.proxied);
@@ -104,14 +104,14 @@ pub(super) fn map(
         return mapped;
     }
     let mut place = Place { uri: path.to_vec(), query: query.map(<[u8]>::to_vec), ..Place::default() };
-    if !ended && let Some(mapped) = rewrite(context, server, sub, &mut place, facts) {
+    if !ended && let Some(mapped) = rewrite(context, server, sub, &mut place, variables) {
         return mapped;
     }
     if !place.filename.is_empty() {
         return Mapped::File(Box::new(place));
     }
     let (path, query) = (place.uri.clone(), place.query.clone());
-    // Redirects of locations and conditions count before there is a file already.
+    // Redirects of locations and conditions apply before there is a file.
     for section in located.iter().rev().map(SectionRef::get) {
         let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
         if let Some(core) = section.core.as_ref().filter(|core| own(core))
@@ -134,7 +134,7 @@ pub(super) fn map(
         })
         .or_else(|| location_alias(located))
         .or_else(|| context.layers(server).find_map(|server| alias_file(context, &server.aliases, &path)))
-        .or_else(|| virtual_file(context, server, &path, facts).map(|file| (file, AliasContext::default(), false)));
+        .or_else(|| virtual_file(context, server, &path, variables).map(|file| (file, AliasContext::default(), false)));
     let (filename, alias_context, script) =
         found.unwrap_or_else(|| (under_root(context, server, &path), AliasContext::default(), false));
     Mapped::File(Box::new(Place { filename: tidy(filename), alias_context, script, ..place }))
@@ -173,19 +173,19 @@ fn tidy(path: Vec<u8>) -> Vec<u8> {
     out
 }
 
-/// The server's rules. None: the path goes on as it is in `place`, or its file is there.
+/// Runs the server's rules. `None`: mapping goes on with the path in `place`, or with its file if a rule named one.
 fn rewrite(
     context: &ResolveContext<'_>,
     server: usize,
     sub: bool,
     place: &mut Place,
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
 ) -> Option<Mapped> {
-    // A host without rules of its own has none, unless the main server's are handed down.
+    // A host without rules has none, unless it inherits the main server's.
     let servers = [Some(context.main()), context.host(server)].into_iter().flatten();
     let mut rules = Rules::default();
     for server in servers {
-        // Whether the engine is on is each server's own matter.
+        // `RewriteEngine` is not inherited from the main server.
         rules.engine = false;
         rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
     }
@@ -193,7 +193,7 @@ fn rewrite(
         return None;
     }
     let start = Start { filename: &place.uri, path_info: b"", directory: None, query: place.query.as_deref(), sub };
-    let done = match rules.run(start, facts) {
+    let done = match rules.run(start, variables) {
         Rewritten::Done(done) => *done,
         Rewritten::Status(status, origin, why) => return Some(rule_answer(status, &origin, why)),
     };
@@ -239,7 +239,7 @@ pub(super) fn rule_answer(status: u16, origin: &crate::origin::Origin, why: Opti
     Mapped::Answer { status, because: format!("{origin}: RewriteRule{why}") }
 }
 
-/// Blanks and control characters are not let through a query.
+/// A query with blanks or control characters is refused.
 pub(super) fn control_in(query: Option<&[u8]>, origin: &crate::origin::Origin) -> Option<Mapped> {
     query?.iter().any(|&byte| byte <= b' ' || byte == 0x7f).then(|| Mapped::Answer {
         status: 403,
@@ -247,7 +247,7 @@ pub(super) fn control_in(query: Option<&[u8]>, origin: &crate::origin::Origin) -
     })
 }
 
-/// Where a redirect leads: escaped, with the query. `start`: the length of its scheme.
+/// The target of a redirect, escaped, with the query. `start`: the length of its scheme.
 pub(super) fn far_away(
     url: &[u8],
     start: usize,
@@ -281,7 +281,7 @@ fn under_root(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Vec<u
     tidy(out)
 }
 
-/// What follows a prefix that ends at a slash.
+/// The rest of a path after a prefix that ends at a slash.
 fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(prefix)?;
     let fine = prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/';
@@ -379,11 +379,11 @@ fn virtual_file(
     context: &ResolveContext<'_>,
     server: usize,
     path: &[u8],
-    facts: &dyn RequestVariables,
+    variables: &dyn RequestVariables,
 ) -> Option<Vec<u8>> {
     let pattern = context.layers(server).find_map(|server| server.virtual_root.as_deref())?;
-    let name = facts.variable(b"SERVER_NAME")?.to_ascii_lowercase();
-    let port = facts.variable(b"SERVER_PORT").unwrap_or_default();
+    let name = variables.variable(b"SERVER_NAME")?.to_ascii_lowercase();
+    let port = variables.variable(b"SERVER_PORT").unwrap_or_default();
     let parts: Vec<&[u8]> = name.split(|&b| b == b'.').collect();
     let mut out = Vec::new();
     let mut at = 0;

@@ -50,7 +50,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
         return Ok(Resolution::Run(of_server(&context, &asked)));
     }
     if target.filename.is_none() && asked.method == b"OPTIONS" && uri::is_server(asked.target) {
-        // Of the server itself: no section is looked at.
+        // For `OPTIONS *` and the like, no section applies.
         let because = "httpd answers OPTIONS by itself".into();
         return Ok(Resolution::Answer { status: 200, because, location: None });
     }
@@ -63,16 +63,16 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
         Ok(parsed) => (parsed.path, parsed.query, None),
         Err(answer) => (b"/".to_vec(), None, Some(answer)),
     };
-    let mut visit = Subrequest::new(context, &asked, path, query);
-    visit.given = target.filename.map(<[u8]>::to_vec);
+    let mut subrequest = Subrequest::new(context, &asked, path, query);
+    subrequest.given = target.filename.map(<[u8]>::to_vec);
     let mut notes = Vec::new();
     let mut before: Option<WalkCache<'_>> = None;
     let mut failed: Option<(u16, String, Option<Vec<u8>>)> = None;
     let mut last: Option<Origin> = None;
     for _ in 0..=MAX_REDIRECTS {
         let outcome = match early.filter(|_| failed.is_none()) {
-            Some((status, because)) => Outcome::server_error(&visit, status, because),
-            None => visit.clone().run(before.as_ref(), &mut notes),
+            Some((status, because)) => Outcome::server_error(&subrequest, status, because),
+            None => subrequest.clone().run(before.as_ref(), &mut notes),
         };
         match outcome {
             Outcome::Run(mut run) => {
@@ -81,7 +81,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                 return Ok(Resolution::Run(run));
             }
             Outcome::InternalRedirect { next, by, past } => {
-                visit = *next;
+                subrequest = *next;
                 last = by.or(last);
                 before = Some(past);
             }
@@ -98,7 +98,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
                     _ => return Ok(Resolution::Answer { status, because, location }),
                 };
                 failed = Some((status, because, location));
-                visit = visit.page(&page, status);
+                subrequest = subrequest.page(&page, status);
                 before = Some(past);
             }
         }
@@ -110,7 +110,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
     Ok(Resolution::Answer { status: 500, because, location: None })
 }
 
-/// What holds for a whole server: nothing in particular was asked for, so nothing is looked for.
+/// What is in force for a whole server: no file is asked for, so none is looked for.
 fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
     let server = asked.server;
     let own = [Some(context.main()), context.host(server)].into_iter().flatten().map(|server| &server.section);

@@ -1,4 +1,4 @@
-//! MultiViews: where a file is missing, those that are called so with extensions behind stand for it (mod_negotiation).
+//! MultiViews: a missing file is replaced by files with the same name and further extensions (mod_negotiation).
 
 use super::extension::{self, Meaning};
 use super::outcome::{Outcome, Ready};
@@ -12,11 +12,11 @@ use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
 use std::os::unix::ffi::OsStringExt;
 
-/// A type that stands for a program without one.
+/// The media type of a CGI program.
 const PROGRAM: &[u8] = b"application/x-httpd-cgi";
-/// Variants of one name that are looked at.
+/// The most variants of one name that are considered.
 const MAX_VARIANTS: usize = 100;
-/// What a variant without a language is worth beside some that have one.
+/// The quality of a variant without a language, beside variants with one.
 const WITHOUT_LANGUAGE: f64 = 0.0001;
 
 /// A file that may stand for the one that is missing.
@@ -32,7 +32,7 @@ struct Variant<'c, 't> {
     charset: f64,
 }
 
-/// What became of the choice.
+/// The result of the choice.
 pub(super) enum Chosen<'c, 't> {
     /// There is nothing to choose from.
     Nothing,
@@ -40,10 +40,10 @@ pub(super) enum Chosen<'c, 't> {
     Answer(Box<Outcome<'c, 't>>),
 }
 
-/// `Accept` and its relatives: what a client takes, and how gladly.
+/// `Accept` and its relatives: what a client accepts, with qualities.
 struct Accepts {
     list: Vec<(Vec<u8>, f64)>,
-    /// Some quality is given.
+    /// At least one quality is given.
     explicit: bool,
 }
 
@@ -148,14 +148,14 @@ impl<'c, 't> Subrequest<'c, 't> {
         Ok(found)
     }
 
-    /// None: an extension is not known, or nothing is known of the type.
+    /// `None`: an extension is not known, or the type is not known.
     fn variant(&self, ready: Ready<'c, 't>, asked: &[u8], own: &[u8], file: &[u8]) -> Option<Variant<'c, 't>> {
         let matching = settings(&ready.walked).find_map(|own| own.matching).unwrap_or_default();
         let mut meaning = extension::meaning(&ready.walked, own, &self.context.data.types, matching);
         if !matching.any && !meaning.unknown_are_in(asked) {
             return None;
         }
-        let handler = ready.visit.set_handler(&ready.walked);
+        let handler = ready.subrequest.set_handler(&ready.walked);
         if meaning.media.is_none() && handler.is_some() {
             meaning.media = Some(PROGRAM.to_vec());
         }
@@ -196,7 +196,7 @@ fn media_quality(own: &[u8], accepts: Option<&Accepts>, programs_first: bool) ->
     }
     let Some(accepts) = accepts else { return 0.01 };
     let kind = [own.split(|&byte| byte == b'/').next().unwrap_or_default(), b"/*"].concat();
-    // Where no quality is given at all, wildcards are the last choice.
+    // If no quality is given at all, wildcards rank last.
     let wild = |quality, own| if accepts.explicit { quality } else { own };
     let some = || accepts.quality(&kind).map(|quality| wild(quality, 0.02));
     let any = || accepts.quality(b"*/*").or_else(|| accepts.quality(b"*")).map(|quality| wild(quality, 0.01));
@@ -222,12 +222,12 @@ fn language_quality(own: &[u8], accepts: &Accepts) -> f64 {
     };
     let named = accepts.list.iter().filter(|(name, _)| within(own, name)).max_by_key(|(name, _)| name.len());
     let found = named.map(|(_, quality)| *quality).or_else(|| accepts.quality(b"*"));
-    // Who asks for en-GB takes en, if nothing is better.
+    // A client that asks for en-GB accepts en if nothing is better.
     let wider = || accepts.list.iter().any(|(name, _)| within(name, own)).then_some(0.001);
     found.or_else(wider).unwrap_or(0.0)
 }
 
-/// The best variant; none: none will do.
+/// The best variant; `None`: none is acceptable.
 fn best(variants: &[Variant<'_, '_>]) -> Option<usize> {
     let mut best: Option<usize> = None;
     for (at, one) in variants.iter().enumerate() {
@@ -250,7 +250,7 @@ fn is_better(one: &Variant<'_, '_>, best: &Variant<'_, '_>) -> bool {
 }
 
 impl Meaning {
-    /// Whether what no directive knows of the file's name stands in the name that was asked for, in this order.
+    /// Whether the unknown parts of the file's name occur in the requested name, in this order.
     fn unknown_are_in(&self, asked: &[u8]) -> bool {
         let mut asked = asked.split(|&byte| byte == b'.');
         self.unknown.iter().all(|one| asked.any(|own| own.eq_ignore_ascii_case(one)))

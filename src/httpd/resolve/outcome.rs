@@ -26,7 +26,7 @@ pub(super) enum Outcome<'c, 't> {
     },
 }
 
-/// Where a rule of a directory sends a request.
+/// The internal redirect that a directory's rule asks for.
 pub(super) struct Sent {
     pub uri: Vec<u8>,
     pub query: Option<Vec<u8>>,
@@ -34,21 +34,22 @@ pub(super) struct Sent {
     pub origin: Origin,
 }
 
-/// A request that nothing has answered so far: its file, and where rules send it.
+/// A request that has not been answered yet: its file, and the redirect that rules ask for.
 pub(super) struct Ready<'c, 't> {
-    pub visit: Subrequest<'c, 't>,
+    pub subrequest: Subrequest<'c, 't>,
     pub walked: Walked<'c>,
     pub bare: WalkCache<'c>,
-    /// The URI and query that rules of a directory put in its place.
+    /// The redirect that a directory's rules ask for.
     pub redirect: Option<Sent>,
 }
 
 impl<'c, 't> Outcome<'c, 't> {
     /// An error before any section was looked at.
-    pub fn server_error(visit: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
-        let sections = visit.context.layers(visit.asked.server).filter_map(|server| server.section.core.as_deref());
+    pub fn server_error(subrequest: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
+        let sections =
+            subrequest.context.layers(subrequest.asked.server).filter_map(|server| server.section.core.as_deref());
         let page = error_page(sections, status);
-        let past = WalkCache { walked: None, walks: visit.walks.clone() };
+        let past = WalkCache { walked: None, walks: subrequest.walks.clone() };
         Outcome::Answer { status, because: because.into(), location: None, page, past }
     }
 }
@@ -72,7 +73,7 @@ fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> O
     }
 }
 
-/// httpd hands on what it does not have itself, and shows the answer that comes back: no page of its own.
+/// The answer for a missing file that httpd passes to PHP-FPM all the same. No error page of httpd's is shown.
 pub(super) fn missing_elsewhere<'c, 't>(filename: &[u8], past: WalkCache<'c>) -> Outcome<'c, 't> {
     let name = String::from_utf8_lossy(filename);
     let because =

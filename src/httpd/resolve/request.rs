@@ -1,4 +1,4 @@
-//! What is asked, and by whom: the part of a request that no internal redirect changes (fact A-061).
+//! The part of a request that no internal redirect changes: the server, the client, the method (fact A-061).
 
 use super::context::ResolveContext;
 use crate::httpd::syntax::tokens;
@@ -97,8 +97,8 @@ impl<'t> Asked<'t> {
         if self.scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 }
     }
 
-    /// The port that the server believes to have: the one asked for, else that of its name; a subrequest was asked
-    /// for nothing.
+    /// The server's port as httpd reports it: the one in the request's host, else that of `ServerName`. A subrequest
+    /// has no host of its own.
     pub fn shown_port(&self, context: &ResolveContext<'_>, sub: bool) -> u16 {
         let own = context.host(self.server).unwrap_or(context.main()).port;
         self.host_port.filter(|_| !sub).or(own).unwrap_or(self.default_port())

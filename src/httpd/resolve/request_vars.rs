@@ -37,7 +37,7 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
-            // Who asks from this machine has asked it by the same address.
+            // A client on this machine has connected to its own address.
             b"SERVER_ADDR" => asked.address.or(asked.client.filter(|client| client.starts_with(b"127.")))?.to_vec(),
             b"SERVER_SOFTWARE" => {
                 let (major, minor, patch) = context.data.version;
@@ -52,7 +52,7 @@ impl RequestVariables for Subrequest<'_, '_> {
                     b"false".to_vec()
                 }
             }
-            // A host in the request target stands before the header.
+            // A host in the request target wins over the header.
             b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => return asked.named_host(),
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| asked.named_host()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
@@ -133,7 +133,7 @@ impl RequestVariables for Subrequest<'_, '_> {
                 }
             }
         };
-        // A subrequest for the very URI that it is made for would never end.
+        // A subrequest for its own URI would never end.
         if self.outer.as_deref() == Some(&self.uri) {
             return None;
         }

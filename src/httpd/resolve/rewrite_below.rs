@@ -1,4 +1,4 @@
-//! Rewriting in directories: what the rules make of a file's path, and which URI that is.
+//! Rewriting in directories: applies the rules to a file's path, and finds the URI of the result.
 
 use super::mapping::{Mapped, control_in, far_away, pass_to, rule_answer};
 use super::outcome::{Outcome, Sent};
@@ -10,11 +10,11 @@ use crate::httpd::model::rewrite::{Changed, Rewritten, Rules, Start, scheme};
 use crate::httpd::model::section;
 use crate::httpd::model::section::options;
 
-/// Where a request is redirected to within; or the answer.
+/// The internal redirect that rules ask for, if any; or the answer.
 type Rewriting<'c, 't> = Result<Option<Sent>, Box<Outcome<'c, 't>>>;
 
 impl<'c, 't> Subrequest<'c, 't> {
-    /// The rules of the innermost container that has any.
+    /// Applies the rules of the innermost container that has any.
     pub(super) fn rewrite(&mut self, walked: &Walked<'c>, bare: &WalkCache<'c>) -> Rewriting<'c, 't> {
         let mut rules = Rules::default();
         let mut last = None;
@@ -29,14 +29,16 @@ impl<'c, 't> Subrequest<'c, 't> {
         else {
             return Ok(None);
         };
-        // A directory whose slash is still missing is sent there first.
+        // A directory without its slash is redirected to the slash first.
         if !rules.inherit.no_slash && directory.strip_suffix(b"/") == Some(&walked.filename) || !rules.engine {
             return Ok(None);
         }
-        let fail = |visit: &Self, mapped: Mapped| match mapped {
-            Mapped::Answer { status, because } => Err(Box::new(visit.answer(status, because, walked, bare.clone()))),
-            Mapped::Redirect { status, to, because } => Err(Box::new(visit.redirected(status, to, because))),
-            Mapped::File(place) => Err(Box::new(visit.passed(*place, walked.sections.clone()))),
+        let fail = |subrequest: &Self, mapped: Mapped| match mapped {
+            Mapped::Answer { status, because } => {
+                Err(Box::new(subrequest.answer(status, because, walked, bare.clone())))
+            }
+            Mapped::Redirect { status, to, because } => Err(Box::new(subrequest.redirected(status, to, because))),
+            Mapped::File(place) => Err(Box::new(subrequest.passed(*place, walked.sections.clone()))),
         };
         if walked.options & (options::FOLLOW | options::OWNER) == 0 {
             let because =
@@ -73,7 +75,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// What a changed path means.
+    /// Where a changed path leads.
     fn sent(
         &mut self,
         done: Changed,
@@ -86,7 +88,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             return Err(pass_to(&filename, &origin, "RewriteRule [P]", &self.uri, query.as_deref()));
         }
         let before = std::mem::replace(&mut self.query, query.clone());
-        // What is passed through is a path, whatever it looks like.
+        // With `[PT]` the result is always a path, even if it looks like a URL.
         let far = scheme(&filename).filter(|_| !done.pass_through);
         if (far.is_none() || done.no_escape)
             && let Some(answer) = control_in(query.as_deref(), &origin)
@@ -94,7 +96,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             return Err(answer);
         }
         if let Some(start) = far {
-            // The directory in the URL gives way to the base, where there is one.
+            // `RewriteBase` replaces the directory in the URL.
             if let Some(base) = base
                 && let Some(slash) = memchr::memchr(b'/', &filename[start..]).map(|at| start + at + 1)
                 && let Some(rest) = filename[slash..].strip_prefix(directory.strip_prefix(b"/").unwrap_or(directory))
@@ -109,7 +111,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             let because = format!("{origin}: RewriteRule makes a path without a slash in front");
             return Err(Mapped::Answer { status: 400, because });
         }
-        // The same file: nothing is redirected, but the query stays as it was made.
+        // The same file: no redirect, but the changed query stays.
         if filename == walked.filename {
             if done.no_path_info {
                 self.path_info.clear();

@@ -5,8 +5,8 @@ use crate::httpd::load::data::Data;
 use crate::httpd::model::answer::Run;
 use crate::httpd::model::dir_config::DirConfig;
 
-/// Why no PHP runs for a request, with the status (0: another server's, not known); none: it runs. Files that load no module leave
-/// it to the caller what runs.
+/// Why no PHP runs for a request, with the status (0: another server's, not known). `None`: PHP runs, or the files have no
+/// LoadModule line and do not say what runs.
 pub(crate) fn no_program(data: &Data, run: &Run) -> Option<(u16, String)> {
     if !data.registry.has_loaded() {
         return None;
@@ -20,7 +20,7 @@ pub(crate) fn no_program(data: &Data, run: &Run) -> Option<(u16, String)> {
             format!("no program runs: no module that is loaded knows the handler {shown}, and the source is sent"),
         )),
         (_, Work::Send) => Some((run.status, "no program runs: a plain file".to_owned())),
-        // A module that is not known may do anything; a program may be php-cgi.
+        // An unknown module may run PHP; so may a program, which can be php-cgi.
         (_, Work::Unknown) | (Some(b"fcgid-script"), _) => None,
         (_, Work::Program) if run.program.is_some() => None,
         (_, Work::Program) => Some((

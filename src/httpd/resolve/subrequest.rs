@@ -18,7 +18,7 @@ use crate::httpd::syntax::uri;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A URI that is being answered.
+/// One URI that is being resolved: the request itself, a subrequest, or an internal redirect.
 #[derive(Clone)]
 pub(super) struct Subrequest<'c, 't> {
     pub context: ResolveContext<'c>,
@@ -27,29 +27,29 @@ pub(super) struct Subrequest<'c, 't> {
     pub query: Option<Vec<u8>>,
     pub filename: Vec<u8>,
     pub path_info: Vec<u8>,
-    /// The file that the caller knows.
+    /// The file, where the caller named it.
     pub given: Option<Vec<u8>>,
     pub method: Option<&'static [u8]>,
-    /// What an error page is shown for.
+    /// It serves an error page, or belongs to a request that does.
     pub failed: bool,
     /// The target of an alias or a user's directory.
     pub alias_context: AliasContext,
     pub depth: u32,
-    /// How often it was redirected within.
+    /// How many internal redirects came before.
     pub redirects: u32,
-    /// Of a subrequest: the URI of the request that it is for.
+    /// In a subrequest: the URI of the request that made it.
     pub outer: Option<Vec<u8>>,
     /// Rewriting is over (`[END]`).
     pub ended: bool,
     pub forced: Forced,
     /// `ScriptAlias` leads here.
     pub script: bool,
-    /// Conditions are asked before there is a file.
+    /// Conditions are being evaluated before there is a file.
     pub unmapped: bool,
     pub walks: Walks<'c>,
-    /// A copy of a request shares it.
+    /// The environment; copies of a request share it.
     pub env: Rc<RefCell<Env>>,
-    /// What the request before ended with, where access was decided.
+    /// The number of the configuration with which access was checked in the previous request.
     decided: Option<u32>,
     /// `Action` led here: the script that it is for.
     pub acting: bool,
@@ -62,7 +62,7 @@ pub(super) const MAX_REDIRECTS: u32 = 10;
 /// The cost of one subrequest, against the budget of a request.
 const STEPS_OF_A_SUBREQUEST: u32 = 2_000;
 
-/// The containers of a walk that say more than values, weakest first.
+/// The containers of a walk that set more than PHP values, weakest first.
 pub(super) fn outer_first<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = (ServerLayer, &'w Core)> {
     walked.sections.iter().filter_map(|section| Some((section.get().layer, section.get().core.as_deref()?)))
 }
@@ -94,7 +94,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// A visit to another URI of this server, to which this request is redirected within; none: its path is broken.
+    /// The internal redirect to another URI of this server; `None`: its path is broken.
     pub fn other(&self, target: &[u8], status: u16) -> Option<Self> {
         let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
         let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
@@ -104,7 +104,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         Some(next)
     }
 
-    /// A visit to an error page.
+    /// The internal redirect to an error page.
     pub fn page(&self, target: &[u8], status: u16) -> Self {
         let mut next =
             self.other(target, status).unwrap_or_else(|| Self::new(self.context, self.asked, b"/".to_vec(), None));
@@ -120,7 +120,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// Everything up to the point where somebody answers: as much is done for a subrequest, too.
+    /// Everything up to the handler; a subrequest gets this far, too.
     pub fn look_up(
         mut self,
         before: Option<&WalkCache<'c>>,
@@ -146,7 +146,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             Ok(walked) => walked,
             Err(denied) => return Err(Box::new(self.denied(denied))),
         };
-        // What a later request in the same directory may reuse; nothing comes later where the file is known.
+        // What a later request in the same directory may reuse; no other follows where the caller named the file.
         let bare = if known { None } else { Some(walked.clone()) };
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         self.merge(&mut walked, notes);
@@ -159,7 +159,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             return Err(Box::new(Outcome::Run(self.made(&walked))));
         };
         let bare = WalkCache { walked: Some(bare), walks: self.walks.clone() };
-        // httpd does not ask again where the request before had the same configuration, not even after a refusal.
+        // httpd does not check access again where the previous request had the same configuration, not even after a refusal.
         if self.decided != Some(self.walks.number)
             && let Some((status, because)) = self.refused(&walked, notes)
         {
@@ -177,7 +177,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// `SetEnv`: too late for access and for the rules of the same request.
+    /// `SetEnv`: it acts after access control and rewriting of the same request.
     fn late_env(&self, walked: &Walked<'c>) {
         let mut own: Vec<(&[u8], &[u8])> = Vec::new();
         for (name, value) in walked.sections.iter().filter_map(|s| s.get().core.as_deref()).flat_map(|core| &core.env) {
@@ -196,7 +196,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     fn map(&mut self) -> Result<(), Box<Outcome<'c, 't>>> {
         let server = self.asked.server;
         let located = self.context.data.early.then(|| {
-            // Twice, as httpd: before the URI is decoded and after.
+            // Twice, as httpd does: before the URI is decoded and after.
             self.locate();
             self.locate()
         });
@@ -222,9 +222,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// A proxy has the request: FastCGI runs the file that it is given.
+    /// The request is passed on: FastCGI runs the file that it is given.
     pub(super) fn passed(&self, place: mapping::Place, sections: Vec<SectionRef<'c>>) -> Outcome<'c, 't> {
-        let mut visit = self.clone();
+        let mut subrequest = self.clone();
         let (filename, path_info) = match place.forced.handler.as_deref().filter(|handler| is_here(handler)) {
             None => (place.filename, Vec::new()),
             Some(_) => match self.script(&place.filename) {
@@ -232,7 +232,7 @@ impl<'c, 't> Subrequest<'c, 't> {
                 None => return missing_elsewhere(&place.filename, WalkCache::default()),
             },
         };
-        (visit.forced, visit.uri, visit.query) = (place.forced, place.uri, place.query);
+        (subrequest.forced, subrequest.uri, subrequest.query) = (place.forced, place.uri, place.query);
         let walked = Walked {
             servers: sections.len(),
             sections,
@@ -242,8 +242,8 @@ impl<'c, 't> Subrequest<'c, 't> {
             found: Found::File,
             options: 0,
         };
-        visit.late_env(&walked);
-        Outcome::Run(visit.made(&walked))
+        subrequest.late_env(&walked);
+        Outcome::Run(subrequest.made(&walked))
     }
 
     /// The file that FPM finds on a path, and what follows it.
@@ -253,13 +253,13 @@ impl<'c, 't> Subrequest<'c, 't> {
         Some((path[..found].to_vec(), path[found..].to_vec()))
     }
 
-    /// The walks that come before mapping, which has no file yet: they decide error pages, and what later walks remember.
+    /// The walks before mapping, when there is no file yet. They decide error pages, and later walks may reuse their results.
     fn locate(&mut self) -> Merged<'c> {
         let servers = [Some(self.context.main()), self.context.host(self.asked.server)].into_iter().flatten();
         let ground =
             Merged { number: 0, sections: servers.map(|server| SectionRef::Config(&server.section)).collect() };
         self.unmapped = true;
-        // What is odd about them is said when they count.
+        // Notes are dropped: the later walk makes them again.
         let merged = self.located(ground, &mut Vec::new());
         self.unmapped = false;
         merged
@@ -287,7 +287,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             merged = self.walks.join(Kind::Files, met, merged).0;
         }
         walked.sections = self.located(merged, notes).sections;
-        // Files, locations and conditions have their say where options are asked for later.
+        // The options asked for later include those of files, locations and conditions.
         let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
         walked.options = cores.fold(options::FOLLOW, options_below);
     }
@@ -295,7 +295,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
         let mut run = super::run(&self.context, self.asked.server, self.asked, walked);
         run.handler = self.handler(walked);
-        // Only a handler that passes the request on hands anything over.
+        // Only a proxy handler hands variables over.
         if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
             let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
             run.variables = fastcgi::variables(cores, self, &mut run.notes);
@@ -338,22 +338,22 @@ impl<'c, 't> Subrequest<'c, 't> {
             Chosen::Answer(answer) => return Err(answer),
             Chosen::File(found) => {
                 let path_info = self.path_info.clone();
-                let mut taken = Ready { visit: self, walked, bare, redirect: None }.taken(*found);
-                (taken.visit.path_info, taken.walked.path_info) = (path_info.clone(), path_info);
-                let Ready { visit, walked, bare, redirect } = taken;
+                let mut taken = Ready { subrequest: self, walked, bare, redirect: None }.taken(*found);
+                (taken.subrequest.path_info, taken.walked.path_info) = (path_info.clone(), path_info);
+                let Ready { subrequest, walked, bare, redirect } = taken;
                 if redirect.is_some()
-                    && visit.set_handler(&walked).is_some_and(|handler| handler.starts_with(b"proxy:"))
+                    && subrequest.set_handler(&walked).is_some_and(|handler| handler.starts_with(b"proxy:"))
                 {
                     return Err(Box::new(missing_elsewhere(b"redirect:", bare)));
                 }
-                if redirect.is_some() && visit.set_handler(&walked).is_some() {
+                if redirect.is_some() && subrequest.set_handler(&walked).is_some() {
                     let because = "MultiViews chooses a file that a rule redirects: its handler is given \"redirect:\", which is no file";
-                    return Err(Box::new(visit.answer(200, because.into(), &walked, bare)));
+                    return Err(Box::new(subrequest.answer(200, because.into(), &walked, bare)));
                 }
                 if redirect.is_some() {
-                    return Ok(Ready { visit, walked, bare, redirect });
+                    return Ok(Ready { subrequest, walked, bare, redirect });
                 }
-                return visit.fixups(walked, bare, notes);
+                return subrequest.fixups(walked, bare, notes);
             }
         }
         let redirect = self.rewrite(&walked, &bare)?;
@@ -372,7 +372,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             }
         }
         self.late_env(&walked);
-        let ready = Ready { visit: self, walked, bare, redirect };
+        let ready = Ready { subrequest: self, walked, bare, redirect };
         match ready.walked.found {
             Found::Directory => ready.index(notes),
             Found::Missing => ready.fallback(notes),
@@ -380,7 +380,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// A subrequest, as far as it is looked at.
+    /// Makes a subrequest and resolves it up to its handler.
     pub(super) fn sub(
         &self,
         target: &[u8],
@@ -407,12 +407,12 @@ impl<'c, 't> Subrequest<'c, 't> {
         Some(Err(Box::new(Outcome::Answer { status: 500, because: why, location: None, page: None, past })))
     }
 
-    /// The handler in force, or else the media type that some directive gives, or the types file where it makes a program of it.
+    /// The handler in force, or else the media type that a directive sets, or PHP's type from the types file.
     pub(super) fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let forced = || self.forced.media_type.as_ref().map(|kind| kind.to_vec());
         self.set_handler(walked).or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
-            // A directory has the type of one, whatever is forced.
+            // `ForceType` does not apply to a directory.
             _ if walked.found == Found::Directory => None,
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
             None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),

@@ -36,14 +36,14 @@ pub(super) enum Found {
     Missing,
 }
 
-/// The directories' part of a request.
+/// The result of the directory walk.
 #[derive(Clone, Debug)]
 pub(super) struct Walked<'c> {
     /// Server level, directories and `.htaccess`, in merge order.
     pub sections: Vec<SectionRef<'c>>,
     /// How many of these are servers.
     pub servers: usize,
-    /// The directory that this was the walk for, with a slash; a file's own walk stands for its directory.
+    /// The directory of the walk, with a slash; for a file, the directory that it is in.
     pub directory: Vec<u8>,
     pub filename: Vec<u8>,
     pub path_info: Vec<u8>,
@@ -174,7 +174,7 @@ impl<'c> Walk<'_, 'c> {
             found = Found::File;
         }
         let name = filename[..stopped].to_vec();
-        // What is missing stands, like a file, for the directory that it would be in.
+        // For a missing file, as for a file, it is the directory above.
         let directory = match found {
             Found::Directory => directory,
             _ => name[..=memchr::memrchr(b'/', &name).unwrap_or(0)].to_vec(),
@@ -255,7 +255,7 @@ impl<'c> Walk<'_, 'c> {
         Ok(())
     }
 
-    /// One step of the path, looked at because links may not be followed or the file is not there.
+    /// Checks one step of the path, where links may not be followed or the file does not exist.
     fn look(&self, path: &[u8], notes: &mut Vec<String>) -> Result<Found, Denied> {
         let files = self.context.files;
         let path = path_of(path);
@@ -308,7 +308,7 @@ fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
     }
 }
 
-/// `<Files>`: server level in order, then those nested in what was merged.
+/// `<Files>`: those of the servers in order, then those inside the merged sections.
 pub(super) fn files<'c>(sections: &[SectionRef<'c>], filename: &[u8], notes: &mut Vec<String>) -> Vec<SectionRef<'c>> {
     let name = &filename[memchr::memrchr(b'/', filename).map_or(0, |at| at + 1)..];
     let mut found: Vec<SectionRef<'c>> = Vec::new();
@@ -352,7 +352,8 @@ pub(super) fn locations<'c>(
     found
 }
 
-/// Every prefix of a URI that a literal `<Location>` may be: nothing, up to a slash, with it, and the whole.
+/// Every prefix of a URI that a literal `<Location>` may name: the empty one, each up to a slash without and with it,
+/// and the whole.
 pub(super) fn prefixes(uri: &[u8], mut each: impl FnMut(&[u8], u64)) {
     each(b"", hash(b""));
     let mut state = FNV_START;

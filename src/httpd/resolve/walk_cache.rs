@@ -1,8 +1,8 @@
-//! What httpd remembers of a request's walks for those that follow from it: index files, error pages, rewritten URIs.
+//! What httpd keeps of a request's walks for the requests that follow from it: index files, error pages, rewritten URIs.
 //!
-//! A walk that meets the same sections on the same ground as the walk it follows gives the very configuration that that one gave.
-//! Two things hang on that, as was seen: conditions nested in such a result are not looked at again, and who was let in (or kept
-//! out) with it is not asked again.
+//! A walk that matches the same sections, and merges them onto the same configuration, as the earlier walk reuses the earlier
+//! result. As recorded from httpd, this has two consequences: conditions nested in a reused result are not evaluated again, and
+//! access control is not checked again with it.
 
 use super::walk::{SectionRef, Walked};
 use crate::httpd::model::section::Section;
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 /// A configuration that was merged from sections, weakest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Merged<'c> {
-    /// Equal numbers in one line of requests: one and the same to httpd. 0: the server's own.
+    /// Within a chain of requests, equal numbers mean the same configuration to httpd. 0: the server's own.
     pub number: u32,
     pub sections: Vec<SectionRef<'c>>,
 }
@@ -32,20 +32,20 @@ struct Call<'c> {
     result: Merged<'c>,
 }
 
-/// The walks of one request, in order, and those of the request that it follows from.
+/// The walks of one request, in order, and those of the previous request in the chain.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walks<'c> {
     own: [Vec<Call<'c>>; 4],
     earlier: [Vec<Call<'c>>; 4],
     last_number: u32,
-    /// The number of what was merged last.
+    /// The number of the last merged configuration.
     pub number: u32,
 }
 
-/// The results of a request that an internal redirect may reuse.
+/// The results of a request that the next one in the chain may reuse.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WalkCache<'c> {
-    /// Its walk down the directories, if it came so far.
+    /// Its directory walk, if it got so far.
     pub walked: Option<Walked<'c>>,
     pub walks: Walks<'c>,
 }
@@ -56,16 +56,16 @@ fn places(sections: &[SectionRef<'_>]) -> Vec<usize> {
 }
 
 impl<'c> Walks<'c> {
-    /// Those of a request that follows from another one, or from none.
+    /// The walks of a request that follows `before`; `None`: of the first one.
     pub fn after(before: Option<&Self>) -> Self {
         let Some(before) = before else { return Self::default() };
         Self { earlier: before.own.clone(), last_number: before.last_number, ..Self::default() }
     }
 
-    /// Merges the sections of a walk onto `ground`. True: the same merge was done before.
+    /// Merges the sections of a walk onto `ground`. True: an earlier result was reused.
     pub fn join(&mut self, kind: Kind, met: Vec<SectionRef<'c>>, ground: Merged<'c>) -> (Merged<'c>, bool) {
         let own = &self.own[kind as usize];
-        // The same call of the request before, or else this request's last one.
+        // Compared with the same call of the previous request, or else with this request's last one.
         let model = self.earlier[kind as usize].get(own.len()).or(own.last());
         let places = places(&met);
         let known = model.filter(|model| model.met == places && model.ground == ground.number);

@@ -1,6 +1,6 @@
 //! What an `.htaccess` may hold (facts ).
 
-/// What `.htaccess` may hold; none: a server's own files.
+/// What `.htaccess` may hold; `None`: a server's own files, which may hold anything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowed<'a> {
     pub bits: u16,

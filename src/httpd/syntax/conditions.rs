@@ -58,7 +58,7 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// What stands in `<IfModule mod_php5.c>` is meant for another PHP, or forgotten since an upgrade.
+    /// `<IfModule mod_php5.c>` is meant for another PHP, or was forgotten in an upgrade.
     pub(super) fn note_skipped_php(&mut self, act: Act, args: &[u8], origin: Origin) {
         let is_php = memchr::memmem::find(args, b"php").is_some();
         if act == Act::IfModule && is_php && args.first() != Some(&b'!') {

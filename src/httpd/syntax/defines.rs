@@ -51,7 +51,7 @@ impl Defines {
         self.names.contains(name)
     }
 
-    /// Puts the values in: one pass, no escapes. `unknown` is told the names that have none.
+    /// Substitutes the values: one pass, no escapes. `unknown` gets each name without a value.
     pub fn expand<'a>(&self, line: &'a [u8], mut unknown: impl FnMut(&[u8])) -> Expanded<'a> {
         if !has_variable(line) {
             return Expanded::Line(Cow::Borrowed(line));

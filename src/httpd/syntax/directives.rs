@@ -15,7 +15,7 @@ macro_rules! acts {
         pub(crate) fn act_of(name: &str) -> Act {
             match name {
                 $($name => Act::$variant,)*
-                _ if name.starts_with("<LuaHook") || name == "<LuaQuickHandler" => Act::Soak,
+                _ if name.starts_with("<LuaHook") || name == "<LuaQuickHandler" => Act::Skip,
                 _ => Act::Keep,
             }
         }
@@ -23,7 +23,7 @@ macro_rules! acts {
 }
 
 acts! {
-    Soak = "<Soak",
+    Skip = "<Soak",
     IfModule = "<IfModule", IfDefine = "<IfDefine", IfVersion = "<IfVersion", IfFile = "<IfFile",
     IfDirective = "<IfDirective", IfSection = "<IfSection",
     Define = "Define", UnDefine = "UnDefine", Include = "Include", IncludeOptional = "IncludeOptional",
@@ -71,7 +71,7 @@ pub(crate) enum Arity {
     Each,
     OneAndEach,
     Flag,
-    /// The counts that are right, one bit each.
+    /// The accepted counts, one bit each.
     Counts(u8),
     Any,
 }
@@ -110,7 +110,7 @@ impl Arity {
                 words.next().is_none_or(|first| first.is_empty()) || words.next().is_none()
             }
             Self::Counts(counts) => {
-                // A word that must be there may not be empty, one that may be left out may; one word too many is wrong.
+                // A required word may not be empty, an optional one may. One word too many is wrong.
                 let needed = counts.trailing_zeros() as usize;
                 let (mut filled, mut all) = (0, 0);
                 for word in Tokens::new(args).take(5) {

@@ -1,4 +1,4 @@
-//! Texts that several parts say, and the list that diagnostics go to.
+//! Texts that several parts use, and the list of diagnostics.
 
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::origin::Origin;

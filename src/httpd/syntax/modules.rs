@@ -30,12 +30,12 @@ pub(crate) struct Directive {
     pub place: u16,
     pub arity: Arity,
     pub act: Act,
-    /// It may decide which file answers although it is not evaluated: see [`influence`].
+    /// It is not evaluated, and may decide which file answers: see [`influence`].
     pub influences: bool,
 }
 
-/// The hash of a directive's name, letters' case ignored: eight bytes at a time. Bytes that differ in the bit of the case alone
-/// are the same to it, letters or not; the names themselves are compared afterwards.
+/// The hash of a directive's name, letters' case ignored: eight bytes at a time. Bytes that differ only in the case bit hash
+/// alike, letters or not; the names themselves are compared afterwards.
 fn name_hash(name: &[u8]) -> u64 {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ (word | CASE)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -67,15 +67,15 @@ pub(crate) struct Registry {
     modules: Vec<Module>,
     directives: Vec<Directive>,
     by_name: HashIndex<u16>,
-    /// Identifiers that the table does not know: their directives cannot be told from misspellings.
+    /// Identifiers that are not in the table: their directives look like misspellings.
     strangers: Vec<Box<[u8]>>,
-    /// What lines have named for other lines to use: providers, filters.
+    /// Providers and filters that lines have defined for other lines to use.
     aliases: Vec<Box<[u8]>>,
     /// A `LoadModule` line was read.
     has_loaded: bool,
 }
 
-/// Of these modules a server has one at most, so that they are no part of what counts as compiled in.
+/// Stock modules that do not count as compiled in: each excludes another one.
 const OTHERS: [&str; 5] = ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "cgid_module"];
 
 /// Whether a `LoadModule` line's identifier is mod_php's.
@@ -84,7 +84,7 @@ pub(crate) fn is_mod_php(identifier: &[u8]) -> bool {
 }
 
 impl Registry {
-    /// The modules that are compiled in, and none other.
+    /// Only the modules that are compiled in.
     pub fn new() -> Self {
         let mut new = Self {
             modules: Vec::with_capacity(140),

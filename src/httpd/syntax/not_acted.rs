@@ -1,7 +1,7 @@
-//! Directives that may decide which file answers, or with which values, and that are not evaluated here: each is named with file
+//! Directives that may decide which file answers, or with which values, and are not evaluated here. Each is reported with file
 //! and line, so that nothing is silently left out.
 
-/// What a directive that is only kept may change; `name` as the table of modules has it. Those that are written with `Off` change
+/// What a directive that is not evaluated may change; `name` as in the table of modules. With the argument `Off` it changes
 /// nothing.
 pub(crate) fn influence(name: &str, args: &[u8]) -> Option<&'static str> {
     let what = match name {

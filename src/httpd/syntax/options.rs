@@ -1,8 +1,8 @@
-//! How an httpd would be started.
+//! The command line of httpd.
 
 use std::path::PathBuf;
 
-/// How an httpd would be started.
+/// The options that httpd would be started with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `-d`: the directory that relative paths start from; none: `ServerRoot`, else the main file's directory.
@@ -13,7 +13,7 @@ pub struct Options {
     pub before: Vec<Vec<u8>>,
     /// `-c`: directives after it.
     pub after: Vec<Vec<u8>>,
-    /// What `${NAME}` falls back to.
+    /// The environment, which `${NAME}` falls back to.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// httpd's version, for `<IfVersion>`.
     pub version: (u32, u32, u32),

@@ -22,14 +22,14 @@ use std::sync::Arc;
 
 /// Nested includes; Apache stops at a recursion too.
 const MAX_DEPTH: usize = 128;
-/// What all uses of macros make together: bytes of text, and uses, each of which keeps where it came from. A configuration that goes
-/// past this doubles at every step.
+/// Limits for all uses of macros together: bytes of text, and number of uses, each of which keeps its origin. Only a configuration
+/// that doubles at every step exceeds them.
 const MAX_MADE: u64 = 64 << 20;
 const MAX_USES: u64 = 200_000;
 /// Lines read in all, repeated ones included.
 const MAX_LINES: u64 = 20_000_000;
 
-/// What is open in one text.
+/// A section or container that is open in one text.
 enum Open {
     Section(u32),
     /// A true `<If…>` container, with its closing line.
@@ -42,25 +42,25 @@ struct Frame {
     source: u32,
     parent: u32,
     open: Vec<Open>,
-    /// A false container is being skipped: the sections that are open in it, and where it began.
-    soak: Vec<Box<[u8]>>,
-    soak_line: u32,
-    /// A macro is being defined.
+    /// While a false container is skipped: the sections that are open in it, and the line where it began.
+    skipped: Vec<Box<[u8]>>,
+    skipped_line: u32,
+    /// The macro that is being defined.
     body: Option<Macro>,
     /// Files still to be read at the same place, last first.
     queue: Vec<Result<PathBuf>>,
-    /// The macro that this frame is a use of.
+    /// The macro whose body this text is.
     uses: Option<Box<[u8]>>,
 }
 
-/// Everything that reading needs and makes.
+/// The state of reading, and its results.
 pub(crate) struct Reader<'f> {
     pub files: &'f dyn Files,
     pub registry: Arc<Registry>,
     pub defines: Arc<Defines>,
     pub macros: Arc<Macros>,
     pub root: PathBuf,
-    /// What the first `LoadModule` of mod_php names, and where.
+    /// The file that the first `LoadModule` of mod_php names, and where.
     pub php_module: Option<(PathBuf, Origin)>,
     /// Set for `.htaccess`.
     pub allowed: Option<Allowed<'f>>,
@@ -69,16 +69,16 @@ pub(crate) struct Reader<'f> {
     pub version: (u32, u32, u32),
     pub tree: Tree,
     pub diagnostics: Vec<Diagnostic>,
-    /// What was read depends on other files: `<IfFile>`.
+    /// The result depends on other files: `<IfFile>`.
     pub asks: bool,
-    /// What was read depends on the modules that are loaded, beyond the directives that act while they are read.
+    /// The result depends on the loaded modules, in another way than through directives that act while they are read.
     pub asks_modules: bool,
     lines_read: u64,
     macro_bytes: u64,
     macro_uses: u64,
 }
 
-/// What a line asks for.
+/// What follows a line.
 enum Step {
     Next,
     Enter(Box<Frame>),
@@ -89,7 +89,7 @@ impl<'f> Reader<'f> {
         Self::again(files, root, options.version, Arc::new(registry), Arc::new(Defines::new(options)), Arc::default())
     }
 
-    /// A reader that knows what another one learnt.
+    /// A reader with the modules, definitions and macros of another one.
     pub fn again(
         files: &'f dyn Files,
         root: PathBuf,
@@ -160,7 +160,7 @@ impl<'f> Reader<'f> {
         frame.map(|frame| self.tree.origin(frame.source, frame.lines.number)).unwrap_or_default()
     }
 
-    /// Says which lines led to the text in which an error is.
+    /// Adds the lines that led to the text in which an error is.
     fn with_chain(&self, mut error: Error, stack: &[Frame]) -> Error {
         for frame in stack.iter().rev().filter(|frame| frame.source != NONE).take(8) {
             let from = self.tree.origin(frame.source, frame.lines.number);
@@ -211,8 +211,8 @@ impl<'f> Reader<'f> {
             self.macro_line(frame, line)?;
             return Ok(Step::Next);
         }
-        if !frame.soak.is_empty() {
-            self.soak(frame, line)?;
+        if !frame.skipped.is_empty() {
+            self.skip(frame, line)?;
             return Ok(Step::Next);
         }
         if line.is_empty() || line[0] == b'#' {
@@ -291,7 +291,7 @@ impl<'f> Reader<'f> {
     /// Directives that act while they are read.
     fn act(&mut self, frame: &mut Frame, act: Act, name: &str, args: &[u8], stack: &[Frame]) -> Result<Step> {
         match act {
-            Act::Soak => frame.start_soak(name),
+            Act::Skip => frame.start_skipping(name),
             Act::Define | Act::UnDefine => self.define(frame, act, args)?,
             Act::Include | Act::IncludeOptional => {
                 let (path, _) = next_token(args);
@@ -316,7 +316,7 @@ impl<'f> Reader<'f> {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
                     Verdict::Fails => {
                         self.note_skipped_php(act, args, self.here(frame));
-                        frame.start_soak(name);
+                        frame.start_skipping(name);
                     }
                     Verdict::Wrong(text) => return Err(self.refused(frame, text)),
                 }
@@ -399,7 +399,7 @@ impl<'f> Reader<'f> {
     }
 
     /// Inside a false container only what looks like a section matters (A-033).
-    fn soak(&mut self, frame: &mut Frame, line: &[u8]) -> Result<()> {
+    fn skip(&mut self, frame: &mut Frame, line: &[u8]) -> Result<()> {
         if line.first() != Some(&b'<') && !matches!(line.first(), Some(b'"' | b'\'')) {
             return Ok(());
         }
@@ -407,18 +407,18 @@ impl<'f> Reader<'f> {
         if !name.starts_with(b"<") {
             return Ok(());
         }
-        let Some(open) = frame.soak.last() else { return Ok(()) };
+        let Some(open) = frame.skipped.last() else { return Ok(()) };
         if let Some(closed) = name.strip_prefix(b"</") {
             let closed = &closed[..closed.len().saturating_sub(1)];
             if !closed.eq_ignore_ascii_case(&open[1..]) {
                 let text = format!("Expected </{}> but saw </{}>", lossy(&open[1..]), lossy(closed));
-                return Err(self.error(frame, frame.soak_line, &text, Code::Refused));
+                return Err(self.error(frame, frame.skipped_line, &text, Code::Refused));
             }
-            frame.soak.pop();
+            frame.skipped.pop();
             return Ok(());
         }
         let bare = if args.is_empty() { name.strip_suffix(b">").unwrap_or(&name) } else { &name };
-        frame.soak.push(bare.into());
+        frame.skipped.push(bare.into());
         Ok(())
     }
 
@@ -440,11 +440,11 @@ impl<'f> Reader<'f> {
         Ok(())
     }
 
-    /// The end of a text: what it opened must be closed, unless a true container swallowed it (A-033).
+    /// The end of a text: everything opened in it must be closed, unless a true container swallowed the end (A-033).
     fn end(&mut self, frame: &mut Frame) -> Result<()> {
-        if let Some(open) = frame.soak.first() {
+        if let Some(open) = frame.skipped.first() {
             let text = format!("Expected </{}> before end of configuration", lossy(&open[1..]));
-            return Err(self.error(frame, frame.soak_line, &text, Code::Refused));
+            return Err(self.error(frame, frame.skipped_line, &text, Code::Refused));
         }
         if let Some(body) = &frame.body {
             return Err(Error::new(Code::Refused, body.not_closed()).at(body.origin.clone()));
@@ -483,8 +483,8 @@ impl<'f> Reader<'f> {
 
 impl Frame {
     fn text(lines: Lines, source: u32, parent: u32) -> Self {
-        let (open, soak, queue) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lines, source, parent, open, soak, soak_line: 0, body: None, queue, uses: None }
+        let (open, skipped, queue) = (Vec::new(), Vec::new(), Vec::new());
+        Self { lines, source, parent, open, skipped, skipped_line: 0, body: None, queue, uses: None }
     }
 
     fn list(queue: Vec<Result<PathBuf>>, parent: u32) -> Self {
@@ -502,9 +502,9 @@ impl Frame {
         inner.unwrap_or(self.parent)
     }
 
-    fn start_soak(&mut self, name: &str) {
-        self.soak_line = self.lines.number;
-        self.soak.push(name.as_bytes().into());
+    fn start_skipping(&mut self, name: &str) {
+        self.skipped_line = self.lines.number;
+        self.skipped.push(name.as_bytes().into());
     }
 }
 

@@ -1,5 +1,5 @@
-//! Files without any `LoadModule` line: every stock module counts as compiled in, and what was read without them is kept where it
-//! is what would be read with them.
+//! Files without any `LoadModule` line: every stock module counts as compiled in. A tree that was read without them is kept if
+//! reading with them would give the same.
 
 use super::modules::{Registry, place};
 use super::reader::Reader;
@@ -7,8 +7,8 @@ use super::tree::UNKNOWN;
 use std::sync::Arc;
 
 impl Reader<'_> {
-    /// Goes on as if every stock module had been compiled in all along. False, and nothing has changed: with them the files would
-    /// have been read otherwise, so that they must be read again.
+    /// Goes on as if every stock module had been compiled in from the beginning. False: nothing has changed, because the files
+    /// would have been read differently; they must be read again.
     pub fn take_stock(&mut self) -> bool {
         // A condition asked for modules or their directives.
         if self.asks_modules {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What a byte is to a word, from a table: one look where words are split byte by byte.
+/// The role of each byte in a word: a table, because words are split byte by byte.
 static KINDS: [u8; 256] = kinds();
 const PLAIN: u8 = 0;
 const SPACE: u8 = 1;
@@ -26,7 +26,7 @@ pub(crate) fn is_space(byte: u8) -> bool {
     KINDS[byte as usize] == SPACE
 }
 
-/// Whether two names are the same, letters' case ignored. Most are written as they are known: that is the quicker question.
+/// Whether two names are the same, letter case ignored. Most have the same case too, and that comparison is quicker.
 pub(crate) fn same_name(one: &[u8], other: &[u8]) -> bool {
     one == other || one.eq_ignore_ascii_case(other)
 }

@@ -33,7 +33,7 @@ pub(crate) struct Node {
     args: Span,
 }
 
-/// A text that directives came from: a file, or a macro's body.
+/// A text that directives were read from: a file, or a macro's body.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub file: Option<Arc<[u8]>>,
@@ -68,7 +68,7 @@ impl Tree {
         self.origin(node.source, node.line)
     }
 
-    /// Makes room for a file of so many bytes: about what its directives will take, so that nothing is moved while it grows.
+    /// Reserves memory for a file of so many bytes, about what its directives need, so that nothing is moved while it grows.
     pub fn reserve(&mut self, length: usize) {
         let length = length.min(MAX_TEXT);
         self.text.reserve(length);

@@ -34,7 +34,7 @@ pub(crate) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
     let cleaned = clean(&decode_unreserved(path), merge).ok_or((400, "the path leads above the root"))?;
     let mut path = decode(&cleaned, encoded)?;
     if encoded == Slashes::Decode {
-        // What was decoded may have made new double slashes and dots.
+        // Decoding may have made new double slashes and dots.
         path = clean(&path, merge).ok_or((400, "the path leads above the root"))?;
     }
     Ok(Target { host, path, query })
@@ -72,7 +72,7 @@ fn split_host(target: &[u8]) -> Result<Split<'_>, (u16, &'static str)> {
 }
 
 pub(crate) fn is_clean(path: &[u8], merge: bool) -> bool {
-    // Paths are short: byte by byte is quicker than a search that is made ready for each of their parts.
+    // Paths are short: going byte by byte is quicker than preparing a search for each component.
     let mut rest = path;
     while let [byte, behind @ ..] = rest {
         rest = behind;
@@ -265,7 +265,7 @@ const fn host_bytes() -> [u8; 256] {
 
 /// Letters, digits, `-`, `_` and single dots; something that looks like an IPv4 address must be one.
 pub(crate) fn is_host(name: &[u8]) -> bool {
-    // In one go: every request's name comes by.
+    // One pass: it runs for every request.
     let (mut before, mut first, mut seen) = (0, LETTER, 0);
     for &byte in name {
         let kind = HOST[byte as usize];
@@ -273,7 +273,7 @@ pub(crate) fn is_host(name: &[u8]) -> bool {
             return false;
         }
         if before == DOT {
-            // What the last part begins with.
+            // The first byte of the last part.
             first = kind;
         }
         seen |= kind;
