@@ -20,9 +20,9 @@
 
 /** Modules whose handlers look at the name first. */
 static const char *const by_name[] = {
-    "core.c",    "mod_outlive.c", "mod_asis.c",           "mod_auth_form.c", "mod_autoindex.c", "mod_cgi.c",         "mod_cgid.c",
-    "mod_dav.c", "mod_fcgid.c",   "mod_imagemap.c",       "mod_info.c",      "mod_ldap.c",      "mod_negotiation.c", "mod_perl.c",
-    "mod_php.c", "mod_proxy.c",   "mod_proxy_balancer.c", "mod_rewrite.c",   "mod_status.c",
+    "core.c",      "mod_outlive.c",        "mod_asis.c",     "mod_auth_form.c", "mod_autoindex.c",   "mod_cgi.c",  "mod_cgid.c",
+    "mod_dav.c",   "mod_fcgid.c",          "mod_imagemap.c", "mod_info.c",      "mod_negotiation.c", "mod_perl.c", "mod_php.c",
+    "mod_proxy.c", "mod_proxy_balancer.c", "mod_rewrite.c",  "mod_status.c",    "util_ldap.c",
 };
 
 /** Filters that do not wait, and, once httpd has started, those of them that it has. */

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Short files, which nobody has to look after: files.py MPM. They are counted and not listed; whatever may wait, or fails, or has lost its client is
-looked after, though it began as a short file."""
+looked after, though it began as a short file. Modules whose handlers go by the name leave it at that, and answer as without mod_outlive."""
 
+import base64
 import contextlib
+import hashlib
 import json
 import re
 import sys
@@ -123,8 +125,114 @@ def any_handler(mpm):
         client.go()
 
 
+NAMED = """
+LogLevel outlive:debug
+<Location /live>
+  SetHandler outlive-status
+</Location>
+<Location /metrics>
+  SetHandler outlive-metrics
+</Location>
+<Directory @ROOT@/www>
+  Options +Indexes +MultiViews
+  IndexOptions -FancyIndexing
+</Directory>
+DavLockDB @ROOT@/run/dav
+<Directory @ROOT@/www/dav>
+  Dav On
+  Options -Indexes
+</Directory>
+AddHandler send-as-is .asis
+AddHandler imap-file .map
+AddHandler type-map .var
+<Location /private>
+  AuthType form
+  AuthName here
+  AuthFormProvider file
+  AuthUserFile @ROOT@/users
+  Require valid-user
+  Session On
+  SessionCookieName session path=/
+  ErrorDocument 401 /login.html
+</Location>
+<Location /enter>
+  SetHandler form-login-handler
+  AuthType form
+  AuthName here
+  AuthFormProvider file
+  AuthUserFile @ROOT@/users
+  AuthFormLoginSuccessLocation /private/f.txt
+  Session On
+  SessionCookieName session path=/
+</Location>
+<Location /leave>
+  SetHandler form-logout-handler
+  AuthFormLogoutLocation /login.html
+  Session On
+  SessionMaxAge 1
+  SessionCookieName session path=/
+</Location>
+"""
+NAMED_MODULES = ["authn_core", "authn_file", "authz_user", "request", "session", "session_cookie", "auth_form", "asis", "autoindex", "dav", "dav_fs",
+                 "imagemap", "info", "ldap", "negotiation", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests", "fcgid", "perl"]
+
+
+def named_answers(server):
+    """What each of them answers, and how often: what a form is, who may see a file, a map, a list."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    right, wrong = b"httpd_username=me&httpd_password=secret", b"httpd_username=me&httpd_password=guess"
+    answers = []
+
+    def ask(path, method="GET", body=None, headers=()):
+        status, said, text = server.ask(path, method, body, dict(headers).items())
+        answers.append((method, path, status, said["Location"], b"" if method == "PROPFIND" else text))  # whose names are in any order
+        return said
+
+    ask("/f.txt")
+    ask("/private/f.txt")
+    ask("/private/f.txt", "POST", wrong, form)
+    ask("/private/f.txt", "POST", right, form)
+    ask("/enter", "POST", wrong, form)
+    cookie = {"Cookie": ask("/enter", "POST", right, form)["Set-Cookie"].split(";")[0]}
+    ask("/private/f.txt", headers=cookie)
+    ask("/private/none", headers=cookie)
+    ask("/leave", headers=cookie)
+    for path in ("/a.asis", "/b.map?5,5", "/v.var", "/v", "/list/", "/dav/f.txt"):
+        ask(path)
+    ask("/dav/f.txt", "PROPFIND", headers={"Depth": "0"})
+    return answers
+
+
+def named(mpm):
+    seen = {}
+    for module in (False, True):
+        conf = NAMED if module else re.sub(r"(?s)LogLevel.*?(?=<Directory)", "", NAMED)
+        php = ["LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"] if mpm == "prefork" else []  # it is not made for threads
+        with Httpd(conf, mpm=mpm, module=module, modules=[*NAMED_MODULES, "cgi" if mpm == "prefork" else "cgid"], more=php) as server:
+            server.file("users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
+            for name in ("f.txt", "private/f.txt", "list/f.txt", "dav/f.txt"):
+                server.file(f"www/{name}", "plain\n")
+            server.file("www/login.html", "<form>who are you?</form>\n")
+            server.file("www/a.asis", "Status: 203 As it is\nContent-Type: text/plain\n\nas it is\n")
+            server.file("www/b.map", "default http://localhost/elsewhere\n")
+            server.file("www/v.var", "URI: f.txt\nContent-Type: text/plain\n\n")
+            before = counters(server) if module else None
+            seen[module] = [(*facts, re.sub(rb"Port \d+", b"", text)) for *facts, text in named_answers(server)]
+            if module:
+                completed = 'requests_ended_total{ending="completed"}'
+                wait_for("each is counted", lambda: counters(server)[completed] >= before[completed] + len(seen[True]))
+                assert counters(server)[completed] == before[completed] + len(seen[True]), (before, counters(server))
+                assert not live(server), live(server)
+                assert "begin in the engine, too" not in server.said(), server.said()
+    for without, with_it in zip(seen[False], seen[True], strict=True):
+        assert without == with_it, f"without mod_outlive: {without}\nwith it: {with_it}"
+    by = {(method, path, status) for method, path, status, *_ in seen[True]}
+    assert {("GET", "/private/f.txt", 401), ("GET", "/private/f.txt", 200), ("POST", "/enter", 302)} <= by, by
+
+
 def main():
     mpm = sys.argv[1]
+    named(mpm)
     back = Backend()
     server = Httpd(CONF.replace("@BACKEND@", str(back.port)) + "Header set X-Mark here\n", mpm=mpm)
     server.file("wait", WAIT, 0o755)  # started with httpd
