@@ -2,6 +2,8 @@
 
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
+DOCDIR  ?= $(PREFIX)/share/doc/outlive
+CMAKEDIR ?= $(LIBDIR)/cmake/outlive
 DESTDIR ?=
 CARGO   ?= cargo
 CC      ?= cc
@@ -34,6 +36,11 @@ help:
 	@echo 'make fuzz           SECONDS=60 over all targets; TARGETS=httpd for one'
 	@echo 'make static         the command as one file for any Linux image (ARCH=aarch64), in $(TARGET)/static'
 	@echo 'make deb            Debian packages, in $(TARGET)/deb'
+	@echo 'make dist           the source archive with every crate, checksums, what is in it (SBOM) and licences, in $(TARGET)/dist'
+	@echo 'make deb-source     Debian'"'"'s source package, of what make dist makes'
+	@echo 'make release        VERSION=0.2.0: all that can be made of it without network, and what is left to do'
+	@echo 'make release-check  what is packed, built again and tried: an hour'
+	@echo 'make install-lib    the library alone, with headers and examples; for package recipes'
 	@echo 'make install        PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make apache         mod_outlive, in $(RELEASE)/apache; make install-apache installs it'
 	@echo 'make nginx          the module for nginx, in $(RELEASE)/nginx; make install-nginx installs it'
@@ -83,28 +90,39 @@ differential:
 LIBRARIES := $(subst $(eval ) ,;,$(PRIVATE))
 FILL = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(PRIVATE)|' \
 	-e 's|@ABI@|$(ABI)|' -e 's|@ABI_PATTERN@|$(subst .,[.],$(ABI))|' -e 's|@LIBRARIES@|$(LIBRARIES)|' \
-	-e 's|@TO_INCLUDE@|'"$$(realpath -m --relative-to='$(LIBDIR)' '$(PREFIX)/include')"'|'
+	-e 's|@TO_INCLUDE@|'"$$(realpath -m --relative-to='$(LIBDIR)' '$(PREFIX)/include')"'|' \
+	-e 's|@TO_LIBDIR@|'"$$(realpath -m --relative-to='$(CMAKEDIR)' '$(LIBDIR)')"'|'
 
 .PHONY: install
-install: lib
+install: install-lib
 	$(CARGO) build --release --locked -p outlive-cli
-	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/outlive' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/bin' \
-		'$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
+		'$(DESTDIR)$(PREFIX)/share/outlive/schema'
+	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
+	$(STRIP) --strip-unneeded '$(DESTDIR)$(PREFIX)/bin/outlive'
+	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
+	$(RELEASE)/outlive man --directory '$(DESTDIR)$(PREFIX)/share/man/man1'
+	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
+
+# The library alone: what a program that links it needs, with examples that build where they lie.
+EXAMPLES = examples/hello.cpp examples/httpd.conf php.ini.example packaging/examples/Makefile
+.PHONY: install-lib
+install-lib: lib
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(CMAKEDIR)' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(DOCDIR)/examples'
 	$(INSTALL) -m 755 $(RELEASE)/liboutlive.so '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(VERSION)'
 	ln -sf liboutlive.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(ABI)'
 	ln -sf liboutlive.so.$(ABI) '$(DESTDIR)$(LIBDIR)/liboutlive.so'
 	$(INSTALL) -m 644 $(RELEASE)/liboutlive.a '$(DESTDIR)$(LIBDIR)/'
 	$(STRIP) --strip-unneeded '$(DESTDIR)$(LIBDIR)/liboutlive.so.$(VERSION)'
-	$(STRIP) --strip-debug '$(DESTDIR)$(LIBDIR)/liboutlive.a'
+	$(STRIP) --strip-debug --enable-deterministic-archives '$(DESTDIR)$(LIBDIR)/liboutlive.a'
 	$(INSTALL) -m 644 include/outlive.h bindings/cpp/outlive.hpp '$(DESTDIR)$(PREFIX)/include/'
-	$(INSTALL) -m 755 $(RELEASE)/outlive '$(DESTDIR)$(PREFIX)/bin/'
-	$(INSTALL) -d '$(DESTDIR)$(PREFIX)/share/outlive/schema'
-	$(INSTALL) -m 644 cli/schema/*.json '$(DESTDIR)$(PREFIX)/share/outlive/schema/'
-	$(RELEASE)/outlive man --directory '$(DESTDIR)$(PREFIX)/share/man/man1'
-	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
 	$(FILL) packaging/outlive.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive.pc'
-	$(FILL) packaging/cmake/outlive-config.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/outlive/outlive-config.cmake'
-	$(FILL) packaging/cmake/outlive-config-version.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/outlive/outlive-config-version.cmake'
+	$(FILL) packaging/outlive-static.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/outlive-static.pc'
+	$(FILL) packaging/cmake/outlive-config.cmake.in > '$(DESTDIR)$(CMAKEDIR)/outlive-config.cmake'
+	$(FILL) packaging/cmake/outlive-config-version.cmake.in > '$(DESTDIR)$(CMAKEDIR)/outlive-config-version.cmake'
+	$(INSTALL) -m 644 $(EXAMPLES) '$(DESTDIR)$(DOCDIR)/examples/'
+	for part in embed formsave site stop; do \
+		$(INSTALL) -d '$(DESTDIR)$(DOCDIR)/examples/'$$part && $(INSTALL) -m 644 examples/$$part/* '$(DESTDIR)$(DOCDIR)/examples/'$$part/ || exit 1; done
 
 .PHONY: clean
 clean:
