@@ -1,5 +1,5 @@
-"""Puts the native library and the command into the wheel: those that OUTLIVE_LIBRARY and OUTLIVE_COMMAND name, else
-ones that cargo builds; with cargo-zigbuild
+"""Puts the native library and the command into the wheel, and native/quick.c, compiled: those that OUTLIVE_LIBRARY and OUTLIVE_COMMAND
+name, else ones that cargo builds; with cargo-zigbuild
 (pip install cargo-zigbuild ziglang) and OUTLIVE_GLIBC=2.17, say, for a glibc as old as that.
 
 The wheel's file name says which glibc the library needs, by the versions of the symbols in it: manylinux_2_17_x86_64.
@@ -12,6 +12,8 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -29,10 +31,25 @@ class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
             raise RuntimeError(f"outlive works on CPython only, and this is {sys.implementation.name}")
         built = self.built()
         library, program = self.stripped(built), self.stripped(self.command(built))
+        inside = {library: "outlive/_lib/liboutlive.so", program: "outlive/_lib/outlive"}
+        quick = self.quick()
+        if quick is not None:
+            inside[self.stripped(quick)] = "outlive/_quick.abi3.so"
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + (os.environ.get("OUTLIVE_WHEEL_PLATFORM") or platform(pathlib.Path(library), pathlib.Path(program)))
-        build_data["force_include"][library] = "outlive/_lib/liboutlive.so"
-        build_data["force_include"][program] = "outlive/_lib/outlive"
+        build_data["tag"] = "py3-none-" + (os.environ.get("OUTLIVE_WHEEL_PLATFORM") or platform(*map(pathlib.Path, inside)))
+        build_data["force_include"].update(inside)
+
+    def quick(self) -> pathlib.Path | None:
+        """The module of the calls that every request makes, for any CPython. None: there is no compiler, or none of Python's headers; the
+        package works without it, and its requests cost more."""
+        headers, compiler = sysconfig.get_path("include"), os.environ.get("CC") or "cc"
+        built = pathlib.Path(tempfile.mkdtemp(prefix="outlive-")) / "_quick.abi3.so"
+        if not os.path.exists(os.path.join(headers, "Python.h")) or shutil.which(shlex.split(compiler)[0]) is None:
+            print(f"outlive: requests will cost more, as native/quick.c needs a C compiler ({compiler}) and {headers}/Python.h (python3-dev)", file=sys.stderr)
+            return None
+        options = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-I", headers, "-o", str(built)]
+        run_seen([*shlex.split(compiler), *options, str(pathlib.Path(self.root) / "native/quick.c")], pathlib.Path(self.root))
+        return built
 
     def built(self) -> pathlib.Path:
         """The library's path."""

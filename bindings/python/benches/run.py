@@ -164,9 +164,9 @@ def requests():
     processes = [served() for _ in range(PROCESSES)]
     over, base = zip(*map(compared, processes))
     print("a request under uvicorn             %6.1f us of CPU" % min(min(rounds[0]) for rounds in processes))
-    ours = tell("outlive's middleware adds", over, "   gate 25, and less than the next line")
+    ours = tell("outlive's middleware adds", over, "   gate 12, and less than the next line")
     theirs = tell("a BaseHTTPMiddleware adds", base)
-    return ours <= 25 and ours < theirs
+    return ours <= 12 and ours < theirs
 
 
 if __name__ == "__main__":

@@ -220,6 +220,14 @@ class Exchanges(Case):
             server = Server(middleware, path="/here/save")
             await server.task
             self.assertEqual((server.body, len(asked), threading.get_ident() in asked), (b"saved", 1, False))
+            # It leaves while its settings are looked up, and there is a task already, or a spare one.
+            for _ in range(3):
+                server = Server(middleware, path="/here/save")
+                await asyncio.sleep(0)
+                server.task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await server.task
+            await self.wait_for(lambda: len(form.endings) == 5)
 
     async def test_an_exchange_leaves_nothing_for_the_garbage_collector(self):
         async def app(scope, receive, send):

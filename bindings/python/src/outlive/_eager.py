@@ -42,40 +42,20 @@ def _stepped(beginner: Beginner, begins: Begins, work: Any) -> Any:
     """Python 3.11 can give a task its context, and says how one task steps into the place of another (asyncio's "Extending"): the
     first step is made here, and the task goes on from there. None: it is over, and needed no task of its own."""
     loop = beginner.loop
-    outer = asyncio.current_task(loop)
+    outer = _current_tasks.get(loop)
     if outer is None or loop.get_task_factory() is not None:
         return loop.create_task(work)
     spare = beginner.spare
-    if spare is not None:
-        beginner.spare = None  # the first step may begin another
-        if not spare.waiting.done():
-            return _spared(beginner, begins, work, outer, spare)
-    context = contextvars.copy_context()
-    begun = Begun(work)
-    task = _Task(begun, loop=loop, context=context)
-    asyncio.tasks._leave_task(loop, outer)
-    asyncio.tasks._enter_task(loop, task)
-    try:
-        context.run(begun.begin)
-    finally:
-        asyncio.tasks._leave_task(loop, task)
-        asyncio.tasks._enter_task(loop, outer)
-    if beginner.without_spare:
-        beginner.without_spare -= 1
-    elif _references is not None and not beginner.is_making_spare:
-        Spare(beginner)
-    return task
-
-
-def _spared(beginner: Beginner, begins: Begins, work: Any, outer: Any, spare: Spare) -> Any:
-    """The first step, in the place of the spare task. That is made the work's own if anybody has kept hold of it; else it stays spare,
-    and work that goes on gets a new one."""
-    loop, task, context = beginner.loop, spare.task, contextvars.copy_context()
+    if spare is None or spare.waiting.done():
+        beginner.spare = None
+        return _without_spare(beginner, begins, work, outer)
+    beginner.spare = None  # the first step may begin another
+    task, context = spare.task, _copy_context()
     known = _references(task)
     waits: Any = None
     has_ended, raised = True, None
-    _leave(loop, outer)
-    _enter(loop, task)
+    begins.task = task
+    _current_tasks[loop] = task
     try:
         waits = context.run(work.send, None)
         has_ended = False
@@ -84,9 +64,8 @@ def _spared(beginner: Beginner, begins: Begins, work: Any, outer: Any, spare: Sp
     except (Exception, asyncio.CancelledError) as why:
         raised = why
     finally:
-        _leave(loop, task)
-        _enter(loop, outer)
-    begins.task = None
+        _current_tasks[loop] = outer
+        begins.task = None
     # Nobody holds it, has cancelled it, wants to hear of its end, or has named it.
     if (
         _references(task) == known
@@ -108,6 +87,23 @@ def _spared(beginner: Beginner, begins: Begins, work: Any, outer: Any, spare: Sp
         raised = None  # no cycles
     if not begins.is_over:
         begins.task = task
+    return task
+
+
+def _without_spare(beginner: Beginner, begins: Begins, work: Any, outer: Any) -> Any:
+    """The same, by a new task; and there will be a spare one, unless that does not pay."""
+    loop, context = beginner.loop, _copy_context()
+    begun = Begun(work)
+    task = begins.task = _Task(begun, loop=loop, context=context)
+    _current_tasks[loop] = task
+    try:
+        context.run(begun.begin)
+    finally:
+        _current_tasks[loop] = outer
+    if beginner.without_spare:
+        beginner.without_spare -= 1
+    elif _references is not None and not beginner.is_making_spare:
+        Spare(beginner)
     return task
 
 
@@ -212,7 +208,9 @@ Coroutine.register(Begun)
 # Where tasks are looked at in their first step, as by anyio's task groups, a spare one costs more than it saves: so many begin without.
 WITHOUT = 64
 _references: Any = getattr(sys, "getrefcount", None)  # PyPy counts none
-_leave, _enter = asyncio.tasks._leave_task, asyncio.tasks._enter_task
+_copy_context = contextvars.copy_context
+_current_tasks: Any = getattr(asyncio.tasks, "_current_tasks", None)
+"""Of each loop, the task whose step is made. Python 3.11's _leave_task and _enter_task write into it, and check who it was."""
 
 begin_task: Callable[[Beginner, Begins, Any], Any]
 """Makes a task of a coroutine. Where that can be had, its first step has been made on return; None: it is over."""

@@ -10,7 +10,9 @@ import logging
 from typing import Any, Awaitable, Callable, Dict, List, Optional
 
 from ._accepting import Keeping, not_told
+from ._middleware import MiddlewareCore, keeping_of
 from ._notifier import Notifier
+from .config import Settings
 from .enums import Ending
 from .journal import Submission
 from .request import Request
@@ -120,3 +122,15 @@ def _replayed(messages: List[Dict[str, Any]], receive: Receive) -> Receive:
         return await receive() if message is None else message
 
     return replay
+
+
+def keeping_of_scope(core: MiddlewareCore, settings: Settings, scope: Dict[str, Any], method: str, path: str) -> Keeping:
+    """What a request that may be kept is begun with."""
+    headers, keys = {}, []
+    for name, value in scope.get("headers", ()):
+        word, said = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[word] = said
+        if word == "idempotency-key":
+            keys.append(said)
+    query = scope.get("query_string", b"").decode("latin-1")
+    return keeping_of(core, settings, headers, keys, method, path + "?" + query if query else path)

@@ -9,9 +9,9 @@ import threading
 import weakref
 from typing import Any, List, Optional, Protocol, Set
 
+from ._calls import Form
 from ._eager import Beginner
 from ._eventfd import make_notify
-from .engine import Form
 
 # Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
@@ -29,7 +29,7 @@ MOST_ASKED = 16
 class Listener(Protocol):
     """What a notifier tells, and asks, of an exchange."""
 
-    home: Set[Any]
+    home: Optional[Set[Any]]
 
     def deliver(self) -> None:
         """A stop may be due."""
@@ -44,9 +44,9 @@ class Notifier(Beginner):
     def __init__(self, loop: asyncio.AbstractEventLoop, cleanup: float) -> None:
         """cleanup: seconds that a stopped request's clean-up may take before it is told again."""
         self.loop, self.thread, self.cleanup = loop, threading.get_ident(), cleanup
-        # Each exchange is in one of these, which it knows, and leaves when it is over: what stays longer than it has to makes
-        # work for the garbage collector, which costs more than all the rest.
-        self._fresh: Set[Listener] = set()
+        # Each exchange adds itself to the first of these, and leaves the one that it was told of last when it is over: what stays longer
+        # than it has to makes work for the garbage collector, which costs more than all the rest.
+        self.fresh: Set[Listener] = set()
         self._older: Set[Listener] = set()
         self._settled: Set[Listener] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
@@ -55,7 +55,7 @@ class Notifier(Beginner):
         self._look_ups: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._journals: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._kept: Set[asyncio.Future[Any]] = set()
-        self._ticks = False
+        self.ticks = False
         self.fd = make_notify()
         loop.add_reader(self.fd, self._heard)
         self.form = Form()
@@ -92,23 +92,19 @@ class Notifier(Beginner):
         if not task.cancelled():
             task.exception()
 
-    def add(self, exchange: Listener) -> Set[Listener]:
-        """Where it is to be discarded from once it is over, unless it has been told of another place."""
-        fresh = self._fresh
-        fresh.add(exchange)
-        if not self._ticks:
-            self._ticks = True
-            self.loop.call_later(LISTEN_AFTER, self._tick)
-        return fresh
+    def begin_ticking(self) -> None:
+        """For who is the first in `fresh`."""
+        self.ticks = True
+        self.loop.call_later(LISTEN_AFTER, self._tick)
 
     def _tick(self) -> None:
-        older, self._older, self._fresh = self._older, self._fresh, set()
+        older, self._older, self.fresh = self._older, self.fresh, set()
         for exchange in older:
             self._settled.add(exchange)
             exchange.home = self._settled
             exchange.time_to_listen()
-        self._ticks = bool(self._older)
-        if self._ticks:
+        self.ticks = bool(self._older)
+        if self.ticks:
             self.loop.call_later(LISTEN_AFTER, self._tick)
 
     def _heard(self) -> None:
@@ -116,7 +112,7 @@ class Notifier(Beginner):
             os.read(self.fd, 8)
         except BlockingIOError:
             return
-        for exchange in [*self._fresh, *self._older, *self._settled]:
+        for exchange in [*self.fresh, *self._older, *self._settled]:
             exchange.deliver()
 
     def __del__(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ._eager import begin_task
-from ._exchange import App, Exchange, Message, Receive, Scope, Send
+from ._exchange import App, Message, Receive, Scope, Send, exchange_of
 from ._middleware import AsgiOptions, Middleware, Options, Ways, log, ways_of
 from ._notifier import Notifier
 from ._own_thread import in_own_thread
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutliveMiddleware"]
 
+_running_loop = asyncio._get_running_loop
 _NO_ASYNCIO = "outlive needs asyncio's event loop (or uvloop), and this server runs another one, such as trio"
 
 
@@ -47,13 +48,13 @@ class OutliveMiddleware(Middleware):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
         if kind == "lifespan":
-            if asyncio._get_running_loop() is None:
+            if _running_loop() is None:
                 return await _refuse_loop(receive, send)
             self._has_lifespan = True
             return await _Lifespan(self, receive, send).run(scope)
         if kind != "http":
             return await self.app(scope, receive, send)
-        loop = asyncio._get_running_loop()
+        loop = _running_loop()
         if loop is None:
             raise RuntimeError(_NO_ASYNCIO)
         notifier = self._notifier
@@ -80,7 +81,7 @@ class OutliveMiddleware(Middleware):
         else:
             settings = core.settings(lambda: from_scope(scope, name, core.root), name)
             ways = settings.ways or ways_of(settings)
-        exchange = Exchange(self.app, scope, receive, send, notifier)
+        exchange = exchange_of(self.app, scope, receive, send, notifier)
         if core.streams_stop:
             exchange.streams_stop = True
         if ways is None or ways[2]:
@@ -121,7 +122,7 @@ class OutliveMiddleware(Middleware):
 
     def drain(self, seconds: Optional[float] = None) -> bool:
         """`adrain` for a thread that no event loop runs in: for hooks of servers. RuntimeError: on a loop, where it would wait for itself."""
-        if asyncio._get_running_loop() is not None:
+        if _running_loop() is not None:
             raise RuntimeError("on an event loop, say: await middleware.adrain()")
         return super().drain(seconds)
 

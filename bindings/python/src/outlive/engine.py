@@ -7,21 +7,22 @@ import logging
 import os
 import threading
 import weakref
-from ctypes import addressof, byref, c_char_p, c_size_t, c_void_p, cast, sizeof, string_at
+from ctypes import byref, c_char_p, c_size_t, c_void_p, cast, sizeof, string_at
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
-from . import _structs as s
+from . import _calls, _structs as s
+from ._calls import Form, flag_word
 from ._library import c
 from ._prototypes import WriteFunction
-from ._eventfd import EVENTFD_WRITE, make_notify as make_notify
+from ._eventfd import make_notify as make_notify
 from ._stopping import notify_fd
 from ._text import Path
 from .config import Settings, visit
 from .enums import Connection, Ending, Rendered, Stage, StopKind
 from .errors import NOT_FOUND, OK, TIMEOUT, EndedError, Error, NotFoundError, call, check, fail
-from .request import Owner, Request, flag_word
+from .request import Owner, Request, bare_request
 
 __all__ = [
     "Engine", "Row", "ScoreboardRow", "StopNotice", "cancel_request", "clear_scoreboard", "content_type", "read_scoreboard", "render_scoreboard",
@@ -157,31 +158,13 @@ def content_type(what: Rendered) -> str:
     return str(c.render_content_type(int(what)).decode())
 
 
-_request_begin = c.request_begin_by_address
-
 # Told of every request that begins: for `outlive.testing`, which is not loaded elsewhere.
 observers: List[Callable[[Request], None]] = []
 
+_begin = _calls.begin
+
 # Each place in the engine has 256 names in turn; what is forgotten is asked for again.
 _MOST_WORDS = 4096
-
-
-class Form:
-    """What a request is begun with and where its handle is written to: one thread's while it begins one."""
-
-    __slots__ = ("options", "out", "given", "into", "method", "shape")
-
-    def __init__(self) -> None:
-        self.options, self.out = s.RequestOptions(size=sizeof(s.RequestOptions), socket=-1), c_void_p()
-        self.given, self.into = addressof(self.options), addressof(self.out)
-        self.method: Optional[str] = None
-        self.shape: Tuple[int, bool, int] = (-1, False, -1)
-
-    def set_shape(self, socket: int, reading_input: bool, notify: int) -> None:
-        given, self.shape = self.options, (socket, reading_input, notify)
-        given.socket, given.reading_input = socket, reading_input
-        given.on_stop = given.on_forced = None if notify < 0 else EVENTFD_WRITE
-        given.userdata = None if notify < 0 else notify
 
 
 class Engine(Owner):
@@ -264,47 +247,46 @@ class Engine(Owner):
         except IndexError:
             form = Form()
         given = form.options
-        try:
-            given.label = label if label is None else label.encode()
-        except UnicodeEncodeError:
-            given.label = str(label).encode("utf-8", "surrogateescape")
         if method != form.method:  # most are like the one before
-            form.method, given.method = method, method if method is None else method.encode("utf-8", "surrogateescape")
+            form.set_method(method)
         if (socket, reading_input, notify) != form.shape:
             form.set_shape(socket, reading_input, notify)
         if more is not None:
             given.on_ended, key, given.resumed, given.stop_queue = more
             given.key, given.key_len = cast(c_char_p(key), c_void_p).value, len(key)  # more keeps it
         if request._write is None and request._flush is None:
-            answer = _request_begin(handle, settings._handle, form.given, form.into, None)
+            begun = _begin(handle, settings._handle, form.given, label)
         else:
             given.write, given.flush = request.callbacks()
-            answer = _request_begin(handle, settings._handle, form.given, form.into, None)
+            begun = _begin(handle, settings._handle, form.given, label)
             given.write = given.flush = None
         if more is not None:
             given.on_ended, given.key, given.key_len, given.resumed, given.stop_queue = None, None, 0, 0, 0
             request.key, request._finished, request.accepted = more[1], more[2], more[2]  # what was resumed begins as if it were
-        begun = form.out.value or 0
         self._forms.append(form)
-        if answer < 0:
-            fail(answer)
+        if begun < 0:
+            fail(begun)
         return self._begun(begun, label, method, request)
 
-    def _begin_on_loop(self, settings: Settings, label: str, method: str, form: Form, request: Request) -> Request:
+    def _begin_on_loop(self, settings: Settings, label: str, method: str, form: Form) -> Request:
         """`_begin` for many requests that differ in little: the form is one loop's, and filled in but for the label and the method."""
         handle = self._handle
         if handle is None:
             raise EndedError(-12, "the engine is closed")
-        try:
-            form.options.label = label.encode()
-        except UnicodeEncodeError:
-            form.options.label = label.encode("utf-8", "surrogateescape")
         if method != form.method:
-            form.method, form.options.method = method, method.encode("utf-8", "surrogateescape")
-        answer = _request_begin(handle, settings._handle, form.given, form.into, None)
-        if answer < 0:
-            fail(answer)
-        return self._begun(form.out.value or 0, label, method, request)
+            form.set_method(method)
+        begun = _begin(handle, settings._handle, form.given, label)
+        if begun < 0:
+            fail(begun)
+        request = bare_request(self)
+        request._handle, request._what = begun, (method, label)
+        word = self._words.get(begun)
+        request._word = self._word_of(begun) if word is None else word
+        self._live[begun] = request
+        if observers:
+            for observer in observers:
+                observer(request)
+        return request
 
     def _begun(self, begun: int, label: Optional[str], method: Optional[str], request: Request) -> Request:
         word = self._words.get(begun)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
-from ctypes import byref, c_int, c_uint32, c_void_p, cast, string_at
+from ctypes import byref, c_int, c_void_p, cast, string_at
 from types import TracebackType
-from typing import Any, Awaitable, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar, Union
 
+from . import _calls
+from ._host import Host
 from ._library import c
 from ._stopping import Callbacks, OnStop
 from ._structs import Str
@@ -23,48 +25,16 @@ F = TypeVar("F", bound=Callable[..., object])
 
 # What is read in place of a request's flag word once there is none: not 0, so that the call is made, and says what is wrong.
 _ASK: Sequence[int] = (1,)
-_FlagWord = c_uint32 * 1
 
 NO_LIMIT = 2**63 - 1
 
 _ENDINGS = tuple(Ending)
-_request_end = c.request_end_by_address
-
-
-def flag_word(address: int) -> Sequence[int]:
-    """The word there, read anew each time: an index into a memoryview is the fastest read of memory that Python has."""
-    return memoryview(_FlagWord.from_address(address)).cast("B").cast("I")
+_NONE, _COMPLETED, _FINISHED = Ending.NONE, Ending.COMPLETED, Ending.FINISHED  # what an enum has is found slowly
+_request_end = _calls.end
 
 
 # The request that is worked on here; `outlive.current` is its face.
 _current: contextvars.ContextVar[Optional[Request]] = contextvars.ContextVar("outlive.request", default=None)
-
-
-class Host:
-    """What a request asks of the middleware that it runs under."""
-
-    __slots__ = ()
-
-    def stop_waits(self) -> None:
-        """A hold has failed while a stop waited for its end. From any thread."""
-
-    def stop_is_raised(self) -> None:
-        """A safe point raises Stop just now. From any thread."""
-
-    def wait_for(self, wanted: Awaitable[Any]) -> None:
-        """Runs what a shutdown function wants awaited, and returns when it is done."""
-        raise RuntimeError("only the ASGI middleware can run a coroutine function as a shutdown function")
-
-    def finish(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
-        """Completes the response early."""
-        raise NotImplementedError
-
-    def notice_at_once(self) -> None:
-        """From now on a client that has gone is noticed as soon as the host knows of it."""
-
-    async def finish_async(self, status: int, headers: Sequence[Tuple[str, str]], body: bytes) -> bool:
-        """The same, on an event loop."""
-        return self.finish(status, headers, body)
 
 
 class Owner:
@@ -143,7 +113,7 @@ class Request:
     _functions: Optional[Dict[int, Tuple[Callable[..., object], Tuple[Any, ...], Dict[str, Any]]]]
     _told: Optional[Ending]
     _token: Optional[contextvars.Token[Optional[Request]]] = None
-    _finished = False
+    _finished: bool
     _held = 0
     _is_stopped_behind_holds = False
     _streams_stop: bool  # a streaming response stops, whatever holds for the rest
@@ -165,7 +135,7 @@ class Request:
         self._engine = engine
         # Asked for in each request: what an instance has is found faster than what its class has.
         self._write = self._flush = self._raised = self._functions = self._told = self._callbacks = None
-        self._streams_stop = False
+        self._streams_stop = self._finished = False
         if write is not None:
             self._write = self._callback(WriteFunction, write, has_data=True)
         if flush is not None:
@@ -402,7 +372,7 @@ class Request:
             with engine._looking:
                 self._is_ending = True
         # Nothing has happened to it while its flag word is 0.
-        told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else Ending.NONE
+        told = _ENDINGS[check(c.request_ending(handle))] if self._word[0] else _NONE
         if self._functions is None:
             answer = _request_end(handle, None)
         else:
@@ -416,7 +386,7 @@ class Request:
         self._word, self._handle, self._host = _ASK, None, None
         engine._live.pop(handle, None)
         if self._told is None:
-            self._told = told or (Ending.FINISHED if self._finished else Ending.COMPLETED)
+            self._told = told if told is not _NONE else _FINISHED if self._finished else _COMPLETED
         self._functions = None
         if self._raised is not None:
             raised, self._raised = self._raised, None
@@ -501,6 +471,18 @@ class Request:
         except BaseException as why:
             self._raised = self._raised or why
             return STOP
+
+
+_new = Request.__new__
+
+
+def bare_request(engine: Owner) -> Request:
+    """`Request(engine)`, for those who make one for every request of a loop: a call of a class costs as much again as what it does."""
+    request = _new(Request)
+    request._engine = engine
+    request._write = request._flush = request._raised = request._functions = request._told = request._callbacks = None
+    request._streams_stop = request._finished = False
+    return request
 
 
 def ending_of(why: BaseException) -> Ending:

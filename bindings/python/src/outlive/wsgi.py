@@ -19,11 +19,12 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 from ._accepting import SAFE, Keeping, Refusal, Replay, not_told
 from ._middleware import Middleware, MiddlewareCore, end, keeping_of, log, shut_down, ways_of
+from ._host import Host
 from ._policy import Stream, text_of
 from ._targets import from_environ, path_of, port, text
 from .config import Settings
 from .errors import Error, Stop
-from .request import Host, Request, _current, ending_of
+from .request import Request, _current, ending_of
 from .enums import Ending
 
 __all__ = ["OutliveMiddleware"]
