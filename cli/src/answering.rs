@@ -1,4 +1,4 @@
-//! What an answer is for: which PHP, which files, and how they were found.
+//! What an answer rests on: which PHP, which files, and how they were found.
 
 use crate::estate::{self, Found};
 use crate::output::{DIM, note};
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 /// What was read, and how it was found.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// How the SAPI came about, where it was not said.
+    /// How the SAPI was determined, where no option names it.
     pub sapi_by: Option<String>,
-    /// How the version did.
+    /// How the version was determined.
     pub version_by: Option<String>,
     /// How php.ini was found.
     pub found_by: Option<String>,
@@ -21,9 +21,9 @@ pub struct Context {
     pub httpd: Option<PathBuf>,
     /// The pool's file and name.
     pub pool: Option<(PathBuf, Option<String>)>,
-    /// Some file that counts cannot be known.
+    /// The first file that matters and is not known.
     pub unknown: Option<Unknown>,
-    /// No php.ini was named though this PHP reads one: what to give. Defaults hold as long as it does not set them.
+    /// No php.ini was named, though this PHP reads one: which options to give. The defaults shown may be overridden there.
     pub unnamed: Option<String>,
     /// PHP's defaults are what was asked for.
     pub built_in: bool,
@@ -31,7 +31,7 @@ pub struct Context {
     pub has_sets: bool,
     /// The short name, where discovery gave one.
     pub own_id: Option<String>,
-    /// What is to be said besides.
+    /// Further notes.
     pub notes: Vec<String>,
     /// The way from the request to this PHP.
     pub steps: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Context {
 pub struct Unknown {
     /// What is not known, why, and what to give.
     pub why: String,
-    /// What such a file overrides: a value from these layers is not known to be in force.
+    /// The layers that such a file may override: their values are not known to be in force.
     pub overrides: &'static [Layer],
 }
 
@@ -58,7 +58,7 @@ pub fn winner(explanation: &Explanation) -> Option<&Step> {
     explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)
 }
 
-/// What stands where nothing was read.
+/// The answer's basis where nothing was read.
 pub const NOTHING: &str = "nothing was read: PHP's built-in defaults";
 
 impl Context {
@@ -76,7 +76,7 @@ impl Context {
         }
     }
 
-    /// Whether no file had a say.
+    /// Whether no file was read.
     pub fn nothing_read(&self, config: &Config) -> bool {
         self.httpd.is_none() && self.pool.is_none() && config.ini_files().next().is_none()
     }
@@ -129,8 +129,8 @@ impl Context {
         out
     }
 
-    /// Says it where somebody looks, before the answer: on standard error, so that what reads the answer sees nothing new. Where
-    /// nothing was read or something is not known, it is said whoever looks.
+    /// Prints the basis before the answer, on standard error, if a terminal shows it; programs that read the answer see nothing
+    /// new. If nothing was read, or something is not known, it is always printed.
     pub fn say(&self, config: &Config, side: Option<&str>) {
         let side = side.map_or_else(String::new, |name| format!("{name}: "));
         let nothing = self.nothing_read(config) && !self.built_in;
@@ -144,7 +144,7 @@ impl Context {
         }
     }
 
-    /// Says what is to be said whatever the answer is.
+    /// Prints the notes that do not depend on the answer.
     pub fn say_notes(&self) {
         self.told().for_each(|text| note(text));
     }
@@ -153,7 +153,7 @@ impl Context {
         self.notes.iter().chain(self.unknown.iter().map(|unknown| &unknown.why))
     }
 
-    /// Says that nobody named a php.ini, where an answer rests on PHP's own defaults.
+    /// Prints that no php.ini was named, where an answer rests on PHP's defaults.
     pub fn say_unnamed(&self, winners: impl IntoIterator<Item = Layer>) {
         if let Some(text) = &self.unnamed
             && winners.into_iter().any(|layer| layer == Layer::BuiltIn)

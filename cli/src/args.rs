@@ -1,4 +1,4 @@
-//! What the command takes. The texts here are its help, its manual page and its completions.
+//! The command's arguments. The texts here are its help, its manual page and its completions.
 
 use crate::estate::Found;
 use crate::help;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Why is this PHP setting in force?
 ///
 /// outlive reads php.ini, httpd.conf, .htaccess, .user.ini and FPM pool files as PHP and Apache do, and says which
-/// value of a directive is in force for a request, which line put it there, and why every other line lost. Neither PHP
+/// value of a directive is in force for a request, which line set it, and why each other line has no effect. Neither PHP
 /// nor Apache needs to be installed.
 #[derive(Debug, Parser)]
 #[command(name = "outlive", version, max_term_width = 100, after_help = help::ALL)]
@@ -27,32 +27,32 @@ pub enum Command {
     /// Print the values in force
     #[command(after_help = help::GET)]
     Get(NamesArgs),
-    /// Tell why a value is in force: every line that had a say, weakest first
+    /// Explain why a value is in force: every line that sets it, weakest first
     #[command(after_help = help::EXPLAIN)]
     Explain(NamesArgs),
     /// Print every directive with its value and where it comes from
     #[command(after_help = help::DUMP)]
     Dump(DumpArgs),
-    /// Find what PHP or Apache would silently read differently from what was meant
+    /// Find mistakes that PHP and Apache accept without a message
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
     /// Compare two configurations, two requests or two PHP versions: which values differ, because of which lines
     #[command(after_help = help::DIFF)]
     Diff(DiffArgs),
-    /// List what is here: web servers, PHPs, pools, with the names that --php takes
+    /// List the web servers, PHPs and pools of this machine, with the names that --php takes
     #[command(after_help = help::WHERE)]
     Where(WhereArgs),
     /// Read ini texts as PHP does
     Ini {
-        /// What to do with them
+        /// The command for ini texts
         #[command(subcommand)]
         command: IniCommand,
     },
-    /// Show the requests in flight in a scoreboard, and what processes that died have left
+    /// Show a scoreboard: the requests in flight, and those that dead processes left unfinished
     Status(StatusArgs),
-    /// Cancel a request that a scoreboard shows, in whichever process it runs
+    /// Cancel a request in a scoreboard, whichever process it runs in
     Cancel(CancelArgs),
-    /// Play the story: a form, a locked table, a browser that is closed, and what the configuration decides
+    /// Play the demo: a form, a locked table, a closed browser, and what the configuration decides
     Demo,
     /// Print a completion script for a shell
     Completions {
@@ -70,7 +70,7 @@ pub enum Command {
 /// The commands for ini texts
 #[derive(Debug, Subcommand)]
 pub enum IniCommand {
-    /// Print what PHP's parse_ini_file says of each file, as one line of JSON per file
+    /// Print the result of PHP's parse_ini_file for each file, one line of JSON per file
     #[command(after_help = help::INI_PARSE)]
     Parse(ParseArgs),
 }
@@ -78,7 +78,7 @@ pub enum IniCommand {
 /// `get` and `explain`
 #[derive(Debug, Args)]
 pub struct NamesArgs {
-    /// The directives, and at most one URL or path among them: what is served there is asked about
+    /// The directives; and at most one URL or path, for the values in force there
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Print JSON
@@ -93,13 +93,13 @@ pub struct NamesArgs {
 /// `dump`
 #[derive(Debug, Args)]
 pub struct DumpArgs {
-    /// What is served: a URL, or the path of a file
+    /// The URL, or the path of a file, for which the values are in force
     #[arg(value_name = "URL|PATH")]
     pub what: Option<OsString>,
     /// Only those that differ from the built-in default
     #[arg(long)]
     pub changed: bool,
-    /// Only one hash over the directives that outlive acts on, paths left out: the same on hosts with the same policy
+    /// Print only a hash of the directives that outlive acts on, without paths: equal on hosts with the same policy
     #[arg(long, conflicts_with_all = ["changed", "format", "json"])]
     pub fingerprint: bool,
     /// Columns, a php.ini that sets the same values, or JSON
@@ -139,14 +139,14 @@ pub struct WhereArgs {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2; the same as the
-    /// options for it. Without: what is on this machine
+    /// A php.ini, a pool, httpd's main file, or a directory such as /etc/php/8.2/fpm or /etc/apache2, in place of the
+    /// options for it. Without any: the servers and PHPs of this machine
     #[arg(value_name = "PATH")]
     pub paths: Vec<OsString>,
     /// Also say where plain-INI tools read the files differently from PHP
     #[arg(long)]
     pub portable: bool,
-    /// Print every code that a finding may have, with its severities and what it means, and check nothing
+    /// Print every code of a finding with its severities and its meaning, and check nothing
     #[arg(long, conflicts_with_all = ["paths", "portable"])]
     pub list: bool,
     /// Print JSON
@@ -185,13 +185,13 @@ pub struct ParseArgs {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The scanner: constants, operators and ${} read, values as they stand, or booleans, null and numbers typed
+    /// The scanner mode: read constants, operators and ${}; leave values as written; or also type booleans, null and numbers
     #[arg(long, value_enum, default_value_t = Mode::Normal, value_name = "normal|raw|typed", hide_possible_values = true)]
     pub mode: Mode,
     /// The PHP version that is the model
     #[arg(long, value_name = "V", default_value = "8.2")]
     pub php_version: String,
-    /// A variable that ${NAME} finds
+    /// A variable for ${NAME}
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
     /// Let ${NAME} see this process's environment
@@ -200,7 +200,7 @@ pub struct ParseArgs {
     /// A constant besides the core ones
     #[arg(long, value_name = "NAME=VALUE")]
     pub constant: Vec<OsString>,
-    /// A configuration entry, which ${NAME} finds first
+    /// A configuration entry, which ${NAME} uses before variables
     #[arg(short = 'd', value_name = "NAME=VALUE")]
     pub define: Vec<OsString>,
 }
@@ -210,7 +210,7 @@ pub struct ParseArgs {
 pub enum Mode {
     /// Constants, operators, ${}; every value is text
     Normal,
-    /// Values as they stand
+    /// Values as written
     Raw,
     /// As normal, with booleans, null and numbers typed
     Typed,
@@ -220,7 +220,7 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where to read from")]
 pub struct SourceArgs {
-    /// PHP's built-in defaults: nothing is read
+    /// Use PHP's built-in defaults; read no file
     #[arg(long)]
     pub built_in: bool,
     /// One php.ini
@@ -232,13 +232,13 @@ pub struct SourceArgs {
     /// The compiled-in directory of php.ini, such as /etc/php/8.2/fpm
     #[arg(long, value_name = "DIR")]
     pub php_ini_path: Option<PathBuf>,
-    /// Directories of more .ini files, as PHP_INI_SCAN_DIR has them: a list with `:`
+    /// Directories of more .ini files, separated by `:` as in PHP_INI_SCAN_DIR
     #[arg(long, value_name = "DIRS")]
     pub scan_dir: Option<OsString>,
-    /// Apache's main configuration file (Debian's envvars beside it counts, too)
+    /// Apache's main configuration file (Debian's envvars beside it is read, too)
     #[arg(long, value_name = "FILE")]
     pub httpd_conf: Option<PathBuf>,
-    /// What Apache's relative paths start from (httpd -d)
+    /// The directory that Apache's relative paths start from (httpd -d)
     #[arg(long, value_name = "DIR")]
     pub server_root: Option<PathBuf>,
     /// Define a name for <IfDefine> and ${NAME} (httpd -D)
@@ -259,13 +259,13 @@ pub struct SourceArgs {
     /// Everything below this directory: an unpacked image, a mounted disk, a copy of a machine's tree
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// One of the PHPs that `outlive where` lists; the beginning of its name will do
+    /// One of the PHPs that `outlive where` lists; the beginning of its name is enough
     #[arg(long, value_name = "ID")]
     pub php: Option<OsString>,
     /// An FPM pool file, or php-fpm.conf; --fpm-conf is the same
     #[arg(long, alias = "fpm-conf", value_name = "FILE")]
     pub fpm_pool: Option<PathBuf>,
-    /// What relative includes of php-fpm.conf start from (php-fpm -p)
+    /// The directory that relative includes of php-fpm.conf start from (php-fpm -p)
     #[arg(long, value_name = "DIR")]
     pub fpm_prefix: Option<PathBuf>,
     /// The pool in it; the first one if not given
@@ -274,10 +274,10 @@ pub struct SourceArgs {
     /// Set a directive, as php -d does
     #[arg(short = 'd', value_name = "NAME[=VALUE]")]
     pub set: Vec<OsString>,
-    /// What the web server hands to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
+    /// A parameter that the web server passes to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
     #[arg(long, value_name = "PARAM=TEXT")]
     pub fastcgi_param: Vec<OsString>,
-    /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, what the files suggest
+    /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, the SAPI that the files suggest
     #[arg(long, value_name = "NAME")]
     pub sapi: Option<OsString>,
     /// The PHP version that is the model: 7.4 to 8.5 [default: 8.2]
@@ -289,13 +289,13 @@ pub struct SourceArgs {
     /// A variable: ${NAME} in files, PHPRC, PHP_INI_SCAN_DIR
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
-    /// Let those come from this process's environment
+    /// Take variables from this process's environment, too
     #[arg(long)]
     pub process_env: bool,
-    /// With --json: put what was read around the answer
+    /// With --json: also print which files the answer rests on, and how they were found
     #[arg(long)]
     pub context: bool,
-    /// What was found without options.
+    /// What discovery found, without options.
     #[arg(skip)]
     pub found: Option<Arc<Found>>,
 }
@@ -304,10 +304,10 @@ pub struct SourceArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which request")]
 pub struct RequestArgs {
-    /// Scheme, host, port and path at once
+    /// Scheme, host, port and path in one
     #[arg(long, value_name = "URL")]
     pub url: Option<OsString>,
-    /// The host that is asked for
+    /// The requested host
     #[arg(long, value_name = "NAME")]
     pub host: Option<OsString>,
     /// The local port
@@ -334,7 +334,7 @@ pub struct RequestArgs {
     /// The client's address
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<OsString>,
-    /// Somebody who has logged in; without it a password that is asked for is the answer (401)
+    /// A logged-in user; without it, a required login is answered with 401
     #[arg(long, value_name = "NAME")]
     pub user: Option<OsString>,
     /// A request header

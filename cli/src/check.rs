@@ -84,7 +84,7 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
     let mut found = config.diagnostics().to_vec();
     let settings = match load::outcome(loaded, &question.request)? {
         Outcome::Run(settings) => settings,
-        // A file that is only sent is nothing to wonder at.
+        // A file that is only sent is not a finding.
         Outcome::Answer { status: 200, .. } => config.base(),
         Outcome::Answer { status, because, .. } => {
             found.push(not_served(status, &because));
@@ -108,7 +108,7 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
     Ok(found)
 }
 
-/// What httpd would not start with, and what to do about it.
+/// What httpd would refuse to start on, and what to do about it.
 fn with_fix(problem: Problem) -> Problem {
     match problem {
         Problem::Library(mut error) => {
@@ -160,7 +160,7 @@ fn not_served(status: u16, because: &str) -> Diagnostic {
     )
 }
 
-/// What remains of an unknown name: it may be known after all, or nearly so.
+/// The finding about an unknown name, if any remains: another version or extension may have it, or a similar name exists.
 fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     let name = diagnostic.message.split('`').nth(1).unwrap_or_default().to_owned();
     // A php.ini is written for all SAPIs and extensions.
@@ -181,7 +181,7 @@ fn is_unknown(config: &Config, diagnostic: &mut Diagnostic) -> bool {
     true
 }
 
-/// Values that are fine by themselves and not together.
+/// Values that are valid alone and contradict each other.
 fn limits(settings: &Settings, found: &mut Vec<Diagnostic>) {
     let policy = settings.policy();
     if policy.max_execution_time == 0 && policy.max_input_time > 0 {
@@ -214,7 +214,7 @@ fn as_text(found: &[Diagnostic]) -> String {
         let _ = writeln!(out, "{style}{}{style:#}: {}", finding.severity.word(), finding.message);
     }
     if found.is_empty() {
-        let _ = writeln!(out, "{GOOD}nothing suspicious{GOOD:#}");
+        let _ = writeln!(out, "{GOOD}no problems found{GOOD:#}");
     }
     out
 }

@@ -1,5 +1,5 @@
 //! `outlive demo`: the story, in one process. A form is submitted over a real connection, another party has table C locked, and
-//! the browser is closed; what becomes of tables A to D is what the demo's php.ini says for that form, line by line.
+//! the browser is closed; the demo's php.ini decides for each form which of tables A to D are written.
 
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, printable};
 use outlive::config::{Builder, Fate, Outcome, Settings};
@@ -23,10 +23,10 @@ const INI: &str = include_str!("demo.ini");
 const LOCKED: Duration = Duration::from_secs(3);
 /// How long the person looks at the page.
 const STAYS: Duration = Duration::from_millis(400);
-/// How often a program that waits comes to a safe point.
+/// How often a waiting program reaches a safe point.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// One decision, and what has to come of it.
+/// One decision, and its expected result.
 struct Scene {
     name: &'static str,
     told: &'static str,
@@ -249,7 +249,7 @@ fn spread(written: &str) -> String {
     shown.iter().map(char::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// As it happens, and not at the end.
+/// Printed as it happens, not at the end.
 fn say(text: &str) {
     let mut out = anstream::stdout();
     let _ = out.write_all(printable(text.as_bytes()).as_bytes()).and_then(|()| out.flush());

@@ -24,7 +24,7 @@ pub struct Side {
     extensions: Extensions,
     /// What runs.
     pub served: Served,
-    /// What becomes of its request.
+    /// The outcome of its request.
     pub outcome: Outcome,
 }
 
@@ -39,7 +39,7 @@ pub enum Kind {
     Meaning,
     /// The same value, and other people may change it.
     Access,
-    /// What one side has, or both, is not known.
+    /// The value of one side or both is not known.
     Unknown,
     /// There is no such directive on the other side.
     OnlyA,
@@ -61,13 +61,13 @@ impl Kind {
     }
 }
 
-/// What stands for a directive on one side.
+/// A directive's value on one side.
 pub struct Standing {
     pub explanation: Explanation,
     pub winner: Step,
     /// The value's meaning for people, where the text does not say it.
     pub meaning: Option<String>,
-    /// Why the value is not known, where it is not: then nothing here says what it is.
+    /// Why the value is not known; `None`: it is known. If it is not known, the other fields do not show it.
     pub unknown: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct Difference {
     pub because: Option<String>,
 }
 
-/// All of it.
+/// The whole comparison.
 pub struct Comparison {
     pub a: Side,
     pub b: Side,
@@ -221,7 +221,7 @@ fn kind_of(a: &Side, b: &Side, settings_a: &Settings, settings_b: &Settings, nam
 fn kind(a: &Settings, b: &Settings, name: &[u8]) -> Option<Kind> {
     let (one, two) = (a.entry(name)?, b.entry(name)?);
     let access = (one.access != two.access || one.locked != two.locked).then_some(Kind::Access);
-    // What its owner makes of the text; nothing where the text itself is all.
+    // How the directive's owner reads the text; `None`: as text.
     let (read_a, read_b) = (reading(a, name), reading(b, name));
     match (one.value == two.value, read_a == read_b) {
         (true, true) => access,
@@ -243,7 +243,7 @@ fn reading(settings: &Settings, name: &[u8]) -> Option<i64> {
     }
 }
 
-/// What is to be said beyond the two places.
+/// Notes beyond the two places.
 fn why(kind: Kind, a: Option<&Standing>, b: Option<&Standing>, known: &Directive) -> Option<String> {
     let (a, b) = (&a?.winner, &b?.winner);
     let built_in = |step: &Step| step.layer == Layer::BuiltIn;

@@ -83,7 +83,7 @@ fn rows<'a>(settings: &'a Settings, extensions: &Extensions, context: &Context, 
         let value = secrets::of_step(name, entry.value, &winner).filter(|_| unknown.is_none());
         Some(Row { directive, entry, winner, value, global, unknown, global_unknown })
     });
-    // What is not known may be another than the default.
+    // An unknown value may differ from the default.
     let is_changed = |row: &Row<'_>| {
         row.unknown.is_some() || row.entry.value != row.directive.default().unwrap_or_default() || row.entry.locked
     };
@@ -185,7 +185,7 @@ fn as_table(rows: &[Row<'_>]) -> String {
         let lengths = cells.iter().map(|row| row[column].chars().count());
         lengths.max().unwrap_or(0).max(5).min(most)
     };
-    // One long value must not push everybody's origin away.
+    // One long value must not move all origins to the right.
     let (name, value) = (longest(0, most / 2), longest(1, most.min(120) / 3));
     let origin = most.saturating_sub(name + value + 4).max(10);
     let _ = writeln!(out, "{STRONG}{:name$}  {:value$}  ORIGIN{STRONG:#}", "NAME", "VALUE");

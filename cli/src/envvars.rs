@@ -1,5 +1,6 @@
-//! The environment that a start script gives Apache: Debian's `envvars`, /etc/default/apache2, /etc/sysconfig/httpd. They are shell; what
-//! of it is plain is understood: assignments, `export`, `unset`, `: ${A:=b}`, `if [ a = b ]`. Everything else is named with its line.
+//! The environment that a start script gives Apache: Debian's `envvars`, /etc/default/apache2, /etc/sysconfig/httpd. They are shell
+//! scripts, of which this reads the simple parts: assignments, `export`, `unset`, `: ${A:=b}`, `if [ a = b ]`. Everything else is
+//! reported with its line.
 
 /// What a file sets, and what in it is not understood.
 #[derive(Debug, Default)]

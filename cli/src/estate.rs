@@ -25,13 +25,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What discovery has found and no option can say. It goes along with the options.
+/// What discovery has found and no option can express. It accompanies the options.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub view: View,
     /// The short name.
     pub id: String,
-    /// The web server was found where it belongs, and not named, wherever its files may lie.
+    /// Discovery found the web server in its usual place; no option named it.
     pub in_place: bool,
     /// Where this PHP looks for php.ini; none: what the options and httpd's files say.
     pub search: Option<Search>,
@@ -39,7 +39,7 @@ pub struct Found {
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub found_by: Option<String>,
     pub version_by: Option<String>,
-    /// What is to be said besides.
+    /// Further notes.
     pub notes: Vec<String>,
     pub unknown: Option<Unknown>,
     /// What nginx hands over, with its lines.
@@ -104,7 +104,7 @@ pub struct Php {
     pub running: Option<u32>,
     pub found_by: String,
     pub notes: Vec<String>,
-    /// What makes its id differ from an equal one.
+    /// A path that distinguishes it from another with the same id.
     pub behind: String,
     pub pools: OnceCell<Result<Vec<Pool>, String>>,
     pub built: OnceCell<Result<outlive::config::CompiledIn, String>>,
@@ -132,7 +132,7 @@ pub fn word(sapi: Sapi) -> &'static str {
 }
 
 impl Php {
-    /// One of which nothing is known but its place.
+    /// A PHP of which only the path is known.
     fn new(view: &View, sapi: Sapi, place: Option<Place>) -> Self {
         Self {
             view: view.clone(),
@@ -155,7 +155,7 @@ impl Php {
         }
     }
 
-    /// What the program says of itself, read once.
+    /// What the program's file shows, read once.
     pub fn built(&self) -> &Result<outlive::config::CompiledIn, String> {
         self.built.get_or_init(|| match &self.program {
             Some(program) => php_elf::read(&self.view, program),
@@ -241,7 +241,7 @@ impl Php {
         })
     }
 
-    /// What is to be said of it, whatever is asked.
+    /// The notes about it that every answer needs.
     fn told(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
         let changes = self.place.as_ref().map_or("", |place| place.changes);
@@ -341,7 +341,7 @@ pub fn names_a_source(args: &SourceArgs) -> bool {
         || args.nginx_conf.is_some()
 }
 
-/// What there is, by the options' view.
+/// All that discovery finds in the options' view.
 pub fn machine(args: &SourceArgs) -> Result<Machine, Problem> {
     let view = view(args)?;
     let machine = find::all(view);

@@ -78,12 +78,12 @@ struct Found {
     explanation: Explanation,
     /// Why its value is not known.
     unknown: Option<String>,
-    /// The lines for it that did not count.
+    /// The lines for it that were skipped.
     passed_over: Vec<Skipped>,
 }
 
 impl Found {
-    /// In the php.ini of another SAPI only what differs is of interest.
+    /// Of another SAPI's php.ini only different values are shown.
     fn new(explanation: Explanation, unknown: Option<String>, all: &[Skipped]) -> Self {
         let is_other = |line: &&Skipped| line.layer != Layer::PhpIni || line.value != explanation.value;
         let passed_over = all.iter().filter(|line| line.name == explanation.name).filter(is_other).cloned().collect();
@@ -101,7 +101,7 @@ fn write_json(out: &mut String, found: &Found) {
     if let Some(why) = unknown {
         object.text("unknown", why.as_bytes());
     }
-    // What a file that is not known may override is not called in force.
+    // A value that an unknown file may override is not called in force.
     let trail = explanation.trail.iter().filter(|step| unknown.is_none() || step.fate != Fate::InForce);
     json::list(object.key(b"trail"), trail.map(Ok).chain(passed_over.iter().map(Err)), |out, step| {
         let mut object = json::Object::new(out);

@@ -1,4 +1,4 @@
-//! Which extensions that PHP would have: an extension that is not there brings no directives.
+//! Which extensions the modelled PHP has: directives of a missing extension do not exist.
 
 use crate::args::SourceArgs;
 use crate::statements::statements;
@@ -76,7 +76,7 @@ impl Extensions {
         Self { config: config.clone(), by_option, compiled_in, known: OnceCell::new() }
     }
 
-    /// None: no line loads any, so nobody has said which there are, and none is missed.
+    /// `None`: no line loads any extension, so it is not known which exist, and none counts as missing.
     fn known(&self) -> Option<&HashSet<String>> {
         let read = || {
             let mut loaded: HashSet<String> = self.by_option.iter().cloned().collect();

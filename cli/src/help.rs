@@ -1,4 +1,4 @@
-//! What stands below the options in each `--help`. Lines are short enough for any terminal.
+//! The texts below the options in each `--help`. Lines are short enough for any terminal.
 
 /// The command itself.
 pub const ALL: &str = "\
@@ -11,21 +11,22 @@ Examples:
   outlive check /etc/php/8.2/fpm
   outlive diff 8.2 8.4 --php-ini php.ini
 
-A directory may stand where a file may. On a terminal the first line says what
-the answer is for: PHP version, SAPI, files, and how they were found.
+A directory can be given in place of a file. On a terminal the first line names
+the PHP version, the SAPI and the files that the answer is for, and how they
+were found.
 
-Exit status: 0 fine; 1 the answer is no, or problems were found; 2 the call
-or a file could not be used. JSON is described by the schemas in
-share/outlive/schema.";
+Exit status: 0 success; 1 the answer is no, or problems were found; 2 the
+arguments or a file could not be used. share/outlive/schema has the schemas of
+all JSON output.";
 
 macro_rules! extensions {
     () => {
         "
 
-Extensions: as soon as one line of php.ini or -d loads an extension, only the
-directives of those that are loaded, and of those that Debian compiles in
-(date, filter, openssl, pcre, session, standard, zlib ...), are there; name
-others with --compiled-in. As long as no line loads any, all are there."
+Extensions: if php.ini or -d loads any extension, only the directives of the
+loaded extensions exist, and of those that Debian compiles in (date, filter,
+openssl, pcre, session, standard, zlib ...); name other compiled-in ones with
+--compiled-in. If no line loads an extension, all known directives exist."
     };
 }
 
@@ -33,22 +34,24 @@ macro_rules! secrets {
     () => {
         "
 
-Secrets: a value that holds one, by its name or as in tcp://user:password@host,
-is *** (null in JSON; get says it on standard error) unless who calls may read
-the file that sets it. The real user counts, not the rights that a setuid
-command adds. What options set is shown."
+Secrets: a value that is a secret by its name, or that contains one as in
+tcp://user:password@host, is shown as *** (null in JSON; get says so on
+standard error) unless the calling user may read the file that sets it. The
+real user counts, not the rights of a setuid command. Values set by options
+are shown."
     };
 }
 
 /// `where`
 pub const WHERE: &str = "\
-The first column is what --php takes: version, SAPI, pool. Servers that run are
-found in /proc, the others by where distributions, panels and images put their
-files; what a PHP was built with is read from its program, which is not run.
+The first column is the name for --php: version, SAPI, pool. Running servers are
+found in /proc, others in the places where distributions, panels and images put
+their files. What a PHP was built with is read from its program file; the
+program is not run.
 
 With --root everything is looked for below a directory: an unpacked image, a
-mounted disk, a copy. Links lead nowhere else then, and neither processes nor
-the environment of this machine count.";
+mounted disk, a copy. Links stay within that directory, and this machine's
+processes and environment are ignored.";
 
 /// `get`
 pub const GET: &str = concat!(
@@ -58,11 +61,11 @@ Examples:
   outlive get display_errors memory_limit --json \\
       --httpd-conf /etc/apache2/apache2.conf --url http://example.org/
 
-One name gives the bare value, several give NAME = VALUE.
-Exit status: 0; 1 there is no such directive, or the server would not run a
-program for this request (404, a redirect ...); 2 the call or a file could
-not be used, who calls may not see a value, or it is not known (with --json:
-{\"unknown\": REASON}).",
+For one name only the value is printed, for several NAME = VALUE.
+Exit status: 0 success; 1 there is no such directive, or the server would not
+run a program for this request (404, a redirect ...); 2 the arguments or a file
+could not be used, the calling user may not see a value, or a value is not
+known (with --json: {\"unknown\": REASON}).",
     secrets!(),
     extensions!()
 );
@@ -77,8 +80,8 @@ Examples:
   outlive explain precision --fpm-pool /etc/php/8.2/fpm/pool.d/www.conf \\
       --file /srv/www/index.php --document-root /srv/www
 
-The weakest layer comes first. > marks the value in force, x what was refused.
-Exit status: as get.",
+The weakest layer comes first. > marks the value in force, x a refused one.
+Exit status: as for get.",
     secrets!(),
     extensions!()
 );
@@ -90,8 +93,8 @@ Examples:
   outlive dump --changed --php-ini-search --php-ini-path /etc/php/8.2/fpm
   outlive dump --format ini --fpm-pool www.conf > effective.ini
 
-It shows what ini_get_all() would, and which line is behind each value. Exit
-status 2: some value is not known, and is not given as one.",
+The output has the values of ini_get_all(), and the line that sets each one.
+Exit status 2: a value is not known; it is marked as unknown.",
     secrets!(),
     extensions!()
 );
@@ -106,21 +109,21 @@ Examples:
 
 With a URL or --file, the .htaccess and .user.ini files of that request are
 checked as well. Notes do not count as problems.
-Exit status: 0 nothing suspicious; 1 warnings or errors; 2 the call or a file
+Exit status: 0 no problems; 1 warnings or errors; 2 the arguments or a file
 could not be used.";
 
 /// `diff`
 pub const DIFF: &str = concat!(
     "\
 A side is one of
-  a file       a php.ini, a pool or httpd's main file, by what is in it
+  a file       a php.ini, a pool or httpd's main file, told by its content
   a directory  such as /etc/php/8.2/fpm, /etc/apache2 or a copy of one; the
                SAPI and the PHP version follow from its name where it has one
   a URL        as --url
   a version    as --php-version
   @FILE        options, as on the command line, from a file
-and, where that is not enough, --a OPTIONS and --b OPTIONS. All other options
-hold for both sides; what a side says itself takes their place.
+and, if that is not enough, --a OPTIONS and --b OPTIONS. All other options
+apply to both sides; a side's own options override them.
 
 Examples:
   outlive diff staging/php.ini production/php.ini
@@ -130,8 +133,8 @@ Examples:
       --httpd-conf /etc/apache2/apache2.conf
   outlive diff --a '--php-ini a.ini --sapi cli' --b '--fpm-pool www.conf'
 
-Exit status: 0 the values are the same; 1 they differ; 2 the call or a file
-could not be used, or a value is not known.",
+Exit status: 0 the values are the same; 1 they differ; 2 the arguments or a
+file could not be used, or a value is not known.",
     secrets!()
 );
 
@@ -143,5 +146,5 @@ Example:
 Each line is {\"ok\": true, \"entries\": [[KEY, VALUE], ...]} or
 {\"ok\": false, \"error\": {\"message\": ..., \"line\": N}}; sections and arrays are
 lists of such pairs.
-Exit status: 0; 1 a file has a syntax error; 2 the call or a file could not
-be used.";
+Exit status: 0 success; 1 a file has a syntax error; 2 the arguments or a file
+could not be used.";

@@ -4,7 +4,7 @@ use outlive::PhpVersion;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// What could be told.
+/// What the path tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inferred {
     pub sapi: Option<&'static str>,

@@ -55,8 +55,8 @@ pub fn config_for(args: &SourceArgs, request: &RequestArgs) -> Result<Loaded, Pr
     }
 }
 
-/// Reads what the options name, and what discovery has put beside them. It is never freed: the process ends with it, and to take ten
-/// thousand virtual hosts apart would cost a tenth of the time that it takes to read them.
+/// Reads the files that the options and discovery name. The result is never freed: the process ends after its use, and freeing ten
+/// thousand virtual hosts would take a tenth of the time of reading them.
 pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     if args.found.is_none() {
         fit_together(args)?;
@@ -64,7 +64,7 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
     let args = &in_directories(args)?;
     let found = args.found.clone().unwrap_or_default();
     let view = found.view.clone();
-    // What discovery has found lies where it belongs; what is named may be a copy that lies anywhere.
+    // Files found by discovery are in their usual places; named files may be copies anywhere.
     let beside = args.httpd_conf.as_deref().filter(|_| !found.in_place);
     let guard = Arc::new(Guard::new(view.clone(), beside));
     let mut builder = Builder::new(guard.clone());
@@ -130,7 +130,7 @@ fn ask_module(view: &View, builder: &mut Builder) -> Module {
     builder.ask_php_module(move |path| {
         let (mut built, mut layout) = (php_elf::read(&view, path), None);
         let exists = view.is_file(path);
-        // An image may come without its programs; what is there and cannot be read is not guessed.
+        // An image may lack its programs. A program that exists and cannot be read is not guessed.
         if let Some(place) =
             layouts::of_program(&view, path).filter(|_| built.is_err() && !exists && !view.is_machine())
         {
@@ -183,7 +183,7 @@ fn by_search(search: &Search, builder: &mut Builder) -> Result<(), Problem> {
     Ok(())
 }
 
-/// From now on files are read as the servers' accounts may.
+/// From now on files are read with the rights of the servers' accounts.
 fn close(guard: &Guard, view: &View, config: &Config) {
     let last = |httpd: &Configuration, name: &str| {
         let line = httpd.kept_directives().filter(|line| line.name.eq_ignore_ascii_case(name.as_bytes())).last();
@@ -204,7 +204,7 @@ fn close(guard: &Guard, view: &View, config: &Config) {
     guard.close(server, program, &user_ini);
 }
 
-/// What was read, and what is to be said about it.
+/// The configuration that was read, with notes.
 pub struct Loaded {
     pub config: &'static Config,
     pub context: Context,
@@ -306,20 +306,20 @@ fn status(outcome: &Outcome) -> Option<u16> {
     }
 }
 
-/// What becomes of the request that the options describe.
+/// The outcome of the request that the options describe.
 pub fn outcome(loaded: &Loaded, args: &RequestArgs) -> Result<Outcome, Problem> {
     if let Some(answer) = &loaded.answer {
         return Ok(answer.clone());
     }
     let outcome = with_target(args, |target| loaded.config.outcome_of_php(target))??;
-    // Without httpd nothing asks who the client is, and what has gone wrong has so for everybody.
+    // Without httpd the client's address does not matter, and an error concerns all clients.
     let wrong = matches!(outcome, Outcome::Answer { status: 404.., .. });
     if args.client.is_none() && !wrong && loaded.config.httpd().is_some() {
         let elsewhere = RequestArgs { client: Some(ELSEWHERE.into()), ..args.clone() };
         let other = with_target(&elsewhere, |target| loaded.config.outcome_of_php(target))??;
         if status(&outcome) != status(&other) {
             note(&format!(
-                "asked as from this machine ({THIS_MACHINE}); other clients may get another answer: --client ADDRESS asks as one of them"
+                "this is the answer for a client on this machine ({THIS_MACHINE}); others may get another one: give --client ADDRESS"
             ));
         }
     }

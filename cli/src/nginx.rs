@@ -1,5 +1,5 @@
-//! nginx in front of PHP-FPM: which server and location take a request, and what they hand over. What nginx decides by things that are
-//! not known here is told with its line.
+//! nginx in front of PHP-FPM: which server and location take a request, and what they pass to FPM. Decisions that depend on unknown
+//! facts are reported with their line.
 
 mod listen;
 mod location;

@@ -30,7 +30,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Why no pool is known to be it.
+    /// Why the pool is not known.
     pub fn nobody(&self) -> String {
         match self {
             Self::Elsewhere(host) => {
@@ -46,13 +46,13 @@ impl Address {
 /// The pool for a request.
 #[derive(Debug)]
 pub enum Choice {
-    /// Nothing to choose: no handler leads to FPM, or the pool that was read is the one.
+    /// No change: no handler leads to FPM, or it leads to the pool that was read.
     Stays,
-    /// Another one than the one that was read.
+    /// Another pool than the one that was read.
     Other(Vec<u8>),
-    /// No pool is known to be it: what to tell.
+    /// The pool is not known; the text says why.
     Unknown(String),
-    /// The configuration cannot be: what to tell.
+    /// The configuration is contradictory; the text says why.
     Wrong(String),
 }
 

@@ -57,13 +57,13 @@ pub fn with_target<T>(args: &RequestArgs, then: impl FnOnce(&Target<'_>) -> T) -
     let url = args.url.as_deref().map(url).transpose()?;
     for (given, option) in [(args.host.is_some(), "--host"), (args.uri.is_some(), "--uri")] {
         if given && url.is_some() {
-            return Err(Problem::Call(format!("--url says what {option} says: give one of them")));
+            return Err(Problem::Call(format!("--url and {option} exclude each other: give one of them")));
         }
     }
     let headers: Vec<(&[u8], &[u8])> = args.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
     let named = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"host"));
     let target = Target {
-        // A Host header that is given is what the server goes by.
+        // A given Host header decides which server answers.
         server_name: bytes(&args.host).or(named.map(|(_, host)| *host)).or(url.as_ref().map(|url| url.authority)),
         server_address: bytes(&args.address),
         port: args.port.or(url.as_ref().map(|url| url.port)).unwrap_or_default(),

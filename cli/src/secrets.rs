@@ -1,5 +1,5 @@
-//! Which values are not shown: secrets out of files that who calls could not read. The command may be run with more rights than
-//! its caller has (setuid, capabilities); what the caller has counts.
+//! Which values are hidden: secrets from files that the calling user may not read. The command may run with more rights than
+//! its caller (setuid, capabilities); the caller's rights decide.
 
 use crate::view::View;
 use outlive::config::{Explanation, Fate, Step, holds_secret};
@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// What people see in place of a value; programs see null.
+/// What people see in place of a hidden value; programs see null.
 pub const HIDDEN: &[u8] = b"***";
 
 /// Whether the real user may read a file: access() asks for that one, whatever rights this process has. A file that has gone
@@ -34,30 +34,30 @@ pub fn look_below(root: &Path) {
     }
 }
 
-/// A text of a line, unless it is not to be shown. What has no file is the caller's own, or everybody's.
+/// A line's text, unless it must be hidden. Values without a file come from the caller, or are public.
 pub fn of_step<'a>(name: &[u8], text: &'a [u8], step: &Step) -> Option<&'a [u8]> {
     let is_secret = holds_secret(name, &step.value) || holds_secret(name, &step.raw);
     (!is_secret || step.origin.file.as_deref().is_none_or(may_read)).then_some(text)
 }
 
-/// A text of a line that was passed over, unless it is not to be shown.
+/// The text of a skipped line, unless it must be hidden.
 pub fn of_line<'a>(name: &[u8], value: &'a [u8], file: Option<&[u8]>) -> Option<&'a [u8]> {
     (!holds_secret(name, value) || file.is_none_or(may_read)).then_some(value)
 }
 
-/// A value that one of the lines behind it set, unless it is not to be shown.
+/// A value that one of these lines set, unless it must be hidden.
 pub fn of_trail<'a>(name: &[u8], value: &'a [u8], trail: &[Step]) -> Option<&'a [u8]> {
     let hides = |step: &Step| step.value == value && of_step(name, value, step).is_none();
     (!trail.iter().any(hides)).then_some(value)
 }
 
-/// The value in force, unless it is not to be shown.
+/// The value in force, unless it must be hidden.
 pub fn in_force(explanation: &Explanation) -> Option<&[u8]> {
     let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
     of_step(&explanation.name, &explanation.value, winner)
 }
 
-/// What is said of a value that is not shown.
+/// The message about a hidden value.
 pub fn why(explanation: &Explanation) -> Option<String> {
     if in_force(explanation).is_some() {
         return None;

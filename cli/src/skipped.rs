@@ -1,4 +1,4 @@
-//! Lines that were passed over: in files that people write for PHP and that the PHP in question does not read.
+//! Skipped lines: in files that are written for PHP and that this PHP does not read.
 
 use crate::statements::statements;
 use crate::text;
@@ -13,10 +13,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// No more of a file than this is looked at for lines that do not count anyway.
+/// The most bytes of a file that are searched for skipped lines.
 const MOST: usize = 1 << 20;
 
-/// One line that did not count.
+/// One line without effect.
 #[derive(Clone, Debug)]
 pub struct Skipped {
     /// Where it would have stood in the order of layers.
@@ -62,7 +62,7 @@ pub fn beside(config: &Config, target: &Target<'_>) -> Vec<SkippedFile> {
         let because = format!("{name} does not read it: php_value and its like belong to mod_php{instead}");
         each(config, &dirs, b".htaccess", Layer::Httpd(httpd::ServerLayer::Htaccess), &because, &mut found);
     }
-    // An .htaccess without a word for PHP is nothing to wonder at.
+    // An .htaccess without PHP directives is not reported.
     found.retain(|file| !file.file.ends_with(b"/.htaccess") || !file.lines.is_empty());
     found
 }

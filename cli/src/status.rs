@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Shows what is in flight, and what dead processes have left.
+/// Shows the requests in flight, and the unfinished ones of dead processes.
 pub fn run(args: &StatusArgs) -> Result<Answer, Problem> {
     let path = path(args)?;
     if args.clear {
@@ -60,7 +60,8 @@ fn metrics(path: &Path, output: Option<&Path>) -> Result<Answer, Problem> {
     Ok(Answer::raw(""))
 }
 
-/// Writes a file so that whoever reads it sees the old one or the new one, whole. Readable by all, as node_exporter has to.
+/// Replaces a file in one step, so that a reader sees the whole old or the whole new one. Readable by all, because
+/// node_exporter reads it.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let mut beside = OsString::from(".");
@@ -108,7 +109,7 @@ fn path(args: &StatusArgs) -> Result<PathBuf, Problem> {
     Ok(OsStr::from_bytes(&named).into())
 }
 
-/// What is to be shown, and how.
+/// What to show, and how.
 struct View {
     path: PathBuf,
     json: bool,
@@ -132,12 +133,12 @@ impl View {
         Ok(snapshot)
     }
 
-    /// What is not shown: files that were put aside, and that only the version before can read.
+    /// The notes about renamed files of other layouts, which only an earlier version can read.
     fn notes(&self) -> String {
         let aside = scoreboard::put_aside(&self.path).into_iter().filter(|(path, _)| scoreboard::read(path).is_err());
         let note = |(path, layout): (PathBuf, u64)| {
             format!(
-                "{} has layout {layout}: requests of processes that were started before the update are there; the outlive of that time reads it",
+                "{} has layout {layout}: requests of processes that were started before the update are there; read it with the outlive of that version",
                 path.display()
             )
         };

@@ -1,9 +1,9 @@
-//! Names that there are not, and what may have been meant.
+//! Unknown names, and suggestions for them.
 
 use crate::extensions::Extensions;
 use outlive::config::{Config, versions_with};
 
-/// The nearest directive, where one is near.
+/// The most similar directive, if any is similar.
 pub fn directive(config: &Config, name: &[u8]) -> Option<String> {
     let wanted = String::from_utf8_lossy(name).to_ascii_lowercase();
     let names = config.directives().iter().map(|directive| String::from_utf8_lossy(directive.name()).into_owned());
@@ -17,7 +17,7 @@ pub fn nearest(words: impl Iterator<Item = String>, wanted: &str) -> Option<Stri
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
 }
 
-/// What is said of a directive whose extension is not there: which line would set it.
+/// The message about a directive whose extension is missing: which line would set it.
 fn without_extension(config: &Config, shown: &str, name: &[u8], owner: &str) -> String {
     let explanation = config.base().explain(name);
     let line = explanation.and_then(|explanation| {
@@ -31,7 +31,7 @@ fn without_extension(config: &Config, shown: &str, name: &[u8], owner: &str) -> 
     )
 }
 
-/// Why that PHP has no such directive; nothing where it has.
+/// Why that PHP has no such directive; `None`: it has.
 pub fn why_absent(config: &Config, extensions: &Extensions, name: &[u8]) -> Option<String> {
     let shown = crate::text::shown(name);
     if let Some((name, _)) = shown.split_once('=') {

@@ -72,7 +72,7 @@ impl View {
         self.kind(path).is_ok_and(|kind| kind == Kind::Directory)
     }
 
-    /// Follows links component by component, as a kernel would whose root this is.
+    /// Follows links component by component, as the kernel would with this root directory.
     fn walk(&self, path: &Path, last: bool) -> io::Result<PathBuf> {
         let root = self.root.as_deref().unwrap_or(Path::new("/"));
         let mut left: VecDeque<OsString> = parts(path);
@@ -98,7 +98,7 @@ impl View {
                         }
                         continue;
                     }
-                    // What is no link; what is not there is found out by who opens it.
+                    // It is no link. A missing file is noticed when it is opened.
                     Err(error) if matches!(error.raw_os_error(), Some(22)) => {}
                     Err(error) => return Err(error),
                 }

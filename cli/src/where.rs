@@ -1,4 +1,4 @@
-//! `outlive where`: what is here.
+//! `outlive where`: lists the servers and PHPs.
 
 use crate::args::{SourceArgs, WhereArgs};
 use crate::estate::{self, Machine, Php, WebServer, question};
@@ -75,7 +75,7 @@ fn of_php<'m>(php: &'m Php, source: &SourceArgs) -> Result<Row<'m>, Problem> {
     };
     let mut options = php.source(source, pools.first());
     if pools.is_empty() {
-        // Its php.ini can be told all the same.
+        // Its php.ini can be found nevertheless.
         options.fpm_pool = None;
     }
     let loaded = load::config(&options)?;

@@ -28,7 +28,7 @@ fn wrong_calls_say_what_was_meant() {
         (&["get", "precision", "-D", "x"], "-d sets a directive"),
         (&["get", "precision", "--server-root", "/"], "--server-root needs --httpd-conf FILE"),
         (&["get", "precision", "--url", "localhost/x"], "such as http://localhost/x"),
-        (&["get", "precision", "--url", "http://a/", "--host", "b"], "--url says what --host says"),
+        (&["get", "precision", "--url", "http://a/", "--host", "b"], "--url and --host exclude each other"),
         (&["get", "precision", "--header", "x"], "this takes 'Name: value'"),
         // Where nothing can be found, too.
         (&["get", "precision", "--sapi", "fpm", "--root", "."], "did you mean `fpm-fcgi`?"),

@@ -26,7 +26,7 @@ fn a_directory_stands_for_the_file_in_it() {
     assert_eq!(get(&["get", "precision", "--httpd-conf", "apache"]), "7");
     assert!(get(&["explain", "precision", "--php-ini", "etc/php/8.4/fpm"]).contains("php.ini:1"));
     assert!(get(&["dump", "--changed", "--php-ini", "etc/php/8.4/fpm"]).contains("10-a.ini:1"));
-    assert_eq!(get(&["check", "--php-ini", "etc/php/8.4/fpm"]), "nothing suspicious");
+    assert_eq!(get(&["check", "--php-ini", "etc/php/8.4/fpm"]), "no problems found");
     let diff = get(&["diff", "--a", "--php-ini etc/php/8.4/fpm", "--b", "--php-ini etc/php/8.4/cli"]);
     assert!(diff.contains("precision"), "{diff}");
 }

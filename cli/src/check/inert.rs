@@ -1,10 +1,10 @@
-//! Values that PHP takes, shows, and does not act on where they stand.
+//! Values that PHP accepts and shows, and that have no effect where they are set.
 
 use super::{note, warning};
 use outlive::config::{Config, Explanation, Fate, Layer, Sapi, Settings};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 
-/// What PHP reads once, when it starts: a request, a pool's child or a section comes too late for it.
+/// Directives that PHP reads once at start-up: setting them for a request, a pool or a section has no effect.
 const AT_START: [&str; 12] = [
     "disable_classes",
     "disable_functions",
@@ -20,18 +20,18 @@ const AT_START: [&str; 12] = [
     "opcache.preload_user",
 ];
 
-/// These two an FPM pool adds to: what one place disables no other one enables.
+/// For these two, an FPM pool's value adds to php.ini's: what one place disables, no other can enable.
 const ADDED: [&str; 2] = ["disable_classes", "disable_functions"];
 
 fn is_start(layer: Layer) -> bool {
     matches!(layer, Layer::BuiltIn | Layer::PhpIni | Layer::ScanDir | Layer::Sapi | Layer::CommandLine)
 }
 
-/// What the value in force does not do, where it is not what it seems.
+/// Why the value in force has no effect, if it has none.
 pub fn says(explanation: &Explanation, sapi: Sapi) -> Option<String> {
     let name = AT_START.iter().find(|name| name.as_bytes() == &*explanation.name)?;
     let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?;
-    // A server of its own may act on whatever it likes.
+    // A server other than PHP may act on any directive.
     if is_start(winner.layer) || winner.layer == Layer::Server || sapi == Sapi::Web {
         return None;
     }

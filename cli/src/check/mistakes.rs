@@ -35,7 +35,7 @@ fn uploads(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
     };
     let shown = |name: &str| crate::text::shown(settings.get(name.as_bytes()).unwrap_or_default());
     let (post, upload) = ("post_max_size", "upload_max_filesize");
-    // Nobody asked for what both defaults give.
+    // If both are defaults, it is not a mistake of the user's.
     let at = origin(settings, upload).or_else(|| origin(settings, post));
     if let Some(at) = at
         && size(post) > 0
@@ -119,19 +119,19 @@ fn comment_mark(value: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What an editor put in front of the text.
+/// A byte order mark or UTF-16.
 fn encoding(text: &[u8], origin: &Origin, found: &mut Vec<Diagnostic>) {
     let origin = origin.clone();
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
-        let text = "this file is UTF-16, of which PHP understands nothing; save it as UTF-8".into();
+        let text = "this file is UTF-16, which PHP cannot read; save it as UTF-8".into();
         found.push(finding(Severity::Error, Diagnosis::Encoding, origin, text));
     } else if text.starts_with(b"\xef\xbb\xbf") {
-        let text = "this file begins with a byte order mark (BOM); PHP passes over it, other programs may not".into();
+        let text = "this file begins with a byte order mark (BOM); PHP skips it, other programs may not".into();
         found.push(note(Diagnosis::Encoding, origin, text));
     }
 }
 
-/// What remains to do about one of httpd's complaints.
+/// Advice for one of httpd's error messages.
 pub fn fix(what: &str) -> &'static str {
     let takes_two = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
     if what.contains("\\xef\\xbb\\xbf") || what.contains('\u{feff}') {
@@ -146,10 +146,8 @@ pub fn fix(what: &str) -> &'static str {
     ""
 }
 
-/// A name that was meant to be a comment.
+/// A name that was probably meant as a comment.
 pub fn commented(name: &str) -> Option<String> {
     let mark = if name.starts_with('#') { "#" } else { name.starts_with("//").then_some("//")? };
-    Some(format!(
-        "`{name}`: {mark} begins no comment in an ini file; this line sets something of that name, which nothing asks for; write `;`"
-    ))
+    Some(format!("`{name}`: {mark} begins no comment in an ini file; this line sets an unused name; write `;`"))
 }

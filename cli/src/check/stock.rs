@@ -1,10 +1,10 @@
-//! What the php.ini that comes with PHP says for everybody, and extensions whose directives are not among those known.
+//! Lines of the php.ini that comes with PHP, and extensions whose directives are unknown here.
 
 use super::{note, warning};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::origin::Origin;
 
-/// Lines of PHP's own php.ini files that many an installation has no use for; nobody meant anything by them.
+/// Lines of PHP's own php.ini files that have no effect in many installations; they are not mistakes.
 const STOCK: [(&str, &str); 20] = [
     ("output_buffering", "4096"),
     ("implicit_flush", ""),

@@ -1,4 +1,4 @@
-//! What the texts say and PHP does not hear.
+//! Lines of php.ini that PHP reads without effect.
 
 use super::{note, place, stock, warning};
 use crate::extensions::Extensions;

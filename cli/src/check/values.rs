@@ -1,4 +1,4 @@
-//! What each line comes to: values that mean something else than they seem to, and lines that have no effect.
+//! The effect of each line: values that mean something other than they seem to, and lines without effect.
 
 use super::{note, stock, warning};
 use crate::extensions::Extensions;
@@ -6,7 +6,7 @@ use outlive::config::{Check, Directive, Layer, Reason, Settings, Step};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::origin::Origin;
 
-/// Looks at every line that had a say in any directive.
+/// Checks every line that sets a directive.
 pub fn check(settings: &Settings, extensions: &Extensions, found: &mut Vec<Diagnostic>) {
     for (directive, _) in settings.each() {
         let Some(explanation) = settings.explain(directive.name()) else { continue };
@@ -14,7 +14,7 @@ pub fn check(settings: &Settings, extensions: &Extensions, found: &mut Vec<Diagn
         for (place, step) in trail.iter().enumerate().skip(1).filter(|(_, step)| step.origin.file.is_some()) {
             meaning(directive, &step.value, &step.origin, found);
             extension(extensions, directive, &step.value, &step.origin, found);
-            // Only a flag makes a 0 of something else.
+            // Only php_flag turns other text into 0.
             if matches!(step.layer, Layer::Httpd(_)) && step.value == b"0" && step.raw != b"0" {
                 flag(directive.name(), &step.raw, &step.origin, found);
             }
@@ -65,7 +65,8 @@ pub fn flag(name: &[u8], raw: &[u8], origin: &Origin, found: &mut Vec<Diagnostic
     }
 }
 
-/// A value for an extension that is not there. What php.ini has for everybody, and what changes nothing, is not told.
+/// A value for a missing extension. Lines of the php.ini that comes with PHP, and lines that change nothing, are not
+/// reported.
 pub fn extension(
     extensions: &Extensions,
     directive: &Directive,

@@ -1,4 +1,4 @@
-//! What A and B are: common options, and what each side says on top of them.
+//! Sides A and B: common options, and each side's own options on top.
 
 use crate::args::{DiffArgs, RequestArgs, SourceArgs};
 use crate::estate::layouts;
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// One side's options, complete.
 pub struct Options {
-    /// What was said about this side.
+    /// What the call says about this side.
     pub title: String,
     pub source: SourceArgs,
     pub request: RequestArgs,
@@ -178,7 +178,7 @@ fn split(text: &[u8]) -> Result<Vec<OsString>, String> {
     Ok(out.into_iter().map(OsString::from_vec).collect())
 }
 
-/// What the side says counts; what may be said many times adds up, the side's own last.
+/// The side's own options override the common ones; options that may be repeated are joined, the side's own last.
 fn over_source(base: &SourceArgs, own: SourceArgs) -> SourceArgs {
     let mut all = base.clone();
     // A php.ini of its own takes the place of a search, and the other way round.

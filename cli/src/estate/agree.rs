@@ -1,4 +1,4 @@
-//! One answer for several PHPs: the same for all, or a table.
+//! Joins the answers of several PHPs: one answer if all agree, or a table.
 
 use super::question::{Question, Questions};
 use crate::answering::winner;
@@ -62,7 +62,7 @@ fn envelope(questions: &Questions, one: impl Fn(&Question) -> Result<Answer, Pro
     Ok(Answer::raw(out).with_status(status))
 }
 
-/// What one PHP says of one name.
+/// One PHP's answer for one name.
 #[derive(Clone)]
 struct Said {
     value: String,

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// All of it.
+/// Runs the whole discovery.
 pub fn all(view: View) -> Machine {
     let mut machine = Machine { view: view.clone(), ..Machine::default() };
     let running = if view.is_machine() { processes::running(&mut machine.notes) } else { Vec::new() };
@@ -41,7 +41,7 @@ pub fn all(view: View) -> Machine {
             machine.servers.push(stopped(&view, place));
         }
     }
-    // A running server is more likely to be meant than one that only lies there.
+    // A running server is more likely to be meant than one that is only installed.
     machine.servers.sort_by_key(|server| server.running.is_none());
     tell_apart(&mut machine.phps);
     machine
@@ -198,7 +198,7 @@ fn nginx(process: &Process) -> Option<WebServer> {
     })
 }
 
-/// A web server whose files are there, and that does not run, or is not known to.
+/// A web server that is installed and not known to run.
 fn stopped(view: &View, place: layouts::ServerPlace) -> WebServer {
     let mut env = Vec::new();
     let mut notes = Vec::new();
@@ -266,7 +266,7 @@ fn tell_apart(phps: &mut [Php]) {
     }
 }
 
-/// A program that no layout has.
+/// A program that is in no layout.
 pub fn program(view: &View, sapi: Sapi, path: &Path) -> Php {
     Php {
         program: Some(path.to_path_buf()),

@@ -18,7 +18,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a chain came to that is broken.
+/// The result of a broken chain.
 fn broken(steps: &[String], why: &str) -> Problem {
     let steps: String = steps.iter().map(|step| format!("  {step}\n")).collect();
     Problem::Call(format!("which PHP runs this request is not known: {why}\nthe steps so far:\n{}", steps.trim_end()))
@@ -28,7 +28,7 @@ fn broken(steps: &[String], why: &str) -> Problem {
 pub fn request(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
     let wanted = question::Wanted::of(args)?;
     let free = wanted.free(args);
-    // The command line serves no request, whatever is asked with it.
+    // The command line SAPI serves no request.
     if wanted.sapi == Some(Sapi::Cli) || machine.servers.is_empty() {
         return without_server(machine, &free, request, &wanted);
     }
@@ -298,7 +298,7 @@ fn same_text(view: &View, one: &Path, two: &Path) -> bool {
 
 type Variables = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What a script hands over to: `exec PROGRAM`, with the variables that it exports.
+/// The program that a script starts: `exec PROGRAM`, with the variables that it exports.
 fn wrapper(text: &[u8]) -> Option<(PathBuf, Variables)> {
     let line = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.starts_with(b"exec "))?;
     let program = line[5..].split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;

@@ -224,7 +224,7 @@ pub fn servers(view: &View) -> Vec<ServerPlace> {
     all
 }
 
-/// The places that were looked at, for whoever has found nothing.
+/// The places that were searched, for the message that nothing was found.
 pub fn places() -> String {
     let mut names: Vec<&str> = rows().map(|row| row[0]).collect();
     names.dedup();

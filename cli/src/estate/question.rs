@@ -45,10 +45,10 @@ pub fn is_request(request: &RequestArgs) -> bool {
 pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
     let named = super::names_a_source(args);
     if let Some(id) = args.php.as_ref().filter(|_| named) {
-        let why = "it is one of those that `outlive where` lists, and other options name what to read";
+        let why = "it names a PHP of `outlive where`, and other options name files: give one or the other";
         return Err(Problem::Call(format!("--php {}: {why}", id.to_string_lossy())));
     }
-    // What is wrong in the call is told whatever is here, and before anything is looked for.
+    // Errors in the arguments are reported first, before anything is looked for.
     load::fit_together(args)?;
     with_target(request, |_| ())?;
     if named {
@@ -69,7 +69,7 @@ pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Proble
     filtered(questions, args, &machine)
 }
 
-/// Options that filter: what is said about a PHP that is another one does not make it that one.
+/// Options that only filter: they choose among the PHPs and do not change one into another.
 fn filtered(mut questions: Questions, args: &SourceArgs, machine: &Machine) -> Result<Questions, Problem> {
     let id = args.php.as_ref().map(|id| id.to_string_lossy().into_owned());
     let version = args.php_version.as_deref().map(load::version).transpose()?;
@@ -163,7 +163,7 @@ fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result
         web.append(&mut cgi);
         web.append(&mut cli);
     } else if out.all.is_empty() && web.is_empty() && problems.is_empty() {
-        // Nothing serves requests as far as is known.
+        // As far as is known, nothing serves requests.
         web = if cgi.is_empty() { std::mem::take(&mut cli) } else { std::mem::take(&mut cgi) };
     }
     for source in web {

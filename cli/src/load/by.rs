@@ -1,4 +1,4 @@
-//! How what was read was found, and what of it is not known.
+//! How the files were found, and which are not known.
 
 use crate::answering::{Context, Unknown};
 use crate::args::SourceArgs;
@@ -12,7 +12,7 @@ pub fn infer(args: &SourceArgs, builder: &mut Builder, context: &mut Context) {
     let named = args.php_ini.as_ref().map(|path| (path, false));
     let named = named.or(args.php_ini_path.as_ref().map(|path| (path, true)));
     let Some((path, is_directory)) = named.or(args.fpm_pool.as_ref().map(|path| (path, false))) else { return };
-    // mod_php is what its own module says.
+    // mod_php's version is read from its module.
     if args.httpd_conf.is_some() {
         return;
     }

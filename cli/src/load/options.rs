@@ -1,4 +1,4 @@
-//! Which options fit together, and what short forms stand for.
+//! Which options may be combined, and what short forms mean.
 
 use crate::args::SourceArgs;
 use crate::estate::layouts;
@@ -12,8 +12,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Options that mean nothing without another one, options that exclude each other, and options that say nothing that is known: all that
-/// is wrong in a call itself, whatever there is to read.
+/// The errors of a call itself, before any file is read: options that need another one, options that exclude each other, and unknown
+/// values.
 pub fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
     args.php_version.as_deref().map(super::version).transpose()?;
     args.sapi.as_deref().map(sapi).transpose()?;

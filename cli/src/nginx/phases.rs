@@ -13,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// As often as nginx goes round before it answers 500.
+/// The number of internal redirects after which nginx answers 500.
 const ROUNDS: u32 = 10;
 
 /// How to go on.
@@ -333,7 +333,7 @@ impl<'a> Request<'a> {
         Answer::Own { status, because, location, notes: self.notes }
     }
 
-    /// What there is to tell.
+    /// The notes to report.
     pub fn told(&mut self) -> (Vec<String>, Vec<String>) {
         (std::mem::take(&mut self.notes), std::mem::take(&mut self.steps))
     }

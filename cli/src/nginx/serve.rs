@@ -241,7 +241,7 @@ impl<'a> Request<'a> {
                 }
             };
             let uri = [&self.uri[..], &value].concat();
-            // Where the root is not known, so is nothing in it: that is told below.
+            // Where the root is not known, nothing below it is; that is reported later.
             let Ok(path) = self.file_of(&uri) else { break };
             match self.view.kind(Self::path(&path)) {
                 Ok(_) => return Flow::Again(uri, None),
@@ -355,7 +355,7 @@ impl<'a> Request<'a> {
             return self.own(
                 404,
                 format!(
-                    "{script} does not exist: nginx hands it on all the same, and PHP-FPM answers \"File not found.\""
+                    "{script} does not exist: nginx passes it on nevertheless, and PHP-FPM answers \"File not found.\""
                 ),
                 None,
             );

@@ -74,8 +74,8 @@ fn cells(view: &View, row: &ScoreboardRow) -> [String; COLUMNS] {
     ]
 }
 
-/// The beginning of a key: whoever looks on must not be able to use it. With --unfinished it is whole, because what is to be done about it goes
-/// by the key.
+/// The beginning of a key: an onlooker must not be able to use it. With --unfinished the key is whole, because it is needed to act on the
+/// request.
 fn short(key: &[u8]) -> String {
     match key.get(..8) {
         Some(start) if key.len() > 8 => format!("{}…", text::shown(start)),
@@ -107,7 +107,7 @@ fn cut(text: &str, columns: usize) -> String {
     fits.chain(['…']).collect()
 }
 
-/// One line about all of it.
+/// The summary line.
 pub fn summary(view: &View, snapshot: &Snapshot) -> String {
     let (numbers, totals) = (Counts::of(snapshot), &snapshot.totals);
     let mut parts = Vec::new();
@@ -127,7 +127,7 @@ pub fn summary(view: &View, snapshot: &Snapshot) -> String {
         }
         for process in &totals.unresponsive {
             parts.push(format!(
-                "{BAD}process {} has not moved for {}{BAD:#}",
+                "{BAD}process {} is unresponsive: no sign of life for {}{BAD:#}",
                 process.process,
                 duration(process.silent_ms)
             ));
@@ -139,7 +139,7 @@ pub fn summary(view: &View, snapshot: &Snapshot) -> String {
         many => parts.push(format!("{BAD}{many} unfinished{BAD:#}")),
     }
     if totals.numbers.not_shown > 0 {
-        parts.push(format!("{DIM}{} found no room so far and were never shown{DIM:#}", totals.numbers.not_shown));
+        parts.push(format!("{DIM}{} found no room and were not shown{DIM:#}", totals.numbers.not_shown));
     }
     let mut text = parts.join(", ");
     for note in view.notes().lines() {

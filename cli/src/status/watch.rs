@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long a signal may wait.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Shows it until it is told to end, or nobody reads any more.
+/// Shows it until it is told to end, or its output is closed.
 pub fn run(view: &View) -> Result<(), Problem> {
     if io::stdout().is_terminal() && !view.json { on_a_terminal(view) } else { into_a_pipe(view) }
 }
@@ -72,7 +72,7 @@ fn lines(view: &View) -> Vec<String> {
             lines.push(String::new());
             lines.extend(print::lines(view, &snapshot));
         }
-        // The file may be made, or mended, while somebody looks.
+        // The file may be made or repaired meanwhile.
         Err(Problem::Library(error)) => lines.push(format!("{BAD}{error}{BAD:#}")),
         Err(Problem::Call(text)) => lines.push(format!("{BAD}{text}{BAD:#}")),
     }

@@ -19,7 +19,7 @@ impl<'c, 't> Ready<'c, 't> {
             };
             let uri = String::from_utf8_lossy(uri);
             return self
-                .own(status, format!("[H] gives its handler a file that is none, redirect:{uri}: no program runs"));
+                .own(status, format!("[H] gives its handler redirect:{uri}, which is no file: no program runs"));
         }
         if let Some(Sent { uri, query, origin }) = &self.redirect {
             let escaped = uri::escape(uri);

@@ -77,6 +77,6 @@ fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> O
 pub(super) fn missing_elsewhere<'c, 't>(filename: &[u8], past: WalkCache<'c>) -> Outcome<'c, 't> {
     let name = String::from_utf8_lossy(filename);
     let because =
-        format!("{name} does not exist: httpd hands it on all the same, and PHP-FPM answers \"File not found.\"");
+        format!("{name} does not exist: httpd passes it on nevertheless, and PHP-FPM answers \"File not found.\"");
     Outcome::Answer { status: 404, because, location: None, page: None, past }
 }
