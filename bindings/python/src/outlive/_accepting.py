@@ -1,4 +1,4 @@
-"""Submissions are handed to a journal before their work begins, and what came of them is said to it last: what both kinds of middleware share."""
+"""What both kinds of middleware share about journals: a submission is handed to the journal before its work begins, and its outcome at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .request import Request
 log = logging.getLogger("outlive")
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-# An answer that is kept is at most so long.
+# The longest answer that is kept, in bytes.
 MOST_ANSWER = 65536
 _MOST_KEY = 255
 # Seconds after which a client may ask again.
@@ -26,7 +26,7 @@ Headers = List[Tuple[str, str]]
 
 
 class Refusal(Exception):
-    """What the client is answered instead."""
+    """The answer in place of the application's."""
 
     def __init__(self, status: int, detail: str, *, retry: bool = False) -> None:
         self.status = status
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 
 class Replay(Exception):
-    """It was done before: what was answered then."""
+    """The answer of an earlier submission with the same key."""
 
     def __init__(self, known: Known) -> None:
         self.status, self.body = known.status or 200, known.answer or b""
@@ -50,7 +50,7 @@ class Replay(Exception):
 
 
 def client_key(values: Sequence[str]) -> Optional[str]:
-    """What the Idempotency-Key headers say; None: nothing. Refusal: nonsense."""
+    """The key of the Idempotency-Key headers; None: there is none. Refusal: they are malformed."""
     if not values:
         return None
     if len(values) > 1:
@@ -64,7 +64,7 @@ def client_key(values: Sequence[str]) -> Optional[str]:
 
 
 def scoped(principal: bytes, method: str, path: str, key: Optional[str]) -> bytes:
-    """The key of a submission: nobody's blocks or reveals another's. Without one of the client's, it is like no other."""
+    """The key of a submission, scoped so that one client's key neither blocks nor reveals another's. Without a client's key it is unique."""
     digest = hashlib.sha256()
     parts = (principal, method.encode(), path.encode("utf-8", "surrogateescape"), secrets.token_bytes(16) if key is None else key.encode())
     for part in parts:
@@ -73,7 +73,7 @@ def scoped(principal: bytes, method: str, path: str, key: Optional[str]) -> byte
 
 
 def not_told(method: str, path: str, ending: Ending, why: BaseException) -> None:
-    """The log says that the journal did not take the last word. It has to try again by itself."""
+    """Logs that the journal failed to take the outcome. The journal has to retry by itself."""
     log.error("the journal was not told what came of it: %s %s, %s: %s: %s", method, path, ending, type(why).__name__, why)
 
 
@@ -93,7 +93,7 @@ class Keeping:
         self.answer: Optional[List[bytes]] = None
 
     def make_key(self, duplicates: str) -> bytes:
-        """Before the request begins; duplicates: what outlive.duplicates says. A client's key that is nonsense is refused later."""
+        """Before the request begins; duplicates: what outlive.duplicates says. A malformed client's key is refused later."""
         try:
             key = client_key(self.keys) if duplicates == "conflict" else None
         except Refusal:
@@ -102,7 +102,7 @@ class Keeping:
         return self.key
 
     def begin(self, request: Request) -> Optional[Journal]:
-        """The journal to ask; None: none. Refusal: one is required."""
+        """The journal for this request; None: it needs none. Refusal: one is required."""
         accept = request.ini_get("outlive.accept").lower()
         if accept not in ("on", "1", "required"):
             return None
@@ -135,7 +135,7 @@ class Keeping:
         return Refusal(503, "it cannot be said whether this was kept: the journal does not answer", retry=True)
 
     def accepted(self, request: Request, submission: Submission, known: Optional[Known]) -> None:
-        """What the journal said. Refusal, Replay: it was there before."""
+        """Takes the journal's answer. Refusal, Replay: the submission was there before."""
         if known is None:
             self.submission = submission
             request.set_accepted()
@@ -172,7 +172,7 @@ class Keeping:
                 self.answer = None
 
     def saying(self, ending: Ending) -> Tuple[Any, Submission, Outcome]:
-        """The journal's function that is to be told, and what."""
+        """The journal's function to call, and the outcome for it."""
         journal, submission = self.journal, self.submission
         assert journal is not None and submission is not None
         answer = None if self.answer is None else b"".join(self.answer)

@@ -1,4 +1,4 @@
-"""Tasks that begin at once: most exchanges are over at their first step, and then no turn of the loop is spent on them."""
+"""Tasks that begin at once: most exchanges end with their first step, and then cost no turn of the loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Task: Any = asyncio.Task
 
 
 class Beginner:
-    """Who begins tasks on one loop, and has its spare one."""
+    """Begins tasks on one loop, and keeps its spare task."""
 
     loop: asyncio.AbstractEventLoop
     spare: Optional[Spare] = None
@@ -22,7 +22,7 @@ class Beginner:
 
 
 class Begins:
-    """What a task is begun for, and from its first step on knows it."""
+    """The work of a task, which knows its task from the first step on."""
 
     task: Optional[asyncio.Task[None]] = None
     is_over = False
@@ -33,7 +33,7 @@ def _by_the_loop(beginner: Beginner, begins: Begins, work: Any) -> Any:
 
 
 def _eagerly(beginner: Beginner, begins: Begins, work: Any) -> Any:
-    """From Python 3.12 on, tasks know how."""
+    """From Python 3.12 on, asyncio's own eager tasks."""
     loop = beginner.loop
     return _Task(work, loop=loop, eager_start=True) if loop.get_task_factory() is None else loop.create_task(work)
 
@@ -66,7 +66,7 @@ def _stepped(beginner: Beginner, begins: Begins, work: Any) -> Any:
     finally:
         _current_tasks[loop] = outer
         begins.task = None
-    # Nobody holds it, has cancelled it, wants to hear of its end, or has named it.
+    # Whether the task is unused: not referenced, cancelled, waited for or named by anybody.
     if (
         _references(task) == known
         and not getweakrefcount(task)
@@ -183,7 +183,7 @@ class Spare(Begun):
         self.name = self.task.get_name()
 
     def _wait(self, _: None) -> Any:
-        """Its task's first step: from then on it may be used."""
+        """Its task's first step; afterwards it can be used."""
         self.send = self._go_on
         beginner = self.beginner
         beginner.is_making_spare = False
@@ -193,7 +193,7 @@ class Spare(Begun):
         return self.waiting
 
     def take(self, work: Any, context: contextvars.Context, waits: Any, has_ended: bool, raised: Optional[BaseException]) -> None:
-        """It is this work's from here on."""
+        """Gives the task to this work."""
         self.work = _Within(work, context)
         self.close = self.work.close
         self.waits, self.has_ended, self.raised = waits, has_ended, raised
@@ -213,5 +213,5 @@ _current_tasks: Any = getattr(asyncio.tasks, "_current_tasks", None)
 """Of each loop, the task whose step is made. Python 3.11's _leave_task and _enter_task write into it, and check who it was."""
 
 begin_task: Callable[[Beginner, Begins, Any], Any]
-"""Makes a task of a coroutine. Where that can be had, its first step has been made on return; None: it is over."""
+"""Makes a task of a coroutine. Where eager tasks are possible, the first step has been made on return; None: the coroutine has ended."""
 begin_task = _eagerly if sys.version_info >= (3, 12) else _stepped if sys.version_info >= (3, 11) else _by_the_loop

@@ -1,4 +1,4 @@
-"""The descriptor by which an engine, whose thread runs no Python, tells that a stop is due."""
+"""The descriptor through which an engine, whose thread runs no Python, reports that a stop is due."""
 
 from __future__ import annotations
 

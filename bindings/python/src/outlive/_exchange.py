@@ -72,7 +72,7 @@ class Exchange(Host, Begins):
     # ---- the server's task ----
 
     def result(self) -> None:
-        """What came of it, once it is over."""
+        """The result, once it is over."""
         raised, self.raised = self.raised, None
         if raised is not None:
             raise raised
@@ -230,8 +230,8 @@ class Exchange(Host, Begins):
             pass
 
     async def _say_stopped(self) -> None:
-        """The answer to a client that is still there and whose request was stopped before there was one. An answer that had
-        begun is left as it is: the server breaks the connection."""
+        """Answers a client that is still there and whose request was stopped before an answer began. An answer that had begun is left incomplete:
+        the server breaks the connection."""
         request = self.request
         if self.has_started or self.is_gone or not request.should_stop():
             return
@@ -324,7 +324,7 @@ class Exchange(Host, Begins):
             self.notice()
 
     def notice(self) -> None:
-        """From here on nothing is sent; PHP notices at the first output that cannot be delivered."""
+        """Sends nothing from here on. As in PHP, the disconnect is noticed at the first output that cannot be delivered."""
         self.is_silent = True
         self.request.client_gone()
 
@@ -342,7 +342,7 @@ class Exchange(Host, Begins):
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if self.is_complete:
             return
-        # It is what the request is answered, whether somebody is there to hear it or not.
+        # Notes the response, whether or not the client is still there.
         if not self.has_started:
             self.has_started = True
             if message.get("status", 200) >= 500:
@@ -411,8 +411,8 @@ class Exchange(Host, Begins):
     # ---- input ----
 
     async def receive(self) -> Message:
-        """For the application. Once the request's body is there, it hears nothing of the client until the response is complete:
-        when to end is `deliver`'s to say. A client that leaves before that has sent no request."""
+        """For the application. After the request's body it gets no disconnect message until the response is complete: `deliver` decides when the
+        application ends. A client that leaves before its body is complete has sent no request."""
         while not self.has_body or self.messages:
             if self.messages:
                 message: Message = self.messages.popleft()

@@ -1,5 +1,4 @@
-"""How an exchange on an event loop hands its submission to a journal, and says what came of it. Journals may block: then they are asked in
-threads."""
+"""How an exchange on an event loop hands its submission to a journal, and then its outcome. Journals that block are called in threads."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ PATIENCE = 10.0
 
 
 async def keep(keeping: Keeping, request: Request, receive: Receive, notifier: Notifier) -> Receive:
-    """Receives what is submitted, and has it kept. What to receive from in place of `receive`. Refusal, Replay: there will be no work."""
+    """Receives the submission and has it kept. Returns the function to use in place of `receive`. Refusal, Replay: the application does not run."""
     journal = keeping.begin(request)
     if journal is None:
         return receive
@@ -58,7 +57,8 @@ def _seconds(request: Request) -> float:
 
 
 async def _patiently(asked: asyncio.Future[Any], seconds: float, keeping: Keeping, submission: Submission, notifier: Notifier) -> Any:
-    """The journal's answer. One that comes later is answered: it is to be done elsewhere, as nobody was told that it is kept."""
+    """The journal's answer. If it comes too late, the journal is told to have the work done elsewhere, because the client was not told that it is
+    kept."""
     done, _ = await asyncio.wait([asked], timeout=seconds)
     if done:
         return asked.result()
@@ -77,7 +77,7 @@ async def _patiently(asked: asyncio.Future[Any], seconds: float, keeping: Keepin
 
 
 async def say_done(keeping: Keeping, request: Request, notifier: Notifier) -> None:
-    """The last word, while the request is still shown; then it ends."""
+    """Reports the outcome while the request is still shown; then the request ends."""
     function, *what = keeping.saying(request.ending)
     asked = _asked(function, notifier, *what)
     try:

@@ -1,4 +1,4 @@
-"""What both kinds of middleware share: an engine per process, the settings of a URL, how an ended request is told of."""
+"""What both kinds of middleware share: an engine per process, the settings of a URL, and the reports about ended requests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProcessEngine:
             return self.now
 
     def drain(self, seconds: float) -> bool:
-        """Drains what there is. Blocks. Requests that come later get a new engine."""
+        """Drains the present engine. Blocks. Later requests get a new engine."""
         with self._lock:
             engine, self.now = self.now, None
         if engine is None or engine.drain(seconds):
@@ -98,7 +98,7 @@ class MiddlewareCore:
         # Only Apache's files look at more than the server's name.
         self.by_uri = self.config.has_httpd_conf
         self.of_name: Dict[Optional[bytes], Settings] = {}
-        # What holds for every request, where no file can say otherwise of some.
+        # The settings of every request, if no file can change them for some.
         self.of_all: Optional[Settings] = None
         if config is None and not php_ini and httpd_conf is None:
             self.of_all = self.config.resolve_target(None)
@@ -111,7 +111,7 @@ class MiddlewareCore:
         return self.by_uri and self.root is not None
 
     def settings(self, target: Any, name: Optional[bytes]) -> Settings:
-        """What is in force. Where Apache itself would answer (a redirect, 403 …), what holds for its whole server."""
+        """The settings in force. Where Apache itself would answer (a redirect, 403 …), those of the whole server."""
         if not self.by_uri:
             found = self.of_name.get(name)
             if found is None:
@@ -161,22 +161,23 @@ class AsgiOptions(Options, total=False):
 
 
 class Middleware:
-    """What both kinds of middleware are: a configuration, an engine per process, and questions about what is in flight."""
+    """The base of both kinds of middleware: a configuration, an engine per process, and functions about requests in flight."""
 
     _keywords: ClassVar[FrozenSet[str]] = frozenset(Options.__annotations__)
 
     def __init__(self, app: Any, config: Optional[Config] = None, **options: Unpack[Options]) -> None:
-        """disconnect, time_limit and the other keywords: the policy, in Python; see README.md. As soon as one of them is given, without
-        files, what is not said is: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and streaming
+        """disconnect, time_limit and the other keywords: the policy, in Python; see README.md. If any of them is given, and no file, the others
+        default to: detect="watch", clock="wall", no time limit, max_detached=200, max_detached_time=300, and streaming
         responses stop when the client has gone.
 
-        The files' way: config, or what one is made of: php_ini, httpd_conf, values; see `Config`. root: the directory that URLs are files
+        With files: config, or the arguments of one: php_ini, httpd_conf, values; see `Config`. root: the directory that URLs are files
         below, for <Directory> sections and .htaccess; None: only what Apache's files say of URLs (server, virtual host, <Location>) applies.
 
-        journal: keeps what unsafe methods submit until it is done; see docs/durable.md. accept: "on" where there is one; "required": what
-        cannot be kept is refused. duplicates: "conflict": a second submission with the same Idempotency-Key is answered 409, or what was
-        answered the first time. principal: whose submission it is, from its headers (names in lower case), since keys are each
-        principal's own; None: Authorization, else Cookie.
+        journal: keeps the submissions of unsafe methods until they are done; see docs/durable.md. accept: "on" by default with a journal;
+        "required": a submission that cannot be kept is refused. duplicates: "conflict": a second submission with the same Idempotency-Key is
+        answered 409, or what was
+        answered the first time. principal: gives the submitter from the headers (names in lower case), because each principal has its own keys;
+        None: Authorization, else Cookie.
 
         drain: seconds (10) that requests in flight, detached ones included, may take at the end before they are told to stop.
         ConfigError: with file and line. ArgumentError: a value that is none. TypeError: an unknown keyword.
@@ -202,9 +203,9 @@ class Middleware:
         self._core.journal, self._core.principal = self.journal, given.get("principal") or principal_of
 
     def drain(self, seconds: Optional[float] = None) -> bool:
-        """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits so many seconds
-        (None: those that the keyword `drain` says) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
-        True: none is left. Later requests are served all the same. Blocks."""
+        """For the hook that a server runs where a process ends, such as gunicorn's worker_exit or uWSGI's atexit: waits this many seconds (None:
+        the keyword `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more. True: none is left. Later
+        requests are still served. Blocks."""
         drained = self._core.engine.drain(self.drain_seconds if seconds is None else seconds)
         if self.journal is not None and hasattr(self.journal, "close") and not getattr(self.journal, "is_async", False):
             self.journal.close()
@@ -247,14 +248,14 @@ def ways_of(settings: Settings) -> Ways:
 
 
 def principal_of(headers: Mapping[str, str]) -> str:
-    """Who submits, where the host does not say it."""
+    """The default principal."""
     return headers.get("authorization") or headers.get("cookie") or ""
 
 
 def keeping_of(
     core: MiddlewareCore, settings: Settings, headers: Mapping[str, str], keys: Sequence[str], method: str, path: str
 ) -> Keeping:
-    """What a request that may be kept is begun with. headers: names in lower case. keys: the Idempotency-Key headers."""
+    """The options of a request that may be kept. headers: names in lower case. keys: the Idempotency-Key headers."""
     principal = core.principal(headers)
     keeping = Keeping(
         core.journal, principal if isinstance(principal, bytes) else principal.encode("utf-8", "surrogateescape"), keys, method, path,
@@ -265,7 +266,7 @@ def keeping_of(
 
 
 def shut_down(request: Request) -> None:
-    """The first part of an end. What keeps it from being done is logged."""
+    """The first part of an end. Errors are logged."""
     try:
         request.shut_down()
     except Exception:
@@ -273,7 +274,7 @@ def shut_down(request: Request) -> None:
 
 
 def end(request: Request) -> None:
-    """Ends a request. What its shutdown functions raise is logged; KeyboardInterrupt and SystemExit are raised."""
+    """Ends a request. Exceptions of its shutdown functions are logged; KeyboardInterrupt and SystemExit are raised."""
     left = request._engine._looking is not None and _seen.was_left(request)  # where level INFO was on
     try:
         request.end()

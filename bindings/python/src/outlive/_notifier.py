@@ -1,4 +1,4 @@
-"""How an event loop hears that a stop is due, from an engine whose thread runs no Python; and the loop's one timer."""
+"""Tells an event loop that a stop is due, from an engine whose thread runs no Python; and the loop's one timer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._calls import Form
 from ._eager import Beginner
 from ._eventfd import make_notify
 
-# Seconds, once to twice, before an exchange listens for the client's leaving: most are over by then, and cost no listener.
+# An exchange listens for the client's disconnect after one to two times this many seconds: most are over by then, and cost no listener.
 LISTEN_AFTER = 0.02
 
 # How many requests' shutdown functions run at once; more wait for their turn.
@@ -27,7 +27,7 @@ MOST_ASKED = 16
 
 
 class Listener(Protocol):
-    """What a notifier tells, and asks, of an exchange."""
+    """The functions of an exchange that a notifier calls."""
 
     home: Optional[Set[Any]]
 
@@ -35,11 +35,11 @@ class Listener(Protocol):
         """A stop may be due."""
 
     def time_to_listen(self) -> None:
-        """The client's leaving is to be listened for."""
+        """Begins to listen for the client's disconnect."""
 
 
 class Notifier(Beginner):
-    """One loop's descriptor, and the exchanges that it stands for. They keep it open for as long as an engine may write to it."""
+    """One loop's descriptor, and its exchanges. They keep it open as long as an engine may write to it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, cleanup: float) -> None:
         """cleanup: seconds that a stopped request's clean-up may take before it is told again."""
@@ -83,7 +83,7 @@ class Notifier(Beginner):
         return pool
 
     def keep(self, task: asyncio.Future[Any]) -> None:
-        """Somebody has to know it; loops do not. What it raises is known elsewhere."""
+        """Keeps a reference to the task, because loops do not. Its exceptions are handled elsewhere."""
         self._kept.add(task)
         task.add_done_callback(self._let_go)
 

@@ -1,4 +1,4 @@
-"""Policy written in Python: the middleware's keywords, and what single views say."""
+"""Policy written in Python: the middleware's keywords, and decorators for single views."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _MOST_SECONDS = 2**32 - 1
 
 
 def _checked(name: str, value: Any) -> Any:
-    """The value, if it is one that this keyword takes. ArgumentError."""
+    """The value, if this keyword accepts it. ArgumentError."""
     if value is None:
         return value
     choices = CHOICES.get(name)
@@ -77,7 +77,7 @@ def _checked(name: str, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the middleware's keywords say; None: nothing."""
+    """The middleware's keywords; None: not given."""
 
     disconnect: Optional[Disconnect] = None
     time_limit: Optional[int] = None
@@ -112,7 +112,7 @@ class Policy:
 
     @property
     def streams_stop(self) -> bool:
-        """Whether streaming responses stop for a client that has gone, whatever holds for the rest."""
+        """Whether streaming responses stop when the client has gone, whatever the other keywords say."""
         return self.streaming == "stop" or (self.streaming is None and bool(self.said))
 
 
@@ -224,7 +224,7 @@ def policy(
     max_detached_time: Optional[int] = None,
     streaming: Optional[Streaming] = None,
 ) -> ViewPolicy:
-    """For views: `@outlive.policy(disconnect="finish", time_limit=2)`. What is not said stays as the middleware has it.
+    """For views: `@outlive.policy(disconnect="finish", time_limit=2)`. Other settings stay as in the middleware.
 
     time_limit: seconds from here on, 0: none; elapsed time where the middleware's `clock` is "wall". streaming: "stop": a streaming
     response ends once its client has gone; "disconnect": it goes on as `disconnect` says. ArgumentError.
@@ -233,15 +233,15 @@ def policy(
 
 
 finish = ViewPolicy(disconnect="finish")
-"""For views: once submitted, it gets done, whether the client waits or has gone."""
+"""For views: the work is finished, even if the client has gone."""
 
 stop = ViewPolicy(disconnect="stop")
-"""For views: nobody needs it once the client has gone: it stops at its next safe point."""
+"""For views: the work stops at its next safe point once the client has gone."""
 
 
 async def held() -> AsyncIterator[None]:
-    """For FastAPI's `Depends(outlive.held)`: no stop is delivered to the view and to the dependencies that were asked for before it;
-    one that waited is delivered behind them."""
+    """For FastAPI's `Depends(outlive.held)`: no stop is delivered to the view and to the dependencies before it; a stop that waited is delivered
+    after them."""
     request = _current.get()
     if request is None:
         raise NoRequest("no request is current here: is the middleware in place?")

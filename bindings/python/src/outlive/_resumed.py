@@ -1,4 +1,4 @@
-"""Work on what a journal has kept, in a process that is no server: `with outlive.resumed(key):`."""
+"""Work on a kept submission, in a process that is no server: `with outlive.resumed(key):`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _settings: Dict[Tuple[Optional[str], int], Settings] = {}
 
 class resumed:
     """`with outlive.resumed(submission.key, journal=journal) as request:` the work on a submission from the journal: there is no client, so
-    nothing is detached and output is dropped; the time limit, cancelling and a drain hold; `outlive status` shows it. What comes of it is
-    told to the journal, if one is given, behind the shutdown functions: done, failed, or to be done again. A `Stop` ends the block quietly:
+    nothing is detached and output is dropped; the time limit, cancelling and a drain hold; `outlive status` shows it. The outcome is reported to
+    the journal, if one is given, after the shutdown functions: done, failed, or to be done again. A `Stop` ends the block quietly:
     `request.ending` says why. `async with` for journals whose functions are awaited, and for shutdown functions that are.
     """
 
@@ -115,5 +115,5 @@ class resumed:
 
 
 def drain_resumed(seconds: float) -> bool:
-    """For the end of a worker: waits so many seconds for what is resumed, then tells it to stop: it is handed back. Blocks."""
+    """For the end of a worker: waits this many seconds for resumed requests, then tells them to stop: they are handed back. Blocks."""
     return _engine.drain(seconds)

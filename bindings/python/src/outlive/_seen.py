@@ -1,4 +1,4 @@
-"""Log lines for people: a client has gone and the work goes on; and that it is over. At level INFO, of the logger "outlive"."""
+"""Log lines for people: that a client has gone and the work goes on, and that it is over. At level INFO of the logger "outlive"."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outlive")
 
-# Seconds between two looks at what is in flight. What is over by then gets the second line only.
+# Seconds between two looks at the requests in flight. A request that is over by then gets the second line only.
 LOOK = 0.5
 
 
 def watch(engine: Engine) -> None:
-    """Tells of this engine's requests, from a thread, if anybody would read it."""
+    """Logs this engine's requests, from a thread, if the level is on."""
     if log.isEnabledFor(logging.INFO):
         engine._looking = threading.Lock()
         threading.Thread(target=_work, args=(weakref.ref(engine), engine._looking), name="outlive-seen", daemon=True).start()

@@ -24,7 +24,7 @@ __all__ = ["OnStop"]
 log = logging.getLogger("outlive")
 # Seconds between two calls of a callback that is still in place.
 AGAIN = 0.25
-# So many callbacks may block at once; more have to wait for one another.
+# How many callbacks may block at once; further ones wait.
 _THREADS = 16
 
 
@@ -55,14 +55,14 @@ class OnStop:
         """It was called, or is being called."""
 
     def remove(self) -> None:
-        """It is not called from here on. Waits until it has returned if it is being called: what it would cancel may be used anew."""
+        """Removes the callback. If it is being called, waits until it has returned, so that the object it cancels can be used again."""
         self._all.remove(self)
 
     def __enter__(self) -> OnStop:
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], why: Optional[BaseException], where: Optional[TracebackType]) -> None:
-        """A safe point if it was called: what the cancelled call raised becomes Stop."""
+        """A safe point if it was called: the cancelled call's exception becomes Stop."""
         self.remove()
         if self.fired and (kind is None or issubclass(kind, Exception)):
             self._all.request.check()
@@ -104,14 +104,13 @@ class Callbacks:
         _forget(self)
 
     def wait(self) -> None:
-        """Until none is running: a hold that begins is not hit by one that was called before it."""
+        """Waits until no callback is running, so that a hold is not affected by a callback from before it."""
         with self.lock:
             while self._running:
                 self._idle.wait()
 
     def look(self) -> None:
-        """Calls them if a stop is due and nothing is held, and again each time: what cancels is lost if the call that it is for has not
-        begun yet. From any thread."""
+        """Calls them if a stop is due and nothing is held, and repeats it: a cancellation is lost if its call has not begun yet. From any thread."""
         with self.lock:
             request = self.request
             if not self._waiting or request._held or request.ended or not _is_due(request):

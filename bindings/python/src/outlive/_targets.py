@@ -1,4 +1,4 @@
-"""What a request asks for, as a target: from an ASGI scope, from a WSGI environ."""
+"""Makes the target of a request from an ASGI scope or a WSGI environ."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _address(pair: Any) -> Tuple[Optional[bytes], int]:
 
 
 def from_scope(scope: Dict[str, Any], name: Optional[bytes], root: Optional[bytes]) -> s.Target:
-    """name: the Host header. root: the directory that URLs are files below. Whatever a server leaves out, or says otherwise than the
-    specification has it, is taken for unknown."""
+    """name: the Host header. root: the directory that URLs are files below. What a server leaves out, or gives against the specification, counts as
+    unknown."""
     path = scope.get("path")
     if not isinstance(path, str):
         path = "/"
@@ -107,7 +107,7 @@ def _bytes(environ: Dict[str, Any], key: str) -> Optional[bytes]:
 
 
 def _uri(environ: Dict[str, Any]) -> bytes:
-    """The request target as it came, where the server tells it; else put together again."""
+    """The request target as received, if the server gives it; else rebuilt from its parts."""
     for key in ("REQUEST_URI", "RAW_URI"):
         known = _bytes(environ, key)
         if known:

@@ -55,7 +55,7 @@ class Stopping:
         self.is_through = False
 
     def go_on(self, *_: Any) -> None:
-        """Cancels what may be cancelled now. What may not, is come back to."""
+        """Cancels the tasks that may be cancelled now; the others are tried again later."""
         if self.is_through or self.request._held or self.main.done():
             return
         if self._timer is None:
@@ -81,7 +81,7 @@ class Stopping:
                     task.cancel()
 
     def _again(self) -> None:
-        """Who has swallowed it, or cleans up for longer than it may, is told again."""
+        """Cancels tasks again that have swallowed the cancellation, or clean up for too long."""
         self._timer = None
         self._told.clear()
         self.go_on()
@@ -95,7 +95,7 @@ class Stopping:
         self.go_on()
 
     async def rest(self) -> List[Task]:
-        """When the application is through: until its other tasks are. Those that are not, though they were told twice."""
+        """After the application has ended: waits for its other tasks. Returns those that run on although they were cancelled twice."""
         self.close()
         rounds, until = 0, self.loop.time() + self.budget
         while True:
@@ -134,7 +134,7 @@ class Stopping:
     # ---- the tasks ----
 
     def tasks(self) -> List[Task]:
-        """Those that were begun for the request, by whomever: they carry its context."""
+        """The tasks that were begun for the request, recognised by their context."""
         request, foreign = self.request, self.notifier.servers
         known = asyncio.all_tasks(self.loop)
         if not self.main.done():
@@ -145,7 +145,7 @@ class Stopping:
         ]
 
     def _must_not_be(self, task: Task) -> bool:
-        """Whether it must not be cancelled now; then it is seen to that it is later."""
+        """Whether it must not be cancelled now; if so, arranges to cancel it later."""
         waiter = getattr(task, "_fut_waiter", None)
         running = task.get_coro()
         is_between = isinstance(running, Begun) and running.waits is not None  # its first step and its second
@@ -221,18 +221,18 @@ class Stopping:
 
 
 def _is_cancelled(task: Task) -> bool:
-    """Whether somebody has cancelled it, and it cleans up: from Python 3.11 on, that can be known."""
+    """Whether it has been cancelled and is cleaning up; known from Python 3.11 on."""
     cancelling: Optional[Callable[[], int]] = getattr(task, "cancelling", None)
     return cancelling is not None and cancelling() > 0
 
 
 def _is_awaited(task: Task) -> bool:
-    """Whether somebody else wants to know of its end: who awaits it, a group, gather."""
+    """Whether something else waits for its end: an await, a group, gather."""
     return any(callback is not _retrieve_stop for callback, _ in _callbacks(task))
 
 
 def _retrieve_stop(task: Task) -> None:
-    """A stop that nobody asked a task for is nothing to report, unlike other exceptions."""
+    """A stop that nobody retrieves from a task is not reported, unlike other exceptions."""
     raised = getattr(task, "_exception", None)
     if raised is not None and remainder(raised, False) is None:
         task.exception()

@@ -17,7 +17,7 @@ def to_bytes(text: Text) -> bytes:
 
 
 def written(name: str, value: Value) -> Text:
-    """A value as a line of php.ini has it. ArgumentError: a fraction, or what is no value."""
+    """A value as in a line of php.ini. ArgumentError: a fraction, or no value at all."""
     if isinstance(value, (str, bytes)):
         return value
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""ASGI middleware: what happens to a request whose client has gone is what its configuration says.
+"""ASGI middleware: the configuration decides what happens to a request whose client has gone.
 
     from outlive.asgi import OutliveMiddleware
     app = OutliveMiddleware(app, httpd_conf="/etc/apache2/apache2.conf")
@@ -29,15 +29,15 @@ _NO_ASYNCIO = "outlive needs asyncio's event loop (or uvloop), and this server r
 class OutliveMiddleware(Middleware):
     """Gives an ASGI application's HTTP requests PHP's connection handling. WebSockets pass through as they are.
 
-    Needs asyncio (uvloop included). The application's task is not the server's: when the server cancels, it goes on where
-    the configuration says finish, and is cancelled where it says stop, at an await outside of every `outlive.hold()`.
+    Needs asyncio (uvloop included). The application runs in a task of its own: when the server cancels, it goes on if the configuration says
+    finish, and if it says stop it is cancelled at an await outside of every `outlive.hold()`.
     """
 
     app: App
     _keywords = frozenset(AsgiOptions.__annotations__)
 
     def __init__(self, app: App, config: Optional[Config] = None, *, cleanup: float = 5.0, **options: Unpack[Options]) -> None:
-        """As of every middleware (`Middleware`), and: cleanup: seconds that a stopped request's clean-up may take before it is told
+        """The keywords of every middleware (`Middleware`), and: cleanup: seconds that a stopped request's clean-up may take before it is cancelled
         again. drain: at lifespan shutdown."""
         super().__init__(app, config, **options)
         self.cleanup = cleanup
@@ -112,8 +112,8 @@ class OutliveMiddleware(Middleware):
 
     async def adrain(self, seconds: Optional[float] = None) -> bool:
         """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
-        True: none is left. The lifespan's shutdown does it; call it where the server gives none. Later requests are served all the
-        same. What blocks waits in a thread of its own, so the loop goes on."""
+        True: none is left. The lifespan's shutdown does this; call it if the server has no lifespan. Later requests are still served. Blocking
+        parts run in a thread, so the loop goes on."""
         drained = await in_own_thread(lambda: Middleware.drain(self, seconds), "outlive-drain")
         close = getattr(self.journal, "aclose", None)
         if close is not None:
@@ -134,8 +134,8 @@ async def _refuse_loop(receive: Receive, send: Send) -> None:
 
 
 class _Lifespan:
-    """Passes the lifespan through, and drains before the application hears of the shutdown. For an application that knows
-    no lifespan (Django's), it answers in its place."""
+    """Passes the lifespan through, and drains before the application gets the shutdown. For an application without lifespan (Django's), it answers
+    itself."""
 
     def __init__(self, middleware: OutliveMiddleware, receive: Receive, send: Send) -> None:
         self.middleware, self.server_receive, self.server_send = middleware, receive, send

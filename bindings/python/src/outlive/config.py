@@ -26,7 +26,7 @@ _MOST_KNOWN = 256
 
 @dataclass(frozen=True)
 class Origin:
-    """One layer that had something to say about a directive."""
+    """One layer that sets a directive."""
 
     layer: str
     """"built-in default", "php.ini" …"""
@@ -65,7 +65,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """Something odd that was met while reading."""
+    """A finding of reading that is no error."""
 
     file: Optional[str]
     line: Optional[int]
@@ -88,7 +88,7 @@ class Directive:
     default: Optional[str] = None
     access: Access = Access.ALL
     check: Optional[Callable[[str], bool]] = None
-    """Whether it takes a value; what it raises counts as no. Any thread may call it; it must not call outlive."""
+    """Whether the directive accepts a value; an exception counts as no. Any thread may call it; it must not call outlive."""
 
 
 _FRACTION = re.compile(r"\s*[+-]?[0-9]*\.[0-9]+\s*")
@@ -98,7 +98,7 @@ _TIMES = ("max_execution_time", "max_input_time", "hard_timeout")
 def visit(
     function: Any, *arguments: Any, struct: Any, see: Callable[[Any], None], record: Optional[s.ErrorRecord] = None
 ) -> None:
-    """Calls a visiting C function; what `see` raises ends the visit and is raised here. record: for those that take one."""
+    """Calls a visiting C function; an exception of `see` ends the visit and is raised here. record: for those that take one."""
     raised: List[BaseException] = []
     pointer = POINTER(struct)
 
@@ -143,7 +143,7 @@ class Settings:
 
     @property
     def fingerprint(self) -> str:
-        """One hash over the directives that are acted on, paths left out: the same where the same policy holds."""
+        """One hash over the directives that outlive acts on, without paths: equal for equal policies."""
         return "%016x" % c.settings_fingerprint(self._handle)
 
     def get_int(self, name: str) -> int:
@@ -165,7 +165,7 @@ class Settings:
         return value.value
 
     def explain(self, name: str) -> List[Origin]:
-        """Every layer that had something to say, from the weakest to the strongest. NotFoundError."""
+        """Every layer that sets it, from the weakest to the strongest. NotFoundError."""
         found: List[Origin] = []
 
         def see(at: Any) -> None:
@@ -197,7 +197,7 @@ class Settings:
         return iter(self.all())
 
     def close(self) -> None:
-        """Gives the reference back at once, and not when the object is collected. Not to be used afterwards."""
+        """Gives the reference back now instead of when the object is collected. Do not use it afterwards."""
         self._finalizer()
         self._handle = 0
 
@@ -263,15 +263,15 @@ class Config:
         httpd_conf: Apache's main file, with all that it includes. fpm_pool: an FPM configuration, or it and a pool's name.
         values: as `php -d name=value`, on top of php.ini; numbers and booleans are taken, an unknown outlive.* name, a choice that does not
         exist and a fraction of a second are ArgumentError or ValueRefusedError. define: Apache's `-D NAME` (None) or `Define NAME value`.
-        env: what ${NAME} may see; True: the process's environment. sapi: "apache2handler", "fpm-fcgi" …
+        env: the variables for ${NAME}; True: the process's environment. sapi: "apache2handler", "fpm-fcgi" …
         php_version: the PHP that is the model, such as 80200. directives: your own.
 
         compiled_in: the directories that this PHP was compiled with: where php.ini is searched last, or that and its scan directory.
         binary_dir: the directory of its program, which CGI, FPM and command line search, too. scan_dirs: as PHP_INI_SCAN_DIR, and
-        instead of it: one directory, or several, "" among them being the compiled-in one; none at all reads none. fastcgi_params: what a web server
-        hands to FPM beside the request, in order: ("PHP_VALUE", "name=value"), ("PHP_ADMIN_VALUE", …), one assignment a line.
+        instead of it: one directory, or several, "" among them being the compiled-in one; none at all reads none. fastcgi_params: the parameters
+        that a web server hands to FPM with the request, in order: ("PHP_VALUE", "name=value"), ("PHP_ADMIN_VALUE", …), one assignment a line.
 
-        ConfigError: with file and line. ArgumentError: an argument that makes no sense.
+        ConfigError: with file and line. ArgumentError: an invalid argument.
         """
         self._handle = 0
         self.has_httpd_conf = bool(paths_bytes(httpd_conf))
@@ -308,7 +308,7 @@ class Config:
             self._refuse_mistakes(values)
 
     def _refuse_mistakes(self, values: Mapping[str, Value]) -> None:
-        """What a file would get a diagnostic for is an error in a program. ArgumentError, ValueRefusedError."""
+        """What is a diagnostic in a file is an error in a program. ArgumentError, ValueRefusedError."""
         with self.resolve_target(None) as settings:
             for name, value in values.items():
                 if not name.startswith("outlive.") and name not in _TIMES:
@@ -391,8 +391,8 @@ class Config:
         return found
 
     def resolve_dir(self, lines: Optional[DirConfig] = None) -> Settings:
-        """For hosts that have read their own configuration: the settings in force under the lines of a container, merged from the
-        outermost to the innermost, on top of what holds for all."""
+        """For hosts that have read their own configuration: the settings in force under the lines of a container, merged from the outermost to the
+        innermost, on top of the settings of the whole server."""
         out = c_void_p()
         call(c.config_resolve_dir, self._handle, None if lines is None else lines._handle, byref(out))
         return Settings(out.value or 0)
@@ -427,7 +427,7 @@ class Config:
 
     @property
     def diagnostics(self) -> List[Diagnostic]:
-        """Everything odd that was met, in the order of reading."""
+        """The diagnostics, in the order of reading."""
         found: List[Diagnostic] = []
 
         def see(at: Any) -> None:
@@ -439,7 +439,7 @@ class Config:
         return found
 
     def close(self) -> None:
-        """Frees it at once, and not when the object is collected. Settings that came from it stay."""
+        """Frees it now instead of when the object is collected. Settings that came from it stay valid."""
         self._finalizer()
         self._handle = 0
 

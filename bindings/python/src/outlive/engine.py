@@ -38,7 +38,7 @@ class Row:
     age: float
     """Seconds since it began."""
     gone: Optional[float]
-    """Seconds since its client went; None: it is there, as far as anybody knows."""
+    """Seconds since its client went; None: as far as is known, it is there."""
     stage: Stage
     connection_status: Connection
     held: bool
@@ -52,11 +52,11 @@ class Row:
     written: int
     """Bytes."""
     time_left: Optional[float]
-    """Seconds of its time limit; None: no limit."""
+    """Seconds left of its time limit; None: no limit."""
     id: int
     """As `Request.id`; 0 in a scoreboard's rows."""
     key: bytes
-    """What it was begun with, of a key longer than 64 bytes its SHA-256 in hexadecimal; empty: none."""
+    """The key that it was begun with (of a key over 64 bytes, the SHA-256 in hexadecimal); empty: none."""
     accepted: bool
     resumed: bool
 
@@ -67,20 +67,20 @@ class ScoreboardRow:
 
     process: int
     unfinished: bool
-    """That process has died; the request had begun, and never ended."""
+    """That process died before the request ended."""
     began: float
     """Seconds since 1970."""
     request: Row
     unresponsive: bool = False
-    """That process lives, as far as can be seen, and has not moved for five seconds."""
+    """That process is unresponsive: it lives, as far as can be seen, and has given no sign of life for five seconds."""
     row: int = 0
     count: int = 0
-    """With row the name of the request, for `cancel_request`."""
+    """Together with `row` the ID of the request, for `cancel_request`."""
 
 
 @dataclass(frozen=True)
 class StopNotice:
-    """What a stop queue tells of."""
+    """An entry of a stop queue."""
 
     kind: StopKind
     ending: Ending
@@ -99,7 +99,7 @@ def _row(at: Any) -> Row:
 
 
 def read_scoreboard(path: Path) -> List[ScoreboardRow]:
-    """The requests of all processes that publish there, and what dead ones left. ConfigError: it cannot be read."""
+    """The requests of all processes that publish there, and the unfinished ones of dead processes. ConfigError: it cannot be read."""
     rows: List[ScoreboardRow] = []
 
     def see(at: Any) -> None:
@@ -111,8 +111,8 @@ def read_scoreboard(path: Path) -> List[ScoreboardRow]:
 
 
 def clear_scoreboard(path: Path, *, key: Optional[bytes] = None, process: Optional[int] = None) -> int:
-    """Forgets what dead processes left there, and says how many unfinished requests that were; what living ones do stays. key, process:
-    only those with that key, or of that process. ConfigError: it cannot be read or written."""
+    """Clears the unfinished requests of dead processes, and returns how many there were; requests of living processes stay. key, process: only
+    those with that key, or of that process. ConfigError: it cannot be read or written."""
     text, cleared = os.fsencode(path), c_size_t()
     if key is not None:
         call(c.scoreboard_clear_key, text, len(text), key, len(key), byref(cleared))
@@ -124,7 +124,7 @@ def clear_scoreboard(path: Path, *, key: Optional[bytes] = None, process: Option
 
 
 def cancel_request(path: Path, row: int, count: int) -> bool:
-    """Cancels a request of any process that publishes there, by the numbers of its row; its process is told within a quarter of a second.
+    """Cancels a request of any process that publishes there, by its row and count; its process is told within a quarter of a second.
     False: it is over. ConfigError: it cannot be read or written."""
     text = os.fsencode(path)
     try:
@@ -135,8 +135,8 @@ def cancel_request(path: Path, row: int, count: int) -> bool:
 
 
 def render_scoreboard(path: Path, what: Rendered = Rendered.METRICS, *, title: str = "", notes: str = "") -> str:
-    """What can be seen of a scoreboard, as text: numbers for Prometheus, JSON, an HTML page or its table. title: whose requests these are.
-    notes: what has to be known beside them, one a line. ConfigError: it cannot be read."""
+    """The state of a scoreboard as text: numbers for Prometheus, JSON, an HTML page or its table. title: whose requests these are. notes: notes to
+    show with them, one per line. ConfigError: it cannot be read."""
     text = os.fsencode(path)
     return _rendered(lambda *rest: call(c.scoreboard_render, text, len(text), *rest), what, title, notes)
 
@@ -154,7 +154,7 @@ def _rendered(render: Callable[..., object], what: Rendered, title: str, notes: 
 
 
 def content_type(what: Rendered) -> str:
-    """The Content-Type of what is rendered."""
+    """The Content-Type of a format."""
     return str(c.render_content_type(int(what)).decode())
 
 
@@ -178,8 +178,9 @@ class Engine(Owner):
 
     def __init__(self, *, max_requests: int = 0, scoreboard: Optional[Path] = None, stop_queues: int = 0) -> None:
         """max_requests: how many may be in flight at once; 0: 4,194,304. scoreboard: a file that all processes share, for
-        `read_scoreboard`; None: what outlive.scoreboard says. stop_queues: for hosts with event loops of their own, one queue for each, whose
-        `stop_fd` is readable while `next_stop` has something to tell; callbacks of `Request.on_stop` are then the host's business. ArgumentError; ConfigError: the scoreboard; Error: no descriptor or
+        `read_scoreboard`; None: what outlive.scoreboard says. stop_queues: for hosts with their own event loops, one queue for each, whose
+        `stop_fd` is readable while `next_stop` has an entry; the host then calls the callbacks of `Request.on_stop` itself. ArgumentError;
+        ConfigError: the scoreboard; Error: no descriptor or
         memory."""
         file = None if scoreboard is None else os.fsencode(scoreboard)
         given, out = s.EngineOptions(sizeof(s.EngineOptions), max_requests, file, stop_queues=stop_queues), c_void_p()
@@ -215,13 +216,12 @@ class Engine(Owner):
 
         label: for people, shown in the live table, cut to 96 bytes. socket: a connected socket's descriptor, watched where
         outlive.detect says so; it stays yours, and open to the end. reading_input: it begins in the input stage; `run` ends that.
-        write, flush: where output goes. An OSError there means that the client has gone; what else they raise means that
-        too, and is raised by the call that wrote. notify: a descriptor of `make_notify`, for
-        hosts that tell `on_stop`'s callbacks themselves; else a thread does.
+        write, flush: where output goes. An OSError there means that the client has gone; another exception means that too, and is raised by the
+        call that wrote. notify: a descriptor of `make_notify`, for hosts that call `on_stop`'s callbacks themselves; otherwise a thread does.
 
-        on_ended: called by `end`, behind everything else, while the request is still in the live table; what it raises, `end` raises.
-        key: what makes two submissions the same, scoped by you; shown in rows. resumed: it works on what was accepted before: it begins as
-        if it were finished, has no client that could go, and no cap on detached requests counts it. stop_queue: which of the engine's.
+        on_ended: called by `end`, after everything else, while the request is still in the live table; `end` raises its exceptions. key: equal
+        submissions have equal keys; you define their scope; shown in rows. resumed: it resumes a submission that was accepted before: it begins as
+        if it were finished, has no client that could go, and no cap on detached requests counts it. stop_queue: the number of the engine's queue.
 
         DrainingError, ForkedError; Error: as many as the engine may hold are in flight, or no thread could be made.
         """
@@ -317,8 +317,8 @@ class Engine(Owner):
         return check(answer) == OK
 
     def begin_drain(self, seconds: float) -> None:
-        """As `drain`, and returns at once. Less than 0: no deadline. Called again, the earlier deadline holds. Where there are stop queues,
-        DRAINED is in the first once every request has ended."""
+        """As `drain`, and returns at once. Less than 0: no deadline. If it is called again, the earlier deadline holds. With stop queues, the first
+        one gets DRAINED once every request has ended."""
         check(c.engine_begin_drain(self._native(), -1 if seconds < 0 else min(int(seconds * 1000), 2**62)))
 
     @property
@@ -327,7 +327,7 @@ class Engine(Owner):
         return check(c.engine_is_drained(self._native())) == 1
 
     def stop_fd(self, queue: int = 0) -> int:
-        """A descriptor that is readable while `next_stop` has something to tell: for `loop.add_reader` and the like. The engine's: do not read
+        """A descriptor that is readable while `next_stop` has an entry: for `loop.add_reader` and the like. It belongs to the engine: do not read
         it, and take it out of the loop before `close`. ArgumentError: there is no such queue."""
         return check(c.engine_stop_fd(self._native(), queue))
 
@@ -373,7 +373,7 @@ class Engine(Owner):
         return _rendered(lambda *rest: call(c.engine_render, self._native(), *rest), what, title, notes)
 
     def set_policy(self, settings: Settings) -> None:
-        """Says which policy the host follows, so that processes and hosts can be held against each other."""
+        """Publishes which policy the host follows, so that processes and hosts can be compared."""
         check(c.engine_set_policy(self._native(), settings._handle))
 
     def close(self) -> None:

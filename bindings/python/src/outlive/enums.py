@@ -8,7 +8,7 @@ __all__ = ["Access", "Connection", "Ending", "Fate", "IniKind", "IniMode", "Kind
 
 
 class Rendered(IntEnum):
-    """What can be seen of an engine or a scoreboard, as text."""
+    """The formats of an engine's or a scoreboard's state as text."""
 
     METRICS = 0
     JSON = 1
@@ -35,7 +35,7 @@ class Ending(IntEnum):
 
 
 class StopKind(IntEnum):
-    """What a stop queue tells: a stop is due, the forced stage has come, or the engine has drained."""
+    """The kinds of a stop queue's entries: a stop is due, the forced stage has come, or the engine has drained."""
 
     DUE = 0
     FORCED = 1
@@ -51,7 +51,7 @@ class Connection(IntFlag):
 
 
 class Stage(IntEnum):
-    """Where a request is."""
+    """The stage that a request is in."""
 
     INPUT = 0
     RUNNING = 1
@@ -70,7 +70,7 @@ class Access(IntFlag):
 
 
 class Fate(IntEnum):
-    """What became of a value that some layer gave."""
+    """Whether a layer's value is in force."""
 
     IN_FORCE = 0
     OVERRIDDEN = 1

@@ -1,4 +1,4 @@
-"""What goes wrong, with file and line, and `Stop`, which is no error."""
+"""The errors, with file and line, and `Stop`, which is no error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OK, STOP, ALREADY, NOT_FOUND, TOO_LARGE, TIMEOUT = 0, 1, 2, -2, -4, -18
 
 
 class Error(Exception):
-    """A call failed. Its subclasses say how; `code` is the number of outlive.h for all of them."""
+    """A call failed. The subclass says how; `code` is the number of outlive.h."""
 
     code: int
     """OUTLIVE_ERROR_… of outlive.h: negative."""
@@ -27,7 +27,7 @@ class Error(Exception):
     message: str
     """For people, without the place."""
     file: Optional[str]
-    """The file that is to blame, or None."""
+    """The file that the error is in, or None."""
     line: Optional[int]
     """Its line, counted from 1, or None."""
     column: Optional[int]
@@ -47,7 +47,7 @@ class Error(Exception):
 
 
 class ArgumentError(Error, ValueError):
-    """An argument that makes no sense."""
+    """An argument is invalid."""
 
 
 class NotFoundError(Error, KeyError):
@@ -85,7 +85,7 @@ class EndedError(Error):
 
 
 class BusyError(Error):
-    """Another thread is inside a call on this request, or a callback called where it may not."""
+    """Another thread is inside a call on this request, or a callback made a call that it may not make."""
 
 
 class ForkedError(Error):

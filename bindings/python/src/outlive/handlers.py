@@ -53,10 +53,10 @@ class Handlers:
         gone: Optional[asyncio.Event] = None,
         scope: Optional[Mapping[str, Any]] = None,
     ) -> T:
-        """What `work` returns, as soon as it has; its shutdown functions run behind that. Stopped: it was, and nothing was returned.
+        """Returns what `work` returns, at once; its shutdown functions run after that. Stopped: the work was stopped and returned nothing.
 
-        gone: set it when the client has gone. When the caller is cancelled, the client counts as gone, too, and the cancellation is
-        let through once the work is over: as the policy has it. headers, scope: for what Apache's files ask.
+        gone: set it when the client has gone. When the caller is cancelled, the client counts as gone, too, and the cancellation takes effect once
+        the work is over, as the policy says. headers, scope: for the conditions of Apache's files.
         """
         call = _Call(work, gone or asyncio.Event())
         asked: Dict[str, Any] = {
@@ -88,7 +88,7 @@ class Handlers:
             task.exception()  # the caller has been told, or it was logged
 
     async def drain(self, seconds: float = 10.0) -> bool:
-        """At the server's end: waits so many seconds for what is in flight, then tells it to stop. False: something still runs."""
+        """At the server's end: waits this many seconds for requests in flight, then tells them to stop. False: something still runs."""
         return await self.guard.adrain(seconds)
 
     def requests(self) -> List[Row]:
@@ -117,7 +117,7 @@ class _Call(Generic[T]):
         return {"type": "http.disconnect"}
 
     async def send(self, message: Dict[str, Any]) -> None:
-        """What the middleware says of a request that was stopped."""
+        """The middleware's answer for a stopped request."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
         else:

@@ -51,10 +51,10 @@ def ini_entries(
 ) -> List[IniEntry]:
     """Every statement of a text, in order.
 
-    mode: NORMAL, constants and ${NAME} are dealt with and every value is text; RAW, values as they stand; TYPED, as NORMAL, and true,
-    null, 12 and 1.5 are what they look like. php_version: the PHP that is the model, such as 70400; 0: 8.2. file: the text's name for
-    messages. variables: what ${NAME} may see; True: the process's environment. constants: the constants that there are; None: those
-    of PHP's core. stop_at_nul: the text ends at its first NUL, as for parse_ini_string().
+    mode: NORMAL, constants and ${NAME} are dealt with and every value is text; RAW, values as they stand; TYPED, as NORMAL, and true, null, 12 and
+    1.5 become bool, None, int and float. php_version: the PHP that is the model, such as 70400; 0: 8.2. file: the text's name for
+    messages. variables: the variables for ${NAME}; True: the process's environment. constants: the known constants; None: those of PHP's core.
+    stop_at_nul: the text ends at its first NUL, as for parse_ini_string().
 
     ConfigError: the text breaks the language's rules; with PHP's own message, and the line.
     """

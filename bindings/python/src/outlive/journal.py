@@ -4,8 +4,8 @@
     journal = SQL(connect, accept="INSERT …", renew="UPDATE …", done="UPDATE …", failed="UPDATE …")
     application = OutliveMiddleware(app, journal=journal)
 
-The engine that keeps them is one that you have: this module says to it what happens. Whoever has died is known by leases: each process renews
-its own, and what it had accepted is given to others once that has run out, by your statement.
+A database that you already have keeps them; this module tells it what happens. Leases show which process has died: each process renews its own
+lease, and once it has run out your statement gives its accepted submissions to others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Submission:
     """What a client has submitted."""
 
     key: str
-    """What makes two the same: 64 hexadecimal digits, scoped by principal, method and path."""
+    """The key of equal submissions: 64 hexadecimal digits, scoped by principal, method and path."""
     method: str
     path: str
     """With the query, as it came."""
@@ -51,7 +51,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the work."""
+    """The outcome of the work."""
 
     ending: Ending
     status: Optional[int] = None
@@ -63,20 +63,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Known:
-    """What a journal knows of a submission that came before with the same key."""
+    """What a journal knows of an earlier submission with the same key."""
 
     is_done: bool = False
     fingerprint: Optional[str] = None
     """None: it keeps none."""
     status: Optional[int] = None
-    """What was answered; None: it does not keep that."""
+    """The earlier answer; None: the journal does not keep it."""
     content_type: Optional[str] = None
     answer: Optional[bytes] = None
 
 
 class Journal(Protocol):
-    """What the middleware asks of a journal. Each function may be a coroutine function under ASGI. What `accept` raises refuses the
-    submission (503); what the others raise is logged: they have to try again by themselves."""
+    """The functions of a journal that the middleware calls. Each may be a coroutine function under ASGI. An exception of `accept` refuses the
+    submission (503); exceptions of the others are logged, and the journal has to retry by itself."""
 
     max_body: int
     """Longer submissions are not kept."""
@@ -84,20 +84,20 @@ class Journal(Protocol):
     """Whether outcomes bring the response's body along."""
 
     def accept(self, submission: Submission) -> Any:
-        """Keeps it for good, and gives None; or gives a Known: there was one with this key. Nothing of the work begins before."""
+        """Stores it durably and returns None, or returns a Known if there was one with this key. The work begins only afterwards."""
 
     def done(self, submission: Submission, outcome: Outcome) -> Any:
-        """It is done: said last, behind the shutdown functions."""
+        """It is done: called last, after the shutdown functions."""
 
     def failed(self, submission: Submission, outcome: Outcome) -> Any:
-        """An error, a limit, an exit: whether it is tried again is the journal's to decide."""
+        """An error, a limit, an exit: the journal decides whether to try again."""
 
     def again(self, submission: Submission, outcome: Outcome) -> Any:
-        """A cap or a drain stopped it, or nobody knows whether it was accepted: it is to be done elsewhere, soon."""
+        """A cap or a drain stopped it, or it is unknown whether it was accepted: it has to be done elsewhere, soon."""
 
 
 def listener(journal: Journal, ending: Ending) -> Callable[[Submission, Outcome], Any]:
-    """Which of the journal's functions is told of this ending."""
+    """The journal's function for this ending."""
     if ending in (Ending.COMPLETED, Ending.FINISHED):
         return journal.done
     if ending in (Ending.HANDED_BACK, Ending.SHUTDOWN):
@@ -139,11 +139,11 @@ class SQL:
         max_body: int = 1 << 20,
         process: Optional[str] = None,
     ) -> None:
-        """accept: inserts the submission; a row changed or returned says that it is kept, a unique key or no row that there was one. find:
-        then asked: the columns is_done, fingerprint, status, content_type, answer, as far as you keep them, by these names (asyncpg) or in
-        this order. done, failed: what is to be said of it. again: as `failed`, which stands in for it. renew: prolongs this process's lease;
-        said before the first submission, by `renew`, and every `renew_every` seconds. max_body: bytes. process: the name of this process; None: made
-        of the host's name and the process id. ArgumentError: a :name that is none.
+        """accept: inserts the submission; a row changed or returned says that it is kept, a unique key or no row that there was one. find: run in
+        that case: the columns is_done, fingerprint, status, content_type, answer, as far as you keep them, by these names (asyncpg) or in this
+        order. done, failed: store the outcome. again: as `failed`, which is used if it is missing. renew: prolongs this process's lease; run before
+        the first submission, by `renew`, and every `renew_every` seconds. max_body: bytes. process: the name of this process; None: made
+        of the host's name and the process id. ArgumentError: an unknown :name.
         """
         self._connect = connect
         self._accept = Statement(accept, _OF_SUBMISSION, "accept")
@@ -180,7 +180,7 @@ class SQL:
         return self._drive(self._accepting(submission))
 
     def done(self, submission: Submission, outcome: Outcome) -> Any:
-        """As `Journal.done`. What fails is said again with the next renewal."""
+        """As `Journal.done`. If it fails, it is repeated with the next renewal."""
         return self._drive(self._saying(self._done, submission, outcome))
 
     def failed(self, submission: Submission, outcome: Outcome) -> Any:
@@ -192,8 +192,8 @@ class SQL:
         return self._drive(self._saying(self._again, submission, outcome))
 
     def renew(self) -> Any:
-        """Has the lease begin, unless it holds, and go on: for a worker, before it takes what others have left. To be awaited where connections
-        are."""
+        """Begins the lease, unless it is running, and keeps renewing it: for a worker, before it takes submissions that others left. Awaited if
+        connections are."""
         return self._drive(self._living())
 
     def _living(self) -> _Program[None]:
@@ -319,7 +319,7 @@ class SQL:
     # ---- connections ----
 
     def _drive(self, program: _Program[T]) -> Any:
-        """What the program returns; where connections are awaited, an awaitable for that."""
+        """The program's result; if connections are awaited, an awaitable for it."""
         if self._pid != os.getpid():
             self._begin_process()
         return self._drive_on_loop(program) if self.is_async else self._drive_here(program)

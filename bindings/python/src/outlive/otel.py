@@ -1,4 +1,4 @@
-"""OpenTelemetry: what became of a request, on the span that there is for it. It stands inside of OpenTelemetry's own middleware, and that inside of outlive's,
+"""OpenTelemetry: notes the outcome of a request on its span. It stands inside of OpenTelemetry's own middleware, and that inside of outlive's,
 so that the span is open for as long as the work goes on for a client that has gone:
 
     app = outlive.otel.AsgiMiddleware(app)                # innermost

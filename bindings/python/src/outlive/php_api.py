@@ -1,4 +1,4 @@
-"""PHP's own names, on the request that is worked on here.
+"""PHP's own function names, for the current request.
 
 The request is found through contextvars: it follows `await`, tasks, asyncio.to_thread, and what Django and Starlette run in
 threads. A thread of your own needs `contextvars.copy_context().run`. Where there is none, these raise NoRequest.
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def current() -> Request:
-    """The request that is worked on here. NoRequest: there is none."""
+    """The current request. NoRequest: there is none."""
     request = _current.get()
     if request is None:
         raise NoRequest(
@@ -32,7 +32,7 @@ def current() -> Request:
 
 
 def current_or_none() -> Optional[Request]:
-    """The request that is worked on here, or None: for code that runs outside of requests, too."""
+    """The current request, or None: for code that also runs outside of requests."""
     request = _current.get()
     return None if request is None or request.ended else request
 
@@ -50,7 +50,7 @@ def check(*, strict: bool = True) -> None:
 
 
 def should_stop() -> bool:
-    """As `check`, but says it."""
+    """As `check`, but returns whether the request should end."""
     return current().should_stop()
 
 
@@ -95,12 +95,12 @@ def connection_aborted() -> bool:
 
 
 def ignore_user_abort(enable: Optional[bool] = None) -> bool:
-    """PHP's: sets it (None: does not), and says what it was."""
+    """PHP's: sets it (None: leaves it), and returns the previous value."""
     return current().ignore_user_abort(enable)
 
 
 def set_time_limit(seconds: int) -> None:
-    """PHP's: so many seconds from now; 0: no limit. LockedError."""
+    """PHP's: this many seconds from now; 0: no limit. LockedError."""
     current().set_time_limit(seconds)
 
 
@@ -118,8 +118,8 @@ def on_stop(function: Callable[..., object], *args: Any, **kwargs: Any) -> OnSto
 def finish_request(body: bytes = b"", *, status: int = 200, headers: Sequence[Tuple[str, str]] = ()) -> bool:
     """PHP's fastcgi_finish_request(): the response is complete, the work goes on; later output is dropped. A safe point.
 
-    Under the middleware, this is the response. False: one was complete before, or has begun in a way that the server cannot
-    complete (WSGI). On an event loop: `await afinish_request(…)`.
+    Under the middleware, this is the response. False: the response was complete before, or has begun in a way that the server cannot complete
+    (WSGI). On an event loop: `await afinish_request(…)`.
     """
     request = current()
     return request.finish() if request._host is None else request._host.finish(status, headers, body)
@@ -132,12 +132,12 @@ async def afinish_request(body: bytes = b"", *, status: int = 200, headers: Sequ
 
 
 def flush() -> None:
-    """PHP's: a safe point. Under the middleware, the server sends what it got at once anyway."""
+    """PHP's: a safe point. Under the middleware, the server sends output at once anyway."""
     current().flush()
 
 
 def ini_get(name: str) -> str:
-    """PHP's: a directive as it is in force in this request now."""
+    """PHP's: the present value of a directive in this request."""
     return current().ini_get(name)
 
 
