@@ -33,6 +33,7 @@ help:
 	@echo 'make lib-portable   the shared library for systems down to GLIBC=2.17, in $(TARGET)/portable'
 	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make docs           the HTML reference, in $(TARGET)/docs/html'
+	@echo 'make site           the book, in $(TARGET)/site/html'
 	@echo 'make fuzz           SECONDS=60 over all targets; TARGETS=httpd for one'
 	@echo 'make static         the command as one file for any Linux image (ARCH=aarch64), in $(TARGET)/static'
 	@echo 'make deb            Debian packages, in $(TARGET)/deb'
