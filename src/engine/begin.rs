@@ -68,7 +68,7 @@ pub(super) fn begin<'e, H: Host>(
         _ => new_template(slot, settings, begin),
     };
     if slot.shared.queues.is_some() {
-        slot.queue.store(options.stop_queue, Relaxed);
+        slot.queue.store(options.stop_queue as u16, Relaxed); // no engine has more than MOST_QUEUES
         new |= facts::QUEUED;
     } else if slot.host.wants_notice() {
         new |= facts::NOTICE;

@@ -188,7 +188,7 @@ impl<H: Host> Inside<'_, H> {
         };
         let gone = machine.noticed_gone();
         // Events first: whoever sees the facts of a new stage must not see events of the old one.
-        self.slot.word.settle(self.before, after);
+        self.slot.flags().settle(self.before, after);
         let old = self.slot.facts.load(Relaxed);
         let new = old & !facts::OF_MACHINE | facts_of(machine);
         if new != old {
@@ -202,7 +202,7 @@ impl<H: Host> Inside<'_, H> {
         }
         if gone {
             let generation = self.generation();
-            if self.slot.word.raise(generation, FLAG_GONE, FLAG_GONE) {
+            if self.slot.flags().raise(generation, FLAG_GONE, FLAG_GONE) {
                 self.slot.detached(generation);
             }
         }

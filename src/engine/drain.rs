@@ -67,7 +67,7 @@ pub fn step<H: Host>(shared: &Shared, table: &Table<H>, now: u64) -> bool {
     }
     if at == WAITS && now >= drain.deadline.load(Relaxed) {
         for (slot, generation) in live(table) {
-            slot.word.raise(generation, Events::DRAIN.0.into(), 0);
+            slot.flags().raise(generation, Events::DRAIN.0.into(), 0);
             slot.look_at(0);
         }
         drain.force_at.store(now + GRACE, Relaxed);

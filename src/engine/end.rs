@@ -23,7 +23,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// `Busy` before anything has happened: another call has not returned, or the caller is a callback of the engine's thread. `Busy`
     /// after a shutdown function: another thread is in a call on the request; call again, and the pass goes on where it was.
     #[inline]
-    pub fn end(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
+    pub fn end(self, call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         self.slot.prefetch();
         let facts = self.slot.facts.load(Relaxed);
         if facts & (facts::ENDS_SLOWLY | facts::NOTICE | facts::WATCHED) == 0
@@ -36,6 +36,12 @@ impl<'e, H: Host> Handle<'e, H> {
             self.push();
             return Ok(Ending::Completed);
         }
+        self.end_slowly(facts, call)
+    }
+
+    /// Apart, so that a quiet end saves no registers for it.
+    #[inline(never)]
+    fn end_slowly(self, facts: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         let inside = self.pass(facts, &mut call)?;
         let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
         self.leave(inside, ending);
@@ -190,7 +196,7 @@ impl<'e, H: Host> Handle<'e, H> {
             }
         }
         let asked = if asks_to_stop { FLAG_ASKED } else { 0 };
-        self.slot.word.raise(self.slot.word.load().generation(), FLAG_LEFT_OFF | asked, 0);
+        self.slot.flags().raise(self.slot.word.load().generation(), FLAG_LEFT_OFF | asked, 0);
         Err(Code::Busy)
     }
 
@@ -218,7 +224,7 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         inside.is_silent = true;
         slot.shared.board.ended(slot);
-        let seen = slot.word.end();
+        let seen = slot.flags().end();
         if seen.is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
             count_detached(self.shared(), now.saturating_sub(slot.gone_at.load(Relaxed)));

@@ -22,11 +22,16 @@
 //!    end finds that somebody entered, or who enters finds that it has ended.
 //! 7. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
 //!    once after its swap. So a callback that has begun is waited for, and none begins later.
-//!
-//! C hosts read bits 0–31 through `outlive_request_flags`.
+//! 8. *Hint*: C hosts read the events through `outlive_request_flags`, in an atomic of its own that follows the word. Whoever has changed
+//!    the word's events (a raise, a clear, an end) stores them there, then looks at the word again, and goes on until it finds what it has
+//!    stored. So the last store into the hint has been compared with the word behind it: the hint agrees with the word once everybody has
+//!    come that far, and what a late raise for the request before leaves there is gone by then. Until then the hint may say that
+//!    something waits where nothing does, which costs a look, and may hide what has been raised at this very moment. Each store is a
+//!    swap, so of two that follow each other in the hint, the second then sees in the word what the first had changed: nobody
+//!    leaves behind what he has seen before that.
 
 use super::sync::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::request::Events;
@@ -81,30 +86,6 @@ impl Word {
         word & (TAG_BITS << GENERATION_SHIFT | 0xffff_ffff) == tag << GENERATION_SHIFT
     }
 
-    /// Sets bits for the request with this generation. False: it has ended, or `unless` was set already.
-    pub fn raise(&self, generation: u64, bits: u64, unless: u64) -> bool {
-        let mut word = self.0.load(Relaxed);
-        loop {
-            if word >> GENERATION_SHIFT != generation || word & unless != 0 {
-                return false;
-            }
-            match self.0.compare_exchange_weak(word, word | bits, AcqRel, Relaxed) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-    }
-
-    /// The owner: replaces the events `before` by `after`, keeping what was raised meanwhile.
-    #[inline]
-    pub fn settle(&self, before: Events, after: Events) {
-        if before != after {
-            let (cleared, set) = (before.without(after), after.without(before));
-            self.0.fetch_and(!u64::from(cleared.0), AcqRel);
-            self.0.fetch_or(u64::from(set.0), AcqRel);
-        }
-    }
-
     /// The owner: forgets facts.
     pub fn forget(&self, facts: u64) {
         self.0.fetch_and(!facts, AcqRel);
@@ -123,15 +104,7 @@ impl Word {
         next
     }
 
-    /// The owner ends the request: the word is free from here on. Returns its final value.
-    #[inline]
-    pub fn end(&self) -> Seen {
-        let next = (self.load().generation() + 1) & GENERATION_BITS;
-        debug_assert_eq!(next & 1, 0, "a slot ends while it is live");
-        Seen(self.0.swap(next << GENERATION_SHIFT, AcqRel))
-    }
-
-    /// As [`Word::end`], if it is the request with this tag, nothing waits and nothing has happened. False: it is as it was.
+    /// As [`Flags::end`], if it is the request with this tag, nothing waits and nothing has happened. False: it is as it was.
     #[inline]
     pub fn end_quietly(&self, tag: u64) -> bool {
         let word = self.0.load(Relaxed);
@@ -142,12 +115,87 @@ impl Word {
         let next = ((generation + 1) & GENERATION_BITS) << GENERATION_SHIFT;
         self.0.compare_exchange(word, next, AcqRel, Relaxed).is_ok()
     }
+}
 
-    /// Where C reads the events.
+/// What C hosts read: the events that wait. See the [module](self).
+#[derive(Debug, Default)]
+pub struct Hint(AtomicU32);
+
+impl Hint {
+    /// Where C reads them.
     #[cfg(not(loom))]
     pub fn as_ptr(&self) -> *const u32 {
-        let low_half = if cfg!(target_endian = "little") { 0 } else { 1 };
-        self.0.as_ptr().cast::<u32>().wrapping_add(low_half)
+        self.0.as_ptr()
+    }
+
+    /// What a host sees there.
+    #[cfg(any(test, loom))]
+    pub fn load(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The word of a slot with its hint: what changes the events changes both.
+#[derive(Clone, Copy, Debug)]
+pub struct Flags<'a> {
+    pub word: &'a Word,
+    pub hint: &'a Hint,
+}
+
+impl Flags<'_> {
+    /// Sets bits for the request with this generation. False: it has ended, or `unless` was set already.
+    pub fn raise(self, generation: u64, bits: u64, unless: u64) -> bool {
+        let mut word = self.word.0.load(Relaxed);
+        loop {
+            if word >> GENERATION_SHIFT != generation || word & unless != 0 {
+                return false;
+            }
+            match self.word.0.compare_exchange_weak(word, word | bits, AcqRel, Relaxed) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        if bits as u32 != 0 {
+            self.show(word | bits);
+        }
+        true
+    }
+
+    /// The owner: replaces the events `before` by `after`, keeping what was raised meanwhile.
+    #[inline]
+    pub fn settle(self, before: Events, after: Events) {
+        if before != after {
+            let (cleared, set) = (before.without(after), after.without(before));
+            self.word.0.fetch_and(!u64::from(cleared.0), AcqRel);
+            self.show(self.word.0.fetch_or(u64::from(set.0), AcqRel) | u64::from(set.0));
+        }
+    }
+
+    /// The owner ends the request: the word is free from here on. Returns its final value.
+    #[inline]
+    pub fn end(self) -> Seen {
+        let next = ((self.word.load().generation() + 1) & GENERATION_BITS) << GENERATION_SHIFT;
+        debug_assert_eq!(next >> GENERATION_SHIFT & 1, 0, "a slot ends while it is live");
+        let seen = Seen(self.word.0.swap(next, AcqRel));
+        // Where no event is left, whoever has cleared the last one has shown that.
+        if seen.events() != Events::NONE {
+            self.show(next);
+        }
+        seen
+    }
+
+    /// The hint follows the word, which the caller has seen or made like this.
+    #[cold]
+    #[inline(never)]
+    fn show(self, mut word: u64) {
+        loop {
+            self.hint.0.swap(word as u32, AcqRel);
+            let now = self.word.0.load(Relaxed);
+            if now as u32 == word as u32 {
+                return;
+            }
+            word = now;
+        }
     }
 }
 
@@ -202,10 +250,37 @@ impl Seen {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::ops::Deref;
+
+    /// A word with its hint.
+    #[derive(Default)]
+    struct Both(Word, Hint);
+
+    impl Deref for Both {
+        type Target = Word;
+
+        fn deref(&self) -> &Word {
+            &self.0
+        }
+    }
+
+    impl Both {
+        fn flags(&self) -> Flags<'_> {
+            Flags { word: &self.0, hint: &self.1 }
+        }
+
+        fn raise(&self, generation: u64, bits: u64, unless: u64) -> bool {
+            self.flags().raise(generation, bits, unless)
+        }
+
+        fn end(&self) -> Seen {
+            self.flags().end()
+        }
+    }
 
     #[test]
     fn what_is_raised_for_one_request_never_reaches_the_next() {
-        let word = Word::default();
+        let word = Both::default();
         word.begin(|| ());
         let first = word.load().generation();
         assert!(word.raise(first, Events::TIME_UP.0.into(), 0));
@@ -222,19 +297,19 @@ mod tests {
 
     #[test]
     fn settling_keeps_what_came_meanwhile() {
-        let word = Word::default();
+        let word = Both::default();
         word.begin(|| ());
         let generation = word.load().generation();
         word.raise(generation, Events::GONE.0.into(), 0);
         let before = word.load().events();
         word.raise(generation, Events::TIME_UP.0.into(), 0);
-        word.settle(before, Events::STOPPED);
+        word.flags().settle(before, Events::STOPPED);
         assert_eq!(word.load().events(), Events::TIME_UP.with(Events::STOPPED));
     }
 
     #[test]
     fn what_has_happened_keeps_an_end_from_being_quiet() {
-        let word = Word::default();
+        let word = Both::default();
         for what in [FLAG_ENTERED, FLAG_GONE, Events::TIME_UP.0.into()] {
             let generation = word.begin(|| ());
             word.raise(generation, what, 0);
@@ -248,12 +323,32 @@ mod tests {
         assert!(!word.load().is_live());
     }
 
+    #[test]
+    fn the_hint_shows_the_events_and_no_facts() {
+        let word = Both::default();
+        let generation = word.begin(|| ());
+        word.raise(generation, FLAG_GONE, FLAG_GONE);
+        assert_eq!(word.1.load(), 0, "a fact alone asks for nothing");
+        word.raise(generation, Events::GONE.0.into(), 0);
+        word.raise(generation, Events::TIME_UP.0.into(), 0);
+        assert_eq!(word.1.load(), Events::GONE.with(Events::TIME_UP).0);
+        word.flags().settle(Events::GONE.with(Events::TIME_UP), Events::STOPPED);
+        assert_eq!(word.1.load(), Events::STOPPED.0);
+        word.flags().settle(Events::STOPPED, Events::NONE);
+        assert_eq!(word.1.load(), 0);
+        word.raise(generation, Events::CAP.0.into(), 0);
+        word.end();
+        assert_eq!(word.1.load(), 0, "the next request begins without");
+        assert!(!word.raise(generation, Events::GONE.0.into(), 0));
+        assert_eq!(word.1.load(), 0);
+    }
+
     /// Every request of a slot has an id of its own, where generations begin anew, too.
     #[test]
     fn ids_are_never_used_twice() {
-        let (word, mut lap, mut last) = (Word::default(), u32::MAX, 0);
+        let (word, mut lap, mut last) = (Both::default(), u32::MAX, 0);
         for _ in 0..3 {
-            word.0.store(word.0.load(Relaxed) | (GENERATION_BITS - 5) << GENERATION_SHIFT, Relaxed);
+            word.0.0.store(word.0.0.load(Relaxed) | (GENERATION_BITS - 5) << GENERATION_SHIFT, Relaxed);
             for _ in 0..5 {
                 word.begin(|| lap = lap.wrapping_add(1));
                 let id = word.load().id(lap.wrapping_add(1), 7);
@@ -266,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_fact_is_won_by_one() {
-        let word = Word::default();
+        let word = Both::default();
         word.begin(|| ());
         let generation = word.load().generation();
         assert!(word.raise(generation, FLAG_GONE, FLAG_GONE));

@@ -63,7 +63,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Marks the owned part as this request's. False: the request has ended meanwhile.
     #[inline(never)]
     fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
-        let is_live = self.slot.word.raise(word.generation(), FLAG_ENTERED, 0);
+        let is_live = self.slot.flags().raise(word.generation(), FLAG_ENTERED, 0);
         if is_live {
             owned.begin();
         }
@@ -415,7 +415,7 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Where C reads the events that wait for this request.
     pub(crate) fn flags(&self) -> *const u32 {
-        self.slot.word.as_ptr()
+        self.slot.hint.as_ptr()
     }
 }
 

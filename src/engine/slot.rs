@@ -3,7 +3,7 @@
 use super::annex::{Annex, Annexes};
 use super::callback_gate::Notice;
 use super::deadlines::{Deadlines, NEVER};
-use super::flag_word::{Seen, Word};
+use super::flag_word::{Flags, Hint, Seen, Word};
 use super::gather::Quick;
 use super::shared::Shared;
 use super::sys;
@@ -14,7 +14,7 @@ use crate::request::{Begin, Ending, Machine, RunTime, Start};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence,
+    AtomicI32, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence,
 };
 
 /// The host's side of requests: takes output and receives notices.
@@ -203,8 +203,12 @@ pub struct Slot<H: Host> {
     pub(super) word: Word,
     pub(super) facts: AtomicU32,
     pub(super) next_free: AtomicU32,
-    pub(super) index: u32,
-    pub(super) lane: u32,
+    /// Follows `word`, for hosts.
+    pub(super) hint: Hint,
+    /// Its place in its chunk.
+    lane: u16,
+    /// The stop queue.
+    pub(super) queue: AtomicU16,
     pub(super) shared: Arc<Shared>,
     pub(super) chunk: Arc<Common<H>>,
     pub(super) written: AtomicU64,
@@ -219,11 +223,14 @@ pub struct Slot<H: Host> {
     /// The completed requests of this slot; only the owner counts.
     pub(super) completed: Quick,
     pub(super) template: Template,
-    pub(super) owned: AtomicRefCell<Owned<H>>,
+    pub(super) index: u32,
     /// The watched socket; only the owner uses it.
     pub(super) socket: AtomicI32,
+    pub(super) owned: AtomicRefCell<Owned<H>>,
     /// How often the generations have wrapped around here; see [`Slot::id`].
     lap: AtomicU32,
+    /// Generation << 8 | the events that the host was told of.
+    pub(super) notified: AtomicU32,
 
     pub(super) method: AtomicU64,
     pub(super) max_detached: AtomicU32,
@@ -231,10 +238,6 @@ pub struct Slot<H: Host> {
     pub(super) gone_at: AtomicU64,
     pub(super) counted: Counted,
     pub(super) notice: Notice,
-    /// Generation << 8 | the events that the host was told of.
-    pub(super) notified: AtomicU32,
-    /// The stop queue.
-    pub(super) queue: AtomicU32,
     pub(super) max_detached_total: AtomicU32,
     /// Odd while the label is written.
     label_turn: AtomicU32,
@@ -247,8 +250,9 @@ impl<H: Host> Slot<H> {
             word: Word::default(),
             facts: AtomicU32::new(0),
             next_free: AtomicU32::new(0),
-            index,
-            lane,
+            hint: Hint::default(),
+            lane: u16::try_from(lane).expect("no chunk has so many slots"),
+            queue: AtomicU16::new(0),
             shared: Arc::clone(shared),
             chunk: Arc::clone(chunk),
             written: AtomicU64::new(0),
@@ -258,6 +262,8 @@ impl<H: Host> Slot<H> {
             began: AtomicU64::new(0),
             completed: Quick::default(),
             template: Template::default(),
+            index,
+            socket: AtomicI32::new(-1),
             owned: AtomicRefCell::new(Owned {
                 settings: None,
                 machine: Machine::default(),
@@ -265,8 +271,8 @@ impl<H: Host> Slot<H> {
                 start: Start::default(),
                 run_time: None,
             }),
-            socket: AtomicI32::new(-1),
             lap: AtomicU32::new(u32::MAX),
+            notified: AtomicU32::new(0),
             method: AtomicU64::new(0),
             max_detached: AtomicU32::new(0),
             max_detached_time: AtomicU32::new(0),
@@ -274,23 +280,27 @@ impl<H: Host> Slot<H> {
             gone_at: AtomicU64::new(0),
             counted: Counted::default(),
             notice: Notice::default(),
-            notified: AtomicU32::new(0),
-            queue: AtomicU32::new(0),
             label_turn: AtomicU32::new(0),
             label: Default::default(),
         }
     }
 
+    /// The word with its hint.
+    #[inline]
+    pub(super) fn flags(&self) -> Flags<'_> {
+        Flags { word: &self.word, hint: &self.hint }
+    }
+
     /// The slot's annex, if its chunk has any.
     pub(super) fn annex(&self) -> &Annex<H> {
-        self.chunk.annexes.of(self.lane)
+        self.chunk.annexes.of(self.lane.into())
     }
 
     /// Makes the engine look at this slot by `due`; that look sees what the caller has written before.
     #[inline]
     pub(super) fn look_at(&self, due: u64) {
         // If an early enough deadline is armed, the engine's thread does not sleep.
-        if due != NEVER && !self.chunk.deadlines.is_early(self.lane as usize, due, &self.shared.barrier) {
+        if due != NEVER && !self.chunk.deadlines.is_early(usize::from(self.lane), due, &self.shared.barrier) {
             self.arm(due);
         }
     }
@@ -298,7 +308,7 @@ impl<H: Host> Slot<H> {
     #[cold]
     #[inline(never)]
     fn arm(&self, due: u64) {
-        self.chunk.deadlines.move_forward(self.lane as usize, due, &self.shared.barrier);
+        self.chunk.deadlines.move_forward(usize::from(self.lane), due, &self.shared.barrier);
         self.shared.wake_if_asleep();
     }
 
@@ -307,7 +317,7 @@ impl<H: Host> Slot<H> {
     pub(super) fn prefetch(&self) {
         sys::prefetch(&raw const self.timing);
         sys::prefetch(&raw const self.completed);
-        self.chunk.deadlines.prefetch(self.lane as usize);
+        self.chunk.deadlines.prefetch(usize::from(self.lane));
     }
 
     /// Called by the holder of the free slot: its generations have wrapped around.

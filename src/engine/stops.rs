@@ -74,7 +74,7 @@ impl StopQueues {
 
 /// The queue of a slot's request. Its number was checked when the request began.
 fn queue_of<'s, H: Host>(slot: &Slot<H>, queues: &'s StopQueues) -> &'s StopQueue<EventFd> {
-    &queues.queues[slot.queue.load(Relaxed) as usize]
+    &queues.queues[usize::from(slot.queue.load(Relaxed))]
 }
 
 /// Called by the engine's thread: reports a stop of the request with this generation, unless it has ended, or is ending and the stop is

@@ -143,7 +143,7 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
 /// The limit, or the hard timeout behind it, has run out.
 fn fired<H: Host>(slot: &Slot<H>, generation: u64) {
     let time_up = u64::from(Events::TIME_UP.0);
-    if slot.word.raise(generation, time_up, time_up) {
+    if slot.flags().raise(generation, time_up, time_up) {
         slot.shared.counters.time_limits.fetch_add(1, Relaxed);
     } else {
         // No safe point has come since the limit: the forced stage.
@@ -154,7 +154,7 @@ fn fired<H: Host>(slot: &Slot<H>, generation: u64) {
 /// The forced stage, once per request.
 pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     let forced = u64::from(Events::FORCED.0);
-    if !slot.word.raise(generation, forced, forced) {
+    if !slot.flags().raise(generation, forced, forced) {
         return;
     }
     slot.shared.counters.forced.fetch_add(1, Relaxed);
@@ -173,7 +173,7 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
 fn cap_time<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     let Some(until) = slot.detached_until(slot.word.load(), now) else { return NEVER };
     if until <= now {
-        slot.word.raise(generation, Events::CAP.0.into(), 0);
+        slot.flags().raise(generation, Events::CAP.0.into(), 0);
         return NEVER;
     }
     until
@@ -200,7 +200,7 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
         Counted::InEngine => FLAG_COUNTED_HERE,
         Counted::Refused => FLAG_REFUSED | u64::from(Events::CAP.0),
     };
-    if !slot.word.raise(generation, fact, DECIDED) {
+    if !slot.flags().raise(generation, fact, DECIDED) {
         board.uncount_detached(counted); // it has ended meanwhile
     }
     NEVER
@@ -254,7 +254,7 @@ impl<H: Host> Slot<H> {
         if self.facts.load(Relaxed) & facts::FINISHED != 0 {
             return false;
         }
-        let new = self.word.raise(generation, u64::from(Events::GONE.0) | FLAG_GONE, FLAG_GONE);
+        let new = self.flags().raise(generation, u64::from(Events::GONE.0) | FLAG_GONE, FLAG_GONE);
         if new {
             self.detached(generation);
         }
@@ -263,7 +263,7 @@ impl<H: Host> Slot<H> {
 
     /// Cancels the request, from any thread and from signal handlers. False: it was cancelled before, or it has ended.
     pub(super) fn cancel(&self, generation: u64) -> bool {
-        let new = self.word.raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
+        let new = self.flags().raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
         if new && self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED) != 0 {
             self.look_at(0);
             self.shared.wake();
@@ -281,7 +281,7 @@ impl<H: Host> Slot<H> {
         fence(SeqCst);
         let (most, time) = self.caps();
         if most > 0 && count > i64::from(most) {
-            self.word.raise(generation, Events::CAP.0.into(), 0);
+            self.flags().raise(generation, Events::CAP.0.into(), 0);
         }
         if self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED | facts::TOTAL_CAPPED) != 0 {
             self.look_at(0);

@@ -180,6 +180,7 @@ pub struct Begin {
 
 impl Begin {
     /// From a method. Unknown methods count as unsafe: a request that may have written should be finished.
+    #[inline] // most methods are not given, and then it is little
     pub fn of_method(method: &[u8], reading_input: bool) -> Self {
         Self {
             resumed: false,

@@ -48,6 +48,41 @@ mod sync {
     }
 }
 
+/// A flag word with its hint, as a slot has them.
+mod both {
+    use crate::flag_word::{Flags, Hint, Seen, Word};
+
+    #[derive(Default)]
+    pub struct Both(Word, Hint);
+
+    impl std::ops::Deref for Both {
+        type Target = Word;
+
+        fn deref(&self) -> &Word {
+            &self.0
+        }
+    }
+
+    impl Both {
+        pub fn flags(&self) -> Flags<'_> {
+            Flags { word: &self.0, hint: &self.1 }
+        }
+
+        pub fn raise(&self, generation: u64, bits: u64, unless: u64) -> bool {
+            self.flags().raise(generation, bits, unless)
+        }
+
+        pub fn end(&self) -> Seen {
+            self.flags().end()
+        }
+
+        /// What a host sees.
+        pub fn hint(&self) -> u32 {
+            self.1.load()
+        }
+    }
+}
+
 mod deadlines_orders;
 mod flag_word_orders;
 mod stop_queue_orders;

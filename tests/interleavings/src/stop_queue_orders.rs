@@ -1,6 +1,7 @@
 //! The engine's thread tells of stops, a host's loop takes them and ends requests whose places are used again, and a drain ends.
 
-use crate::flag_word::{TAG_BITS, Word};
+use crate::both::Both;
+use crate::flag_word::TAG_BITS;
 use crate::free_list::FreeList;
 use crate::request::Events;
 use crate::stop_queue::{Node, Nodes, Signal, Stop, StopKind, StopQueue};
@@ -28,7 +29,7 @@ impl Signal for Flag {
 
 /// One slot, or two, of an engine with one queue, or two.
 struct Places {
-    words: [Word; 2],
+    words: [Both; 2],
     /// An end has begun; what a slot's facts say.
     ending: [AtomicBool; 2],
     nodes: [Node; 2],
