@@ -121,27 +121,32 @@ pub fn totals(path: &Path) -> Result<Totals> {
 /// As [`read`], of an open file.
 pub(super) fn read_open(file: &File, layout: Layout) -> io::Result<Snapshot> {
     let here = World::this();
-    let mut totals = totals::read(file, layout, here)?;
+    let entries = entries(file, layout)?;
+    let mut totals = totals::read(file, layout, here, &entries)?;
     let mut reader = Reader { file, layout, here, lives: HashMap::new() };
     let mut rows = Vec::new();
-    for (block, entry) in entries(file, layout)? {
-        reader.read_block(block, entry, &mut rows)?;
+    for (block, entry) in entries {
+        let first = rows.len();
+        let owner = reader.read_block(block, entry, &mut rows)?;
+        let page = owner.and_then(|entry| entry.own_page(layout));
+        // By the page: equal numbers may be those of two processes, in different PID namespaces.
+        if totals.unresponsive.iter().any(|process| Some(process.page) == page) {
+            rows[first..].iter_mut().for_each(|row| row.unresponsive = !row.unfinished);
+        }
     }
     totals.unfinished = rows.iter().filter(|row| row.unfinished).count() as u64;
     rows.sort_by_key(|row| row.process);
-    for row in rows.iter_mut().filter(|row| !row.unfinished) {
-        row.unresponsive = totals.unresponsive.iter().any(|process| process.process == row.process);
-    }
     Ok(Snapshot { rows, totals })
 }
 
 /// As [`totals()`], of an open file.
 pub(super) fn totals_of_open(file: &File, layout: Layout) -> io::Result<Totals> {
     let here = World::this();
-    let mut totals = totals::read(file, layout, here)?;
+    let entries = entries(file, layout)?;
+    let mut totals = totals::read(file, layout, here, &entries)?;
     let mut reader = Reader { file, layout, here, lives: HashMap::new() };
     let mut rows = Vec::new();
-    for (block, entry) in entries(file, layout)? {
+    for (block, entry) in entries {
         if !reader.lives(entry) {
             reader.read_block(block, entry, &mut rows)?;
         }
@@ -231,7 +236,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read_block(&mut self, block: u32, mut entry: Entry, found: &mut Vec<ScoreboardRow>) -> io::Result<()> {
+    /// Whose rows were found; `None`: nobody's.
+    fn read_block(
+        &mut self,
+        block: u32,
+        mut entry: Entry,
+        found: &mut Vec<ScoreboardRow>,
+    ) -> io::Result<Option<Entry>> {
         for _ in 0..TRIES {
             let lives = self.lives(entry);
             let columns = self.columns(block)?;
@@ -241,14 +252,14 @@ impl Reader<'_> {
                     let number = block * ROWS as u32 + place as u32;
                     self.row(entry, number, !lives, columns)
                 }));
-                return Ok(());
+                return Ok(Some(entry));
             }
             if !now.has_rows() {
-                return Ok(());
+                return Ok(None);
             }
             entry = now;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A process that lived at the first check may have died since, and is then shown as living; a dead one stays dead.

@@ -1,17 +1,22 @@
 //! The counts of all processes of a scoreboard together, and the state of the living ones.
+//!
+//! An idle process is silent too, because its thread sleeps. So the rows decide whether a process is unresponsive: they show what has begun and
+//! not ended, while its gauges are as old as its last heartbeat. Only the rows of silent processes are read.
 
 use super::super::numbers::{Gauges, Numbers};
 use super::super::sys;
 use super::layout::Layout;
 use super::page::PageCopy;
 use super::process::World;
+use super::reader;
+use super::table::Entry;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-/// Milliseconds without a heartbeat after which a process that has requests is checked a second time. It beats four
-/// times a second.
+/// Milliseconds without a heartbeat, counted while it has requests, after which a process is checked a second time. It
+/// beats four times a second.
 const SILENCE: u64 = 5_000;
 /// How long the second check waits: after a machine was asleep, it takes a moment until all processes beat again.
 const SECOND_LOOK: Duration = Duration::from_millis(300);
@@ -38,12 +43,14 @@ pub struct Totals {
 pub struct Unresponsive {
     /// As it is numbered in its own PID namespace.
     pub process: u32,
-    /// Milliseconds since its last heartbeat.
+    /// Milliseconds since its last heartbeat, or since the oldest of its requests began, whichever is less.
     pub silent_ms: u64,
+    /// Where it counts.
+    pub(super) page: u32,
 }
 
-/// Reads the pages; unfinished requests are not counted there.
-pub fn read(file: &File, layout: Layout, here: World) -> io::Result<Totals> {
+/// Reads the pages, and the rows of silent processes; unfinished requests are not counted here. `entries`: the blocks that have rows.
+pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) -> io::Result<Totals> {
     let mut totals = Totals::default();
     let mut suspects = Vec::new();
     for page in PageCopy::all(file, layout)? {
@@ -57,7 +64,7 @@ pub fn read(file: &File, layout: Layout, here: World) -> io::Result<Totals> {
         if page.policy() != 0 {
             totals.policies.insert(page.policy());
         }
-        if page.gauges().in_flight > 0 && silence(&page) > SILENCE {
+        if is_long(since(page.beat())) && is_long(silence(file, layout, entries, &page)?) {
             suspects.push(page);
         }
     }
@@ -66,14 +73,36 @@ pub fn read(file: &File, layout: Layout, here: World) -> io::Result<Totals> {
     }
     for before in suspects {
         let now = PageCopy::read(file, layout, before.number)?;
-        if now.owner() == before.owner() && now.beat() == before.beat() && now.lives(file, layout, here) {
+        if now.owner() != before.owner() || now.beat() != before.beat() || !now.lives(file, layout, here) {
+            continue;
+        }
+        // It may have ended its requests meanwhile, and sleep.
+        let silent = silence(file, layout, entries, &now)?;
+        if let Some(silent_ms) = silent.filter(|&ms| ms > SILENCE) {
             let process = now.owner().process();
-            totals.unresponsive.push(Unresponsive { process, silent_ms: silence(&now) });
+            totals.unresponsive.push(Unresponsive { process, silent_ms, page: now.number });
         }
     }
     Ok(totals)
 }
 
-fn silence(page: &PageCopy) -> u64 {
-    sys::now_ms().saturating_sub(page.beat())
+fn is_long(silent_ms: Option<u64>) -> bool {
+    silent_ms.is_some_and(|ms| ms > SILENCE)
+}
+
+/// Milliseconds in which the process had requests and did not beat; `None`: it has no requests.
+fn silence(file: &File, layout: Layout, entries: &[(u32, Entry)], page: &PageCopy) -> io::Result<Option<u64>> {
+    let is_its_own = |entry: &Entry| entry.owner == page.owner() && entry.own_page(layout) == Some(page.number);
+    let mut oldest = None::<u64>;
+    for (block, _) in entries.iter().filter(|(_, entry)| is_its_own(entry)) {
+        let copy = reader::copy_of(file, layout, *block)?;
+        let began = reader::rows(&copy).filter(|row| row.is_live()).map(|row| row.columns().began).min();
+        oldest = began.into_iter().chain(oldest).min();
+    }
+    Ok(oldest.and_then(|began| since(began.max(page.beat()))))
+}
+
+/// Milliseconds since `then`; `None`: it is in the future.
+fn since(then: u64) -> Option<u64> {
+    sys::now_ms().checked_sub(then)
 }
