@@ -320,6 +320,13 @@ impl<H: Host> Slot<H> {
         self.chunk.deadlines.prefetch(usize::from(self.lane));
     }
 
+    /// Fetches what says whether a request lives here, and what has been counted.
+    #[inline]
+    pub(super) fn prefetch_counts(&self) {
+        sys::prefetch(&raw const self.word);
+        sys::prefetch(&raw const self.completed);
+    }
+
     /// Called by the holder of the free slot: its generations have wrapped around.
     #[cold]
     #[inline(never)]

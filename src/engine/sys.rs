@@ -21,7 +21,12 @@ use std::time::Duration;
 
 /// Milliseconds of a monotonic clock with an arbitrary start.
 pub fn now_ms() -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0) / 1_000_000
+    now_ns() / 1_000_000
+}
+
+/// The same in nanoseconds.
+pub fn now_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
 /// Nanoseconds of the same clock, as of the last timer interrupt: cheap, a few milliseconds coarse.

@@ -59,8 +59,12 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
 
 /// Brings the scoreboard up to date. Returns whether to do it again soon: a request is in flight, or was until just now.
 fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Clocks, counted: &mut Numbers) -> bool {
+    let (turn, is_asked) = shared.board.turn(shared.free.used());
     let (numbers, gauges) = gather(shared, table, |slot, word| {
-        if shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock)) {
+        if turn.contains(&slot.index) {
+            shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock));
+        }
+        if is_asked && shared.board.is_cancelled(slot, word) {
             slot.cancel(word.generation());
         }
     });

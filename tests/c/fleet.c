@@ -494,14 +494,34 @@ static void many_rows(void) {
     for (int i = 0; i < count; i++) {
         all[i] = begin(engine, settings, &host, "GET");
     }
-    EQUAL(look(large).all, count);
+    rows seen = look(large);
+    EQUAL(seen.all, count);
     EQUAL(series(large, "outlive_requests_not_shown_total"), 0);
+    /* The last row is brought up to date in its turn, and is cancelled without waiting for it. It is that of one of the last eight. */
+    for (int i = count - 8; i < count; i++) {
+        EQUAL(outlive_request_write(all[i], "x", 1), OUTLIVE_OK);
+    }
+    for (int i = 0; i < 300 && seen.last.request.written == 0; i++) {
+        sleep_ms(100);
+        seen = look(large);
+    }
+    EQUAL(seen.last.request.written, 1);
+    EQUAL(outlive_scoreboard_cancel(large, OUTLIVE_NTS, seen.last.row, seen.last.count, NULL), OUTLIVE_OK);
+    int stopped = 0;
+    for (int tries = 0; tries < 300 && stopped == 0; tries++) {
+        sleep_ms(100);
+        for (int i = 0; i < count; i++) {
+            stopped += outlive_request_check(all[i]) == OUTLIVE_STOP;
+        }
+    }
+    EQUAL(stopped, 1);
     for (int i = 0; i < count; i++) {
         EQUAL(outlive_request_end(all[i], NULL), OUTLIVE_OK);
     }
     outlive_engine_free(engine);
     EQUAL(look(large).all, 0);
-    EQUAL(series(large, "outlive_requests_ended_total{ending=\"completed\"}"), count);
+    EQUAL(series(large, "outlive_requests_ended_total{ending=\"completed\"}"), count - 1);
+    EQUAL(series(large, "outlive_requests_ended_total{ending=\"cancelled\"}"), 1);
     unlink(large);
 }
 

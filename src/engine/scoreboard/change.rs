@@ -1,6 +1,7 @@
 //! The changes that processes other than a row's owner may make: clearing what dead processes left, and cancelling a request.
 
 use super::layout::{self, BLOCK, Layout, ROW, ROWS};
+use super::page;
 use super::process::{Owner, World};
 use super::reader;
 use super::row::{RowCopy, RowWriter};
@@ -99,6 +100,8 @@ pub fn cancel(path: &Path, row: u32, count: u64) -> Result<bool> {
     let (block, place) = (row / ROWS as u32, row as usize % ROWS);
     let at = layout.block(block) + 8 * (ROWS * ROW + place);
     file.write_all_at(&count.to_ne_bytes(), at as u64).map_err(failed)?;
+    let entry = reader::entry_at(&file, block).map_err(failed)?;
+    page::ask(&file, layout, entry.own_page(layout).unwrap_or(page::COMMON)).map_err(failed)?;
     Ok(true)
 }
 

@@ -28,7 +28,8 @@
 //!
 //! **Rows** (`row.rs`) are sequence-locked. Begin and end show at once, with a few stores and no system call; so do stage, hold,
 //! early finish, a client that went, and a new label. The engine's thread brings bytes written, time limit and thread up to date
-//! every quarter of a second.
+//! every quarter of a second; if an engine has used more than 65,536 rows, it updates so many each time, in turns. It reads the cancel words
+//! only when a number in the process's page has changed.
 //!
 //! **Who may use it.** Made with mode 0600; whoever can read it can read the labels. Writers (`opening.rs`) accept a regular file with one
 //! name that only their own user may write, or a file of root's that one group may write, and follow no symbolic link that other users
@@ -66,9 +67,10 @@ use crate::request::Ending;
 use once_cell::race::OnceBox;
 use row::{CPU_LEFT, First, NO_LIMIT, RowWriter};
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use writer::Writer;
 
@@ -78,6 +80,8 @@ const PATIENCE: u64 = 1_000;
 const REFRESH: u64 = 250;
 /// The same without a file: the counts in slots have to be gathered from time to time.
 const IDLE: u64 = 10_000;
+/// Rows that one refreshment updates at most, so that a million cost no more than these.
+const AT_ONCE: u32 = 1 << 16;
 
 /// Where a detached request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +105,8 @@ pub(super) struct Board {
     /// Since when this process has been waiting to count; 0: it is not waiting.
     kept_since: AtomicU64,
     refreshed: AtomicU64,
+    /// The first row of the next refreshment.
+    next: AtomicU32,
 }
 
 impl Board {
@@ -273,21 +279,34 @@ impl Board {
         is_due
     }
 
-    /// Called by the engine's thread: updates the columns that are not written at each change. `cpu_ns` reads a thread's CPU clock. True:
-    /// the request was asked to be cancelled.
-    pub fn refresh<H: Host>(&self, slot: &Slot<H>, word: Seen, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> bool {
-        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return false };
+    /// Called by the engine's thread: the slots whose rows to update now, of `used` slots, and whether a request may have been asked to be
+    /// cancelled since the last call.
+    pub fn turn(&self, used: u32) -> (Range<u32>, bool) {
+        let Some(writer) = self.writer() else { return (0..0, false) };
+        let first = self.next.load(Relaxed);
+        let first = if first < used { first } else { 0 };
+        self.next.store(first + AT_ONCE, Relaxed);
+        (first..first + AT_ONCE, writer.is_asked())
+    }
+
+    /// Called by the engine's thread: updates the columns that are not written at each change. `cpu_ns` reads a thread's CPU clock.
+    pub fn refresh<H: Host>(&self, slot: &Slot<H>, word: Seen, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) {
+        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return };
         let left = left(slot, now, cpu_ns);
-        let is_cancelled = row.is_cancelled();
         let generation = word.generation();
         if slot.word.load().generation() != generation {
-            return false;
+            return;
         }
         row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
         if word.is_gone() {
             row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
         }
-        is_cancelled
+    }
+
+    /// Whether the request that `word` is about was asked to be cancelled.
+    pub fn is_cancelled<H: Host>(&self, slot: &Slot<H>, word: Seen) -> bool {
+        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return false };
+        row.is_cancelled() && slot.word.load().generation() == word.generation()
     }
 
     /// Counts a request that has ended, at once. False: there is no file.

@@ -8,6 +8,7 @@
 //! | 5 | fingerprint of its policy; 0: unknown |
 //! | 8 … 10 | gauges: requests in flight, detached, accepted |
 //! | 11 | gauge: requests that count under `outlive.max_detached_total` |
+//! | 12 | another number each time that somebody has written a cancel word of the owner's rows |
 //! | 64 … 127 | the counters: [`Numbers`](crate::engine::numbers::Numbers) |
 //!
 //! Pages are inherited: a process that claims the page of an ended or dead one continues its counts, so that the sum over all pages never
@@ -38,6 +39,7 @@ const BEAT: usize = 4;
 const POLICY: usize = 5;
 const GAUGES: usize = 8;
 const TOTAL: usize = 11;
+const ASKED: usize = 12;
 const COUNTERS: usize = 64;
 /// Words in front of the counters that are the owner's own.
 const OWN: usize = 16;
@@ -51,6 +53,12 @@ pub fn used(map: &Mapping, layout: Layout) -> u32 {
 
 fn bounded(used: u64, layout: Layout) -> u32 {
     u32::try_from(used).unwrap_or(u32::MAX).clamp(1, layout.pages())
+}
+
+/// Says, behind a cancel word, that there is one.
+pub fn ask(file: &File, layout: Layout, number: u32) -> std::io::Result<()> {
+    let new = sys::now_ns() << 22 ^ u64::from(std::process::id());
+    file.write_all_at(&new.to_ne_bytes(), (layout.page(number) + 8 * ASKED) as u64)
 }
 
 /// A page of a mapped file.
@@ -167,6 +175,11 @@ impl<'a> Page<'a> {
     /// Publishes the policy that the owner follows.
     pub fn set_policy(self, fingerprint: u64) {
         self.words[POLICY].store(fingerprint, Relaxed);
+    }
+
+    /// Changes when somebody has asked for a request of the owner's to be cancelled: what has been asked before that is seen behind it.
+    pub fn asked(self) -> u64 {
+        self.words[ASKED].load(Acquire)
     }
 
     /// The gauge of detached requests over all processes.

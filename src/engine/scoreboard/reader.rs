@@ -222,7 +222,7 @@ pub(super) fn copy_of(file: &File, layout: Layout, block: u32) -> io::Result<[u8
     file.read_exact_at(&mut copy, layout.block(block) as u64).map(|()| copy)
 }
 
-fn entry_at(file: &File, block: u32) -> io::Result<Entry> {
+pub(super) fn entry_at(file: &File, block: u32) -> io::Result<Entry> {
     let mut bytes = [0; ENTRY * 8];
     file.read_exact_at(&mut bytes, (PAGE + block as usize * ENTRY * 8) as u64)?;
     Ok(Entry::of_bytes(&bytes))

@@ -65,6 +65,8 @@ pub struct Writer {
     retry_at: AtomicU64,
     not_shown: AtomicU64,
     policy: AtomicU64,
+    /// What the page said when it was asked last for cancel words.
+    asked: AtomicU64,
 }
 
 impl Writer {
@@ -111,6 +113,7 @@ impl Writer {
             retry_at: AtomicU64::new(0),
             not_shown: AtomicU64::new(0),
             policy: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             file,
         })
     }
@@ -288,6 +291,13 @@ impl Writer {
             page.set_gauges(gauges);
             page.beat(now);
         }
+    }
+
+    /// Whether somebody may have asked for a request of this engine to be cancelled since the last time.
+    pub fn is_asked(&self) -> bool {
+        let Some(page) = self.page() else { return false };
+        let asked = page.asked();
+        self.asked.swap(asked, Relaxed) != asked
     }
 
     /// Counts a request that has ended, beside what the engine publishes.
