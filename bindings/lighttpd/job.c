@@ -98,7 +98,7 @@ static void stop(ol_job *job) {
     char text[80];
     snprintf(text, sizeof text, limit ? "stopped, as outlive.time-limit = %d says" : "stopped without its client", job->policy->of.time_limit);
     tell(job, text);
-    if (job->gone) ol_wire_hang_up(job->r->con);
+    if (job->gone) ol_wire_hang_up(job->r);
 }
 
 /** The engine's descriptor can be read. One thread takes the stops and ends the requests, so a job that is named is there. */

@@ -4,7 +4,7 @@
 LIGHTTPD_VERSION = $(shell lighttpd -v 2>/dev/null | sed -n 's|^lighttpd/\([0-9.]*\).*|\1|p')
 LIGHTTPD_BUILD  := $(RELEASE)/lighttpd
 LIGHTTPD_SOURCE ?= $(TARGET)/lighttpd/lighttpd-$(LIGHTTPD_VERSION)
-LIGHTTPD_FILES  := $(addprefix bindings/lighttpd/,mod_outlive.c job.c wire.c status.c)
+LIGHTTPD_FILES  := $(addprefix bindings/lighttpd/,mod_outlive.c job.c wire.c streams.c status.c)
 LIGHTTPD_RPATH  ?= $(abspath $(RELEASE))
 LIGHTTPD_LINK    = -Wl,-rpath='$(LIGHTTPD_RPATH)'
 LIGHTTPD_MODULES ?= /usr/lib/lighttpd

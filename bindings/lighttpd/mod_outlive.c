@@ -121,7 +121,7 @@ URIHANDLER_FUNC(uri_clean) {
     if (p->options.status_url != NULL && buffer_is_equal(p->options.status_url, &r->uri.path)) return ol_status_answer(p, r);
     if (p->options.disconnect == NULL && p->options.time_limit == 0) return HANDLER_GO_ON;
     ol_job_begin(p, r);
-    if (p->options.disconnect != NULL && r->http_version <= HTTP_VERSION_1_1) ol_wire_open(p, r->con);
+    if (p->options.disconnect != NULL) ol_wire_open(p, r->con);
     return HANDLER_GO_ON;
 }
 
@@ -130,6 +130,11 @@ REQUEST_FUNC(request_reset) {
     ol_plugin *p = p_d;
     ol_job *job = ol_job_of(p, r);
     if (job != NULL && (r->state == CON_STATE_RESPONSE_END || r->state == CON_STATE_ERROR || r->state == CON_STATE_CLOSE)) ol_job_end(p, job);
+    return HANDLER_GO_ON;
+}
+
+TRIGGER_FUNC(each_second) {
+    ol_streams_tick(p_d);
     return HANDLER_GO_ON;
 }
 
@@ -156,6 +161,7 @@ int mod_outlive_plugin_init(plugin *p) {
     p->handle_uri_clean = uri_clean;
     p->handle_request_reset = request_reset;
     p->handle_connection_close = connection_closes;
+    p->handle_trigger = each_second;
     p->cleanup = cleanup;
     return 0;
 }

@@ -6,6 +6,7 @@
  *   mod_outlive.c the plugin: its options, and when lighttpd calls it
  *   job.c         one request: beginning, stops, ending
  *   wire.c        what stands in front of a client's connection: noticing that it goes, working on without it
+ *   streams.c     the same for streams of HTTP/2, which share one
  *   status.c      what outlive.status-url shows
  */
 #ifndef LIGHTTPD_OUTLIVE_PRIVATE_H
@@ -48,6 +49,7 @@ typedef struct ol_job {
     struct ol_job *before, *after; /* in the plugin's list of all */
     int gone;                      /* the client has gone, as far as anybody knows */
     int stopped;                   /* it was ended here */
+    int unheard;                   /* a stream of HTTP/2 that works on without its client */
 } ol_job;
 
 typedef struct ol_plugin {
@@ -78,12 +80,24 @@ int ol_job_client_gone(ol_job *job);
 
 /* ---- wire.c ---- */
 
-/** Stands in front of a connection of HTTP/1, for as long as it lasts. */
+/** The request, if it was submitted, is being worked on, and somebody decided what becomes of it; NULL: not so. What has not come completely was not
+ * submitted. */
+ol_job *ol_wire_job(const ol_plugin *p, const request_st *r);
+/** Stands in front of a connection, for as long as it lasts. */
 void ol_wire_open(ol_plugin *p, connection *con);
 /** The connection closes. */
 void ol_wire_close(ol_plugin *p, connection *con);
-/** Ends a request as lighttpd itself does where its client resets the connection. */
-void ol_wire_hang_up(connection *con);
+/** Ends a request as lighttpd itself does where its client resets the connection, or the stream. */
+void ol_wire_hang_up(request_st *r);
+
+/* ---- streams.c ---- */
+
+/** The connection of HTTP/2 broke: streams that are to be finished go on, the others end. 1: some go on. */
+int ol_streams_lose(const ol_plugin *p, connection *con);
+/** Looks for resets in what was read, if anything, and throws away what nobody is there for. *again: the connection's turn comes once more. */
+void ol_streams_look(const ol_plugin *p, connection *con, chunkqueue *input, int *again);
+/** Each second: the last output of a stream that nobody hears may have come when nothing more happens on its connection. */
+void ol_streams_tick(const ol_plugin *p);
 
 /* ---- status.c ---- */
 

@@ -3,7 +3,7 @@
  * the client fails. Here its events and its writes come by first: what is to stop stops at once, and what is to be finished goes on, with
  * output that is thrown away.
  *
- * HTTP/1 only, with TLS or without. Streams of HTTP/2 share a connection, and lighttpd itself ends those that are reset.
+ * With TLS or without. Streams of HTTP/2 share a connection: streams.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -19,19 +19,22 @@ typedef struct wire {
     fdevent_handler handler; /* lighttpd's own; with its context */
     void *context;
     int (*write)(connection *, chunkqueue *, off_t);
-    int detached; /* nobody is there any more */
+    int (*read)(connection *, chunkqueue *, off_t); /* HTTP/2 */
+    int again;                                      /* the turn that comes now was asked for by the one before */
+    int detached;                                   /* nobody is there any more */
 } wire;
 
 static wire *wire_of(const ol_plugin *p, const connection *con) { return con->plugin_ctx[p->id]; }
 
-/** The request that was submitted on it, and is being worked on; NULL: none. What has not come completely was not submitted. */
-static ol_job *job_on(const wire *w) {
-    const request_st *r = &w->con->request;
-    if (w->con->h2 != NULL || r->reqbody_length < 0 || r->reqbody_length != r->reqbody_queue.bytes_in) return NULL;
+ol_job *ol_wire_job(const ol_plugin *p, const request_st *r) {
+    if (r->reqbody_length < 0 || r->reqbody_length != r->reqbody_queue.bytes_in) return NULL;
     if (r->state != CON_STATE_HANDLE_REQUEST && r->state != CON_STATE_WRITE) return NULL;
-    ol_job *job = ol_job_of(w->p, r);
+    ol_job *job = ol_job_of(p, r);
     return job == NULL || job->policy->of.disconnect == NULL || light_btst(r->resp_htags, HTTP_HEADER_UPGRADE) ? NULL : job;
 }
+
+/** The request of HTTP/1 on it. */
+static ol_job *job_on(const wire *w) { return w->con->h2 != NULL ? NULL : ol_wire_job(w->p, &w->con->request); }
 
 /* ---- without a client -------------------------------------------------------------------------------------------------- */
 
@@ -43,11 +46,14 @@ static int swallow(connection *con, chunkqueue *output, off_t most) {
     return 0;
 }
 
-/** The connection is closed. */
+/** The connection is closed; streams of HTTP/2 that go on are not to hear of it. */
 static int read_nothing(connection *con, chunkqueue *input, off_t most) {
+    wire *w = con->fdn->ctx;
     (void)input, (void)most;
     con->is_readable = 0;
-    return -2;
+    if (con->h2 == NULL) return -2;
+    ol_streams_look(w->p, con, NULL, &w->again);
+    return 0;
 }
 
 static void detach(wire *w) {
@@ -58,7 +64,7 @@ static void detach(wire *w) {
     con->network_write = swallow;
     con->network_read = read_nothing;
     con->revents_err = 0;
-    con->is_readable = 0;
+    con->is_readable = con->h2 != NULL; /* streams.c is asked where it is read */
     con->is_writable = 1;
     con->traffic_limit_reached = 0;
     con->write_request_ts = 0;
@@ -69,9 +75,10 @@ static void detach(wire *w) {
     joblist_append(con);
 }
 
-void ol_wire_hang_up(connection *con) {
-    if (con->h2 == NULL) con->revents_err |= FDEVENT_HUP;
-    joblist_append(con);
+void ol_wire_hang_up(request_st *r) {
+    if (r != &r->con->request) r->state = CON_STATE_ERROR; /* a stream */
+    else r->con->revents_err |= FDEVENT_HUP;
+    joblist_append(r->con);
 }
 
 /* ---- with one ---------------------------------------------------------------------------------------------------------- */
@@ -81,10 +88,24 @@ static int write_to_client(connection *con, chunkqueue *output, off_t most) {
     /* The plugin's number is not known here: the event handler's context is ours. */
     w = con->fdn->ctx;
     const int status = w->write(con, output, most);
-    ol_job *job = status >= 0 ? NULL : job_on(w);
-    if (job == NULL || !ol_job_client_gone(job)) return status;
+    if (status >= 0) return status;
+    ol_job *job = job_on(w);
+    if (con->h2 != NULL ? !ol_streams_lose(w->p, con) : job == NULL || !ol_job_client_gone(job)) return status;
     detach((wire *)w);
     return swallow(con, output, most);
+}
+
+/** HTTP/2: before lighttpd reads what has come. */
+static int read_frames(connection *con, chunkqueue *input, off_t most) {
+    wire *w = con->fdn->ctx;
+    const int status = w->read(con, input, most);
+    if (con->h2 == NULL) return status;
+    if (status != 0 && ol_streams_lose(w->p, con)) {
+        detach(w);
+        return con->network_read(con, input, most);
+    }
+    if (status == 0) ol_streams_look(w->p, con, input, &w->again);
+    return status;
 }
 
 /** Only its sending side may be closed: a script that has asked all that it wants to, or a browser that was closed. */
@@ -95,13 +116,20 @@ static int is_half_closed(const connection *con, int revents) {
 static handler_t on_event(void *data, int revents) {
     wire *w = data;
     connection *con = w->con;
-    if (w->detached && con->request.state != CON_STATE_CLOSE) return HANDLER_GO_ON;
+    if (w->detached && con->request.state != CON_STATE_CLOSE) {
+        if (con->h2 != NULL) fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* lighttpd would read more of it */
+        return HANDLER_GO_ON;
+    }
+    if (con->h2 != NULL && (revents & (FDEVENT_HUP | FDEVENT_ERR)) && ol_streams_lose(w->p, con)) {
+        detach(w);
+        return HANDLER_FINISHED;
+    }
     ol_job *job = revents & (FDEVENT_HUP | FDEVENT_ERR | FDEVENT_RDHUP) ? job_on(w) : NULL;
     if (job == NULL) return w->handler(w->context, revents);
     const int half = is_half_closed(con, revents);
     if (half && job->policy->of.half_close_is_open) return w->handler(w->context, revents);
     if (!ol_job_client_gone(job)) {
-        ol_wire_hang_up(con);
+        ol_wire_hang_up(&con->request);
         return HANDLER_FINISHED;
     }
     if (half) return w->handler(w->context, revents); /* it still gets its answer, and whoever has gone makes writing fail */
@@ -111,14 +139,20 @@ static handler_t on_event(void *data, int revents) {
 
 void ol_wire_open(ol_plugin *p, connection *con) {
     wire *w = wire_of(p, con);
-    if (con->h2 != NULL || con->fdn == NULL) return;
+    if (con->fdn == NULL) return;
     if (w == NULL) {
         w = con->plugin_ctx[p->id] = calloc(1, sizeof *w);
         if (w == NULL) return;
-        *w = (wire){p, con, con->fdn->handler, con->fdn->ctx, con->network_write, 0};
+        *w = (wire){p, con, con->fdn->handler, con->fdn->ctx, con->network_write, NULL, 0, 0};
         con->fdn->handler = on_event;
         con->fdn->ctx = w;
         con->network_write = write_to_client;
+    }
+    if (con->h2 != NULL) {
+        if (con->network_read == read_frames) return;
+        w->read = con->network_read; /* another one where it was HTTP/1 before */
+        con->network_read = read_frames;
+        return;
     }
     /* Without this, lighttpd looks at nobody who asks at once after connecting. */
     fdevent_fdnode_event_add(con->srv->ev, con->fdn, FDEVENT_RDHUP);
@@ -131,5 +165,6 @@ void ol_wire_close(ol_plugin *p, connection *con) {
     con->fdn->handler = w->handler;
     con->fdn->ctx = w->context;
     con->network_write = w->write;
+    if (w->read != NULL) con->network_read = w->read;
     free(w);
 }

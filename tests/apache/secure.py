@@ -33,7 +33,7 @@ SSLSessionCache none
 
 
 class Http2:
-    """A client of HTTP/2, as much of one as is needed: literal headers, data, resets."""
+    """A client of HTTP/2, as much of one as is needed: literal headers, data, bodies in pieces, resets."""
 
     def __init__(self, connection):
         self.socket, self.stream, self.seen, self.buffer = connection, -1, {}, b""
@@ -49,6 +49,17 @@ class Http2:
         self.send(1, 5, self.stream, b"\x82\x86\x04" + bytes([len(text)]) + text + b"\x01\x09localhost")
         self.seen[self.stream] = b""
         return self.stream
+
+    def post(self, path, body=b"", end=True, length=None):
+        self.stream += 2
+        text, size = path.encode(), str(len(body) if length is None else length).encode()
+        self.send(1, 4, self.stream, b"\x83\x86\x04" + bytes([len(text)]) + text + b"\x01\x09localhost\x0f\x0d" + bytes([len(size)]) + size)
+        self.seen[self.stream] = b""
+        self.data(body, end)
+        return self.stream
+
+    def data(self, body, end):
+        self.send(0, 1 if end else 0, self.stream, body)
 
     def frame(self):
         while len(self.buffer) < 9 or len(self.buffer) < 9 + int.from_bytes(self.buffer[:3], "big"):

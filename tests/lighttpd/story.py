@@ -311,6 +311,52 @@ def http2(fpm, back):
             client.go()
 
 
+def go_on(fpm, back):
+    """Streams that are to be finished: reset, or their connection lost; writing and silent. Others on the connection get their answers."""
+    with server_for('outlive.disconnect = "auto"', fpm, back, stream=2) as server:
+        ways = [lambda: socket.create_connection(("127.0.0.1", server.port), 60), lambda: over_tls(server.tls, ["h2"])]
+        for turn, connect in enumerate(ways):
+            for silent in ("&silent", "&size=30000"):
+                name = f"g{turn}{silent[1:4]}"
+                for way in ("reset", "connection"):
+                    one, two, asks, kept = (f"{name}{way}{number}" for number in range(4))
+                    client = Http2(connect())
+                    first, second = (client.post(f"/work/{path}?steps=8&pause=0.1{silent}") for path in (one, two))
+                    third = client.get(f"/work/{asks}?steps=1&pause=3600&silent")
+                    last = client.get(f"/work/{kept}?steps=1&pause=1&silent")
+                    wait_for("all have begun", lambda: {one, two, asks, kept} <= set(back.begun))
+                    if way == "reset":
+                        for stream in (first, second, third):
+                            client.reset(stream)
+                        client.read(last, b"the end")
+                        assert client.get("/f.txt") and client.post(f"/work/{kept}again?steps=1&silent")
+                        client.read(client.stream, b"the end")
+                    else:
+                        client.go()
+                    for path in (one, two):
+                        assert wait_for(f"{path} is over", lambda: back.ends.get(path)) == "done", (path, back.ends[path])
+                        wait_for(f"{path}: the log says so", lambda: f"/work/{path}?" in server.said() and re.search(rf"/work/{path}\?\S*: the client has gone; worked on to the end", server.said()))
+                    assert wait_for(f"{asks} is over", lambda: back.ends.get(asks)).startswith("lost")
+                    wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+                    if way == "reset":
+                        client.go()
+        text = server.ask("/live?metrics")[2].decode()
+        assert 'outlive_requests_ended_total{ending="host_error"} 0' in text, text
+    with server_for('outlive.disconnect = "finish"\noutlive.max-detached-time = 1', fpm, back) as server:
+        for way in ("reset", "connection"):
+            client = Http2(connect())
+            stream = client.post(f"/work/cap{way}?steps=1&pause=3600&silent")
+            wait_for("it has begun", lambda: f"cap{way}" in back.begun)
+            if way == "reset":
+                client.reset(stream)
+            else:
+                client.go()
+            assert wait_for("it is over", lambda: back.ends.get(f"cap{way}")).startswith("lost")
+            wait_for("the log says so", lambda: re.search(rf"/work/cap{way}\?\S*: stopped without its client", server.said()))
+            wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        assert "504" not in server.said()
+
+
 def ends(fpm, back):
     """A worker that is killed leaves its requests in the table; one that is told to end does not say that they were completed."""
     back.begun.clear()
@@ -378,7 +424,7 @@ def main():
         results = table(fpm, back, policies)
         if how == "--check":
             mistakes()
-            for part in (unconfigured, form, limits, caps, half_closed, kept, tls, http2, ends):
+            for part in (unconfigured, form, limits, caps, half_closed, kept, tls, http2, go_on, ends):
                 part(fpm, back)
             print("lighttpd: finished, stopped, limited, capped and listed as the README says; unconfigured, it is lighttpd as ever")
             return

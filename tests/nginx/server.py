@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
 from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
-from secure import Http2, certificate, over_tls  # noqa: E402, F401
+from secure import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
 MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or
@@ -171,24 +171,9 @@ class Stalled(Client):
         self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
-class Stream(Http2):
-    """A client of HTTP/2 that can submit bodies, in pieces."""
-
-    def post(self, path, body=b"", end=True, length=None):
-        self.stream += 2
-        text, size = path.encode(), str(len(body) if length is None else length).encode()
-        self.send(1, 4, self.stream, b"\x83\x86\x04" + bytes([len(text)]) + text + b"\x01\x09localhost\x0f\x0d" + bytes([len(size)]) + size)
-        self.seen[self.stream] = b""
-        self.data(body, end)
-        return self.stream
-
-    def data(self, body, end):
-        self.send(0, 1 if end else 0, self.stream, body)
-
-
 def connect(port):
     return socket.create_connection(("127.0.0.1", port), 60)
 
 
-__all__ = ["Backend", "Client", "Fpm", "Http2", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
+__all__ = ["Backend", "Client", "Fpm", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
            "over_tls", "struct", "wait_for"]
