@@ -43,7 +43,8 @@ static int create_req(request_rec *r, request_rec *response) {
     ol_job *job = ol_req_job(r);
     if (job == NULL || job->request == NULL || !job->inside) return OK;
     ap_add_input_filter_handle(waiting_filter, job, response, response->connection);
-    /* As if there were no filter yet: what mod_proxy adds next has to be found in both chains, above ours. */
+    /* Leave the chains as if our filter were not there yet: mod_proxy's next filter has to be found in both chains,
+     * above ours. */
     response->input_filters = response->connection->input_filters;
     return OK;
 }

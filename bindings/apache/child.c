@@ -1,5 +1,5 @@
 /*
- * What a process has once: the parent reads php.ini, each child makes its engine.
+ * The state of a process: the parent reads php.ini, each child makes its engine.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -48,7 +48,7 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
     int result = outlive_config_builder_set_sapi(builder, "apache2handler", OUTLIVE_NTS, error);
     if (result == OUTLIVE_OK)
         result = outlive_config_builder_set_compiled_in(builder, OUTLIVE_PHP_INI_DIR, OUTLIVE_NTS, OUTLIVE_PHP_SCAN_DIR, OUTLIVE_NTS, error);
-    /* PHPINIDir takes the place of the search that PHPRC steers. */
+    /* PHPINIDir replaces the search with PHPRC. */
     if (result == OUTLIVE_OK && the_process.php_ini_dir != NULL)
         result = outlive_config_builder_set_env(builder, "PHPRC", OUTLIVE_NTS, the_process.php_ini_dir, OUTLIVE_NTS, error);
     if (result == OUTLIVE_OK) result = outlive_config_builder_use_process_env(builder);
@@ -57,7 +57,8 @@ static int build(outlive_config_builder *builder, outlive_config **config, outli
     return result;
 }
 
-/** They live as long as httpd's parent, so that they go on over a restart, and children of before count in them, too. */
+/** They live as long as httpd's parent, so that they continue over a restart, and children from before the restart
+ * count in them, too. */
 static void make_counters(apr_pool_t *forever) {
     static const char name[] = "mod_outlive counters 3";
     void *counters = NULL;
@@ -84,7 +85,7 @@ static void make_board(apr_pool_t *forever) {
     the_process.board = *(int *)board;
 }
 
-/** The scoreboard's file is made here, where the right to do that is, and belongs to the children. */
+/** The scoreboard's file is made here, because the parent has the right to, and belongs to the children. */
 static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
     outlive_str said = {"", 0};
     outlive_settings_get(the_process.root, "outlive.scoreboard", OUTLIVE_NTS, &said);
@@ -105,7 +106,7 @@ static void make_scoreboard(apr_pool_t *pconf, server_rec *server) {
                      path, error.message);
 }
 
-/** php.ini, and what is to be said about the lines of all files. */
+/** Reads php.ini, and reports about the lines of all files. */
 static int read_all(apr_pool_t *pconf, server_rec *server) {
     outlive_error error = {0};
     outlive_config *config = NULL;
@@ -150,14 +151,15 @@ void ol_main_test_config(apr_pool_t *pconf, server_rec *server) {
     else ol_main_name_idle(server);
 }
 
-/** Before anything of the child's goes. */
+/** Runs before anything of the child is freed. */
 static apr_status_t begin_to_die(void *data) {
     (void)data;
     __atomic_store_n(&the_process.dying, 1, __ATOMIC_RELEASE);
     return APR_SUCCESS;
 }
 
-/** Not while a request runs: under prefork this is a signal handler then, which interrupted it anywhere. The process ends with it. */
+/** Not while a request runs: under prefork this is then a signal handler, which may have interrupted the request anywhere. The
+ * process ends right after it. */
 static apr_status_t free_engine(void *data) {
     (void)data;
     if (ol_any_jobs()) return APR_SUCCESS;

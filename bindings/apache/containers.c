@@ -1,12 +1,12 @@
 /*
- * The values of sections. httpd merges the sections that apply to a request anew for each; the same sections make the same
- * values, so what was merged once from parts of the configuration is kept, and with it the settings that it makes.
+ * The values of sections. httpd merges the sections of each request again; equal sections give equal values, so merged
+ * values from parts of the configuration are kept, with their settings.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #include "private.h"
 
-/** Merged containers that a child keeps; what is beyond is merged for each request. */
+/** How many merged containers a child keeps; further ones are merged for each request. */
 #define MOST_KEPT 4096
 
 typedef struct ol_merged {

@@ -8,14 +8,14 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 
-/** What this module acts on. The rest of PHP's directives are for whoever runs PHP. */
+/** The directives that this module acts on. PHP's other directives are for the module that runs PHP. */
 static const char *const acted_on[] = {
     "ignore_user_abort",     "max_execution_time", "hard_timeout",         "outlive.disconnect",         "outlive.detect",
     "outlive.half_close",    "outlive.clock",      "outlive.max_detached", "outlive.max_detached_total", "outlive.max_detached_time",
     "outlive.shutdown_time", "outlive.shutdown",   "outlive.after_finish",
 };
 
-/** Lines of .htaccess files that a child names at most. */
+/** The most lines of .htaccess files that a child reports. */
 #define MOST_NAMED 1000
 
 static int is_acted_on(const char *name) {
@@ -43,7 +43,7 @@ static int distance(const char *left, const char *right) {
     return row[wide];
 }
 
-/** What is probably meant by a name that nobody knows; NULL: it is no mistake that we could tell. */
+/** The directive that an unknown name probably means; NULL: none is similar. */
 static const char *meant_by(const char *name) {
     const char *nearest = NULL;
     int least = 4;
@@ -69,7 +69,7 @@ static void name_unused(server_rec *server, const ol_section *section) {
                  section->line, section->directive, section->name);
 }
 
-/** A line of an .htaccess file, which is read for each request, is named once. */
+/** A line of an .htaccess file is reported once, although the file is read for each request. */
 static int is_new(const cmd_parms *cmd, const ol_section *section, const char *value) {
     static apr_hash_t *named;
     static apr_pool_t *of;
@@ -125,7 +125,7 @@ static int refused(void *data, const outlive_origin *origin) {
     return 0;
 }
 
-/** A value that cannot be in force from here, such as one that takes an admin's word. */
+/** A value that cannot be in force when set here, such as one that needs php_admin_value. */
 static void name_refused(server_rec *server, const ol_section *section) {
     const outlive_settings *settings = NULL;
     refusal of = {server, section};
@@ -134,8 +134,8 @@ static void name_refused(server_rec *server, const ol_section *section) {
     outlive_settings_free(settings);
 }
 
-/** mod_php runs its programs without us, and knows nothing of outlive.*, but for what php.c tells it: the first other line is named, since it may
- * have been meant for them. */
+/** mod_php runs its programs without us and ignores outlive.*, except for what php.c tells it: the first such line is reported, because
+ * it may have been meant for them. */
 static void name_not_for_php(server_rec *server) {
     for (int i = 0; the_process.beside_php && i < the_process.sections->nelts; i++) {
         const ol_section *section = &APR_ARRAY_IDX(the_process.sections, i, ol_section);

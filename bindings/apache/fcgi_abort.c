@@ -2,9 +2,10 @@
  * The connection to a FastCGI, SCGI, uwsgi or AJP server, for which mod_proxy_* waits in a place that httpd shows to no module: a stop shuts it
  * down, and the wait ends with an end of file.
  *
- * Which connection a request has got is learnt without a word to mod_proxy. Under prefork it is the worker's only one. Under threads the
- * worker's list of connections stands behind one of ours that keeps nothing: whoever acquires one calls borrow() on his own thread.
- * From then on it is tied to the request, until it is closed, or the response is complete; nobody closes what is being shut down.
+ * The module finds out which connection a request got without mod_proxy's help. Under prefork it is the worker's only one. Under
+ * threads, the worker's list of connections is wrapped in a list of ours that keeps none: whoever acquires a connection calls borrow()
+ * on its own thread. From then on the connection is bound to the request, until it is closed or the response is complete; a socket is
+ * never closed while it is being shut down.
  *
  * A stop is no fault of the server: mod_proxy is told that the client has gone (ol_any_feign), and mod_proxy_balancer never sees the status.
  *
@@ -74,7 +75,7 @@ void ol_req_leave_backend(ol_job *job) {
         ol_req_unbind(job);
         return;
     }
-    /* The connection may be another's by now: the binding stays with it, and means nothing. */
+    /* The connection may belong to another request by now: the binding stays with it and has no effect. */
     pthread_mutex_lock(&bindings);
     if (job->binding != NULL) job->binding->job = NULL;
     job->binding = NULL;
@@ -110,7 +111,8 @@ static apr_status_t borrow(void **connection, void *behind, apr_pool_t *pool) {
     const apr_status_t status = apr_reslist_acquire(behind, connection);
     if (status == APR_SUCCESS && current_acquirer != NULL) {
         bind_to(current_acquirer, *connection, 0);
-        /* It waited for a free one. To fail here would leave the next who waits asleep: the list wakes one for each that comes back. */
+        /* It has waited for a free one. Failing here would leave the next waiter asleep, because the list wakes one waiter for each
+         * connection that comes back. */
         if (is_due(current_acquirer)) ol_any_interrupt(current_acquirer);
     }
     return status;
@@ -140,8 +142,9 @@ static void interpose_reslist(proxy_worker *worker, apr_array_header_t *done) {
     for (int i = 0; i < done->nelts; i++)
         if (APR_ARRAY_IDX(done, i, apr_reslist_t *) == worker->cp->res) return; /* workers are copied from server to server */
     apr_reslist_t *front;
-    /* What is given back goes to the list behind when the next is acquired: after a microsecond it is too old to stay. With 0 it would stay
-     * for whoever is waiting, without a word to borrow(). So the ttl of the list behind does not count for what was used last. */
+    /* A connection that is given back goes to the wrapped list when the next one is acquired: after a microsecond it is too old to stay
+     * here. With 0 it would stay for a waiter, without a call of borrow(). Therefore the ttl of the wrapped list does not apply to the
+     * connection used last. */
     if (apr_reslist_create(&front, 0, 0, worker->s->hmax, 1, borrow, give_back, worker->cp->res, worker->cp->pool) != APR_SUCCESS) return;
     if (worker->s->acquire_set) apr_reslist_timeout_set(front, worker->s->acquire);
     worker->cp->res = front;
@@ -158,7 +161,7 @@ static apr_dso_handle_sym_t of_proxy(const char *name) {
 
 typedef apr_status_t initialize_worker(proxy_worker *, server_rec *, apr_pool_t *);
 
-/** mod_proxy_balancer makes the lists of its members late in all children but the first: now, as it would then. */
+/** mod_proxy_balancer makes the lists of its members late in all children but the first: make them now in the same way. */
 static void interpose_members(const proxy_balancer *balancer, server_rec *server, apr_pool_t *pchild, apr_array_header_t *done) {
     initialize_worker *initialize = (initialize_worker *)of_proxy("ap_proxy_initialize_worker");
     for (int i = 0; balancer->workers != NULL && i < balancer->workers->nelts; i++) {

@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <time.h>
 
-/** So many quick tries; then each comes after twice the time, since looking for a script means looking at all processes of httpd. */
+/** How many quick tries; then the pause doubles each time, because looking for a script means reading all processes of httpd. */
 #define QUICK 20
 static const apr_time_t quick_pause = 5000, longest_pause = 10 * APR_USEC_PER_SEC;
 
@@ -21,7 +21,7 @@ static ol_job *first;
 static pthread_t thread;
 static int runs, closing;
 
-/** Once, for all children: whoever sets up suEXEC does it for all. */
+/** Once for all children: suEXEC is set up for all of them. */
 static void tell_out_of_reach(const ol_job *job) {
     if (the_process.counters == NULL || __atomic_exchange_n(&the_process.counters->out_of_reach, 1, __ATOMIC_RELAXED)) return;
     ap_log_error(
@@ -50,7 +50,7 @@ static int try(ol_job *job, apr_time_t now) {
     return 0;
 }
 
-/** With the lock, which is free meanwhile: until it is time for the next try, or a job is added. */
+/** Waits until the next try is due or a job is added. The caller holds the lock, which is released meanwhile. */
 static void wait_until(apr_time_t time) {
     struct timespec until = {(time_t)apr_time_sec(time), (long)apr_time_usec(time) * 1000};
     pthread_cond_timedwait(&changed, &lock, &until);

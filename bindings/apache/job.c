@@ -21,7 +21,7 @@ static int live; /* requests of this child that have begun, and not ended */
 
 ol_job ol_no_job;
 
-/** The flag word of a request that has ended: the engine's own may be another request's by now. */
+/** The flag word of an ended request: the engine's own word may belong to another request by now. */
 static const uint32_t nothing_waits;
 
 static ol_job *place_of(const request_rec *r) { return ap_get_module_config(r->request_config, &outlive_module); }
@@ -287,7 +287,7 @@ int ol_req_status(const request_rec *r, int status) { return status == DECLINED 
 
 int ol_req_finish(ol_job *job, int status) {
     if (job->request == NULL || status == SUSPENDED) return status;
-    /* A handler that failed because its time was up did not have to write anything to learn that. */
+    /* A handler may have failed because its time was up, without writing anything. */
     const int ended_for = __atomic_load_n(&job->feigned, __ATOMIC_ACQUIRE) || (status != OK && status != DONE);
     if (!job->stopped && ended_for && ol_req_check(job) == OUTLIVE_STOP) ol_req_stop(job);
     if (job->failed == 0) job->failed = ol_req_status(job->r, status);
@@ -301,7 +301,7 @@ void ol_req_enter(ol_job *job) {
     job->inside = 1;
     const int due = job->due;
     pthread_mutex_unlock(&job->lock);
-    /* When the engine's thread said so, it was too early for that. */
+    /* When the engine's thread reported it, it was too early for that. */
     if (due && ol_req_check(job) == OUTLIVE_STOP) ol_any_interrupt(job);
 }
 

@@ -1,9 +1,9 @@
 /*
- * The filter in front of all others. What a handler writes comes here first: it is passed on as long as there is a client, and
- * comes to nothing afterwards, while the handler is told that all is well, or that it is to end.
+ * The first of all output filters. It gets a handler's output: it passes it on as long as there is a client, and discards it
+ * afterwards, and tells the handler either that all is well or that it has to end.
  *
- * Output whose length nobody knows yet, such as a CGI script's, is read here. What is passed on is complete, so that nothing of a
- * script's output is lost with a brigade that could not be written, and waiting for more can be ended.
+ * Output of unknown length, such as a CGI script's, is read here. Only data that has been read is passed on, so that no script
+ * output is lost with a brigade that could not be written, and the wait for more can be ended.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -24,7 +24,7 @@ static int means_gone(const conn_rec *connection, apr_status_t status) {
     return connection->aborted || APR_STATUS_IS_ECONNABORTED(status) || APR_STATUS_IS_ECONNRESET(status) || APR_STATUS_IS_EPIPE(status);
 }
 
-/** Passes on what there is, if there is somebody; the brigade is empty afterwards. */
+/** Passes the brigade on if there is a client; the brigade is empty afterwards. */
 static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
     ol_job *job = filter->ctx;
     conn_rec *connection = job->connection;
@@ -32,8 +32,8 @@ static apr_status_t pass(ap_filter_t *filter, apr_bucket_brigade *brigade) {
         apr_brigade_cleanup(brigade);
         return ol_req_stop(job);
     }
-    /* What only the watcher says has gone may have closed no more than its sending side: it still gets its answer, as without us, and whoever is
-     * not there makes writing fail. */
+    /* If only the watcher has seen the client go, it may have closed only its sending side: it still gets its answer, as without this
+     * module; if it really has gone, writing fails. */
     if (ol_any_is_aborted(job)) {
         apr_brigade_cleanup(brigade);
         return ol_req_lost(job);

@@ -1,6 +1,6 @@
 /*
- * Beside mod_php: PHP looks after the requests that it runs by itself, and all that it asks is ignore_user_abort. What outlive.disconnect says
- * reaches it as such a line would: as the last one of the request's configuration, by mod_php's own directive.
+ * Beside mod_php: PHP supervises the requests that it runs, and only ignore_user_abort controls that. The value of outlive.disconnect is
+ * passed to it as such a line: as the last one of the request's configuration, through mod_php's own directive.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,7 +16,7 @@ int ol_req_is_php(const request_rec *r) {
     return 0;
 }
 
-/** 1: it is to go on without its client. 0: it is to end. -1: PHP's own words decide. */
+/** 1: it goes on without its client. 0: it ends. -1: PHP's own directive decides. */
 static int goes_on(const request_rec *r, const outlive_settings *settings) {
     outlive_str said;
     if (outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &said) != OUTLIVE_OK || strcasecmp(said.ptr, "php") == 0) return -1;

@@ -56,7 +56,7 @@ static int told = SIGTERM;
 
 static int end_process(pid_t process, const char *mark);
 
-/** What has a session of its own was sent away, to work on. */
+/** A process with its own session was started to work on after the request. */
 static int end_with(pid_t child, const char *session) { return getsid(child) != (pid_t)atoi(session) || end_process(child, session); }
 
 /** What it has started first: whoever loses its parent is no longer found below it. */
@@ -130,7 +130,7 @@ static int is_there(pid_t child, const char *unused) {
     return 1;
 }
 
-/** Not below a script that lost its parent: what that has sent away is nobody's business. */
+/** Not below a script that lost its parent: processes that it has detached are left alone. */
 static int look_below(pid_t sibling, const char *unused) {
     char mark[MARK_SIZE];
     if (sibling == getpid() || !each_child(sibling, sibling, is_there, NULL) || mark_of(sibling, mark)) return 0;
@@ -147,7 +147,8 @@ static void look(void) {
 
 void ol_interrupter_look_anew(void) { looked = 0; }
 
-/** Of the daemon's, each is looked at again before it is told: its number may be another's by now. */
+/** Each of the daemon's processes is checked again before it is signalled: its number may belong to another process
+ * by now. */
 static int end_of_daemon(const char *mark) {
     int found = 0;
     if (!looked) look();

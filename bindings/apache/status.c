@@ -1,6 +1,6 @@
 /*
- * What can be seen: the handlers outlive-status (a page, ?json) and outlive-metrics, and a section in mod_status's page. The library makes all of
- * it, the same for every host; with a scoreboard, of all children, otherwise of the child that answers.
+ * The status output: the handlers outlive-status (a page, ?json) and outlive-metrics, and a section in mod_status's page. The library
+ * renders all of it, the same for every host; with a scoreboard for all children, otherwise for the child that answers.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -12,7 +12,7 @@
 #include <http_request.h>
 #include <mod_status.h>
 
-/** What has to be known beside the numbers, one note a line. */
+/** The notes to show with the numbers, one per line. */
 static const char *notes(request_rec *r) {
     const char *text = "";
     outlive_error error = {0};
