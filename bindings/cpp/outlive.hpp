@@ -231,7 +231,7 @@ inline const std::error_category &category() noexcept { return detail::the_categ
 
 inline std::error_code make_error_code(result code) noexcept { return {static_cast<int>(code), category()}; }
 
-/// What the throwing forms throw: code, place and words of an outlive_error.
+/// The exception of the throwing forms: code, place and message of an outlive_error.
 class error : public std::system_error {
 public:
     explicit error(const outlive_error &record)
@@ -265,8 +265,8 @@ private:
     std::shared_ptr<const said> said_; // shared, because copying an exception must not throw
 };
 
-/// Where a call that does not throw tells of its failure; cleared (code 0) on success. Made from the caller's own std::error_code or
-/// outlive_error, which it only refers to.
+/// Where a call that does not throw stores its error; cleared (code 0) on success. Made from the caller's own std::error_code or
+/// outlive_error, to which it only refers.
 class error_to {
 public:
     error_to(std::error_code &code) noexcept : code_(&code) {}
@@ -275,7 +275,7 @@ public:
     /// For C calls that take a record; NULL if only the code is wanted.
     outlive_error *record() const noexcept { return record_; }
 
-    /// Takes down what a C call answered.
+    /// Stores the result of a C call.
     result said(int answer) const noexcept {
         const auto answered = static_cast<result>(answer);
         if (code_ != nullptr) {
@@ -334,7 +334,7 @@ struct diagnostic {
     std::string_view code, text;
 };
 
-/// outlive_origin: one layer that had something to say.
+/// outlive_origin: one layer that sets a directive.
 struct origin {
     std::string_view layer, file;
     std::uint32_t line;
@@ -418,7 +418,7 @@ private:
     char copy_[128];
 };
 
-// An event as far as the library knows it; the rest is 0. An older library writes a shorter one.
+// An event as far as the library fills it; the rest is 0. An older library writes a shorter one.
 template <class T> T whole(const T *from) noexcept {
     T to = {};
     std::memcpy(&to, from, from->size < sizeof to ? from->size : sizeof to);
@@ -522,7 +522,7 @@ template <class> struct shutdown_function;
 template <class> inline constexpr bool is_function = false;
 template <class S> inline constexpr bool is_function<std::function<S>> = true;
 
-// A callable of any type, owned; one that can only be moved will do, which std::function refuses. Small ones need no memory.
+// An owned callable of any type; unlike std::function it also takes move-only ones. Small ones need no allocation.
 template <class> class callback;
 template <class R, class... A> class callback<R(A...)> {
 public:
@@ -655,7 +655,7 @@ template <class Event, class F> struct visitor {
     }
 };
 
-// What a request's callbacks need, at one place in memory however the request object is moved.
+// The data of a request's callbacks, at a fixed address however the request object is moved.
 struct host {
     callback<bool(std::string_view)> write;
     callback<bool()> flush;
@@ -904,7 +904,7 @@ public:
     /// For C calls; stays owned.
     const outlive_config *native() const noexcept { return handle_.get(); }
 
-    /// outlive_config_resolve without a target: what holds for all.
+    /// outlive_config_resolve without a target: the settings of the whole server.
     settings resolve(error_to to) const noexcept { return resolve_native(nullptr, to); }
     settings resolve() const {
         return detail::throwing([&](error_to to) { return resolve(to); });
@@ -930,7 +930,7 @@ public:
     settings resolve_dir(const dir_config &dir_config) const {
         return detail::throwing([&](error_to to) { return resolve_dir(dir_config, to); });
     }
-    /// outlive_config_diagnostics: shows everything odd to `see(const diagnostic &)`. False: the visitor had enough, or it failed.
+    /// outlive_config_diagnostics: shows each finding to `see(const diagnostic &)`. False: the visitor had enough, or it failed.
     template <class F> bool diagnostics(F &&see, error_to to) const {
         detail::visitor<outlive_diagnostic, std::remove_reference_t<F>> visitor{see};
         return visitor.done(outlive_config_diagnostics(native(), &visitor.call, &visitor), to);
@@ -940,7 +940,7 @@ public:
     }
 
 private:
-    /// Calls with a C target; a result of its own where there can be none.
+    /// Makes a call with a C target; returns an error of its own if the target cannot be made.
     template <class F> auto with_native(const target &target, error_to to, F &&call) const noexcept -> decltype(call(nullptr));
     settings resolve_native(const outlive_target *target, error_to to) const noexcept {
         const outlive_settings *made = nullptr;
@@ -1217,7 +1217,7 @@ inline result config_builder::register_directive(directive directive, error_to t
 /// OUTLIVE_NO_LIMIT, for request_ref::set_time_limit_ms and from request_ref::time_left.
 inline constexpr std::chrono::milliseconds no_limit{OUTLIVE_NO_LIMIT};
 
-/// What a host says when a request begins; outlive_request_options. The callables are owned by the request until it has ended.
+/// The options of a request; outlive_request_options. The request owns the callables until it has ended.
 struct request_options {
     std::string_view label = {};  ///< for people; copied
     std::string_view method = {}; ///< "GET" …; copied
@@ -1231,14 +1231,14 @@ struct request_options {
     detail::callback<void(ending)> on_stop = {};
     /// void (ending), from the engine's thread: the forced stage.
     detail::callback<void(ending)> on_forced = {};
-    /// void (ending), on the thread that ends it: it has ended, behind everything else.
+    /// void (ending), on the thread that ends the request, after everything else: it has ended.
     detail::callback<void(ending)> on_ended = {};
     std::string_view key = {}; ///< what makes two submissions the same, scoped by the host; copied
     bool resumed = false;      ///< works on what was accepted before, for no client
     std::uint32_t stop_queue = 0; ///< which of the engine's queues tells of it
 };
 
-/// A request without owning it: a pointer, to be copied freely; what shutdown functions and guards get. Calls after the end answer
+/// A non-owning reference to a request, freely copied; shutdown functions and guards get it. Calls after the end answer
 /// result::error_ended as long as the engine lives. One thread at a time, but for client_gone and is_gone.
 class request_ref {
 public:
@@ -1263,7 +1263,7 @@ public:
     /// outlive_request_check: ok or stop. A safe point.
     [[nodiscard]] result check(error_to to) const noexcept { return to.said(outlive_request_check(handle_)); }
     [[nodiscard]] result check() const { return detail::checked(outlive_request_check(handle_)); }
-    /// outlive_request_client_gone: any thread, and signal handlers; so it never throws, and answers with its result.
+    /// outlive_request_client_gone: any thread, and signal handlers; so it never throws, and returns its result.
     result client_gone() const noexcept { return static_cast<result>(outlive_request_client_gone(handle_)); }
     /// outlive_request_is_gone: any thread; with an error_to, signal handlers too.
     bool is_gone(error_to to) const noexcept { return to.said(outlive_request_is_gone(handle_)) == result(1); }
@@ -1300,7 +1300,8 @@ public:
     result set_time_limit_ms(std::chrono::milliseconds limit) const {
         return detail::checked(outlive_request_set_time_limit_ms(handle_, limit.count()));
     }
-    /// outlive_request_time_left: until it may be told to stop; 0: a stop waits; no_limit: nothing that is known of will. Any thread.
+    /// outlive_request_time_left: until it may be told to stop; 0: a stop waits; no_limit: there is no known reason to stop. Any
+    /// thread.
     std::chrono::milliseconds time_left(error_to to) const noexcept {
         const std::int64_t left = outlive_request_time_left(handle_);
         to.said(left < 0 ? static_cast<int>(left) : OUTLIVE_OK);
@@ -1309,7 +1310,8 @@ public:
     std::chrono::milliseconds time_left() const {
         return detail::throwing([&](error_to to) { return time_left(to); });
     }
-    /// outlive_request_set_accepted: ok or already. Whoever keeps submissions has it: a client that goes stops nothing from here on.
+    /// outlive_request_set_accepted: ok or already. The submission is stored durably: from here on a disconnect does not stop the
+    /// request.
     result set_accepted(error_to to) const noexcept { return to.said(outlive_request_set_accepted(handle_)); }
     result set_accepted() const { return detail::checked(outlive_request_set_accepted(handle_)); }
     // outlive_request_userdata is this class's own: it keeps the host's functions there.
@@ -1324,7 +1326,7 @@ public:
     template <class F> result register_shutdown_function(F &&function) const {
         return detail::throwing([&](error_to to) { return register_shutdown_function(std::forward<F>(function), to); });
     }
-    /// outlive_request_set_label: what people see of it.
+    /// outlive_request_set_label: the label in the live table.
     result set_label(std::string_view label, error_to to) const noexcept {
         return to.said(outlive_request_set_label(handle_, detail::terminated(label).get()));
     }
@@ -1660,15 +1662,16 @@ enum class stop_kind : int {
     drained = OUTLIVE_STOP_DRAINED,
 };
 
-/// outlive_stop: what a queue tells of. Look your request up by its id: it may have ended since, if others end requests.
+/// outlive_stop: an entry of a stop queue. Look your request up by its id: it may have ended since, if other threads end
+/// requests.
 struct stop {
     stop_kind kind;
     ending why;
     std::uint64_t id;
 };
 
-/// outlive_engine: keeps many requests at once; one per process is usual. Move-only. Any thread; make it after a fork. Requests should
-/// end before it goes: drain it.
+/// outlive_engine: manages many requests at once; one per process is usual. Move-only. Any thread; make it after a fork. Requests
+/// should end before it is destroyed: drain it.
 class engine {
 public:
     /// outlive_engine_new; throws outlive::error.
@@ -1703,7 +1706,8 @@ public:
     /// outlive_engine_is_drained
     bool is_drained(error_to to) const noexcept { return to.said(outlive_engine_is_drained(native())) == result(1); }
     bool is_drained() const { return detail::checked(outlive_engine_is_drained(native())) == result(1); }
-    /// outlive_engine_stop_fd: to be waited on by an event loop, never read; the engine's. -1 if it failed.
+    /// outlive_engine_stop_fd: a descriptor for an event loop to wait on, never to read; it belongs to the engine. -1
+    /// if it failed.
     int stop_fd(std::uint32_t queue, error_to to) const noexcept {
         const int fd = outlive_engine_stop_fd(native(), queue);
         to.said(fd < 0 ? fd : OUTLIVE_OK);
@@ -1735,7 +1739,7 @@ public:
     template <class F> bool requests(F &&see) const {
         return detail::throwing([&](error_to to) { return requests(see, to); });
     }
-    /// outlive_engine_scoreboard: result::ok, result::error_not_found, or why what outlive.scoreboard names is not used.
+    /// outlive_engine_scoreboard: result::ok, result::error_not_found, or why the file of outlive.scoreboard is not used.
     result scoreboard(error_to to) const noexcept { return to.said(outlive_engine_scoreboard(native(), to.record())); }
     /// outlive_engine_render: of all processes of the scoreboard, or of this engine alone. Throws std::bad_alloc only.
     std::string render(rendered what, std::string_view title, std::string_view notes, error_to to) const {
@@ -1808,7 +1812,7 @@ template <class F> bool read_scoreboard(std::string_view path, F &&see) {
     return detail::throwing([&](error_to to) { return read_scoreboard(path, see, to); });
 }
 
-/// outlive_scoreboard_clear: forgets what dead processes left; how many requests that were.
+/// outlive_scoreboard_clear: clears the unfinished requests of dead processes; returns how many there were.
 inline std::size_t clear_scoreboard(std::string_view path, error_to to) noexcept {
     std::size_t cleared = 0;
     to.said(outlive_scoreboard_clear(detail::start(path), path.size(), &cleared, to.record()));
@@ -1838,7 +1842,7 @@ inline std::size_t clear_scoreboard_process(std::string_view path, std::int64_t 
     return detail::throwing([&](error_to to) { return clear_scoreboard_process(path, process, to); });
 }
 
-/// outlive_scoreboard_cancel: cancels a request of any process, by the numbers of its row. False: it is over (or it failed).
+/// outlive_scoreboard_cancel: cancels a request of any process, by its row and count. False: it is over (or it failed).
 inline bool cancel_request(std::string_view path, std::uint32_t row, std::uint64_t count, error_to to) noexcept {
     const int answer = outlive_scoreboard_cancel(detail::start(path), path.size(), row, count, to.record());
     to.said(answer == OUTLIVE_ERROR_NOT_FOUND ? OUTLIVE_OK : answer);
@@ -1867,7 +1871,7 @@ inline void prepare_scoreboard(std::string_view path, std::uint32_t user, std::u
     detail::throwing([&](error_to to) { return prepare_scoreboard(path, user, group, to); });
 }
 
-/// outlive_holds_secret: whether a directive's value is not for everybody to see. A length that makes no sense counts as a secret.
+/// outlive_holds_secret: whether a directive's value is a secret. An invalid length counts as one.
 inline bool holds_secret(std::string_view name, std::string_view value) noexcept {
     return outlive_holds_secret(detail::start(name), name.size(), detail::start(value), value.size()) != 0;
 }
