@@ -6,8 +6,8 @@ use crate::estate::agree;
 use crate::estate::question::{self, Question, Questions};
 use crate::extensions::Extensions;
 use crate::output::{Answer, DIM, Problem, STRONG, fitting};
-use crate::{get, json, load, request, secrets, table, text};
-use outlive::config::{Directive, Entry, Fate, Layer, Outcome, Settings, Step};
+use crate::{get, json, request, secrets, table, text};
+use outlive::config::{Directive, Entry, Fate, Layer, Settings, Step};
 use std::fmt::Write;
 
 /// One line of the dump.
@@ -43,12 +43,9 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
 fn one(question: &Question, args: &DumpArgs, format: Format) -> Result<Answer, Problem> {
     let loaded = &question.loaded;
     let config = loaded.config;
-    loaded.context.say(config, None);
-    let outcome = load::outcome(loaded, &question.request)?;
-    let told = load::tell(config, &outcome);
-    let settings = match outcome {
-        Outcome::Run(settings) => settings,
-        answer => return get::answered(&answer, format == Format::Json),
+    let (settings, told) = match get::settings(question, format == Format::Json)? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
     };
     if args.fingerprint {
         let fingerprint = outlive::engine::render::names::fingerprint(settings.fingerprint());

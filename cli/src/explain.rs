@@ -2,13 +2,12 @@
 
 use crate::answering::winner;
 use crate::args::NamesArgs;
-use crate::estate::agree;
-use crate::estate::question::{self, Question};
+use crate::estate::question::Question;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::skipped::{self, Skipped};
-use crate::{check, get, json, load, meaning, request, secrets, suggest, text};
-use outlive::config::{Access, Config, Explanation, Fate, Layer, Outcome, Sapi, Settings, Step};
+use crate::{check, get, json, meaning, request, secrets, suggest, text};
+use outlive::config::{Access, Config, Explanation, Fate, Layer, Sapi, Settings, Step};
 use outlive::httpd::ServerLayer;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -16,21 +15,15 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Tells why values are in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    let (names, request) = request::divided(&args.names, &args.request)?;
-    let questions = question::all(&args.source, &request)?;
-    let one = |question: &Question, as_json| one(question, &names, as_json);
-    agree::about(&questions, &names, args.json, args.source.context, one)
+    get::about(args, one)
 }
 
 fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {
     let loaded = &question.loaded;
     let config = loaded.config;
-    loaded.context.say(config, None);
-    let outcome = load::outcome(loaded, &question.request)?;
-    let told = load::tell(config, &outcome);
-    let settings = match outcome {
-        Outcome::Run(settings) => settings,
-        answer => return get::answered(&answer, as_json),
+    let (settings, told) = match get::settings(question, as_json)? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
     };
     let extensions = Extensions::of(config, &question.source);
     let passed_over: Vec<Skipped> = request::with_target(&question.request, |target| skipped::beside(config, target))?

@@ -7,27 +7,45 @@ use crate::estate::question::{self, Question};
 use crate::extensions::Extensions;
 use crate::output::{Answer, Problem, note};
 use crate::{json, load, request, secrets, suggest, text};
-use outlive::config::Outcome;
+use outlive::config::{Outcome, Settings};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
+    about(args, one)
+}
+
+/// Answers a call about names; `one` answers for one PHP, as JSON where the flag is set.
+pub fn about(
+    args: &NamesArgs,
+    one: impl Fn(&Question, &[OsString], bool) -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
     let (names, request) = request::divided(&args.names, &args.request)?;
     let questions = question::all(&args.source, &request)?;
     let one = |question: &Question, as_json| one(question, &names, as_json);
     agree::about(&questions, &names, args.json, args.source.context, one)
 }
 
+/// The settings that a question is about, with the exit status so far; or the answer, where no program runs.
+pub fn settings(question: &Question, as_json: bool) -> Result<Result<(Arc<Settings>, u8), Answer>, Problem> {
+    let loaded = &question.loaded;
+    loaded.context.say(loaded.config, None);
+    let outcome = load::outcome(loaded, &question.request)?;
+    let told = load::tell(loaded.config, &outcome);
+    match outcome {
+        Outcome::Run(settings) => Ok(Ok((settings, told))),
+        answer => answered(&answer, as_json).map(Err),
+    }
+}
+
 fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {
     let loaded = &question.loaded;
     let config = loaded.config;
-    loaded.context.say(config, None);
-    let outcome = load::outcome(loaded, &question.request)?;
-    let told = load::tell(config, &outcome);
-    let settings = match outcome {
-        Outcome::Run(settings) => settings,
-        answer => return answered(&answer, as_json),
+    let (settings, told) = match settings(question, as_json)? {
+        Ok(found) => found,
+        Err(answer) => return Ok(answer),
     };
     let extensions = Extensions::of(config, &question.source);
     let mut status = told;
