@@ -176,6 +176,16 @@ fn too_large() -> io::Error {
 }
 
 /// Files that exist in memory only: for tests, fuzzing, and hosts with a store of their own.
+///
+/// ```
+/// use outlive::files::{Files, Kind, Memory};
+/// use std::path::Path;
+///
+/// let files = Memory::new().with("/etc/php/php.ini", "memory_limit = 64M\n");
+/// assert_eq!(files.kind(Path::new("/etc/php")).unwrap(), Kind::Directory);
+/// assert_eq!(files.read(Path::new("/etc/php/php.ini")).unwrap(), b"memory_limit = 64M\n");
+/// assert!(files.read(Path::new("/etc/none.ini")).is_err());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     files: BTreeMap<PathBuf, Vec<u8>>,

@@ -36,6 +36,14 @@ impl PhpVersion {
     }
 
     /// From text such as `8.2` or `8.2.36`.
+    ///
+    /// ```
+    /// use outlive::PhpVersion;
+    ///
+    /// assert_eq!(PhpVersion::from_text("8.2.36"), Some(PhpVersion::V8_2));
+    /// assert_eq!(PhpVersion::from_id(80400).map(PhpVersion::id), Some(80400));
+    /// assert_eq!(PhpVersion::from_text("5.6"), None);
+    /// ```
     pub fn from_text(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
         let major: u32 = parts.next()?.parse().ok()?;

@@ -16,6 +16,17 @@ pub struct Quantity {
 /// A value as a directive for quantities takes it (I-100, I-101). PHP 8.2 and later warn of what they do not
 /// understand; before 8.2, what C's `strtol` leaves over is ignored without a warning, and only the very last character
 /// can be a multiplier.
+///
+/// ```
+/// use outlive::PhpVersion;
+/// use outlive::ini::number::quantity;
+///
+/// assert_eq!(quantity(b"128M", PhpVersion::V8_2).value, 128 << 20);
+/// assert_eq!(quantity(b"0x1F", PhpVersion::V8_2).value, 31);
+/// let odd = quantity(b"1T", PhpVersion::V8_2);
+/// assert_eq!(odd.value, 1);
+/// assert!(odd.warning.is_some_and(|warning| warning.starts_with(b"Invalid quantity")));
+/// ```
 pub fn quantity(text: &[u8], version: PhpVersion) -> Quantity {
     if version < PhpVersion::V8_2 {
         return Quantity { value: silent(text), warning: None };

@@ -81,6 +81,29 @@ const ROOT: u32 = 0;
 ///
 /// Errors: PHP's message; PHP keeps nothing of such a text (I-090). A text of which more than 4 GiB would have to be
 /// kept is refused with PHP's `memory exhausted`.
+///
+/// ```
+/// use outlive::PhpVersion;
+/// use outlive::ini::tree::{Item, Key, parse};
+/// use outlive::ini::{Lookup, Mode, Options};
+/// use std::borrow::Cow;
+///
+/// struct Nothing;
+/// impl Lookup for Nothing {
+///     fn variable(&self, _: &[u8]) -> Option<Cow<'_, [u8]>> {
+///         None
+///     }
+///     fn constant(&self, _: &[u8]) -> Option<Cow<'_, [u8]>> {
+///         None
+///     }
+/// }
+///
+/// let options = Options { mode: Mode::Normal, version: PhpVersion::V8_2, stop_at_nul: false, lookup: &Nothing };
+/// let tree = parse(b"[shop]\nname = outlive\n", &options, true).unwrap();
+/// let Some(Item::List(shop)) = tree.get(Key::Text(b"shop")) else { panic!("a section is a list") };
+/// let names: Vec<_> = shop.map(|(key, _)| key).collect();
+/// assert_eq!(names, [Key::Text(b"name")]);
+/// ```
 pub fn parse(text: &[u8], options: &Options<'_>, sections: bool) -> Result<Tree, SyntaxError> {
     let mut tree = Tree::with_capacity(text.len());
     let version = options.version;

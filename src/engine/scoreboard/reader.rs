@@ -105,6 +105,13 @@ pub struct Snapshot {
 const TRIES: usize = 8;
 
 /// Reads a scoreboard. A file that is still empty has no rows.
+///
+/// ```no_run
+/// let board = outlive::engine::scoreboard::read("/run/app/scoreboard".as_ref())?;
+/// let unfinished = board.rows.iter().filter(|row| row.unfinished).count();
+/// println!("{unfinished} requests were unfinished when their process died");
+/// # Ok::<(), outlive::Error>(())
+/// ```
 pub fn read(path: &Path) -> Result<Snapshot> {
     let file = open(path, OpenOptions::new().read(true))?;
     let Some(layout) = layout::readable(path, &file)? else { return Ok(Snapshot::default()) };

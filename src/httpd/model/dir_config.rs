@@ -115,6 +115,19 @@ impl DirConfig {
     }
 
     /// `base` with `add` on top: per name the inner one wins unless the outer one is an admin value and it is not (A-101).
+    ///
+    /// ```
+    /// use outlive::httpd::{DirConfig, ValueKind};
+    /// use outlive::origin::Origin;
+    ///
+    /// let (mut outer, mut inner) = (DirConfig::new(), DirConfig::new());
+    /// outer.set(ValueKind::AdminValue, b"memory_limit", b"64M", Origin::default());
+    /// inner.set(ValueKind::Value, b"memory_limit", b"1G", Origin::default());
+    /// inner.set(ValueKind::Flag, b"display_errors", b"on", Origin::default());
+    /// let merged = DirConfig::merge(&outer, &inner);
+    /// let values: Vec<(&[u8], &[u8])> = merged.iter().map(|value| (&*value.name, &*value.value)).collect();
+    /// assert_eq!(values, [(&b"memory_limit"[..], &b"64M"[..]), (b"display_errors", b"1")]);
+    /// ```
     #[must_use]
     pub fn merge(base: &Self, add: &Self) -> Self {
         let mut merged = base.clone();
