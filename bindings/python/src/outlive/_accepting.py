@@ -115,11 +115,11 @@ class Keeping:
         return self.journal
 
     def too_long(self, request: Request) -> None:
-        """Refusal: it has to be kept."""
+        """Refusal: the submission has to be kept, and cannot be."""
         self._not_kept(request, 413, "it is too long")
 
     def without_length(self, request: Request) -> None:
-        """Its body is in chunks that the server leaves to the application. Refusal: it has to be kept."""
+        """Its body is in chunks that the server leaves to the application. Refusal: the submission has to be kept."""
         self._not_kept(request, 411, "it does not say its length, and this server not where it ends")
 
     def _not_kept(self, request: Request, status: int, why: str) -> None:

@@ -30,8 +30,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Bytes of the body that the listener takes in before the application asks for them: what lies behind them, and the client's
-# leaving with it, is heard of once the application has read on.
+# Bytes of the body that the listener reads before the application asks for them. What follows, including the client's disconnect,
+# is noticed only after the application has read on.
 READ_AHEAD = 65536
 
 

@@ -44,8 +44,7 @@ DIRECTIVES = {
     "accept": "outlive.accept",
     "duplicates": "outlive.duplicates",
 }
-# What holds as soon as one keyword is given and no file is: nothing that waits is taken for idle, and what works on for
-# clients that have gone is bounded.
+# The defaults if a keyword is given and no file: waiting time counts, and work for clients that have gone is bounded.
 DEFAULTS = {
     "outlive.detect": "watch",
     "outlive.clock": "wall",

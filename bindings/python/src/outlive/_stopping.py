@@ -1,7 +1,7 @@
-"""`on_stop`: what to do about a call that blocks, such as a query, when its request should end.
+"""`on_stop`: cancels a blocking call, such as a query, when its request should end.
 
-An engine tells of a due stop by an eventfd, as its own thread runs no Python. A thread of the process, made with the first
-callback, reads it, and looks at the requests that have callbacks.
+An engine reports a due stop through an eventfd, because its own thread runs no Python. A thread of the process, made with
+the first callback, reads it, and checks the requests that have callbacks.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class OutliveMiddleware(Middleware):
         return notifier
 
     async def adrain(self, seconds: Optional[float] = None) -> bool:
-        """Waits so many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
+        """Waits this many seconds (None: `drain`) for the requests in flight, then tells the rest to stop (SHUTDOWN) and waits two more.
         True: none is left. The lifespan's shutdown does this; call it if the server has no lifespan. Later requests are still served. Blocking
         parts run in a thread, so the loop goes on."""
         drained = await in_own_thread(lambda: Middleware.drain(self, seconds), "outlive-drain")

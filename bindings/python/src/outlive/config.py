@@ -361,9 +361,9 @@ class Config:
         client_address: Optional[Text] = None,
         headers: Iterable[Tuple[Text, Text]] = (),
     ) -> Settings:
-        """The settings in force for a target; without arguments, what holds for the whole server.
+        """The settings in force for a target; without arguments, those of the whole server.
 
-        uri: path and query as they came, still encoded. server_name: the Host header. filename, document_root: where the
+        uri: path and query as received, still encoded. server_name: the Host header. filename, document_root: where the
         server knows them. NotServedError: Apache itself would answer (403, a redirect …), and why.
         """
         return self.resolve_target(_target(

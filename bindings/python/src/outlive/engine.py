@@ -306,7 +306,7 @@ class Engine(Owner):
         return word
 
     def drain(self, seconds: float) -> bool:
-        """Takes no new requests, waits so many seconds (less than 0: without limit) for those in flight, then tells the rest to
+        """Takes no new requests, waits this many seconds (less than 0: without limit) for those in flight, then tells the rest to
         stop with ending SHUTDOWN, waits two seconds more, and forces what still runs.
 
         True: nothing is in flight. False: something still runs. Blocks; the interpreter goes on meanwhile.

@@ -229,7 +229,7 @@ class Request:
     # ---- time ----
 
     def set_time_limit(self, seconds: int) -> None:
-        """PHP's set_time_limit(): so many seconds from now; 0 or less: no limit. CPU time or elapsed time: outlive.clock.
+        """PHP's set_time_limit(): this many seconds from now; 0 or less: no limit. CPU time or elapsed time: outlive.clock.
         LockedError: an admin layer set the limit."""
         check(c.request_set_time_limit(self._native(), seconds))
 
