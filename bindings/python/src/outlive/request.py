@@ -33,12 +33,12 @@ _NONE, _COMPLETED, _FINISHED = Ending.NONE, Ending.COMPLETED, Ending.FINISHED  #
 _request_end = _calls.end
 
 
-# The request that is worked on here; `outlive.current` is its face.
+# The current request; `outlive.current` is the public way to it.
 _current: contextvars.ContextVar[Optional[Request]] = contextvars.ContextVar("outlive.request", default=None)
 
 
 class Owner:
-    """What a request asks of the engine that it is in."""
+    """The functions of an engine that a request uses."""
 
     _live: Dict[int, Request]
     _looking: Optional[threading.Lock]
@@ -124,7 +124,7 @@ class Request:
     accepted = False
     """Whether `set_accepted` was said, or it is resumed."""
     key: bytes = b""
-    """What makes its submission the same as another: for a unique column of what is written. Empty: it was begun without."""
+    """The key of its submission, for a unique column of the written data. Empty: it was begun without one."""
     _is_ending = False  # nobody else may ask for it
     _left_at: Optional[float] = None  # when that its client has gone was told to the log
 
@@ -153,7 +153,7 @@ class Request:
                     self._answer(c.request_check(self._native()))
 
     def should_stop(self) -> bool:
-        """As `check`, but says it."""
+        """As `check`, but returns whether the request should end."""
         return bool(self._word[0]) and check(c.request_check(self._native())) == STOP
 
     def write(self, data: bytes) -> None:
@@ -190,14 +190,14 @@ class Request:
     # ---- the client ----
 
     def client_gone(self) -> None:
-        """Tells that the client has gone. From any thread; nothing once the response is finished, or the request has ended."""
+        """Says that the client has gone. From any thread; without effect once the response is finished or the request has ended."""
         handle = self._handle
         if handle is not None:
             check(c.request_client_gone(handle))
 
     @property
     def is_gone(self) -> bool:
-        """Whether the client has gone, as far as anybody knows. From any thread."""
+        """Whether the client is known to have gone. From any thread."""
         return check(c.request_is_gone(self._native())) == 1
 
     @property
@@ -206,24 +206,24 @@ class Request:
         return Connection(check(c.request_connection_status(self._native())))
 
     def ignore_user_abort(self, enable: Optional[bool] = None) -> bool:
-        """PHP's ignore_user_abort(): sets it (None: does not), and says what it was. A locked one stays as it is."""
+        """PHP's ignore_user_abort(): sets it (None: leaves it), and returns the previous value. A locked value stays."""
         return check(c.request_ignore_user_abort(self._native(), -1 if enable is None else int(enable))) == 1
 
     def cancel(self) -> bool:
         """Cancels it: its next safe point outside of a hold raises Stop, with ending CANCELLED, whatever ignore_user_abort says. False: it
-        was cancelled before. From any thread; who may come too late uses `Engine.cancel`."""
+        was cancelled before. From any thread; a caller that may be too late uses `Engine.cancel`."""
         return check(c.request_cancel(self._native())) == OK
 
     def set_accepted(self) -> bool:
-        """Whoever keeps submissions has this one: call it behind the commit there, before the work begins. From here on a client that
-        goes stops nothing; stopped by a cap or a drain, its ending is HANDED_BACK. False: it was accepted before. StageError: too late."""
+        """Says that the submission is stored durably: call it after that commit and before the work begins. From here on a disconnect does not stop
+        the request; if a cap or a drain stops it, its ending is HANDED_BACK. False: it was accepted before. StageError: too late."""
         is_new = check(c.request_set_accepted(self._native())) == OK
         self.accepted = True
         return is_new
 
     @property
     def id(self) -> int:
-        """Its number, as in `Engine.requests`: of one engine, never used twice."""
+        """Its number, as in `Engine.requests`; unique within the engine."""
         return int(c.request_id(self._native()))
 
     # ---- time ----
@@ -239,15 +239,15 @@ class Request:
 
     @property
     def time_left(self) -> Optional[float]:
-        """Seconds until it may be told to stop, at the earliest: its limit, outlive.max_detached_time, a drain. 0: a stop waits. None:
-        nothing that is known of will. Does not shrink while it waits, unless outlive.clock is wall. From any thread."""
+        """Seconds until it may be told to stop, at the earliest: its limit, outlive.max_detached_time, a drain. 0: a stop waits. None: there is no
+        known reason. Does not shrink while it waits, unless outlive.clock is wall. From any thread."""
         left: int = c.request_time_left(self._native())
         if left < 0:
             fail(left)
         return None if left == NO_LIMIT else left / 1000
 
     def run(self) -> None:
-        """The input has been read: the running stage, and max_execution_time, begin. StageError: it runs already."""
+        """Says that the input has been read: the running stage and max_execution_time begin. StageError: it runs already."""
         check(c.request_run(self._native()))
 
     def suspend(self) -> None:
@@ -266,7 +266,7 @@ class Request:
     # ---- directives ----
 
     def ini_get(self, name: str) -> str:
-        """A directive as it is in force in this request now. NotFoundError."""
+        """The present value of a directive in this request. NotFoundError."""
         value, text = Str(), to_bytes(name)
         check_of(c.request_ini_get(self._native(), text, len(text), byref(value)), name)
         return value.text()
@@ -286,7 +286,7 @@ class Request:
         check_of(c.request_ini_restore(self._native(), text, len(text)), name)
 
     def set_label(self, label: str) -> None:
-        """What people see of it in the live table; cut to 96 bytes."""
+        """Its label in the live table; cut to 96 bytes."""
         check(c.request_set_label(self._native(), to_bytes(label)))
 
     # ---- what blocks ----
@@ -312,7 +312,7 @@ class Request:
     def register_shutdown_function(self, function: F, *args: Any, **kwargs: Any) -> F:
         """PHP's register_shutdown_function(): it runs when the request ends, whatever the ending, once, in order.
 
-        `ending` says why meanwhile. What it raises ends the pass and is raised by `end`; Stop only ends the pass. Under the
+        `ending` says why meanwhile. An exception of it ends the pass and is raised by `end`; Stop only ends the pass. Under the
         ASGI middleware it runs in a thread, and may be a coroutine function. Usable as a decorator. StageError: too late.
         """
         functions = self._functions
@@ -342,7 +342,7 @@ class Request:
 
     @property
     def ended(self) -> bool:
-        """Whether `end` is through."""
+        """Whether `end` has finished."""
         return self._handle is None
 
     def shut_down(self) -> Ending:
@@ -486,7 +486,7 @@ def bare_request(engine: Owner) -> Request:
 
 
 def ending_of(why: BaseException) -> Ending:
-    """What an exception that got out of the program means for its request."""
+    """The ending for an exception that left the program."""
     return Ending.HOST_ERROR if isinstance(why, Exception) else Ending.SHUTDOWN
 
 

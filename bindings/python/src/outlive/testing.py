@@ -1,4 +1,4 @@
-"""For tests of applications: clients that leave, limits that are over, and why requests ended. No server is needed.
+"""For tests of applications: clients that leave, time limits that pass, and endings of requests. No server is needed.
 
     from outlive.testing import Client, Ending
     with Client(app).post("/save") as exchange:
@@ -78,7 +78,7 @@ def request(
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an exchange."""
+    """The result of an exchange."""
 
     status: Optional[int]
     """None: nothing was answered."""
@@ -86,7 +86,7 @@ class Answer:
     ending: Ending
     """Why the request ended; NONE: the middleware was not asked."""
     raised: Optional[BaseException]
-    """What came out of the application to the server."""
+    """The exception that the application raised to the server."""
 
 
 class Client:
@@ -148,7 +148,7 @@ class Exchange:
         return self._request
 
     def leave(self) -> None:
-        """The client goes, as somebody closes a tab. The request has begun before that."""
+        """The client leaves, as when a tab is closed. The request has begun before that."""
         self._began.wait(PATIENCE)
         self._gone.set()
 

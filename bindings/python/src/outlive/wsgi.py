@@ -1,4 +1,4 @@
-"""WSGI middleware: what happens to a request whose client has gone is what its configuration says.
+"""WSGI middleware: the configuration decides what happens to a request whose client has gone.
 
     from outlive.wsgi import OutliveMiddleware
     app = OutliveMiddleware(app, httpd_conf="/etc/apache2/apache2.conf")
@@ -81,7 +81,7 @@ class OutliveMiddleware(Middleware):
 
 
 class _Response(Host):
-    """One response: what the server iterates over. Its close, which servers call whatever happens, ends the request."""
+    """One response, over which the server iterates. Its close, which servers always call, ends the request."""
 
     has_warned = False  # once in a process
     has_started = False
@@ -269,7 +269,7 @@ class _Response(Host):
         self.request.check()
 
     def _say_stopped(self, stop: Stop) -> None:
-        """A client that is still there hears of it, if nothing was sent yet."""
+        """Answers a client that is still there, if nothing was sent yet."""
         self._close_result()
         body = f"stopped: {stop.ending}\n".encode()
         if self.is_silent:
@@ -308,7 +308,7 @@ class _Response(Host):
                 os.close(own)
 
     def _is_kept(self, keeping: Keeping) -> bool:
-        """Whether there will be work: the journal has accepted what was submitted, or is not asked. Else the client is told why."""
+        """Whether the application runs: the journal has accepted the submission, or none is needed. Otherwise the client is told why."""
         request, environ = self.request, self.environ
         try:
             journal = keeping.begin(request)
@@ -339,7 +339,7 @@ class _Response(Host):
             return False
 
     def _say_done(self, keeping: Keeping) -> None:
-        """The last word to the journal, while the request is still shown."""
+        """Reports the outcome to the journal, while the request is still shown."""
         function, *what = keeping.saying(self.request.ending)
         try:
             function(*what)
@@ -372,12 +372,12 @@ def _keeping(core: MiddlewareCore, settings: Settings, environ: Environ, method:
 
 
 def _is_endless(environ: Environ) -> bool:
-    """There is a body, and nothing says where it ends: it is the application's alone to read."""
+    """Whether there is a body of unknown length: then only the application reads it."""
     return not environ.get("CONTENT_LENGTH") and not environ.get("wsgi.input_terminated") and bool(environ.get("HTTP_TRANSFER_ENCODING"))
 
 
 def _body(environ: Environ, most: int) -> Tuple[Optional[bytes], bool]:
-    """What was submitted, which the application can read again; None: it is longer. And whether all of it came."""
+    """The submission, which the application can read again (None: it is too long); and whether it is complete."""
     stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
     if length.isdigit():
         if int(length) > most:
@@ -397,7 +397,7 @@ def _body(environ: Environ, most: int) -> Tuple[Optional[bytes], bool]:
 
 
 class _Joined(io.RawIOBase):
-    """What was read already, and the rest."""
+    """The part that was read already, and the rest."""
 
     def __init__(self, head: bytes, rest: Any) -> None:
         self.head, self.rest = head, rest
