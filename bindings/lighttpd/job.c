@@ -140,20 +140,33 @@ static const char *method_of(const request_st *r) {
     }
 }
 
+/** NULL: there is no memory. */
+static ol_job *take_spare(ol_plugin *p) {
+    ol_job *job = p->spare;
+    if (job == NULL) return malloc(sizeof *job);
+    p->spare = job->after;
+    return job;
+}
+
+static void put_back(ol_plugin *p, ol_job *job) {
+    job->after = p->spare;
+    p->spare = job;
+}
+
 void ol_job_begin(ol_plugin *p, request_st *r) {
     if (ol_job_of(p, r) != NULL) return; /* lighttpd looks at the same request again */
     const ol_policy *policy = policy_of(p, &p->options);
-    ol_job *job = policy == NULL || policy->settings == NULL ? NULL : calloc(1, sizeof *job);
+    ol_job *job = policy == NULL || policy->settings == NULL ? NULL : take_spare(p);
     if (job == NULL) return;
     *job = (ol_job){.r = r, .policy = policy};
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
-    outlive_error error = {0};
+    outlive_error error; /* large, and written where there is one */
     options.label = r->uri.path.ptr;
     options.method = method_of(r);
     options.userdata = job;
     if (outlive_request_begin(p->engine, policy->settings, &options, &job->request, &error) != OUTLIVE_OK) {
         log_error(r->conf.errh, __FILE__, __LINE__, "outlive: this request runs without outlive: %s", error.message);
-        free(job);
+        put_back(p, job);
         return;
     }
     job->after = p->jobs;
@@ -170,10 +183,10 @@ static void take_out(ol_plugin *p, ol_job *job) {
 
 /** Ends it for the engine. */
 static void end(ol_plugin *p, ol_job *job) {
-    outlive_error error = {0};
+    outlive_error error; /* as above */
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK) log_error(p->srv->errh, __FILE__, __LINE__, "outlive: %s", error.message);
     take_out(p, job);
-    free(job);
+    put_back(p, job);
 }
 
 void ol_job_end(ol_plugin *p, ol_job *job) {
@@ -233,4 +246,9 @@ void ol_engine_close(ol_plugin *p) {
         free(policy);
     }
     p->policies = NULL;
+    for (ol_job *job = p->spare, *next; job != NULL; job = next) {
+        next = job->after;
+        free(job);
+    }
+    p->spare = NULL;
 }

@@ -61,6 +61,7 @@ typedef struct ol_plugin {
     int wanted;             /* some line sets a policy, a limit or a page */
     ol_policy *policies;
     ol_job *jobs;
+    ol_job *spare; /* those of requests that are over */
     fdnode *stops; /* the descriptor of the engine's queue */
 } ol_plugin;
 
