@@ -22,8 +22,16 @@ MODULES = pathlib.Path("/usr/lib/apache2/modules")
 LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
           "include", "rewrite"]
 
+# LONG=1 asks for tests that take minutes.
+LONG = os.environ.get("LONG") == "1"
+
+
+def told_to_end(*_):
+    raise KeyboardInterrupt("SIGTERM")  # which pytest lets through
+
+
 # Whoever ends a test ends its servers, too.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+signal.signal(signal.SIGTERM, told_to_end)
 
 
 def wait_for(what, condition, seconds=30):
@@ -59,13 +67,20 @@ def free_port():
     raise OSError(f"no free port between {highest // 2} and {highest}")
 
 
+def cgi_module(name):
+    """The lines that load mod_cgi or mod_cgid."""
+    return [f"LoadModule {name}_module {MODULES}/mod_{name}.so"] + (["ScriptSock @ROOT@/run/cgid"] if name == "cgid" else [])
+
+
 class Httpd:
     """One httpd with its own ServerRoot. `conf` may say @ROOT@; php.ini is in its directory."""
+
+    running = []  # whose logs a failed test shows
 
     def __init__(self, conf, mpm="prefork", module=True, modules=(), php_ini="", more=(), limits="", engine=True):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-httpd-"))
         os.chmod(self.root, 0o777)
-        self.port = free_port()
+        self.port, self.mpm = free_port(), mpm
         self.log = self.root / "error.log"
         for directory in ("www", "cgi", "run"):
             (self.root / directory).mkdir()
@@ -96,6 +111,7 @@ class Httpd:
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 5).close()
+                Httpd.running.append(self)
                 return self
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > until:
@@ -105,6 +121,8 @@ class Httpd:
                 time.sleep(0.02)
 
     def __exit__(self, kind, *_):
+        if self in Httpd.running:
+            Httpd.running.remove(self)
         end(self.process)
         said = self.said()
         if kind is not None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What becomes of the work when its client goes: httpd alone, and with mod_outlive. Makes the table of bindings/apache/README.md.
 
-table.py [--write]: prints it; with --write puts it into the README. table.py --check: what it promises is so (the tests).
+table.py [--write]: prints it; with --write puts it into the README. test_table.py holds what it promises.
 """
 
 import importlib.util
@@ -9,9 +9,9 @@ import socket
 import sys
 import time
 
-from finish import SCRIPT, left
+from http2 import Http2
 from lib import ROOT, Client, Fpm, Httpd, backend, wait_for
-from secure import Http2
+from scripts import SCRIPT, left
 
 PHP = """<?php
 $name = trim($_SERVER['PATH_INFO'], '/');
@@ -157,20 +157,15 @@ def word(result):
 
 
 def main():
-    how = sys.argv[1] if len(sys.argv) > 1 else ""
-    columns = ["finish", "stop"] if how == "--check" else list(SETTINGS)
-    results = run(ROWS, columns)
+    results = run(ROWS, list(SETTINGS))
     for name, _, _, _, finish, stop in ROWS:
         for column, promised in (("finish", finish), ("stop", stop)):
             assert word(results[name, column]) == word(promised), f"{name}, {column}: {results[name, column]}, not {promised}"
-    if how == "--check":
-        print(f"{len(ROWS)} kinds of work, finished and stopped as the README says")
-        return
     lines = ["| the client goes while … works | httpd alone | mod_outlive, finish | mod_outlive, stop |", "| --- | --- | --- | --- |"]
-    lines += [f"| {row[0]} | " + " | ".join(word(results[row[0], column]) for column in columns) + " |" for row in ROWS]
+    lines += [f"| {row[0]} | " + " | ".join(word(results[row[0], column]) for column in SETTINGS) + " |" for row in ROWS]
     table = "\n".join(lines) + "\n"
     print(table)
-    if how == "--write":
+    if sys.argv[1:] == ["--write"]:
         readme = ROOT / "bindings/apache/README.md"
         before, rest = readme.read_text().split("<!-- table -->\n")[0], readme.read_text().split("<!-- /table -->\n")[1]
         readme.write_text(f"{before}<!-- table -->\n{table}<!-- /table -->\n{rest}")

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
 from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
-from secure import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
+from http2 import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
 MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or

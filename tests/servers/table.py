@@ -22,7 +22,7 @@ def load(name, path):
 
 
 lib = load("lib", "tests/apache/lib.py")
-load("secure", "tests/apache/secure.py")
+load("http2", "tests/apache/http2.py")
 nginx_server = load("nginx_server", "tests/nginx/server.py")
 lighttpd_server = load("lighttpd_server", "tests/lighttpd/server.py")
 

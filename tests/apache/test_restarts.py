@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Graceful restarts under load, and children that are killed: restarts.py MPM TIMES. Nothing is lost but what a killed child had begun.
+"""Graceful restarts under load, and children that are killed; LONG=1: a hundred restarts with each MPM. Nothing is lost but what a killed child had begun.
 The parent, which loads the module anew each time, does not grow."""
 
 import http.client
@@ -9,10 +8,12 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import threading
 
-from lib import Httpd, backend, wait_for
+import pytest
+from lib import LONG, Httpd, wait_for
+
+MPMS, TIMES = (["prefork", "worker", "event"], 100) if LONG else (["event"], 5)
 
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/ enablereuse=off
@@ -54,7 +55,8 @@ def children(server):
     return subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout.split()
 
 
-def parent(mpm):
+@pytest.mark.parametrize("mpm", MPMS)
+def test_parent(mpm):
     """Without load: what is left of each time is some 85 kB where the library is unloaded with the module."""
     with Httpd("php_value outlive.disconnect auto\n", mpm=mpm) as server:
         sizes = []
@@ -67,10 +69,10 @@ def parent(mpm):
         assert sizes[-1] - sizes[2] < 400, f"kB of httpd's parent after each restart: {sizes}"
 
 
-def main():
-    mpm, times = sys.argv[1], int(sys.argv[2])
-    parent(mpm)
-    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm) as server:
+@pytest.mark.parametrize("mpm", MPMS)
+def test_restarts(mpm, back):
+    """Nothing is lost but what a killed child had begun."""
+    with Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm) as server:
         server.file("www/f.txt", "x" * 5000 + "the end\n")
         loads = [Load(server.port, path) for path in ("/f.txt", "/f.txt", "/work/w?steps=2&pause=0.01")]
         for load in loads:
@@ -78,7 +80,7 @@ def main():
         detached = server.client("/work/long?steps=1&pause=3&silent")
         wait_for("the long one has begun", lambda: "long" in back.begun)
         detached.go()
-        for _ in range(times):
+        for _ in range(TIMES):
             before, made = [load.answers for load in loads], server.said().count("resuming normal operations")
             server.graceful()
             wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
@@ -92,7 +94,6 @@ def main():
         wrong = [one for load in loads for one in load.wrong]
         assert not wrong, wrong[:5]
         assert "exit signal" not in server.said(), server.said()
-        answers = sum(load.answers for load in loads)
         # A child that is killed is not missed, and what it had begun is listed.
         client = server.client("/work/killed?steps=1&pause=30&silent")
         row = wait_for("it is in the table", lambda: next((row for row in json.loads(server.ask("/live?json")[2])["requests"]
@@ -104,7 +105,6 @@ def main():
         server.may_crash = True
         left = len([row for row in json.loads(answer(server))["requests"] if row["unfinished"]])
         assert left == 1 or mpm != "prefork", left
-    print(f"{mpm}: {times} graceful restarts, {answers} answers meanwhile, none wrong; what a killed child had begun is listed")
 
 
 def answer(server):
@@ -115,7 +115,3 @@ def answer(server):
         except (OSError, http.client.HTTPException):
             return None
     return wait_for("httpd answers", once)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,12 @@
-#!/usr/bin/env python3
-"""No memory and no descriptor is lost over many requests: leaks.py REQUESTS. One child; static files, .htaccess, a proxied server."""
+"""No memory and no descriptor is lost over many requests (LONG=1). One child; static files, .htaccess, a proxied server."""
 
 import http.client
 import os
 import pathlib
 import subprocess
-import sys
 
-from lib import Httpd, backend, wait_for
+import pytest
+from lib import LONG, Httpd, wait_for
 
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/ enablereuse=off
@@ -37,10 +36,11 @@ def ask(server, count):
     connection.close()
 
 
-def main():
-    count = int(sys.argv[1])
+@pytest.mark.skipif(not LONG, reason="LONG=1 asks for it")
+def test_leaks(back):
+    count = 100_000
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1"
-    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), limits=limits) as server:
+    with Httpd(CONF.replace("@BACKEND@", str(back.port)), limits=limits) as server:
         server.file("www/f.txt", "x" * 5000)
         server.file("www/sub/f.txt", "x" * 5000)
         server.file("www/sub/.htaccess", "php_flag ignore_user_abort off\n")
@@ -52,8 +52,3 @@ def main():
         assert after - memory <= 512, f"{after - memory} kB more after {count} requests"
         # The child may not have seen yet that our last connection is closed.
         wait_for(f"as many descriptors as before, {files}, not {files_after}", lambda: numbers(child)[1] <= files)
-    print(f"{count} requests in one child: {after - memory} kB more than {memory}, {files} descriptors as before")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,10 @@
-#!/usr/bin/env python3
-"""Any content handler goes on, or ends, as the settings say, when the client has gone: with the MPM that is named."""
+"""Any content handler goes on, or ends, as the settings say, when the client has gone: with each MPM."""
 
 import os
-import sys
 
-from lib import Httpd, backend, wait_for
+import pytest
+from lib import Httpd, backend, cgi_module, wait_for
+from scripts import DEAF, SCRIPT, SHELL, begun, left
 
 CONF = """
 ProxyPass /finish/ http://127.0.0.1:@BACKEND@/
@@ -29,61 +29,7 @@ ScriptAlias /cgi-plain/ @ROOT@/cgi/
 AddOutputFilter INCLUDES .shtml
 """
 
-# Writes a line a step, then that it is done; `silent` in the query: nothing before that.
-SCRIPT = """#!/usr/bin/python3
-import os, sys, time, signal
-name = os.environ["PATH_INFO"].strip("/")
-query = os.environ["QUERY_STRING"]
-def note(text):
-    open("@ROOT@/run/" + name + "." + text, "w").close()
-def ended(*_):
-    note("terminated")
-    os._exit(1)
-signal.signal(signal.SIGTERM, ended)
-note("begun")
-try:
-    if "silent" not in query:
-        print("Content-Type: text/plain\\n", flush=True)
-    for step in range(20):
-        if "silent" not in query:
-            print("step %d" % step + " " * 20000, flush=True)
-        time.sleep(0.05 if "long" not in query else 2)
-    if "silent" in query:
-        note("done")
-        print("Content-Type: text/plain\\n", flush=True)
-    print("the end", flush=True)
-    note("done")
-except BrokenPipeError:
-    note("broken")
-    os._exit(1)
-"""
-
-
-# Ignores SIGTERM.
-DEAF = """#!/bin/sh
-trap '' TERM
-echo $$ > @ROOT@/run$PATH_INFO.pid
-while :; do sleep 1; done
-"""
-SHELL = """#!/bin/sh
-name=@ROOT@/run$PATH_INFO
-setsid sh -c 'touch '$name.away'; while ! [ -e '$name.gone' ]; do sleep 0.1; done; touch '$name.apart </dev/null >/dev/null 2>&1 &
-while ! [ -e $name.away ]; do sleep 0.05; done
-sh -c 'touch '$name.begun'; sleep 3600'
-"""
-
-
-def begun(server, name):
-    wait_for(f"{name} has begun", (server.root / "run" / f"{name}.begun").exists)
-
-
-def left(server, name, *ends):
-    """How a script ended."""
-    return wait_for(f"{name} is over: {ends}",
-                    lambda: next((end for end in ends if (server.root / "run" / f"{name}.{end}").exists()), None))
-
-
-def proxied(server, back):
+def test_mod_proxy_http(server, back):
     """mod_proxy_http."""
     client = server.client("/finish/f1?steps=20")
     client.read(b"step 1")
@@ -116,7 +62,7 @@ def proxied(server, back):
     wait_for("s2 is over", lambda: "s2" in back.ends)
 
 
-def limited(server, back):
+def test_a_limit(server, back):
     """A limit: a status where there is none yet, an incomplete response otherwise; the log names the line."""
     status, _, _ = server.ask("/limit/l1?steps=1&pause=3600&silent")
     assert status == 504, status
@@ -134,7 +80,7 @@ def limited(server, back):
     assert back.ends["l2"].startswith("lost"), back.ends
 
 
-def scripts(server):
+def test_scripts(server):
     """mod_cgi, or mod_cgid."""
     client = server.client("/cgi-finish/work/c1")
     client.read(b"step 1")
@@ -184,22 +130,14 @@ def scripts(server):
     assert left(server, "c6", "done", "terminated", "broken") == "done"
 
 
-def main():
-    mpm, cgi = sys.argv[1], sys.argv[2]
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"]
-    if cgi == "cgid":
-        more.append("ScriptSock @ROOT@/run/cgid")
-    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm, more=more) as server:
+@pytest.fixture(scope="module", params=[("prefork", "cgi"), ("worker", "cgid"), ("event", "cgid")], ids="-".join)
+def server(request):
+    mpm, cgi = request.param
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), mpm=mpm, more=cgi_module(cgi)) as server:
+        server.back = back
         server.file("cgi/work", SCRIPT, 0o755)
         server.file("cgi/shell", SHELL, 0o755)
         server.file("cgi/deaf", DEAF, 0o755)
         server.file("www/plain.txt", "plain\n")
         assert server.ask("/plain.txt")[2] == b"plain\n"
-        proxied(server, back)
-        limited(server, back)
-        scripts(server)
-    print(f"{mpm}, mod_{cgi}: finished what was to be finished, stopped what was to be stopped")
-
-
-if __name__ == "__main__":
-    main()
+        yield server

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Handlers of others: PHP in mod_php follows outlive.disconnect, mod_perl ends while it writes, mod_fcgid's are looked after, a script that runs as
 somebody else is named; and a filter that redirects in the middle of a response leaves nothing behind."""
 
@@ -8,8 +7,9 @@ import pathlib
 import shlex
 import subprocess
 
-from finish import left
+import pytest
 from lib import Httpd, wait_for
+from scripts import left
 
 ALONE = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1"
 PHP = """<?php
@@ -83,7 +83,7 @@ int main(int count, char **names) {
 """
 
 
-def php():
+def test_php():
     conf = """
 AddHandler application/x-httpd-php .php
 AddHandler php-script .php8
@@ -122,7 +122,7 @@ AliasMatch "^/[a-z]+/work.(php8?)" @ROOT@/www/work.$1
             assert was == end, (where, method, query, was)
 
 
-def perl():
+def test_perl():
     with Httpd(PERL, more=["LoadModule perl_module /usr/lib/apache2/modules/mod_perl.so"]) as server:
         for where, end in (("finish", "done"), ("stop", "lost")):
             client = server.client(f"/{where}/{where}")
@@ -133,7 +133,7 @@ def perl():
         assert server.ask("/plain/plain")[2].count(b"step") == 20
 
 
-def fcgid():
+def test_fcgid():
     """Its handler goes by the name: short files are still not looked after, its scripts are."""
     conf = """
 <Directory @ROOT@/www>
@@ -159,7 +159,8 @@ FcgidProcessTableFile @ROOT@/run/table
         client.go()
 
 
-def somebody_else(mpm, cgi):
+@pytest.mark.parametrize("mpm, cgi", [("prefork", "cgi"), ("event", "cgid")])
+def test_somebody_else(mpm, cgi):
     """No signal of ours reaches it: that is said once, and it ends when it writes."""
     if os.geteuid() != 0:
         return
@@ -182,7 +183,7 @@ def somebody_else(mpm, cgi):
         assert server.said().count(out) == 1, server.said()
 
 
-def below():
+def test_below():
     """The rest of a response that ended below: nobody waits for it, with a descriptor of its own that nobody gives back."""
     def apxs(what):
         return subprocess.run(["apxs2", "-q", what], check=True, capture_output=True, text=True).stdout.strip()
@@ -207,17 +208,3 @@ def below():
         for _ in range(5):
             ask()
         assert waiting() == before, (before, waiting())
-
-
-def main():
-    php()
-    perl()
-    fcgid()
-    somebody_else("prefork", "cgi")
-    somebody_else("event", "cgid")
-    below()
-    print("mod_php, mod_perl, mod_fcgid, scripts of somebody else, and a redirect below: as the README says")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Whose fault an ending is: faults.py MPM. A stop is no fault of the backend, for any scheme, behind a balancer that counts faults; a backend that
+"""Whose fault an ending is. A stop is no fault of the backend, for any scheme, behind a balancer that counts faults; a backend that
 refuses, dies or answers 5xx is a host error; a process that is told to end while a request runs never says that the request was completed."""
 
 import contextlib
@@ -9,11 +8,13 @@ import re
 import signal
 import socket
 import struct
-import sys
 import threading
 import time
 
-from lib import Fpm, Httpd, backend, wait_for
+import pytest
+from lib import BUILD, Fpm, Httpd, backend, cgi_module, wait_for
+
+MPMS = ["prefork", "worker", "event"]
 
 SCHEMES = ("http", "fcgi", "scgi", "uwsgi", "ajp")
 BALANCED = """
@@ -117,7 +118,7 @@ class Talker:
                            packet(b"\x03" + struct.pack(">H", 3) + b"all\0") + packet(b"\x05\x01"))
 
 
-def stops(server, talkers):
+def test_stops(server, talkers):
     """Clients that go, and limits, of servers that say nothing: the members stay in service, and the log has one line of ours for each."""
     for scheme, talker in talkers.items():
         for way in ("balanced", "pooled"):
@@ -154,7 +155,7 @@ def endings(server):
     return {name: int(value) for name, value in re.findall(r'outlive_requests\w*_total\{ending="([^"]+)"\} (\d+)', text)}
 
 
-def host_errors(server, back):
+def test_host_errors(server, back):
     """Each handler that fails in its own way: one more host error, and not one more that was completed."""
     def fails(path, statuses):
         # What was asked for before is counted by now: each process is gathered every quarter of a second.
@@ -204,7 +205,8 @@ def dying_backend():
         listener.close()
 
 
-def told_to_end(mpm, back):
+@pytest.mark.parametrize("mpm", MPMS)
+def test_told_to_end(mpm, back):
     """SIGTERM to a child, apachectl restart, and the end of GracefulShutdownTimeout, while requests run."""
     conf = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
@@ -225,7 +227,6 @@ LogFormat "%U %{outlive-ending}n" ending
 CustomLog @ROOT@/ending.log ending
 OutliveScoreboard @ROOT@/run/board
 """.replace("@BACKEND@", str(back.port))
-    from lib import BUILD
     more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
     # A child with threads that is told to end waits for them; its parent's patience ends after ten seconds.
     for number, how in enumerate((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1) if mpm == "prefork" else (signal.SIGHUP,)):
@@ -267,7 +268,8 @@ OutliveScoreboard @ROOT@/run/board
                 client.go()
 
 
-def patience_ends(mpm, back):
+@pytest.mark.parametrize("mpm", MPMS)
+def test_patience_ends(mpm, back):
     """GracefulShutdownTimeout runs out while a request runs."""
     conf = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
@@ -289,25 +291,21 @@ CustomLog @ROOT@/ending.log ending
         client.go()
 
 
-def main():
-    mpm = sys.argv[1]
-    cgi = "cgi" if mpm == "prefork" else "cgid"
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
-    talkers = {scheme: Talker(scheme) for scheme in SCHEMES}
+@pytest.fixture(scope="module")
+def talkers():
+    return {scheme: Talker(scheme) for scheme in SCHEMES}
+
+
+@pytest.fixture(scope="module", params=MPMS)
+def server(request, talkers):
+    mpm = request.param
     conf = CONF + "".join(BALANCED.replace("@SCHEME@", scheme).replace("@PORT@", str(talker.port)) for scheme, talker in talkers.items())
     with Fpm() as fpm, backend() as back, dying_backend() as dies:
         conf = conf.replace("@FPM@", str(fpm.port)).replace("@BACKEND@", str(back.port)).replace("@DIES@", str(dies))
         modules = ["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests", "proxy_scgi", "proxy_uwsgi", "proxy_ajp"]
-        with Httpd(conf, mpm=mpm, modules=modules, more=more) as server:
+        with Httpd(conf, mpm=mpm, modules=modules, more=cgi_module("cgi" if mpm == "prefork" else "cgid")) as server:
+            server.back = back
             server.file("cgi/fails", "#!/bin/sh\nexit 1\n", 0o755)
             server.file("www/work.php", "<?php http_response_code(500); echo 'no';")
             server.file("www/w.lua", "function handle(r)\n  return 500\nend\n")
-            stops(server, talkers)
-            host_errors(server, back)
-        told_to_end(mpm, back)
-        patience_ends(mpm, back)
-    print(f"{mpm}: a stop is no fault of a backend, a failure is a host error, and nothing is completed that was not")
-
-
-if __name__ == "__main__":
-    main()
+            yield server

@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Short files, which nobody has to look after: files.py MPM. They are counted and not listed; whatever may wait, or fails, or has lost its client is
+"""Short files, which nobody has to look after. They are counted and not listed; whatever may wait, or fails, or has lost its client is
 looked after, though it began as a short file. Modules whose handlers go by the name leave it at that, and answer as without mod_outlive."""
 
 import base64
@@ -7,9 +6,11 @@ import contextlib
 import hashlib
 import json
 import re
-import sys
 
+import pytest
 from lib import Backend, Httpd, wait_for
+
+MPMS = ["prefork", "event"]
 
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
@@ -53,7 +54,7 @@ def ended(server, before, ending):
     return wait_for(f"one more is {ending}", lambda: counters(server)[key] > before[key])
 
 
-def short(server):
+def test_short(server):
     before = counters(server)
     for path in ("/f.txt", "/f.html"):
         status, headers, body = server.ask(path)
@@ -69,7 +70,7 @@ def short(server):
     assert counters(server)[completed] == before[completed] + 6, (before, counters(server))
 
 
-def parts(server, back):
+def test_parts(server, back):
     """What a filter includes may wait."""
     client = server.client("/parts/index.html")
     wait_for("what it includes has begun", lambda: "part" in back.begun)
@@ -79,7 +80,7 @@ def parts(server, back):
     ended(server, before, "aborted")
 
 
-def body(server):
+def test_body(server):
     """A body that does not come is waited for."""
     client = server.client("/f.txt")
     client.read(b"x" * 20000)
@@ -91,7 +92,7 @@ def body(server):
     client.go()
 
 
-def late(server):
+def test_late(server):
     """The client goes before the file's handler runs."""
     before = counters(server)
     client = server.client("/late")
@@ -103,15 +104,18 @@ def late(server):
     assert "outlive: the client has gone; stopped, as outlive.disconnect says" in server.said()
 
 
-def long(server):
+def test_long(server):
     """To a client that does not read."""
+    if server.mpm != "prefork":
+        pytest.skip("httpd itself sends it, after the handler")
     client = server.client("/long.bin")
     wait_for("it is listed", lambda: "/long.bin" in live(server))
     client.go()
     wait_for("it is not listed any more", lambda: "/long.bin" not in live(server))
 
 
-def any_handler(mpm):
+@pytest.mark.parametrize("mpm", MPMS)
+def test_any_handler(mpm):
     """A handler that takes what it likes, whatever the handler's name."""
     conf = CONF.replace("RewriteMap", "#").replace("RewriteRule", "#") + "LuaMapHandler ^/f.txt$ @ROOT@/f.lua handle\n"
     with Httpd(conf.replace("ProxyPass", "#"), mpm=mpm, modules=["lua"]) as server:
@@ -203,7 +207,8 @@ def named_answers(server):
     return answers
 
 
-def named(mpm):
+@pytest.mark.parametrize("mpm", MPMS)
+def test_named(mpm):
     seen = {}
     for module in (False, True):
         conf = NAMED if module else re.sub(r"(?s)LogLevel.*?(?=<Directory)", "", NAMED)
@@ -230,26 +235,15 @@ def named(mpm):
     assert {("GET", "/private/f.txt", 401), ("GET", "/private/f.txt", 200), ("POST", "/enter", 302)} <= by, by
 
 
-def main():
-    mpm = sys.argv[1]
-    named(mpm)
+@pytest.fixture(scope="module", params=MPMS)
+def server(request):
     back = Backend()
-    server = Httpd(CONF.replace("@BACKEND@", str(back.port)) + "Header set X-Mark here\n", mpm=mpm)
+    server = Httpd(CONF.replace("@BACKEND@", str(back.port)) + "Header set X-Mark here\n", mpm=request.param)
     server.file("wait", WAIT, 0o755)  # started with httpd
+    server.back = back
     with contextlib.closing(back), server:
         for name in ("f.txt", "f.html", "late"):
             server.file(f"www/{name}", "x" * 20000)
         server.file("www/long.bin", "x" * 50_000_000)
         server.file("www/parts/index.html", '<!--#include virtual="/work/part?steps=1&pause=30&silent" -->\n')
-        short(server)
-        parts(server, back)
-        body(server)
-        late(server)
-        if mpm == "prefork":  # elsewhere httpd itself sends it, after the handler
-            long(server)
-    any_handler(mpm)
-    print(f"{mpm}: short files are counted; what may wait, fails or has lost its client is looked after")
-
-
-if __name__ == "__main__":
-    main()
+        yield server

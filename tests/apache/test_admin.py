@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What an administrator sees: mistakes named by configtest and in the log, secrets masked, numbers that go on over a graceful restart, bytes of
 strangers made harmless; and a client that only closes its sending side gets its answer."""
 
@@ -11,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 
+import pytest
 from lib import Httpd, backend, wait_for
 
 CONF = """
@@ -47,7 +47,7 @@ def configtest(conf, more=()):
     return test.returncode, test.stdout + test.stderr
 
 
-def mistakes():
+def test_mistakes():
     for line, said in (("php_value outlive.disconnect banana", r'httpd.conf:\d+: php_value outlive.disconnect "banana" is not in force: '),
                        ("php_value outlive.disconect stop", r"httpd.conf:\d+: php_value outlive.disconect is unknown; did you mean outlive.disconnect\?"),
                        ("php_flag ignore_user_abrt on", r"httpd.conf:\d+: php_flag ignore_user_abrt is unknown; did you mean ignore_user_abort\?"),
@@ -67,18 +67,19 @@ def mistakes():
     assert code == 0 and "outlive:" not in answer, answer
 
 
-def htaccess(server):
+def test_htaccess():
     """A mistake in an .htaccess file is said once, however often it is read."""
-    server.file("www/sub/.htaccess", "php_value outlive.disconnect banana\nphp_value outlive.clok wall\n")
-    server.file("www/sub/f.txt", "f\n")
-    for _ in range(5):
-        assert server.ask("/sub/f.txt")[0] == 200
-    for said in ('/sub/.htaccess:1: php_value outlive.disconnect "banana" is not in force', "/sub/.htaccess:2: php_value outlive.clok is unknown; did you mean"):
-        lines = [line for line in server.said().splitlines() if said in line]
-        assert len(lines) == 1, (said, server.said())
+    with Httpd("", limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1") as server:
+        server.file("www/sub/.htaccess", "php_value outlive.disconnect banana\nphp_value outlive.clok wall\n")
+        server.file("www/sub/f.txt", "f\n")
+        for _ in range(5):
+            assert server.ask("/sub/f.txt")[0] == 200
+        for said in ('/sub/.htaccess:1: php_value outlive.disconnect "banana" is not in force', "/sub/.htaccess:2: php_value outlive.clok is unknown; did you mean"):
+            lines = [line for line in server.said().splitlines() if said in line]
+            assert len(lines) == 1, (said, server.said())
 
 
-def secrets(server):
+def test_secrets(server):
     text = server.ask("/settings")[2].decode()
     assert "geheim" not in text, re.findall(".*geheim.*", text)
     said = json.loads(text)["settings"]
@@ -86,7 +87,7 @@ def secrets(server):
     assert said["memory_limit"]["value"] == "77M" and said["mysqli.default_user"]["value"] == "", said["mysqli.default_user"]
 
 
-def numbers(server):
+def test_numbers(server):
     def counters():
         return {key: int(value) for key, value in re.findall(r"(?m)^(outlive_\w+_total(?:\{[^}]*\})?) (\d+)$", server.ask("/metrics")[2].decode())}
     server.file("www/f.txt", "f\n")
@@ -103,7 +104,7 @@ def numbers(server):
     assert server.ask("/metrics")[1]["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
-def strangers(server, back):
+def test_strangers(server, back):
     client = server.client("/work/x%1b%5b31m%7f%c2%9b%ffy?steps=1&pause=2&silent")
     page = wait_for("it is listed", lambda: b"/work/x" in (now := server.ask("/live")[2]) and now)
     assert b"/work/x\\u{1b}[31m\\u{7f}\\u{9b}\\xffy" in page, page[page.index(b"/work/x"):][:80]
@@ -112,7 +113,7 @@ def strangers(server, back):
     client.go()
 
 
-def half_closed(server, back):
+def test_half_closed(server, back):
     """As without the module: what is written after its last request still reaches it."""
     for path in ("/work/half1?steps=1&pause=1&silent", "/work/half2?steps=5&pause=0.2"):
         client = server.client(path)
@@ -124,10 +125,10 @@ def half_closed(server, back):
         client.socket.close()
 
 
-def boards():
+def test_boards():
     """OutliveScoreboard is opened by root: what is there already is not handed to anybody, nor written to, nor followed."""
     if os.geteuid() != 0:
-        return
+        pytest.skip("root alone opens it")
     www = pwd.getpwnam("www-data").pw_uid
 
     def refused(make):
@@ -171,7 +172,7 @@ def boards():
                 assert board.stat().st_uid == www and board.stat().st_mode & 0o777 == 0o600
 
 
-def caps():
+def test_caps():
     """A cap on what works on without a client holds over all children of prefork."""
     conf = """
 php_admin_value outlive.max_detached_total 2
@@ -192,20 +193,9 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
         assert sum(end.startswith("lost") for end in back.ends.values()) == 8, back.ends
 
 
-def main():
-    mistakes()
-    caps()
-    boards()
-    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), php_ini=INI,
-                                  limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8") as server:
-        secrets(server)
-        strangers(server, back)
-        half_closed(server, back)
-        numbers(server)
-    with Httpd("", limits="StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1") as server:
-        htaccess(server)
-    print("mistakes are named, secrets are not; counters go on; strangers' bytes are harmless; who only stops sending is answered")
-
-
-if __name__ == "__main__":
-    main()
+@pytest.fixture(scope="module")
+def server():
+    limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), php_ini=INI, limits=limits) as server:
+        server.back = back
+        yield server

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What can be seen and asked: outlive-settings, the functions for other modules, the status page in a browser, the error log."""
 
 import importlib.util
@@ -13,8 +12,10 @@ import sys
 import tempfile
 import time
 
+import pytest
 from lib import BUILD, ROOT, Httpd, backend, wait_for
 
+EXAMPLE = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 <Location /work>
@@ -48,7 +49,7 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 """
 
 
-def settings(server):
+def test_settings(server):
     status, headers, body = server.ask("/settings?name=ignore_user_abort,max_execution_time,hard_timeout")
     assert status == 200 and headers["Content-Type"] == "application/json", (status, headers)
     said = json.loads(body)["settings"]
@@ -60,7 +61,7 @@ def settings(server):
     assert said["hard_timeout"]["layer"] == "built-in default" and "file" not in said["hard_timeout"], said
 
 
-def named(server):
+def test_named(server):
     """What is not acted on is named once, with its line; a value that cannot be in force, too."""
     lines = [line for line in server.said().splitlines() if "memory_limit is not applied" in line]
     assert len(lines) == 1 and "httpd.conf:" in lines[0], lines
@@ -77,7 +78,7 @@ def named(server):
     assert server.ask("/bad/f.txt")[0] == 500
 
 
-def functions(server):
+def test_functions(server):
     """The functions for other modules: go on, or stop at a safe point; the shutdown function is told, once."""
     def endings():
         return [line.split("example: ")[1] for line in server.said().splitlines() if "example: " in line]
@@ -97,7 +98,7 @@ def live(server):
     return json.loads(server.ask("/live?json")[2])
 
 
-def status(server, back):
+def test_status(server, back):
     assert live(server)["notes"] == [], server.ask("/live?json")  # of all children, and there is no mod_php
     # Whoever looks is not among what he sees.
     assert live(server)["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
@@ -156,7 +157,7 @@ def browse(server):
         shutil.rmtree(profile, ignore_errors=True)
 
 
-def beside_php():
+def test_beside_php():
     """Both modules are asked for every php_value; each does its part, and nothing is named as not applied."""
     conf = """
 AddHandler application/x-httpd-php .php
@@ -184,7 +185,7 @@ php_flag ignore_user_abort on
         assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")
 
 
-def built_in():
+def test_built_in():
     """The php.ini that the module was built to look for, and its conf.d, as mod_php has them."""
     with tempfile.TemporaryDirectory() as there:
         os.chmod(there, 0o755)
@@ -205,23 +206,16 @@ def built_in():
         assert said == [("77", f"{root}/php.ini"), ("42M", f"{ini}/conf.d/20-more.ini")], said
 
 
-def main():
-    more = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
+def test_example_without_mod_outlive(back):
+    """Nothing of mod_outlive is needed to load a module that uses it."""
+    conf = CONF.replace("@BACKEND@", str(back.port)).replace("php_", "#php_").replace("Outlive", "#Outlive")
+    with Httpd(conf, more=EXAMPLE, module=False) as server:
+        assert server.ask("/example")[2] == b"40 steps\n"
+
+
+@pytest.fixture(scope="module")
+def server():
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 8"
-    with backend() as back:
-        conf = CONF.replace("@BACKEND@", str(back.port))
-        with Httpd(conf, more=more, limits=limits, php_ini="max_execution_time = 77\n") as server:
-            server.may_crash = True  # one is killed
-            settings(server)
-            named(server)
-            functions(server)
-            status(server, back)
-        with Httpd(conf.replace("php_", "#php_").replace("Outlive", "#Outlive"), more=more, module=False) as server:
-            assert server.ask("/example")[2] == b"40 steps\n"  # nothing of mod_outlive is needed to load it
-    beside_php()
-    built_in()
-    print("settings, log, functions for modules, status page, beside mod_php: as they should be")
-
-
-if __name__ == "__main__":
-    main()
+    with backend() as back, Httpd(CONF.replace("@BACKEND@", str(back.port)), more=EXAMPLE, limits=limits, php_ini="max_execution_time = 77\n") as server:
+        server.back, server.may_crash = back, True  # one is killed
+        yield server

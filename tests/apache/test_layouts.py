@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Every recorded layout through a real httpd with mod_outlive in the place of mod_php: the same values, the same 500s.
-
-layouts.py MODULE [NAME…]: tests/conformance/httpd/layouts.jsonl; with names, only these.
-"""
+"""Every recorded layout through a real httpd with mod_outlive in the place of mod_php: the same values, the same 500s."""
 
 import concurrent.futures
 import http.client
@@ -14,12 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
 import lib
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CASES = ROOT / "tests/conformance/httpd"
@@ -119,7 +115,7 @@ class Place:
             return answer.status, answer.headers.get("Location"), answer.read()
 
     def run(self, layout):
-        """What differs from what was recorded, and how many requests were asked."""
+        """What differs from what was recorded."""
         case, expected = layout["case"], layout["expected"]
         self.lay(layout)
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "PHP_INI_SCAN_DIR": ""}
@@ -133,16 +129,16 @@ class Place:
             # httpd cuts a very long message where the length of its paths says so.
             if not expected["config_ok"] and last and instead(last[0])[:1000] not in self.recorded(said):
                 differs.append(f"-t says {self.recorded(said)!r} instead of {last[0]!r}")
-            return differs, 0
+            return differs
         server = subprocess.Popen([*command, "-DFOREGROUND"], env=environment, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, start_new_session=True)
         try:
             if not self.up(server):
-                return [f"did not start: {server.stdout.read().decode(errors='replace') if server.poll() is not None else ''}"], 0
+                return [f"did not start: {server.stdout.read().decode(errors='replace') if server.poll() is not None else ''}"]
             differs = []
             for wanted in expected["requests"]:
                 differs += self.compare(wanted)
-            return differs, len(expected["requests"])
+            return differs
         finally:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)
@@ -188,35 +184,30 @@ class Place:
         return differs
 
 
-def main():
-    module, names = os.path.abspath(sys.argv[1]), sys.argv[2:]
-    lines = (CASES / "layouts.jsonl").read_text(encoding="utf-8").splitlines()
-    layouts = [layout for layout in map(json.loads, lines) if not names or layout["name"] in names]
-    places, bad, requests = threading.local(), [], 0
-    made = []
+LAYOUTS = {layout["name"]: layout for layout in map(json.loads, (CASES / "layouts.jsonl").read_text(encoding="utf-8").splitlines())}
+
+
+@pytest.fixture(scope="module")
+def answers(request):
+    """The layouts that were asked for, four at a time beside each other: what differs in each, as a promise."""
+    places, made = threading.local(), []
 
     def run(layout):
         if not hasattr(places, "mine"):
-            places.mine = Place(module)
+            places.mine = Place(lib.BUILD / "mod_outlive.so")
             made.append(places.mine)
-        return layout["name"], *places.mine.run(layout)
-
+        return places.mine.run(layout)
+    names = [item.callspec.params["name"] for item in request.session.items if item.module is request.module]
+    pool = concurrent.futures.ThreadPoolExecutor(4)
     try:
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            for name, differs, count in pool.map(run, layouts):
-                requests += count
-                if differs and name not in EXCEPT:
-                    bad.append(name)
-                    print(f"{name}:", *differs[:4], sep="\n  ")
-                if not differs and name in EXCEPT:
-                    bad.append(name)
-                    print(f"{name}: is as recorded, though we say that it differs")
+        yield {name: pool.submit(run, LAYOUTS[name]) for name in names}
     finally:
+        pool.shutdown(cancel_futures=True)
         for place in made:
             shutil.rmtree(place.temporary, ignore_errors=True)
-    print(f"{len(layouts)} layouts, {requests} requests through httpd with mod_outlive: {len(bad)} differ")
-    sys.exit(1 if bad else 0)
 
 
-if __name__ == "__main__":
-    main()
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layout(name, answers):
+    differs = answers[name].result()
+    assert bool(differs) == (name in EXCEPT), "\n".join(differs[:4]) or f"it is as recorded, though it should differ: {EXCEPT[name]}"
