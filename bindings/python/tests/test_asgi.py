@@ -359,6 +359,30 @@ class Exchanges(Case):
             await server.task
         self.assertEqual(got, ["http.request", "http.disconnect"] * 2)
 
+    async def test_who_says_that_half_a_form_came_has_not_failed(self):
+        class ClientDisconnect(Exception):
+            """As Starlette's."""
+
+        endings = []
+
+        async def app(scope, receive, send):
+            outlive.register_shutdown_function(lambda: endings.append(outlive.ending()))
+            while (await receive())["type"] == "http.request":
+                pass
+            raise (ClientDisconnect if scope["path"] == "/half" else ValueError)("half a form")
+
+        for path, ending in (("/half", outlive.Ending.ABORTED), ("/mistake", outlive.Ending.HOST_ERROR)):
+            server = Server(self.wrap(app, FINISH), path=path, body=())
+            server.incoming.put_nowait({"type": "http.request", "body": b"no", "more_body": True})
+            server.disconnect()
+            if ending == outlive.Ending.ABORTED:
+                await server.task
+            else:
+                with self.assertRaises(ValueError):  # the server's to log
+                    await server.task
+            self.assertEqual((endings, server.sent), ([ending], []))
+            endings.clear()
+
     async def test_exceptions(self):
         told = []
 

@@ -147,9 +147,12 @@ class Exchange(Host, Begins):
                 await running
         except BaseException as why:
             # A cancellation that is not ours: the loop is being closed.
-            raised = remainder(why, self.stopping is not None or has_stop(why))
+            has_left = self.is_gone and not self.has_body
+            raised = remainder(why, self.stopping is not None or has_stop(why), has_left)
             if has_stop(why):
                 self._stopping()
+            elif has_left and raised is None and self.stopping is None:
+                self._try(request.exit, Ending.ABORTED)
         self.is_ending = True
         try:
             if self.stopping is not None:

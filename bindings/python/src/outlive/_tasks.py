@@ -22,15 +22,19 @@ from .request import Request, _current
 Task = asyncio.Task[Any]
 
 
-def remainder(why: BaseException, told: bool) -> Optional[BaseException]:
+# What frameworks raise in a view that asks for more of a request's body than its client has sent: Starlette, Django, Werkzeug.
+_CLIENT_HAS_LEFT = frozenset({"ClientDisconnect", "RequestAborted", "ClientDisconnected"})
+
+
+def remainder(why: BaseException, told: bool, has_left: bool = False) -> Optional[BaseException]:
     """What is left of an exception once the stop in it is taken away: out of exception groups, too. told: whether a cancellation
-    is ours."""
-    if isinstance(why, Stop) or told and isinstance(why, asyncio.CancelledError):
+    is ours. has_left: whether the application was told that its client left before it had sent everything, so that its saying so is no failure."""
+    if isinstance(why, Stop) or told and isinstance(why, asyncio.CancelledError) or has_left and type(why).__name__ in _CLIENT_HAS_LEFT:
         return None
     inner = getattr(why, "exceptions", None)
     if not isinstance(inner, tuple) or not hasattr(why, "derive"):
         return why
-    left = [part for part in (remainder(one, told) for one in inner) if part is not None]
+    left = [part for part in (remainder(one, told, has_left) for one in inner) if part is not None]
     if not left:
         return None
     return why if len(left) == len(inner) else why.derive(left)
@@ -49,6 +53,7 @@ class Stopping:
         self.request, self.main, self.notifier, self.loop = request, main, notifier, notifier.loop
         self.budget: float = notifier.cleanup  # seconds that clean-up may take before it is told again
         self._told: Set[Task] = set()  # who has been cancelled, or will be as soon as it wakes
+        self._retrieved: Set[Task] = set()  # the stop that they end by is nothing to report
         self._patient: Set[Task] = set()  # behind asyncio.shield: these are waited for
         self._looks: Set[Any] = set()  # futures at whose end we look again
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -64,6 +69,9 @@ class Stopping:
         hosts = {parent for parent in map(_host_of, tasks) if parent is not None}
         busy = False
         for task in tasks:
+            if task not in self._retrieved and task is not self.main:
+                self._retrieved.add(task)
+                task.add_done_callback(_retrieve_stop)
             if task not in self._told:
                 if id(task) in hosts:  # once the tasks of its group have ended
                     self._when_it_wakes(task)
@@ -104,8 +112,8 @@ class Stopping:
                 return []
             # One that another of them waits for hears of it there, once: told twice, it could not clean up.
             free = [task for task in left if not _is_awaited(task)] or left
-            busy = False
-            for task in free if not rounds else left:
+            busy = self.request._held > 0  # one of them has begun a hold behind the stop; its end is a safe point
+            for task in () if busy else free if not rounds else left:
                 if task in self._told or not rounds and _is_cancelled(task):
                     continue
                 if self._must_not_be(task):

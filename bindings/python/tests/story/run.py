@@ -52,6 +52,7 @@ def tell(server, framework, app, view):
         wait_for("C is written, in threads that nobody waits for, too", lambda: all("C" in running.written(note) for note in NOTES))
         time.sleep(0.5)
         running.stop()
+        assert "Stop(" not in running.said(), "a stop was reported"
         row = [running.written(NOTES[0])]
         for note in NOTES[1:]:
             ending, = running.endings(note)  # once

@@ -25,6 +25,7 @@ WAYS = {
     "timed": ["thread has ended", "told"],
     "group": ["stops", "told"],
     "view": ["stops", "told"],
+    "child": ["B", "C", "told"],
     "swallow": ["swallowed", "swallowed", "told"],
 }
 
@@ -128,6 +129,18 @@ def background(running):
     assert events(running, "background") == ["worked", "told completed"], events(running, "background")
 
 
+def half(running):
+    """A client that leaves within its form: nobody has failed, though Starlette raises."""
+    client = socket.create_connection(("127.0.0.1", running.port), timeout=60)
+    client.sendall(b"PUT /finish/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nnote")
+    wait_for("half of it is there", lambda: events(running, "half") == ["got 4"])
+    client.close()
+    wait_for("it has ended", lambda: len(events(running, "half")) == 2)
+    assert events(running, "half") == ["got 4", "told aborted"], events(running, "half")
+    assert events(running, "tracker") == ["ClientDisconnect()"], events(running, "tracker")  # Starlette's own, within
+    assert "Traceback" not in running.said(), "a traceback"
+
+
 def threads(running):
     """Three hundred views whose clients leave, and whose threads are blocked: no more than the forty that anyio has."""
     (running.directory / "go-on").unlink()
@@ -146,7 +159,7 @@ def threads(running):
 
 def scenes(server):
     with served(server) as running:
-        for scene in (transaction, ways, quart, functions, background, threads):
+        for scene in (transaction, ways, quart, functions, background, half, threads):
             scene(running)
         running.stop()
     return "%s: stops, with SQLite: ok" % server

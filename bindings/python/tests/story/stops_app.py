@@ -150,6 +150,23 @@ async def group_that_holds(note):
         group.create_task(view_that_holds(note))
 
 
+async def child_that_holds(note):
+    """Begins a hold while the task that waits for it hears of the stop; as Django's view does, whose task nobody but outlive cancels."""
+
+    async def child():
+        (HERE / ("waits-" + note)).touch()
+        while not outlive.connection_aborted():
+            await asyncio.sleep(0)
+        async with outlive.hold():
+            await asyncio.sleep(0.1)
+            note_down("B", note)
+            await asyncio.sleep(0.1)
+            note_down("C", note)
+        note_down("D", note)
+
+    await asyncio.wait([asyncio.ensure_future(child())])
+
+
 async def swallows(note):
     (HERE / ("waits-" + note)).touch()
     for _ in range(2):
@@ -161,7 +178,7 @@ async def swallows(note):
 
 WAYS = {
     "plain": long, "asyncio": in_asyncio_group, "anyio": in_anyio_group, "gather": gathered, "task": left_alone, "thread": in_thread, "timed": in_thread_for_a_time,
-    "group": group_that_holds, "view": view_that_holds, "swallow": swallows,
+    "group": group_that_holds, "view": view_that_holds, "child": child_that_holds, "swallow": swallows,
 }
 
 
@@ -195,6 +212,14 @@ async def functions(number: int):
         note_down("told", "functions")
 
     outlive.register_shutdown_function(function)
+
+
+@app.put("/finish/half")
+async def half(request: fastapi.Request):
+    """Takes in a form of which only half comes."""
+    outlive.register_shutdown_function(lambda: note_down("told %s" % outlive.ending(), "half"))
+    async for part in request.stream():
+        note_down("got %d" % len(part), "half")
 
 
 @app.get("/stop/background/{number}")
