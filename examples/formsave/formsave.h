@@ -44,6 +44,7 @@ struct http_request {
     const char *path;         /* without the query */
     const char *query;        /* never NULL */
     const char *host;         /* never NULL */
+    const char *languages, *cookie; /* Accept-Language; the cookie lang. Empty: there is none */
 };
 
 /* Both: 0, or the HTTP status to answer with, or -1 when there is nobody to answer. `stop` is a descriptor that becomes
@@ -60,6 +61,17 @@ int http_send(int socket, const void *buf, size_t len);
 int http_send_head(int socket, int status, const char *type);
 const char *http_reason(int status);
 double seconds_now(void);
+
+/* ---- language.c ---- */
+
+enum language { LANGUAGE_EN, LANGUAGE_ZH_CN, LANGUAGE_ZH_TW, LANGUAGES };
+enum word { WORD_SAVING, WORD_TABLE, WORD_IS_WRITTEN, WORD_TOLD, WORD_BACK, WORDS };
+
+/* What the reader chose (?lang=, which page.js keeps in a cookie), or what the browser asks for; else English. */
+enum language language_of(const struct http_request *http);
+const char *language_tag(enum language language);
+/* A table's name stands between WORD_TABLE and WORD_IS_WRITTEN. */
+const char *language_word(enum language language, enum word word);
 
 /* ---- store.c ---- */
 
@@ -117,7 +129,7 @@ struct site {
         const char *path, *file, *type;
         char *text;
         size_t length;
-    } pages[4];
+    } pages[8];
 };
 
 int site_load(struct site *site, const char *directory, char *error, size_t size);

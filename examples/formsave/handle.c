@@ -300,7 +300,7 @@ static void resume(void *userdata, const struct journal_row *row)
     http->method = row->method;
     http->path = row->path;
     http->host = row->host;
-    http->query = "";
+    http->query = http->languages = http->cookie = "";
     int status = serve(userdata, http, row);
     if (status != 0)
         fprintf(stderr, "formsave: what was accepted as %lld is not resumed: %d\n", row->id, status);

@@ -127,6 +127,20 @@ static int parse_request_line(struct http_request *http, char *line)
     return 0;
 }
 
+/* The value of a cookie, NUL-terminated; empty: it is not there. `name` ends in =. */
+static const char *find_cookie(char *cookies, const char *name)
+{
+    for (char *one = cookies; *one != '\0'; one += strspn(one, "; ")) {
+        size_t length = strcspn(one, ";");
+        if (strncmp(one, name, strlen(name)) == 0) {
+            one[length] = '\0';
+            return one + strlen(name);
+        }
+        one += length;
+    }
+    return "";
+}
+
 static int parse_header(struct http_request *http, char *line, int *lengths)
 {
     char *value = strchr(line, ':');
@@ -136,7 +150,13 @@ static int parse_header(struct http_request *http, char *line, int *lengths)
     if (!is_token(line)) /* also a folded line, which begins with a space */
         return 400;
     value += strspn(value, " \t");
-    value[strcspn(value, " \t")] = '\0'; /* what counts here has no spaces inside */
+    if (strcasecmp(line, "Cookie") == 0)
+        http->cookie = find_cookie(value, "lang=");
+    if (strcasecmp(line, "Accept-Language") == 0) {
+        http->languages = value;
+        return 0;
+    }
+    value[strcspn(value, " \t")] = '\0'; /* what else counts here has no spaces inside */
     if (strcasecmp(line, "Host") == 0)
         http->host = value;
     if (strcasecmp(line, "Transfer-Encoding") == 0)
@@ -186,7 +206,7 @@ int http_read_head(struct http_request *http, int socket, int stop)
     double until = seconds_now() + READ_SECONDS;
     memset(http, 0, sizeof *http);
     http->socket = socket;
-    http->method = http->path = http->query = http->host = "";
+    http->method = http->path = http->query = http->host = http->languages = http->cookie = "";
     for (;;) {
         if (http->head_used == HEAD_SIZE)
             return 431;

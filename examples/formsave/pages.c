@@ -43,7 +43,11 @@ int site_load(struct site *site, const char *directory, char *error, size_t size
 {
     static const struct site empty = {{
         {"/", "index.html", "text/html; charset=utf-8", NULL, 0},
+        {"/", "index.zh-CN.html", "text/html; charset=utf-8", NULL, 0},
+        {"/", "index.zh-TW.html", "text/html; charset=utf-8", NULL, 0},
         {"/live", "live.html", "text/html; charset=utf-8", NULL, 0},
+        {"/live", "live.zh-CN.html", "text/html; charset=utf-8", NULL, 0},
+        {"/live", "live.zh-TW.html", "text/html; charset=utf-8", NULL, 0},
         {"/style.css", "style.css", "text/css; charset=utf-8", NULL, 0},
         {"/page.js", "page.js", "text/javascript; charset=utf-8", NULL, 0},
     }};
@@ -70,13 +74,17 @@ void site_free(struct site *site)
 int page_show(struct exchange *exchange)
 {
     struct site *site = &exchange->server->site;
+    const char *language = language_tag(language_of(exchange->http));
+    const struct page *found = NULL; /* in that language, or the one that there is */
     for (size_t i = 0; i < sizeof site->pages / sizeof site->pages[0]; i++) {
-        if (strcmp(site->pages[i].path, exchange->http->path) == 0) {
-            reply_begin(exchange, 200, site->pages[i].type);
-            return reply_bytes(exchange, site->pages[i].text, site->pages[i].length);
-        }
+        const struct page *page = &site->pages[i];
+        if (strcmp(page->path, exchange->http->path) == 0 && (found == NULL || strstr(page->file, language) != NULL))
+            found = page;
     }
-    return reply_error(exchange, 404);
+    if (found == NULL)
+        return reply_error(exchange, 404);
+    reply_begin(exchange, 200, found->type);
+    return reply_bytes(exchange, found->text, found->length);
 }
 
 /* ---- JSON ---- */

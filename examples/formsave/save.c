@@ -22,6 +22,7 @@ struct save {
     int hold;         /* formsave.hold: the four writes are one held section */
     int accepted;     /* the journal has it: it is done, whatever happens to the client or to this process */
     int progress;     /* formsave.progress: the client gets a sign of life while it waits */
+    enum language language;
     char note[NOTE_SIZE];
 };
 
@@ -135,10 +136,11 @@ static int at_the_end(outlive_request *request, int ending, void *userdata)
         fprintf(stderr, "formsave: the end of %lld is not in the journal: %s\n", save->id, sqlite3_errstr(result));
     if (!outlive_request_is_gone(request)) {
         /* A stop here only means that nobody reads this; the next shutdown function is to run all the same. */
-        (void)reply_format(exchange, "</ol><p>The shutdown function was told <strong>%s</strong>.</p>"
-                           "<p><code>", ending_name(ending));
+        (void)reply_format(exchange, "</ol><p>%s <strong>%s</strong>.</p><p><code>", language_word(save->language, WORD_TOLD),
+                           ending_name(ending));
         (void)reply_html(exchange, decided);
-        (void)reply_text(exchange, "</code></p><p><a href=\"/\">Back: what was saved</a></p></main></body></html>\n");
+        (void)reply_format(exchange, "</code></p><p><a href=\"/\">%s</a></p></main></body></html>\n",
+                           language_word(save->language, WORD_BACK));
     }
     return OUTLIVE_OK;
 }
@@ -182,7 +184,8 @@ static int write_tables(struct save *save)
             return outlive_request_exit(exchange->request, OUTLIVE_ENDING_HOST_ERROR) == OUTLIVE_OK ? OUTLIVE_STOP
                                                                                                    : OUTLIVE_ERROR_STAGE;
         }
-        result = reply_format(exchange, "<li>Table %c is written.</li>\n", *table - 'a' + 'A');
+        result = reply_format(exchange, "<li>%s%c%s</li>\n", language_word(save->language, WORD_TABLE), *table - 'a' + 'A',
+                              language_word(save->language, WORD_IS_WRITTEN));
         if (result != OUTLIVE_OK)
             return result;
     }
@@ -195,6 +198,7 @@ int save_form(struct exchange *exchange)
     if (save == NULL)
         return reply_error(exchange, 500);
     save->exchange = exchange;
+    save->language = language_of(exchange->http);
     save->begun = save->last_sign = seconds_now();
     save->hold = is_on(exchange->settings, "formsave.hold");
     save->progress = is_on(exchange->settings, "formsave.progress");
@@ -227,10 +231,11 @@ int save_form(struct exchange *exchange)
         (void)outlive_request_set_accepted(exchange->request);
 
     reply_begin(exchange, 200, "text/html; charset=utf-8");
-    result = reply_text(exchange, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
-                                      "<meta name=\"viewport\" content=\"width=device-width\"><title>Saving</title>"
-                                      "<link rel=\"stylesheet\" href=\"/style.css\"></head><body><main>"
-                                      "<h1>Saving your note</h1><ol class=\"steps\">\n");
+    const char *saving = language_word(save->language, WORD_SAVING);
+    result = reply_format(exchange,
+                          "<!doctype html><html lang=\"%s\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+                          "<title>%s</title><link rel=\"stylesheet\" href=\"/style.css\"></head><body><main><h1>%s</h1><ol class=\"steps\">\n",
+                          language_tag(save->language), saving, saving);
     if (result != OUTLIVE_OK)
         return result;
 

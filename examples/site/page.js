@@ -1,6 +1,37 @@
 'use strict';
 // The lists of both pages. Texts go in as text, never as HTML.
 
+// What the lists say, in the language of the page: [zh-CN, zh-TW]. English is as it stands below.
+const WORDS = {
+  'C is locked for %s s': ['C 已锁住，还有 %s 秒', 'C 已鎖住，還有 %s 秒'],
+  'C is free': ['C 没有锁', 'C 沒有鎖'],
+  '%s is written': ['%s 已写入', '%s 已寫入'],
+  '%s is not written yet': ['%s 尚未写入', '%s 尚未寫入'],
+  '%s is missing': ['缺少 %s', '缺少 %s'],
+  'nothing is written': ['什么都没写入', '什麼都沒寫入'],
+  'written: %s': ['已写入：%s', '已寫入：%s'],
+  'still working': ['仍在工作', '仍在工作'],
+  'Nothing yet.': ['还没有。', '還沒有。'],
+  'here': ['在', '在'],
+  'gone for %s s': ['已离开 %s 秒', '已離開 %s 秒'],
+  'it finishes': ['它会做完', '它會做完'],
+  'it stops when the hold ends': ['过了不可打断的部分就停下', '過了不可打斷的部分就停下'],
+  'it stops': ['它会停下', '它會停下'],
+  'none': ['无', '無'],
+  'reading': ['读取请求', '讀取請求'],
+  'running': ['运行', '執行'],
+  'shutdown functions': ['关闭触发函数', '關閉觸發函式'],
+  'last output': ['最后的输出', '最後的輸出'],
+  'Nothing is in flight.': ['没有进行中的请求。', '沒有進行中的請求。'],
+  'The server does not answer; trying again.': ['服务器没有回应，正在重试。', '伺服器沒有回應，正在重試。'],
+};
+const language = ['zh-CN', 'zh-TW'].indexOf(document.documentElement.lang);
+const say = (words, value) => (WORDS[words]?.[language] ?? words).replace('%s', value);
+
+// Who chooses a language keeps it.
+const chosen = new URLSearchParams(location.search).get('lang');
+if (chosen) document.cookie = `lang=${encodeURIComponent(chosen)}; path=/; max-age=31536000; SameSite=Lax`;
+
 const $ = id => document.getElementById(id);
 
 function element(name, text, classes) {
@@ -34,7 +65,7 @@ function show(body, rows, nothing) {
 
 function showLock(seconds) {
   const locked = seconds > 0;
-  $('locked').textContent = locked ? `C is locked for ${Math.ceil(seconds)} s` : 'C is free';
+  $('locked').textContent = locked ? say('C is locked for %s s', Math.ceil(seconds)) : say('C is free');
   $('locked').className = locked ? 'tag warn' : 'tag good';
 }
 
@@ -43,16 +74,16 @@ function tables(saved) {
   for (const name of 'ABCD') {
     const there = saved.written.includes(name);
     const cell = element('span', name, there ? 'cell' : saved.ending === null ? 'cell open' : 'cell missing');
-    cell.title = there ? `${name} is written` : saved.ending === null ? `${name} is not written yet` : `${name} is missing`;
+    cell.title = say(there ? '%s is written' : saved.ending === null ? '%s is not written yet' : '%s is missing', name);
     cells.append(cell);
   }
   cells.setAttribute('role', 'img');
-  cells.setAttribute('aria-label', saved.written === '' ? 'nothing is written' : `written: ${[...saved.written].join(', ')}`);
+  cells.setAttribute('aria-label', saved.written === '' ? say('nothing is written') : say('written: %s', [...saved.written].join(', ')));
   return cells;
 }
 
 function ending(name) {
-  if (name === null) return element('span', 'still working', 'tag warn');
+  if (name === null) return element('span', say('still working'), 'tag warn');
   return element('span', name, name === 'COMPLETED' ? 'tag good' : 'tag bad');
 }
 
@@ -66,12 +97,12 @@ function showSaved(answer) {
     ending(saved.ending),
     number(saved.ending === null ? '…' : saved.seconds.toFixed(1)),
     { place: 'decided', content: element('code', (saved.decided ?? '').replace(/^(\S+:\d+) /, '$1\n')) },
-  )), 'Nothing yet.');
+  )), say('Nothing yet.'));
 }
 
 function client(request) {
-  if (request.gone < 0) return element('span', 'here', 'tag good');
-  return element('span', `gone for ${request.gone.toFixed(1)} s`, 'tag warn');
+  if (request.gone < 0) return element('span', say('here'), 'tag good');
+  return element('span', say('gone for %s s', request.gone.toFixed(1)), 'tag warn');
 }
 
 function showLive(answer) {
@@ -83,12 +114,12 @@ function showLive(answer) {
   show($('live'), answer.requests.map(request => row(
     { place: 'request', content: element('code', `${request.method} ${request.path}`) },
     client(request),
-    request.stage,
-    request.ignores_abort ? 'it finishes' : request.held ? 'it stops when the hold ends' : 'it stops',
+    say(request.stage),
+    say(request.ignores_abort ? 'it finishes' : request.held ? 'it stops when the hold ends' : 'it stops'),
     number(`${request.age.toFixed(1)} s`),
-    number(request.time_limit ? `${request.time_limit} s` : 'none'),
+    number(request.time_limit ? `${request.time_limit} s` : say('none')),
     number(request.thread),
-  )), 'Nothing is in flight.');
+  )), say('Nothing is in flight.'));
 }
 
 async function refresh(path, use, pause) {
@@ -98,7 +129,7 @@ async function refresh(path, use, pause) {
     use(await answer.json());
     if ($('state')) $('state').textContent = '';
   } catch {
-    if ($('state')) $('state').textContent = 'The server does not answer; trying again.';
+    if ($('state')) $('state').textContent = say('The server does not answer; trying again.');
   }
   setTimeout(refresh, pause, path, use, pause);
 }

@@ -4,11 +4,13 @@
 Needs chromium and chromedriver; Python's standard library otherwise.
 """
 
+import pathlib
 import re
 import shutil
 import sys
 import tempfile
 import time
+import urllib.request
 
 from browser import Browser
 from lib import Server, wait_for
@@ -45,6 +47,40 @@ def row_of(browser, note):
     rows = browser.script("return [...document.querySelectorAll('#saved tr')].map(row => row.innerText)")
     found = [re.sub(r"\s+", " ", row) for row in rows if note in row]
     return found[0] if found else ""
+
+
+def speaks(browser, server):
+    """The pages are in the language that the browser asks for, or that was chosen; the translations are whole."""
+    def fetched(path, **headers):
+        with urllib.request.urlopen(urllib.request.Request(server.url + path, headers=headers), timeout=30) as answer:
+            return answer.read().decode()
+
+    def shape(html):
+        return re.sub(r">[^<>]+<", "><", re.sub(r'(lang|value|aria-label)="[^"]*"', r'\1', html))
+
+    for path in ("/", "/live"):
+        english = fetched(path)
+        assert '<html lang="en">' in english
+        for wanted, tag in (("zh-TW,zh;q=0.9,en;q=0.8", "zh-TW"), ("zh-Hant-HK", "zh-TW"), ("fr, zh;q=0.5", "zh-CN"), ("en;q=0.4,zh-CN;q=0.7", "zh-CN"),
+                            ("fr-FR", "en"), ("zh;q=0", "en"), (",,;q==,", "en")):
+            page = fetched(path, **{"Accept-Language": wanted})
+            assert f'<html lang="{tag}">' in page, (wanted, page[:60])
+            assert shape(page) == shape(english), f"{path} in {tag} has other parts than in English"
+        assert '<html lang="zh-CN">' in fetched(path + "?lang=zh-CN", **{"Accept-Language": "en"})
+        assert '<html lang="zh-TW">' in fetched(path, Cookie="a=b; lang=zh-TW")
+    saving = fetched("/save/finish?note=x", **{"Accept-Language": "zh-CN"})
+    assert '<html lang="zh-CN">' in saving and "D 表已写入。" in saving, saving
+    script = (pathlib.Path(__file__).resolve().parents[2] / "examples/site/page.js").read_text()
+    table, code = script.split("const language =", 1)
+    for words in re.findall(r"'([A-Za-z%][^']*)'", " ".join(re.findall(r"say\(([^()]*(?:\([^()]*\)[^()]*)*)\)", code))):
+        assert f"  '{words}': [" in table, f"page.js has no translation of: {words}"
+    browser.go(server.url + "/")
+    browser.click("a[lang=zh-TW]")
+    wait_for("the page speaks it", lambda: browser.text("#locked") == "C 沒有鎖")
+    browser.go(server.url + "/live")
+    assert browser.script("return document.documentElement.lang") == "zh-TW", "the choice is not kept"
+    browser.click("a[lang=en]")
+    wait_for("and English again", lambda: browser.text("#locked") == "C is free")
 
 
 def finishes(browser, server):
@@ -97,7 +133,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="formsave-browser-", ignore_cleanup_errors=True) as profile, Server() as server:
         browser = Browser(profile)
         try:
-            for scene in (finishes, stops, asks):
+            for scene in (finishes, stops, asks, speaks):
                 scene(browser, server)
                 print(f"page.py: {scene.__name__}: ok", flush=True)
         finally:
