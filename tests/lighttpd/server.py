@@ -32,7 +32,7 @@ class Lighttpd:
         certificate(self)
         (self.root / "cert.pem").chmod(0o644)
         self.log = self.root / "error.log"
-        loaded = (["outlive"] if module else []) + list(modules)
+        loaded = list(modules) + (["outlive"] if module else [])  # as an operator's last line does it
         account = 'server.username = "www-data"\nserver.groupname = "www-data"\n' if os.geteuid() == 0 else ""
         text = f"""server.modules = ({", ".join(f'"mod_{name}"' for name in loaded)})
 server.document-root = "@ROOT@/www"

@@ -388,6 +388,16 @@ def mistakes():
     assert Lighttpd('outlive.disconnect = "stop"\noutlive.scoreboard = "@ROOT@/run/board"').check()[0] == 0
 
 
+def page():
+    """The page's own example, but for the place of its file: lighttpd takes it, and its list is there."""
+    example = (ROOT / "bindings/lighttpd/README.md").read_text().split("```text\n")[1].split("```")[0]
+    conf = example.replace("/run/lighttpd/outlive", "@ROOT@/run/board")
+    assert conf.startswith('server.modules += ("mod_outlive")\n') and "@ROOT@" in conf, example
+    with Lighttpd(conf, module=False) as server:
+        assert server.ask("/outlive")[0] == 200 and (server.root / "run/board").exists()
+        assert server.ask("/report")[0] == 404
+
+
 def unconfigured(fpm, back):
     """Loaded, and nothing besides: the same responses, the same log, no file, no thread."""
     def seen(module):
@@ -424,6 +434,7 @@ def main():
         results = table(fpm, back, policies)
         if how == "--check":
             mistakes()
+    page()
             for part in (unconfigured, form, limits, caps, half_closed, kept, tls, http2, go_on, ends):
                 part(fpm, back)
             print("lighttpd: finished, stopped, limited, capped and listed as the README says; unconfigured, it is lighttpd as ever")
