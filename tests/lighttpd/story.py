@@ -434,7 +434,7 @@ def main():
         results = table(fpm, back, policies)
         if how == "--check":
             mistakes()
-    page()
+            page()
             for part in (unconfigured, form, limits, caps, half_closed, kept, tls, http2, go_on, ends):
                 part(fpm, back)
             print("lighttpd: finished, stopped, limited, capped and listed as the README says; unconfigured, it is lighttpd as ever")
