@@ -34,6 +34,7 @@ help:
 	@echo 'make python         the Python package: built, and tested on real servers'
 	@echo 'make docs           the HTML reference, in $(TARGET)/docs/html'
 	@echo 'make site           the book, in $(TARGET)/site/html'
+	@echo 'make recording      draws the README'"'"'s picture of the demo anew'
 	@echo 'make fuzz           SECONDS=60 over all targets; TARGETS=httpd for one'
 	@echo 'make static         the command as one file for any Linux image (ARCH=aarch64), in $(TARGET)/static'
 	@echo 'make deb            Debian packages, in $(TARGET)/deb'

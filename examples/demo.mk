@@ -35,3 +35,8 @@ else ifeq ($(SERVE),1)
 else
 	@$(DEMO)/story $(DEMO)/formsave $(PHP_INI) examples/httpd.conf examples/site
 endif
+
+# The picture of the README: what the story prints, and when.
+.PHONY: recording
+recording: demo-build
+	@packaging/record docs/demo.svg $(DEMO)/story $(DEMO)/formsave $(PHP_INI) examples/httpd.conf examples/site
