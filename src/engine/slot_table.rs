@@ -90,7 +90,7 @@ impl<H: Host> Table<H> {
 
     /// Every slot that was ever used. Those that come soon are fetched meanwhile: of a million none is in a cache.
     pub fn used(&self) -> impl Iterator<Item = &Slot<H>> {
-        const AHEAD: u32 = 8;
+        const AHEAD: u32 = 32;
         let used = self.shared.free.used();
         (0..used).map(move |index| {
             if index + AHEAD < used {

@@ -9,7 +9,8 @@
 //! KiB for each process, and 5 KiB for each 16 requests that a process ever had at once. Where there is no room (all rows in use, or the
 //! disk full), a request is not shown but counted; it runs as any other. Put it on a memory file system, such as /run or /dev/shm, never on
 //! a network one: processes share its memory. A file of another layout is renamed to PATH.layoutN and a new one is made; processes that use
-//! the old one keep it.
+//! the old one keep it. A reader decodes its own layout alone: `outlive status` names such a file ([`put_aside`]), and the outlive that made it
+//! reads it. This is the first layout that is released.
 //!
 //! **Blocks.** A process claims blocks of 16 rows, each with one compare-and-swap of the owner's word (`process.rs`: number
 //! and starting time in one), and keeps them until its engine ends. Where none is left, blocks of dead processes are taken
