@@ -42,7 +42,14 @@ static int diagnosed(void *data, const outlive_diagnostic *diagnostic) {
 #ifndef OUTLIVE_PHP_INI_DIR
 #define OUTLIVE_PHP_INI_DIR NULL
 #define OUTLIVE_PHP_SCAN_DIR NULL
+#define BUILT_IN(name, value) #name "=\"\""
+#else
+#define BUILT_IN(name, value) #name "=\"" value "\""
 #endif
+
+/** For those who read this file and do not run it, such as the outlive command: where php.ini is looked for. */
+const char ol_built_in[] __attribute__((used)) =
+    BUILT_IN(OUTLIVE_PHP_INI_DIR, OUTLIVE_PHP_INI_DIR) " " BUILT_IN(OUTLIVE_PHP_SCAN_DIR, OUTLIVE_PHP_SCAN_DIR);
 
 static int build(outlive_config_builder *builder, outlive_config **config, outlive_error *error) {
     int result = outlive_config_builder_set_sapi(builder, "apache2handler", OUTLIVE_NTS, error);

@@ -35,6 +35,8 @@ pub struct Context {
     pub notes: Vec<String>,
     /// The way from the request to this PHP.
     pub steps: Vec<String>,
+    /// Who it is, where it is no PHP.
+    pub who: Option<String>,
 }
 
 /// A file that PHP reads and that is not known here.
@@ -70,6 +72,7 @@ impl Context {
         self.unknown.clone_from(&found.unknown);
         self.notes.extend(found.notes.iter().cloned());
         self.steps.clone_from(&found.steps);
+        self.who.clone_from(&found.who);
         self.httpd = self.httpd.take().or_else(|| found.server.clone());
         if found.search.is_some() {
             self.version_by.get_or_insert_with(String::new);
@@ -91,9 +94,12 @@ impl Context {
 
     /// One line for people.
     pub fn line(&self, config: &Config) -> String {
-        let mut out = format!("answering for: PHP {}", config.php_version());
+        let mut out = match &self.who {
+            Some(who) => format!("answering for: {who}"),
+            None => format!("answering for: PHP {}", config.php_version()),
+        };
         let _ = self.version_by.as_ref().filter(|by| !by.is_empty()).map(|by| write!(out, " ({by})"));
-        let _ = write!(out, " {}", server(config.sapi()));
+        let _ = self.who.is_none().then(|| write!(out, " {}", server(config.sapi())));
         let _ = self.sapi_by.as_ref().map(|by| write!(out, " ({by})"));
         if let Some(file) = &self.httpd {
             let _ = write!(out, ", {}", text::shown(file.as_os_str().as_encoded_bytes()));

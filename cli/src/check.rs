@@ -30,7 +30,7 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         [] => vec![args.source.clone()],
         paths => paths.iter().map(|path| side::with_word(&args.source, path)).collect::<Result<_, _>>()?,
     };
-    let mut questions = Questions { all: Vec::new(), idle: Vec::new() };
+    let mut questions = Questions::default();
     for source in &sources {
         let mut more = question::all(source, &args.request).map_err(with_fix)?;
         if !estate::names_a_source(source) && !question::is_request(&args.request) {
@@ -71,7 +71,7 @@ fn answer(found: &[Diagnostic], json: bool) -> Answer {
 
 /// The findings about one PHP.
 fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> {
-    let (loaded, source) = (&question.loaded, &question.source);
+    let (loaded, source) = (&question.whole()?.loaded, &question.source);
     let config = loaded.config;
     if loaded.context.nothing_read(config) && !loaded.context.has_sets && !source.built_in {
         return Err(Problem::Call(

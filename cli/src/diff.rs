@@ -119,9 +119,11 @@ fn read(name: &str, side: side::Options) -> Result<Side, Problem> {
         let text = format!("this names several PHPs: {ids}; a side is one of them: give its id, or --php ID");
         return Err(Problem::Call(text).of(name));
     }
-    let Some(Question { source, request, loaded }) = questions.all.pop() else {
+    let Some(question) = questions.all.pop() else {
         return Err(Problem::Call("no PHP is meant".into()).of(name));
     };
+    question.whole().map_err(|problem| problem.of(name))?;
+    let Question { source, request, loaded, .. } = question;
     let config = loaded.config;
     loaded.context.say(config, Some(name));
     if side.is_version {

@@ -41,7 +41,7 @@ pub fn run(args: &DumpArgs) -> Result<Answer, Problem> {
 }
 
 fn one(question: &Question, args: &DumpArgs, format: Format) -> Result<Answer, Problem> {
-    let loaded = &question.loaded;
+    let loaded = &question.whole()?.loaded;
     let config = loaded.config;
     let (settings, told) = match get::settings(question, format == Format::Json)? {
         Ok(found) => found,

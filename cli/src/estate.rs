@@ -5,9 +5,11 @@ pub mod agree;
 pub mod find;
 pub mod follow;
 pub mod layouts;
+mod named;
 mod processes;
 pub mod question;
 mod units;
+pub mod watch;
 
 use crate::answering::Unknown;
 use crate::args::SourceArgs;
@@ -33,6 +35,8 @@ pub struct Found {
     pub id: String,
     /// Discovery found the web server in its usual place; no option named it.
     pub in_place: bool,
+    /// Who it is, where it is no PHP.
+    pub who: Option<String>,
     /// Where this PHP looks for php.ini; none: what the options and httpd's files say.
     pub search: Option<Search>,
     /// Variables, stronger than those of `--env`'s relatives and weaker than `--env`.

@@ -3,11 +3,12 @@
 use crate::answering::winner;
 use crate::args::NamesArgs;
 use crate::estate::question::Question;
+use crate::estate::watch;
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, Problem, STRONG, note};
 use crate::skipped::{self, Skipped};
 use crate::{check, get, json, meaning, request, secrets, suggest, text};
-use outlive::config::{Access, Config, Explanation, Fate, Layer, Sapi, Settings, Step};
+use outlive::config::{Access, Config, Explanation, Fate, Layer, Reason, Sapi, Settings, Step};
 use outlive::httpd::ServerLayer;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -44,9 +45,9 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
             status = 2;
             note(&format!("{}: not known: {why}", text::shown(name.as_bytes())));
         }
-        found.extend(
-            settings.explain(name.as_bytes()).map(|explanation| Found::new(explanation, unknown, &passed_over)),
-        );
+        let explanation = settings.explain(name.as_bytes()).map(|explanation| with_owner(explanation, question));
+        found.extend(explanation.map(|explanation| Found::new(explanation, unknown, &passed_over)));
+        watch::limits_too(question, name.as_bytes()).into_iter().for_each(|text| note(&text));
     }
     let winners = found.iter().filter_map(|found| winner(&found.explanation));
     loaded.context.say_unnamed(winners.map(|step| step.layer));
@@ -61,9 +62,18 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         if place > 0 {
             out.push('\n');
         }
-        story(&mut out, explanation, passed_over, &settings, config);
+        story(&mut out, explanation, passed_over, &settings, question);
     }
     Ok(Answer::text(out).with_status(status))
+}
+
+/// Lines of httpd's files that do not count for this PHP: whose they are.
+fn with_owner(mut explanation: Explanation, question: &Question) -> Explanation {
+    let refused = |step: &&mut Step| step.reason == Some(Reason::Sapi) && matches!(step.layer, Layer::Httpd(_));
+    for step in explanation.trail.iter_mut().filter(refused) {
+        step.because = watch::whose(question, &explanation.name).or(step.because.take());
+    }
+    explanation
 }
 
 /// What is told of one directive.
@@ -127,7 +137,14 @@ fn skipped_json(mut object: json::Object<'_>, line: &Skipped) {
 }
 
 /// The value, what it means, who may change it; then every line, weakest first.
-fn story(out: &mut String, explanation: &Explanation, passed_over: &[Skipped], settings: &Settings, config: &Config) {
+fn story(
+    out: &mut String,
+    explanation: &Explanation,
+    passed_over: &[Skipped],
+    settings: &Settings,
+    question: &Question,
+) {
+    let config = question.loaded.config;
     let name = text::shown(&explanation.name);
     let directive = settings.directive(&explanation.name);
     let meaning = |value: &[u8]| {
@@ -138,7 +155,11 @@ fn story(out: &mut String, explanation: &Explanation, passed_over: &[Skipped], s
     let in_force = value.map_or_else(String::new, meaning);
     let value = text::value(value.unwrap_or(secrets::HIDDEN));
     let _ = writeln!(out, "{STRONG}{name}{STRONG:#} = {STRONG}{value}{STRONG:#}{in_force}");
-    let _ = writeln!(out, "  {DIM}{}{DIM:#}", who(explanation));
+    let who = match question.loaded.context.who {
+        Some(_) => format!("mod_outlive acts on it in httpd; {}", who_beside_php(explanation)),
+        None => who(explanation),
+    };
+    let _ = writeln!(out, "  {DIM}{who}{DIM:#}");
     if let Some(text) = check::inert::says(explanation, config.sapi()) {
         let _ = writeln!(out, "  {BAD}{text}{BAD:#}");
     }
@@ -207,6 +228,19 @@ pub fn who(explanation: &Explanation) -> String {
         (true, false) => "can be changed in files, not by the program".to_owned(),
         (false, true) => "can be changed in php.ini and by the program".to_owned(),
         (false, false) => "can be changed in php.ini and by admin values only".to_owned(),
+    }
+}
+
+/// The same where no PHP program has a word.
+fn who_beside_php(explanation: &Explanation) -> String {
+    if explanation.locked {
+        let lock = explanation.trail.iter().rfind(|step| step.locks);
+        let place = lock.map_or_else(String::new, |step| format!(" by {}", place(step)));
+        return format!("locked{place}: no .htaccess can change it");
+    }
+    match explanation.access.allows(Access::PERDIR) {
+        true => "php_value sets it in every place, .htaccess too".to_owned(),
+        false => "it can be set in php.ini and by php_admin_value".to_owned(),
     }
 }
 

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 /// Prints the values in force.
 pub fn run(args: &NamesArgs) -> Result<Answer, Problem> {
-    about(args, one)
+    let alone = request::divided(&args.names, &args.request)?.0.len() == 1;
+    about(args, |question, names, as_json| one(question, names, as_json, alone))
 }
 
 /// Answers a call about names; `one` answers for one PHP, as JSON where the flag is set.
@@ -24,13 +25,12 @@ pub fn about(
 ) -> Result<Answer, Problem> {
     let (names, request) = request::divided(&args.names, &args.request)?;
     let questions = question::all(&args.source, &request)?;
-    let one = |question: &Question, as_json| one(question, &names, as_json);
     agree::about(&questions, &names, args.json, args.source.context, one)
 }
 
 /// The settings that a question is about, with the exit status so far; or the answer, where no program runs.
 pub fn settings(question: &Question, as_json: bool) -> Result<Result<(Arc<Settings>, u8), Answer>, Problem> {
-    let loaded = &question.loaded;
+    let loaded = &question.whole()?.loaded;
     loaded.context.say(loaded.config, None);
     let outcome = load::outcome(loaded, &question.request)?;
     let told = load::tell(loaded.config, &outcome);
@@ -40,7 +40,7 @@ pub fn settings(question: &Question, as_json: bool) -> Result<Result<(Arc<Settin
     }
 }
 
-fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer, Problem> {
+fn one(question: &Question, names: &[OsString], as_json: bool, alone: bool) -> Result<Answer, Problem> {
     let loaded = &question.loaded;
     let config = loaded.config;
     let (settings, told) = match settings(question, as_json)? {
@@ -86,7 +86,6 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         return Ok(Answer::raw(out).with_status(status));
     }
     let mut out = Vec::new();
-    let alone = found.len() == 1;
     for (name, value) in found {
         let Some(Ok(value)) = value else { continue };
         if !alone {

@@ -96,6 +96,10 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
         let default = Some(one.default.as_bytes()).filter(|text| !text.is_empty());
         builder.register(Directive::new(one.name.as_bytes(), one.access, default))?;
     }
+    if found.who.is_some() {
+        // PHP's built-in limit is for PHP programs.
+        builder.set_default(b"max_execution_time", b"0");
+    }
     let module = ask_module(&view, &mut builder);
     if let Some(path) = &args.fpm_pool {
         if let Some(prefix) = &args.fpm_prefix {
@@ -210,8 +214,15 @@ pub struct Loaded {
     pub context: Context,
     pub view: View,
     guard: Arc<Guard>,
-    /// The web server answers by itself.
+    /// What becomes of the request, where it is known already: the web server answers by itself.
     answer: Option<Outcome>,
+}
+
+impl Loaded {
+    /// From now on this is what becomes of the request.
+    pub fn answer_with(&mut self, outcome: Outcome) {
+        self.answer = Some(outcome);
+    }
 }
 
 fn must_be_directory(view: &View, option: &str, path: &Path) -> Result<(), Problem> {
@@ -358,7 +369,7 @@ fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Pro
 /// Which file runs, and below which document root, as far as the options and the server's files tell. Where the server answers by
 /// itself, no file does.
 pub fn served(loaded: &Loaded, args: &RequestArgs) -> Result<Served, Problem> {
-    if loaded.answer.is_some() {
+    if matches!(loaded.answer, Some(Outcome::Answer { .. })) {
         return Ok(Served::default());
     }
     let config = loaded.config;

@@ -9,8 +9,10 @@ use object::{Architecture, Object, ObjectSection, ReadCache, ReadRef, SectionKin
 use outlive::PhpVersion;
 use outlive::config::CompiledIn;
 use outlive::files::{Files, Kind, MAX_FILE};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// As far before and behind the name as its value is looked for, in bytes.
@@ -48,6 +50,21 @@ pub fn read(view: &View, path: &Path) -> Result<CompiledIn, String> {
     } else {
         Ok(built)
     }
+}
+
+/// Texts that a program was built with, such as `SERVER_CONFIG_FILE="…"` of httpd: of each, what stands before it and the byte behind it.
+/// Of a program no more is read than its constants. None where there is no such text; all of them where it cannot be read, or is no program.
+pub fn texts<const N: usize>(view: &View, path: &Path, wanted: [(&[u8], u8); N]) -> [Option<PathBuf>; N] {
+    let Ok(data) = open(view, path) else { return [const { None }; N] };
+    let Ok(file) = Elf::parse(&data) else { return [const { None }; N] };
+    let constants = parts(&data, &file, |kind| matches!(kind, SectionKind::ReadOnlyString | SectionKind::ReadOnlyData));
+    wanted.map(|(before, end)| constants.iter().find_map(|(_, data)| text(data, before, end)))
+}
+
+fn text(data: &[u8], before: &[u8], end: u8) -> Option<PathBuf> {
+    let data = &data[find(data, before)? + before.len()..];
+    let length = data.iter().take(4096).position(|&byte| byte == end || byte == 0)?;
+    Some(PathBuf::from(OsStr::from_bytes(&data[..length])))
 }
 
 fn open(view: &View, path: &Path) -> io::Result<ReadCache<File>> {

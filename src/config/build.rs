@@ -90,6 +90,11 @@ fn directives(builder: &Builder, version: PhpVersion, sapi: Sapi) -> Result<Vec<
     let mut all: Vec<Directive> =
         php.chain(outlive_directives::directives()).chain(builder.registered.iter().cloned()).collect();
     all.sort_by(|one, two| one.name.cmp(&two.name));
+    for directive in &mut all {
+        if let Some((_, value)) = builder.defaults.iter().rfind(|(name, _)| **name == *directive.name) {
+            directive.default = Some(value.clone());
+        }
+    }
     match all.windows(2).find(|pair| pair[0].name == pair[1].name) {
         None => Ok(all),
         Some(pair) => {
@@ -138,7 +143,9 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     for path in &builder.inis {
         read_file(files, path, Layer::PhpIni, reader)?;
     }
-    let php_ini_dir = httpd.and_then(Configuration::php_ini_dir).map(|(path, _)| path);
+    // It is for what runs in httpd.
+    let within = matches!(sapi, Sapi::Apache | Sapi::Web);
+    let php_ini_dir = httpd.filter(|_| within).and_then(Configuration::php_ini_dir).map(|(path, _)| path);
     if builder.inis.is_empty()
         && let Some(found) = find_ini(builder, sapi, php_ini_dir)
     {

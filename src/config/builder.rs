@@ -5,6 +5,7 @@ use super::build;
 use super::directive::Directive;
 use super::reader::Env;
 use super::sapi::Sapi;
+use super::text::Text;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
 use crate::httpd;
@@ -65,6 +66,7 @@ pub struct Builder {
     pub(super) working_directory: Option<PathBuf>,
     pub(super) httpd_loaded: Option<Arc<httpd::Configuration>>,
     pub(super) registered: Vec<Directive>,
+    pub(super) defaults: Vec<(Vec<u8>, Text)>,
 }
 
 impl Builder {
@@ -92,6 +94,7 @@ impl Builder {
             working_directory: None,
             httpd_loaded: None,
             registered: Vec::new(),
+            defaults: Vec::new(),
         }
     }
 
@@ -217,6 +220,11 @@ impl Builder {
     /// httpd's configuration as another [`Config`] has read it ([`Config::httpd_shared`]): it is not read again.
     pub fn use_httpd(&mut self, configuration: Arc<httpd::Configuration>) {
         self.httpd_loaded = Some(configuration);
+    }
+
+    /// Puts a default of the host's own in the place of a directive's built-in one; every line of a file is stronger.
+    pub fn set_default(&mut self, name: &[u8], value: &[u8]) {
+        self.defaults.push((name.to_vec(), Text::new(value)));
     }
 
     /// A directive of the host's own; the name must be free.

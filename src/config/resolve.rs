@@ -13,7 +13,7 @@ use super::user_ini;
 use super::{diagnose, fastcgi};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
-use crate::httpd::{Configuration, DirConfig, DirValue, Resolution, Run};
+use crate::httpd::{Configuration, Container, DirConfig, DirValue, Resolution, Run};
 use crate::target::Target;
 use crate::version::PhpVersion;
 use rustc_hash::FxBuildHasher;
@@ -271,6 +271,13 @@ impl Config {
     pub fn resolve_dir(&self, values: &DirConfig) -> Result<Arc<Settings>> {
         let own = (!values.is_empty()).then(|| Contribution::Server(values.clone()));
         Ok(self.settings(own.into_iter().collect()))
+    }
+
+    /// The values that containers of httpd give, weakest first: those of a [`Run`] that whoever asks has looked up, or changed.
+    pub fn of_containers(&self, mut containers: Vec<Container>) -> Arc<Settings> {
+        containers.retain(|container| !container.values.is_empty());
+        let own = (!containers.is_empty()).then(|| Contribution::Containers(containers.into_boxed_slice()));
+        self.settings(own.into_iter().collect())
     }
 
     /// What the request adds, in the order in which it is applied.

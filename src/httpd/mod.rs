@@ -27,12 +27,13 @@ mod pattern;
 mod resolve;
 mod syntax;
 
-pub use model::answer::{Container, Resolution, Run, ServerLayer, Variable};
+pub use model::answer::{Container, Resolution, Run, ServerLayer, Variable, Watch};
 pub use model::dir_config::{DirConfig, DirValue, ValueKind};
 pub(crate) use resolve::fast_path::SectionIds;
 pub use syntax::options::Options;
 
 use self::load::data::Data;
+use self::resolve::context::Passing;
 use self::syntax::tokens::Tokens;
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;
@@ -77,7 +78,13 @@ impl Configuration {
     /// Which containers take part in a request. `.htaccess` files are looked for in `files` each time, and read again
     /// where [`Files::stamp`] says that they have changed, or says nothing.
     pub fn resolve(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
-        resolve::resolve(&self.data, files, target)
+        resolve::resolve(&self.data, files, target, Passing::Answers)
+    }
+
+    /// As [`Configuration::resolve`], and what is passed on to another server is a run as well, whose handler is `proxy:` and the URL: what
+    /// a module sees that looks after requests whoever answers them.
+    pub fn resolve_passed(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
+        resolve::resolve(&self.data, files, target, Passing::Runs)
     }
 
     /// Why no PHP runs for a [`Run`], with the status. `None`: PHP runs, or the files have no `LoadModule` line and do not say what
@@ -110,6 +117,11 @@ impl Configuration {
     /// The file that the first `LoadModule` line of mod_php names, and that line; none: no line loads it.
     pub fn php_module(&self) -> Option<(&Path, &Origin)> {
         self.data.php_module.as_ref().map(|(path, origin)| (path.as_path(), origin))
+    }
+
+    /// The file that the first `LoadModule` line of mod_outlive names; none: no line loads it.
+    pub fn outlive_module(&self) -> Option<&Path> {
+        self.data.outlive_module.as_deref()
     }
 
     /// Whether a module is loaded, by its source file's name (`mod_php.c`) or its identifier (`php_module`).

@@ -1,6 +1,7 @@
 //! The `php_value` lines of httpd's configuration, whichever requests they are for.
 
 use super::{note, values, warning};
+use crate::estate::watch;
 use crate::extensions::Extensions;
 use outlive::config::{Access, Config, Sapi};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
@@ -31,7 +32,8 @@ fn one(config: &Config, extensions: &Extensions, line: &ValueLine, found: &mut V
     let DirValue { name, value, kind, origin, .. } = &line.value;
     let shown = crate::text::shown(name);
     let sapi = config.sapi();
-    if !matches!(sapi, Sapi::Apache | Sapi::Web) {
+    let is_watched = config.httpd().is_some_and(watch::is_loaded) && watch::acts_on(name);
+    if !matches!(sapi, Sapi::Apache | Sapi::Web) && !is_watched {
         let text = format!(
             "`{shown}` has no effect here: php_value and its like belong to mod_php; {} does not see them; set it in \
              php.ini, .user.ini or the pool",

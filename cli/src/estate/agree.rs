@@ -1,6 +1,7 @@
 //! Joins the answers of several PHPs: one answer if all agree, or a table.
 
 use super::question::{Question, Questions};
+use super::watch;
 use crate::answering::winner;
 use crate::args::SourceArgs;
 use crate::extensions::Extensions;
@@ -22,7 +23,7 @@ pub fn respond(
     several: impl FnOnce(&Questions) -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
     if json && context {
-        return envelope(questions, one);
+        return envelope(questions.all.iter().map(|question| (question, ())), |question, ()| one(question.whole()?));
     }
     match &questions.all[..] {
         [question] => one(question),
@@ -35,12 +36,15 @@ pub fn respond(
 }
 
 /// The document of `--json --context`.
-fn envelope(questions: &Questions, one: impl Fn(&Question) -> Result<Answer, Problem>) -> Result<Answer, Problem> {
+fn envelope<'q, T>(
+    questions: impl Iterator<Item = (&'q Question, T)>,
+    one: impl Fn(&Question, T) -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
     let mut answers = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     let mut status = 0;
-    for question in &questions.all {
-        let answer = one(question)?;
+    for (question, what) in questions {
+        let answer = one(question, what)?;
         status = status.max(answer.status());
         let served = load::served(&question.loaded, &question.request)?;
         answers.push((question, served, answer));
@@ -71,8 +75,17 @@ struct Said {
     status: u8,
 }
 
-/// The values of names in a question, for people.
+/// The values of names in a question, for people, from whoever answers for each of them.
 fn said(question: &Question, names: &[OsString]) -> Result<Vec<Said>, Problem> {
+    let mut all: Vec<(OsString, Said)> = Vec::new();
+    for (part, names) in watch::parts(question, names)? {
+        let said = said_by(part, &names)?;
+        all.extend(names.into_iter().zip(said));
+    }
+    Ok(names.iter().filter_map(|name| all.iter().find(|(own, _)| own == name).map(|(_, said)| said.clone())).collect())
+}
+
+fn said_by(question: &Question, names: &[OsString]) -> Result<Vec<Said>, Problem> {
     let settings = match load::outcome(&question.loaded, &question.request)? {
         Outcome::Run(settings) => settings,
         Outcome::Answer { status, because, .. } => {
@@ -110,19 +123,59 @@ pub fn about(
     names: &[OsString],
     json: bool,
     context: bool,
-    one: impl Fn(&Question, bool) -> Result<Answer, Problem>,
+    one: impl Fn(&Question, &[OsString], bool) -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
+    if json && context {
+        let parts = questions.all.iter().map(|question| watch::parts(question, names));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        return envelope(parts.into_iter().flatten(), |question, names| one(question, &names, true));
+    }
+    if names.iter().any(|name| watch::acts_on(name.as_bytes())) {
+        for config in &questions.watched {
+            note(&format!("{config} loads mod_outlive, which acts on it request by request: give a URL for that"));
+        }
+    }
+    let together = |question: &Question, json: bool| together(watch::parts(question, names)?, json, &one);
     let several = |questions: &Questions| {
         let serving = questions.all.iter().map(|question| said(question, names)).collect::<Result<Vec<_>, _>>()?;
         let same = |one: &Said, two: &Said| (&one.value, one.status) == (&two.value, two.status);
         if serving.iter().all(|said| said.iter().zip(&serving[0]).all(|(one, two)| same(one, two))) {
             note(&format!("the same for all that serve requests here: {}", questions.ids()));
-            return one(&questions.all[0], false);
+            return together(&questions.all[0], false);
         }
         questions.all.iter().for_each(|question| question.loaded.context.say_notes());
         table(questions, names, &serving)
     };
-    respond(questions, json, context, |question| one(question, json), several)
+    respond(questions, json, context, |question| together(question, json), several)
+}
+
+/// What mod_outlive says and what PHP says, as one answer. Where no program runs, programs are told that alone.
+fn together(
+    parts: Vec<(&Question, Vec<OsString>)>,
+    json: bool,
+    one: impl Fn(&Question, &[OsString], bool) -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
+    let answers = parts.iter().map(|(question, names)| one(question, names, json)).collect::<Result<Vec<_>, _>>()?;
+    let status = answers.iter().map(Answer::status).max().unwrap_or_default();
+    let mut answers = answers.into_iter();
+    let (first, last) = match (answers.next(), answers.next()) {
+        (Some(first), Some(last)) => (first, last),
+        (only, _) => return Ok(only.unwrap_or_else(|| Answer::text(""))),
+    };
+    let (mut text, rest) = (first.as_text(), last.as_text());
+    if !json {
+        let gap = if text.lines().count() > 1 && !rest.is_empty() { "\n" } else { "" };
+        return Ok(Answer::text(format!("{text}{gap}{rest}")).with_status(status));
+    }
+    let asked = &parts[parts.len() - 1].0;
+    if matches!(load::outcome(&asked.loaded, &asked.request)?, Outcome::Answer { .. }) {
+        return Ok(last);
+    }
+    // Two lists, or two objects.
+    text.truncate(text.trim_end().len() - 1);
+    let rest = rest.get(1..).unwrap_or_default();
+    let comma = if text.len() > 1 && !rest.starts_with([']', '}']) { ", " } else { "" };
+    Ok(Answer::raw(format!("{text}{comma}{rest}")).with_status(status))
 }
 
 /// A row for each PHP, and below them those that serve no request.
@@ -164,7 +217,7 @@ fn table(questions: &Questions, names: &[OsString], serving: &[Vec<Said>]) -> Re
 pub fn idle(questions: &Questions) -> Vec<Question> {
     let read = |source: &SourceArgs| {
         let loaded = load::config(source).map_err(|problem| note(&problem.text())).ok()?;
-        Some(Question { source: source.clone(), request: Default::default(), loaded })
+        Some(Question::new(source.clone(), Default::default(), loaded))
     };
     questions.idle.iter().filter_map(read).collect()
 }

@@ -1,7 +1,7 @@
 //! From a request to the PHP that runs it: web server, handler, SAPI, pool.
 
 use super::question::{Question, Questions, of_apache};
-use super::{Found, Machine, Php, WebServer, question};
+use super::{Found, Machine, Php, WebServer, question, watch};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::nginx;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The result of a broken chain.
-fn broken(steps: &[String], why: &str) -> Problem {
+pub(super) fn broken(steps: &[String], why: &str) -> Problem {
     let steps: String = steps.iter().map(|step| format!("  {step}\n")).collect();
     Problem::Call(format!("which PHP runs this request is not known: {why}\nthe steps so far:\n{}", steps.trim_end()))
 }
@@ -32,7 +32,7 @@ pub fn request(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> R
     if wanted.sapi == Some(Sapi::Cli) || machine.servers.is_empty() {
         return without_server(machine, &free, request, &wanted);
     }
-    let mut out = Questions { all: Vec::new(), idle: Vec::new() };
+    let mut out = Questions::default();
     let mut problems: Vec<Problem> = Vec::new();
     let running = machine.servers.iter().any(|server| server.running.is_some());
     let servers = machine.servers.iter().filter(|server| !running || server.running.is_some());
@@ -79,7 +79,7 @@ fn without_server(
             &format!("{what}; give --httpd-conf or --nginx-conf FILE, or --php ID and --file PATH without a URL"),
         ));
     }
-    let mut out = Questions { all: Vec::new(), idle: Vec::new() };
+    let mut out = Questions::default();
     for php in machine.phps.iter().filter(|php| wanted.sapi.is_none_or(|sapi| sapi == php.sapi)) {
         let sources = match php.pools() {
             Ok(pools) if !pools.is_empty() => pools.iter().map(|pool| php.source(args, Some(pool))).collect(),
@@ -87,7 +87,7 @@ fn without_server(
         };
         for source in sources {
             let loaded = load::config(&source)?;
-            out.all.push(Question { source, request: request.clone(), loaded });
+            out.all.push(Question::new(source, request.clone(), loaded));
         }
     }
     let is_web = |question: &Question| question.loaded.config.sapi() != Sapi::Cli;
@@ -104,14 +104,26 @@ fn apache_in_front(
     request: &RequestArgs,
 ) -> Result<Vec<Question>, Problem> {
     let (source, loaded) = of_apache(machine, server, args)?;
+    let looked = watch::look(&source, &loaded, request)?;
+    looked.beside(request, behind_apache(machine, server, source, loaded, request))
+}
+
+/// The PHPs that may run a request that an Apache takes; the Apache itself where it answers.
+fn behind_apache(
+    machine: &Machine,
+    server: &WebServer,
+    source: SourceArgs,
+    loaded: Loaded,
+    request: &RequestArgs,
+) -> Result<Vec<Question>, Problem> {
     let config = loaded.config;
     let Some(httpd) = config.httpd() else { return Ok(Vec::new()) };
     let run = match with_target(request, |target| httpd.resolve(&**config.files(), target))?? {
         Resolution::Run(run) => run,
-        Resolution::Answer { .. } => return Ok(vec![Question { source, request: request.clone(), loaded }]),
+        Resolution::Answer { .. } => return Ok(vec![Question::new(source, request.clone(), loaded)]),
     };
     if httpd.no_program(&run).is_some() && request.file.is_none() {
-        return Ok(vec![Question { source, request: request.clone(), loaded }]);
+        return Ok(vec![Question::new(source, request.clone(), loaded)]);
     }
     let mut steps = vec![format!("{} ({})", server.view.shown(&server.config), server.found_by)];
     steps.push(format!("{} is {}", asked(request), text::shown(&run.filename)));
@@ -141,7 +153,7 @@ fn apache_in_front(
             "LiteSpeed's PHP (mod_lsapi) runs it, which is named and not followed; give its --php-ini FILE",
         ));
     } else {
-        return Ok(vec![Question { source, request: request.clone(), loaded }]);
+        return Ok(vec![Question::new(source, request.clone(), loaded)]);
     };
     let shared = config.httpd_shared().cloned();
     let question = |mut source: SourceArgs| {
@@ -150,13 +162,13 @@ fn apache_in_front(
             found.steps.clone_from(&steps);
         }
         let loaded = load::config(&source)?;
-        Ok(Question { source, request: request.clone(), loaded })
+        Ok(Question::new(source, request.clone(), loaded))
     };
     sources.into_iter().map(question).collect()
 }
 
 /// What was asked for, for people.
-fn asked(request: &RequestArgs) -> String {
+pub(super) fn asked(request: &RequestArgs) -> String {
     let named = [&request.url, &request.uri, &request.file].into_iter().flatten().next();
     named.map_or_else(|| "the request".to_owned(), |text| text::shown(text.as_bytes()))
 }
@@ -232,7 +244,7 @@ fn pool_at<'m>(
 }
 
 /// php-cgi, by the program that `Action`, mod_cgi or mod_fcgid starts.
-fn cgi(
+pub(super) fn cgi(
     machine: &Machine,
     server: &WebServer,
     source: &SourceArgs,
@@ -308,100 +320,12 @@ fn wrapper(text: &[u8]) -> Option<(PathBuf, Variables)> {
     plain.then(|| (PathBuf::from(OsStr::from_bytes(program)), env))
 }
 
-/// httpd, that options name without the PHP behind it. A program that its files name is followed, as its modules are.
-pub fn named_apache(source: &SourceArgs, request: &RequestArgs, loaded: Loaded) -> Result<Questions, Problem> {
-    let as_is = |loaded| {
-        Ok(Questions {
-            all: vec![Question { source: source.clone(), request: request.clone(), loaded }],
-            idle: Vec::new(),
-        })
-    };
-    let says_php =
-        source.php_ini.is_some() || source.php_ini_search || source.fpm_pool.is_some() || source.sapi.is_some();
-    let (Some(conf), Some(httpd), false) = (&source.httpd_conf, loaded.config.httpd(), says_php) else {
-        return as_is(loaded);
-    };
-    if request.url.is_none() && request.uri.is_none() {
-        return as_is(loaded);
-    }
-    let Resolution::Run(run) = with_target(request, |target| httpd.resolve(&**loaded.config.files(), target))?? else {
-        return as_is(loaded);
-    };
-    let handler = run.handler.as_deref().unwrap_or_default();
-    let mut steps = vec![loaded.view.shown(conf), format!("{} is {}", asked(request), text::shown(&run.filename))];
-    steps.push(format!("its handler is {}", text::shown(handler)));
-    let is_fcgi = handler.starts_with(b"proxy:") && httpd.no_program(&run).is_none();
-    if is_fcgi {
-        let why = "PHP-FPM runs it, and no pool was named: give --fpm-conf FILE, and --php-ini FILE of that PHP";
-        return Err(broken(&steps, why));
-    }
-    if !matches!(handler, b"cgi-script" | b"fcgid-script") && run.program.is_none() {
-        return as_is(loaded);
-    }
-    let server = WebServer { view: loaded.view.clone(), config: conf.clone(), ..WebServer::default() };
-    let free = SourceArgs { found: Some(source.found.clone().unwrap_or_default()), ..source.clone() };
-    let mut source = cgi(&Machine::default(), &server, &free, &run, &steps)?;
-    if let Some(found) = source.found.as_mut().map(Arc::make_mut) {
-        found.httpd = loaded.config.httpd_shared().cloned();
-        found.steps = steps;
-    }
-    let loaded = load::config(&source)?;
-    Ok(Questions { all: vec![Question { source, request: request.clone(), loaded }], idle: Vec::new() })
-}
-
-/// nginx, that options name, with the pools that they name.
-pub fn named_nginx(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
-    let Some(config) = &source.nginx_conf else { return Ok(Questions { all: Vec::new(), idle: Vec::new() }) };
-    if source.httpd_conf.is_some() {
-        return Err(Problem::Call("--nginx-conf and --httpd-conf name two web servers: give one of them".into()));
-    }
-    let view = source.found.as_ref().map(|found| found.view.clone()).unwrap_or_default();
-    let mut source = load::in_directories(source)?;
-    let config = source.nginx_conf.take().unwrap_or_else(|| config.clone());
-    if !question::is_request(request) {
-        return Err(Problem::Call("--nginx-conf needs --url URL: it says which request goes where".into()));
-    }
-    let server = nginx::read(&view, &config, None)?;
-    let mut steps = vec![view.shown(&config)];
-    match ask(&server, &view, request)? {
-        nginx::Answer::Own { status, because, location, notes } => {
-            own(source, request, &config, &view, (status, because, location), notes, steps)
-        }
-        nginx::Answer::FastCgi(handed) => {
-            steps.extend(handed.steps.clone());
-            let address = pools::of_pass(&view, &handed.pass);
-            if source.fpm_pool.is_none() {
-                let to = text::shown(&handed.pass);
-                return Err(broken(
-                    &steps,
-                    &format!(
-                        "it goes to {to}, and no pool was named: give --fpm-conf FILE, and --php-ini FILE of that PHP"
-                    ),
-                ));
-            }
-            let (source, request) = handed_over(source, request, &config, &view, *handed, steps.clone());
-            let loaded = load::config(&source)?;
-            let loaded = match source.pool {
-                Some(_) => loaded,
-                None => match pools::at(&view, loaded.config.pools(), address.as_ref()) {
-                    pools::Choice::Stays => loaded,
-                    pools::Choice::Other(name) => {
-                        load::config(&SourceArgs { pool: Some(OsString::from_vec(name)), ..source.clone() })?
-                    }
-                    pools::Choice::Unknown(text) | pools::Choice::Wrong(text) => return Err(broken(&steps, &text)),
-                },
-            };
-            Ok(Questions { all: vec![Question { source, request, loaded }], idle: Vec::new() })
-        }
-    }
-}
-
-fn ask(server: &nginx::Nginx, view: &View, request: &RequestArgs) -> Result<nginx::Answer, Problem> {
+pub(super) fn ask(server: &nginx::Nginx, view: &View, request: &RequestArgs) -> Result<nginx::Answer, Problem> {
     with_target(request, |target| server.ask(view, target))
 }
 
 /// nginx answers by itself: no PHP is read for it.
-fn own(
+pub(super) fn own(
     source: SourceArgs,
     request: &RequestArgs,
     config: &Path,
@@ -428,11 +352,11 @@ fn own(
         ..source
     };
     let loaded: Loaded = load::config(&source)?;
-    Ok(Questions { all: vec![Question { source, request: request.clone(), loaded }], idle: Vec::new() })
+    Ok(Questions::of(vec![Question::new(source, request.clone(), loaded)]))
 }
 
 /// The request as the PHP behind nginx gets it.
-fn handed_over(
+pub(super) fn handed_over(
     mut source: SourceArgs,
     request: &RequestArgs,
     config: &Path,
@@ -487,7 +411,7 @@ fn nginx_in_front(
             let (source, request) = handed_over(source, request, &server.config, &server.view, *handed, steps);
             let source = php.source(&source, Some(pool));
             let loaded = load::config(&source)?;
-            Ok(vec![Question { source, request, loaded }])
+            Ok(vec![Question::new(source, request, loaded)])
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From options to questions: one for each PHP that they are about.
 
-use super::{Machine, Php, WebServer, follow};
+use super::watch::Watcher;
+use super::{Machine, Php, WebServer, follow, named, watch};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::output::{Problem, note};
@@ -14,16 +15,27 @@ pub struct Question {
     pub source: SourceArgs,
     pub request: RequestArgs,
     pub loaded: Loaded,
+    /// What mod_outlive has to say beside it.
+    pub watcher: Option<Box<Watcher>>,
+    /// Why the PHP is not known, where all that is known is mod_outlive in front of it.
+    pub broken: Option<String>,
 }
 
 /// All of them.
+#[derive(Default)]
 pub struct Questions {
     pub all: Vec<Question>,
     /// PHPs that serve no request, as sources.
     pub idle: Vec<SourceArgs>,
+    /// Main files of Apaches whose mod_outlive was not asked: no request was named.
+    pub watched: Vec<String>,
 }
 
 impl Questions {
+    pub fn of(all: Vec<Question>) -> Self {
+        Self { all, ..Self::default() }
+    }
+
     /// The ids, for people.
     pub fn ids(&self) -> String {
         self.all.iter().map(Question::id).collect::<Vec<_>>().join(", ")
@@ -31,6 +43,16 @@ impl Questions {
 }
 
 impl Question {
+    /// Itself, where its PHP is known.
+    pub fn whole(&self) -> Result<&Self, Problem> {
+        self.broken.as_ref().map_or(Ok(self), |why| Err(Problem::Call(why.clone())))
+    }
+
+    /// One that nobody else has a say in.
+    pub fn new(source: SourceArgs, request: RequestArgs, loaded: Loaded) -> Self {
+        Self { source, request, loaded, watcher: None, broken: None }
+    }
+
     pub fn id(&self) -> String {
         self.loaded.context.id(self.loaded.config)
     }
@@ -43,24 +65,24 @@ pub fn is_request(request: &RequestArgs) -> bool {
 
 /// Reads what the questions are about.
 pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
-    let named = super::names_a_source(args);
-    if let Some(id) = args.php.as_ref().filter(|_| named) {
+    let is_named = super::names_a_source(args);
+    if let Some(id) = args.php.as_ref().filter(|_| is_named) {
         let why = "it names a PHP of `outlive where`, and other options name files: give one or the other";
         return Err(Problem::Call(format!("--php {}: {why}", id.to_string_lossy())));
     }
     // Errors in the arguments are reported first, before anything is looked for.
     load::fit_together(args)?;
     with_target(request, |_| ())?;
-    if named {
+    if is_named {
         let mut source = args.clone();
         if args.root.is_some() {
             source.found = Some(Arc::new(super::Found { view: super::view(args)?, ..Default::default() }));
         }
         if args.nginx_conf.is_some() {
-            return follow::named_nginx(&source, request);
+            return named::nginx(&source, request);
         }
         let loaded = load::config_for(&source, request)?;
-        return follow::named_apache(&source, request, loaded);
+        return named::apache(&source, request, loaded);
     }
     let machine = super::machine(args)?;
     machine.notes.iter().for_each(|text| note(text));
@@ -116,7 +138,7 @@ fn filtered(mut questions: Questions, args: &SourceArgs, machine: &Machine) -> R
 /// Every PHP that serves requests, or what there is.
 fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
     let wanted = Wanted::of(args)?;
-    let mut out = Questions { all: Vec::new(), idle: Vec::new() };
+    let mut out = Questions::default();
     let mut problems: Vec<Problem> = Vec::new();
     let mut has_apache = false;
     if wanted.takes(Sapi::Apache, None) {
@@ -129,10 +151,13 @@ fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result
                     continue;
                 }
             };
+            if loaded.config.httpd().is_some_and(watch::is_loaded) {
+                out.watched.push(server.view.shown(&server.config));
+            }
             if loaded.config.httpd().is_some_and(|httpd| {
                 httpd.php_module().is_some() || httpd.has_module(b"mod_php.c") && httpd.php_ini_dir().is_some()
             }) {
-                out.all.push(Question { source, request: request.clone(), loaded });
+                out.all.push(Question::new(source, request.clone(), loaded));
             }
         }
     } else {
@@ -168,7 +193,7 @@ fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result
     }
     for source in web {
         match load::config(&source) {
-            Ok(loaded) => out.all.push(Question { source, request: request.clone(), loaded }),
+            Ok(loaded) => out.all.push(Question::new(source, request.clone(), loaded)),
             Err(problem) => problems.push(problem),
         }
     }

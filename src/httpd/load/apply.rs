@@ -355,6 +355,8 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             core.env.push((one, Some(words.get(1).cloned().unwrap_or_default())));
         }
         Act::UnsetEnv => core.env.extend(words.into_iter().map(|name| (name, None))),
+        Act::OutliveEngine => core.watched = Some((on, origin)),
+        Act::OutliveHandlers => core.shown = Some((on, origin)),
         Act::AuthType => core.auth_type = Some(one),
         Act::AuthName => core.auth_name = Some(one),
         _ => {}

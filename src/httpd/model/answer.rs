@@ -68,8 +68,26 @@ pub struct Run {
     pub variables: Vec<Variable>,
     /// The script that `Action` runs for the file; none: the handler does by itself.
     pub program: Option<Vec<u8>>,
+    /// What mod_outlive was told about the request; none: it is not loaded.
+    pub watch: Option<Watch>,
     /// What could not be known, and what was assumed instead.
     pub notes: Vec<String>,
+}
+
+/// What mod_outlive does about a request: the lines in force, and where they stand.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// `OutliveEngine`; none: no line says it, which is as `Off`.
+    pub engine: Option<(bool, Origin)>,
+    /// `OutliveHandlers`; none: no line says it, which is as `Off`.
+    pub handlers: Option<(bool, Origin)>,
+}
+
+impl Watch {
+    /// Whether it looks after the request.
+    pub fn is_on(&self) -> bool {
+        self.engine.as_ref().is_some_and(|(on, _)| *on)
+    }
 }
 
 /// What httpd does with a request.

@@ -166,6 +166,10 @@ pub(crate) struct Core {
     pub auth_name: Option<Text>,
     /// Variables for a FastCGI server.
     pub handed: Vec<Handed>,
+    /// `OutliveEngine`
+    pub watched: Option<Placed<bool>>,
+    /// `OutliveHandlers`
+    pub shown: Option<Placed<bool>>,
 }
 
 /// `AuthMerging`: how a container's `Require` lines are combined with those around it.

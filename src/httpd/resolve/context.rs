@@ -8,12 +8,22 @@ use crate::httpd::model::server::Server;
 use crate::httpd::syntax::path::path_of;
 use std::os::unix::ffi::OsStrExt;
 
+/// What a request that is passed on to another server counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// Its answer is that server's, and nothing more is asked.
+    Answers,
+    /// A run of its own, with the sections that it meets.
+    Runs,
+}
+
 /// What every step needs.
 #[derive(Clone, Copy)]
 pub(super) struct ResolveContext<'c> {
     pub data: &'c Data,
     pub files: &'c dyn Files,
     pub memo: &'c Memo,
+    pub passing: Passing,
 }
 
 impl<'c> ResolveContext<'c> {

@@ -20,7 +20,7 @@ pub(super) enum Work {
 /// A handler, what it does, and the modules that provide it.
 type Known = (&'static [u8], Work, &'static [&'static [u8]]);
 
-const KNOWN: [Known; 24] = [
+const KNOWN: [Known; 28] = [
     (b"application/x-httpd-php", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
     (b"application/x-httpd-php-source", Work::File, &[b"mod_php.c", b"mod_php7.c", b"mod_php5.c"]),
     (b"php-script", Work::File, &[b"mod_php.c", b"mod_php7.c"]),
@@ -45,6 +45,10 @@ const KNOWN: [Known; 24] = [
     (b"dav-handler", Work::Anything, &[b"mod_dav.c"]),
     (b"proxy-server", Work::Anything, &[b"mod_proxy.c"]),
     (b"isapi-handler", Work::Program, &[b"mod_isapi.c"]),
+    (b"outlive-settings", Work::Anything, &[b"mod_outlive.c"]),
+    (b"outlive-settings-as-php", Work::Anything, &[b"mod_outlive.c"]),
+    (b"outlive-status", Work::Anything, &[b"mod_outlive.c"]),
+    (b"outlive-metrics", Work::Anything, &[b"mod_outlive.c"]),
 ];
 
 /// What this handler does; a media type counts as a handler of that name.

@@ -20,8 +20,20 @@ pub(super) struct AliasContext {
 /// The result of mapping a URI.
 pub(super) enum Mapped {
     File(Box<Place>),
-    Redirect { status: u16, to: Option<Vec<u8>>, because: String },
-    Answer { status: u16, because: String },
+    Redirect {
+        status: u16,
+        to: Option<Vec<u8>>,
+        because: String,
+    },
+    Answer {
+        status: u16,
+        because: String,
+    },
+    /// Another server has it, at this URL.
+    Passed {
+        to: Vec<u8>,
+        because: String,
+    },
 }
 
 /// A file, and how it was found.
@@ -41,11 +53,11 @@ pub(super) struct Place {
 }
 
 /// A request that is passed to another server: its status is not known here.
-pub(super) fn passed_on(origin: &crate::origin::Origin, by: &str) -> Mapped {
+fn passed_on(to: &[u8], origin: &crate::origin::Origin, by: &str) -> Mapped {
     let because = format!(
         "{origin}: passed on to another server ({by}), which answers whatever it will; no file of this one is served"
     );
-    Mapped::Answer { status: 0, because }
+    Mapped::Passed { to: to.to_vec(), because }
 }
 
 /// What `ProxyPass` does to a path. `None`: it does not match. `Some(None)`: it excludes the path from being passed on.
@@ -73,7 +85,7 @@ pub(super) fn pass_to(
     query: Option<&[u8]>,
 ) -> Mapped {
     let Some(at) = memchr::memmem::find(to, b"fcgi://").filter(|&at| at == 0 || to[..at].ends_with(b"|")) else {
-        return passed_on(origin, by);
+        return passed_on(to, origin, by);
     };
     let authority = at + b"fcgi://".len();
     let slash = memchr::memchr(b'/', &to[authority..]).map_or(to.len(), |end| authority + end);

@@ -1,6 +1,6 @@
 //! One request, from its target to the containers that take part.
 
-mod context;
+pub(crate) mod context;
 mod directory;
 mod extension;
 pub(crate) mod fast_path;
@@ -20,7 +20,7 @@ mod subrequest;
 mod walk;
 mod walk_cache;
 
-use self::context::ResolveContext;
+use self::context::{Passing, ResolveContext};
 use self::htaccess::Memo;
 use self::outcome::Outcome;
 use self::request::Asked;
@@ -30,7 +30,7 @@ use self::walk_cache::WalkCache;
 use crate::error::Result;
 use crate::files::Files;
 use crate::httpd::load::data::Data;
-use crate::httpd::model::answer::{Container, Resolution, Run};
+use crate::httpd::model::answer::{Container, Resolution, Run, Watch};
 use crate::httpd::model::section::{ErrorPage, Section};
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::uri;
@@ -38,9 +38,9 @@ use crate::origin::Origin;
 use crate::target::Target;
 
 /// Answers for one target.
-pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
+pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>, passing: Passing) -> Result<Resolution> {
     let memo = Memo::default();
-    let context = ResolveContext { data, files, memo: &memo };
+    let context = ResolveContext { data, files, memo: &memo, passing };
     let asked = match Asked::new(&context, target) {
         Ok(asked) => asked,
         Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),
@@ -114,6 +114,7 @@ pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>) -> Re
 fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
     let server = asked.server;
     let own = [Some(context.main()), context.host(server)].into_iter().flatten().map(|server| &server.section);
+    let watch = watch(context, own.clone());
     let container = |section: &Section| {
         let values = std::sync::Arc::clone(&section.values);
         Container { layer: section.layer, origin: section.origin.clone(), values }
@@ -129,8 +130,21 @@ fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
         handler: None,
         variables: Vec::new(),
         program: None,
+        watch,
         notes: Vec::new(),
     }
+}
+
+/// What mod_outlive was told, by sections of which the last one counts.
+fn watch<'s>(context: &ResolveContext<'_>, sections: impl Iterator<Item = &'s Section>) -> Option<Watch> {
+    context.data.registry.is_loaded(b"mod_outlive.c").then(|| {
+        let mut all = Watch::default();
+        for core in sections.filter_map(|section| section.core.as_deref()) {
+            all.engine = core.watched.clone().or(all.engine);
+            all.handlers = core.shown.clone().or(all.handlers);
+        }
+        all
+    })
 }
 
 /// The run of a file.
@@ -154,6 +168,7 @@ fn run(context: &ResolveContext<'_>, server: usize, asked: &Asked<'_>, walked: &
         handler: None,
         variables: Vec::new(),
         program: None,
+        watch: watch(context, walked.sections.iter().map(|section| section.get())),
         notes: Vec::new(),
     }
 }

@@ -39,6 +39,9 @@ impl<'c, 't> Subrequest<'c, 't> {
             }
             Mapped::Redirect { status, to, because } => Err(Box::new(subrequest.redirected(status, to, because))),
             Mapped::File(place) => Err(Box::new(subrequest.passed(*place, walked.sections.clone()))),
+            Mapped::Passed { to, because } => {
+                Err(Box::new(subrequest.passed_on(to, because, walked.sections.clone(), bare.clone())))
+            }
         };
         if walked.options & (options::FOLLOW | options::OWNER) == 0 {
             let because =

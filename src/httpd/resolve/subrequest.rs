@@ -1,6 +1,6 @@
 //! One pass over a URI: mapping, sections, access, and what modules prepare before somebody answers (facts ).
 
-use super::context::ResolveContext;
+use super::context::{Passing, ResolveContext};
 use super::extension::{by_extension, media_type};
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
@@ -205,7 +205,8 @@ impl<'c, 't> Subrequest<'c, 't> {
         match mapping::map(&self.context, server, asked, how, sections, self) {
             Mapped::File(place) if place.passed => {
                 let located = located.unwrap_or_else(|| self.locate());
-                Err(Box::new(self.passed(*place, located.sections)))
+                let sections = with_files(located.sections, &place.filename);
+                Err(Box::new(self.passed(*place, sections)))
             }
             Mapped::File(place) => {
                 (self.filename, self.uri, self.query) = (place.filename, place.uri, place.query);
@@ -214,12 +215,40 @@ impl<'c, 't> Subrequest<'c, 't> {
                 Ok(())
             }
             Mapped::Redirect { status, to, because } => Err(Box::new(self.redirected(status, to, because))),
+            Mapped::Passed { to, because } => {
+                let located = located.unwrap_or_else(|| self.locate());
+                let past = WalkCache { walked: None, walks: self.walks.clone() };
+                Err(Box::new(self.passed_on(to.clone(), because, with_files(located.sections, &to), past)))
+            }
             Mapped::Answer { status, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
                 Err(Box::new(answer(status, because, &located.sections, past)))
             }
         }
+    }
+
+    /// Another server has the request: its answer, or a run as whoever asks takes it.
+    pub(super) fn passed_on(
+        &self,
+        to: Vec<u8>,
+        because: String,
+        sections: Vec<SectionRef<'c>>,
+        past: WalkCache<'c>,
+    ) -> Outcome<'c, 't> {
+        if self.context.passing == Passing::Answers {
+            return answer(0, because, &sections, past);
+        }
+        let handler = Some([b"proxy:", &to[..]].concat().into());
+        let place = mapping::Place {
+            filename: to,
+            uri: self.uri.clone(),
+            query: self.query.clone(),
+            forced: Forced { handler, media_type: None },
+            passed: true,
+            ..mapping::Place::default()
+        };
+        self.passed(place, sections)
     }
 
     /// The request is passed on: FastCGI runs the file that it is given.
@@ -442,6 +471,14 @@ fn is_server(layer: ServerLayer) -> bool {
 }
 
 /// Whether a FastCGI server is on this machine, and sees the same files.
+/// `<Files>` counts for what is passed on, too, by the last name of its URL; directories do not.
+fn with_files<'c>(mut sections: Vec<SectionRef<'c>>, url: &[u8]) -> Vec<SectionRef<'c>> {
+    let servers = sections.iter().take_while(|section| is_server(section.get().layer)).count();
+    let met = walk::files(&sections[..servers], url, &mut Vec::new());
+    sections.splice(servers..servers, met);
+    sections
+}
+
 fn is_here(handler: &[u8]) -> bool {
     let Some(to) = handler.strip_prefix(b"proxy:") else { return false };
     let host = to.strip_prefix(b"fcgi://").unwrap_or_default();

@@ -35,7 +35,7 @@ acts! {
     Limit = "<Limit", LimitExcept = "<LimitExcept", Proxy = "<Proxy", ProxyMatch = "<ProxyMatch",
     RequireAll = "<RequireAll", RequireAny = "<RequireAny", RequireNone = "<RequireNone",
     PhpValue = "php_value", PhpFlag = "php_flag", PhpAdminValue = "php_admin_value", PhpAdminFlag = "php_admin_flag",
-    PhpIniDir = "PHPINIDir",
+    PhpIniDir = "PHPINIDir", OutliveEngine = "OutliveEngine", OutliveHandlers = "OutliveHandlers",
     DocumentRoot = "DocumentRoot", ServerName = "ServerName", ServerAlias = "ServerAlias",
     AccessFileName = "AccessFileName", AllowOverride = "AllowOverride", AllowOverrideList = "AllowOverrideList",
     Options = "Options", AcceptPathInfo = "AcceptPathInfo", AllowEncodedSlashes = "AllowEncodedSlashes",

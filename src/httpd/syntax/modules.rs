@@ -75,8 +75,9 @@ pub(crate) struct Registry {
     has_loaded: bool,
 }
 
-/// Stock modules that do not count as compiled in: each excludes another one.
-const OTHERS: [&str; 5] = ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "cgid_module"];
+/// Modules that do not count as compiled in: each excludes another one, or is no stock module.
+const OTHERS: [&str; 6] =
+    ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "cgid_module", "outlive_module"];
 
 /// Whether a `LoadModule` line's identifier is mod_php's.
 pub(crate) fn is_mod_php(identifier: &[u8]) -> bool {

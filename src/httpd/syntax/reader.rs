@@ -62,6 +62,8 @@ pub(crate) struct Reader<'f> {
     pub root: PathBuf,
     /// The file that the first `LoadModule` of mod_php names, and where.
     pub php_module: Option<(PathBuf, Origin)>,
+    /// What the first `LoadModule` of mod_outlive names.
+    pub outlive_module: Option<PathBuf>,
     /// Set for `.htaccess`.
     pub allowed: Option<Allowed<'f>>,
     /// The options that `AllowOverride Options=` permits.
@@ -105,6 +107,7 @@ impl<'f> Reader<'f> {
             macros,
             root,
             php_module: None,
+            outlive_module: None,
             allowed: None,
             allowed_options: None,
             version,
@@ -345,6 +348,9 @@ impl<'f> Reader<'f> {
         if super::modules::is_mod_php(&identifier) && self.php_module.is_none() {
             let origin = self.here(frame);
             self.php_module = Some((self.absolute(&next_token(file).0), origin));
+        }
+        if *identifier == *b"outlive_module" && self.outlive_module.is_none() {
+            self.outlive_module = Some(self.absolute(&next_token(file).0));
         }
         let known = Arc::make_mut(&mut self.registry).load(&identifier).map_err(|e| e.at(self.here(frame)))?;
         if !known {
