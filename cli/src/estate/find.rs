@@ -3,11 +3,10 @@
 use super::layouts::{self, Place};
 use super::processes::{self, Kind, Process};
 use super::{Machine, Php, WebServer, units};
-use crate::envvars;
 use crate::view::View;
+use crate::{envvars, text};
 use outlive::config::Sapi;
 use outlive::files::Files;
-use std::cell::LazyCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -28,11 +27,16 @@ pub fn all(view: View) -> Machine {
             seen.push(root);
         }
     }
+    let mut unnamed = Vec::new();
     for process in &running {
-        match process.kind {
-            Kind::Fpm => fpm(&mut machine, process),
-            Kind::Apache => machine.servers.extend(apache(process)),
-            Kind::Nginx => machine.servers.extend(nginx(process)),
+        if process.kind == Kind::Fpm {
+            fpm(&mut machine, process);
+            continue;
+        }
+        match web_server(process, &mut machine.notes) {
+            Some(server) => machine.servers.push(server),
+            None if process.program.is_none() => unnamed.push(process),
+            None => {}
         }
     }
     for place in layouts::servers(&view) {
@@ -41,6 +45,7 @@ pub fn all(view: View) -> Machine {
             machine.servers.push(stopped(&view, place));
         }
     }
+    unnamed.into_iter().for_each(|process| may_be(&mut machine, process));
     // A running server is more likely to be meant than one that is only installed.
     machine.servers.sort_by_key(|server| server.running.is_none());
     tell_apart(&mut machine.phps);
@@ -148,54 +153,65 @@ fn path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-fn apache(process: &Process) -> Option<WebServer> {
-    let program = process.program.clone()?;
-    // Only where the arguments do not say it.
-    let data = LazyCell::new(|| process.view.read(&program).unwrap_or_default());
-    let root = process.option("-d").map(path).or_else(|| processes::built_in(&data, b"HTTPD_ROOT=\"", b'"'));
-    let config =
-        process.option("-f").map(path).or_else(|| processes::built_in(&data, b"SERVER_CONFIG_FILE=\"", b'"'))?;
+/// A web server that runs: its main file is what its arguments or its program say.
+fn web_server(process: &Process, notes: &mut Vec<String>) -> Option<WebServer> {
+    let is_nginx = process.kind == Kind::Nginx;
+    let [root, config, mark] = if is_nginx {
+        process.built_with([(b"--prefix=", b' '), (b"--conf-path=", b' '), (b"nginx version: nginx/", b'"')])
+    } else {
+        process.built_with([(b"HTTPD_ROOT=\"", b'"'), (b"SERVER_CONFIG_FILE=\"", b'"'), (b"SERVER_CONFIG_FILE", b'"')])
+    };
+    if process.program.is_some() && mark.is_none() {
+        let program = process.view.shown(process.program.as_deref().unwrap_or(Path::new("its program")));
+        notes.push(format!(
+            "process {} is called {}, and {program} is no such web server that is known: passed over",
+            process.pid,
+            text::shown(process.name.as_bytes())
+        ));
+        return None;
+    }
+    let (root_option, config_option) = if is_nginx { ("-p", "-c") } else { ("-d", "-f") };
+    let root = process.option(root_option).map(path).or(root);
+    let config = process.option(config_option).map(path).or(config)?;
     let config = root.as_ref().map_or(config.clone(), |root| root.join(&config));
     let texts = |name: &str| process.options(name).into_iter().map(OsString::from_vec).collect::<Vec<_>>();
     let mut notes = Vec::new();
+    age(process, Some(&config), &mut notes);
+    let server = WebServer {
+        view: process.view.clone(),
+        is_nginx,
+        config,
+        root,
+        running: Some(process.pid),
+        found_by: format!("process {}", process.pid),
+        ..WebServer::default()
+    };
+    if is_nginx {
+        return Some(WebServer { notes, ..server });
+    }
     if process.env.is_none() {
         notes.push(format!("the environment of process {} may not be read; run as root, or give --env", process.pid));
     }
-    age(process, Some(&config), &mut notes);
     Some(WebServer {
-        view: process.view.clone(),
-        is_nginx: false,
-        config,
-        root,
         env: process.env.clone().unwrap_or_default(),
         defines: texts("-D").into_iter().filter(|name| !name.as_bytes().is_empty()).collect(),
         before: texts("-C"),
         after: texts("-c"),
-        running: Some(process.pid),
-        found_by: format!("process {}", process.pid),
         notes,
+        ..server
     })
 }
 
-fn nginx(process: &Process) -> Option<WebServer> {
-    let program = process.program.clone()?;
-    // Only where the arguments do not say it.
-    let data = LazyCell::new(|| process.view.read(&program).unwrap_or_default());
-    let root = process.option("-p").map(path).or_else(|| processes::built_in(&data, b"--prefix=", b' '));
-    let config = process.option("-c").map(path).or_else(|| processes::built_in(&data, b"--conf-path=", b' '))?;
-    let config = root.as_ref().map_or(config.clone(), |root| root.join(&config));
-    let mut notes = Vec::new();
-    age(process, Some(&config), &mut notes);
-    Some(WebServer {
-        view: process.view.clone(),
-        is_nginx: true,
-        config,
-        root,
-        running: Some(process.pid),
-        found_by: format!("process {}", process.pid),
-        notes,
-        ..WebServer::default()
-    })
+/// A server of which only the name may be seen is the one that is installed where layouts have it.
+fn may_be(machine: &mut Machine, process: &Process) {
+    let is_nginx = process.kind == Kind::Nginx;
+    let mut those = machine.servers.iter_mut().filter(|server| {
+        server.is_nginx == is_nginx && server.running.is_none() && server.view.root() == process.view.root()
+    });
+    if let (Some(server), None) = (those.next(), those.next()) {
+        server.running = Some(process.pid);
+        server.found_by = format!("{}, where a {} that runs is taken to have it", server.found_by, process.name);
+    }
 }
 
 /// A web server that is installed and not known to run.

@@ -1,6 +1,7 @@
 //! Servers that run, as far as /proc may be read.
 
 use crate::pair::variable;
+use crate::php_elf;
 use crate::view::View;
 use outlive::files::{Disk, Files};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,6 +24,8 @@ pub struct Process {
     pub kind: Kind,
     /// Its program, within its view; none: it may not be read.
     pub program: Option<PathBuf>,
+    /// What it is called.
+    pub name: String,
     /// The program's file has been replaced since.
     pub deleted: bool,
     pub args: Vec<Vec<u8>>,
@@ -50,8 +53,10 @@ pub fn running(notes: &mut Vec<String>) -> Vec<Process> {
             return Vec::new();
         }
     };
-    let pids = pids.into_iter().filter_map(|name| name.to_str()?.parse().ok());
-    let seen: Vec<Seen> = pids.filter_map(look).collect();
+    let pids: Vec<u32> = pids.into_iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    let mut closed = 0;
+    let seen: Vec<Seen> = pids.iter().filter_map(|&pid| look(pid, &mut closed)).collect();
+    notes.extend(not_seen(pids.is_empty(), closed, &seen));
     let mut all = Vec::new();
     for one in &seen {
         let is_child =
@@ -70,9 +75,54 @@ pub fn running(notes: &mut Vec<String>) -> Vec<Process> {
     all
 }
 
-fn look(pid: u32) -> Option<Seen> {
+/// What /proc keeps back from whoever asks.
+fn not_seen(no_process: bool, closed: usize, seen: &[Seen]) -> Option<String> {
+    if no_process {
+        return Some("no process is listed in /proc, so it is not mounted here: which servers run is not known".into());
+    }
+    let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    if closed > 0 || hides(&mounts) && !rustix::process::geteuid().is_root() {
+        return Some(
+            "/proc hides processes of other accounts (hidepid): servers may run that are not seen here; run as root"
+                .into(),
+        );
+    }
+    let names: Vec<String> = seen
+        .iter()
+        .filter(|one| one.process.program.is_none() && !seen.iter().any(|other| other.process.pid == one.parent))
+        .map(|one| format!("{} ({})", one.process.pid, one.process.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "of the processes {} only arguments may be read: they are taken for programs of this machine that are installed where layouts \
+             have them; run as root for their environment, program and root",
+            names.join(", ")
+        )
+    })
+}
+
+/// Whether /proc is mounted so that it lists an account's own processes alone.
+fn hides(mounts: &[u8]) -> bool {
+    let mut lines = mounts.split(|&byte| byte == b'\n');
+    lines.any(|line| {
+        let mut words = line.split(|&byte| byte == b' ');
+        let is_proc = words.nth(4) == Some(b"/proc");
+        let options = words.last().unwrap_or_default();
+        let mut options = options.split(|&byte| byte == b',').filter_map(|option| option.strip_prefix(b"hidepid="));
+        is_proc && options.any(|how| !matches!(how, b"0" | b"off"))
+    })
+}
+
+fn look(pid: u32, closed: &mut usize) -> Option<Seen> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
-    let comm = std::fs::read(dir.join("comm")).ok()?;
+    let comm = match std::fs::read(dir.join("comm")) {
+        Ok(comm) => comm,
+        Err(error) => {
+            // One that has ended meanwhile is nobody's loss.
+            *closed += usize::from(error.kind() == std::io::ErrorKind::PermissionDenied);
+            return None;
+        }
+    };
     let comm = comm.trim_ascii();
     let kind = match comm {
         b"apache2" | b"httpd" | b"httpd.bin" => Kind::Apache,
@@ -80,6 +130,7 @@ fn look(pid: u32) -> Option<Seen> {
         name if name.starts_with(b"php") && memchr::memmem::find(name, b"fpm").is_some() => Kind::Fpm,
         _ => return None,
     };
+    let name = String::from_utf8_lossy(comm).into_owned();
     let args = std::fs::read(dir.join("cmdline")).unwrap_or_default();
     let args: Vec<Vec<u8>> = args.split(|&byte| byte == 0).map(<[u8]>::to_vec).filter(|arg| !arg.is_empty()).collect();
     let program = std::fs::read_link(dir.join("exe")).ok().map(|path| path.into_os_string().into_vec());
@@ -92,16 +143,34 @@ fn look(pid: u32) -> Option<Seen> {
     });
     let env = std::fs::read(dir.join("environ")).ok().filter(|_| kind == Kind::Apache);
     let env = env.map(|text| text.split(|&byte| byte == 0).filter_map(variable).collect());
-    let place = |path: &Path| std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
-    let elsewhere = place(&dir.join("root")).is_some_and(|root| Some(root) != place(Path::new("/")));
-    let view = if elsewhere { View::of_process(pid) } else { View::default() };
+    let view = if has_own_files(&dir, program.as_deref()) { View::of_process(pid) } else { View::default() };
     let (parent, started) = stat(&dir)?;
     let unit = std::fs::read(dir.join("cgroup")).ok().and_then(|text| unit(&text));
     Some(Seen {
-        process: Process { pid, kind, program, deleted, args, env, read_by: None, unit, view },
+        process: Process { pid, kind, program, name, deleted, args, env, read_by: None, unit, view },
         parent,
         started,
     })
+}
+
+/// Where a server, its PHP and their files may lie.
+const PLACES: [&str; 8] =
+    ["etc", "etc/php", "etc/apache2", "etc/httpd", "etc/nginx", "usr/local/etc", "opt", "var/www"];
+
+/// Whether a process sees other files than we do: its root is another one, or something else is mounted where its files lie. That some
+/// directory is mounted for it alone (a unit's PrivateTmp) is not enough.
+fn has_own_files(dir: &Path, program: Option<&Path>) -> bool {
+    let place = |path: &Path| std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()));
+    let (root, own) = (dir.join("root"), Path::new("/"));
+    let Some(seen) = place(&root) else { return false };
+    if Some(seen) != place(own) {
+        return true;
+    }
+    let mounts = |dir: &Path| std::fs::read_link(dir.join("ns/mnt")).ok();
+    let same = mounts(dir).is_none_or(|its| Some(its) == mounts(Path::new("/proc/self")));
+    let program = program.and_then(|path| path.strip_prefix("/").ok());
+    let differs = |path: &Path| place(&root.join(path)) != place(&own.join(path));
+    !same && program.into_iter().chain(PLACES.iter().map(Path::new)).any(differs)
 }
 
 /// The parent, and when the process was started.
@@ -126,6 +195,11 @@ fn unit(cgroup: &[u8]) -> Option<String> {
 }
 
 impl Process {
+    /// What its program was built with, though its file may be gone.
+    pub fn built_with<const N: usize>(&self, wanted: [(&[u8], u8); N]) -> [Option<PathBuf>; N] {
+        php_elf::texts(&View::default(), Path::new(&format!("/proc/{}/exe", self.pid)), wanted)
+    }
+
     /// php-fpm's main file, from the title that it gives itself: `php-fpm: master process (FILE)`.
     pub fn fpm_conf(&self) -> Option<PathBuf> {
         let title = self.args.first()?.trim_ascii();
@@ -173,14 +247,6 @@ impl Process {
     }
 }
 
-/// A text that a program was built with, such as `SERVER_CONFIG_FILE="…"` of httpd.
-pub fn built_in(data: &[u8], before: &[u8], end: u8) -> Option<PathBuf> {
-    let at = memchr::memmem::find(data, before)? + before.len();
-    let text = data.get(at..at + 4096.min(data.len() - at))?;
-    let text = &text[..text.iter().position(|&byte| byte == end || byte == 0)?];
-    Some(PathBuf::from(std::ffi::OsStr::from_bytes(text)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +257,7 @@ mod tests {
             pid: 1,
             kind: Kind::Nginx,
             program: None,
+            name: "nginx".into(),
             deleted: false,
             args: args.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
             env: None,
@@ -205,5 +272,9 @@ mod tests {
         assert_eq!(process(&["apache2", "-DA", "-D", "B"]).options("-D"), [b"A".to_vec(), b"B".to_vec()]);
         assert_eq!(unit(b"0::/system.slice/php8.2-fpm.service\n").as_deref(), Some("php8.2-fpm.service"));
         assert_eq!(unit(b"0::/init.scope\n"), None);
+        assert!(hides(b"92 74 0:41 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"));
+        assert!(!hides(
+            b"74 72 0:21 / /proc rw,relatime - proc proc rw\n74 72 0:21 / /x rw - proc proc rw,hidepid=2\n"
+        ));
     }
 }
