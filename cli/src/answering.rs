@@ -37,6 +37,8 @@ pub struct Context {
     pub steps: Vec<String>,
     /// Who it is, where it is no PHP.
     pub who: Option<String>,
+    /// What stands behind its id, where another one has the same.
+    pub behind: String,
 }
 
 /// A file that PHP reads and that is not known here.
@@ -73,6 +75,7 @@ impl Context {
         self.notes.extend(found.notes.iter().cloned());
         self.steps.clone_from(&found.steps);
         self.who.clone_from(&found.who);
+        self.behind.clone_from(&found.behind);
         self.httpd = self.httpd.take().or_else(|| found.server.clone());
         if found.search.is_some() {
             self.version_by.get_or_insert_with(String::new);
@@ -197,7 +200,7 @@ impl Context {
         let sapi = estate::word(config.sapi());
         let pool =
             self.pool.as_ref().and_then(|(_, name)| name.as_ref()).map_or_else(String::new, |name| format!("/{name}"));
-        format!("{}/{sapi}{pool}", config.php_version())
+        format!("{}/{sapi}{pool}{}", config.php_version(), self.behind)
     }
 
     /// The same for programs.

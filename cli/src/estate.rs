@@ -6,6 +6,7 @@ pub mod find;
 pub mod follow;
 pub mod layouts;
 mod named;
+mod panels;
 mod processes;
 pub mod question;
 mod units;
@@ -33,6 +34,8 @@ pub struct Found {
     pub view: View,
     /// The short name.
     pub id: String,
+    /// What stands behind its id, where another one has the same.
+    pub behind: String,
     /// Discovery found the web server in its usual place; no option named it.
     pub in_place: bool,
     /// Who it is, where it is no PHP.
@@ -46,6 +49,8 @@ pub struct Found {
     /// Further notes.
     pub notes: Vec<String>,
     pub unknown: Option<Unknown>,
+    /// It reads `.user.ini` only below the home of the account that runs it.
+    pub user_ini_below_home: bool,
     /// What nginx hands over, with its lines.
     pub params: Vec<(FastCgiParam, Vec<u8>, Origin)>,
     /// httpd's configuration, read already.
@@ -176,6 +181,11 @@ impl Php {
         self.id_as(self.version(), None)
     }
 
+    /// Its id as if there was no other.
+    pub fn id_alone(&self) -> String {
+        format!("{}/{}", self.version.unwrap_or_default(), word(self.sapi))
+    }
+
     fn id_as(&self, version: Option<PhpVersion>, pool: Option<&[u8]>) -> String {
         let pool = pool.map_or_else(String::new, |pool| format!("/{}", crate::text::shown(pool)));
         format!("{}/{}{pool}{}", version.unwrap_or_default(), word(self.sapi), self.behind)
@@ -249,9 +259,6 @@ impl Php {
     fn told(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
         let changes = self.place.as_ref().map_or("", |place| place.changes);
-        if changes.contains("user-ini-below-home") && self.sapi != Sapi::Cli {
-            notes.push("cPanel's PHP reads .user.ini only below the home of the pool's user; here it counts wherever it stands below the document root".into());
-        }
         if changes.contains("cagefs") {
             notes.push(
                 "CloudLinux gives each user a scan directory of their own (CageFS); this one is what this view shows"
@@ -260,7 +267,7 @@ impl Php {
         }
         if self.version().is_none() {
             notes.push(format!(
-                "the version of {} is not known, and {} is assumed; give --php-version V",
+                "the version of the PHP {} is not known, and {} is assumed; give --php-version V",
                 self.found_by,
                 PhpVersion::default()
             ));
@@ -303,6 +310,8 @@ impl Php {
             version_by,
             notes,
             unknown,
+            user_ini_below_home: self.sapi != Sapi::Cli
+                && self.place.as_ref().is_some_and(|place| place.changes.contains("user-ini-below-home")),
             ..old
         }));
         source

@@ -31,6 +31,7 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         .into_iter()
         .chain(skipped::of_other_sapis(config))
         .flat_map(|file| file.lines)
+        .chain(request::with_target(&question.request, |target| skipped::passed_over(config, target))?)
         .collect();
     let mut status = told;
     let mut found = Vec::new();
@@ -47,6 +48,7 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         }
         let explanation = settings.explain(name.as_bytes()).map(|explanation| with_owner(explanation, question));
         found.extend(explanation.map(|explanation| Found::new(explanation, unknown, &passed_over)));
+        bounded(&settings, name.as_bytes()).into_iter().for_each(|text| note(&text));
         watch::limits_too(question, name.as_bytes()).into_iter().for_each(|text| note(&text));
     }
     let winners = found.iter().filter_map(|found| winner(&found.explanation));
@@ -65,6 +67,21 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         story(&mut out, explanation, passed_over, &settings, question);
     }
     Ok(Answer::text(out).with_status(status))
+}
+
+/// What bounds a value from outside: a whole request has to fit, too.
+fn bounded(settings: &Settings, name: &[u8]) -> Option<String> {
+    if name != b"upload_max_filesize" {
+        return None;
+    }
+    let (upload, post) = (settings.get_quantity(name)?, settings.get_quantity(b"post_max_size")?);
+    let explanation = settings.explain(b"post_max_size").filter(|_| post > 0 && post < upload)?;
+    let step = winner(&explanation)?;
+    let origin = if step.origin.file.is_some() { step.origin.to_string() } else { step.layer.name().to_owned() };
+    Some(format!(
+        "post_max_size = {} ({origin}) is less: no upload can be larger than that",
+        text::value(&explanation.value)
+    ))
 }
 
 /// Lines of httpd's files that do not count for this PHP: whose they are.
@@ -200,8 +217,14 @@ fn cure(explanation: &Explanation, config: &Config) -> Option<String> {
     };
     let name = text::shown(&explanation.name);
     if winner.layer == Layer::BuiltIn {
-        let (_, file, _) = config.ini_files().filter(|(layer, ..)| *layer == Layer::PhpIni).last()?;
-        return Some(format!("to set it: write {name} = VALUE into {}{reload}", text::shown(file)));
+        let last = |wanted| config.ini_files().filter(|(layer, ..)| *layer == wanted).last().map(|(_, file, _)| file);
+        if let Some(file) = last(Layer::PhpIni) {
+            return Some(format!("to set it: write {name} = VALUE into {}{reload}", text::shown(file)));
+        }
+        // Images come without a php.ini, and with a directory of more files.
+        let file = last(Layer::ScanDir)?;
+        let dir = &file[..memchr::memrchr(b'/', file)?];
+        return Some(format!("to set it: write {name} = VALUE into a .ini file of {}{reload}", text::shown(dir)));
     }
     winner.origin.file.as_ref()?;
     let after = match winner.layer {

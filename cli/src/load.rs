@@ -122,6 +122,9 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
             Some(format!("{by}; {} is not there, so where the layout {layout} has its files", view.shown(&path)));
     }
     close(&guard, &view, config);
+    if found.user_ini_below_home {
+        context.notes.extend(below_home(&guard, &view));
+    }
     Ok(Loaded { config, context, view, guard, answer: found.answer.clone() })
 }
 
@@ -185,6 +188,22 @@ fn by_search(search: &Search, builder: &mut Builder) -> Result<(), Problem> {
         builder.set_scan_dirs(b"");
     }
     Ok(())
+}
+
+/// cPanel's change of PHP: where it counts, nothing needs to be said.
+fn below_home(guard: &Guard, view: &View) -> Option<String> {
+    match guard.user_ini_below_home() {
+        Some(home) if view.is_dir(home) => None,
+        Some(home) => Some(format!(
+            "cPanel's PHP reads .user.ini only below the home of the account that runs it, and {} is not here",
+            view.shown(home)
+        )),
+        None => Some(
+            "cPanel's PHP reads .user.ini only below the home of the account that runs it, which is not known here: it is taken to count \
+             wherever it stands below the document root"
+                .into(),
+        ),
+    }
 }
 
 /// From now on files are read with the rights of the servers' accounts.

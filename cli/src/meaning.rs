@@ -38,6 +38,10 @@ pub fn of(directive: &Directive, settings: &Settings, version: PhpVersion) -> Op
 /// A value's meaning for people; nothing where the text says it all.
 pub fn of_value(directive: &Directive, value: &[u8], version: PhpVersion) -> Option<String> {
     let name = std::str::from_utf8(directive.name()).ok()?;
+    // It takes more words than On and Off, and Off is stored as nothing.
+    if name == "display_errors" && value.is_empty() {
+        return Some("off".to_owned());
+    }
     if matches!(directive.check(), Check::Bool) {
         return Some(if number::boolean(value) { "on" } else { "off" }.to_owned());
     }

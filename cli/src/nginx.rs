@@ -74,6 +74,17 @@ pub fn port_of(target: &Target<'_>) -> u16 {
 }
 
 impl Nginx {
+    /// The first line of the outlive module, wherever it stands: its values are named and not followed.
+    pub fn module_line(&self) -> Option<&Origin> {
+        fn first(all: &[Directive]) -> Option<&Origin> {
+            all.iter().find_map(|one| {
+                let is_own = one.name.starts_with(b"outlive_");
+                if is_own { Some(&one.origin) } else { first(one.inside()) }
+            })
+        }
+        first(&self.http)
+    }
+
     /// Whether a server listens on a port.
     pub fn listens(&self, port: u16) -> bool {
         listen::servers(&self.http).iter().any(|server| server.listens.iter().any(|one| one.port == port))
@@ -83,6 +94,18 @@ impl Nginx {
     pub fn ask(&self, view: &View, target: &Target<'_>) -> Answer {
         let mut notes = Vec::new();
         let servers = listen::servers(&self.http);
+        // A file alone is asked of the server that has it below its root.
+        let file = target.filename.filter(|_| target.uri.is_none() && target.server_name.is_none());
+        if let Some((server, uri)) = file.and_then(|file| listen::with_file(&servers, file)) {
+            let target = Target { uri: Some(uri), filename: None, ..*target };
+            return phases::Request::new(self, view, server, &target, Default::default(), notes).answer();
+        }
+        if let Some(file) = file.filter(|_| servers.len() > 1) {
+            notes.push(format!(
+                "no server of nginx has {} below a root of its own: it is taken for a file of the one that takes requests by default; give its URL",
+                crate::text::shown(file)
+            ));
+        }
         match listen::choose(&servers, target, &mut notes) {
             Some((server, captures)) => phases::Request::new(self, view, server, target, captures, notes).answer(),
             None => Answer::Own {

@@ -159,7 +159,7 @@ fn host_and_port(authority: &[u8]) -> (&[u8], Option<u16>) {
 /// Links are followed, and /var/run is /run, where there are any in this view or not.
 fn socket_of(view: &View, path: &[u8]) -> Address {
     let path = Path::new(OsStr::from_bytes(path));
-    let real = view.canonical(path);
+    let real = view.leads_to(path);
     let run = real.strip_prefix("/var/run").map(|rest| Path::new("/run").join(rest));
     Address::Socket(run.unwrap_or(real))
 }

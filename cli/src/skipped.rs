@@ -131,6 +131,57 @@ fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &
     }
 }
 
+/// Lines of `.htaccess` files that Apache itself passes over for mod_php: in a block that is false, or in a file that it does not open.
+pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
+    let mut found = Vec::new();
+    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return found };
+    let Ok(Resolution::Run(run)) = httpd.resolve(&**config.files(), target) else { return found };
+    let Some((root, program)) = program(config, target) else { return found };
+    let dirs = directories(root.as_deref(), &program);
+    let counts = |file: &[u8], line: u32| {
+        let mut values = run.containers.iter().flat_map(|container| container.values.iter());
+        values.any(|value| value.origin.line == line && value.origin.file.as_deref() == Some(file))
+    };
+    for dir in dirs {
+        let path = dir.join(".htaccess");
+        let Ok(mut text) = config.files().read(&path) else { continue };
+        text.truncate(MOST);
+        let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
+        let opened = run.containers.iter().any(|container| container.origin.file.as_deref() == Some(&*file));
+        let lines = httpd_lines(&text).into_iter().filter(|(.., line)| !counts(&file, *line));
+        found.extend(lines.filter_map(|(name, value, line)| {
+            let because = match false_block(httpd, &text, line) {
+                Some(block) => {
+                    format!("it stands in {block}, and no such module is loaded; mod_php of PHP 8 is mod_php.c")
+                }
+                None if !opened => "Apache does not read this file: AllowOverride None holds here".to_owned(),
+                None => return None,
+            };
+            let layer = Layer::Httpd(httpd::ServerLayer::Htaccess);
+            Some(Skipped { layer, origin: Origin::new(&file, line), name, value, because })
+        }));
+    }
+    found
+}
+
+/// The innermost `<IfModule>` around a line that is false.
+fn false_block(httpd: &httpd::Configuration, text: &[u8], line: u32) -> Option<String> {
+    let mut open: Vec<Option<String>> = Vec::new();
+    for own in text.split(|&byte| byte == b'\n').take(line as usize).map(<[u8]>::trim_ascii) {
+        if own.starts_with(b"</") {
+            open.pop();
+        } else if let Some(block) = own.strip_prefix(b"<").and_then(|block| block.strip_suffix(b">")) {
+            let mut words = block.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            let is_module = words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"IfModule"));
+            let name = words.next().unwrap_or_default();
+            let (wanted, name) = name.strip_prefix(b"!").map_or((true, name), |name| (false, name));
+            let is_false = is_module && httpd.has_module(name) != wanted;
+            open.push(is_false.then(|| text::shown(own)));
+        }
+    }
+    open.into_iter().rev().flatten().next()
+}
+
 type Line = (Vec<u8>, Vec<u8>, u32);
 
 fn ini_lines(config: &Config, text: &[u8]) -> Vec<Line> {

@@ -7,7 +7,7 @@ use outlive::config::{Config, versions_with};
 pub fn directive(config: &Config, name: &[u8]) -> Option<String> {
     let wanted = String::from_utf8_lossy(name).to_ascii_lowercase();
     let names = config.directives().iter().map(|directive| String::from_utf8_lossy(directive.name()).into_owned());
-    nearest(names, &wanted)
+    nearest(names, &wanted).or_else(|| with_words(config, &wanted))
 }
 
 /// The nearest of some words: a quarter of the letters may be wrong.
@@ -15,6 +15,14 @@ pub fn nearest(words: impl Iterator<Item = String>, wanted: &str) -> Option<Stri
     let scored = words.map(|known| (strsim::damerau_levenshtein(&known.to_ascii_lowercase(), wanted), known));
     let limit = (wanted.len() / 4).max(1);
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
+}
+
+/// The shortest directive that has every word of a name that there is not: `upload_max_size` is upload_max_filesize.
+fn with_words(config: &Config, wanted: &str) -> Option<String> {
+    let words: Vec<&str> = wanted.split(['_', '.', '-']).filter(|word| word.len() > 2).collect();
+    let names = config.directives().iter().map(|directive| String::from_utf8_lossy(directive.name()).into_owned());
+    let has_all = |name: &String| !words.is_empty() && words.iter().all(|word| name.contains(word));
+    names.filter(has_all).min_by_key(String::len)
 }
 
 /// The message about a directive whose extension is missing: which line would set it.

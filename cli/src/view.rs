@@ -64,6 +64,11 @@ impl View {
         found.unwrap_or_else(|_| path.to_path_buf())
     }
 
+    /// Where a path leads, all links followed, whether there is something or not; itself where that cannot be told.
+    pub fn leads_to(&self, path: &Path) -> PathBuf {
+        self.walk(path, true).unwrap_or_else(|_| path.to_path_buf())
+    }
+
     pub fn is_file(&self, path: &Path) -> bool {
         self.kind(path).is_ok_and(|kind| kind == Kind::File)
     }
@@ -100,6 +105,8 @@ impl View {
                     }
                     // It is no link. A missing file is noticed when it is opened.
                     Err(error) if matches!(error.raw_os_error(), Some(22)) => {}
+                    // So does a name that is yet to be made, such as a socket's.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && left.is_empty() => {}
                     Err(error) => return Err(error),
                 }
             }

@@ -369,11 +369,71 @@ fn cpanel() {
     let ini = "/opt/cpanel/ea-php81/root/etc/php.ini";
     is(&place, &["memory_limit", "http://shop.example/"], "94M", "8.1/fpm/shop_example", ini);
     is(&place, &["precision", "http://shop.example/"], "6", "8.1/fpm/shop_example", ini);
-    assert!(
-        err(&ask(&place, &["get", "precision", "http://shop.example/"]))
-            .contains("cPanel's PHP reads .user.ini only below")
-    );
+    // `.user.ini` counts below the home of the pool's user alone: where that is known nothing needs to be said.
+    let told = || err(&ask(&place, &["get", "precision", "http://shop.example/"]));
+    assert!(told().contains("cPanel's PHP reads .user.ini only below"), "{}", told());
+    fs::write(place.path("etc/passwd"), "shop:x:1001:1001::/home/shop:/bin/bash\n").unwrap();
+    fs::write(place.path("home/shop/public_html/.user.ini"), "precision = 7\n").unwrap();
+    assert!(!told().contains("cPanel's PHP reads"), "{}", told());
+    is(&place, &["precision", "http://shop.example/"], "7", "8.1/fpm/shop_example", ini);
+    fs::create_dir_all(place.path("home/other")).unwrap();
+    fs::write(place.path("etc/passwd"), "shop:x:1001:1001::/home/other:/bin/bash\n").unwrap();
+    is(&place, &["precision", "http://shop.example/"], "6", "8.1/fpm/shop_example", ini);
     assert!(ids(&place).contains(&"8.2/cli".to_owned()));
+}
+
+/// MultiPHP without FPM: a handler by the PHP's name, which suPHP, `Action` or mod_lsapi runs.
+#[test]
+fn cpanel_by_handler() {
+    let conf = |modules: &str, handler: &str| {
+        format!(
+            "ServerRoot \"/etc/apache2\"\nServerName shop.example\nListen 80\nLoadModule mpm_prefork_module modules/mod_mpm_prefork.so\n\
+             LoadModule authz_core_module modules/mod_authz_core.so\nLoadModule dir_module modules/mod_dir.so\n\
+             LoadModule mime_module modules/mod_mime.so\nLoadModule alias_module modules/mod_alias.so\nTypesConfig /dev/null\n{modules}\
+             DirectoryIndex index.php\nDocumentRoot /home/shop/public_html\n<Directory />\nAllowOverride All\nRequire all granted\n</Directory>\n\
+             AddHandler {handler} .php\n"
+        )
+    };
+    let suphp = conf("LoadModule suphp_module modules/mod_suphp.so\n", "application/x-httpd-ea-php81");
+    let place = root(
+        "cpanel-handler",
+        &[
+            ("etc/apache2/conf/httpd.conf", &suphp),
+            ("opt/cpanel/ea-php81/root/etc/php.ini", "memory_limit = 81M\n"),
+            ("opt/cpanel/ea-php81/root/usr/bin/php-cgi", ""),
+            ("opt/cpanel/ea-php82/root/etc/php.ini", "memory_limit = 82M\n"),
+            ("opt/cpanel/ea-php82/root/usr/bin/php-cgi", ""),
+            ("usr/local/cpanel/cgi-sys/ea-php82", "#!/bin/sh\nexec /opt/cpanel/ea-php82/root/usr/bin/php-cgi\n"),
+            ("home/shop/public_html/index.php", ""),
+        ],
+    );
+    let (url, ini) = ("http://shop.example/", "/opt/cpanel/ea-php81/root/etc/php.ini");
+    is(&place, &["memory_limit", url], "81M", "8.1/cgi", ini);
+    // In an .htaccess the account chooses another one.
+    let other = "AddHandler application/x-httpd-ea-php82 .php\n";
+    fs::write(place.path("home/shop/public_html/.htaccess"), other).unwrap();
+    is(&place, &["memory_limit", url], "82M", "8.2/cgi", "/opt/cpanel/ea-php82/root/etc/php.ini");
+    // An Action leads to a program that says which PHP it is.
+    let action = "LoadModule actions_module modules/mod_actions.so\nLoadModule cgi_module modules/mod_cgi.so\nScriptAlias /cgi-sys /usr/local/cpanel/cgi-sys\n\
+                  Action application/x-httpd-ea-php82 /cgi-sys/ea-php82\n";
+    fs::write(place.path("etc/apache2/conf/httpd.conf"), conf(action, "application/x-httpd-ea-php82")).unwrap();
+    is(&place, &["memory_limit", url], "82M", "8.2/cgi", "/opt/cpanel/ea-php82/root/etc/php.ini");
+    // LiteSpeed's is named, with its php.ini; nothing is answered in its place.
+    let lsapi = conf("LoadModule lsapi_module modules/mod_lsapi.so\n", "application/x-httpd-ea-php81___lsphp");
+    fs::write(place.path("etc/apache2/conf/httpd.conf"), lsapi).unwrap();
+    fs::remove_file(place.path("home/shop/public_html/.htaccess")).unwrap();
+    let output = ask(&place, &["get", "memory_limit", url]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{output:?}");
+    assert!(
+        err(&output).contains("LiteSpeed's PHP by mod_lsapi") && err(&output).contains("--php 8.1/cgi"),
+        "{output:?}"
+    );
+    // A handler that no module has which is known here.
+    let strange = conf("LoadModule odd_module modules/mod_odd.so\n", "x-php-odd");
+    fs::write(place.path("etc/apache2/conf/httpd.conf"), strange).unwrap();
+    let output = ask(&place, &["get", "memory_limit", url]);
+    assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{output:?}");
+    assert!(err(&output).contains("no handler of a module that is known here"), "{output:?}");
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn mod_php_reads_neither_user_ini_nor_a_php_ini_in_the_document_root() {
         &[
             ("www/.user.ini", 1, "99M", "only CGI and FPM do; use .htaccess"),
             ("www/a/php.ini", 1, "98M", "does not look for a php.ini beside the program"),
+            ("www/a/.htaccess", 3, "97M", "AllowOverride None"),
         ],
     );
     let text = out(&place.run(&[&["check"], &args[..]].concat()));

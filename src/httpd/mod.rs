@@ -129,6 +129,11 @@ impl Configuration {
         self.data.registry.is_loaded(name)
     }
 
+    /// Whether no line loads any module, so that every stock module is taken for compiled in.
+    pub fn is_stock(&self) -> bool {
+        !self.data.registry.has_loaded()
+    }
+
     /// What was odd.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.data.diagnostics

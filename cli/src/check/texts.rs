@@ -74,4 +74,8 @@ pub fn unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>)
         let origin = Origin { file: Some(Arc::clone(&file.file)), line };
         found.push(warning(Diagnosis::WrongSapi, origin, file.sentence()));
     }
+    for line in skipped::passed_over(config, target) {
+        let text = format!("`{}` has no effect here: {}", crate::text::shown(&line.name), line.because);
+        found.push(warning(Diagnosis::NoEffect, line.origin, text));
+    }
 }

@@ -20,6 +20,7 @@ pub struct Account {
     pub name: String,
     uid: u32,
     groups: Vec<u32>,
+    home: Option<PathBuf>,
 }
 
 impl Account {
@@ -49,7 +50,8 @@ impl Account {
         let mut groups: Vec<u32> = main.into_iter().collect();
         let member = |row: &Vec<String>| row.get(3).is_some_and(|members| members.split(',').any(|one| one == name));
         groups.extend(group_table.lines().map(fields).filter(member).filter_map(|row| row.get(2)?.parse::<u32>().ok()));
-        (uid != 0).then_some(Self { name, uid, groups })
+        let home = row.as_ref().and_then(|row| row.get(5)).filter(|home| home.starts_with('/')).map(PathBuf::from);
+        (uid != 0).then_some(Self { name, uid, groups, home })
     }
 
     fn may(&self, data: &std::fs::Metadata, what: u32) -> bool {
@@ -72,6 +74,8 @@ pub struct Guard {
     server: OnceLock<Account>,
     program: OnceLock<Account>,
     user_ini: OnceLock<Vec<u8>>,
+    /// Below here alone `.user.ini` is read: a packager's change.
+    user_ini_home: OnceLock<PathBuf>,
 }
 
 impl Guard {
@@ -88,14 +92,28 @@ impl Guard {
         let _ = self.user_ini.set(user_ini.to_vec());
     }
 
-    fn account(&self, path: &Path) -> Option<&Account> {
-        let is_user_ini = self.user_ini.get().is_some_and(|name| {
+    /// cPanel's PHP reads `.user.ini` only below the home of the account that runs it. None: that is not known.
+    pub fn user_ini_below_home(&self) -> Option<&Path> {
+        let home = self.program.get()?.home.clone()?;
+        Some(self.user_ini_home.get_or_init(|| home))
+    }
+
+    fn is_user_ini(&self, path: &Path) -> bool {
+        self.user_ini.get().is_some_and(|name| {
             !name.is_empty() && path.file_name().is_some_and(|own| own.as_encoded_bytes() == &**name)
-        });
-        if is_user_ini { self.program.get() } else { self.server.get() }
+        })
+    }
+
+    fn account(&self, path: &Path) -> Option<&Account> {
+        if self.is_user_ini(path) { self.program.get() } else { self.server.get() }
     }
 
     fn check(&self, path: &Path, what: u32) -> io::Result<()> {
+        if let Some(home) = self.user_ini_home.get().filter(|_| self.is_user_ini(path))
+            && !path.starts_with(home)
+        {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let Some(account) = self.account(path) else { return Ok(()) };
         may(&self.view, account, path, what, self.open.as_deref())
     }

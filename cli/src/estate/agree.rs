@@ -141,12 +141,26 @@ pub fn about(
         let same = |one: &Said, two: &Said| (&one.value, one.status) == (&two.value, two.status);
         if serving.iter().all(|said| said.iter().zip(&serving[0]).all(|(one, two)| same(one, two))) {
             note(&format!("the same for all that serve requests here: {}", questions.ids()));
+            each_by_itself(questions, names, &serving);
             return together(&questions.all[0], false);
         }
         questions.all.iter().for_each(|question| question.loaded.context.say_notes());
         table(questions, names, &serving)
     };
     respond(questions, json, context, |question| together(question, json), several)
+}
+
+/// PHPs that agree may do so by lines of their own: who changes one has not changed the others.
+fn each_by_itself(questions: &Questions, names: &[OsString], serving: &[Vec<Said>]) {
+    for (place, name) in names.iter().enumerate() {
+        let origins = serving.iter().map(|said| &said[place].origin);
+        if origins.clone().all(|origin| *origin == serving[0][place].origin) {
+            continue;
+        }
+        let rows = questions.all.iter().zip(origins).map(|(question, origin)| format!("{} {origin}", question.id()));
+        let name = text::shown(name.as_bytes());
+        note(&format!("{name}: each has it from a place of its own: {}", rows.collect::<Vec<_>>().join("; ")));
+    }
 }
 
 /// What mod_outlive says and what PHP says, as one answer. Where no program runs, programs are told that alone.

@@ -270,7 +270,8 @@ fn tell_apart(phps: &mut [Php]) {
         let in_place = |php: &Php| {
             php.place.as_ref().is_some_and(|place| place.fpm_conf.is_none() || place.fpm_conf == php.fpm_conf)
         };
-        let same = |other: &Php| other.sapi == one.sapi && other.version == one.version && in_place(other);
+        // Where a version is not known, one is assumed, and the id says that one.
+        let same = |other: &Php| other.id_alone() == one.id_alone() && in_place(other);
         let is_first = in_place(one) && !phps[..at].iter().any(same);
         let in_container = one.view.root().is_some_and(|root| root.starts_with("/proc"));
         if is_first && !in_container {

@@ -1,7 +1,7 @@
 //! From a request to the PHP that runs it: web server, handler, SAPI, pool.
 
 use super::question::{Question, Questions, of_apache};
-use super::{Found, Machine, Php, WebServer, question, watch};
+use super::{Found, Machine, Php, WebServer, panels, question, watch};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::nginx;
@@ -21,7 +21,8 @@ use std::sync::Arc;
 /// The result of a broken chain.
 pub(super) fn broken(steps: &[String], why: &str) -> Problem {
     let steps: String = steps.iter().map(|step| format!("  {step}\n")).collect();
-    Problem::Call(format!("which PHP runs this request is not known: {why}\nthe steps so far:\n{}", steps.trim_end()))
+    let way = if steps.is_empty() { String::new() } else { format!("\nthe steps so far:\n{}", steps.trim_end()) };
+    Problem::Call(format!("which PHP runs this request is not known: {why}{way}"))
 }
 
 /// The PHPs that may run a request: one, where only one web server may take it.
@@ -118,6 +119,10 @@ fn behind_apache(
 ) -> Result<Vec<Question>, Problem> {
     let config = loaded.config;
     let Some(httpd) = config.httpd() else { return Ok(Vec::new()) };
+    let port = with_target(request, nginx::port_of)?;
+    if machine.servers.len() > 1 && !listens(httpd, port) {
+        return Ok(Vec::new());
+    }
     let run = match with_target(request, |target| httpd.resolve(&**config.files(), target))?? {
         Resolution::Run(run) => run,
         Resolution::Answer { .. } => return Ok(vec![Question::new(source, request.clone(), loaded)]),
@@ -147,11 +152,15 @@ fn behind_apache(
         sources
     } else if matches!(handler, b"cgi-script" | b"fcgid-script") || run.program.is_some() {
         vec![cgi(machine, server, &source, &run, &steps)?]
-    } else if memchr::memmem::find(handler, b"lsphp").is_some() || memchr::memmem::find(handler, b"lsapi").is_some() {
-        return Err(broken(
-            &steps,
-            "LiteSpeed's PHP (mod_lsapi) runs it, which is named and not followed; give its --php-ini FILE",
-        ));
+    } else if let Some(panel) = panels::of_handler(handler) {
+        match panels::php(machine, httpd, &server.view, &panel) {
+            Ok(php) => vec![php.source(&source, None)],
+            Err(why) => return Err(broken(&steps, &why)),
+        }
+    } else if !watch::MOD_PHP.contains(&handler) && httpd.no_program(&run).is_none() && !httpd.is_stock() {
+        let why = "it is no handler of a module that is known here, and one is loaded that is not; give --sapi and --php-ini FILE of the PHP \
+                   that runs it";
+        return Err(broken(&steps, why));
     } else {
         return Ok(vec![Question::new(source, request.clone(), loaded)]);
     };
@@ -165,6 +174,18 @@ fn behind_apache(
         Ok(Question::new(source, request.clone(), loaded))
     };
     sources.into_iter().map(question).collect()
+}
+
+/// Whether a `Listen` line has the port; without any such line nobody knows.
+fn listens(httpd: &outlive::httpd::Configuration, port: u16) -> bool {
+    let lines = httpd.kept_directives().filter(|line| line.name.eq_ignore_ascii_case(b"Listen"));
+    let port_of = |args: &[u8]| {
+        let address = args.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?.to_vec();
+        let digits = address.rsplit(|&byte| byte == b':').next().map(<[u8]>::to_vec)?;
+        std::str::from_utf8(&digits).ok()?.trim_matches('"').parse::<u16>().ok()
+    };
+    let mut ports = lines.map(|line| port_of(line.args)).peekable();
+    ports.peek().is_none() || ports.any(|own| own.is_none_or(|own| own == port))
 }
 
 /// What was asked for, for people.
@@ -271,12 +292,10 @@ pub(super) fn cgi(
         env = more;
         real = view.canonical(&target);
     }
-    let same = |php: &&Php| {
-        php.sapi == Sapi::Cgi
-            && php.view.root() == view.root()
-            && php.program.as_ref().is_some_and(|own| view.canonical(own) == real || same_text(view, own, &real))
-    };
-    let mut source = match machine.phps.iter().find(same) {
+    let ours = || machine.phps.iter().filter(|php| php.sapi == Sapi::Cgi && php.view.root() == view.root());
+    let by = |same: &dyn Fn(&Path) -> bool| ours().find(|php| php.program.as_deref().is_some_and(same));
+    let known = by(&|own| view.canonical(own) == real).or_else(|| by(&|own| same_text(view, own, &real)));
+    let mut source = match known {
         Some(php) => php.source(source, None),
         None => {
             let php = super::find::program(view, Sapi::Cgi, &real);
@@ -305,7 +324,7 @@ pub(super) fn cgi(
 /// Debian keeps one program under two names, and neither is a link.
 fn same_text(view: &View, one: &Path, two: &Path) -> bool {
     let size = |path: &Path| view.outside(path).ok().and_then(|path| path.metadata().ok()).map(|data| data.len());
-    size(one).is_some() && size(one) == size(two) && view.read(one).ok() == view.read(two).ok()
+    size(one).is_some_and(|size| size > 0) && size(one) == size(two) && view.read(one).ok() == view.read(two).ok()
 }
 
 type Variables = Vec<(Vec<u8>, Vec<u8>)>;
@@ -400,7 +419,9 @@ fn nginx_in_front(
     let source = SourceArgs { nginx_conf: None, ..source };
     match ask(&nginx, &server.view, request)? {
         nginx::Answer::Own { status, because, location, notes } => {
-            Ok(own(source, request, &server.config, &server.view, (status, because, location), notes, steps)?.all)
+            let answer = (status, because, location);
+            let questions = own(source, request, &server.config, &server.view, answer, notes, steps)?.all;
+            Ok(watch::of_nginx(&nginx, questions))
         }
         nginx::Answer::FastCgi(handed) => {
             steps.extend(handed.steps.clone());
@@ -411,7 +432,7 @@ fn nginx_in_front(
             let (source, request) = handed_over(source, request, &server.config, &server.view, *handed, steps);
             let source = php.source(&source, Some(pool));
             let loaded = load::config(&source)?;
-            Ok(vec![Question::new(source, request, loaded)])
+            Ok(watch::of_nginx(&nginx, vec![Question::new(source, request, loaded)]))
         }
     }
 }

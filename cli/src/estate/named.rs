@@ -70,7 +70,8 @@ pub fn nginx(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Pr
     let mut steps = vec![view.shown(&config)];
     match ask(&server, &view, request)? {
         nginx::Answer::Own { status, because, location, notes } => {
-            own(source, request, &config, &view, (status, because, location), notes, steps)
+            let questions = own(source, request, &config, &view, (status, because, location), notes, steps)?.all;
+            Ok(Questions::of(watch::of_nginx(&server, questions)))
         }
         nginx::Answer::FastCgi(handed) => {
             steps.extend(handed.steps.clone());
@@ -96,7 +97,7 @@ pub fn nginx(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Pr
                     pools::Choice::Unknown(text) | pools::Choice::Wrong(text) => return Err(broken(&steps, &text)),
                 },
             };
-            Ok(Questions::of(vec![Question::new(source, request, loaded)]))
+            Ok(Questions::of(watch::of_nginx(&server, vec![Question::new(source, request, loaded)])))
         }
     }
 }

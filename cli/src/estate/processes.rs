@@ -4,6 +4,8 @@ use crate::pair::variable;
 use crate::php_elf;
 use crate::view::View;
 use outlive::files::{Disk, Files};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -107,7 +109,7 @@ fn hides(mounts: &[u8]) -> bool {
     lines.any(|line| {
         let mut words = line.split(|&byte| byte == b' ');
         let is_proc = words.nth(4) == Some(b"/proc");
-        let options = words.last().unwrap_or_default();
+        let options = words.next_back().unwrap_or_default();
         let mut options = options.split(|&byte| byte == b',').filter_map(|option| option.strip_prefix(b"hidepid="));
         is_proc && options.any(|how| !matches!(how, b"0" | b"off"))
     })
@@ -115,8 +117,9 @@ fn hides(mounts: &[u8]) -> bool {
 
 fn look(pid: u32, closed: &mut usize) -> Option<Seen> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
-    let comm = match std::fs::read(dir.join("comm")) {
-        Ok(comm) => comm,
+    let mut comm = [0; 64];
+    let comm = match File::open(dir.join("comm")).and_then(|mut file| file.read(&mut comm)) {
+        Ok(length) => &comm[..length],
         Err(error) => {
             // One that has ended meanwhile is nobody's loss.
             *closed += usize::from(error.kind() == std::io::ErrorKind::PermissionDenied);

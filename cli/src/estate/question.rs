@@ -17,6 +17,8 @@ pub struct Question {
     pub loaded: Loaded,
     /// What mod_outlive has to say beside it.
     pub watcher: Option<Box<Watcher>>,
+    /// A module in the web server has directives of its own for `outlive.*`: what to look at.
+    pub own_words: Option<String>,
     /// Why the PHP is not known, where all that is known is mod_outlive in front of it.
     pub broken: Option<String>,
 }
@@ -50,7 +52,7 @@ impl Question {
 
     /// One that nobody else has a say in.
     pub fn new(source: SourceArgs, request: RequestArgs, loaded: Loaded) -> Self {
-        Self { source, request, loaded, watcher: None, broken: None }
+        Self { source, request, loaded, watcher: None, own_words: None, broken: None }
     }
 
     pub fn id(&self) -> String {
@@ -117,6 +119,9 @@ fn filtered(mut questions: Questions, args: &SourceArgs, machine: &Machine) -> R
         }
         there.sort();
         there.dedup();
+        if there.is_empty() && id.is_none() && version.is_none() && sapi.is_none() {
+            return Err(no_php(machine));
+        }
         let asked: Vec<String> = [
             id.map(|id| format!("--php {id}")),
             args.php_version.as_ref().map(|version| format!("--php-version {version}")),
@@ -133,6 +138,18 @@ fn filtered(mut questions: Questions, args: &SourceArgs, machine: &Machine) -> R
         )));
     }
     Ok(questions)
+}
+
+/// Web servers were found, and no PHP.
+fn no_php(machine: &Machine) -> Problem {
+    let kind = |server: &WebServer| if server.is_nginx { "nginx" } else { "Apache" };
+    let shown = |server: &WebServer| format!("{} ({})", kind(server), server.view.shown(&server.config));
+    let servers: Vec<String> = machine.servers.iter().map(shown).collect();
+    Problem::Call(format!(
+        "no PHP was found here, only {}: give a URL, which says where its requests go; or name the PHP's files (--php-ini, --fpm-conf) or its \
+         tree (--root DIR)",
+        servers.join(", ")
+    ))
 }
 
 /// Every PHP that serves requests, or what there is.
@@ -213,10 +230,11 @@ fn survey(machine: &Machine, args: &SourceArgs, request: &RequestArgs) -> Result
 /// An Apache with the PHP that is a module of it; where there is none the PHP is nobody's.
 pub fn of_apache(machine: &Machine, server: &WebServer, args: &SourceArgs) -> Result<(SourceArgs, Loaded), Problem> {
     let mut source = server.source(args);
-    let several = machine.servers.iter().filter(|other| !other.is_nginx).count() > 1;
+    let first = machine.servers.iter().find(|other| !other.is_nginx);
     if let Some(found) = source.found.as_mut().and_then(Arc::get_mut) {
-        if several {
-            found.id = server.view.shown(&server.config);
+        // The first one keeps the short name.
+        if first.is_some_and(|first| !std::ptr::eq(first, server)) {
+            found.behind = format!("/{}", server.view.shown(&server.config).trim_start_matches('/'));
         }
         found.steps.push(format!("{} ({})", server.view.shown(&server.config), server.found_by));
     }

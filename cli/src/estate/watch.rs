@@ -6,9 +6,9 @@ use crate::answering::{Unknown, winner};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::output::Problem;
-use crate::php_elf;
 use crate::request::with_target;
 use crate::view::View;
+use crate::{nginx, php_elf};
 use outlive::config::{Config, Layer, Outcome, Settings};
 use outlive::httpd::{Configuration, Container, DirConfig, Resolution, Run, ServerLayer, ValueKind};
 use outlive::target::Target;
@@ -28,7 +28,7 @@ pub struct Watcher {
 const ACTED_ON: [&[u8]; 3] = [b"ignore_user_abort", b"max_execution_time", b"hard_timeout"];
 
 /// PHP's names of the handler that is mod_php.
-const MOD_PHP: [&[u8]; 3] = [b"application/x-httpd-php", b"application/x-httpd-php-source", b"php-script"];
+pub const MOD_PHP: [&[u8]; 3] = [b"application/x-httpd-php", b"application/x-httpd-php-source", b"php-script"];
 
 /// Whether it acts on a directive.
 pub fn acts_on(name: &[u8]) -> bool {
@@ -203,8 +203,21 @@ fn goes_on(settings: &Settings, request: &RequestArgs) -> Option<bool> {
     }
 }
 
+/// nginx's module takes `outlive_*` directives, which are not followed here: they are named, and no PHP is asked in its place.
+pub fn of_nginx(nginx: &nginx::Nginx, questions: Vec<Question>) -> Vec<Question> {
+    let Some(line) = nginx.module_line() else { return questions };
+    let words = format!(
+        "the outlive module in nginx acts on it by directives of its own, such as {line}, which are named here and not followed: the innermost \
+         level that has outlive_disconnect, outlive_time_limit or outlive_max_detached counts, and its outlive_status page shows what is in flight"
+    );
+    questions.into_iter().map(|one| Question { own_words: Some(words.clone()), ..one }).collect()
+}
+
 /// What the names of a question are about: each part with the names that it answers for.
 pub fn parts<'q>(question: &'q Question, names: &[OsString]) -> Result<Vec<(&'q Question, Vec<OsString>)>, Problem> {
+    if let (Some(words), Some(name)) = (&question.own_words, names.iter().find(|name| is_own(name.as_bytes()))) {
+        return Err(Problem::Call(format!("{}: not known: {words}", crate::text::shown(name.as_bytes()))));
+    }
     let Some(watcher) = &question.watcher else { return Ok(vec![(question.whole()?, names.to_vec())]) };
     let (own, rest): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| watcher.answers(name.as_bytes()));
     if !rest.is_empty() {

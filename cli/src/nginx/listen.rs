@@ -60,6 +60,18 @@ fn listen(one: &Directive) -> Option<Listen> {
     Some(Listen { address, port, is_default })
 }
 
+/// The server that has a file below its `root`, the deepest one, and the file's path there.
+pub fn with_file<'c, 's, 'f>(servers: &'s [Server<'c>], file: &'f [u8]) -> Option<(&'s Server<'c>, &'f [u8])> {
+    let below = |server: &'s Server<'c>| {
+        let root = server.block.iter().find(|one| one.name == b"root")?.arg(0);
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let uri = file.strip_prefix(root).filter(|uri| uri.starts_with(b"/"))?;
+        Some((server, uri))
+    };
+    // The first of those that are equal.
+    servers.iter().filter_map(below).min_by_key(|(_, uri)| uri.len())
+}
+
 /// The server for a request, with what its name captured.
 pub fn choose<'c, 's>(
     servers: &'s [Server<'c>],

@@ -69,7 +69,7 @@ pub struct Run {
     /// The script that `Action` runs for the file; none: the handler does by itself.
     pub program: Option<Vec<u8>>,
     /// What mod_outlive was told about the request; none: it is not loaded.
-    pub watch: Option<Watch>,
+    pub watch: Option<Box<Watch>>,
     /// What could not be known, and what was assumed instead.
     pub notes: Vec<String>,
 }

@@ -63,6 +63,7 @@ pub(super) fn work(handler: Option<&[u8]>, registry: &Registry) -> Work {
     }
     // Without a LoadModule line, unknown modules may be compiled in.
     let others = !registry.has_loaded() || !registry.strangers().is_empty();
-    let media = memchr::memchr(b'/', handler).is_some();
+    // What panels call their PHPs is a handler, though it looks like a media type.
+    let media = memchr::memchr(b'/', handler).is_some() && !handler.starts_with(b"application/x-httpd-");
     if others && !media { Work::Unknown } else { Work::Send }
 }
