@@ -157,7 +157,7 @@ fn path(bytes: Vec<u8>) -> PathBuf {
 fn web_server(process: &Process, notes: &mut Vec<String>) -> Option<WebServer> {
     let is_nginx = process.kind == Kind::Nginx;
     let [root, config, mark] = if is_nginx {
-        process.built_with([(b"--prefix=", b' '), (b"--conf-path=", b' '), (b"nginx version: nginx/", b'"')])
+        process.built_with([(b"--prefix=", b' '), (b"--conf-path=", b' '), (b"nginx version: ", b'"')])
     } else {
         process.built_with([(b"HTTPD_ROOT=\"", b'"'), (b"SERVER_CONFIG_FILE=\"", b'"'), (b"SERVER_CONFIG_FILE", b'"')])
     };
