@@ -9,9 +9,10 @@ import re
 import socket
 import subprocess
 import tempfile
+import textwrap
 
 import pytest
-from lib import Httpd, backend, wait_for
+from lib import ROOT, Httpd, backend, wait_for
 
 CONF = """
 <Location /settings>
@@ -65,6 +66,20 @@ def test_mistakes():
     assert re.search(r"httpd.conf:\d+: php_value outlive.detect is not for programs that mod_php runs", answer) is not None, answer
     code, answer = configtest("php_value memory_limit 1M\nphp_value ignore_user_abort 1", php)
     assert code == 0 and "outlive:" not in answer, answer
+
+
+def test_page():
+    """The first lines of the README are taken as they stand, and are in force."""
+    page = (ROOT / "bindings/apache/README.md").read_text()
+    load, *lines = textwrap.dedent(re.search(r"(?m)(?:^    .*\n|^\n)+(?=Build and install)", page)[0]).strip().splitlines()
+    assert load == "LoadModule outlive_module modules/mod_outlive.so", load
+    conf = "\n".join(lines)
+    code, answer = configtest(conf)
+    assert code == 0 and "outlive:" not in answer, answer
+    with Httpd(f"{conf}\n<Location /report/settings>\n  SetHandler outlive-settings\n</Location>\n") as server:
+        said = json.loads(server.ask("/report/settings?name=max_execution_time,outlive.clock,outlive.disconnect,outlive.detect")[2])["settings"]
+        assert {name: one["value"] for name, one in said.items()} == {"max_execution_time": "60", "outlive.clock": "wall", "outlive.disconnect": "auto",
+                                                                      "outlive.detect": "watch"}, said
 
 
 def test_htaccess():
