@@ -7,7 +7,7 @@ use super::super::numbers::{Gauges, Numbers};
 use super::super::sys;
 use super::layout::Layout;
 use super::page::PageCopy;
-use super::process::World;
+use super::process::{Owner, World};
 use super::reader;
 use super::table::Entry;
 use std::collections::BTreeSet;
@@ -53,6 +53,7 @@ pub struct Unresponsive {
 pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) -> io::Result<Totals> {
     let mut totals = Totals::default();
     let mut suspects = Vec::new();
+    let blocks = Blocks::of(entries, layout);
     for page in PageCopy::all(file, layout)? {
         let page = page?;
         totals.numbers.add(&page.numbers());
@@ -64,7 +65,7 @@ pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) 
         if page.policy() != 0 {
             totals.policies.insert(page.policy());
         }
-        if is_long(since(page.beat())) && is_long(silence(file, layout, entries, &page)?) {
+        if is_long(since(page.beat())) && is_long(blocks.silence(file, layout, &page)?) {
             suspects.push(page);
         }
     }
@@ -77,7 +78,7 @@ pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) 
             continue;
         }
         // It may have ended its requests meanwhile, and sleep.
-        let silent = silence(file, layout, entries, &now)?;
+        let silent = blocks.silence(file, layout, &now)?;
         if let Some(silent_ms) = silent.filter(|&ms| ms > SILENCE) {
             let process = now.owner().process();
             totals.unresponsive.push(Unresponsive { process, silent_ms, page: now.number });
@@ -90,16 +91,29 @@ fn is_long(silent_ms: Option<u64>) -> bool {
     silent_ms.is_some_and(|ms| ms > SILENCE)
 }
 
-/// Milliseconds in which the process had requests and did not beat; `None`: it has no requests.
-fn silence(file: &File, layout: Layout, entries: &[(u32, Entry)], page: &PageCopy) -> io::Result<Option<u64>> {
-    let is_its_own = |entry: &Entry| entry.owner == page.owner() && entry.own_page(layout) == Some(page.number);
-    let mut oldest = None::<u64>;
-    for (block, _) in entries.iter().filter(|(_, entry)| is_its_own(entry)) {
-        let copy = reader::copy_of(file, layout, *block)?;
-        let began = reader::rows(&copy).filter(|row| row.is_live()).map(|row| row.columns().began).min();
-        oldest = began.into_iter().chain(oldest).min();
+/// Which blocks belong to which page, sorted by page.
+struct Blocks(Vec<(u32, u32, Owner)>);
+
+impl Blocks {
+    fn of(entries: &[(u32, Entry)], layout: Layout) -> Self {
+        let pages = entries.iter().filter_map(|(block, entry)| Some((entry.own_page(layout)?, *block, entry.owner)));
+        let mut blocks: Vec<_> = pages.collect();
+        blocks.sort_unstable_by_key(|&(page, block, _)| (page, block));
+        Self(blocks)
     }
-    Ok(oldest.and_then(|began| since(began.max(page.beat()))))
+
+    /// Milliseconds in which the owner of the page had requests and did not beat; `None`: it has no requests.
+    fn silence(&self, file: &File, layout: Layout, page: &PageCopy) -> io::Result<Option<u64>> {
+        let first = self.0.partition_point(|&(number, ..)| number < page.number);
+        let of_page = self.0[first..].iter().take_while(|&&(number, ..)| number == page.number);
+        let mut oldest = None::<u64>;
+        for &(_, block, _) in of_page.filter(|&&(.., owner)| owner == page.owner()) {
+            let copy = reader::copy_of(file, layout, block)?;
+            let began = reader::rows(&copy).filter(|row| row.is_live()).map(|row| row.columns().began).min();
+            oldest = began.into_iter().chain(oldest).min();
+        }
+        Ok(oldest.and_then(|began| since(began.max(page.beat()))))
+    }
 }
 
 /// Milliseconds since `then`; `None`: it is in the future.
