@@ -6,16 +6,16 @@ use super::text::Text;
 use super::value_rule::Check;
 use std::borrow::Cow;
 
-/// An administrator's business as far as files go: everything but run time.
+/// Set in files only, not at run time: PERDIR and SYSTEM.
 const FILES: Access = Access(6);
 
 const NUMBER: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_empty: false };
 const NUMBER_OR_NONE: Check = Check::Whole { min: 0, max: u32::MAX as i64, or_empty: true };
 
-type Own = (&'static str, Access, &'static [u8], Check);
+type Row = (&'static str, Access, &'static [u8], Check);
 
 /// Name, access, default (with its NUL) and check.
-const OWN: [Own; 14] = [
+const ROWS: [Row; 14] = [
     ("outlive.accept", FILES, b"off\0", Check::OnOffOr(&["required"])),
     ("outlive.after_finish", Access::ALL, b"discard\0", Check::Words(&["discard", "abort"])),
     ("outlive.clock", Access::ALL, b"cpu\0", Check::Words(&["cpu", "wall"])),
@@ -33,7 +33,7 @@ const OWN: [Own; 14] = [
 ];
 
 pub(super) fn directives() -> impl Iterator<Item = Directive> {
-    OWN.into_iter().map(|(name, access, default, check)| Directive {
+    ROWS.into_iter().map(|(name, access, default, check)| Directive {
         name: Cow::Borrowed(name.as_bytes()),
         access,
         default: Some(Text::Static(default)),

@@ -50,21 +50,19 @@ pub const TIME_LIMITS: Name = counter("outlive_time_limits_total", "time_limits"
 pub const FORCED: Name = counter(
     "outlive_forced_stops_total",
     "forced_stops",
-    "Requests that came to no safe point and reached the forced stage.",
+    "Requests that reached no safe point in time, and so the forced stage.",
 );
 pub const UNFINISHED: Name =
-    gauge("outlive_unfinished_requests", "unfinished", "Requests that processes left when they died, not yet cleared.");
+    gauge("outlive_unfinished_requests", "unfinished", "Unfinished requests of processes that died, not yet cleared.");
 pub const UNRESPONSIVE: Name = gauge(
     "outlive_unresponsive_processes",
     "unresponsive",
-    "Processes that have requests and have not moved for five seconds.",
+    "Processes that have requests and have given no sign of life for five seconds.",
 );
 pub const DURATION: Name =
     histogram("outlive_request_duration_seconds", "Time from the begin to the end of requests that have ended.");
-pub const DETACHED_DURATION: Name = histogram(
-    "outlive_detached_duration_seconds",
-    "Time that requests worked on behind their clients, of those that have ended.",
-);
+pub const DETACHED_DURATION: Name =
+    histogram("outlive_detached_duration_seconds", "Time that ended requests worked on after their clients had gone.");
 pub const FUNCTIONS: Name =
     counter("outlive_shutdown_functions_total", "shutdown_functions", "Shutdown functions that have run.");
 pub const FUNCTION_SECONDS: Name = counter(
@@ -75,7 +73,7 @@ pub const FUNCTION_SECONDS: Name = counter(
 pub const NOT_SHOWN: Name = counter(
     "outlive_requests_not_shown_total",
     "not_shown",
-    "Requests that found no room in the scoreboard; they ran all the same.",
+    "Requests that found no room in the scoreboard; they ran as usual.",
 );
 pub const POLICY: Name = gauge(
     "outlive_policy_info",

@@ -23,7 +23,7 @@ pub fn page(snapshot: &Snapshot, extra: Extra<'_>) -> String {
     for process in &snapshot.totals.unresponsive {
         let _ = writeln!(
             live,
-            "<p class=\"note bad\" data-is=\"unresponsive\">Process {} has requests and has not moved for {}.</p>",
+            "<p class=\"note bad\" data-is=\"unresponsive\">Process {} has requests and has given no sign of life for {}.</p>",
             process.process,
             duration(process.silent_ms)
         );
