@@ -289,6 +289,10 @@ class Exchange(Host, Begins):
     def stop_waits(self) -> None:
         self._on_loop(self.deliver)
 
+    def hold_begins(self) -> None:
+        if self.stopping is not None and threading.get_ident() == self.notifier.thread:
+            self.stopping.hold_begins()
+
     def stop_is_raised(self) -> None:
         if threading.get_ident() != self.notifier.thread:
             self._on_loop(self.deliver)

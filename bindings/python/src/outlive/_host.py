@@ -13,6 +13,9 @@ class Host:
     def stop_waits(self) -> None:
         """A hold has failed while a stop waited for its end. From any thread."""
 
+    def hold_begins(self) -> None:
+        """A hold is about to begin. May raise Stop where it would not be left in one piece. From any thread."""
+
     def stop_is_raised(self) -> None:
         """A safe point raises Stop just now. From any thread."""
 

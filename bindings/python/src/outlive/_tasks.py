@@ -53,6 +53,7 @@ class Stopping:
         self.request, self.main, self.notifier, self.loop = request, main, notifier, notifier.loop
         self.budget: float = notifier.cleanup  # seconds that clean-up may take before it is told again
         self._told: Set[Task] = set()  # who has been cancelled, or will be as soon as it wakes
+        self._unaware: Optional[Set[Task]] = None  # who was there when the first was told, and was not
         self._retrieved: Set[Task] = set()  # the stop that they end by is nothing to report
         self._patient: Set[Task] = set()  # behind asyncio.shield: these are waited for
         self._looks: Set[Any] = set()  # futures at whose end we look again
@@ -87,6 +88,18 @@ class Stopping:
                 self._told.update(getattr(getattr(task, "_fut_waiter", None), "_children", ()))  # gather's: they get it from here
                 if task is not current:
                     task.cancel()
+        if self._unaware is None:
+            self._unaware = set(tasks) - self._told
+
+    def hold_begins(self) -> None:
+        """Who was there when the stop was told, and hears of it only from whoever waits for it (a group, wait_for), would be cancelled
+        inside of the hold: it begins none. Clean-up has heard of it. From Python 3.11 on, when that can be known."""
+        current: Any = asyncio.current_task()
+        if self.is_through or self.request._held or current not in (self._unaware or ()) or not hasattr(current, "cancelling"):
+            return
+        if not _is_cancelled(current):
+            self.raised_here()
+            raise Stop(self.request.ending)
 
     def _again(self) -> None:
         """Cancels tasks again that have swallowed the cancellation, or clean up for too long."""
@@ -99,6 +112,8 @@ class Stopping:
         current = asyncio.current_task()
         if current is not None:
             self._told.add(current)
+            if self._unaware is not None:
+                self._unaware.discard(current)
             current.add_done_callback(_retrieve_stop)
         self.go_on()
 

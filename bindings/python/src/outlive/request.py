@@ -60,6 +60,8 @@ class Hold:
 
     def __enter__(self) -> Hold:
         request = self._request
+        if request._host is not None:
+            request._host.hold_begins()
         callbacks = request._callbacks
         if callbacks is None:
             check(c.request_hold(request._native()))

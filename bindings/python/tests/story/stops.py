@@ -25,7 +25,10 @@ WAYS = {
     "timed": ["thread has ended", "told"],
     "group": ["stops", "told"],
     "view": ["stops", "told"],
-    "child": ["B", "C", "told"],
+    "child": ["told"],
+    "grouped-child": ["told"],
+    "timed-child": ["told"],
+    "late-child": ["B", "C", "told"],
     "swallow": ["swallowed", "swallowed", "told"],
 }
 

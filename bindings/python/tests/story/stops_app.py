@@ -150,21 +150,41 @@ async def group_that_holds(note):
         group.create_task(view_that_holds(note))
 
 
+async def holds(note, when):
+    """Begins a hold as soon as `when` says so, and is torn if B is written without C."""
+    (HERE / ("waits-" + note)).touch()
+    while not when():
+        await asyncio.sleep(0)
+    async with outlive.hold():
+        await asyncio.sleep(0.1)
+        note_down("B", note)
+        await asyncio.sleep(0.1)
+        note_down("C", note)
+    note_down("D", note)
+
+
 async def child_that_holds(note):
-    """Begins a hold while the task that waits for it hears of the stop; as Django's view does, whose task nobody but outlive cancels."""
+    """In the turn of the loop in which the task that waits for it hears of the stop: as Django's view, whose task nobody cancels but outlive."""
+    await asyncio.wait([asyncio.ensure_future(holds(note, outlive.connection_aborted))])
 
-    async def child():
+
+async def grouped_child(note):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(holds(note, outlive.connection_aborted))
+
+
+async def timed_child(note):
+    await asyncio.wait_for(holds(note, outlive.connection_aborted), 60)
+
+
+async def late_child(note):
+    """Begun by clean-up, which does not wait for it."""
+    try:
         (HERE / ("waits-" + note)).touch()
-        while not outlive.connection_aborted():
-            await asyncio.sleep(0)
-        async with outlive.hold():
-            await asyncio.sleep(0.1)
-            note_down("B", note)
-            await asyncio.sleep(0.1)
-            note_down("C", note)
-        note_down("D", note)
-
-    await asyncio.wait([asyncio.ensure_future(child())])
+        await asyncio.sleep(60)
+    finally:
+        app.state.late = asyncio.ensure_future(holds(note, lambda: True))
+        await asyncio.sleep(0)
 
 
 async def swallows(note):
@@ -178,7 +198,7 @@ async def swallows(note):
 
 WAYS = {
     "plain": long, "asyncio": in_asyncio_group, "anyio": in_anyio_group, "gather": gathered, "task": left_alone, "thread": in_thread, "timed": in_thread_for_a_time,
-    "group": group_that_holds, "view": view_that_holds, "child": child_that_holds, "swallow": swallows,
+    "group": group_that_holds, "view": view_that_holds, "child": child_that_holds, "grouped-child": grouped_child, "timed-child": timed_child, "late-child": late_child, "swallow": swallows,
 }
 
 
