@@ -5,7 +5,7 @@ use crate::args::{DumpArgs, Format};
 use crate::estate::agree;
 use crate::estate::question::{self, Question, Questions};
 use crate::extensions::Extensions;
-use crate::output::{Answer, DIM, Problem, STRONG, fitting};
+use crate::output::{Answer, DIM, Problem, STRONG, fitting, note};
 use crate::{get, json, request, secrets, table, text};
 use outlive::config::{Directive, Entry, Fate, Layer, Settings, Step};
 use std::fmt::Write;
@@ -52,7 +52,14 @@ fn one(question: &Question, args: &DumpArgs, format: Format) -> Result<Answer, P
         return Ok(Answer::raw(format!("{fingerprint}\n")).with_status(told));
     }
     let extensions = Extensions::of(config, &question.source);
-    let rows = rows(&settings, &extensions, &loaded.context, args.changed);
+    let mut rows = rows(&settings, &extensions, &loaded.context, args.changed);
+    if question.watcher.is_some() || question.own_words.is_some() {
+        // PHP's defaults are not passed off as the module's values.
+        rows.retain(|row| !row.directive.name().starts_with(b"outlive."));
+        note(
+            "the outlive.* directives are left out: the outlive module of the web server has its own values for this request, not PHP; `outlive explain` follows mod_outlive's",
+        );
+    }
     loaded.context.say_unnamed(rows.iter().map(|row| row.winner.layer));
     let answer = match format {
         Format::Json => Answer::raw(as_json(&rows)),

@@ -120,6 +120,10 @@ OutliveEngine Off
         # A name of mod_outlive's and one of PHP's: each from whoever answers for it.
         answer = ask(outlive, httpd, "get", "outlive.detect", "max_execution_time", f"{url}/fcgi/index.php", *fpm)
         assert json.loads(answer.stdout) == {"outlive.detect": "write", "max_execution_time": "33"}, answer
+        # A dump is of PHP, and passes none of its defaults off as mod_outlive's values.
+        answer = ask(outlive, httpd, "dump", f"{url}/fcgi/index.php", *fpm)
+        assert "memory_limit" in json.loads(answer.stdout) and "outlive.detect" not in json.loads(answer.stdout), answer
+        assert "outlive.* directives are left out" in answer.stderr, answer
         # It acts on no memory_limit, and no PHP runs for a plain file.
         answer = ask(outlive, httpd, "get", "memory_limit", f"{url}/x.txt")
         assert answer.returncode == 1 and json.loads(answer.stdout)["status"] == 200, answer
