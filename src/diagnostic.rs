@@ -103,6 +103,8 @@ diagnostic_codes! {
     NotAnEntry = "not-an-entry", [Warning];
     /// A directive is understood, and not evaluated here; the answer may be another one.
     NotEvaluated = "not-evaluated", [Warning];
+    /// A pool names an account or a directory that is not there; php-fpm would not start on that machine.
+    NotHere = "not-here", [Note];
     /// A plain-INI tool reads this line differently from PHP.
     NotPortable = "not-portable", [Note];
     /// The server answers by itself; no program runs for this request.
@@ -113,6 +115,8 @@ diagnostic_codes! {
     OddFlag = "odd-flag", [Warning];
     /// A number is followed by text that PHP does not read.
     OddNumber = "odd-number", [Warning];
+    /// A pool lacks what php-fpm needs in each of them; a file that only adds to a pool may.
+    PoolIncomplete = "pool-incomplete", [Note];
     /// A directive does not take this value; the line does nothing.
     RefusedValue = "refused-value", [Warning, Error];
     /// A [PATH=] or [HOST=] section lasts to the end of the file, other headers included.

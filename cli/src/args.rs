@@ -277,6 +277,9 @@ pub struct SourceArgs {
     /// A parameter that the web server passes to FPM: PHP_VALUE=… or PHP_ADMIN_VALUE=…
     #[arg(long, value_name = "PARAM=TEXT")]
     pub fastcgi_param: Vec<OsString>,
+    /// A variable of the request that ${NAME} in .user.ini finds: HTTP_HOST, DOCUMENT_ROOT, what the web server sets
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub cgi_variable: Vec<OsString>,
     /// apache2handler, fpm-fcgi, cgi-fcgi, cli-server or cli; without it, the SAPI that the files suggest
     #[arg(long, value_name = "NAME")]
     pub sapi: Option<OsString>,

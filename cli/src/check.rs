@@ -4,6 +4,7 @@ mod httpd_lines;
 pub mod inert;
 mod list;
 mod mistakes;
+mod pool;
 mod stock;
 mod texts;
 mod values;
@@ -96,6 +97,7 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
     values::check(&settings, &extensions, &mut found);
     inert::check(config, &settings, &mut found);
     mistakes::check(config, &settings, &mut found);
+    pool::check(config, &loaded.view, &mut found);
     texts::check(config, &extensions, &mut found);
     httpd_lines::check(config, &extensions, &mut found);
     found.retain_mut(|finding| finding.code != Diagnosis::UnknownDirective || is_unknown(config, finding));

@@ -163,6 +163,10 @@ fn values(args: &SourceArgs, builder: &mut Builder) -> Result<(), Problem> {
         let (name, value) = pair(text);
         builder.set(name, value)?;
     }
+    for text in &args.cgi_variable {
+        let (name, value) = full_pair("--cgi-variable", text)?;
+        builder.cgi_variable(name, value);
+    }
     for text in &args.fastcgi_param {
         let (param, value) = options::fastcgi_param(text)?;
         builder.fastcgi_param(param, value);

@@ -102,3 +102,120 @@ fn files_that_include_each_other_come_to_an_end() {
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("include"), "{output:?}");
 }
+
+/// What `php-fpm8.2 -t` said of each; tests/differential/fpm.py asks it of thousands.
+#[test]
+fn what_php_fpm_does_not_start_with_is_refused() {
+    let whole = "[www]\nuser=root\nlisten=/run/a.sock\npm=static\npm.max_children=2\n";
+    for (line, said) in [
+        ("pm.max_children=0", "pm.max_children must be 1 or more"),
+        ("pm=fast", "one of dynamic, ondemand, static"),
+        ("pm=dynamic", "pm = dynamic needs pm.min_spare_servers"),
+        ("daemonize=no", "write it below [global]"),
+        ("listen.sock=x", "has no directive `listen.sock`"),
+        ("pm.status_path=status", "must begin with /"),
+        ("request_slowlog_timeout=5", "needs slowlog"),
+        ("request_terminate_timeout=5x", "s, m, h or d"),
+        ("clear_env=maybe", "yes or no"),
+        ("php_flag[html_errors]=maybe", "write on or off"),
+        ("php_value[]=5", "needs a name in its brackets"),
+        ("PHP_VALUE[precision]=5", "no directive `PHP_VALUE[]`"),
+        ("env[A]=", "is empty"),
+        ("# comment", "no comment in FPM's files"),
+        ("chdir", "has no `=`"),
+        ("ping.response=\"a", "syntax error"),
+        ("include=/none/*.conf", "cannot look into /none"),
+        ("[b]\nlisten=/run/a.sock", "where [www] listens"),
+        ("[global]\nlog_limit=5", "512 or more"),
+        ("[global]\nlisten=5", "belongs to a pool"),
+    ] {
+        let place = Place::new("fpm-refused", &[("php.ini", b""), ("fpm.conf", format!("{whole}{line}\n").as_bytes())]);
+        let output = place.run(&["get", "memory_limit", "--fpm-conf", "fpm.conf", "--php-ini", "php.ini"]);
+        let told = err(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+        assert!(told.contains(said) && told.contains("php-fpm would not start"), "{line}: {told}");
+        assert!(
+            told.contains("fpm.conf:6:") || told.contains("fpm.conf:7:") || told.contains("fpm.conf:4:"),
+            "{line}: {told}"
+        );
+    }
+}
+
+/// Names of pools and directives in any letter case, a line at a time, and what follows an include belongs to the pool that it opened.
+#[test]
+fn a_pool_as_php_fpm_reads_it() {
+    let conf = "[www]\nUSER=root\nphp_value[user_agent]=it's\nphp_value[precision]=5\n[WWW]\nphp_value[html_errors]=0\n\
+        include=d/[a-b].conf\nphp_value[memory_limit]=9M\n";
+    let place = Place::new(
+        "fpm-reads",
+        &[("php.ini", b""), ("fpm.conf", conf.as_bytes()), ("d/a.conf", b"[other]\n"), ("d/c.conf", b"nonsense\n")],
+    );
+    let prefix = place.path("");
+    let args = ["--fpm-conf", "fpm.conf", "--fpm-prefix", &prefix, "--php-ini", "php.ini"];
+    let names = ["get", "user_agent", "precision", "html_errors", "memory_limit", "--json", "--pool"];
+    let www = json(&place.run(&[&names, &["Www"][..], &args].concat()));
+    assert_eq!(
+        www,
+        serde_json::json!({"user_agent": "it", "precision": "5", "html_errors": "0", "memory_limit": "128M"})
+    );
+    let other = json(&place.run(&[&names, &["other"][..], &args].concat()));
+    assert_eq!(other["memory_limit"], "9M");
+}
+
+/// `${NAME}` in a `.user.ini`: the pool's own variables, those of the request, and the environment where the pool keeps it.
+#[test]
+fn the_environment_of_a_worker() {
+    for (pool, options, value, told) in [
+        ("", &["--env", "A=process"][..], "", "the pool clears the environment"),
+        ("clear_env=no\n", &["--env", "A=process"], "process", ""),
+        ("env[A]=pool\nenv[A]=second\n", &["--env", "A=process"], "pool", ""),
+        ("env[A]=$B\n", &["--env", "B=b"], "b", ""),
+        ("env[A]=x$B\n", &["--env", "B=b"], "x$B", ""),
+        ("", &["--cgi-variable", "A=request"], "request", ""),
+        ("env[A]=pool\n", &["--cgi-variable", "A=request"], "pool", ""),
+    ] {
+        let conf = format!("[www]\n{pool}");
+        let files: [(&str, &[u8]); 4] = [
+            ("php.ini", b""),
+            ("fpm.conf", conf.as_bytes()),
+            ("www/.user.ini", b"user_agent=${A}\n"),
+            ("www/a.php", b""),
+        ];
+        let place = Place::new("fpm-env", &files);
+        let (root, file) = (place.path("www"), place.path("www/a.php"));
+        let args = [
+            "get",
+            "user_agent",
+            "--fpm-conf",
+            "fpm.conf",
+            "--php-ini",
+            "php.ini",
+            "--document-root",
+            &root,
+            "--file",
+            &file,
+        ];
+        let output = place.run(&[&args, options].concat());
+        assert_eq!(out(&output), format!("{value}\n"), "{pool}{options:?}");
+        assert!(
+            if told.is_empty() { err(&output).is_empty() } else { err(&output).contains(told) },
+            "{pool}: {output:?}"
+        );
+    }
+}
+
+/// What depends on the machine is told by `check`.
+#[test]
+fn accounts_and_directories_that_are_not_there() {
+    let conf = "[www]\nuser=no_such_user\ngroup=no_such_group\nlisten=/run/a.sock\npm=static\nchroot=/no/such\n";
+    let place = Place::new("fpm-here", &[("php.ini", b""), ("fpm.conf", conf.as_bytes())]);
+    let told = out(&place.run(&["check", "--fpm-conf", "fpm.conf", "--php-ini", "php.ini"]));
+    for one in [
+        "fpm.conf:2: note: [www] user = no_such_user",
+        "fpm.conf:3: note:",
+        "fpm.conf:6: note: [www] chroot: there is no directory /no/such",
+        "no `pm.max_children`",
+    ] {
+        assert!(told.contains(one), "{one}: {told}");
+    }
+}

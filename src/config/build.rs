@@ -66,6 +66,8 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         sources: state.sources,
         unknown: state.unknown,
         env: builder.env,
+        worker: None,
+        params: builder.variables,
     };
     read_globals(
         &mut core,
@@ -275,6 +277,7 @@ fn read_globals(
     for (path, pool) in pools {
         fpm::read(core, files, path, pool.as_deref(), prefix, diagnostics)?;
     }
+    core.worker = fpm::worker(core);
     for (param, text, origin) in params {
         fastcgi::read(core, *param, text, origin.as_ref(), diagnostics);
     }

@@ -63,6 +63,7 @@ pub struct Builder {
     pub(super) pools: Vec<(PathBuf, Option<Vec<u8>>)>,
     pub(super) fpm_prefix: Option<PathBuf>,
     pub(super) params: Vec<(FastCgiParam, Vec<u8>, Option<Origin>)>,
+    pub(super) variables: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) working_directory: Option<PathBuf>,
     pub(super) httpd_loaded: Option<Arc<httpd::Configuration>>,
     pub(super) registered: Vec<Directive>,
@@ -91,6 +92,7 @@ impl Builder {
             pools: Vec::new(),
             fpm_prefix: None,
             params: Vec::new(),
+            variables: Vec::new(),
             working_directory: None,
             httpd_loaded: None,
             registered: Vec::new(),
@@ -200,6 +202,11 @@ impl Builder {
         self.must_be_file(path)?;
         self.pools.push((path.to_path_buf(), pool.map(<[u8]>::to_vec)));
         Ok(())
+    }
+
+    /// A variable that the web server hands over with each request; `${NAME}` in a `.user.ini` finds it (I-073).
+    pub fn cgi_variable(&mut self, name: &[u8], value: &[u8]) {
+        self.variables.push((name.to_vec(), value.to_vec()));
     }
 
     /// What the web server hands to FPM with each request (I-153): ini text, one assignment per line.

@@ -6,7 +6,6 @@ use super::layer::Layer;
 use super::sapi::Sapi;
 use super::text::Text;
 use super::unknowns::Unknowns;
-use crate::ini;
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::collections::HashMap;
@@ -120,6 +119,19 @@ pub(super) struct Core {
     /// Entries of php.ini that are no directives.
     pub(super) unknown: Unknowns,
     pub(super) env: HashMap<Box<[u8]>, Box<[u8]>>,
+    /// What FPM's chosen pool makes of the environment.
+    pub(super) worker: Option<Worker>,
+    /// What the web server hands over with each request, besides `PHP_VALUE` and `PHP_ADMIN_VALUE`.
+    pub(super) params: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The environment of an FPM worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// The pool's own variables.
+    pub(super) env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether there are no others.
+    pub(super) clears_env: bool,
 }
 
 /// Where a name stands among directives that are sorted by name.
@@ -132,11 +144,10 @@ impl Core {
         find(&self.directives, name)
     }
 
-    /// What `${NAME}` gives once php.ini has been read (I-071).
-    pub(super) fn variable(&self, name: &[u8]) -> Option<&[u8]> {
+    /// What `${NAME}` gives without the environment, once php.ini has been read (I-071).
+    pub(super) fn entry(&self, name: &[u8]) -> Option<&[u8]> {
         let known = self.find(name).and_then(|at| Some(self.startup[self.winners[at]? as usize].value.bytes()));
-        let unknown = || self.unknown.get(name);
-        known.or_else(unknown).or_else(|| self.env.get(ini::env_name(name)).map(|value| &**value))
+        known.or_else(|| self.unknown.get(name))
     }
 }
 

@@ -1,49 +1,36 @@
-//! FPM pool files: `php_value[]`, `php_flag[]`, `php_admin_value[]`, `php_admin_flag[]`, `include` (facts I-150 … I-152).
+//! FPM's configuration: pools with `php_value[]`, `php_flag[]`, `php_admin_value[]`, `php_admin_flag[]`, `env[]`, and `include` (facts
+//! I-150 … I-157). What php-fpm does not start with is an error.
+
+mod directives;
+mod glob;
+mod pool;
 
 use super::build::{cannot_read, file_name};
-use super::core::{Assignment, Core, Source};
+use super::core::{Assignment, Core, Source, Worker};
 use super::directive_state::Authority;
 use super::layer::Layer;
 use super::lookup::CoreLookup;
 use super::reader::{text_of, too_large, unknown};
+use super::sapi::Sapi;
 use super::text::Text;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
-use crate::files::Files;
+use crate::files::{Files, Kind};
 use crate::ini::{self, Event};
 use crate::origin::Origin;
+use directives::Place;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use pool::Pool;
+
 /// Includes nested deeper than this FPM itself refuses.
-const DEPTH: u32 = 5;
+const DEPTH: u32 = 4;
 
 /// The most files that are read: each may include all of them again.
 const FILES: u32 = 10_000;
-
-/// A pool of an FPM configuration, with those of its own settings that matter here.
-#[derive(Clone, Debug, Default)]
-pub struct Pool {
-    /// Its name.
-    pub name: Vec<u8>,
-    /// `listen`, `user`, `group`, `request_terminate_timeout` and `security.limit_extensions` as written, `$pool` replaced; of two lines
-    /// the later one counts.
-    pub lines: Vec<(Vec<u8>, Vec<u8>, Origin)>,
-    /// Whether it is a chosen pool, whose values are in force.
-    pub is_chosen: bool,
-}
-
-impl Pool {
-    /// The line that counts for one of the names, and where it stands.
-    pub fn line(&self, name: &[u8]) -> Option<(&[u8], &Origin)> {
-        self.lines.iter().rfind(|(own, ..)| own == name).map(|(_, value, origin)| (&**value, origin))
-    }
-}
-
-/// The lines that a [`Pool`] keeps.
-const KEPT: [&[u8]; 5] = [b"listen", b"user", b"group", b"request_terminate_timeout", b"security.limit_extensions"];
 
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(
@@ -54,26 +41,32 @@ pub(super) fn read(
     prefix: Option<&Path>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<()> {
-    let mut pools = Pools {
+    let mut reading = Reading {
         core,
+        lookup: CoreLookup::new(core),
         files,
-        wanted: pool.map(<[u8]>::to_vec),
         prefix: prefix.map(Path::to_path_buf).or_else(|| prefix_of(path)),
         current: None,
-        met: false,
         read: 0,
-        lines: Vec::new(),
-        all: Vec::new(),
+        global: Vec::new(),
+        pools: Vec::new(),
+        values: Vec::new(),
         diagnostics,
     };
-    pools.file(path, 0)?;
-    if !pools.met {
+    reading.file(path, 0)?;
+    let chosen = match pool {
+        Some(name) => reading.pools.iter().position(|one| one.name.eq_ignore_ascii_case(name)),
+        None => (!reading.pools.is_empty()).then_some(0),
+    };
+    let Some(chosen) = chosen else {
         let what = pool.map_or("pool".into(), |name| format!("pool [{}]", String::from_utf8_lossy(name)));
         return Err(Error::new(Code::NotFound, format!("{} has no {what}", path.display())));
-    }
-    let (lines, mut all) = (pools.lines, pools.all);
-    all.iter_mut().for_each(|one| one.is_chosen = Some(&one.name) == pools.wanted.as_ref());
-    core.pools.append(&mut all);
+    };
+    reading.whole()?;
+    let Reading { mut pools, mut values, .. } = reading;
+    pools[chosen].is_chosen = true;
+    let lines = values.swap_remove(chosen);
+    core.pools.append(&mut pools);
     // FPM applies its values first and its admin values after them; of two lines for one name the first counts.
     for power in [Authority::Free, Authority::Admin] {
         let mut seen = Vec::new();
@@ -89,23 +82,34 @@ pub(super) fn read(
     Ok(())
 }
 
-struct Pools<'a> {
+/// What the chosen pool makes of the environment: `$NAME` alone is the master's.
+pub(super) fn worker(core: &Core) -> Option<Worker> {
+    let pool = core.pools.iter().find(|pool| pool.is_chosen).filter(|_| core.sapi == Sapi::Fpm)?;
+    let value = |value: &[u8]| match value.strip_prefix(b"$") {
+        Some(name) => core.env.get(name).map(|value| value.to_vec()).unwrap_or_default(),
+        None => value.to_vec(),
+    };
+    let env = pool.env.iter().map(|(name, text, _)| (name.clone(), value(text))).collect();
+    Some(Worker { env, clears_env: pool.clears_env() })
+}
+
+struct Reading<'a> {
     core: &'a Core,
+    lookup: CoreLookup<'a>,
     files: &'a dyn Files,
-    wanted: Option<Vec<u8>>,
     /// The directory that relative includes start from; none: unknown.
     prefix: Option<PathBuf>,
-    /// The section that lines belong to at the moment.
-    current: Option<Vec<u8>>,
-    met: bool,
+    /// The pool that lines belong to at the moment; none: they are global.
+    current: Option<usize>,
     read: u32,
-    lines: Vec<Assignment>,
-    /// Every pool that was met, in order.
-    all: Vec<Pool>,
+    global: Vec<pool::Line>,
+    /// Every pool that was met, in order, and what each sets.
+    pools: Vec<Pool>,
+    values: Vec<Vec<Assignment>>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
-impl Pools<'_> {
+impl Reading<'_> {
     fn file(&mut self, path: &Path, depth: u32) -> Result<()> {
         if depth > DEPTH {
             return Err(Error::new(Code::TooLarge, format!("{}: include is nested too deeply", path.display())));
@@ -119,109 +123,255 @@ impl Pools<'_> {
         }
         let text = self.files.read(path).map_err(|error| cannot_read(path, &error))?;
         let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text, at: None });
-        let lookup = CoreLookup::new(self.core);
-        let options =
-            ini::Options { mode: ini::Mode::Normal, version: self.core.version, stop_at_nul: false, lookup: &lookup };
-        let mut problem = None;
-        let result = ini::scan(&source.text, &options, &mut |event, line| {
-            lookup.unset.tell(&source, line, self.diagnostics);
-            match self.event(event, line, &source, depth) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    problem = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        });
-        match (problem, result) {
-            (Some(error), _) => Err(error),
-            (None, Err(error)) if error.is_limit() => Err(too_large(&source, error)),
-            (None, Err(error)) => Err(Error::new(Code::Syntax, error.message).at(source.origin(error.line))),
-            (None, Ok(())) => Ok(()),
+        // Each line is a text of its own to FPM, so that no quotes go on into the next one.
+        for (line, number) in source.text.split_inclusive(|&byte| byte == b'\n').zip(1..) {
+            self.line(line, number, &source, depth)?;
         }
-    }
-
-    fn event(&mut self, event: Event<'_>, line: u32, source: &Arc<Source>, depth: u32) -> Result<()> {
-        match event {
-            Event::Section { name } => {
-                if self.wanted.is_none() && !name.eq_ignore_ascii_case(b"global") {
-                    self.wanted = Some(name.to_vec());
-                }
-                self.current = Some(name.to_vec());
-                let is_known = self.all.iter().any(|one| one.name == name);
-                if !is_known && !name.eq_ignore_ascii_case(b"global") {
-                    self.all.push(Pool { name: name.to_vec(), ..Pool::default() });
-                }
-                self.met |= self.current == self.wanted;
-                Ok(())
-            }
-            Event::Entry { key: b"include", value } => {
-                self.include(text_of(&value), depth).map_err(|error| match error.origin.file {
-                    Some(_) => error,
-                    None => error.at(source.origin(line)),
-                })
-            }
-            Event::Entry { key, value } if KEPT.contains(&key) => {
-                let current = self.current.clone().unwrap_or_default();
-                if let Some(one) = self.all.iter_mut().find(|one| one.name == current) {
-                    let value = replace_pool(text_of(&value), &current);
-                    one.lines.push((key.to_vec(), value, source.origin(line)));
-                }
-                Ok(())
-            }
-            Event::ArrayEntry { key, offset, value } if self.current == self.wanted => {
-                self.line(key, offset, text_of(&value), line, source)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn include(&mut self, pattern: &[u8], depth: u32) -> Result<()> {
-        let current = self.current.clone();
-        let mut pattern = PathBuf::from(std::ffi::OsStr::from_bytes(pattern));
-        if pattern.is_relative() {
-            let Some(prefix) = &self.prefix else {
-                let message =
-                    "this include is relative to FPM's prefix, which is not known: give it (--fpm-prefix DIR)";
-                return Err(Error::new(Code::Argument, message));
-            };
-            pattern = prefix.join(pattern);
-        }
-        for path in glob(self.files, &pattern) {
-            self.file(&path, depth + 1)?;
-        }
-        self.current = current;
         Ok(())
     }
 
-    fn line(&mut self, key: &[u8], name: &[u8], value: &[u8], line: u32, source: &Arc<Source>) -> Result<()> {
-        let (power, is_flag) = match key {
-            b"php_value" => (Authority::Free, false),
-            b"php_flag" => (Authority::Free, true),
-            b"php_admin_value" => (Authority::Admin, false),
-            b"php_admin_flag" => (Authority::Admin, true),
-            _ => return Ok(()),
+    fn line(&mut self, text: &[u8], number: u32, source: &Arc<Source>, depth: u32) -> Result<()> {
+        // A line that says nothing, as most of the lines of shipped files.
+        if matches!(text.trim_ascii_start().first(), None | Some(b';')) && !text.contains(&b'\r') {
+            return Ok(());
+        }
+        // FPM ends the last line, too.
+        let ended = [text, b"\n"].concat();
+        let text = if text.ends_with(b"\n") { text } else { &ended };
+        let mut events = Vec::new();
+        let options = ini::Options {
+            mode: ini::Mode::Normal,
+            version: self.core.version,
+            stop_at_nul: true,
+            lookup: &self.lookup,
         };
-        let value = match is_flag {
-            true => flag(value).ok_or_else(|| {
+        let result = ini::scan(text, &options, &mut |event, _| {
+            events.push(Statement::of(event));
+            ControlFlow::Continue(())
+        });
+        self.lookup.unset.tell(source, number, self.diagnostics);
+        for event in events {
+            self.statement(event, number, source, depth).map_err(|error| match error.origin.file {
+                Some(_) => error,
+                None => error.at(source.origin(number)),
+            })?;
+        }
+        match result {
+            Err(error) if error.is_limit() => {
+                Err(too_large(source, ini::SyntaxError { line: number, message: error.message }))
+            }
+            Err(error) => {
+                let message = format!("{}; php-fpm would not start", error.message);
+                Err(Error::new(Code::Syntax, message).at(source.origin(number)))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn statement(&mut self, event: Statement, number: u32, source: &Arc<Source>, depth: u32) -> Result<()> {
+        let origin = source.origin(number);
+        match event {
+            Statement::Section(name) if name.eq_ignore_ascii_case(b"global") => self.current = None,
+            Statement::Section(name) => {
+                let known = self.pools.iter().position(|one| one.name.eq_ignore_ascii_case(&name));
+                self.current = Some(known.unwrap_or(self.pools.len()));
+                if known.is_none() {
+                    self.pools.push(Pool { name, origin, ..Pool::default() });
+                    self.values.push(Vec::new());
+                }
+            }
+            Statement::Bare(key) => return Err(refused(&no_value(&key))),
+            Statement::Entry(key, pattern) if key == b"include" => self.include(&pattern, &origin, depth)?,
+            Statement::Entry(key, value) => self.entry(&key, &value, origin)?,
+            Statement::Array(key, offset, value) => self.array(&key, &offset, &value, number, source)?,
+        }
+        Ok(())
+    }
+
+    /// `NAME = VALUE`
+    fn entry(&mut self, key: &[u8], value: &[u8], origin: Origin) -> Result<()> {
+        let shown = String::from_utf8_lossy(key);
+        let Some(row) = directives::scalar(key, self.core.version) else {
+            let what = if directives::takes_brackets(key, self.core.version) {
+                format!("`{shown}` takes a name in brackets: {shown}[NAME] = VALUE")
+            } else {
+                format!("PHP-FPM {} has no directive `{shown}`; take it out", self.core.version)
+            };
+            return Err(refused(&what));
+        };
+        match (row.place, self.current) {
+            (Place::Global, Some(_)) => {
+                return Err(refused(&format!("`{shown}` is no directive of a pool; write it below [global]")));
+            }
+            (Place::Pool, None) => {
+                return Err(refused(&format!("`{shown}` belongs to a pool; write it below the pool's [NAME]")));
+            }
+            _ => {}
+        }
+        if let Err(why) = row.takes(value) {
+            return Err(refused(&format!("`{shown}` does not take `{}`: {why}", String::from_utf8_lossy(value))));
+        }
+        let value = self.with_pool(value)?;
+        let lines = match self.current {
+            Some(at) => &mut self.pools[at].lines,
+            None => &mut self.global,
+        };
+        lines.push((row.name.into(), value, origin));
+        Ok(())
+    }
+
+    /// `NAME[KEY] = VALUE`
+    fn array(&mut self, key: &[u8], name: &[u8], value: &[u8], line: u32, source: &Arc<Source>) -> Result<()> {
+        let shown = String::from_utf8_lossy(key);
+        let Some(at) = self.current else {
+            return Err(refused(&format!("`{shown}[]` belongs to a pool; write it below the pool's [NAME]")));
+        };
+        if !directives::takes_brackets(key, self.core.version) {
+            return Err(refused(&format!("PHP-FPM {} has no directive `{shown}[]`; take it out", self.core.version)));
+        }
+        match (key, name, value) {
+            (b"access.suppress_path", b"", [b'/', ..]) => return Ok(()),
+            (b"access.suppress_path", b"", _) => {
+                return Err(refused("access.suppress_path[] takes a path that begins with /"));
+            }
+            (b"access.suppress_path", ..) => {
+                return Err(refused("access.suppress_path[] takes no name in its brackets"));
+            }
+            (_, b"", _) => return Err(refused(&format!("`{shown}[]` needs a name in its brackets"))),
+            (b"env", _, b"") => return Err(refused(&format!("`{shown}[{}]` is empty", String::from_utf8_lossy(name)))),
+            (b"env", ..) => {
+                let line = (name.to_vec(), self.with_pool(value)?, source.origin(line));
+                self.pools[at].env.push(line);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let power = if key.starts_with(b"php_admin") { Authority::Admin } else { Authority::Free };
+        let value = match (key.ends_with(b"flag"), directives::switch(value)) {
+            (true, Some(on)) => Text::new(if on { b"1" } else { b"0" }),
+            (true, None) => {
                 let shown = String::from_utf8_lossy(value);
-                Error::new(
-                    Code::Refused,
-                    format!("invalid boolean value `{shown}`; FPM would not start. Write on or off"),
-                )
-                .at(source.origin(line))
-            })?,
-            false => Text::new(&replace_pool(value, self.current.as_deref().unwrap_or_default())),
+                return Err(refused(&format!("invalid boolean value `{shown}`: write on or off")));
+            }
+            (false, _) => Text::new(&self.with_pool(value)?),
         };
         match self.core.find(name) {
-            Some(at) => {
+            Some(directive) => {
                 let source = Arc::clone(source);
-                self.lines.push(Assignment { directive: at as u32, line, power, value, source });
+                self.values[at].push(Assignment { directive: directive as u32, line, power, value, source });
             }
             None => self.diagnostics.push(unknown(name, self.core.version, source, line)),
         }
         Ok(())
     }
+
+    /// What follows in this file belongs to the pool that the included ones end in.
+    fn include(&mut self, pattern: &[u8], origin: &Origin, depth: u32) -> Result<()> {
+        let mut path = PathBuf::from(std::ffi::OsStr::from_bytes(pattern));
+        if path.is_relative() {
+            let Some(prefix) = &self.prefix else {
+                let message =
+                    "this include is relative to FPM's prefix, which is not known: give it (--fpm-prefix DIR)";
+                return Err(Error::new(Code::Argument, message));
+            };
+            path = prefix.join(path);
+        }
+        let found = glob::find(self.files, &path).map_err(|(directory, error)| {
+            refused(&format!("cannot look into {} for this include: {error}", directory.display()))
+        })?;
+        if found.is_empty() {
+            let severity = if glob::is_pattern(pattern) { Severity::Note } else { Severity::Warning };
+            let message = format!("there is no file {}, so nothing is included", path.display());
+            self.diagnostics.push(Diagnostic::new(severity, Diagnosis::NoEffect, origin.clone(), message));
+        }
+        for path in found {
+            // A directory is opened, and has no lines.
+            if self.files.kind(&path).ok() != Some(Kind::Directory) {
+                self.file(&path, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `$pool` is the pool's name.
+    fn with_pool(&self, value: &[u8]) -> Result<Vec<u8>> {
+        match self.current {
+            Some(at) => Ok(replace_pool(value, &self.pools[at].name)),
+            None if memchr::memmem::find(value, b"$pool").is_some() => {
+                Err(refused("$pool stands for a pool's name, and [global] has none"))
+            }
+            None => Ok(value.to_vec()),
+        }
+    }
+
+    /// What php-fpm looks at once all has been read.
+    fn whole(&self) -> Result<()> {
+        let result = self.whole_global().and_then(|()| {
+            self.pools.iter().try_for_each(|pool| {
+                let named = |(text, at)| (format!("[{}] {text}", String::from_utf8_lossy(&pool.name)), at);
+                pool.check().map_err(named)
+            })?;
+            pool::listen_twice(&self.pools)
+        });
+        result.map_err(|(text, at)| refused(&text).at(at))
+    }
+
+    fn whole_global(&self) -> std::result::Result<(), pool::Complaint> {
+        let line = |name: &str| self.global.iter().rfind(|(own, ..)| own == name.as_bytes());
+        let number = |name: &str| line(name).map(|(_, value, at)| (directives::number(value), at));
+        if let Some((number, at)) = number("process.priority") {
+            pool::priority(number, at)?;
+        }
+        if let Some((..0, at)) = number("process.max") {
+            return Err(("process.max must not be negative".into(), at.clone()));
+        }
+        if let Some((..512, at)) = number("log_limit") {
+            return Err(("log_limit must be 512 or more".into(), at.clone()));
+        }
+        let known =
+            |value: &[u8]| ["epoll", "poll", "select"].iter().any(|one| value.eq_ignore_ascii_case(one.as_bytes()));
+        match line("events.mechanism") {
+            Some((_, value, at)) if !known(value) => Err((
+                format!("events.mechanism = `{}`: Linux has epoll, poll and select", String::from_utf8_lossy(value)),
+                at.clone(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A statement of one line, kept until the line has been read.
+enum Statement {
+    Section(Vec<u8>),
+    Bare(Vec<u8>),
+    Entry(Vec<u8>, Vec<u8>),
+    Array(Vec<u8>, Vec<u8>, Vec<u8>),
+}
+
+impl Statement {
+    fn of(event: Event<'_>) -> Self {
+        match event {
+            Event::Section { name } => Self::Section(name.to_vec()),
+            Event::Bare { key } => Self::Bare(key.to_vec()),
+            Event::Entry { key, value } => Self::Entry(key.to_vec(), text_of(&value).to_vec()),
+            Event::ArrayEntry { key, offset, value } => {
+                Self::Array(key.to_vec(), offset.to_vec(), text_of(&value).to_vec())
+            }
+        }
+    }
+}
+
+/// What php-fpm does not start with.
+fn refused(what: &str) -> Error {
+    Error::new(Code::Refused, format!("{what}; php-fpm would not start"))
+}
+
+fn no_value(key: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(key);
+    if key.starts_with(b"#") || key.starts_with(b"//") {
+        return format!("`{shown}` is no comment in FPM's files: begin it with `;`");
+    }
+    format!("`{shown}` has no `=`: write {shown} = VALUE, or take it out")
 }
 
 /// The prefix of an FPM whose file is PREFIX/etc/php-fpm.conf, as in Docker's images.
@@ -230,19 +380,6 @@ fn prefix_of(path: &Path) -> Option<PathBuf> {
     dir.ends_with("etc").then(|| dir.parent().map(Path::to_path_buf))?
 }
 
-/// FPM's own booleans (I-152).
-fn flag(value: &[u8]) -> Option<Text> {
-    let is = |words: &[&str]| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
-    if is(&["on", "1", "yes", "true"]) {
-        Some(Text::new(b"1"))
-    } else if is(&["off", "0", "no", "false", ""]) {
-        Some(Text::new(b"0"))
-    } else {
-        None
-    }
-}
-
-/// `$pool` is the pool's name.
 fn replace_pool(value: &[u8], pool: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
@@ -255,70 +392,12 @@ fn replace_pool(value: &[u8], pool: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The files that a pattern with `*` and `?` names, in byte order.
-fn glob(files: &dyn Files, pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in pattern.components() {
-        let part = part.as_os_str();
-        if !part.as_bytes().iter().any(|byte| matches!(byte, b'*' | b'?')) {
-            found.iter_mut().for_each(|path| path.push(part));
-            continue;
-        }
-        let expand = |path: PathBuf| {
-            let mut names = files.list(&path).unwrap_or_default();
-            names.retain(|name| matches(part.as_bytes(), name.as_bytes()));
-            names.sort_unstable();
-            names.into_iter().map(move |name| path.join(name))
-        };
-        found = found.into_iter().flat_map(expand).collect();
-    }
-    found.retain(|path| files.kind(path).is_ok());
-    found
-}
-
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let hidden = name.first() == Some(&b'.') && pattern.first() != Some(&b'.');
-    // Goes through pattern and name together; after a mismatch it goes back to the last `*`.
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    n = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    !hidden && pattern[p..].iter().all(|&byte| byte == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
-        for (pattern, name, fine) in [
-            ("*.conf", "www.conf", true),
-            ("*.conf", ".conf", false),
-            ("*.conf", "www.conf~", false),
-            ("w?w*", "www", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-b-b", false),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), fine, "{pattern} {name}");
-        }
+    fn the_name_of_the_pool() {
         assert_eq!(replace_pool(b"/run/$pool.sock $pool", b"www"), b"/run/www.sock www");
     }
 }

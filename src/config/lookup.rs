@@ -5,22 +5,61 @@ use super::reader::constant;
 use super::unset::Unset;
 use crate::ini;
 use std::borrow::Cow;
+use std::cell::Cell;
 
-/// Directives as start-up left them, then the environment (I-071, I-073).
+/// Directives as start-up left them, then the environment (I-071, I-073). It may serve many texts: all of them have one budget.
 pub(super) struct CoreLookup<'a> {
     core: &'a Core,
+    place: Place,
     pub(super) unset: Unset,
+    substituted: Cell<usize>,
+}
+
+/// Whose environment it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// PHP's, and that of FPM's master, which reads the pools.
+    Process,
+    /// A worker's of FPM, which reads `PHP_VALUE`.
+    Worker,
+    /// A request's, which `.user.ini` is read in: what the web server hands over comes in.
+    Request,
 }
 
 impl<'a> CoreLookup<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
-        Self { core, unset: Unset::default() }
+        Self { core, place: Place::Process, unset: Unset::default(), substituted: Cell::new(0) }
+    }
+
+    pub(super) fn of_worker(core: &'a Core) -> Self {
+        Self { place: Place::Worker, ..Self::new(core) }.cleared()
+    }
+
+    pub(super) fn of_request(core: &'a Core) -> Self {
+        Self { place: Place::Request, ..Self::new(core) }.cleared()
+    }
+
+    fn cleared(mut self) -> Self {
+        self.unset.cleared_by_pool = self.core.worker.as_ref().is_some_and(|worker| worker.clears_env);
+        self
+    }
+
+    fn environment(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let find = |list: &'a [(Vec<u8>, Vec<u8>)]| list.iter().find(|(own, _)| own == name).map(|(_, value)| &**value);
+        let process = || self.core.env.get(name).map(|value| &**value);
+        let Some(worker) = self.core.worker.as_ref().filter(|_| self.place != Place::Process) else {
+            return find(&self.core.params).filter(|_| self.place == Place::Request).or_else(process);
+        };
+        let param = || find(&self.core.params).filter(|_| self.place == Place::Request);
+        find(&worker.env).or_else(param).or_else(|| process().filter(|_| !worker.clears_env))
     }
 }
 
 impl ini::Lookup for CoreLookup<'_> {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.core.variable(name).map(Cow::Borrowed)
+        let value = self.core.entry(name).or_else(|| self.environment(ini::env_name(name)))?;
+        self.substituted.set(self.substituted.get().saturating_add(value.len()));
+        Some(Cow::Borrowed(value))
     }
 
     fn unset(&self, name: &[u8]) {
@@ -33,5 +72,9 @@ impl ini::Lookup for CoreLookup<'_> {
 
     fn has_lowercase_constants(&self) -> bool {
         false
+    }
+
+    fn room(&self) -> usize {
+        ini::MAX_SUBSTITUTED.saturating_sub(self.substituted.get())
     }
 }

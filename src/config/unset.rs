@@ -10,6 +10,8 @@ const MOST: usize = 20;
 /// The unset names that the current statement uses.
 #[derive(Default)]
 pub(super) struct Unset {
+    /// Whether FPM's pool keeps the environment from the text.
+    pub(super) cleared_by_pool: bool,
     names: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -29,10 +31,17 @@ impl Unset {
                 severity: Severity::Warning,
                 code: Diagnosis::UnsetVariable,
                 origin: source.origin(line),
-                message: format!(
-                    "${{{name}}} is not known here, so nothing stands in its place: no line above sets `{name}`, and no \
-                     environment that was given has it; if the server's has, give it (--env {name}=VALUE)"
-                ),
+                message: match self.cleared_by_pool {
+                    false => format!(
+                        "${{{name}}} is not known here, so nothing stands in its place: no line above sets `{name}`, and no \
+                         environment that was given has it; if the server's has, give it (--env {name}=VALUE)"
+                    ),
+                    true => format!(
+                        "${{{name}}} is not known here, so nothing stands in its place: no line of php.ini sets `{name}`, and \
+                         the pool clears the environment (clear_env); write env[{name}] = VALUE into the pool, or, if the web \
+                         server hands it over, give it (--cgi-variable {name}=VALUE)"
+                    ),
+                },
             });
         }
     }

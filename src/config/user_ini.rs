@@ -61,7 +61,7 @@ pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], scr
 
 fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
     let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text, at: None });
-    let lookup = CoreLookup::new(core);
+    let lookup = CoreLookup::of_request(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let UserIni { sources, assignments, diagnostics, .. } = user;
     let result = ini::scan(&source.text, &options, &mut |event, line| {

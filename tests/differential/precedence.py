@@ -212,7 +212,7 @@ def ask_fpm(tree, env, program, php, params, pool):
     """Starts FPM for one request."""
     include = tree.put("pool.d/extra.inc", pool["include"])
     conf = tree.put("fpm.conf", f"[global]\nerror_log = {tree.path('fpm.log')}\ndaemonize = no\n[www]\nlisten = {tree.path('sock')}\n"
-                    f"pm = static\npm.max_children = 1\nclear_env = no\nuser = root\ngroup = root\n{pool['text']}include = {include}\n")
+                    f"pm = static\npm.max_children = 1\nuser = root\ngroup = root\n{pool['env']}{pool['text']}include = {include}\n")
     command = [program, "-R", "-F", "-y", conf, *php]
     process = subprocess.Popen(command, env=env, cwd=tree.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -245,7 +245,9 @@ def compare(rng, root, program, debian):
         done = subprocess.run([debian.programs["php-cgi8.2"], *php], env={**extra, **params}, cwd=root, capture_output=True, timeout=120)
         answer = done.stdout.decode("latin-1")
     else:
-        pool = {"text": pool_text(rng), "include": pool_text(rng)}
+        env_lines = rng.choice(["clear_env = no\n", "clear_env = no\n", "", "clear_env = yes\n"]) + rng.choice(
+            ["", "", "env[FOO] = pool\n", "env[FOO] = $FOO\nenv[FOO] = second\n", "env[FOO] = $NO_SUCH\n", "env[FOO] = x$FOO\n", "env[FOO] = ${FOO}y\n"])
+        pool = {"text": pool_text(rng), "include": pool_text(rng), "env": env_lines}
         for name in ("PHP_VALUE", "PHP_ADMIN_VALUE"):
             if rng.random() < 0.4:
                 params[name] = lines(rng, 2, [name for name in NAMES if name != "open_basedir"])

@@ -198,7 +198,7 @@ fn over_source(base: &SourceArgs, own: SourceArgs) -> SourceArgs {
         };
     }
     over!(root php nginx_conf php_ini php_ini_path scan_dir httpd_conf server_root httpd_version fpm_pool fpm_prefix pool sapi php_version;
-        define httpd_before httpd_after set fastcgi_param env compiled_in; php_ini_search process_env built_in context);
+        define httpd_before httpd_after set fastcgi_param cgi_variable env compiled_in; php_ini_search process_env built_in context);
     all
 }
 

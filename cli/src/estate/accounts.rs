@@ -64,6 +64,12 @@ impl Account {
     }
 }
 
+/// Whether there is a user or group of that name. None: the list of them cannot be read.
+pub fn has(view: &View, name: &str, is_group: bool) -> Option<bool> {
+    let list = view.read(Path::new(if is_group { "/etc/group" } else { "/etc/passwd" })).ok()?;
+    Some(list.split(|&byte| byte == b'\n').any(|line| line.split(|&byte| byte == b':').next() == Some(name.as_bytes())))
+}
+
 /// Files as the accounts see them.
 #[derive(Debug, Default)]
 pub struct Guard {

@@ -18,7 +18,12 @@ pub fn fit_together(args: &SourceArgs) -> Result<(), Problem> {
     args.php_version.as_deref().map(super::version).transpose()?;
     args.sapi.as_deref().map(sapi).transpose()?;
     args.env.iter().try_for_each(|text| full_pair("--env", text).map(|_| ()))?;
+    args.cgi_variable.iter().try_for_each(|text| full_pair("--cgi-variable", text).map(|_| ()))?;
     args.fastcgi_param.iter().try_for_each(|text| fastcgi_param(text).map(|_| ()))?;
+    if let Some(prefix) = args.fpm_prefix.as_deref().filter(|prefix| !prefix.is_dir()) {
+        let text = format!("--fpm-prefix {}: no such directory; php-fpm would not start with it", prefix.display());
+        return Err(Problem::Call(text));
+    }
     let needs = |given: bool, option: &str, missing: bool, other: &str, why: &str| {
         let wrong = given && missing;
         if wrong { Err(Problem::Call(format!("{option} needs {other}: {why}"))) } else { Ok(()) }
@@ -72,7 +77,9 @@ pub fn fastcgi_param(text: &OsStr) -> Result<(FastCgiParam, &[u8]), Problem> {
     match name {
         b"PHP_VALUE" => Ok((FastCgiParam::Value, value)),
         b"PHP_ADMIN_VALUE" => Ok((FastCgiParam::AdminValue, value)),
-        _ => Err(Problem::Call("--fastcgi-param takes PHP_VALUE=… or PHP_ADMIN_VALUE=…".into())),
+        _ => Err(Problem::Call(
+            "--fastcgi-param takes PHP_VALUE=… or PHP_ADMIN_VALUE=…; --cgi-variable takes the others".into(),
+        )),
     }
 }
 
