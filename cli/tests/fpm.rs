@@ -219,3 +219,24 @@ fn accounts_and_directories_that_are_not_there() {
         assert!(told.contains(one), "{one}: {told}");
     }
 }
+
+/// Constants of extensions, values that some directives alone refuse, as php-cgi and php-fpm had them (I-158).
+#[test]
+fn what_comes_after_the_start() {
+    let ini = b"syslog.facility=LOG_LOCAL0\nprecision=LOG_LOCAL0\nsession.cookie_lifetime=99999999999999999999\n\
+        session.upload_progress.freq=-1\ndefault_charset=PHP_OS PHP_EOL\n";
+    let pool = b"[www]\nphp_value[syslog.facility]=LOG_LOCAL0\nphp_value[user_agent]=LOG_LOCAL0\nphp_value[error_append_string]=LOG_NONE\n";
+    let user = b"mail.force_extra_parameters=-f x\nerror_prepend_string=DATE_ATOM\n";
+    let files: [(&str, &[u8]); 4] = [("php.ini", ini), ("fpm.conf", pool), ("www/.user.ini", user), ("www/a.php", b"")];
+    let place = Place::new("fpm-late", &files);
+    let (root, file) = (place.path("www"), place.path("www/a.php"));
+    let expected = serde_json::json!({
+        "syslog.facility": "LOG_LOCAL0", "precision": "LOG_LOCAL0", "session.cookie_lifetime": "99999999999999999999",
+        "session.upload_progress.freq": "1%", "default_charset": "UTF-8", "user_agent": "128", "error_append_string": "LOG_NONE",
+        "mail.force_extra_parameters": "", "error_prepend_string": "Y-m-d\\TH:i:sP"
+    });
+    let names: Vec<&str> = expected.as_object().unwrap().keys().map(String::as_str).collect();
+    let args =
+        ["get", "--json", "--php-ini", "php.ini", "--fpm-conf", "fpm.conf", "--document-root", &root, "--file", &file];
+    assert_eq!(json(&place.run(&[&args, &names[..]].concat())), expected);
+}

@@ -3,7 +3,7 @@
 use super::Access;
 use super::directive::Directive;
 use super::text::Text;
-use super::value_rule::Moment;
+use super::value_rule::{Check, Moment};
 use crate::version::PhpVersion;
 
 /// With which right a layer sets a value.
@@ -13,15 +13,17 @@ pub(crate) enum Authority {
     Startup,
     /// FPM's `php_value[]` and FastCGI's `PHP_VALUE`: always, and a lock stays (I-150, I-151).
     Free,
-    /// `php_value`, `.htaccess`, `.user.ini`: where access has PERDIR (I-142, A-105).
+    /// `php_value`, `.htaccess`: where access has PERDIR.
     PerDir,
+    /// `.user.ini`: the same (I-142).
+    User,
     /// Admin layers and `[PATH=]`, `[HOST=]`: always, and the directive is locked (I-133, I-160).
     Admin,
 }
 
 impl Authority {
     pub(crate) fn access(self) -> Access {
-        if self == Authority::PerDir { Access::PERDIR } else { Access::SYSTEM }
+        if matches!(self, Authority::PerDir | Authority::User) { Access::PERDIR } else { Access::SYSTEM }
     }
 
     pub(crate) fn locks(self) -> bool {
@@ -62,7 +64,7 @@ impl Slot {
         value: &Text,
         version: PhpVersion,
     ) -> Result<(), Refusal> {
-        if power == Authority::PerDir && !self.access.allows(Access::PERDIR) {
+        if power.access() == Access::PERDIR && !self.access.allows(Access::PERDIR) {
             return Err(if self.locked { Refusal::Locked } else { Refusal::Level });
         }
         if power == Authority::Admin {
@@ -70,6 +72,9 @@ impl Slot {
             self.locked = true;
         }
         let moment = if power == Authority::Startup { Moment::Startup } else { Moment::Later(self.value.bytes()) };
+        if power == Authority::User && matches!(directive.check, Check::NotByUsers) {
+            return Err(Refusal::Value("PHP does not take it from a .user.ini".into()));
+        }
         directive.check.accepts(value.bytes(), moment, version).map_err(Refusal::Value)?;
         self.value = value.clone();
         Ok(())

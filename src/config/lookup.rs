@@ -68,6 +68,7 @@ impl ini::Lookup for CoreLookup<'_> {
 
     fn constant(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         constant(self.core.version, self.core.sapi.name(), name)
+            .or_else(|| ini::constants::get_late(self.core.version, name).map(Cow::Borrowed))
     }
 
     fn has_lowercase_constants(&self) -> bool {

@@ -71,7 +71,7 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
                 Some(at) => assignments.push(Assignment {
                     directive: at as u32,
                     line,
-                    power: Authority::PerDir,
+                    power: Authority::User,
                     value: Text::new(text_of(&value)),
                     source: Arc::clone(&source),
                 }),

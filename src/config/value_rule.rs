@@ -28,6 +28,14 @@ pub enum Check {
     Count,
     /// A number that must not be negative.
     Natural,
+    /// `session.cookie_lifetime`: a quantity whose leading digits must not be negative.
+    Lifetime,
+    /// `session.upload_progress.freq`: a number that is not negative, or up to `100%`.
+    Progress,
+    /// Text without an end of line.
+    Line,
+    /// `mail.force_extra_parameters`: anything, and nothing from a `.user.ini`.
+    NotByUsers,
     /// `precision`: a number of -1 or more.
     Precision,
     /// `session.name`: neither empty nor a number.
@@ -91,6 +99,10 @@ impl Check {
             "quantity" => Self::Quantity,
             "count" => Self::Count,
             "natural" => Self::Natural,
+            "lifetime" => Self::Lifetime,
+            "progress" => Self::Progress,
+            "line" => Self::Line,
+            "not_by_users" => Self::NotByUsers,
             "sid_length" => Self::Whole { min: 22, max: 256, or_empty: false },
             "sid_bits" => Self::Whole { min: 4, max: 6, or_empty: false },
             "facility" => Self::Facility,
@@ -119,6 +131,10 @@ impl Check {
             Self::Quantity => "quantity",
             Self::Count => "count",
             Self::Natural => "natural",
+            Self::Lifetime => "lifetime",
+            Self::Progress => "progress",
+            Self::Line => "line",
+            Self::NotByUsers => "not_by_users",
             Self::Filled => "filled",
             Self::Precision => "precision",
             Self::Name => "name",
@@ -142,7 +158,17 @@ impl Check {
         let fine = match self {
             Self::Filled if value.is_empty() => return Err("it must not be empty".into()),
             Self::Count if number::quantity(value, version).0 < 0 => return Err("it must not be negative".into()),
-            Self::Natural if number::integer(value) < 0 => return Err("it must not be negative".into()),
+            Self::Natural | Self::Lifetime if number::integer(value) < 0 => {
+                return Err("it must not be negative".into());
+            }
+            // PHP cuts the number down to 32 bits.
+            Self::Progress if (number::integer(value) as i32) < 0 => return Err("it must not be negative".into()),
+            Self::Progress if value.ends_with(b"%") && number::integer(value) as i32 > 100 => {
+                return Err("it must not be more than 100%".into());
+            }
+            Self::Line if value.iter().any(|byte| b"\r\n\0".contains(byte)) => {
+                return Err("it must be one line".into());
+            }
             Self::Precision if number::integer(value) < -1 => return Err("it must be -1 or more".into()),
             Self::Name if value.is_empty() || is_number(value) => return Err("it must not be empty or a number".into()),
             Self::Memory => return memory(value, version),
@@ -182,7 +208,7 @@ impl Check {
     /// PHP's warning about a value that is taken nevertheless, without a leading directive name.
     pub(crate) fn warning(&self, value: &[u8], version: PhpVersion) -> Option<String> {
         match self {
-            Self::Quantity | Self::Count | Self::Memory | Self::Assertions | Self::Buffering => {
+            Self::Quantity | Self::Count | Self::Lifetime | Self::Memory | Self::Assertions | Self::Buffering => {
                 number::quantity(value, version).1
             }
             Self::Switch if is_switch(value) => None,

@@ -42,6 +42,23 @@ pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
     }
 }
 
+/// Those that exist once start-up is over besides, of extensions that every PHP has: FPM's pools, `PHP_VALUE` and `.user.ini` know them.
+const LATE: &str = include_str!("late_constants.tsv");
+
+/// As [`get`], once start-up is over (I-158). Few words ask for one, so there is no index.
+pub fn get_late(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
+    if !name.first().is_some_and(u8::is_ascii_uppercase) {
+        return None;
+    }
+    get(version, name).or_else(|| {
+        let rows = LATE.lines().filter_map(|line| {
+            let (own, rest) = line.split_once('\t')?;
+            (own.as_bytes() == name).then(|| row(own.as_bytes(), rest.as_bytes()))?
+        });
+        rows.into_iter().find(|row| row.is_known_to(version)).map(|row| row.text)
+    })
+}
+
 struct Row<'n> {
     name: &'n [u8],
     since: u32,

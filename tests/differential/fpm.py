@@ -9,6 +9,8 @@ and limits that contradict each other. What php-fpm refuses, `outlive get` has t
 
 The outcome of accounts and directories depends on the machine and not on the text; the arguments leave those out that php-fpm refuses
 for their sake alone: `outlive check` tells of them. Wants php8.2-fpm.
+
+Facts: I-154, I-155, I-156.
 """
 import argparse
 import concurrent.futures

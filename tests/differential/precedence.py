@@ -8,7 +8,7 @@ PHP_INI_SCAN_DIR with empty and missing elements, [PATH=] and [HOST=] sections, 
 include, PHP_VALUE and PHP_ADMIN_VALUE. PHP is asked for value, global value and access of each directive; a combination
 that differs is shown with its files. Wants php8.2-cli, php8.2-cgi, php8.2-fpm.
 
-Facts: I-110, I-111, I-112, I-114, I-115, I-117, I-118, I-130, I-132, I-133, I-142, I-150, I-151, I-153, I-160.
+Facts: I-110, I-111, I-112, I-114, I-115, I-117, I-118, I-130, I-132, I-133, I-142, I-150, I-151, I-153, I-157, I-160.
 
 The compiled-in directories are Debian's as its packages leave them, in a place of this test's own: the programs are copies in which
 /etc/php/8.2 is another name of the same length, so nothing of /etc is read.

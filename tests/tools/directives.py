@@ -65,7 +65,8 @@ KIND = {
     "error_reporting": "int", "opcache.jit": "jit", "syslog.facility": "facility", "date.timezone": "zone",
     **dict.fromkeys(["iconv.input_encoding", "iconv.internal_encoding", "iconv.output_encoding"], "charset"),
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
-    **dict.fromkeys(COUNT, "count"),
+    **dict.fromkeys(COUNT, "count"), "session.cookie_lifetime": "lifetime", "session.upload_progress.freq": "progress",
+    "default_charset": "line", "default_mimetype": "line", "mail.force_extra_parameters": "not_by_users",
 }
 
 # Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
