@@ -158,11 +158,13 @@ impl Check {
         let fine = match self {
             Self::Filled if value.is_empty() => return Err("it must not be empty".into()),
             Self::Count if number::quantity(value, version).0 < 0 => return Err("it must not be negative".into()),
-            Self::Natural | Self::Lifetime if number::integer(value) < 0 => {
+            Self::Lifetime if number::integer(value) < 0 => {
                 return Err("it must not be negative".into());
             }
             // PHP cuts the number down to 32 bits.
-            Self::Progress if (number::integer(value) as i32) < 0 => return Err("it must not be negative".into()),
+            Self::Natural | Self::Progress if (number::integer(value) as i32) < 0 => {
+                return Err("it must not be negative".into());
+            }
             Self::Progress if value.ends_with(b"%") && number::integer(value) as i32 > 100 => {
                 return Err("it must not be more than 100%".into());
             }

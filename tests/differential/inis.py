@@ -26,7 +26,7 @@ SIZES = ["8M", "64M", "256M", "512m", "1G", "2g", "0", "-1", "1024", "100K", "16
 TEXTS = ["UTF-8", '"a b"', "'it''s'", "a;b", '"a;b"', "a # b", "$x", "${HOME}", '"${NO_SUCH}/x"', "${memory_limit}", "none", "a b  c", "a&b", "a|b", "!a", "(a)", "/var/lib/php",
          '"C:\\\\x\\"', "http://x/?a=b", "a=b", "E_ALL & ~E_DEPRECATED & ~E_STRICT", "E_ALL | E_STRICT", "~E_NOTICE", "32767", "Europe/Berlin", "Mars/Base", "exec,system, passthru",
          '"&amp;"', "\u00e9\u00fc", "0", "1", "-1", "nocache", "Lax", "strict", "7", "files", "redis", "GPCS", "EGPCS", '"tcp://h:1?a=1&b=2"', "[a]", "{a}", "%m", "user@example.com", "",
-         "PHP_VERSION", "PHP_OS PHP_EOL", "M_PI", "all", "no-ctrl", "LOG_LOCAL0", "!", "^1", "1^3", "1|", "yes no", "a'b", "x\\ny"]
+         "PHP_VERSION", "PHP_OS PHP_EOL", "LOG_USER", "all", "no-ctrl", "LOG_LOCAL0", "!", "^1", "1^3", "1|", "yes no", "a'b", "x\\ny"]
 # What keeps the probe from answering, or from answering as JSON.
 BREAKING = {"extension", "zend_extension", "auto_prepend_file", "auto_append_file", "open_basedir", "output_handler", "zlib.output_handler", "session.auto_start", "doc_root", "user_dir",
             "browscap", "mbstring.internal_encoding", "zend.multibyte", "zend.script_encoding", "memory_limit", "disable_functions", "cgi.nph", "cgi.redirect_status_env", "fiber.stack_size",

@@ -66,6 +66,9 @@ impl Pool {
         if let Some((b"", at)) = self.line(b"listen") {
             return say("listen is empty: it must be an address or the path of a socket".into(), at);
         }
+        if let Some((b"", at)) = self.line(b"access.log") {
+            return say("access.log is empty: it must be a file; take it out for no log".into(), at);
+        }
         if let Some((b"", at)) = self.line(b"pm.status_listen") {
             return say("pm.status_listen is empty: it must be an address or the path of a socket".into(), at);
         }
