@@ -137,7 +137,7 @@ fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
 
 /// What mod_outlive was told, by sections of which the last one counts.
 fn watch<'s>(context: &ResolveContext<'_>, sections: impl Iterator<Item = &'s Section>) -> Option<Box<Watch>> {
-    context.data.registry.is_loaded(b"mod_outlive.c").then(|| {
+    context.data.outlive_module.as_ref().map(|_| {
         let mut all = Box::<Watch>::default();
         for core in sections.filter_map(|section| section.core.as_deref()) {
             all.engine = core.watched.clone().or(all.engine);
