@@ -117,6 +117,8 @@ diagnostic_codes! {
     OddNumber = "odd-number", [Warning];
     /// A pool lacks what php-fpm needs in each of them; a file that only adds to a pool may.
     PoolIncomplete = "pool-incomplete", [Note];
+    /// A server does not start with this line.
+    RefusedLine = "refused-line", [Error];
     /// A directive does not take this value; the line does nothing.
     RefusedValue = "refused-value", [Warning, Error];
     /// A [PATH=] or [HOST=] section lasts to the end of the file, other headers included.

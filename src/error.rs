@@ -125,13 +125,15 @@ pub struct Error {
     pub column: u32,
     /// For people: what, and what to do.
     pub message: String,
+    /// Where a server would not start: the other lines that it refuses as well, had it read on. It stops at this one.
+    pub others: Vec<Error>,
 }
 
 impl Error {
     /// An error without a place.
     #[cold]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, origin: Origin::default(), column: 0, message: message.into() }
+        Self { code, origin: Origin::default(), column: 0, message: message.into(), others: Vec::new() }
     }
 
     /// The same error, at a place.

@@ -14,10 +14,11 @@ use crate::diff::side;
 use crate::estate::question::{self, Question, Questions};
 use crate::estate::{self, agree};
 use crate::extensions::Extensions;
-use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem};
+use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem, complain};
 use crate::{json, load, plain, request, suggest};
 use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
+use outlive::error::{Code, Error};
 use outlive::origin::Origin;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -33,7 +34,12 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     };
     let mut questions = Questions::default();
     for source in &sources {
-        let mut more = question::all(source, &args.request).map_err(with_fix)?;
+        let mut more = match question::all(source, &args.request).map_err(with_fix) {
+            Err(Problem::Library(error)) if error.code == Code::Refused && error.origin.file.is_some() => {
+                return Ok(no_start(&error, args.json));
+            }
+            more => more?,
+        };
         if !estate::names_a_source(source) && !question::is_request(&args.request) {
             let known = more.all.iter().map(Question::id).collect::<Vec<_>>();
             let idle = agree::idle(&more);
@@ -51,6 +57,21 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
     }
     sort(&mut found);
     Ok(answer(&found, args.json))
+}
+
+/// All lines that a server does not start with, of which it names the first.
+fn no_start(error: &Error, json: bool) -> Answer {
+    complain(&Problem::Library(error.clone()));
+    let first = (error, "; the server stops at this line");
+    let others = error.others.iter().map(|error| (error, "; it would be refused as well"));
+    let found: Vec<_> = std::iter::once(first)
+        .chain(others)
+        .map(|(error, more)| {
+            let text = format!("{}{more}", error.message);
+            finding(Severity::Error, Diagnosis::RefusedLine, error.origin.clone(), text)
+        })
+        .collect();
+    answer(&found, json).with_status(2)
 }
 
 fn sort(found: &mut Vec<Diagnostic>) {
@@ -88,7 +109,11 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
         // A file that is only sent is not a finding.
         Outcome::Answer { status: 200, .. } => config.base(),
         Outcome::Answer { status, because, .. } => {
-            found.push(not_served(status, &because));
+            let first = not_served(status, &because);
+            if status == 500 {
+                others(config, question, &first.origin, &mut found)?;
+            }
+            found.push(first);
             config.base()
         }
     };
@@ -160,6 +185,17 @@ fn not_served(status: u16, because: &str) -> Diagnostic {
         origin,
         format!("{what}: every request below is answered with 500{fix}"),
     )
+}
+
+/// Lines of an `.htaccess` that are refused behind the one at which Apache stops.
+fn others(config: &Config, question: &Question, first: &Origin, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
+    let Some(httpd) = config.httpd() else { return Ok(()) };
+    let all = request::with_target(&question.request, |target| httpd.refusals(&**config.files(), target))??;
+    for error in all.into_iter().filter(|error| error.origin != *first) {
+        let text = format!("{}: refused as well; Apache stops before it", error.message);
+        found.push(finding(Severity::Error, Diagnosis::ServerError, error.origin, text));
+    }
+    Ok(())
 }
 
 /// The finding about an unknown name, if any remains: another version or extension may have it, or a similar name exists.

@@ -36,7 +36,7 @@ use self::load::data::Data;
 use self::resolve::context::Passing;
 use self::syntax::tokens::Tokens;
 use crate::diagnostic::Diagnostic;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::origin::Origin;
 use crate::target::Target;
@@ -70,7 +70,7 @@ pub struct Configuration {
 
 impl Configuration {
     /// Reads the main file and everything it includes. What httpd would refuse to start on is an error with its
-    /// meaning, file and line.
+    /// meaning, file and line; [`Error::others`] are the lines that it would refuse behind that one.
     pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
         Ok(Self { data: Data::load(files, path, options)? })
     }
@@ -85,6 +85,11 @@ impl Configuration {
     /// a module sees that looks after requests whoever answers them.
     pub fn resolve_passed(&self, files: &dyn Files, target: &Target<'_>) -> Result<Resolution> {
         resolve::resolve(&self.data, files, target, Passing::Runs)
+    }
+
+    /// Everything that the first `.htaccess` of the target that httpd refuses has wrong: httpd itself stops at the first.
+    pub fn refusals(&self, files: &dyn Files, target: &Target<'_>) -> Result<Vec<Error>> {
+        resolve::refusals(&self.data, files, target)
     }
 
     /// Why no PHP runs for a [`Run`], with the status. `None`: PHP runs, or the files have no `LoadModule` line and do not say what

@@ -80,13 +80,16 @@ impl Builder<'_, '_> {
         let mut at = 0u32;
         loop {
             while self.stack.last().is_some_and(|context| context.end <= at) {
-                self.leave()?;
+                self.leave().or_else(|error| self.reader.keep_refusal(error))?;
             }
             let Some(node) = self.reader.tree.nodes.get(at as usize).copied() else { break };
-            at = self.node(at, &node)?;
+            at = match self.node(at, &node) {
+                Ok(next) => next,
+                Err(error) => self.reader.keep_refusal(error).map(|()| node.end.max(at + 1))?,
+            };
         }
         while self.stack.len() > 1 {
-            self.leave()?;
+            self.leave().or_else(|error| self.reader.keep_refusal(error))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::build;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::httpd::model::fast_index::FastIndex;
 use crate::httpd::model::htaccess_cache::Cache;
@@ -52,9 +52,34 @@ pub(crate) struct Data {
 }
 
 impl Data {
+    /// As [`Self::read_once`]; where httpd would not start, the error has all lines that it refuses.
+    pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
+        Self::read_once(files, path, options).map_err(|mut first| {
+            let mut all = Self::refusals(files, path, options);
+            all.retain(|other| *other != first);
+            first.others = all;
+            first
+        })
+    }
+
+    /// Everything that httpd would refuse, had it read on.
+    fn refusals(files: &dyn Files, path: &Path, options: &Options) -> Vec<Error> {
+        let all = |registry: Registry| {
+            let mut reader = Self::reader(files, path, options, registry);
+            reader.refusals = Some(Vec::new());
+            // What is too large ends it.
+            let _ = Self::read(&mut reader, path, options).and_then(|()| Self::build(&mut reader, options).map(drop));
+            (reader.registry.has_loaded(), reader.refusals.unwrap_or_default())
+        };
+        match all(Registry::new()) {
+            (true, found) => found,
+            (false, _) => all(Registry::stock()).1,
+        }
+    }
+
     /// Reads with the modules that the files load. Files without any `LoadModule` line say nothing about modules (httpd may
     /// have them compiled in, or a host keeps a file of its own): then every stock module counts as compiled in.
-    pub fn load(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
+    fn read_once(files: &dyn Files, path: &Path, options: &Options) -> Result<Self> {
         let mut reader = Self::reader(files, path, options, Registry::new());
         let read = Self::read(&mut reader, path, options);
         if read.is_ok() && !reader.registry.has_loaded() && reader.take_stock() {

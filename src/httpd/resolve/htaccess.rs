@@ -2,6 +2,7 @@
 
 use super::context::ResolveContext;
 use super::walk::Denied;
+use crate::error::Error;
 use crate::httpd::load::build;
 use crate::httpd::model::answer::ServerLayer;
 use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
@@ -27,12 +28,24 @@ type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
 pub(super) struct Memo {
     seen: RefCell<Vec<Seen>>,
     spent: Cell<u32>,
+    /// Set: what the access files have that is refused is put here, and reading goes on behind it.
+    refusals: Option<RefCell<Vec<Error>>>,
 }
 
 /// The budget of one request: steps of rules, conditions and subrequests. Only configurations that loop exceed it.
 const MAX_STEPS: u32 = 2_000_000;
 
 impl Memo {
+    /// One that keeps everything that is refused.
+    pub fn of_refusals() -> Self {
+        Self { refusals: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// What was refused.
+    pub fn refusals(self) -> Vec<Error> {
+        self.refusals.map(RefCell::into_inner).unwrap_or_default()
+    }
+
     /// Takes steps off the budget; false: too few are left.
     pub fn spend(&self, steps: u32) -> bool {
         self.spent.set(self.spent.get().saturating_add(steps));
@@ -132,12 +145,18 @@ fn parse(
     reader.allowed = Some(Allowed { bits: allow.bits, list, nonfatal_override, nonfatal_unknown });
     reader.allowed_options = Some(allow.options.unwrap_or(options::ALL | options::MULTI | options::OWNER));
     let file: Arc<[u8]> = path.into();
+    let collects = context.memo.refusals.as_ref();
+    reader.refusals = collects.map(|_| Vec::new());
     reader.read_text(&text, Some(Arc::clone(&file))).map_err(|error| refuse(error.to_string()))?;
     let section = Section::new(ServerLayer::Htaccess, Matcher::Always, Origin { file: Some(file), line: 0 });
     let mut builder = build::htaccess(&mut reader, section);
     builder.methods.clone_from(&data.methods);
     builder.run().map_err(|error| refuse(error.to_string()))?;
     let built = build::finish_htaccess(builder);
+    if let Some((first, all)) = reader.refusals.take().and_then(|found| Some((found.first()?.to_string(), found))) {
+        collects.into_iter().for_each(|kept| kept.borrow_mut().extend(all.iter().cloned()));
+        return Err(refuse(first));
+    }
     let notes = reader.diagnostics.iter().take(100).map(ToString::to_string).collect();
     match built {
         Some(section) => Ok(Parsed { section: Arc::new(section), notes, asks: reader.asks }),

@@ -27,7 +27,7 @@ use self::request::Asked;
 use self::subrequest::{MAX_REDIRECTS, Subrequest};
 use self::walk::Walked;
 use self::walk_cache::WalkCache;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::httpd::load::data::Data;
 use crate::httpd::model::answer::{Container, Resolution, Run, Watch};
@@ -39,8 +39,28 @@ use crate::target::Target;
 
 /// Answers for one target.
 pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>, passing: Passing) -> Result<Resolution> {
-    let memo = Memo::default();
-    let context = ResolveContext { data, files, memo: &memo, passing };
+    resolve_with(data, files, target, passing, &Memo::default())
+}
+
+/// Everything that the access files of one target have and httpd refuses.
+pub(crate) fn refusals(data: &Data, files: &dyn Files, target: &Target<'_>) -> Result<Vec<Error>> {
+    let memo = Memo::of_refusals();
+    resolve_with(data, files, target, Passing::Answers, &memo)?;
+    let mut all = memo.refusals();
+    // An error page asks again.
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|one| seen.insert(one.to_string()));
+    Ok(all)
+}
+
+fn resolve_with(
+    data: &Data,
+    files: &dyn Files,
+    target: &Target<'_>,
+    passing: Passing,
+    memo: &Memo,
+) -> Result<Resolution> {
+    let context = ResolveContext { data, files, memo, passing };
     let asked = match Asked::new(&context, target) {
         Ok(asked) => asked,
         Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),

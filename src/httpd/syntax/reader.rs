@@ -29,6 +29,9 @@ const MAX_USES: u64 = 200_000;
 /// Lines read in all, repeated ones included.
 const MAX_LINES: u64 = 20_000_000;
 
+/// Refusals that are kept.
+const MAX_REFUSALS: usize = 1000;
+
 /// A section or container that is open in one text.
 enum Open {
     Section(u32),
@@ -75,6 +78,8 @@ pub(crate) struct Reader<'f> {
     pub asks: bool,
     /// The result depends on the loaded modules, in another way than through directives that act while they are read.
     pub asks_modules: bool,
+    /// Set: lines that are refused are put here, and reading goes on behind them.
+    pub refusals: Option<Vec<Error>>,
     lines_read: u64,
     macro_bytes: u64,
     macro_uses: u64,
@@ -115,6 +120,7 @@ impl<'f> Reader<'f> {
             diagnostics: Vec::new(),
             asks: false,
             asks_modules: false,
+            refusals: None,
             lines_read: 0,
             macro_bytes: 0,
             macro_uses: 0,
@@ -176,7 +182,12 @@ impl<'f> Reader<'f> {
 
     fn frame(&mut self, frame: &mut Frame, stack: &[Frame]) -> Result<Step> {
         if let Some(next) = frame.queue.pop() {
-            return Ok(Step::Enter(Box::new(self.open_file(&next?, frame.parent)?)));
+            return match next.and_then(|path| self.open_file(&path, frame.parent)) {
+                Ok(inner) => Ok(Step::Enter(Box::new(inner))),
+                Err(error) => {
+                    self.go_on(error, stack).map(|()| Step::Enter(Box::new(Frame::list(Vec::new(), frame.parent))))
+                }
+            };
         }
         let text = frame.lines.text();
         while let Some(line) = frame.lines.next_line(&text) {
@@ -189,12 +200,45 @@ impl<'f> Reader<'f> {
                     Code::TooLarge,
                 ));
             }
-            if let Step::Enter(inner) = self.line(frame, &line, stack)? {
-                return Ok(Step::Enter(inner));
+            match self.line(frame, &line, stack) {
+                Ok(Step::Next) => {}
+                Ok(enter) => return Ok(enter),
+                Err(error) => {
+                    self.go_on(error, stack)?;
+                    // What a container holds that was not opened is not known.
+                    let name = next_token(&line).0;
+                    if name.starts_with(b"<") && !name.starts_with(b"</") && frame.soak.is_empty() {
+                        frame.start_soak(&lossy(name.strip_suffix(b">").unwrap_or(&name)));
+                    }
+                }
             }
         }
-        self.end(frame)?;
+        if let Err(error) = self.end(frame) {
+            self.go_on(error, stack)?;
+        }
         Ok(Step::Next)
+    }
+
+    /// Keeps a refusal where all of them are asked for.
+    fn go_on(&mut self, error: Error, stack: &[Frame]) -> Result<()> {
+        match self.refusals {
+            None => Err(error),
+            Some(_) => {
+                let error = self.with_chain(error, stack);
+                self.keep_refusal(error)
+            }
+        }
+    }
+
+    /// The same for what the second pass refuses.
+    pub fn keep_refusal(&mut self, error: Error) -> Result<()> {
+        match &mut self.refusals {
+            Some(all) if error.code != Code::TooLarge && all.len() < MAX_REFUSALS => {
+                all.push(error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     fn open_file(&mut self, path: &Path, parent: u32) -> Result<Frame> {
