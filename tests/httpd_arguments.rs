@@ -14,7 +14,7 @@ fn modules() -> String {
 }
 
 /// The recorded lines: whether Apache took them, and the text.
-fn recorded(text: &'static str) -> impl Iterator<Item = (bool, &'static str)> {
+fn recorded(text: &str) -> impl Iterator<Item = (bool, &str)> {
     text.lines().filter_map(|line| match line.split_at_checked(2)? {
         ("+ ", rest) => Some((true, rest)),
         ("- ", rest) => Some((false, rest)),
@@ -109,4 +109,56 @@ fn a_configuration_is_refused_where_apache_refuses_it() {
     }
     agree(all, &wrong);
     assert!(all > 700);
+}
+
+/// The modules whose directives tests/differential/directives.py asks about: all but those that are in another one's place.
+fn all_modules() -> String {
+    let others =
+        ["php7_module", "php5_module", "mpm_event_module", "mpm_worker_module", "php_module", "outlive_module"];
+    let table = include_str!("../src/httpd/syntax/modules.txt").lines();
+    let names =
+        table.filter_map(|line| line.strip_prefix("module ")?.split(' ').next()).filter(|name| !others.contains(name));
+    let lines = names.map(|name| format!("LoadModule {name} x\n"));
+    lines.collect::<String>() + "LoadModule php_module x\nTypesConfig /dev/null\nServerName localhost\n"
+}
+
+/// `OUTLIVE_DIRECTIVES` names a file of tests/differential/directives.py; without it, the part of it that is recorded.
+#[test]
+fn every_directive_is_refused_where_apache_refuses_it() {
+    let fresh = std::env::var("OUTLIVE_DIRECTIVES").ok().map(|path| std::fs::read_to_string(path).expect("the file"));
+    let text = fresh.as_deref().unwrap_or(include_str!("conformance/httpd/directives.server"));
+    let head = all_modules();
+    let lines: Vec<_> = recorded(text).collect();
+    let share = lines.len().div_ceil(2).max(1);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let parts: Vec<_> = lines.chunks(share).map(|part| scope.spawn(|| differ(&head, part))).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("a part")).collect()
+    });
+    agree(lines.len(), &wrong);
+    assert!(fresh.is_some() || lines.len() > 2_000);
+}
+
+/// Unlike Apache: whether an earlier line has declared the worker is not looked at.
+const UNLIKE_DIRECTIVE: &str = "ProxySet ";
+
+fn differ(head: &str, lines: &[(bool, &str)]) -> Vec<String> {
+    let files = Memory::new()
+        .with("/dev/null", "")
+        .with("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n")
+        .with("/etc/group", "root:x:0:\nwww-data:x:33:\n")
+        .with("/bin/true", "x")
+        .with("/bin/cat", "x")
+        .with("/bin/echo", "x")
+        .with("/tmp/x/x", "x");
+    let mut wrong = Vec::new();
+    for &(taken, line) in lines.iter().filter(|(_, line)| !(line.contains(UNLIKE_DIRECTIVE) && line.contains("://"))) {
+        let text = format!("{head}{}\n", line.replace("\\n", "\n"));
+        let files = files.clone().with("/etc/httpd.conf", text);
+        let refusal = Configuration::load(&files, Path::new("/etc/httpd.conf"), &Options::default()).err();
+        if refusal.is_none() != taken {
+            let refusal = refusal.map(|error| error.to_string()).unwrap_or_default();
+            wrong.push(format!("{} {line}    {refusal}", if taken { '+' } else { '-' }));
+        }
+    }
+    wrong
 }

@@ -266,7 +266,11 @@ fn redirect_status(word: &[u8]) -> Option<u16> {
         b"temp" => Some(302),
         b"seeother" => Some(303),
         b"gone" => Some(410),
-        digits if digits.first().is_some_and(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        // As C's atoi: what stands behind the digits is not looked at.
+        digits if digits.first().is_some_and(u8::is_ascii_digit) => {
+            let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+            Some(digits.fold(0u16, |sum, byte| sum.saturating_mul(10).saturating_add(u16::from(byte - b'0'))))
+        }
         _ => None,
     }
 }

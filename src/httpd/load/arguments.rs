@@ -1,7 +1,7 @@
 //! The rules for the arguments of directives that are not evaluated, and of some that are (shown by
 //! tests/differential/arguments.py).
 
-use super::arguments_header;
+use super::{arguments_header, arguments_modules, arguments_words};
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
@@ -43,6 +43,8 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
     let one: &[u8] = words.first().map_or(b"", |word| word);
     let among = |list: &[&str]| list.iter().any(|own| one.eq_ignore_ascii_case(own.as_bytes()));
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
+    arguments_modules::check(name, &words)?;
+    arguments_words::check(name, &words, args, registry)?;
     match name {
         "Header" => arguments_header::check(args, false),
         "RequestHeader" => arguments_header::check(args, true),
@@ -78,7 +80,7 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
         "AuthDigestAlgorithm" => must(among(&["MD5"]), "must be MD5: nothing else is supported"),
         "AuthBasicUseDigestAlgorithm" => must(among(&["MD5", "Off"]), "must be MD5 or Off"),
         "AuthDigestQop" => must(among(&["auth"]) && words.len() == 1, "is deprecated: only 'auth' is supported"),
-        "AuthBasicProvider" | "AuthDigestProvider" => passwords(name, &words, registry),
+        "AuthBasicProvider" | "AuthDigestProvider" | "AuthFormProvider" => passwords(name, &words, registry),
         "AuthBasicFake" => words.iter().try_for_each(|word| {
             parse::check_text(word)
                 .map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
@@ -90,7 +92,6 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
             must(among(&["Netscape", "Cookie", "RFC2109", "Cookie2", "RFC2965"]), "must be Netscape, Cookie or Cookie2")
         }
         "CookieExpires" => cookie_expires(name, one),
-        "SessionCookieName" => must(!one.is_empty() && !one.contains(&b'=') && !one.contains(&b'&'), "needs a name"),
         "DirectoryIndexRedirect" => {
             let status = leading(one).is_some_and(|number| (300..400).contains(&number));
             must(
@@ -110,6 +111,7 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
             )
         }
         "FancyIndexing" => must(false, "is no longer supported: write IndexOptions FancyIndexing"),
+        "Error" if args.is_empty() => must(false, "directive was used with no message."),
         "Error" => Err(lossy(args).into_owned()),
         "ForceLanguagePriority" => exclusive(name, &words, &["Prefer", "Fallback"], &["None"]),
         "MultiviewsMatch" => exclusive(name, &words, &["Handlers", "Filters"], &["Any", "NegotiatedOnly"]),
@@ -202,7 +204,8 @@ fn is_span(word: &[u8]) -> bool {
 
 fn cookie_expires(name: &str, text: &[u8]) -> Checked {
     let mut words = text.split(|&byte| tokens::is_space(byte)).filter(|word| !word.is_empty()).peekable();
-    if text.iter().all(u8::is_ascii_digit) {
+    // Its first and last byte are digits: seconds.
+    if text.first().is_some_and(u8::is_ascii_digit) && text.last().is_some_and(u8::is_ascii_digit) {
         return Ok(());
     }
     if words.peek().is_some_and(|word| matches!(word.first(), Some(b'p' | b'P'))) {
@@ -329,7 +332,7 @@ fn filter(name: &[u8], registry: &Registry) -> Checked {
     let missing = match known {
         Some((module, _)) => !registry.is_loaded(module.as_bytes()),
         // Others are those of ExtFilterDefine, of Lua, and of modules that are not known here.
-        None => registry.strangers().is_empty() && !registry.has_alias(name) && !registry.is_loaded(b"mod_lua.c"),
+        None => registry.strangers().is_empty() && !registry.has_alias(name),
     };
     if missing { Err(format!("Unknown filter provider {}", lossy(name))) } else { Ok(()) }
 }
@@ -339,7 +342,9 @@ fn substitute(text: &[u8]) -> Checked {
     const BAD: &str = "Bad Substitute format, must be a complete s/// pattern";
     let [b's', delimiter, rest @ ..] = text else { return Err(BAD.into()) };
     let mut parts = rest.split(|byte| byte == delimiter);
-    let (Some(from), Some(_), flags) = (parts.next(), parts.next(), parts.next()) else { return Err(BAD.into()) };
+    let (Some(from @ [_, ..]), Some(_), flags) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(BAD.into());
+    };
     let flags = flags.unwrap_or_default().to_ascii_lowercase();
     if let Some(wrong) = flags.iter().find(|flag| !b"infq".contains(flag)) {
         return Err(format!("Bad Substitute flag '{}', only s///[infq] are supported", char::from(*wrong)));

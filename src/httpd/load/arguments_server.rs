@@ -14,7 +14,6 @@ const WORDS: &[(&str, &[&str])] = &[
     ("AllowEncodedSlashes", &["on", "off", "nodecode"]),
     ("ProtocolsHonorOrder", &["on", "off"]),
     ("ProxyVia", &["on", "off", "full", "block"]),
-    ("ProxyErrorOverride", &["on", "off"]),
     ("ProxyStatus", &["on", "off", "full"]),
     ("ProxyBadHeader", &["IsError", "Ignore", "StartBody"]),
 ];
@@ -52,9 +51,6 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String
     match name {
         "Listen" => listen(words),
         "Mutex" => mutex(words),
-        "KeepAliveTimeout" => {
-            must(one.first().is_some_and(u8::is_ascii_digit) && number(one) < i64::MAX, "has wrong format")
-        }
         "ProxyTimeout" => must((1..i64::from(i32::MAX)).contains(&number(one)), "must be at least 1 second"),
         "ReceiveBufferSize" | "SendBufferSize" => {
             let size = number(one);
@@ -84,11 +80,10 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String
         "DeflateFilterNote" if words.len() > 1 => {
             must(among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
         }
-        "RequestReadTimeout" => {
-            each_always(words, |word| must(word.contains(&b'='), "parameter must be in the form 'key=value'"))
-        }
+        "RequestReadTimeout" => each_always(words, read_timeout),
         "VirtualDocumentRoot" | "VirtualScriptAlias" | "VirtualDocumentRootIP" | "VirtualScriptAliasIP" => {
-            must(one.starts_with(b"/") || among(one, &["none"]), "needs an absolute path, or 'none'")
+            must(one.starts_with(b"/") || among(one, &["none"]), "needs an absolute path, or 'none'")?;
+            must(among(one, &["none"]) || is_host_format(one), "has a syntax error in its format string")
         }
         "RegexDefaultOptions" => each_always(words, |word| {
             let bare = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(word);
@@ -159,7 +154,10 @@ pub(super) fn proxy_match(text: &[u8]) -> Result<(), String> {
 /// `ProxyPass` and `ProxyPassMatch` in a server; in a `<Location>` the path is the section's.
 pub(super) fn proxy_pass(name: &str, words: &[Box<[u8]>], in_location: bool) -> Result<(), String> {
     if in_location {
-        return Ok(());
+        // The path is the section's; expressions are worked out later.
+        let to: &[u8] = words.first().map_or(b"", |word| word);
+        let fine = *to == *b"!" || memchr::memmem::find(to, b"://").is_some() || to.contains(&b'%');
+        return if fine { Ok(()) } else { Err(format!("{name} URL must be absolute!: {}", lossy(to))) };
     }
     let [_, to, rest @ ..] = words else { return Err(format!("{name} needs a path when not defined in a location")) };
     let absolute = memchr::memmem::find(to, b"://").is_some_and(|at| at > 0);
@@ -178,5 +176,69 @@ fn mutex(words: &[impl AsRef<[u8]>]) -> Result<(), String> {
     let one = words.first().map_or(&b""[..], AsRef::as_ref);
     let kind = memchr::memchr(b':', one).map_or(one, |at| &one[..at]);
     let known = ["none", "default", "no", "yes", "flock", "fcntl", "file", "sem", "posixsem", "sysvsem", "pthread"];
+    let for_all = words.len() < 2 || words.get(1).is_some_and(|word| among(word.as_ref(), &["default"]));
+    if among(kind, &["none", "no"]) && for_all {
+        return Err("None is not allowed for mutex type default".into());
+    }
     if among(kind, &known) { Ok(()) } else { Err(format!("Invalid Mutex argument {}", lossy(one))) }
+}
+
+/// `header=20-40,MinRate=500` and its like.
+fn read_timeout(word: &[u8]) -> Result<(), String> {
+    let fail = |what: &str| Err(format!("RequestReadTimeout: {}: {what}", lossy(word)));
+    let Some(at) = memchr::memchr(b'=', word) else {
+        return fail("parameter must be in the form 'key=value'");
+    };
+    if !among(&word[..at], &["handshake", "header", "body"]) {
+        return fail("Unknown RequestReadTimeout parameter");
+    }
+    let mut parts = word[at + 1..].split(|&byte| byte == b',');
+    let mut times = parts.next().unwrap_or_default().split(|&byte| byte == b'-');
+    let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let (first, most) = (times.next().unwrap_or_default(), times.next());
+    let rate = parts.next();
+    if let Some(most) = most {
+        if rate.is_none() {
+            return fail("Must set MinRate option if using timeout range");
+        }
+        if !is_number(most) || number(most) <= number(first) {
+            return fail("Maximum timeout must be larger than initial timeout");
+        }
+    }
+    if !is_number(first) {
+        return fail("Value not numerical");
+    }
+    match rate.map(|rate| rate.split_at(rate.len().min(8))) {
+        None => Ok(()),
+        Some((key, value)) if among(key, &["minrate="]) && is_number(value) && number(value) > 0 => Ok(()),
+        Some((key, _)) if among(key, &["minrate="]) => fail("Minimum data rate must be larger than 0"),
+        Some(_) => fail("Cannot parse what stands behind the comma"),
+    }
+}
+
+/// `%%`, `%p`, and `%N.M` with `-` and `+`.
+fn is_host_format(format: &[u8]) -> bool {
+    let mut rest = format;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        rest = &rest[at + 1..];
+        match rest.first() {
+            Some(b'%' | b'p') => rest = &rest[1..],
+            _ => {
+                let Some(after) = part(rest) else { return false };
+                rest = after;
+                if let Some(after) = rest.strip_prefix(b".") {
+                    let Some(after) = part(after) else { return false };
+                    rest = after;
+                }
+            }
+        }
+    }
+    true
+}
+
+/// `-2+`: what stands behind it.
+fn part(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let (first, rest) = text.split_first()?;
+    first.is_ascii_digit().then(|| rest.strip_prefix(b"+").unwrap_or(rest))
 }

@@ -1,5 +1,6 @@
 //! The second pass: from the tree to servers and sections (facts ).
 
+use super::arguments_place::Place;
 use crate::diagnostic::{Diagnosis, Severity};
 use crate::error::{Code, Error, Result};
 use crate::httpd::model::access::{Requirement, Rule};
@@ -132,12 +133,37 @@ impl Builder<'_, '_> {
     /// Checks a directive's arguments, and registers the names that later lines may use.
     pub(crate) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
         let args = self.reader.tree.args(node);
-        if let "ExtFilterDefine" | "AuthnzFcgiDefineProvider" = directive.name {
-            let name = tokens::Tokens::new(args).nth(usize::from(directive.name != "ExtFilterDefine"));
-            Arc::make_mut(&mut self.reader.registry).add_alias(&name.unwrap_or_default());
-            return Ok(());
+        super::arguments::check(directive.name, args, &self.reader.registry)?;
+        let words: Vec<_> = tokens::Tokens::new(args).collect();
+        super::arguments_place::check(directive.name, &words, self.place())?;
+        let named = match directive.name {
+            "ExtFilterDefine" | "LuaInputFilter" | "LuaOutputFilter" | "FilterDeclare" | "FilterProvider" => {
+                words.first()
+            }
+            "AuthnzFcgiDefineProvider" => words.get(1),
+            _ => None,
+        };
+        if let Some(name) = named.map(|word| word.to_vec()) {
+            Arc::make_mut(&mut self.reader.registry).add_alias(&name);
         }
-        super::arguments::check(directive.name, args, &self.reader.registry)
+        Ok(())
+    }
+
+    /// What is open.
+    fn place(&self) -> Place {
+        let within = |kind: Kind| self.within(&[kind]).is_some();
+        let is_domain_set = |context: &Context| {
+            context.kind == Kind::Other && self.reader.tree.slice(context.name).eq_ignore_ascii_case(b"<MDomainSet")
+        };
+        Place {
+            host: within(Kind::Host),
+            directory: within(Kind::Directory) || within(Kind::Htaccess),
+            location: within(Kind::Location),
+            files: within(Kind::Files),
+            conditional: within(Kind::If),
+            proxy: within(Kind::Proxy),
+            domain_set: self.stack.iter().any(is_domain_set),
+        }
     }
 
     pub fn fail(&self, node: &Node, mut text: String) -> Error {
@@ -199,7 +225,9 @@ impl Builder<'_, '_> {
             return Err(self.fail(node, text));
         }
         let inside = self.stack.iter().skip(1).any(|context| !matches!(context.kind, Kind::Host | Kind::Other));
+        let in_proxy = self.within(&[Kind::Proxy]).is_some();
         let bits = match inside {
+            true if in_proxy => place::SECTION | place::ALL | place::PROXY,
             true => place::SECTION | place::ALL,
             false => place::SERVER | place::ALL & !(place::AUTH_CONFIG | place::LIMIT),
         };

@@ -21,6 +21,8 @@ pub(crate) mod place {
     pub const SECTION: u16 = 64;
     pub const SERVER: u16 = 128;
     pub const ON_READ: u16 = 256;
+    /// In `<Proxy>`.
+    pub const PROXY: u16 = 2048;
 }
 
 /// One directive of the table.

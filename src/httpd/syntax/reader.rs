@@ -207,8 +207,8 @@ impl<'f> Reader<'f> {
                     self.go_on(error, stack)?;
                     // What a container holds that was not opened is not known.
                     let name = next_token(&line).0;
-                    if name.starts_with(b"<") && !name.starts_with(b"</") && frame.soak.is_empty() {
-                        frame.start_soak(&lossy(name.strip_suffix(b">").unwrap_or(&name)));
+                    if name.starts_with(b"<") && !name.starts_with(b"</") && frame.skipped.is_empty() {
+                        frame.start_skipping(&lossy(name.strip_suffix(b">").unwrap_or(&name)));
                     }
                 }
             }
