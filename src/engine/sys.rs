@@ -1,12 +1,24 @@
 //! The engine's system calls, each behind a safe function. The only unsafe code outside the C ABI.
 //!
-//! Linux today. Another system needs its own version of this file and of nothing else.
+//! Here and in files.rs is what all Unix systems have. What Linux has of its own is in linux.rs and epoll.rs; any_unix.rs and poller.rs are the
+//! same for every other system, and for Linux with `--cfg outlive_portable`.
 #![allow(unsafe_code)]
 
 pub mod files;
-mod poll;
 
-pub use poll::{EventFd, Poll, Readiness};
+#[cfg(all(target_os = "linux", not(outlive_portable)))]
+mod epoll;
+#[cfg(all(target_os = "linux", not(outlive_portable)))]
+#[path = "sys/linux.rs"]
+mod system;
+
+#[cfg(not(all(target_os = "linux", not(outlive_portable))))]
+mod poller;
+#[cfg(not(all(target_os = "linux", not(outlive_portable))))]
+#[path = "sys/any_unix.rs"]
+mod system;
+
+pub use system::{EventFd, Poll, coarse_ns, thread_of_clock};
 
 use std::alloc::Layout;
 use std::fs::{File, OpenOptions};
@@ -29,11 +41,6 @@ pub fn now_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
-/// Nanoseconds of the same clock, as of the last timer interrupt: cheap, a few milliseconds coarse.
-pub fn coarse_ns() -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC_COARSE).unwrap_or(0)
-}
-
 /// A number that no other living thread of the process has. No system call; a load.
 #[inline]
 pub fn thread_number() -> usize {
@@ -53,7 +60,14 @@ pub fn thread_number() -> usize {
     }
 }
 
+/// The CPU-time clock of the calling thread, for [`thread_cpu_ns`] from any other; 0: this system has none that others may read.
+#[cfg(any(target_vendor = "apple", target_os = "openbsd", target_os = "netbsd"))]
+pub fn thread_clock() -> i32 {
+    0
+}
+
 /// The CPU-time clock of the calling thread, for [`thread_cpu_ns`] from any other.
+#[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
 pub fn thread_clock() -> i32 {
     let mut clock = 0;
     // SAFETY: pthread_self is always a valid thread; `clock` is a valid place. No system call is made.
@@ -63,23 +77,29 @@ pub fn thread_clock() -> i32 {
     }
 }
 
-/// The kernel's number of the thread behind a CPU-time clock.
-pub fn thread_of_clock(clock: i32) -> u32 {
-    !(clock >> 3) as u32
-}
-
 /// CPU time, user and system, that a thread has used, in nanoseconds; `None`: the thread is gone.
 pub fn thread_cpu_ns(clock: i32) -> Option<u64> {
-    if clock == 0 { None } else { clock_ns(clock) }
+    if clock == 0 { None } else { clock_ns(clock as libc::clockid_t) }
 }
 
-fn clock_ns(clock: i32) -> Option<u64> {
+fn clock_ns(clock: libc::clockid_t) -> Option<u64> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place; an unknown clock is answered with an error.
     match unsafe { libc::clock_gettime(clock, &raw mut time) } {
         0 => Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64),
         _ => None,
     }
+}
+
+/// An event of a watched socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The token that it was registered with.
+    pub token: u64,
+    /// The connection is closed or reset.
+    pub closed: bool,
+    /// The peer has ended its sending side.
+    pub half_closed: bool,
 }
 
 /// Tells a forked child from the process that made the mark, at the cost of one load: the kernel gives the child a page
@@ -111,10 +131,7 @@ impl ForkMark {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // A system that accepts unknown advice (qemu's user mode) ignores all advice.
-        // SAFETY: the page just mapped, whole.
-        let takes = |advice| unsafe { libc::madvise(page, size, advice) } == 0;
-        let wiped = takes(libc::MADV_WIPEONFORK) && !takes(-1);
+        let wiped = system::wipe_on_fork(page, size);
         let page = NonNull::new(page.cast::<AtomicU32>()).ok_or_else(io::Error::last_os_error)?;
         // SAFETY: mapped, aligned and writable; zero is a valid AtomicU32.
         unsafe { page.as_ref() }.store(if wiped { HERE } else { ASK }, Ordering::Relaxed);
@@ -162,14 +179,10 @@ pub struct Barrier {
     asymmetric: AtomicBool,
 }
 
-// As linux/membarrier.h numbers them.
-const MEMBARRIER_PRIVATE_EXPEDITED: i32 = 1 << 3;
-const MEMBARRIER_REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
-
 impl Barrier {
     /// Where the kernel refuses the call, both halves are ordinary fences.
     pub fn new() -> Self {
-        Self { asymmetric: AtomicBool::new(membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED)) }
+        Self { asymmetric: AtomicBool::new(system::can_fence_all_threads()) }
     }
 
     /// The frequent side: between its write and its read. Async-signal-safe.
@@ -185,18 +198,13 @@ impl Barrier {
     /// The rare side: between its write and its read.
     pub fn heavy(&self) {
         fence(Ordering::SeqCst);
-        if self.asymmetric.load(Ordering::Relaxed) && !membarrier(MEMBARRIER_PRIVATE_EXPEDITED) {
+        if self.asymmetric.load(Ordering::Relaxed) && !system::fence_all_threads() {
             // The process was put into a sandbox meanwhile: plain fences are used from now on, and pending writes arrive
             // while we wait.
             self.asymmetric.store(false, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-}
-
-fn membarrier(command: i32) -> bool {
-    // SAFETY: no memory is involved; an unknown command is answered with an error.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
 /// Prefetches the cache line at `address`; a hint.
@@ -235,14 +243,7 @@ impl<T> Fixed<T> {
             std::alloc::handle_alloc_error(layout)
         };
         if layout.align() == Self::LARGE_PAGE {
-            // SAFETY: advice about memory that is ours.
-            unsafe {
-                libc::madvise(
-                    start.as_ptr().cast(),
-                    layout.size() - layout.size() % Self::LARGE_PAGE,
-                    libc::MADV_HUGEPAGE,
-                )
-            };
+            system::advise_large_pages(start.as_ptr().cast(), layout.size() - layout.size() % Self::LARGE_PAGE);
         }
         for number in 0..count {
             // SAFETY: within the allocation; if `make` panics, what was made is leaked.
@@ -306,7 +307,7 @@ impl Thread {
                 drop(Box::from_raw(work));
                 return Err(io::Error::from_raw_os_error(failed));
             }
-            libc::pthread_setname_np(thread, c"outlive".as_ptr());
+            system::name_thread(thread, c"outlive");
             Ok(Self(Some(thread)))
         }
     }
@@ -394,15 +395,10 @@ pub fn reserve(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     loop {
-        // SAFETY: no memory is involved.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, bytes) } == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return Ok(()),
-            _ => return Err(error),
+        match system::allocate(file, offset, bytes) {
+            0 | libc::EOPNOTSUPP | libc::ENOSYS => return Ok(()),
+            libc::EINTR => {}
+            number => return Err(io::Error::from_raw_os_error(number)),
         }
     }
 }
@@ -412,8 +408,8 @@ pub fn largest_file() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place.
     match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } {
-        #[allow(clippy::useless_conversion)] // 32 bits on 32-bit systems
-        0 => limit.rlim_cur.into(),
+        #[allow(clippy::useless_conversion)] // 32 bits on 32-bit systems, signed on some
+        0 => u64::try_from(limit.rlim_cur).unwrap_or(u64::MAX),
         _ => u64::MAX,
     }
 }

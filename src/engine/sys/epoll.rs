@@ -1,7 +1,9 @@
-//! Waiting: watched sockets, and event descriptors.
+//! Waiting on Linux: watched sockets by epoll, and event descriptors.
 
+use super::Readiness;
+use super::system::owned;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// A descriptor that is readable while it is set.
@@ -33,17 +35,6 @@ impl EventFd {
         // SAFETY: eight bytes of a live local; the descriptor does not block.
         unsafe { libc::read(self.fd(), (&raw mut count).cast(), 8) };
     }
-}
-
-/// An event of a watched socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Readiness {
-    /// The token that it was registered with.
-    pub token: u64,
-    /// The connection is closed or reset.
-    pub closed: bool,
-    /// The peer has ended its sending side.
-    pub half_closed: bool,
 }
 
 /// A set of watched sockets, and a way to wake the thread that waits on it.
@@ -117,13 +108,4 @@ impl Poll {
             }
         }
     }
-}
-
-/// A descriptor that a call has just opened; closed when dropped.
-fn owned(descriptor: i32) -> io::Result<OwnedFd> {
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just opened, and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
