@@ -67,7 +67,7 @@ pub fn thread_clock() -> i32 {
 }
 
 /// The CPU-time clock of the calling thread, for [`thread_cpu_ns`] from any other.
-#[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
+#[cfg(not(any(target_vendor = "apple", target_os = "openbsd", target_os = "netbsd")))]
 pub fn thread_clock() -> i32 {
     let mut clock = 0;
     // SAFETY: pthread_self is always a valid thread; `clock` is a valid place. No system call is made.
