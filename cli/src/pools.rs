@@ -3,7 +3,7 @@
 use crate::text;
 use crate::view::View;
 use outlive::config::{Config, Pool};
-use outlive::httpd::Resolution;
+use outlive::httpd::{Configuration, Resolution};
 use outlive::target::Target;
 use std::ffi::OsStr;
 use std::fmt;
@@ -65,8 +65,24 @@ pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
     let Some(httpd) = config.httpd().filter(|_| target.uri.is_some()) else { return first_of(pools) };
     let Ok(Resolution::Run(run)) = httpd.resolve(&**config.files(), target) else { return Choice::Stays };
     let Some(handler) = run.handler else { return Choice::Stays };
-    let Some(address) = of_handler(view, &handler) else { return Choice::Stays };
-    at(view, pools, Some(&address))
+    let addresses = of_httpd(view, httpd, &handler);
+    let chosen = |address: &Address| at(view, pools, Some(address));
+    match &addresses[..] {
+        [] if handler.starts_with(b"proxy:balancer:") => Choice::Unknown(format!(
+            "no fcgi member of {} is known, so which pool runs the request is not either; give --pool NAME",
+            text::shown(&handler)
+        )),
+        [] => Choice::Stays,
+        [one] => chosen(one),
+        several => {
+            let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+            Choice::Unknown(format!(
+                "{} hands requests to several pools, those at {}, which may have other values; give --pool NAME",
+                text::shown(&handler),
+                several.join(", ")
+            ))
+        }
+    }
 }
 
 /// The pool that listens there.
@@ -107,6 +123,44 @@ fn first_of(pools: &[Pool]) -> Choice {
         text::shown(&chosen.name),
         others.join(", ")
     ))
+}
+
+/// Where a handler of httpd's leads: one address, or those of the fcgi members of the balancer that it names. Members stand in the balancer's
+/// `<Proxy>` section, or name it themselves; those of all virtual hosts count.
+pub fn of_httpd(view: &View, httpd: &Configuration, handler: &[u8]) -> Vec<Address> {
+    let Some(wanted) = handler.strip_prefix(b"proxy:").and_then(balancer_name) else {
+        return of_handler(view, handler).into_iter().collect();
+    };
+    let lines = httpd.kept_directives().filter(|line| line.name.eq_ignore_ascii_case(b"BalancerMember"));
+    let mut all: Vec<Address> = Vec::new();
+    for line in lines {
+        let words = words_of(line.args);
+        let section = line.section.map_or_else(Vec::new, |(_, args)| words_of(args));
+        if !section
+            .iter()
+            .chain(&words)
+            .any(|word| balancer_name(word).is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
+        {
+            continue;
+        }
+        let member = words.iter().find(|word| memchr::memmem::find(word, b"fcgi://").is_some());
+        let address = member.and_then(|word| of_handler(view, &[b"proxy:", &word[..]].concat()));
+        all.extend(address.into_iter().filter(|new| !all.contains(new)).collect::<Vec<_>>());
+    }
+    all
+}
+
+/// NAME of balancer://NAME and balancer://NAME/path.
+fn balancer_name(url: &[u8]) -> Option<&[u8]> {
+    let scheme = b"balancer://";
+    let rest = url.get(scheme.len()..).filter(|_| url[..scheme.len()].eq_ignore_ascii_case(scheme))?;
+    rest.split(|&byte| byte == b'/').next()
+}
+
+/// The words of a line's arguments, without their quotes and the end of a section.
+fn words_of(args: &[u8]) -> Vec<Vec<u8>> {
+    let words = args.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.map(|word| word.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\'' | b'>')).collect()).collect()
 }
 
 /// `proxy:unix:SOCKET|fcgi://…` or `proxy:fcgi://HOST:PORT`

@@ -130,12 +130,22 @@ fn apache_and_php_fpm() {
         &["proxy", "proxy_fcgi", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"],
         "<FilesMatch \\.php$>\nSetHandler \"proxy:unix:@ROOT@/run/www.sock|fcgi://localhost\"\n</FilesMatch>\n\
          SetEnv PHP_VALUE \"serialize_precision=5\"\nProxyFCGISetEnvIf \"true\" PHP_ADMIN_VALUE \"docref_root=/admin/\"\n\
-         ProxyPassMatch \"^/passed/(.*\\.php)$\" \"unix:@ROOT@/run/other.sock|fcgi://other@ROOT@/www/$1\"\n",
+         ProxyPassMatch \"^/passed/(.*\\.php)$\" \"unix:@ROOT@/run/other.sock|fcgi://other@ROOT@/www/$1\"\n\
+         <Proxy \"balancer://first\">\nBalancerMember \"unix:@ROOT@/run/www.sock|fcgi://one\"\n</Proxy>\n\
+         BalancerMember balancer://second \"unix:@ROOT@/run/other.sock|fcgi://two\"\n\
+         <Proxy balancer://both>\nBalancerMember \"unix:@ROOT@/run/www.sock|fcgi://one\"\n\
+         BalancerMember \"unix:@ROOT@/run/other.sock|fcgi://two\"\n</Proxy>\n\
+         <Location /balanced/both>\nSetHandler \"proxy:balancer://both/\"\n</Location>\n\
+         <Location /balanced/first>\nSetHandler \"proxy:balancer://first\"\n</Location>\n\
+         <Location /balanced/second>\nSetHandler \"proxy:balancer://second\"\n</Location>\n",
     );
-    let asked: Vec<(&str, Map<String, Value>)> = ["/deep/all.php", "/deep/", "/passed/deep/all.php"]
-        .iter()
-        .map(|path| (*path, table(&http_get(port, path))))
-        .collect();
+    let paths =
+        ["/deep/all.php", "/deep/", "/passed/deep/all.php", "/balanced/first/all.php", "/balanced/second/all.php"];
+    for kind in ["first", "second", "both"] {
+        write(&place, &format!("www/balanced/{kind}/all.php"), SCRIPT);
+    }
+    let asked: Vec<(&str, Map<String, Value>)> =
+        paths.iter().map(|path| (*path, table(&http_get(port, path)))).collect();
     drop(two);
     drop(one);
     for (path, php) in asked {
@@ -147,6 +157,13 @@ fn apache_and_php_fpm() {
             .unwrap();
         compare(path, &php, &json(&output));
     }
+    let url = format!("http://localhost:{port}/balanced/both/all.php");
+    let output = command()
+        .args(["get", "memory_limit", "--httpd-conf", &place.path("httpd.conf"), "--fpm-conf", &place.path("fpm.conf")])
+        .args(["--php-ini", &place.path("php/php.ini"), "--scan-dir", "", "--url", &url])
+        .output()
+        .unwrap();
+    assert!(err(&output).contains("several pools") && err(&output).contains("--pool NAME"), "{}", err(&output));
 }
 
 #[test]

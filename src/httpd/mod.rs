@@ -49,6 +49,8 @@ pub struct KeptDirective<'c> {
     pub name: &'c [u8],
     /// Its arguments, as written.
     pub args: &'c [u8],
+    /// The name and the arguments of the section that it stands in.
+    pub section: Option<(&'c [u8], &'c [u8])>,
     /// Where.
     pub origin: Origin,
 }
@@ -161,7 +163,8 @@ impl Configuration {
         let tree = &self.data.tree;
         self.data.kept.iter().map(|&at| {
             let node = &tree.nodes[at as usize];
-            KeptDirective { name: tree.name(node), args: tree.args(node), origin: tree.node_origin(node) }
+            let section = tree.nodes.get(node.parent as usize).map(|section| (tree.name(section), tree.args(section)));
+            KeptDirective { name: tree.name(node), args: tree.args(node), section, origin: tree.node_origin(node) }
         })
     }
 }

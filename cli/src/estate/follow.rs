@@ -135,9 +135,7 @@ fn behind_apache(
     let handler = run.handler.as_deref().unwrap_or_default();
     steps.push(format!("its handler is {}", if handler.is_empty() { "none".into() } else { text::shown(handler) }));
     let sources = if handler.starts_with(b"proxy:") {
-        let members = balancer(httpd, handler);
-        let addresses =
-            if members.is_empty() { pools::of_handler(&server.view, handler).into_iter().collect() } else { members };
+        let addresses = pools::of_httpd(&server.view, httpd, handler);
         if addresses.is_empty() {
             return Err(broken(
                 &steps,
@@ -192,24 +190,6 @@ fn listens(httpd: &outlive::httpd::Configuration, port: u16) -> bool {
 pub(super) fn asked(request: &RequestArgs) -> String {
     let named = [&request.url, &request.uri, &request.file].into_iter().flatten().next();
     named.map_or_else(|| "the request".to_owned(), |text| text::shown(text.as_bytes()))
-}
-
-/// The fcgi members of the balancer that a handler names.
-fn balancer(httpd: &outlive::httpd::Configuration, handler: &[u8]) -> Vec<Address> {
-    if !handler.starts_with(b"proxy:balancer://") {
-        return Vec::new();
-    }
-    let lines = httpd.kept_directives().filter(|line| line.name.eq_ignore_ascii_case(b"BalancerMember"));
-    let mut all = Vec::new();
-    for line in lines {
-        let words = line.args.split(u8::is_ascii_whitespace).map(|word| word.trim_ascii());
-        let bare =
-            |word: &[u8]| word.iter().copied().filter(|byte| *byte != b'"' && *byte != b'\'').collect::<Vec<u8>>();
-        let member = words.map(bare).find(|word| memchr::memmem::find(word, b"fcgi://").is_some());
-        let address = member.and_then(|word| pools::of_handler(&View::default(), &[b"proxy:", &word[..]].concat()));
-        all.extend(address.filter(|new| !all.contains(new)).into_iter().collect::<Vec<_>>());
-    }
-    all
 }
 
 /// The pool that listens there.
