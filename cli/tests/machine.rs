@@ -59,6 +59,12 @@ fn start(words: &str, port: u16) -> Server {
     server
 }
 
+/// Copies a program by a process of its own: a descriptor that this one has open for writing could be inherited by a child that another test
+/// starts just then, and a program that is open for writing cannot be run.
+fn copy(from: &str, to: &str) {
+    assert!(Command::new("cp").args([from, to]).status().unwrap().success(), "cp {from} {to}");
+}
+
 fn sh(words: &str) -> Output {
     Command::new("sh").args(["-c", words]).stdin(Stdio::null()).output().unwrap()
 }
@@ -96,7 +102,7 @@ fn a_server_whose_program_is_gone() {
     let port = free_port();
     let conf = apache(&place, port);
     let program = place.path("apache2");
-    fs::copy("/usr/sbin/apache2", &program).unwrap();
+    copy("/usr/sbin/apache2", &program);
     let _server = start(&format!("exec {program} -f {conf} -DFOREGROUND"), port);
     fs::remove_file(&program).unwrap();
     let url = format!("http://localhost:{port}/");
@@ -140,7 +146,7 @@ fn who_may_not_look() {
     let _server = start(&format!("exec apache2 -f {conf} -DFOREGROUND"), port);
     // Whoever asks can run the command, wherever it was built.
     let outlive = place.path("outlive");
-    fs::copy(OUTLIVE, &outlive).unwrap();
+    copy(OUTLIVE, &outlive);
     let other = "setpriv --reuid 65534 --regid 65534 --clear-groups";
     let url = format!("http://localhost:{port}/");
     let output = sh(&format!("{other} {outlive} get memory_limit {url}"));
@@ -163,7 +169,7 @@ fn what_is_only_called_so() {
     // Scripts and programs of other people, by the names of servers: named, and the rest goes on.
     let place = Place::new("machine-names", &[("nginx", b"#!/bin/sh\nsleep 60 & wait\n")]);
     fs::set_permissions(place.path("nginx"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::copy("/bin/sleep", place.path("httpd")).unwrap();
+    copy("/bin/sleep", &place.path("httpd"));
     let started = |words: String| {
         use std::os::unix::process::CommandExt;
         let child = Command::new("sh").args(["-c", &words]).process_group(0).stdin(Stdio::null()).spawn().unwrap();
