@@ -9,7 +9,6 @@ Writes a line for each as arguments.py does: `-` refused, `+` taken, `?` refused
 modules once and the rest of its configuration in a child for each line (each_line.c).
 """
 import argparse
-import os
 import pathlib
 import re
 import shutil

@@ -4,6 +4,7 @@ their order, and what they print compared. A line of … stands for any lines, �
 
     pages.py [--bless] PAGE ...     --bless puts what the command prints in the place of …
 """
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -141,18 +142,21 @@ def main():
     home.chmod(0o755)
     try:
         environment = installed(home)
-        for name in names:
+        def follow(name):
             page, directory = Page(START / f"{name}.md"), home / name
             (directory / "work").mkdir(parents=True)
             (directory / "work").chmod(0o777)
             wrong = list(page.run(directory, {**environment, "OUTLIVE_PAGE": str(directory)}))
-            print(f"{name}: {'as it stands there' if not wrong else 'not as it stands there'}", flush=True)
-            for words in wrong:
-                print(words, flush=True)
             if bless:
                 page.bless()
-            if wrong:
-                failed.append(name)
+            return name, wrong
+
+        # They wait for most of their time.
+        with concurrent.futures.ThreadPoolExecutor(3) as readers:
+            for name, wrong in readers.map(follow, names):
+                print(f"{name}: {'not ' if wrong else ''}as it stands there", *wrong, sep="\n", flush=True)
+                if wrong:
+                    failed.append(name)
     finally:
         shutil.rmtree(home)
     sys.exit(1 if failed else 0)

@@ -7,7 +7,7 @@ use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Registry;
 use crate::httpd::syntax::tokens;
-use crate::httpd::syntax::tokens::Tokens;
+use std::borrow::Cow;
 
 type Checked = Result<(), String>;
 
@@ -38,13 +38,12 @@ const PASSWORDS: &[(&str, &str)] = &[
 ];
 
 /// Refuses what httpd refuses.
-pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
-    let words: Vec<_> = Tokens::new(args).collect();
+pub(super) fn check(name: &str, args: &[u8], words: &[Cow<'_, [u8]>], registry: &Registry) -> Checked {
     let one: &[u8] = words.first().map_or(b"", |word| word);
     let among = |list: &[&str]| list.iter().any(|own| one.eq_ignore_ascii_case(own.as_bytes()));
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
-    arguments_modules::check(name, &words)?;
-    arguments_words::check(name, &words, args, registry)?;
+    arguments_modules::check(name, words)?;
+    arguments_words::check(name, words, args, registry)?;
     match name {
         "Header" => arguments_header::check(args, false),
         "RequestHeader" => arguments_header::check(args, true),
@@ -80,7 +79,7 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
         "AuthDigestAlgorithm" => must(among(&["MD5"]), "must be MD5: nothing else is supported"),
         "AuthBasicUseDigestAlgorithm" => must(among(&["MD5", "Off"]), "must be MD5 or Off"),
         "AuthDigestQop" => must(among(&["auth"]) && words.len() == 1, "is deprecated: only 'auth' is supported"),
-        "AuthBasicProvider" | "AuthDigestProvider" | "AuthFormProvider" => passwords(name, &words, registry),
+        "AuthBasicProvider" | "AuthDigestProvider" | "AuthFormProvider" => passwords(name, words, registry),
         "AuthBasicFake" => words.iter().try_for_each(|word| {
             parse::check_text(word)
                 .map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
@@ -113,11 +112,11 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
         "FancyIndexing" => must(false, "is no longer supported: write IndexOptions FancyIndexing"),
         "Error" if args.is_empty() => must(false, "directive was used with no message."),
         "Error" => Err(lossy(args).into_owned()),
-        "ForceLanguagePriority" => exclusive(name, &words, &["Prefer", "Fallback"], &["None"]),
-        "MultiviewsMatch" => exclusive(name, &words, &["Handlers", "Filters"], &["Any", "NegotiatedOnly"]),
+        "ForceLanguagePriority" => exclusive(name, words, &["Prefer", "Fallback"], &["None"]),
+        "MultiviewsMatch" => exclusive(name, words, &["Handlers", "Filters"], &["Any", "NegotiatedOnly"]),
         "CharsetOptions" => exclusive(
             name,
-            &words,
+            words,
             &["ImplicitAdd", "NoImplicitAdd", "TranslateAllMimeTypes", "NoTranslateAllMimeTypes", "DebugLevel=0"],
             &[],
         ),
@@ -150,7 +149,7 @@ pub(super) fn check(name: &str, args: &[u8], registry: &Registry) -> Checked {
                 .map_err(|error| format!("Error parsing FilterProvider expression: {error}"))
         }
         "Substitute" => substitute(one),
-        _ => super::arguments_server::check(name, &words),
+        _ => super::arguments_server::check(name, words),
     }
 }
 

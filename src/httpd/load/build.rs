@@ -133,8 +133,8 @@ impl Builder<'_, '_> {
     /// Checks a directive's arguments, and registers the names that later lines may use.
     pub(crate) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
         let args = self.reader.tree.args(node);
-        super::arguments::check(directive.name, args, &self.reader.registry)?;
         let words: Vec<_> = tokens::Tokens::new(args).collect();
+        super::arguments::check(directive.name, args, &words, &self.reader.registry)?;
         super::arguments_place::check(directive.name, &words, self.place())?;
         let named = match directive.name {
             "ExtFilterDefine" | "LuaInputFilter" | "LuaOutputFilter" | "FilterDeclare" | "FilterProvider" => {
@@ -151,19 +151,22 @@ impl Builder<'_, '_> {
 
     /// What is open.
     fn place(&self) -> Place {
-        let within = |kind: Kind| self.within(&[kind]).is_some();
-        let is_domain_set = |context: &Context| {
-            context.kind == Kind::Other && self.reader.tree.slice(context.name).eq_ignore_ascii_case(b"<MDomainSet")
-        };
-        Place {
-            host: within(Kind::Host),
-            directory: within(Kind::Directory) || within(Kind::Htaccess),
-            location: within(Kind::Location),
-            files: within(Kind::Files),
-            conditional: within(Kind::If),
-            proxy: within(Kind::Proxy),
-            domain_set: self.stack.iter().any(is_domain_set),
+        let mut place = Place::default();
+        for context in &self.stack {
+            match context.kind {
+                Kind::Host => place.host = true,
+                Kind::Directory | Kind::Htaccess => place.directory = true,
+                Kind::Location => place.location = true,
+                Kind::Files => place.files = true,
+                Kind::If => place.conditional = true,
+                Kind::Proxy => place.proxy = true,
+                Kind::Other if self.reader.tree.slice(context.name).eq_ignore_ascii_case(b"<MDomainSet") => {
+                    place.domain_set = true;
+                }
+                _ => {}
+            }
         }
+        place
     }
 
     pub fn fail(&self, node: &Node, mut text: String) -> Error {
