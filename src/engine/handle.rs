@@ -73,8 +73,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Whether no event waits for the owner: the first test of a check.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        let fork = &self.shared().fork;
-        self.slot.word.is_quiet(self.tag) && (fork.is_surely_parent() || !fork.is_child())
+        self.slot.word.is_quiet(self.tag) && self.shared().fork.is_surely_parent()
     }
 
     /// The input has been read: the running stage begins.

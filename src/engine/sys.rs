@@ -140,10 +140,17 @@ impl ForkMark {
     }
 
     /// Whether this is the process that made the mark, as far as one load can tell.
+    #[cfg(all(target_os = "linux", not(outlive_portable)))]
     #[inline]
     pub fn is_surely_parent(&self) -> bool {
         // SAFETY: mapped for as long as the mark lives.
         unsafe { self.page.as_ref() }.load(Ordering::Relaxed) == HERE
+    }
+
+    /// Whether this is the process that made the mark.
+    #[cfg(not(all(target_os = "linux", not(outlive_portable))))]
+    pub fn is_surely_parent(&self) -> bool {
+        !self.is_child()
     }
 
     /// Whether this is a child of the process that made the mark.
