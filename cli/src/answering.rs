@@ -31,6 +31,8 @@ pub struct Context {
     pub has_sets: bool,
     /// The short name, where discovery gave one.
     pub own_id: Option<String>,
+    /// Whose build of PHP it is, where discovery says so: the name of a layout.
+    pub layout: Option<String>,
     /// Further notes.
     pub notes: Vec<String>,
     /// The way from the request to this PHP.
@@ -62,6 +64,9 @@ pub fn winner(explanation: &Explanation) -> Option<&Step> {
     explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)
 }
 
+/// Directives whose default is a directory that packagers choose.
+const PACKAGERS: [&[u8]; 2] = [b"include_path", b"session.save_path"];
+
 /// The answer's basis where nothing was read.
 pub const NOTHING: &str = "nothing was read: PHP's built-in defaults";
 
@@ -72,6 +77,7 @@ impl Context {
         self.found_by = found.found_by.clone().or(self.found_by.take());
         self.version_by = found.version_by.clone();
         self.unknown.clone_from(&found.unknown);
+        self.layout.clone_from(&found.layout);
         self.notes.extend(found.notes.iter().cloned());
         self.steps.clone_from(&found.steps);
         self.who.clone_from(&found.who);
@@ -176,20 +182,35 @@ impl Context {
         self.unknown.as_ref().is_some_and(|unknown| unknown.overrides.contains(&step.layer))
     }
 
-    /// Why the value of a directive is not known, where it is not: nothing that was read is stronger than a file that is not known.
+    /// Why the value of a directive is not known, where it is not: nothing that was read is stronger than a file that is not known, or than
+    /// what a packager compiled in.
     pub fn unknown_value(&self, settings: &Settings, name: &[u8]) -> Option<String> {
-        self.unknown.as_ref()?;
+        if self.unknown.is_none() && self.layout.is_none() {
+            return None;
+        }
         let explanation = settings.explain(name)?;
-        let winner = winner(&explanation)?;
-        self.may_be_overridden(winner).then(|| self.unknown_because(winner))
+        self.unknown_because(name, winner(&explanation)?)
     }
 
-    /// The reason for one directive, of which this is the strongest line that was read.
-    pub fn unknown_because(&self, winner: &Step) -> String {
-        match winner.layer {
-            Layer::BuiltIn => "no line that was read sets it, and a file that is not known may".to_owned(),
-            _ => format!("{} sets it, and a file that is not known may override that", winner.origin),
+    /// The same where the strongest line that was read is known.
+    pub fn unknown_because(&self, name: &[u8], winner: &Step) -> Option<String> {
+        let is_default = winner.layer == Layer::BuiltIn;
+        if self.may_be_overridden(winner) {
+            return Some(match is_default {
+                true => "no line that was read sets it, and a file that is not known may".to_owned(),
+                false => format!("{} sets it, and a file that is not known may override that", winner.origin),
+            });
         }
+        let layout = self.packager().filter(|_| is_default && PACKAGERS.contains(&name))?;
+        Some(format!(
+            "no line sets it, and its default is compiled into this PHP ({layout}), which was not asked: `php -i` says it; set it in php.ini to \
+             be sure"
+        ))
+    }
+
+    /// Whose build it is, where it is not Debian's, whose defaults are known here.
+    fn packager(&self) -> Option<&str> {
+        self.layout.as_deref().filter(|layout| *layout != "debian")
     }
 
     /// A short name: version, SAPI and pool.

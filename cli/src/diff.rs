@@ -151,7 +151,7 @@ impl Side {
         let explanation = settings.explain(name)?;
         let winner = explanation.trail.iter().rfind(|step| step.fate == Fate::InForce)?.clone();
         let meaning = crate::meaning::of(settings.directive(name)?, settings, self.config.php_version());
-        let unknown = self.context.may_be_overridden(&winner).then(|| self.context.unknown_because(&winner));
+        let unknown = self.context.unknown_because(name, &winner);
         Some(Standing { explanation, winner, meaning, unknown })
     }
 }

@@ -80,10 +80,10 @@ fn rows<'a>(settings: &'a Settings, extensions: &Extensions, context: &Context, 
         }
         let name = directive.name();
         let first = trail.iter().rfind(|step| step.fate != Fate::Refused && at_startup(step.layer));
-        let global_unknown = first.or(trail.first()).is_some_and(|step| context.may_be_overridden(step));
+        let global_unknown = first.or(trail.first()).is_some_and(|step| context.unknown_because(name, step).is_some());
         let global = secrets::of_trail(name, entry.global, &trail).filter(|_| !global_unknown);
         let winner = trail.into_iter().rfind(|step| step.fate == Fate::InForce)?;
-        let unknown = context.may_be_overridden(&winner).then(|| context.unknown_because(&winner));
+        let unknown = context.unknown_because(name, &winner);
         let value = secrets::of_step(name, entry.value, &winner).filter(|_| unknown.is_none());
         Some(Row { directive, entry, winner, value, global, unknown, global_unknown })
     });

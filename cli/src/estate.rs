@@ -49,6 +49,8 @@ pub struct Found {
     /// Further notes.
     pub notes: Vec<String>,
     pub unknown: Option<Unknown>,
+    /// Whose build of PHP it is, as the table of layouts calls it; none: not known.
+    pub layout: Option<String>,
     /// It reads `.user.ini` only below the home of the account that runs it.
     pub user_ini_below_home: bool,
     /// What nginx hands over, with its lines.
@@ -310,6 +312,7 @@ impl Php {
             version_by,
             notes,
             unknown,
+            layout: self.place.as_ref().map(|place| place.layout.to_string()),
             user_ini_below_home: self.sapi != Sapi::Cli
                 && self.place.as_ref().is_some_and(|place| place.changes.contains("user-ini-below-home")),
             ..old

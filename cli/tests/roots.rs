@@ -100,6 +100,7 @@ fn debian_with_mod_php() {
     is(&place, &["memory_limit", "http://localhost/"], "130M", "8.2/apache2", "/etc/php/8.2/apache2/php.ini");
     is(&place, &["memory_limit", "--php", "8.2/cli"], "-1", "8.2/cli", "/etc/php/8.2/cli/php.ini");
     is(&place, &["mbstring.language"], "Japanese", "8.2/apache2", "/etc/php/8.2/apache2/php.ini");
+    is(&place, &["session.save_path"], "/var/lib/php/sessions", "8.2/apache2", "/etc/php/8.2/apache2/php.ini");
     // Without a module that runs it the source is sent, and that is the answer.
     for (file, _) in PHP_82 {
         fs::remove_file(place.path(file)).unwrap();
@@ -245,6 +246,14 @@ fn docker_php_fpm() {
     let output = ask(&place, &["get", "memory_limit"]);
     assert!(err(&output).contains("version") && err(&output).contains("assumed"), "{output:?}");
     is(&place, &["precision", "--php-version", "8.4"], "9", "8.4/fpm/www", "");
+    // What a packager compiled in is not Debian's.
+    for name in ["include_path", "session.save_path"] {
+        let output = ask(&place, &["get", name]);
+        assert_eq!((output.status.code(), out(&output)), (Some(2), String::new()), "{output:?}");
+        assert!(err(&output).contains("compiled into this PHP (docker)"), "{output:?}");
+    }
+    let row = &json(&ask(&place, &["explain", "include_path", "--json"]))[0];
+    assert!(row["value"].is_null() || row["unknown"].is_string(), "{row:#}");
 }
 
 #[test]
