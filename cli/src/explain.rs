@@ -31,6 +31,7 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         .into_iter()
         .chain(skipped::of_other_sapis(config))
         .flat_map(|file| file.lines)
+        .chain(skipped::in_dead_sections(config))
         .chain(request::with_target(&question.request, |target| skipped::passed_over(config, target))?)
         .collect();
     let mut status = told;

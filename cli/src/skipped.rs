@@ -3,6 +3,7 @@
 use crate::statements::statements;
 use crate::text;
 use outlive::config::{Config, Layer, Sapi};
+use outlive::diagnostic::Diagnosis;
 use outlive::files::Kind;
 use outlive::httpd::{self, Resolution};
 use outlive::ini::{Event, Value};
@@ -160,6 +161,42 @@ pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
             let layer = Layer::Httpd(httpd::ServerLayer::Htaccess);
             Some(Skipped { layer, origin: Origin::new(&file, line), name, value, because })
         }));
+    }
+    found
+}
+
+/// Lines of httpd's own files that stand in an `<IfModule>` for another PHP.
+pub fn in_dead_sections(config: &Config) -> Vec<Skipped> {
+    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return Vec::new() };
+    let mut found = Vec::new();
+    for dead in httpd.diagnostics().iter().filter(|dead| dead.code == Diagnosis::DeadSection) {
+        let Some(file) = &dead.origin.file else { continue };
+        let Ok(mut text) = config.files().read(Path::new(OsStr::from_bytes(file))) else { continue };
+        text.truncate(MOST);
+        let lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+        let opens =
+            |line: &[u8]| line.trim_ascii_start().get(..9).is_some_and(|word| word.eq_ignore_ascii_case(b"<IfModule"));
+        let closes = |line: &[u8]| {
+            line.trim_ascii_start().get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"</IfModule"))
+        };
+        // From its first line to the one that closes it.
+        let first = dead.origin.line.saturating_sub(1) as usize;
+        let mut depth = 0i32;
+        let last = (first..lines.len()).find(|&at| {
+            depth += i32::from(opens(lines[at])) - i32::from(closes(lines[at]));
+            depth <= 0
+        });
+        let within = first as u32 + 1..last.unwrap_or(first) as u32 + 1;
+        let block = lines.get(first).map_or_else(String::new, |line| text::shown(line.trim_ascii()));
+        found.extend(httpd_lines(&text).into_iter().filter(|(.., line)| within.contains(line)).map(
+            |(name, value, line)| Skipped {
+                layer: Layer::Httpd(httpd::ServerLayer::Server),
+                origin: Origin::new(file, line),
+                name,
+                value,
+                because: format!("it stands in {block}, and no such module is loaded; mod_php of PHP 8 is mod_php.c"),
+            },
+        ));
     }
     found
 }

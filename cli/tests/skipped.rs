@@ -108,3 +108,20 @@ fn the_php_ini_of_another_sapi() {
     let wanted = [("etc/php/8.2/apache2/php.ini", 2, "256M", "another SAPI (apache2)")];
     is(&skipped(&place, &["--php-ini", &ini]), &wanted);
 }
+
+#[test]
+fn sections_of_httpd_conf_for_another_php() {
+    let place = laid_out("skipped-dead");
+    let conf = std::fs::read_to_string(place.path("httpd.conf")).unwrap();
+    let line = conf.lines().count() as u64;
+    let dead = "<IfModule mod_php5.c>\n<IfModule mod_dir.c>\nphp_value memory_limit 77M\n</IfModule>\nphp_value memory_limit 76M\n</IfModule>\n\
+                <IfModule mod_php.c>\nphp_value memory_limit 75M\n</IfModule>\n";
+    std::fs::write(place.path("httpd.conf"), format!("{}\n{dead}", conf.trim_end())).unwrap();
+    let found = skipped(
+        &place,
+        &["--httpd-conf", "httpd.conf", "--php-ini", "php/php.ini", "--url", "http://localhost/a/x.php"],
+    );
+    let of_conf: Vec<_> = found.into_iter().filter(|(file, ..)| file.ends_with("httpd.conf")).collect();
+    let because = "it stands in <IfModule mod_php5.c>, and no such module is loaded";
+    is(&of_conf, &[("httpd.conf", line + 3, "77M", because), ("httpd.conf", line + 5, "76M", because)]);
+}
