@@ -9,8 +9,9 @@ NGINX_RPATH    ?= $(abspath $(RELEASE))
 NGINX_MODULES  ?= /usr/lib/nginx/modules
 NGINX_SHARE    ?= /usr/share/nginx
 NGINX_OPTIONS  ?= --with-compat --with-debug --with-threads --with-http_ssl_module --with-http_v2_module
-NGINX_CFLAGS    = -g -O2 -fPIC -fvisibility=default -Wdate-time -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
-	-ffile-prefix-map=$(NGINX_BUILD)=. $(CFLAGS)
+# The map of the build's own directory comes last: of two that fit, gcc takes the later one, and Debian's CFLAGS map the directory around it.
+NGINX_CFLAGS    = -g -O2 -fPIC -fvisibility=default -Wdate-time -D_FORTIFY_SOURCE=2 -fstack-protector-strong $(CFLAGS) \
+	-ffile-prefix-map=$(NGINX_BUILD)=.
 
 .PHONY: nginx
 nginx: lib nginx-module
