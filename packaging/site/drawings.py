@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Draws docs/concepts/*.svg: one drawing for each concept, in colours that are seen on white and on black."""
+"""Draws docs/concepts/*.svg, or into another directory: one drawing for each concept, in colours that are seen on white and on black."""
 import html
 import pathlib
+import sys
 
-OUT = pathlib.Path(__file__).resolve().parents[2] / "docs/concepts"
+OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2] / "docs/concepts"
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{label}" font-family="system-ui, sans-serif" font-size="14">
 <style>
 .box {{ fill: #5b7fbf22; stroke: #5b7fbf; stroke-width: 1.5 }}
