@@ -185,7 +185,7 @@ impl Context {
     /// Why the value of a directive is not known, where it is not: nothing that was read is stronger than a file that is not known, or than
     /// what a packager compiled in.
     pub fn unknown_value(&self, settings: &Settings, name: &[u8]) -> Option<String> {
-        if self.unknown.is_none() && self.layout.is_none() {
+        if self.unknown.is_none() && self.packaged(name).is_none() {
             return None;
         }
         let explanation = settings.explain(name)?;
@@ -201,16 +201,16 @@ impl Context {
                 false => format!("{} sets it, and a file that is not known may override that", winner.origin),
             });
         }
-        let layout = self.packager().filter(|_| is_default && PACKAGERS.contains(&name))?;
+        let layout = self.packaged(name).filter(|_| is_default)?;
         Some(format!(
             "no line sets it, and its default is compiled into this PHP ({layout}), which was not asked: `php -i` says it; set it in php.ini to \
              be sure"
         ))
     }
 
-    /// Whose build it is, where it is not Debian's, whose defaults are known here.
-    fn packager(&self) -> Option<&str> {
-        self.layout.as_deref().filter(|layout| *layout != "debian")
+    /// Whose build it is, where that decides a directive's default and is not Debian's, whose defaults are known here.
+    fn packaged(&self, name: &[u8]) -> Option<&str> {
+        self.layout.as_deref().filter(|layout| *layout != "debian" && PACKAGERS.contains(&name))
     }
 
     /// A short name: version, SAPI and pool.

@@ -5,7 +5,7 @@ use crate::text;
 use outlive::config::{Config, Layer, Sapi};
 use outlive::diagnostic::Diagnosis;
 use outlive::files::Kind;
-use outlive::httpd::{self, Resolution};
+use outlive::httpd::{self, Resolution, Run};
 use outlive::ini::{Event, Value};
 use outlive::origin::Origin;
 use outlive::target::Target;
@@ -40,8 +40,7 @@ pub struct SkippedFile {
 /// Files beside the program that this PHP does not read.
 pub fn beside(config: &Config, target: &Target<'_>) -> Vec<SkippedFile> {
     let mut found = Vec::new();
-    let Some((root, file)) = program(config, target) else { return found };
-    let dirs = directories(root.as_deref(), &file);
+    let dirs = directories_of(run(config, target).as_ref(), target);
     let (sapi, name) = (config.sapi(), config.sapi().name());
     if matches!(sapi, Sapi::Apache | Sapi::CliServer | Sapi::Cli) {
         let base = config.base();
@@ -87,15 +86,19 @@ pub fn of_other_sapis(config: &Config) -> Vec<SkippedFile> {
     found
 }
 
-/// The document root, where it is known, and the program.
-fn program(config: &Config, target: &Target<'_>) -> Option<(Option<Vec<u8>>, Vec<u8>)> {
-    let run = config.httpd().and_then(|httpd| match httpd.resolve(&**config.files(), target) {
+/// What httpd runs for the request, where it runs a program.
+fn run(config: &Config, target: &Target<'_>) -> Option<Run> {
+    match config.httpd()?.resolve(&**config.files(), target) {
         Ok(Resolution::Run(run)) => Some(run),
         _ => None,
-    });
-    let root = target.document_root.map(<[u8]>::to_vec).or(run.as_ref().map(|run| run.document_root.clone()));
-    let file = target.filename.map(<[u8]>::to_vec).or(run.map(|run| run.filename))?;
-    Some((root, file))
+    }
+}
+
+/// The directories of the program that is asked about, or that httpd runs.
+fn directories_of(run: Option<&Run>, target: &Target<'_>) -> Vec<PathBuf> {
+    let root = target.document_root.or(run.map(|run| &*run.document_root));
+    let file = target.filename.or(run.map(|run| &*run.filename));
+    file.map_or_else(Vec::new, |file| directories(root, file))
 }
 
 /// From the document root down to the program; all above the program where it lies elsewhere.
@@ -136,14 +139,12 @@ fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &
 pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
     let mut found = Vec::new();
     let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return found };
-    let Ok(Resolution::Run(run)) = httpd.resolve(&**config.files(), target) else { return found };
-    let Some((root, program)) = program(config, target) else { return found };
-    let dirs = directories(root.as_deref(), &program);
+    let Some(run) = run(config, target) else { return found };
     let counts = |file: &[u8], line: u32| {
         let mut values = run.containers.iter().flat_map(|container| container.values.iter());
         values.any(|value| value.origin.line == line && value.origin.file.as_deref() == Some(file))
     };
-    for dir in dirs {
+    for dir in directories_of(Some(&run), target) {
         let path = dir.join(".htaccess");
         let Ok(mut text) = config.files().read(&path) else { continue };
         text.truncate(MOST);
@@ -152,9 +153,7 @@ pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
         let lines = httpd_lines(&text).into_iter().filter(|(.., line)| !counts(&file, *line));
         found.extend(lines.filter_map(|(name, value, line)| {
             let because = match false_block(httpd, &text, line) {
-                Some(block) => {
-                    format!("it stands in {block}, and no such module is loaded; mod_php of PHP 8 is mod_php.c")
-                }
+                Some(why) => why,
                 None if !opened => "Apache does not read this file: AllowOverride None holds here".to_owned(),
                 None => return None,
             };
@@ -187,21 +186,27 @@ pub fn in_dead_sections(config: &Config) -> Vec<Skipped> {
             depth <= 0
         });
         let within = first as u32 + 1..last.unwrap_or(first) as u32 + 1;
-        let block = lines.get(first).map_or_else(String::new, |line| text::shown(line.trim_ascii()));
+        let because = in_block(lines.get(first).map_or(&b""[..], |line| line.trim_ascii()), false);
         found.extend(httpd_lines(&text).into_iter().filter(|(.., line)| within.contains(line)).map(
             |(name, value, line)| Skipped {
                 layer: Layer::Httpd(httpd::ServerLayer::Server),
                 origin: Origin::new(file, line),
                 name,
                 value,
-                because: format!("it stands in {block}, and no such module is loaded; mod_php of PHP 8 is mod_php.c"),
+                because: because.clone(),
             },
         ));
     }
     found
 }
 
-/// The innermost `<IfModule>` around a line that is false.
+/// Why a line does not count that stands in an `<IfModule>` which is false.
+fn in_block(block: &[u8], loaded: bool) -> String {
+    let why = if loaded { "that module is loaded" } else { "no such module is loaded; mod_php of PHP 8 is mod_php.c" };
+    format!("it stands in {}, and {why}", text::shown(block))
+}
+
+/// Why a line does not count, where an `<IfModule>` around it is false: the innermost one.
 fn false_block(httpd: &httpd::Configuration, text: &[u8], line: u32) -> Option<String> {
     let mut open: Vec<Option<String>> = Vec::new();
     for own in text.split(|&byte| byte == b'\n').take(line as usize).map(<[u8]>::trim_ascii) {
@@ -212,8 +217,8 @@ fn false_block(httpd: &httpd::Configuration, text: &[u8], line: u32) -> Option<S
             let is_module = words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"IfModule"));
             let name = words.next().unwrap_or_default();
             let (wanted, name) = name.strip_prefix(b"!").map_or((true, name), |name| (false, name));
-            let is_false = is_module && httpd.has_module(name) != wanted;
-            open.push(is_false.then(|| text::shown(own)));
+            let loaded = httpd.has_module(name);
+            open.push((is_module && loaded != wanted).then(|| in_block(own, loaded)));
         }
     }
     open.into_iter().rev().flatten().next()

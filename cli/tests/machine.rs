@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +30,51 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// What servers and the command have for /etc: the accounts, one PHP's command line, and directories for more.
+const ETC: [(&str, &[u8]); 5] = [
+    ("etc/passwd", b"root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/usr/sbin/nologin\n"),
+    ("etc/group", b"root:x:0:\nwww-data:x:33:\n"),
+    ("etc/php/8.2/cli/php.ini", b""),
+    ("etc/apache2/none", b""),
+    ("etc/nginx/none", b""),
+];
+
+/// A place, and a mount namespace in which its etc is /etc: nothing of this machine's is read.
+struct Own {
+    place: Place,
+    holder: Server,
+}
+
+impl Own {
+    fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
+        let place = Place::new(name, &[&ETC, files].concat());
+        fs::set_permissions(&place.0, fs::Permissions::from_mode(0o755)).unwrap();
+        let words = format!("mount --bind {} /etc && echo && exec sleep 600", place.path("etc"));
+        let mut child = Command::new("unshare");
+        let child = child.args(["--mount", "sh", "-c", &words]).process_group(0).stdin(Stdio::null());
+        let mut holder = Server(child.stdout(Stdio::piped()).spawn().unwrap());
+        let mut said = [0];
+        holder.0.stdout.as_mut().unwrap().read_exact(&mut said).expect("it is mounted");
+        Self { place, holder }
+    }
+
+    /// A shell's words, in this namespace.
+    fn shell(&self, words: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.holder.0.id().to_string(), "sh", "-c", words]).stdin(Stdio::null());
+        command
+    }
+
+    fn sh(&self, words: &str) -> Output {
+        self.shell(words).output().unwrap()
+    }
+
+    /// Starts a server, in a group of its own.
+    fn spawn(&self, words: &str) -> Server {
+        Server(self.shell(words).process_group(0).stderr(Stdio::piped()).spawn().unwrap())
+    }
+}
+
 /// A server that ends with its test.
 struct Server(Child);
 
@@ -40,12 +86,9 @@ impl Drop for Server {
     }
 }
 
-/// Starts a server by a shell's words, in a group of its own, and waits until it listens.
-fn start(words: &str, port: u16) -> Server {
-    use std::os::unix::process::CommandExt;
-    let mut child = Command::new("sh");
-    let child = child.args(["-c", words]).process_group(0).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut server = Server(child);
+/// Starts a server by a shell's words, and waits until it listens.
+fn start(own: &Own, words: &str, port: u16) -> Server {
+    let mut server = own.spawn(words);
     let until = Instant::now() + Duration::from_secs(30);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         if let Some(status) = server.0.try_wait().unwrap() {
@@ -65,10 +108,6 @@ fn copy(from: &str, to: &str) {
     assert!(Command::new("cp").args([from, to]).status().unwrap().success(), "cp {from} {to}");
 }
 
-fn sh(words: &str) -> Output {
-    Command::new("sh").args(["-c", words]).stdin(Stdio::null()).output().unwrap()
-}
-
 fn apache(place: &Place, port: u16) -> String {
     let root = place.0.to_str().unwrap();
     fs::create_dir_all(place.0.join("www")).unwrap();
@@ -82,7 +121,6 @@ fn apache(place: &Place, port: u16) -> String {
          AddHandler application/x-httpd-php .php\nphp_admin_value memory_limit 77M\n"
     );
     fs::write(place.path("httpd.conf"), conf).unwrap();
-    fs::set_permissions(&place.0, fs::Permissions::from_mode(0o755)).unwrap();
     place.path("httpd.conf")
 }
 
@@ -98,15 +136,16 @@ fn a_server_whose_program_is_gone() {
     if !can() || !Path::new("/usr/sbin/apache2").exists() {
         return;
     }
-    let place = Place::new("machine-gone", &[]);
+    let own = Own::new("machine-gone", &[]);
+    let place = &own.place;
     let port = free_port();
-    let conf = apache(&place, port);
+    let conf = apache(place, port);
     let program = place.path("apache2");
     copy("/usr/sbin/apache2", &program);
-    let _server = start(&format!("exec {program} -f {conf} -DFOREGROUND"), port);
+    let _server = start(&own, &format!("exec {program} -f {conf} -DFOREGROUND"), port);
     fs::remove_file(&program).unwrap();
     let url = format!("http://localhost:{port}/");
-    let output = sh(&format!("{OUTLIVE} get memory_limit {url}"));
+    let output = own.sh(&format!("{OUTLIVE} get memory_limit {url}"));
     assert_eq!(out(&output).trim(), "77M", "{output:?}");
     assert!(err(&output).contains("package replaced, not restarted"), "{output:?}");
 }
@@ -117,16 +156,17 @@ fn a_server_with_files_of_its_own() {
         return;
     }
     // In a mount namespace with another /etc/php, and with process ids of its own.
-    let place = Place::new("machine-mount", &[("php/8.2/apache2/php.ini", b"upload_max_filesize = 61M\n")]);
+    let own = Own::new("machine-mount", &[("php/8.2/apache2/php.ini", b"upload_max_filesize = 61M\n")]);
+    let place = &own.place;
     let port = free_port();
-    let conf = apache(&place, port);
+    let conf = apache(place, port);
     let php = place.path("php");
     let words = format!(
         "exec unshare --mount --pid --fork --kill-child sh -c 'mount --bind {php} /etc/php && exec apache2 -f {conf} -DFOREGROUND'"
     );
-    let _server = start(&words, port);
+    let _server = start(&own, &words, port);
     let url = format!("http://localhost:{port}/");
-    let output = sh(&format!("{OUTLIVE} explain upload_max_filesize {url}"));
+    let output = own.sh(&format!("{OUTLIVE} explain upload_max_filesize {url}"));
     let text = out(&output);
     assert!(
         text.starts_with("upload_max_filesize = 61M") && text.contains("/etc/php/8.2/apache2/php.ini:1"),
@@ -140,23 +180,24 @@ fn who_may_not_look() {
     if !can() || !Path::new("/usr/sbin/apache2").exists() {
         return;
     }
-    let place = Place::new("machine-other", &[]);
+    let own = Own::new("machine-other", &[]);
+    let place = &own.place;
     let port = free_port();
-    let conf = apache(&place, port);
-    let _server = start(&format!("exec apache2 -f {conf} -DFOREGROUND"), port);
+    let conf = apache(place, port);
+    let _server = start(&own, &format!("exec apache2 -f {conf} -DFOREGROUND"), port);
     // Whoever asks can run the command, wherever it was built.
     let outlive = place.path("outlive");
     copy(OUTLIVE, &outlive);
     let other = "setpriv --reuid 65534 --regid 65534 --clear-groups";
     let url = format!("http://localhost:{port}/");
-    let output = sh(&format!("{other} {outlive} get memory_limit {url}"));
+    let output = own.sh(&format!("{other} {outlive} get memory_limit {url}"));
     assert_eq!(out(&output).trim(), "77M", "{output:?}");
     assert!(err(&output).contains("only arguments may be read") && err(&output).contains("run as root"), "{output:?}");
     // /proc that lists an account's own processes alone, and one that is not mounted.
     let hidden = "unshare --mount --pid --fork sh -c 'mount -t proc -o hidepid=2 proc /proc && exec";
-    let output = sh(&format!("{hidden} {other} {outlive} where --json'"));
+    let output = own.sh(&format!("{hidden} {other} {outlive} where --json'"));
     assert!(err(&output).contains("hidepid") && output.status.success(), "{output:?}");
-    let output = sh(&format!("unshare --mount sh -c 'mount -t tmpfs tmpfs /proc && exec {outlive} where --json'"));
+    let output = own.sh(&format!("unshare --mount sh -c 'mount -t tmpfs tmpfs /proc && exec {outlive} where --json'"));
     assert!(err(&output).contains("no process is listed in /proc") && output.status.success(), "{output:?}");
     row_with(&output, "8.2/cli");
 }
@@ -167,19 +208,15 @@ fn what_is_only_called_so() {
         return;
     }
     // Scripts and programs of other people, by the names of servers: named, and the rest goes on.
-    let place = Place::new("machine-names", &[("nginx", b"#!/bin/sh\nsleep 60 & wait\n")]);
+    let own = Own::new("machine-names", &[("nginx", b"#!/bin/sh\nsleep 60 & wait\n")]);
+    let place = &own.place;
     fs::set_permissions(place.path("nginx"), fs::Permissions::from_mode(0o755)).unwrap();
     copy("/bin/sleep", &place.path("httpd"));
-    let started = |words: String| {
-        use std::os::unix::process::CommandExt;
-        let child = Command::new("sh").args(["-c", &words]).process_group(0).stdin(Stdio::null()).spawn().unwrap();
-        Server(child)
-    };
     let servers =
-        [started(format!("exec {} 60", place.path("httpd"))), started(format!("exec {}", place.path("nginx")))];
+        [own.spawn(&format!("exec {} 60", place.path("httpd"))), own.spawn(&format!("exec {}", place.path("nginx")))];
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        let output = sh(&format!("{OUTLIVE} where --json"));
+        let output = own.sh(&format!("{OUTLIVE} where --json"));
         let said = err(&output);
         let all = servers.iter().all(|server| said.contains(&format!("process {} is called", server.0.id())));
         if all {

@@ -125,3 +125,25 @@ fn sections_of_httpd_conf_for_another_php() {
     let because = "it stands in <IfModule mod_php5.c>, and no such module is loaded";
     is(&of_conf, &[("httpd.conf", line + 3, "77M", because), ("httpd.conf", line + 5, "76M", because)]);
 }
+
+#[test]
+fn a_section_for_a_server_without_mod_php() {
+    let place = laid_out("skipped-not");
+    let conf = std::fs::read_to_string(place.path("httpd.conf")).unwrap();
+    std::fs::write(place.path("httpd.conf"), conf.replace("AllowOverride None", "AllowOverride All")).unwrap();
+    let text = "<IfModule !mod_php.c>\nphp_value memory_limit 97M\n</IfModule>\n\
+                <IfModule mod_php5.c>\nphp_value memory_limit 96M\n</IfModule>\n";
+    std::fs::write(place.path("www/a/.htaccess"), text).unwrap();
+    let found = skipped(
+        &place,
+        &["--httpd-conf", "httpd.conf", "--php-ini", "php/php.ini", "--url", "http://localhost/a/x.php"],
+    );
+    let of_htaccess: Vec<_> = found.into_iter().filter(|(file, ..)| file.ends_with(".htaccess")).collect();
+    is(
+        &of_htaccess,
+        &[
+            ("www/a/.htaccess", 2, "97M", "it stands in <IfModule !mod_php.c>, and that module is loaded"),
+            ("www/a/.htaccess", 5, "96M", "it stands in <IfModule mod_php5.c>, and no such module is loaded"),
+        ],
+    );
+}

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::process::Output;
+use support::roots::ask;
 use support::{Place, err, out};
 
 const ACCOUNTS: (&str, &str) =
@@ -15,10 +15,6 @@ fn root(name: &str, files: &[(&str, &str)]) -> Place {
     let bytes: Vec<(&str, &[u8])> =
         files.iter().chain([&ACCOUNTS]).map(|(name, text)| (*name, text.as_bytes())).collect();
     Place::new(&format!("stranger-{name}"), &bytes)
-}
-
-fn ask(place: &Place, args: &[&str]) -> Output {
-    place.run(&[args, &["--root", "."]].concat())
 }
 
 /// Both outputs, for a look at what is said.

@@ -19,6 +19,7 @@ use crate::files::{Files, Kind};
 use crate::ini::{self, Event};
 use crate::origin::Origin;
 use directives::Place;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -136,8 +137,7 @@ impl Reading<'_> {
             return Ok(());
         }
         // FPM ends the last line, too.
-        let ended = [text, b"\n"].concat();
-        let text = if text.ends_with(b"\n") { text } else { &ended };
+        let text = if text.ends_with(b"\n") { Cow::Borrowed(text) } else { [text, b"\n"].concat().into() };
         let mut events = Vec::new();
         let options = ini::Options {
             mode: ini::Mode::Normal,
@@ -145,7 +145,7 @@ impl Reading<'_> {
             stop_at_nul: true,
             lookup: &self.lookup,
         };
-        let result = ini::scan(text, &options, &mut |event, _| {
+        let result = ini::scan(&text, &options, &mut |event, _| {
             events.push(Statement::of(event));
             ControlFlow::Continue(())
         });

@@ -47,10 +47,10 @@ impl<'a> CoreLookup<'a> {
     fn environment(&self, name: &[u8]) -> Option<&'a [u8]> {
         let find = |list: &'a [(Vec<u8>, Vec<u8>)]| list.iter().find(|(own, _)| own == name).map(|(_, value)| &**value);
         let process = || self.core.env.get(name).map(|value| &**value);
-        let Some(worker) = self.core.worker.as_ref().filter(|_| self.place != Place::Process) else {
-            return find(&self.core.params).filter(|_| self.place == Place::Request).or_else(process);
-        };
         let param = || find(&self.core.params).filter(|_| self.place == Place::Request);
+        let Some(worker) = self.core.worker.as_ref().filter(|_| self.place != Place::Process) else {
+            return param().or_else(process);
+        };
         find(&worker.env).or_else(param).or_else(|| process().filter(|_| !worker.clears_env))
     }
 }

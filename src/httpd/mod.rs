@@ -23,7 +23,7 @@
 mod expression;
 mod load;
 mod model;
-mod pattern;
+pub(crate) mod pattern;
 mod resolve;
 mod syntax;
 

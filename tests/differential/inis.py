@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+import precedence
+
 PROBE = '<?php echo "BEGIN", json_encode(ini_get_all(), JSON_INVALID_UTF8_SUBSTITUTE), "END";'
 WORDS = ["On", "Off", "on", "off", "yes", "No", "true", "FALSE", "none", "null", "1", "0", "2", "-1", "", '""', "''", '"On"', '"off"', "'1'", "enable", "1 ; on",
          "0 # off", "stderr", "stdout", '"0"', " on ", "1abc", "0x1", "E_ALL"]
@@ -159,10 +160,9 @@ class Asked:
             if name in self.own[sapi]:
                 continue
             got = own.get(name)
-            want = (row["local_value"] or "", row["global_value"] or "", row["access"])
-            mine = got and (got["value"], got["global"], got["access"])
-            # Without a value at the start ini_get_all() shows the later one in both places.
-            if mine != want and not (mine and mine[0] == want[0] == want[1] and mine[1] == "" and mine[2] == want[2]):
+            want = [row["local_value"] or "", row["global_value"] or "", row["access"]]
+            mine = got and [got["value"], got["global"], got["access"]]
+            if not precedence.same(mine, want):
                 lines = [f"{file}: {text}" for file, all in texts.items() for text in all.split("\n") if name in text][:4]
                 wrong.append(f"{name}: PHP {want}, ours {mine}; {lines}")
         subprocess.run(["rm", "-r", where], check=True)

@@ -228,6 +228,13 @@ def ask_fpm(tree, env, program, php, params, pool):
         process.wait()
 
 
+def same(mine, theirs):
+    """Whether value, global value and access are those that PHP says."""
+    value, standing, access = theirs
+    # A directive without a default whose start-up value is none: ini_get_all shows the later value in both places.
+    return mine == theirs or mine == [value, "", access] and standing == value
+
+
 def compare(rng, root, program, debian):
     """None: equal, or PHP itself did not answer; else what differs."""
     tree = Tree(root)
@@ -267,9 +274,7 @@ def compare(rng, root, program, debian):
     for name in NAMES:
         row = rows.get(name)
         mine = row and [row["value"], row["global"], row["access"]]
-        value, standing, access = theirs[name]
-        # A directive without a default whose start-up value is none: ini_get_all shows the later value in both places.
-        if mine != theirs[name] and not (mine == [value, "", access] and standing == value):
+        if not same(mine, theirs[name]):
             differ.append(f"{name}: PHP {theirs[name]}, ours {mine}")
     if not differ:
         return None

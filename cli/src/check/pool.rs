@@ -6,10 +6,13 @@ use crate::view::View;
 use outlive::config::{Config, Pool};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::files::{Files, Kind};
+use std::cell::LazyCell;
 use std::path::Path;
 
 /// Looks at every pool that was read.
 pub fn check(config: &Config, view: &View, found: &mut Vec<Diagnostic>) {
+    // Each list is read once, however many pools there are.
+    let accounts = [false, true].map(|of_groups| LazyCell::new(move || accounts::names(view, of_groups)));
     for pool in config.pools() {
         let name = crate::text::shown(&pool.name);
         // A pool of php_value[] lines alone is a part of another one.
@@ -24,7 +27,11 @@ pub fn check(config: &Config, view: &View, found: &mut Vec<Diagnostic>) {
             let Some((account, at)) = pool.line(line.as_bytes()).filter(|(text, _)| !text.is_empty()) else { continue };
             let account = crate::text::shown(account);
             let number = account.bytes().all(|byte| byte.is_ascii_digit());
-            if !number && accounts::has(view, &account, is_group) == Some(false) {
+            let is_missing = || {
+                let known = accounts[usize::from(is_group)].as_ref();
+                known.is_some_and(|names| !names.contains(account.as_bytes()))
+            };
+            if !number && is_missing() {
                 let (kind, list) = if is_group { ("group", "group") } else { ("user", "passwd") };
                 let text = format!(
                     "[{name}] {line} = {account}: /etc/{list} has no such {kind}, without which php-fpm does not start; make it, or name another"

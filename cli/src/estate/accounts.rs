@@ -5,6 +5,7 @@
 
 use crate::view::View;
 use outlive::files::{Files, Kind, Stamp};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -64,10 +65,11 @@ impl Account {
     }
 }
 
-/// Whether there is a user or group of that name. None: the list of them cannot be read.
-pub fn has(view: &View, name: &str, is_group: bool) -> Option<bool> {
-    let list = view.read(Path::new(if is_group { "/etc/group" } else { "/etc/passwd" })).ok()?;
-    Some(list.split(|&byte| byte == b'\n').any(|line| line.split(|&byte| byte == b':').next() == Some(name.as_bytes())))
+/// The names of all users, or of all groups. None: the list of them cannot be read.
+pub fn names(view: &View, of_groups: bool) -> Option<HashSet<Vec<u8>>> {
+    let list = view.read(Path::new(if of_groups { "/etc/group" } else { "/etc/passwd" })).ok()?;
+    let lines = list.split(|&byte| byte == b'\n');
+    Some(lines.filter_map(|line| line.split(|&byte| byte == b':').next()).map(<[u8]>::to_vec).collect())
 }
 
 /// Files as the accounts see them.

@@ -11,6 +11,7 @@ use crate::view::View;
 use crate::{nginx, php_elf};
 use outlive::config::{Config, Layer, Outcome, Settings};
 use outlive::httpd::{Configuration, Container, DirConfig, Resolution, Run, ServerLayer, ValueKind};
+use outlive::request::Begin;
 use outlive::target::Target;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -63,12 +64,11 @@ pub struct Looked {
 /// Looks a request up in an Apache that has been read: `source` stands for it.
 pub fn look(source: &SourceArgs, loaded: &Loaded, request: &RequestArgs) -> Result<Looked, Problem> {
     let none = Looked { watcher: None, settings: None, notes: Vec::new() };
-    let Some(httpd) = loaded.config.httpd_shared().filter(|httpd| is_loaded(httpd)) else { return Ok(none) };
+    let is_asked = request.url.is_some() || request.uri.is_some();
+    let httpd = loaded.config.httpd_shared().filter(|httpd| is_asked && is_loaded(httpd));
+    let Some(httpd) = httpd else { return Ok(none) };
     let passed = |target: &Target<'_>| httpd.resolve_passed(&**loaded.config.files(), target);
-    let (Resolution::Run(run), true) = (with_target(request, passed)??, request.url.is_some() || request.uri.is_some())
-    else {
-        return Ok(none);
-    };
+    let Resolution::Run(run) = with_target(request, passed)?? else { return Ok(none) };
     let watch = run.watch.clone().unwrap_or_default();
     if !watch.is_on() {
         let because = watch.engine.map_or_else(
@@ -197,7 +197,7 @@ fn goes_on(settings: &Settings, request: &RequestArgs) -> Option<bool> {
         b"stop" => Some(false),
         b"auto" => {
             let method = request.method.as_deref().map_or(&b"GET"[..], OsStr::as_bytes);
-            Some(![&b"GET"[..], b"HEAD", b"OPTIONS", b"TRACE"].contains(&method))
+            Some(!Begin::of_method(method, false).safe_method)
         }
         _ => None,
     }

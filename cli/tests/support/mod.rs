@@ -1,6 +1,8 @@
 //! What the tests of the command share.
 #![allow(dead_code)] // no test needs all of it
 
+pub mod roots;
+
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;

@@ -1,12 +1,14 @@
 //! The files that an `include` names, as glob(3) finds them.
 
 use crate::files::{Files, Kind};
+use crate::httpd::pattern::glob::{Rules, matches};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Those that there are, in byte order. The error is that of a directory which cannot be looked into, and its path.
 pub(super) fn find(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let rules = Rules { dots: true, ..Rules::default() };
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let part = part.as_os_str();
@@ -24,7 +26,7 @@ pub(super) fn find(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, (P
                 Err(_) if files.kind(&path).is_ok_and(|kind| kind != Kind::Directory) => continue,
                 Err(error) => return Err((path, error)),
             };
-            names.retain(|name| matches(part.as_bytes(), name.as_bytes()));
+            names.retain(|name| matches(part.as_bytes(), name.as_bytes(), rules));
             names.sort_unstable();
             next.extend(names.into_iter().map(|name| path.join(name)));
         }
@@ -49,71 +51,13 @@ fn unescaped(part: &[u8]) -> Vec<u8> {
     out
 }
 
-/// One thing that a byte is compared with, and how long it is in the pattern.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
-    match pattern {
-        [b'?', ..] => Some(1),
-        [b'\\', next, ..] => (*next == byte).then_some(2),
-        [b'[', rest @ ..] => match class(rest, byte) {
-            Some((fits, length)) => fits.then_some(length + 1),
-            None => (byte == b'[').then_some(1),
-        },
-        [first, ..] => (*first == byte).then_some(1),
-        [] => None,
-    }
-}
-
-/// `a-z]`: whether the byte is in it, and its length; none: it never ends.
-fn class(text: &[u8], byte: u8) -> Option<(bool, usize)> {
-    let negated = matches!(text.first(), Some(b'!' | b'^'));
-    let start = usize::from(negated);
-    let mut at = start;
-    let mut fits = false;
-    loop {
-        let low = *text.get(at)?;
-        if low == b']' && at > start {
-            return Some((fits != negated, at + 1));
-        }
-        match (text.get(at + 1), text.get(at + 2)) {
-            (Some(b'-'), Some(&high)) if high != b']' => {
-                fits |= (low..=high).contains(&byte);
-                at += 3;
-            }
-            _ => {
-                fits |= low == byte;
-                at += 1;
-            }
-        }
-    }
-}
-
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let hidden = name.first() == Some(&b'.') && pattern.first() != Some(&b'.');
-    // Walks both at once, and remembers the last `*` to come back to.
-    let (mut p, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        if pattern.get(p) == Some(&b'*') {
-            star = Some((p, n));
-            p += 1;
-        } else if let Some(length) = one(&pattern[p..], name[n]) {
-            p += length;
-            n += 1;
-        } else {
-            let Some((at, from)) = star else { return false };
-            star = Some((at, from + 1));
-            p = at + 1;
-            n = from + 1;
-        }
-    }
-    !hidden && pattern[p..].iter().all(|&byte| byte == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn patterns() {
+        let rules = Rules { dots: true, ..Rules::default() };
         for (pattern, name, fine) in [
             ("*.conf", "www.conf", true),
             ("*.conf", ".conf", false),
@@ -124,11 +68,14 @@ mod tests {
             ("[a-c]*.conf", "b.conf", true),
             ("[!a-c]*.conf", "b.conf", false),
             ("[]x]", "]", true),
+            ("[!]a]", "b", true),
+            ("[\\]]x", "]x", true),
+            ("[\\]]x", "\\]x", false),
             ("[a", "[a", true),
             ("\\*", "*", true),
             ("\\*", "a", false),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), fine, "{pattern} {name}");
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes(), rules), fine, "{pattern} {name}");
         }
         assert_eq!(unescaped(b"a\\.conf"), b"a.conf");
     }

@@ -85,8 +85,8 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], args: &[u8], registr
         "CacheLastModifiedFactor" => {
             must(number(one) != 0 || matches!(unsigned(one).first(), Some(b'0'..=b'9' | b'.')), "must be a float")
         }
-        "CacheDirLevels" => must((1..=20).contains(&number(one)) && number(one) * 2 <= 20, "is too large, or nothing"),
-        "CacheDirLength" => must((1..=20).contains(&number(one)) && number(one) * 2 <= 20, "is too large, or nothing"),
+        // Both together are 20 at most, one times the other, and the other one is 2 by default.
+        "CacheDirLevels" | "CacheDirLength" => must((1..=10).contains(&number(one)), "is too large, or nothing"),
         "BrotliFilterNote" if words.len() > 1 => {
             must(among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
         }

@@ -1,4 +1,4 @@
-//! Shell wildcards as httpd reads them (facts ).
+//! Shell wildcards as httpd and glob(3) read them (facts ).
 
 /// What a wildcard may not match.
 #[derive(Clone, Copy, Debug, Default)]
