@@ -8,7 +8,7 @@ import shlex
 import subprocess
 
 import pytest
-from lib import Httpd, wait_for
+from lib import Httpd, cgi_module, wait_for
 from scripts import left
 
 ALONE = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1"
@@ -165,8 +165,7 @@ def test_somebody_else(mpm, cgi):
     if os.geteuid() != 0:
         return
     conf = "ScriptAlias /cgi/ @ROOT@/cgi/\nphp_value outlive.disconnect stop\nphp_value outlive.detect watch\n"
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
-    with Httpd(conf, mpm=mpm, more=more) as server:
+    with Httpd(conf, mpm=mpm, more=cgi_module(cgi)) as server:
         source, scripts = server.file("somebody.c", SOMEBODY), [server.root / f"cgi/one{number}" for number in range(3)]
         for script in scripts:
             subprocess.run(["cc", "-o", script, source], check=True)
@@ -188,7 +187,7 @@ def test_below():
     def apxs(what):
         return subprocess.run(["apxs2", "-q", what], check=True, capture_output=True, text=True).stdout.strip()
     conf = "ScriptAlias /cgi/ @ROOT@/cgi/\n<Location /cgi>\n  SetOutputFilter BELOW\n</Location>\nphp_value outlive.detect watch\n"
-    more = ["LoadModule cgi_module /usr/lib/apache2/modules/mod_cgi.so", "LoadModule below_module @ROOT@/mod_below.so"]
+    more = [*cgi_module("cgi"), "LoadModule below_module @ROOT@/mod_below.so"]
     server = Httpd(conf, more=more, limits=ALONE)
     flags = [*shlex.split(apxs("CFLAGS")), *shlex.split(apxs("EXTRA_CPPFLAGS")), *(f"-I{apxs(where)}" for where in ("INCLUDEDIR", "APR_INCLUDEDIR", "APU_INCLUDEDIR"))]
     subprocess.run(["cc", "-shared", "-fPIC", *flags, "-o", server.root / "mod_below.so", pathlib.Path(__file__).with_name("mod_below.c")], check=True)

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from http2 import Http2, certificate
-from lib import BUILD, Fpm, Httpd, free_port, wait_for
+from lib import BUILD, Fpm, Httpd, cgi_module, free_port, wait_for
 
 CONF = """
 ServerTokens Full
@@ -141,7 +141,6 @@ def log_of(server):
 
 
 def seen(conf, mpm, cgi, module, fpm):
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1" if mpm == "prefork" else \
         "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25"
     load = f"LoadModule outlive_module {BUILD}/mod_outlive.so" if module else ""
@@ -150,7 +149,7 @@ def seen(conf, mpm, cgi, module, fpm):
     modules = ["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"] + (["ssl", "http2"] if secure else [])
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(kept_backend())
-        server = Httpd(conf.replace("@KEPT@", str(kept)) + secure, mpm=mpm, module=False, limits=limits, more=[*more, load], modules=modules)
+        server = Httpd(conf.replace("@KEPT@", str(kept)) + secure, mpm=mpm, module=False, limits=limits, more=[*cgi_module(cgi), load], modules=modules)
         server.tls = tls
         certificate(server)
         stack.enter_context(server)
