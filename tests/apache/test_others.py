@@ -163,7 +163,7 @@ FcgidProcessTableFile @ROOT@/run/table
 def test_somebody_else(mpm, cgi):
     """No signal of ours reaches it: that is said once, and it ends when it writes."""
     if os.geteuid() != 0:
-        return
+        pytest.skip("root alone becomes somebody else")
     conf = "ScriptAlias /cgi/ @ROOT@/cgi/\nphp_value outlive.disconnect stop\nphp_value outlive.detect watch\n"
     with Httpd(conf, mpm=mpm, more=cgi_module(cgi)) as server:
         source, scripts = server.file("somebody.c", SOMEBODY), [server.root / f"cgi/one{number}" for number in range(3)]
