@@ -1,6 +1,5 @@
 """What can be seen and asked: outlive-settings, the functions for other modules, the status page in a browser, the error log."""
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -14,6 +13,9 @@ import time
 
 import pytest
 from lib import BUILD, ROOT, Httpd, backend, wait_for
+
+sys.path.append(str(ROOT / "tests/demo"))
+from browser import Browser  # noqa: E402
 
 EXAMPLE = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
 CONF = """
@@ -130,14 +132,8 @@ def browse(server):
         print("left out: the status page in a browser (chromium)", file=sys.stderr)
         assert os.environ.get("CI") != "true"
         return
-    sys.path.insert(0, str(ROOT / "tests/demo"))  # its page.py drives a browser
-    saved = sys.modules.pop("lib")
-    spec = importlib.util.spec_from_file_location("page", ROOT / "tests/demo/page.py")
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
-    sys.modules["lib"] = saved
     profile = tempfile.mkdtemp(prefix="outlive-profile-")
-    browser = page.Browser(profile)
+    browser = Browser(profile)
     try:
         browser.go(f"http://127.0.0.1:{server.port}/live")
         assert browser.text("#detached") == "1" and browser.text("#in-flight") == "2"
