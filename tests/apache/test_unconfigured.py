@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import pytest
-from http2 import Http2, certificate
+from http2 import TLS, Http2, certificate
 from lib import BUILD, Fpm, Httpd, cgi_module, free_port, wait_for
 
 CONF = """
@@ -47,17 +47,6 @@ LUA = """function handle(r)
   for i = 1, 100 do r:puts(i, ' ') end
   return apache2.OK
 end
-"""
-TLS = """
-Listen 127.0.0.1:@TLS@
-Protocols h2c http/1.1
-SSLSessionCache none
-<VirtualHost 127.0.0.1:@TLS@>
-  SSLEngine on
-  Protocols h2 http/1.1
-  SSLCertificateFile @ROOT@/cert.pem
-  SSLCertificateKeyFile @ROOT@/cert.pem
-</VirtualHost>
 """
 WAYS = [("TLS", ["--http1.1"], "tls"), ("h2c", ["--http2-prior-knowledge"], "port"), ("h2", ["--http2"], "tls")]
 PATHS = ["/f.txt", "/none", "/sub/f.txt", "/i.shtml", "/w.lua", "/work/a?steps=2", "/work/b?steps=1&silent", "/kept/a", "/kept/b", "/balanced/c?steps=1",
