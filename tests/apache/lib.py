@@ -140,6 +140,13 @@ class Httpd:
     def graceful(self):
         self.process.send_signal(signal.SIGUSR1)
 
+    def restart(self):
+        """Gracefully; until httpd has read its configuration anew."""
+        serves = "resuming normal operations"
+        made = self.said().count(serves)
+        self.graceful()
+        wait_for("httpd has read its configuration anew", lambda: self.said().count(serves) > made, 60)
+
     def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
         """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
         import http.client

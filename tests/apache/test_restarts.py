@@ -62,9 +62,7 @@ def test_parent(mpm):
         sizes = []
         for _ in range(15):
             assert server.ask("/none")[0] == 404  # told before it serves, httpd would not notice
-            made = server.said().count("resuming normal operations")
-            server.graceful()
-            wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
+            server.restart()
             sizes.append(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1]))
         assert sizes[-1] - sizes[2] < 400, f"kB of httpd's parent after each restart: {sizes}"
 
@@ -81,9 +79,8 @@ def test_restarts(mpm, back):
         wait_for("the long one has begun", lambda: "long" in back.begun)
         detached.go()
         for _ in range(TIMES):
-            before, made = [load.answers for load in loads], server.said().count("resuming normal operations")
-            server.graceful()
-            wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
+            before = [load.answers for load in loads]
+            server.restart()
             wait_for("it answers", lambda: all(load.answers > old for load, old in zip(loads, before)), 60)
         wait_for("the long one is over", lambda: "long" in back.ends)
         assert back.ends["long"] == "done", back.ends  # though its child was to end, and its client has gone

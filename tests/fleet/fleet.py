@@ -149,9 +149,7 @@ def nothing_falls(server, back, prometheus, board):
 
 def restarts(server, prometheus):
     before = prometheus.value('sum(outlive_requests_ended_total{job="httpd"})')
-    made = server.said().count("resuming normal operations")
-    server.graceful()
-    wait_for("httpd has restarted", lambda: server.said().count("resuming normal operations") > made)
+    server.restart()
     server.ask("/f.txt")
     wait_for("counters go on", lambda: prometheus.value('sum(outlive_requests_ended_total{job="httpd"})') == before + 1)
     assert prometheus.value('sum(resets(outlive_requests_ended_total{job="httpd"}[5m]))') == 0
