@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import json
 import os
 import pathlib
 import random
@@ -21,6 +22,19 @@ BUILD = pathlib.Path(os.environ.get("APACHE_BUILD") or ROOT / os.environ.get("CA
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
           "include", "rewrite"]
+
+# What mod_outlive has to say, where the tests ask for it.
+REPORTS = """
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+<Location /live>
+  SetHandler outlive-status
+</Location>
+<Location /metrics>
+  SetHandler outlive-metrics
+</Location>
+"""
 
 # LONG=1 asks for tests that take minutes.
 LONG = os.environ.get("LONG") == "1"
@@ -157,6 +171,15 @@ class Httpd:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def live(self):
+        """The table of the requests in flight (REPORTS)."""
+        return json.loads(self.ask("/live?json")[2])
+
+    def counters(self):
+        """Of the metrics those that only grow (REPORTS), by their names without outlive_."""
+        text = self.ask("/metrics")[2].decode()
+        return {key: int(value) for key, value in re.findall(r"(?m)^outlive_(\w+_total(?:\{[^}]*\})?) (\d+)$", text)}
 
     def client(self, path, method="GET", body=b""):
         return Client(self.port, path, method, body)

@@ -1,14 +1,13 @@
 """Handlers of others: PHP in mod_php follows outlive.disconnect, mod_perl ends while it writes, mod_fcgid's are looked after, a script that runs as
 somebody else is named; and a filter that redirects in the middle of a response leaves nothing behind."""
 
-import json
 import os
 import pathlib
 import shlex
 import subprocess
 
 import pytest
-from lib import Httpd, cgi_module, wait_for
+from lib import REPORTS, Httpd, cgi_module, wait_for
 from scripts import left
 
 ALONE = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1"
@@ -143,17 +142,14 @@ def test_fcgid():
 </Directory>
 FcgidIPCDir @ROOT@/run
 FcgidProcessTableFile @ROOT@/run/table
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
     server = Httpd(conf, mpm="event", more=["LoadModule fcgid_module /usr/lib/apache2/modules/mod_fcgid.so"])
     server.file("php", "#!/bin/sh\nexec php-cgi8.2 -n\n", 0o755)
     server.file("www/slow.fphp", '<?php while (file_exists("@ROOT@/run/wait")) { usleep(20000); clearstatcache(); } echo "done";')
     waits = server.file("run/wait", "")
     with server:
         client = server.client("/slow.fphp")
-        wait_for("it is listed", lambda: "/slow.fphp" in {row["label"] for row in json.loads(server.ask("/live?json")[2])["requests"]})
+        wait_for("it is listed", lambda: "/slow.fphp" in {row["label"] for row in server.live()["requests"]})
         waits.unlink()
         client.read(b"done")
         client.go()

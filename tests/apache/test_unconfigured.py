@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from http2 import TLS, Http2, certificate
-from lib import BUILD, Fpm, Httpd, cgi_module, free_port, wait_for
+from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, wait_for
 
 CONF = """
 ServerTokens Full
@@ -174,15 +174,9 @@ def test_same(mpm, cgi, back):
 
 def test_only_on(back):
     """OutliveEngine On, and no line besides."""
-    conf = """
+    conf = REPORTS + """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 Protocols h2c http/1.1
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /settings>
-  SetHandler outlive-settings
-</Location>
 <Location /work/said>
   php_value max_execution_time 30
 </Location>
@@ -192,7 +186,7 @@ Protocols h2c http/1.1
         wait_for("both have begun", lambda: {"unsaid", "said"} <= set(back.begun))
 
         def limits():
-            return {row["label"]: row["time_limit_s"] for row in json.loads(server.ask("/live?json")[2])["requests"]}
+            return {row["label"]: row["time_limit_s"] for row in server.live()["requests"]}
         wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": None, "/work/said": 30}, 3)
         said = json.loads(server.ask("/settings?name=max_execution_time")[2])["settings"]["max_execution_time"]
         assert said["value"] == "0" and said["layer"] == "built-in default", said
@@ -216,9 +210,6 @@ def test_tenants():
 </Location>
 <Location /closed>
   OutliveHandlers Off
-</Location>
-<Location /live>
-  SetHandler outlive-status
 </Location>
 """
     with Httpd(conf) as server:

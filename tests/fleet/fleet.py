@@ -16,7 +16,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/apache"))
-from lib import Httpd, backend, free_port, wait_for  # noqa: E402
+from lib import REPORTS, Httpd, backend, free_port, wait_for  # noqa: E402
 
 OUTLIVE = os.path.abspath(sys.argv[1])
 REQUESTS = 382
@@ -27,13 +27,7 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
   php_flag ignore_user_abort on
   php_value outlive.detect watch
 </Location>
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
 LIMITS = "StartServers 2\nMinSpareServers 2\nMaxSpareServers 4\nServerLimit 6\nMaxRequestWorkers 6"
 
 
