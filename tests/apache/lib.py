@@ -344,3 +344,33 @@ def backend():
         yield one
     finally:
         one.close()
+
+
+@contextlib.contextmanager
+def kept_backend():
+    """The port of one that tells each request the number of its connection."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            if not hasattr(self, "number"):
+                Handler.count += 1
+                self.number = Handler.count
+            body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    Handler.count = 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # the server before it ends, and resets what it kept
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()

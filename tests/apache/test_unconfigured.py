@@ -3,17 +3,15 @@ writes the same log and the same files, and talks to its backends in the same wa
 client that goes has no effect that it would not have had. So it is over TLS, and over HTTP/2 in clear and over TLS."""
 
 import contextlib
-import http.server
 import json
 import re
 import signal
 import socket
 import subprocess
-import threading
 
 import pytest
 from http2 import TLS, Http2, certificate
-from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, wait_for
+from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, kept_backend, wait_for
 
 CONF = """
 ServerTokens Full
@@ -51,36 +49,6 @@ end
 WAYS = [("TLS", ["--http1.1"], "tls"), ("h2c", ["--http2-prior-knowledge"], "port"), ("h2", ["--http2"], "tls")]
 PATHS = ["/f.txt", "/none", "/sub/f.txt", "/i.shtml", "/w.lua", "/work/a?steps=2", "/work/b?steps=1&silent", "/kept/a", "/kept/b", "/balanced/c?steps=1",
          "/refused/x", "/cgi/env?a=b", "/cgi/none", "/php/x?a=b", "/php/y", "/ours", "/server-status"]
-
-
-@contextlib.contextmanager
-def kept_backend():
-    """Tells each request the number of its connection."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            if not hasattr(self, "number"):
-                Handler.count += 1
-                self.number = Handler.count
-            body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-    Handler.count = 0
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # httpd ends, and resets what it kept
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def whole(server, path):
