@@ -44,7 +44,7 @@ ProxyPass /dies/ http://127.0.0.1:@DIES@/
 AddHandler lua-script .lua
 """ + REPORTS
 # What reads like a fault of a backend.
-FAULTS = re.compile(r"AH01102|AH00898|AH01067|AH01075|AH01174|AH01114|AH00959|AH00893|AH00992|AH10101|AH00857|AH00878|AH00992|AH02811|AH01220|:error\]")
+FAULTS = re.compile(r"AH01102|AH00898|AH01067|AH01075|AH01174|AH01114|AH00959|AH00893|AH00992|AH10101|AH00857|AH00878|AH02811|AH01220|:error\]")
 
 
 class Talker:
@@ -203,7 +203,7 @@ def dying_backend():
 
 @pytest.mark.parametrize("mpm", MPMS)
 def test_told_to_end(mpm, back):
-    """SIGTERM to a child, apachectl restart, and the end of GracefulShutdownTimeout, while requests run."""
+    """SIGTERM to a child, apachectl restart, and SIGTERM to a child that ends gracefully, while requests run."""
     conf = REPORTS + """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 php_value outlive.detect watch

@@ -1,4 +1,4 @@
-"""Loaded and not asked for anything, the module changes nothing: unconfigured.py. With and without LoadModule httpd gives the same responses,
+"""Loaded and not asked for anything, the module changes nothing. With and without LoadModule httpd gives the same responses,
 writes the same log and the same files, and talks to its backends in the same way. With OutliveEngine On and nothing else it sets no limit, and a
 client that goes has no effect that it would not have had. So it is over TLS, and over HTTP/2 in clear and over TLS."""
 
@@ -97,7 +97,7 @@ def log_of(server):
     return sorted(re.sub(r"\d{4,}", "N", plain(server, line)) for line in lines)
 
 
-def seen(conf, mpm, cgi, module, fpm):
+def seen(conf, mpm, cgi, module):
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1" if mpm == "prefork" else \
         "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25"
     load = f"LoadModule outlive_module {BUILD}/mod_outlive.so" if module else ""
@@ -132,7 +132,7 @@ def seen(conf, mpm, cgi, module, fpm):
 def test_same(mpm, cgi, back):
     with Fpm() as fpm:
         conf = CONF.replace("@BACKEND@", str(back.port)).replace("@FPM@", str(fpm.port))
-        without, loaded = seen(conf, mpm, cgi, False, fpm), seen(conf, mpm, cgi, True, fpm)
+        without, loaded = seen(conf, mpm, cgi, False), seen(conf, mpm, cgi, True)
     for path in without[0]:
         assert re.sub(r"127.0.0.1:\d+|localhost:\d+", "", without[0][path]) == re.sub(r"127.0.0.1:\d+|localhost:\d+", "", loaded[0][path]), \
             f"{path}:\n{without[0][path]}\n--- with LoadModule:\n{loaded[0][path]}"
