@@ -1,6 +1,6 @@
-"""Puts the native library and the command into the wheel, and native/quick.c, compiled: those that OUTLIVE_LIBRARY and OUTLIVE_COMMAND
-name, else ones that cargo builds; with cargo-zigbuild
-(pip install cargo-zigbuild ziglang) and OUTLIVE_GLIBC=2.17, say, for a glibc as old as that.
+"""Puts the native library and the command into the wheel: those that OUTLIVE_LIBRARY and OUTLIVE_COMMAND name, else ones that cargo builds;
+with cargo-zigbuild (pip install cargo-zigbuild ziglang) and OUTLIVE_GLIBC=2.17, say, for a glibc as old as that. And native/quick.c, compiled
+where a C compiler is.
 
 The wheel's file name says which glibc the library needs, by the versions of the symbols in it: manylinux_2_17_x86_64.
 OUTLIVE_WHEEL_PLATFORM names another platform.

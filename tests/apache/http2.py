@@ -1,9 +1,23 @@
-"""A client of HTTP/2 and one of TLS, and a certificate for a server."""
+"""A client of HTTP/2 and one of TLS, and what httpd needs to answer both: a certificate, and its lines."""
 
 import socket
 import ssl
 import struct
 import subprocess
+
+
+# Of httpd: HTTP/2 in clear, and over TLS on a port of its own.
+TLS = """
+Listen 127.0.0.1:@TLS@
+Protocols h2c http/1.1
+SSLSessionCache none
+<VirtualHost 127.0.0.1:@TLS@>
+  SSLEngine on
+  Protocols h2 http/1.1
+  SSLCertificateFile @ROOT@/cert.pem
+  SSLCertificateKeyFile @ROOT@/cert.pem
+</VirtualHost>
+"""
 
 
 class Http2:
@@ -70,7 +84,7 @@ def over_tls(port, protocols=("http/1.1",)):
 
 
 def certificate(server):
-    """For localhost, in one file with its key."""
+    """For localhost, in one file with its key: cert.pem."""
     pem = server.root / "cert.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
                     "/CN=localhost", "-days", "2", "-keyout", pem, "-out", server.root / "cert"], check=True, capture_output=True)

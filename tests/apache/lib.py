@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import json
 import os
 import pathlib
 import random
@@ -21,6 +22,19 @@ BUILD = pathlib.Path(os.environ.get("APACHE_BUILD") or ROOT / os.environ.get("CA
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
           "include", "rewrite"]
+
+# What mod_outlive has to say, where the tests ask for it.
+REPORTS = """
+<Location /settings>
+  SetHandler outlive-settings
+</Location>
+<Location /live>
+  SetHandler outlive-status
+</Location>
+<Location /metrics>
+  SetHandler outlive-metrics
+</Location>
+"""
 
 # LONG=1 asks for tests that take minutes.
 LONG = os.environ.get("LONG") == "1"
@@ -140,6 +154,13 @@ class Httpd:
     def graceful(self):
         self.process.send_signal(signal.SIGUSR1)
 
+    def restart(self):
+        """Gracefully; until httpd has read its configuration anew."""
+        serves = "resuming normal operations"
+        made = self.said().count(serves)
+        self.graceful()
+        wait_for("httpd has read its configuration anew", lambda: self.said().count(serves) > made, 60)
+
     def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
         """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
         import http.client
@@ -150,6 +171,15 @@ class Httpd:
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def live(self):
+        """The table of the requests in flight (REPORTS)."""
+        return json.loads(self.ask("/live?json")[2])
+
+    def counters(self):
+        """Of the metrics those that only grow (REPORTS), by their names without outlive_."""
+        text = self.ask("/metrics")[2].decode()
+        return {key: int(value) for key, value in re.findall(r"(?m)^outlive_(\w+_total(?:\{[^}]*\})?) (\d+)$", text)}
 
     def client(self, path, method="GET", body=b""):
         return Client(self.port, path, method, body)
@@ -314,3 +344,33 @@ def backend():
         yield one
     finally:
         one.close()
+
+
+@contextlib.contextmanager
+def kept_backend():
+    """The port of one that tells each request the number of its connection."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            if not hasattr(self, "number"):
+                Handler.count += 1
+                self.number = Handler.count
+            body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    Handler.count = 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # the server before it ends, and resets what it kept
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -10,7 +10,7 @@ import sys
 import time
 
 from http2 import Http2
-from lib import ROOT, Client, Fpm, Httpd, backend, wait_for
+from lib import ROOT, Client, Fpm, Httpd, backend, cgi_module, wait_for
 from scripts import SCRIPT, left
 
 PHP = """<?php
@@ -134,14 +134,12 @@ def run(rows, columns):
     try:
         with backend() as back, demo_server() as save:
             for cgi, mpm in (("cgi", "prefork"), ("cgid", "event")):
-                more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"]
-                more += ["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else []
                 for column in columns:
                     conf = CONF.replace("@SETTINGS@", SETTINGS[column]).replace("@BACKEND@", str(back.port))
                     conf = conf.replace("@FORMSAVE@", str(save.port)).replace("@FPM@", str(fpm.port))
                     modules = ["http2"] if cgi == "cgid" else []
                     conf = conf if modules else conf.replace("Protocols h2c http/1.1", "")
-                    with Httpd(conf, mpm=mpm, module=column != "alone", modules=modules, more=more) as server:
+                    with Httpd(conf, mpm=mpm, module=column != "alone", modules=modules, more=cgi_module(cgi)) as server:
                         server.file("cgi/work", SCRIPT, 0o755)
                         server.file("www/work.php", PHP)
                         for name, what, silent, of, *_ in rows:

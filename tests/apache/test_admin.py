@@ -12,18 +12,9 @@ import tempfile
 import textwrap
 
 import pytest
-from lib import ROOT, Httpd, backend, wait_for
+from lib import REPORTS, ROOT, Httpd, backend, wait_for
 
-CONF = """
-<Location /settings>
-  SetHandler outlive-settings
-</Location>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
+CONF = REPORTS + """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 <Location /work>
   php_value outlive.disconnect finish
@@ -103,19 +94,16 @@ def test_secrets(server):
 
 
 def test_numbers(server):
-    def counters():
-        return {key: int(value) for key, value in re.findall(r"(?m)^(outlive_\w+_total(?:\{[^}]*\})?) (\d+)$", server.ask("/metrics")[2].decode())}
     server.file("www/f.txt", "f\n")
     for _ in range(7):
         server.ask("/f.txt")
-    completed = 'outlive_requests_ended_total{ending="completed"}'
-    before = wait_for("they are counted", lambda: (now := counters())[completed] >= 7 and now)
-    made = server.said().count("resuming normal operations")
-    server.graceful()
-    wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made)
+    completed = 'requests_ended_total{ending="completed"}'
+    before = wait_for("they are counted", lambda: (now := server.counters())[completed] >= 7 and now)
+    server.restart()
     server.ask("/f.txt")
-    wait_for("the counters go on", lambda: counters()[completed] > before[completed])
-    assert all(counters()[key] >= value for key, value in before.items()), (before, counters())
+    wait_for("the counters go on", lambda: server.counters()[completed] > before[completed])
+    after = server.counters()
+    assert all(after[key] >= value for key, value in before.items()), (before, after)
     assert server.ask("/metrics")[1]["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
@@ -124,7 +112,7 @@ def test_strangers(server, back):
     page = wait_for("it is listed", lambda: b"/work/x" in (now := server.ask("/live")[2]) and now)
     assert b"/work/x\\u{1b}[31m\\u{7f}\\u{9b}\\xffy" in page, page[page.index(b"/work/x"):][:80]
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", page)
-    json.loads(server.ask("/live?json")[2])
+    server.live()
     client.go()
 
 
@@ -181,9 +169,8 @@ def test_boards():
         os.chmod(there, 0o755)
         board = pathlib.Path(there, "board")
         for _ in range(2):  # made, and found again
-            with Httpd(f"OutliveScoreboard {board}\n"
-                       "<Location /live>\nSetHandler outlive-status\n</Location>\n") as server:
-                assert json.loads(server.ask("/live?json")[2])["notes"] == []
+            with Httpd(f"OutliveScoreboard {board}{REPORTS}") as server:
+                assert server.live()["notes"] == []
                 assert board.stat().st_uid == www and board.stat().st_mode & 0o777 == 0o600
 
 
@@ -194,16 +181,13 @@ php_admin_value outlive.max_detached_total 2
 php_value outlive.disconnect finish
 php_value outlive.detect watch
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
     with backend() as back, Httpd(conf.replace("@BACKEND@", str(back.port))) as server:
         clients = [server.client(f"/work/cap{number}?steps=1&pause=30&silent") for number in range(10)]
         wait_for("all have begun", lambda: len(back.begun) == 10, 60)
         for client in clients:
             client.go()
-        left = wait_for("what is beyond the cap has stopped", lambda: (now := json.loads(server.ask("/live?json")[2]))["in_flight"] <= 2 and now)
+        left = wait_for("what is beyond the cap has stopped", lambda: (now := server.live())["in_flight"] <= 2 and now)
         assert left["detached"] == 2, left
         assert sum(end.startswith("lost") for end in back.ends.values()) == 8, back.ends
 

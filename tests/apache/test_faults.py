@@ -2,7 +2,6 @@
 refuses, dies or answers 5xx is a host error; a process that is told to end while a request runs never says that the request was completed."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -12,7 +11,7 @@ import threading
 import time
 
 import pytest
-from lib import BUILD, Fpm, Httpd, backend, cgi_module, wait_for
+from lib import BUILD, REPORTS, Fpm, Httpd, backend, cgi_module, wait_for
 
 MPMS = ["prefork", "worker", "event"]
 
@@ -43,12 +42,9 @@ ProxyPass /refused/ http://127.0.0.1:1/
 ProxyPassMatch ^/php/(.*)$ fcgi://127.0.0.1:@FPM@@ROOT@/www/work.php/$1
 ProxyPass /dies/ http://127.0.0.1:@DIES@/
 AddHandler lua-script .lua
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
-"""
+""" + REPORTS
 # What reads like a fault of a backend.
-FAULTS = re.compile(r"AH01102|AH00898|AH01067|AH01075|AH01174|AH01114|AH00959|AH00893|AH00992|AH10101|AH00857|AH00878|AH00992|AH02811|AH01220|:error\]")
+FAULTS = re.compile(r"AH01102|AH00898|AH01067|AH01075|AH01174|AH01114|AH00959|AH00893|AH00992|AH10101|AH00857|AH00878|AH02811|AH01220|:error\]")
 
 
 class Talker:
@@ -207,8 +203,8 @@ def dying_backend():
 
 @pytest.mark.parametrize("mpm", MPMS)
 def test_told_to_end(mpm, back):
-    """SIGTERM to a child, apachectl restart, and the end of GracefulShutdownTimeout, while requests run."""
-    conf = """
+    """SIGTERM to a child, apachectl restart, and SIGTERM to a child that ends gracefully, while requests run."""
+    conf = REPORTS + """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 php_value outlive.detect watch
 <Location /work/finish>
@@ -219,9 +215,6 @@ php_value outlive.detect watch
 </Location>
 <Location /example>
   SetHandler outlive-example
-</Location>
-<Location /live>
-  SetHandler outlive-status
 </Location>
 LogFormat "%U %{outlive-ending}n" ending
 CustomLog @ROOT@/ending.log ending
@@ -235,7 +228,7 @@ OutliveScoreboard @ROOT@/run/board
             clients = [server.client(f"/work/{name}{number}?steps=1&pause=60&silent") for name in ("finish", "stop")]
             clients.append(server.client("/example"))
             wait_for("all have begun", lambda: {f"finish{number}", f"stop{number}"} <= set(back.begun))
-            rows = wait_for("they are in the table", lambda: (now := json.loads(server.ask("/live?json")[2])["requests"]) and len(now) == 3 and now)
+            rows = wait_for("they are in the table", lambda: (now := server.live()["requests"]) and len(now) == 3 and now)
             if how == signal.SIGTERM:  # to the children: an operator's kill
                 for process in {row["process"] for row in rows}:
                     os.kill(process, signal.SIGTERM)
@@ -250,7 +243,7 @@ OutliveScoreboard @ROOT@/run/board
 
             def board():
                 try:
-                    return json.loads(server.ask("/live?json")[2])
+                    return server.live()
                 except OSError:
                     return None
             left = wait_for("nothing of it is in flight", lambda: (now := board()) and now["in_flight"] == 0 and now, 40)

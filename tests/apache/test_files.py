@@ -4,11 +4,10 @@ looked after, though it began as a short file. Modules whose handlers go by the 
 import base64
 import contextlib
 import hashlib
-import json
 import re
 
 import pytest
-from lib import Backend, Httpd, wait_for
+from lib import REPORTS, Backend, Httpd, wait_for
 
 MPMS = ["prefork", "event"]
 
@@ -22,13 +21,7 @@ RewriteRule ^/(late)$ /${wait:$1}
 <Directory @ROOT@/www/parts>
   SetOutputFilter INCLUDES
 </Directory>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
-"""
+""" + REPORTS
 # The map's program: it answers once its question was noticed.
 WAIT = """#!/bin/sh
 while read -r name; do
@@ -40,22 +33,17 @@ done
 
 
 def live(server):
-    return {row["label"] for row in json.loads(server.ask("/live?json")[2])["requests"]}
-
-
-def counters(server):
-    text = server.ask("/metrics")[2].decode()
-    return {key: int(value) for key, value in re.findall(r"(?m)^outlive_(\w+_total(?:\{[^}]*\})?) (\d+)$", text)}
+    return {row["label"] for row in server.live()["requests"]}
 
 
 def ended(server, before, ending):
     """Answers once more of them than before ended that way."""
     key = f'requests_ended_total{{ending="{ending}"}}'
-    return wait_for(f"one more is {ending}", lambda: counters(server)[key] > before[key])
+    return wait_for(f"one more is {ending}", lambda: server.counters()[key] > before[key])
 
 
 def test_short(server):
-    before = counters(server)
+    before = server.counters()
     for path in ("/f.txt", "/f.html"):
         status, headers, body = server.ask(path)
         assert (status, body, headers["X-Mark"]) == (200, b"x" * 20000, "here"), (path, status, len(body))
@@ -63,11 +51,11 @@ def test_short(server):
     etag = server.ask("/f.txt")[1]["ETag"]
     assert server.ask("/f.txt", headers={"If-None-Match": etag}.items())[0] == 304
     completed = 'requests_ended_total{ending="completed"}'
-    wait_for("all five are counted", lambda: counters(server)[completed] >= before[completed] + 5)
+    wait_for("all five are counted", lambda: server.counters()[completed] >= before[completed] + 5)
     # Those, and a file that is not there, which begins as anything else does: each once.
     assert server.ask("/none")[0] == 404
-    wait_for("one more is counted", lambda: counters(server)[completed] >= before[completed] + 6)
-    assert counters(server)[completed] == before[completed] + 6, (before, counters(server))
+    wait_for("one more is counted", lambda: server.counters()[completed] >= before[completed] + 6)
+    assert server.counters()[completed] == before[completed] + 6, (before, server.counters())
 
 
 def test_parts(server, back):
@@ -75,7 +63,7 @@ def test_parts(server, back):
     client = server.client("/parts/index.html")
     wait_for("what it includes has begun", lambda: "part" in back.begun)
     assert "/parts/index.html" in live(server), live(server)
-    before = counters(server)
+    before = server.counters()
     client.go()
     ended(server, before, "aborted")
 
@@ -94,13 +82,13 @@ def test_body(server):
 
 def test_late(server):
     """The client goes before the file's handler runs."""
-    before = counters(server)
+    before = server.counters()
     client = server.client("/late")
     wait_for("it is about to be rewritten", lambda: (server.root / "run/asked").exists())
     client.go()
     (server.root / "run/asked").unlink()
     ended(server, before, "aborted")
-    assert counters(server)["clients_gone_total"] == before["clients_gone_total"] + 1
+    assert server.counters()["clients_gone_total"] == before["clients_gone_total"] + 1
     assert "outlive: the client has gone; stopped, as outlive.disconnect says" in server.said()
 
 
@@ -130,13 +118,6 @@ def test_any_handler(mpm):
 
 
 NAMED = """
-LogLevel outlive:debug
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
 <Directory @ROOT@/www>
   Options +Indexes +MultiViews
   IndexOptions -FancyIndexing
@@ -211,7 +192,7 @@ def named_answers(server):
 def test_named(mpm):
     seen = {}
     for module in (False, True):
-        conf = NAMED if module else re.sub(r"(?s)LogLevel.*?(?=<Directory)", "", NAMED)
+        conf = "LogLevel outlive:debug" + REPORTS + NAMED if module else NAMED
         php = ["LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"] if mpm == "prefork" else []  # it is not made for threads
         with Httpd(conf, mpm=mpm, module=module, modules=[*NAMED_MODULES, "cgi" if mpm == "prefork" else "cgid"], more=php) as server:
             server.file("users", "me:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
@@ -221,12 +202,12 @@ def test_named(mpm):
             server.file("www/a.asis", "Status: 203 As it is\nContent-Type: text/plain\n\nas it is\n")
             server.file("www/b.map", "default http://localhost/elsewhere\n")
             server.file("www/v.var", "URI: f.txt\nContent-Type: text/plain\n\n")
-            before = counters(server) if module else None
+            before = server.counters() if module else None
             seen[module] = [(*facts, re.sub(rb"Port \d+", b"", text)) for *facts, text in named_answers(server)]
             if module:
                 completed = 'requests_ended_total{ending="completed"}'
-                wait_for("each is counted", lambda: counters(server)[completed] >= before[completed] + len(seen[True]))
-                assert counters(server)[completed] == before[completed] + len(seen[True]), (before, counters(server))
+                wait_for("each is counted", lambda: server.counters()[completed] >= before[completed] + len(seen[True]))
+                assert server.counters()[completed] == before[completed] + len(seen[True]), (before, server.counters())
                 assert not live(server), live(server)
                 assert "begin in the engine, too" not in server.said(), server.said()
     for without, with_it in zip(seen[False], seen[True], strict=True):

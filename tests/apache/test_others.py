@@ -1,14 +1,13 @@
 """Handlers of others: PHP in mod_php follows outlive.disconnect, mod_perl ends while it writes, mod_fcgid's are looked after, a script that runs as
 somebody else is named; and a filter that redirects in the middle of a response leaves nothing behind."""
 
-import json
 import os
 import pathlib
 import shlex
 import subprocess
 
 import pytest
-from lib import Httpd, wait_for
+from lib import REPORTS, Httpd, cgi_module, wait_for
 from scripts import left
 
 ALONE = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1"
@@ -143,17 +142,14 @@ def test_fcgid():
 </Directory>
 FcgidIPCDir @ROOT@/run
 FcgidProcessTableFile @ROOT@/run/table
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
     server = Httpd(conf, mpm="event", more=["LoadModule fcgid_module /usr/lib/apache2/modules/mod_fcgid.so"])
     server.file("php", "#!/bin/sh\nexec php-cgi8.2 -n\n", 0o755)
     server.file("www/slow.fphp", '<?php while (file_exists("@ROOT@/run/wait")) { usleep(20000); clearstatcache(); } echo "done";')
     waits = server.file("run/wait", "")
     with server:
         client = server.client("/slow.fphp")
-        wait_for("it is listed", lambda: "/slow.fphp" in {row["label"] for row in json.loads(server.ask("/live?json")[2])["requests"]})
+        wait_for("it is listed", lambda: "/slow.fphp" in {row["label"] for row in server.live()["requests"]})
         waits.unlink()
         client.read(b"done")
         client.go()
@@ -163,10 +159,9 @@ FcgidProcessTableFile @ROOT@/run/table
 def test_somebody_else(mpm, cgi):
     """No signal of ours reaches it: that is said once, and it ends when it writes."""
     if os.geteuid() != 0:
-        return
+        pytest.skip("root alone becomes somebody else")
     conf = "ScriptAlias /cgi/ @ROOT@/cgi/\nphp_value outlive.disconnect stop\nphp_value outlive.detect watch\n"
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
-    with Httpd(conf, mpm=mpm, more=more) as server:
+    with Httpd(conf, mpm=mpm, more=cgi_module(cgi)) as server:
         source, scripts = server.file("somebody.c", SOMEBODY), [server.root / f"cgi/one{number}" for number in range(3)]
         for script in scripts:
             subprocess.run(["cc", "-o", script, source], check=True)
@@ -188,7 +183,7 @@ def test_below():
     def apxs(what):
         return subprocess.run(["apxs2", "-q", what], check=True, capture_output=True, text=True).stdout.strip()
     conf = "ScriptAlias /cgi/ @ROOT@/cgi/\n<Location /cgi>\n  SetOutputFilter BELOW\n</Location>\nphp_value outlive.detect watch\n"
-    more = ["LoadModule cgi_module /usr/lib/apache2/modules/mod_cgi.so", "LoadModule below_module @ROOT@/mod_below.so"]
+    more = [*cgi_module("cgi"), "LoadModule below_module @ROOT@/mod_below.so"]
     server = Httpd(conf, more=more, limits=ALONE)
     flags = [*shlex.split(apxs("CFLAGS")), *shlex.split(apxs("EXTRA_CPPFLAGS")), *(f"-I{apxs(where)}" for where in ("INCLUDEDIR", "APR_INCLUDEDIR", "APU_INCLUDEDIR"))]
     subprocess.run(["cc", "-shared", "-fPIC", *flags, "-o", server.root / "mod_below.so", pathlib.Path(__file__).with_name("mod_below.c")], check=True)

@@ -2,7 +2,6 @@
 The parent, which loads the module anew each time, does not grow."""
 
 import http.client
-import json
 import os
 import pathlib
 import re
@@ -11,7 +10,7 @@ import subprocess
 import threading
 
 import pytest
-from lib import LONG, Httpd, wait_for
+from lib import LONG, REPORTS, Httpd, wait_for
 
 MPMS, TIMES = (["prefork", "worker", "event"], 100) if LONG else (["event"], 5)
 
@@ -19,10 +18,7 @@ CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/ enablereuse=off
 php_value ignore_user_abort on
 php_value outlive.detect watch
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
 
 
 class Load(threading.Thread):
@@ -62,9 +58,7 @@ def test_parent(mpm):
         sizes = []
         for _ in range(15):
             assert server.ask("/none")[0] == 404  # told before it serves, httpd would not notice
-            made = server.said().count("resuming normal operations")
-            server.graceful()
-            wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
+            server.restart()
             sizes.append(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1]))
         assert sizes[-1] - sizes[2] < 400, f"kB of httpd's parent after each restart: {sizes}"
 
@@ -81,9 +75,8 @@ def test_restarts(mpm, back):
         wait_for("the long one has begun", lambda: "long" in back.begun)
         detached.go()
         for _ in range(TIMES):
-            before, made = [load.answers for load in loads], server.said().count("resuming normal operations")
-            server.graceful()
-            wait_for("httpd has read its configuration anew", lambda: server.said().count("resuming normal operations") > made, 60)
+            before = [load.answers for load in loads]
+            server.restart()
             wait_for("it answers", lambda: all(load.answers > old for load, old in zip(loads, before)), 60)
         wait_for("the long one is over", lambda: "long" in back.ends)
         assert back.ends["long"] == "done", back.ends  # though its child was to end, and its client has gone
@@ -96,14 +89,14 @@ def test_restarts(mpm, back):
         assert "exit signal" not in server.said(), server.said()
         # A child that is killed is not missed, and what it had begun is listed.
         client = server.client("/work/killed?steps=1&pause=30&silent")
-        row = wait_for("it is in the table", lambda: next((row for row in json.loads(server.ask("/live?json")[2])["requests"]
+        row = wait_for("it is in the table", lambda: next((row for row in server.live()["requests"]
                                                            if row["label"] == "/work/killed"), None))
         os.kill(row["process"], signal.SIGKILL)
         wait_for("it is listed as unfinished", lambda: any(row["unfinished"] and row["label"] == "/work/killed" for row in
-                                                           json.loads(answer(server))["requests"]))
+                                                           answer(server)["requests"]))
         client.go()
         server.may_crash = True
-        left = len([row for row in json.loads(answer(server))["requests"] if row["unfinished"]])
+        left = len([row for row in answer(server)["requests"] if row["unfinished"]])
         assert left == 1 or mpm != "prefork", left
 
 
@@ -111,7 +104,7 @@ def answer(server):
     """Asked until a child answers: another one takes over from the killed one."""
     def once():
         try:
-            return server.ask("/live?json")[2]
+            return server.live()
         except (OSError, http.client.HTTPException):
             return None
     return wait_for("httpd answers", once)

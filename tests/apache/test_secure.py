@@ -5,7 +5,7 @@ import socket
 import struct
 
 import pytest
-from http2 import Http2, certificate, over_tls
+from http2 import TLS, Http2, certificate, over_tls
 from lib import Httpd, backend, free_port, wait_for
 
 CONF = """
@@ -18,16 +18,7 @@ ProxyPass /stop/ http://127.0.0.1:@BACKEND@/
   php_value outlive.disconnect stop
   php_value outlive.detect watch
 </Location>
-Protocols h2c http/1.1
-Listen 127.0.0.1:@TLS@
-SSLSessionCache none
-<VirtualHost 127.0.0.1:@TLS@>
-  SSLEngine on
-  Protocols h2 http/1.1
-  SSLCertificateFile @CERTIFICATE@
-  SSLCertificateKeyFile @CERTIFICATE@
-</VirtualHost>
-"""
+""" + TLS
 
 
 def ended(back, name):
@@ -94,11 +85,11 @@ def storm(connect, back, batches, streams=20):
 
 @pytest.fixture(scope="module")
 def server():
-    tls = free_port()
+    port = free_port()
     with backend() as back:
-        conf = CONF.replace("@BACKEND@", str(back.port)).replace("@TLS@", str(tls)).replace("@CERTIFICATE@", "@ROOT@/cert.pem")
+        conf = CONF.replace("@BACKEND@", str(back.port)).replace("@TLS@", str(port))
         server = Httpd(conf, mpm="event", modules=["ssl", "http2"])
-        server.tls, server.back = tls, back
+        server.tls, server.back = port, back
         certificate(server)
         with server:
             yield server

@@ -1,6 +1,5 @@
 """What can be seen and asked: outlive-settings, the functions for other modules, the status page in a browser, the error log."""
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -13,7 +12,10 @@ import tempfile
 import time
 
 import pytest
-from lib import BUILD, ROOT, Httpd, backend, wait_for
+from lib import BUILD, REPORTS, ROOT, Httpd, backend, wait_for
+
+sys.path.append(str(ROOT / "tests/demo"))
+from browser import Browser  # noqa: E402
 
 EXAMPLE = [f"LoadModule outlive_example_module {BUILD}/mod_outlive_example.so"]
 CONF = """
@@ -34,19 +36,12 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
   php_value outlive.max_detached 7
 </Location>
 <Location /settings>
-  SetHandler outlive-settings
   php_admin_value ignore_user_abort 1
-</Location>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /metrics>
-  SetHandler outlive-metrics
 </Location>
 <Location /server-status>
   SetHandler server-status
 </Location>
-"""
+""" + REPORTS
 
 
 def test_settings(server):
@@ -94,20 +89,16 @@ def test_functions(server):
     wait_for("it runs without a request, too", lambda: endings()[2:] == ["ending 0 after 40 steps"])
 
 
-def live(server):
-    return json.loads(server.ask("/live?json")[2])
-
-
 def test_status(server, back):
-    assert live(server)["notes"] == [], server.ask("/live?json")  # of all children, and there is no mod_php
+    assert server.live()["notes"] == [], server.live()  # of all children, and there is no mod_php
     # Whoever looks is not among what he sees.
-    assert live(server)["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
+    assert server.live()["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
     gone = server.client("/work/seen?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "seen" in back.begun)
     there = server.client("/work/there?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "there" in back.begun)
     gone.go()
-    seen = wait_for("one is detached", lambda: (now := live(server))["detached"] == 1 and now)
+    seen = wait_for("one is detached", lambda: (now := server.live())["detached"] == 1 and now)
     rows = {row["label"]: row for row in seen["requests"]}
     assert seen["in_flight"] == 2 and set(rows) == {"/work/seen", "/work/there"}, seen
     assert rows["/work/seen"]["gone_ms"] >= 0 and rows["/work/seen"]["ignores_abort"] and rows["/work/there"]["gone_ms"] is None, rows
@@ -120,7 +111,7 @@ def test_status(server, back):
     browse(server)
     # A child that is killed leaves what it had begun.
     os.kill(rows["/work/seen"]["process"], signal.SIGKILL)
-    dead = wait_for("it is unfinished", lambda: (now := live(server))["unfinished"] == 1 and now)
+    dead = wait_for("it is unfinished", lambda: (now := server.live())["unfinished"] == 1 and now)
     assert [row["label"] for row in dead["requests"] if row["unfinished"]] == ["/work/seen"], dead
     there.go()
 
@@ -130,14 +121,8 @@ def browse(server):
         print("left out: the status page in a browser (chromium)", file=sys.stderr)
         assert os.environ.get("CI") != "true"
         return
-    sys.path.insert(0, str(ROOT / "tests/demo"))  # its page.py drives a browser
-    saved = sys.modules.pop("lib")
-    spec = importlib.util.spec_from_file_location("page", ROOT / "tests/demo/page.py")
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
-    sys.modules["lib"] = saved
     profile = tempfile.mkdtemp(prefix="outlive-profile-")
-    browser = page.Browser(profile)
+    browser = Browser(profile)
     try:
         browser.go(f"http://127.0.0.1:{server.port}/live")
         assert browser.text("#detached") == "1" and browser.text("#in-flight") == "2"
@@ -163,13 +148,7 @@ def test_beside_php():
 AddHandler application/x-httpd-php .php
 php_value memory_limit 64M
 php_flag ignore_user_abort on
-<Location /settings>
-  SetHandler outlive-settings
-</Location>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
     load = "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so"
     with Httpd(conf, more=[load], php_ini="max_execution_time = 77\n") as server:
         server.file("www/p.php", "<?php foreach (['memory_limit', 'ignore_user_abort', 'max_execution_time'] as $k) echo ini_get($k), ' ';")
@@ -179,7 +158,7 @@ php_flag ignore_user_abort on
             "ignore_user_abort": "1", "memory_limit": "64M", "max_execution_time": "77"}, said
         assert "is not applied" not in server.said(), server.said()
         assert b">Programs that mod_php runs are not listed here" in server.ask("/live")[2], server.ask("/live")[2]
-        assert "mod_php" in live(server)["notes"][0], live(server)
+        assert "mod_php" in server.live()["notes"][0], server.live()
     with Httpd(conf + load, php_ini="max_execution_time = 77\n") as server:  # the other way round
         server.file("www/p.php", "<?php echo ini_get('memory_limit');")
         assert server.ask("/p.php")[2] == b"64M", server.ask("/p.php")

@@ -1,19 +1,17 @@
-"""Loaded and not asked for anything, the module changes nothing: unconfigured.py. With and without LoadModule httpd gives the same responses,
+"""Loaded and not asked for anything, the module changes nothing. With and without LoadModule httpd gives the same responses,
 writes the same log and the same files, and talks to its backends in the same way. With OutliveEngine On and nothing else it sets no limit, and a
 client that goes has no effect that it would not have had. So it is over TLS, and over HTTP/2 in clear and over TLS."""
 
 import contextlib
-import http.server
 import json
 import re
 import signal
 import socket
 import subprocess
-import threading
 
 import pytest
-from http2 import Http2, certificate
-from lib import BUILD, Fpm, Httpd, free_port, wait_for
+from http2 import TLS, Http2, certificate
+from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, kept_backend, wait_for
 
 CONF = """
 ServerTokens Full
@@ -48,50 +46,9 @@ LUA = """function handle(r)
   return apache2.OK
 end
 """
-TLS = """
-Listen 127.0.0.1:@TLS@
-Protocols h2c http/1.1
-SSLSessionCache none
-<VirtualHost 127.0.0.1:@TLS@>
-  SSLEngine on
-  Protocols h2 http/1.1
-  SSLCertificateFile @ROOT@/cert.pem
-  SSLCertificateKeyFile @ROOT@/cert.pem
-</VirtualHost>
-"""
 WAYS = [("TLS", ["--http1.1"], "tls"), ("h2c", ["--http2-prior-knowledge"], "port"), ("h2", ["--http2"], "tls")]
 PATHS = ["/f.txt", "/none", "/sub/f.txt", "/i.shtml", "/w.lua", "/work/a?steps=2", "/work/b?steps=1&silent", "/kept/a", "/kept/b", "/balanced/c?steps=1",
          "/refused/x", "/cgi/env?a=b", "/cgi/none", "/php/x?a=b", "/php/y", "/ours", "/server-status"]
-
-
-@contextlib.contextmanager
-def kept_backend():
-    """Tells each request the number of its connection."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            if not hasattr(self, "number"):
-                Handler.count += 1
-                self.number = Handler.count
-            body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-    Handler.count = 0
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # httpd ends, and resets what it kept
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def whole(server, path):
@@ -140,8 +97,7 @@ def log_of(server):
     return sorted(re.sub(r"\d{4,}", "N", plain(server, line)) for line in lines)
 
 
-def seen(conf, mpm, cgi, module, fpm):
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
+def seen(conf, mpm, cgi, module):
     limits = "StartServers 1\nMinSpareServers 1\nMaxSpareServers 1\nMaxRequestWorkers 1\nServerLimit 1" if mpm == "prefork" else \
         "StartServers 1\nServerLimit 1\nThreadsPerChild 25\nMaxRequestWorkers 25"
     load = f"LoadModule outlive_module {BUILD}/mod_outlive.so" if module else ""
@@ -150,7 +106,7 @@ def seen(conf, mpm, cgi, module, fpm):
     modules = ["lua", "proxy_balancer", "slotmem_shm", "lbmethod_byrequests"] + (["ssl", "http2"] if secure else [])
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(kept_backend())
-        server = Httpd(conf.replace("@KEPT@", str(kept)) + secure, mpm=mpm, module=False, limits=limits, more=[*more, load], modules=modules)
+        server = Httpd(conf.replace("@KEPT@", str(kept)) + secure, mpm=mpm, module=False, limits=limits, more=[*cgi_module(cgi), load], modules=modules)
         server.tls = tls
         certificate(server)
         stack.enter_context(server)
@@ -176,7 +132,7 @@ def seen(conf, mpm, cgi, module, fpm):
 def test_same(mpm, cgi, back):
     with Fpm() as fpm:
         conf = CONF.replace("@BACKEND@", str(back.port)).replace("@FPM@", str(fpm.port))
-        without, loaded = seen(conf, mpm, cgi, False, fpm), seen(conf, mpm, cgi, True, fpm)
+        without, loaded = seen(conf, mpm, cgi, False), seen(conf, mpm, cgi, True)
     for path in without[0]:
         assert re.sub(r"127.0.0.1:\d+|localhost:\d+", "", without[0][path]) == re.sub(r"127.0.0.1:\d+|localhost:\d+", "", loaded[0][path]), \
             f"{path}:\n{without[0][path]}\n--- with LoadModule:\n{loaded[0][path]}"
@@ -186,15 +142,9 @@ def test_same(mpm, cgi, back):
 
 def test_only_on(back):
     """OutliveEngine On, and no line besides."""
-    conf = """
+    conf = REPORTS + """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 Protocols h2c http/1.1
-<Location /live>
-  SetHandler outlive-status
-</Location>
-<Location /settings>
-  SetHandler outlive-settings
-</Location>
 <Location /work/said>
   php_value max_execution_time 30
 </Location>
@@ -204,7 +154,7 @@ Protocols h2c http/1.1
         wait_for("both have begun", lambda: {"unsaid", "said"} <= set(back.begun))
 
         def limits():
-            return {row["label"]: row["time_limit_s"] for row in json.loads(server.ask("/live?json")[2])["requests"]}
+            return {row["label"]: row["time_limit_s"] for row in server.live()["requests"]}
         wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": None, "/work/said": 30}, 3)
         said = json.loads(server.ask("/settings?name=max_execution_time")[2])["settings"]["max_execution_time"]
         assert said["value"] == "0" and said["layer"] == "built-in default", said
@@ -228,9 +178,6 @@ def test_tenants():
 </Location>
 <Location /closed>
   OutliveHandlers Off
-</Location>
-<Location /live>
-  SetHandler outlive-status
 </Location>
 """
     with Httpd(conf) as server:

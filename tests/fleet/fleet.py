@@ -16,7 +16,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/apache"))
-from lib import Httpd, backend, free_port, wait_for  # noqa: E402
+from lib import REPORTS, Httpd, backend, free_port, wait_for  # noqa: E402
 
 OUTLIVE = os.path.abspath(sys.argv[1])
 REQUESTS = 382
@@ -27,13 +27,7 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
   php_flag ignore_user_abort on
   php_value outlive.detect watch
 </Location>
-<Location /metrics>
-  SetHandler outlive-metrics
-</Location>
-<Location /live>
-  SetHandler outlive-status
-</Location>
-"""
+""" + REPORTS
 LIMITS = "StartServers 2\nMinSpareServers 2\nMaxSpareServers 4\nServerLimit 6\nMaxRequestWorkers 6"
 
 
@@ -149,9 +143,7 @@ def nothing_falls(server, back, prometheus, board):
 
 def restarts(server, prometheus):
     before = prometheus.value('sum(outlive_requests_ended_total{job="httpd"})')
-    made = server.said().count("resuming normal operations")
-    server.graceful()
-    wait_for("httpd has restarted", lambda: server.said().count("resuming normal operations") > made)
+    server.restart()
     server.ask("/f.txt")
     wait_for("counters go on", lambda: prometheus.value('sum(outlive_requests_ended_total{job="httpd"})') == before + 1)
     assert prometheus.value('sum(resets(outlive_requests_ended_total{job="httpd"}[5m]))') == 0

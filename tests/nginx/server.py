@@ -14,7 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
-from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
+from lib import Backend, Client, Fpm, backend, end, free_port, kept_backend, wait_for  # noqa: E402, F401
 from http2 import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")

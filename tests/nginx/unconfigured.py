@@ -2,14 +2,12 @@
 """Loaded and not configured, the module changes nothing: the same bytes of every response, the same log lines, the same files, connections to backends and
 threads, over HTTP/1.1, TLS and HTTP/2, whose clients stay or go: unconfigured.py."""
 
-import http.server
 import pathlib
 import re
 import sys
-import threading
 
 from finish import rest
-from server import Fpm, Nginx, Stream, backend, connect, go, over_tls, wait_for
+from server import Fpm, Nginx, Stream, backend, connect, go, kept_backend, over_tls, wait_for
 from whole import FCGI
 
 CONF = """
@@ -28,25 +26,6 @@ error_page 404 /none.html;
 HTTP = "proxy_cache_path @ROOT@/tmp/cache keys_zone=kept:1m; upstream kept { server 127.0.0.1:@KEPT@; keepalive 4; }"
 PATHS = ["/f.txt", "/none", "/work/a?steps=1&pause=0&silent", "/work/b?steps=1&pause=0&silent", "/work/c?status=500", "/kept/a", "/kept/b", "/raw/d?steps=1&pause=0&silent",
          "/cached/e?steps=1&pause=0&silent", "/cached/e?steps=1&pause=0&silent", "/refused/x", "/php/x?a=b", "/ssi/page", "/moved", "/asked/f", "/outlive"]
-
-
-class Kept(http.server.BaseHTTPRequestHandler):
-    """Tells each request the number of its connection."""
-    protocol_version = "HTTP/1.1"
-    count = 0
-
-    def do_GET(self):
-        if not hasattr(self, "number"):
-            Kept.count += 1
-            self.number = Kept.count
-        body = b"connection %d, %s\n" % (self.number, str(self.headers).encode())
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
 
 
 def plain(nginx, text):
@@ -88,15 +67,11 @@ def leavers(nginx, back, kind):
 
 
 def seen(back, fpm, load):
-    Kept.count = 0
-    kept = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Kept)
-    kept.daemon_threads = True
-    threading.Thread(target=kept.serve_forever, daemon=True).start()
-    words = {"FCGI": FCGI, "BACKEND": back.port, "FPM": fpm.port, "KEPT": kept.server_address[1]}
+    words = {"FCGI": FCGI, "BACKEND": back.port, "FPM": fpm.port}
     conf, http_part = CONF, HTTP
     for name, value in words.items():
         conf, http_part = conf.replace(f"@{name}@", str(value)), http_part.replace(f"@{name}@", str(value))
-    with Nginx(conf, http=http_part, load=load, variables=False, tls=True) as nginx:
+    with kept_backend() as kept, Nginx(conf, http=http_part.replace("@KEPT@", str(kept)), load=load, variables=False, tls=True) as nginx:
         for name, text in (("f.txt", "plain\n"), ("ssi/page", "a <!--#include virtual='/f.txt' --> b\n"), ("none.html", "nothing\n"),
                            ("work.php", "<?php ksort($_SERVER); foreach ($_SERVER as $k => $v) if (!preg_match('/PORT|TIME|ID/', $k) && is_string($v)) echo \"$k=$v\\n\";")):
             (nginx.root / "www" / name).parent.mkdir(exist_ok=True)
@@ -114,8 +89,6 @@ def seen(back, fpm, load):
         files = sorted(path.name for path in (nginx.root / "run").iterdir())
         log = log_of(nginx)
         access = re.sub(r"\b(with|without)-", "", (nginx.root / "access.log").read_text())
-    kept.shutdown()
-    kept.server_close()
     return responses, [re.sub(r"\b(with|without)-", "", line) for line in log], sorted(access.splitlines()), (threads, descriptors, files)
 
 

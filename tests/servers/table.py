@@ -116,9 +116,8 @@ def make(name, policy, back, fpm):
     if name == "lighttpd":
         return lighttpd_server.Lighttpd(filled(LIGHTTPD, said, back, fpm), module=policy != "alone")
     mpm, cgi = name.split(", ")[1], "cgi" if "prefork" in name else "cgid"
-    more = [f"LoadModule {cgi}_module /usr/lib/apache2/modules/mod_{cgi}.so"] + (["ScriptSock @ROOT@/run/cgid"] if cgi == "cgid" else [])
     limits = "StartServers 20\nMinSpareServers 20\nMaxSpareServers 30" if mpm == "prefork" else ""
-    return lib.Httpd(filled(HTTPD, said, back, fpm), mpm=mpm, module=policy != "alone", more=more, limits=limits)
+    return lib.Httpd(filled(HTTPD, said, back, fpm), mpm=mpm, module=policy != "alone", more=lib.cgi_module(cgi), limits=limits)
 
 
 def put(path, text, mode=0o644):

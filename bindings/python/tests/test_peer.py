@@ -9,7 +9,7 @@ import unittest
 import wsgiref.simple_server
 
 import outlive
-from outlive._stopping import notify_fd
+from outlive._on_stop import notify_fd
 from outlive.wsgi import OutliveMiddleware
 
 

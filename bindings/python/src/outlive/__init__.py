@@ -9,7 +9,7 @@ from . import php_api as _php_api, request as _request
 from ._library import VERSION as __version__
 from ._policy import ViewPolicy, finish, held, policy, stop
 from ._resumed import drain_resumed, resumed
-from ._stopping import OnStop
+from ._on_stop import OnStop
 from .config import *
 from .dir_config import *
 from .engine import *

@@ -12,10 +12,10 @@ from typing import Any, Awaitable, Callable, Deque, Dict, Iterable, Optional, Se
 from ._eager import Begins
 from ._charged import Charged
 from ._host import Host
-from ._keeping import keep, keeping_of_scope, say_done
+from ._keeping import SAFE, Keeping, Refusal, Replay
+from ._keeping_on_loop import keep, keeping_of_scope, say_done
 from ._notifier import Notifier
 from ._policy import Stream
-from ._accepting import SAFE, Keeping, Refusal, Replay
 from ._middleware import MiddlewareCore, Ways, end, log, shut_down
 from ._tasks import Stopping, has_stop, remainder
 from .config import Settings

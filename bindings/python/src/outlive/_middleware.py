@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, Union
 
 from . import _seen, _structs as s
-from ._accepting import Keeping
+from ._keeping import Keeping
 from ._policy import Accept, Clock, Detect, Disconnect, Duplicates, Policy, Streaming
 from ._text import Path, Value
 from .config import Config, Settings

@@ -7,7 +7,7 @@ import concurrent.futures
 import os
 import threading
 import weakref
-from typing import Any, List, Optional, Protocol, Set
+from typing import Any, Dict, Optional, Protocol, Set
 
 from ._calls import Form
 from ._eager import Beginner
@@ -51,9 +51,7 @@ class Notifier(Beginner):
         self._settled: Set[Listener] = set()
         self.tasks: Set[asyncio.Task[None]] = set()  # those that go on though their server has cancelled
         self.servers: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # the server's own, whatever context they have
-        self._endings: Optional[concurrent.futures.ThreadPoolExecutor] = None
-        self._look_ups: Optional[concurrent.futures.ThreadPoolExecutor] = None
-        self._journals: Optional[concurrent.futures.ThreadPoolExecutor] = None
+        self._pools: Dict[str, concurrent.futures.ThreadPoolExecutor] = {}
         self._kept: Set[asyncio.Future[Any]] = set()
         self.ticks = False
         self.fd = make_notify()
@@ -63,23 +61,21 @@ class Notifier(Beginner):
 
     def endings(self) -> concurrent.futures.ThreadPoolExecutor:
         """The threads in which shutdown functions run: none that these may wait for themselves."""
-        pool = self._endings
-        if pool is None:
-            pool = self._endings = concurrent.futures.ThreadPoolExecutor(MOST_ENDINGS, "outlive-ending")
-        return pool
+        return self._pool("outlive-ending", MOST_ENDINGS)
 
     def look_ups(self) -> concurrent.futures.ThreadPoolExecutor:
         """The threads in which files are read: none that others may have taken."""
-        pool = self._look_ups
-        if pool is None:
-            pool = self._look_ups = concurrent.futures.ThreadPoolExecutor(MOST_LOOK_UPS, "outlive-look-up")
-        return pool
+        return self._pool("outlive-look-up", MOST_LOOK_UPS)
 
     def journals(self) -> concurrent.futures.ThreadPoolExecutor:
         """The threads in which journals are asked that block."""
-        pool = self._journals
+        return self._pool("outlive-journal", MOST_ASKED)
+
+    def _pool(self, name: str, most: int) -> concurrent.futures.ThreadPoolExecutor:
+        """Made when it is first needed."""
+        pool = self._pools.get(name)
         if pool is None:
-            pool = self._journals = concurrent.futures.ThreadPoolExecutor(MOST_ASKED, "outlive-journal")
+            pool = self._pools[name] = concurrent.futures.ThreadPoolExecutor(most, name)
         return pool
 
     def keep(self, task: asyncio.Future[Any]) -> None:
@@ -116,11 +112,7 @@ class Notifier(Beginner):
             exchange.deliver()
 
     def __del__(self) -> None:
-        pools: List[Optional[concurrent.futures.ThreadPoolExecutor]] = [
-            getattr(self, name, None) for name in ("_endings", "_look_ups", "_journals")
-        ]
-        for pool in pools:
-            if pool is not None:
-                pool.shutdown(wait=False)
         if hasattr(self, "fd"):
+            for pool in self._pools.values():
+                pool.shutdown(wait=False)
             os.close(self.fd)

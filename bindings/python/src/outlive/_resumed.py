@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import Any, Dict, Optional, Tuple, Type, Union
 
-from ._accepting import not_told
+from ._keeping import not_told
 from ._middleware import ProcessEngine, shut_down
 from ._text import Path
 from .config import Config, Settings

@@ -17,7 +17,7 @@ from ._calls import Form, flag_word
 from ._library import c
 from ._prototypes import WriteFunction
 from ._eventfd import make_notify as make_notify
-from ._stopping import notify_fd
+from ._on_stop import notify_fd
 from ._text import Path
 from .config import Settings, visit
 from .enums import Connection, Ending, Rendered, Stage, StopKind

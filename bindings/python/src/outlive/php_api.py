@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Sequence, Tuple, TypeVar, Union
 
-from ._stopping import OnStop
+from ._on_stop import OnStop
 from .errors import EndedError, NoRequest
 from .request import Hold, Request, _current
 from .enums import Connection, Ending

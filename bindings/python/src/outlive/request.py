@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Type, TypeVar
 from . import _calls
 from ._host import Host
 from ._library import c
-from ._stopping import Callbacks, OnStop
+from ._on_stop import Callbacks, OnStop
 from ._structs import Str
 from ._prototypes import DestroyFunction, EndedFunction, FlushFunction, ShutdownFunction, WriteFunction
 from ._text import to_bytes, written

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
-from ._accepting import SAFE, Keeping, Refusal, Replay, not_told
+from ._keeping import SAFE, Keeping, Refusal, Replay, not_told
 from ._middleware import Middleware, MiddlewareCore, end, keeping_of, log, shut_down, ways_of
 from ._host import Host
 from ._policy import Stream, text_of

@@ -16,7 +16,7 @@ BIN = pathlib.Path(sys.executable).parent
 sys.path[:0] = [str(HERE.parents[3] / "tests/durable"), str(HERE.parent / "story")]
 import play  # noqa: E402
 import postgres  # noqa: E402
-from outlive._accepting import scoped  # noqa: E402
+from outlive._keeping import scoped  # noqa: E402
 from servers import Group, wait_for  # noqa: E402
 
 UVICORN = [BIN / "uvicorn", "--port", "{port}", "--log-level", "warning", "--workers", "2", "--timeout-graceful-shutdown", "10"]

@@ -9,7 +9,7 @@ import time
 from servers import Server, wait_for
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "tests/demo"))
-from page import Browser  # noqa: E402
+from browser import Browser  # noqa: E402
 
 
 def main():
