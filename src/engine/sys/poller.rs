@@ -97,8 +97,12 @@ impl Poll {
         Ok(Self { poller, wake, tokens: Mutex::default(), waiting: Mutex::new(waiting) })
     }
 
-    /// Watches a socket. False: this file is watched already, under this number.
+    /// Watches a socket. False: this file is watched already, under this number. Error: it is no socket; an end of another file cannot be
+    /// looked for without taking from it.
     pub fn add(&self, socket: i32, token: u64) -> io::Result<bool> {
+        if !is_socket(socket) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut tokens = lock(&self.tokens);
         // SAFETY: the host keeps the socket open for as long as it is watched; what it closes leaves the set by itself.
         match unsafe { self.poller.add(socket, Event::readable(key(token))) } {
@@ -191,6 +195,13 @@ impl Poll {
         };
         let _ = self.rearm(socket, next);
     }
+}
+
+fn is_socket(descriptor: i32) -> bool {
+    let mut kind: libc::c_int = 0;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: a valid place with its size; any number is answered.
+    unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut size) == 0 }
 }
 
 fn peek(socket: i32) -> Look {
