@@ -4,7 +4,7 @@ use super::config::outlive_config;
 use super::error::{outlive_error, report, report_code};
 use super::host::outlive_destroy_function;
 use super::text::{bytes, optional};
-use super::{guard, sized_struct};
+use super::{guard, guard_with, sized_struct};
 use crate::config::{Access, Builder, Check, Directive};
 use crate::error::{Code, Error};
 use crate::files::Disk;
@@ -61,7 +61,7 @@ pub(super) unsafe fn with(
     error: *mut outlive_error,
     call: impl FnOnce(&mut Builder) -> Result<(), Error>,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL or a builder that no other thread uses.
         let builder = unsafe { builder.as_mut() }.and_then(|builder| builder.builder.as_mut());
         let done = match builder {
@@ -382,7 +382,7 @@ pub unsafe extern "C" fn outlive_config_builder_build(
     out: *mut *mut outlive_config,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let Some(builder) = builder.as_mut().filter(|_| !out.is_null()) else {

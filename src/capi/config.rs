@@ -3,7 +3,7 @@
 use super::error::{outlive_error, report, report_code};
 use super::settings::outlive_settings;
 use super::text::{Terminated, optional, outlive_str};
-use super::{guard, sized_struct};
+use super::{guard, guard_with, sized_struct};
 use crate::config::{Config, Outcome};
 use crate::error::Code;
 use crate::target::Target;
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn outlive_config_resolve(
     out: *mut *const outlive_settings,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let Some(config) = outlive_config::borrow(config).filter(|_| !out.is_null()) else {
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn outlive_config_status(
     status: *mut c_int,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let Some(config) = outlive_config::borrow(config).filter(|_| !status.is_null()) else {

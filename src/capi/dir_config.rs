@@ -5,9 +5,9 @@ use super::constants::{
     OUTLIVE_PHP_VALUE_ADMIN_FLAG, OUTLIVE_PHP_VALUE_ADMIN_VALUE, OUTLIVE_PHP_VALUE_FLAG, OUTLIVE_PHP_VALUE_VALUE,
 };
 use super::error::{outlive_error, report, report_code};
-use super::guard;
 use super::settings::outlive_settings;
 use super::text::{bytes, optional};
+use super::{guard, guard_with};
 use crate::error::{Code, Error};
 use crate::httpd::{DirConfig, ValueKind};
 use crate::origin::Origin;
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn outlive_dir_config_set(
     from_htaccess: c_int,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let (Some(dir_config), Ok(name), Ok(value)) =
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn outlive_config_resolve_dir(
     out: *mut *const outlive_settings,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let Some(config) = outlive_config::borrow(config).filter(|_| !out.is_null()) else {

@@ -3,7 +3,7 @@
 use super::error::{outlive_error, report, report_code};
 use super::host::CHost;
 use super::text::{optional, outlive_str};
-use super::{guard, number};
+use super::{guard, guard_with, number};
 use crate::engine::render::{Extra, What};
 use crate::engine::{Engine, EngineOptions, Row, Watching};
 use crate::error::Code;
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn outlive_engine_new(
     out: *mut *mut outlive_engine,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or valid.
         unsafe {
             if out.is_null() {

@@ -6,7 +6,7 @@ use super::constants::{
 };
 use super::error::{outlive_error, report, report_code};
 use super::text::{bytes, data, optional, outlive_str};
-use super::{guard, sized_struct};
+use super::{guard_with, sized_struct};
 use crate::error::{Code, Error};
 use crate::ini::{self, Event, Lookup, Mode, Value};
 use crate::origin::Origin;
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn outlive_ini_parse(
     userdata: *mut c_void,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         unsafe {
             let (Ok(text), Some(visit)) = (bytes(text, len), visit) else {

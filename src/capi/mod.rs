@@ -20,12 +20,21 @@ mod settings;
 mod text;
 
 use crate::error::Code;
+use error::{outlive_error, report_code};
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a call; a panic becomes `OUTLIVE_ERROR_PANIC` and never reaches the host.
 fn guard(call: impl FnOnce() -> c_int) -> c_int {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Code::Panic.number())
+}
+
+/// As [`guard`], for a call with an error record, which says so too: hosts read it after every failure.
+fn guard_with(record: *mut outlive_error, call: impl FnOnce() -> c_int) -> c_int {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        // SAFETY: NULL or the caller's record.
+        guard(|| unsafe { report_code(record, Code::Panic, "") })
+    })
 }
 
 /// The number of a result.
@@ -59,4 +68,23 @@ unsafe fn sized_struct<T: Copy>(caller: *const std::ffi::c_void, mut default: T)
     // SAFETY: both are valid for the smaller of the two sizes, and all our structs are plain C data.
     unsafe { std::ptr::copy_nonoverlapping(bytes, (&raw mut default).cast::<u8>(), size.min(known)) };
     Some(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn a_panic_is_in_the_record_too() {
+        let mut record = std::mem::MaybeUninit::<outlive_error>::zeroed();
+        let code = guard_with(record.as_mut_ptr(), || panic!("a defect"));
+        assert_eq!(code, Code::Panic.number());
+        // SAFETY: zeros are a valid record, and every text has a NUL at its end.
+        let record = unsafe { record.assume_init_ref() };
+        // SAFETY: as above.
+        let message = unsafe { CStr::from_ptr(record.message.as_ptr()) };
+        assert_eq!((record.code, message.to_str()), (code, Ok(Code::Panic.text())));
+        assert_eq!(guard_with(std::ptr::null_mut(), || panic!("a defect")), code);
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::engine::outlive_engine;
 use super::error::{outlive_error, report, report_code};
-use super::guard;
 use super::host::outlive_write_function;
 use super::scoreboard::path_of;
 use super::settings::outlive_settings;
 use super::text::optional;
+use super::{guard, guard_with};
 use crate::engine::render::{self, Extra, What};
 use crate::error::{Code, Result};
 use crate::request::Ending;
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn outlive_engine_render(
     userdata: *mut c_void,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Some(engine) = engine.as_ref() else {
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn outlive_scoreboard_render(
     userdata: *mut c_void,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Ok(path) = path_of(path, len) else {

@@ -2,7 +2,7 @@
 
 use super::engine::{outlive_engine, outlive_request_row, row_for_c};
 use super::error::{outlive_error, report, report_code};
-use super::guard;
+use super::guard_with;
 use super::text::bytes;
 use crate::engine::scoreboard::{self, ScoreboardRow, Which};
 use crate::error::Code;
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn outlive_scoreboard_read(
     userdata: *mut c_void,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let (Ok(path), Some(visit)) = (path_of(path, len), visit) else {
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn outlive_scoreboard_clear(
     cleared: *mut usize,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Ok(path) = path_of(path, len) else {
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn outlive_scoreboard_clear_key(
     cleared: *mut usize,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let (Ok(path), false) = (path_of(path, len), key.is_null()) else {
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn outlive_scoreboard_clear_process(
     cleared: *mut usize,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Ok(path) = path_of(path, len) else {
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn outlive_scoreboard_cancel(
     count: u64,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Ok(path) = path_of(path, len) else {
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn outlive_scoreboard_prepare(
     group: u32,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Ok(path) = path_of(path, len) else {
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn outlive_scoreboard_prepare(
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_scoreboard(engine: *const outlive_engine, error: *mut outlive_error) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the caller's pointers: NULL, or what the header says.
         unsafe {
             let Some(engine) = engine.as_ref() else {

@@ -12,7 +12,7 @@ use super::sys::{self, ForkMark, Poll};
 use super::watched::Watched;
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 
@@ -27,8 +27,8 @@ pub struct Shared {
     pub watched: Watched,
     /// The engine's thread has to end.
     pub closing: AtomicBool,
-    /// The CPU clock of the engine's thread, which tells it from others; 0: there is none yet.
-    pub thread: AtomicI32,
+    /// The number of the engine's thread, which tells it from others; 0: there is none yet.
+    pub thread: AtomicUsize,
     pub free: FreeList,
     pub counters: Counters,
     pub gathered: Gathered,
@@ -83,7 +83,7 @@ impl Shared {
             poll: Poll::new().map_err(|error| refused("an epoll or event descriptor", error))?,
             watched: Watched::default(),
             closing: AtomicBool::new(false),
-            thread: AtomicI32::new(0),
+            thread: AtomicUsize::new(0),
             free: FreeList::default(),
             counters: Counters::default(),
             gathered: Gathered::default(),
@@ -122,7 +122,7 @@ impl Shared {
 
     /// Whether the engine's own thread is calling: it runs callbacks, and cannot wait for itself.
     pub fn is_own_thread(&self) -> bool {
-        self.thread.load(Relaxed) == sys::thread_clock()
+        self.thread.load(Relaxed) == sys::thread_number()
     }
 
     /// Called after writing what the engine's thread has to see. Async-signal-safe.

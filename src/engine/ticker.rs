@@ -30,7 +30,7 @@ const IDLE_TICKS: u32 = 100;
 
 /// The thread's loop; ends when the engine closes.
 pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
-    shared.thread.store(sys::thread_clock(), Relaxed);
+    shared.thread.store(sys::thread_number(), Relaxed);
     let mut idle = 0;
     let (mut seen, mut members) = (Vec::new(), Vec::new());
     let (mut busy, mut counted) = (true, Numbers::default());

@@ -258,6 +258,24 @@ static void descriptors_behind_our_back(void) {
     outlive_settings_free(settings);
 }
 
+/* A pipe in place of a socket has no client that could go while there is something to read in it. */
+static void a_pipe_for_a_socket(void) {
+    const outlive_settings *settings = settings_of("outlive.detect=watch\nignore_user_abort=0");
+    outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
+    outlive_request *request = NULL;
+    int ends[2];
+    EQUAL(pipe(ends), 0);
+    EQUAL(write(ends[1], "!", 1), 1);
+    options.socket = ends[0];
+    EQUAL(outlive_request_begin(engine, settings, &options, &request, NULL), OUTLIVE_OK);
+    sleep_ms(200);
+    EQUAL(outlive_request_is_gone(request), 0);
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+    close(ends[0]);
+    close(ends[1]);
+    outlive_settings_free(settings);
+}
+
 /* ---- late ---- */
 
 static void late(void) {
@@ -299,6 +317,7 @@ int main(void) {
     from_shutdown_functions();
     from_another_thread();
     descriptors_behind_our_back();
+    a_pipe_for_a_socket();
     late();
     failing_callbacks();
     EQUAL(outlive_engine_drain(engine, 1000), OUTLIVE_OK);

@@ -7,7 +7,7 @@ use super::super::host::{
 };
 use super::super::settings::outlive_settings;
 use super::super::text::{bytes, optional};
-use super::super::{guard, sized_struct};
+use super::super::{guard_with, sized_struct};
 use super::{outlive_request, pointer};
 use crate::config::Settings;
 use crate::engine::{Handle, Options};
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn outlive_request_begin(
     out: *mut *mut outlive_request,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: NULL, or what the header says.
         let (engine, settings) = unsafe { (engine.as_ref(), outlive_settings::borrow(settings)) };
         let (Some(engine), Some(settings), false) = (engine, settings, out.is_null()) else {

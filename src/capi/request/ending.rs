@@ -3,7 +3,7 @@
 use super::super::constants::OUTLIVE_ENDING_NONE;
 use super::super::error::{outlive_error, report_code};
 use super::super::host::Function;
-use super::super::{guard, number};
+use super::super::{guard_with, number};
 use super::{handle, outlive_request, with};
 use crate::error::Code;
 use crate::request::Ending;
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn outlive_request_shut_down(
     ending: *mut c_int,
     error: *mut outlive_error,
 ) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the header's contract.
         unsafe {
             let Some(handle) = handle(request) else {
@@ -103,7 +103,7 @@ unsafe fn call(request: *mut outlive_request, function: &mut Function, ending: E
 /// Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_request_end(request: *mut outlive_request, error: *mut outlive_error) -> c_int {
-    guard(|| {
+    guard_with(error, || {
         // SAFETY: the header's contract.
         unsafe {
             let Some(handle) = handle(request) else {

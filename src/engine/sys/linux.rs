@@ -1,4 +1,4 @@
-//! What Linux alone has, or has under a name of its own. [any_unix](super) is the same for other systems.
+//! What Linux alone has, or has under a name of its own. any_unix.rs is the same for other systems.
 
 use super::clock_ns;
 use super::files::open;

@@ -4,11 +4,12 @@
 //! While bytes wait that the host has not read, an end behind them cannot be seen: such a socket is looked at again ten times a second.
 
 use super::Readiness;
+use crate::engine::sync::lock;
 use polling::{Event, Events, Poller};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// A descriptor that is readable while it is set: a pipe.
@@ -61,6 +62,7 @@ impl EventFd {
 pub struct Poll {
     poller: Poller,
     wake: EventFd,
+    /// By descriptor, as it is registered now. Held through each change of the poller's set: an event finds the token that it belongs to.
     tokens: Mutex<HashMap<i32, u64>>,
     waiting: Mutex<Waiting>,
 }
@@ -73,7 +75,7 @@ struct Waiting {
     again: Instant,
 }
 
-/// As no descriptor is numbered; the largest number is the crate's own.
+/// As no token is numbered, since no descriptor is; the largest number is the crate's own.
 const WAKE: usize = usize::MAX - 1;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -95,19 +97,18 @@ impl Poll {
         Ok(Self { poller, wake, tokens: Mutex::default(), waiting: Mutex::new(waiting) })
     }
 
-    /// Watches a socket. False: this file is watched already, under this number.
+    /// Watches a socket. False: this file is watched already, under this number. Error: it is no socket; an end of another file cannot be
+    /// looked for without taking from it.
     pub fn add(&self, socket: i32, token: u64) -> io::Result<bool> {
+        if !is_socket(socket) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut tokens = lock(&self.tokens);
         // SAFETY: the host keeps the socket open for as long as it is watched; what it closes leaves the set by itself.
-        let added = unsafe { self.poller.add(socket, Event::readable(key(socket)?)) };
-        let mut tokens = of(&self.tokens);
-        match added {
+        match unsafe { self.poller.add(socket, Event::readable(key(token))) } {
             Ok(()) => {
-                // A set that takes the same file twice (kqueue) does not say whether it is the same.
-                let is_known = tokens.contains_key(&socket) && !cfg!(target_os = "linux");
-                if !is_known {
-                    tokens.insert(socket, token);
-                }
-                Ok(!is_known)
+                tokens.insert(socket, token);
+                Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -116,13 +117,15 @@ impl Poll {
 
     /// Reports the past events of a watched socket again, with this token.
     pub fn modify(&self, socket: i32, token: u64) -> io::Result<()> {
-        of(&self.tokens).insert(socket, token);
-        self.rearm(socket, Event::readable(key(socket)?))
+        let mut tokens = lock(&self.tokens);
+        tokens.insert(socket, token);
+        self.rearm(socket, Event::readable(key(token)))
     }
 
     /// Stops watching it. A socket that was closed meanwhile has left the set already.
     pub fn remove(&self, socket: i32) {
-        of(&self.tokens).remove(&socket);
+        let mut tokens = lock(&self.tokens);
+        tokens.remove(&socket);
         if socket >= 0 {
             // SAFETY: only its number is used, and a bad one is answered with an error.
             let _ = self.poller.delete(unsafe { BorrowedFd::borrow_raw(socket) });
@@ -141,12 +144,13 @@ impl Poll {
 
     /// Waits for something to happen, or for the time to pass (`None`: for ever).
     pub fn wait(&self, time: Option<Duration>, seen: &mut Vec<Readiness>) {
-        let mut waiting = of(&self.waiting);
+        let mut waiting = lock(&self.waiting);
         let waiting = &mut *waiting;
         seen.clear();
         if !waiting.unread.is_empty() && waiting.again <= Instant::now() {
+            let tokens = lock(&self.tokens);
             for socket in waiting.unread.drain(..) {
-                let _ = key(socket).and_then(|key| self.rearm(socket, Event::readable(key)));
+                let _ = tokens.get(&socket).map(|&token| self.rearm(socket, Event::readable(key(token))));
             }
         }
         let time = if waiting.unread.is_empty() { time } else { Some(time.unwrap_or(AGAIN).min(AGAIN)) };
@@ -159,27 +163,30 @@ impl Poll {
             if event.key == WAKE {
                 self.wake.clear();
                 let _ = self.rearm(self.wake.fd(), Event::readable(WAKE));
-            } else if let Ok(socket) = i32::try_from(event.key) {
-                self.look(socket, event.is_interrupt(), waiting, seen);
+            } else {
+                self.look(&event, waiting, seen);
             }
         }
     }
 
-    /// An event comes once; whether another is to come is decided here.
-    fn look(&self, socket: i32, hung_up: bool, waiting: &mut Waiting, seen: &mut Vec<Readiness>) {
-        let Some(token) = of(&self.tokens).get(&socket).copied() else { return };
-        let next = match if hung_up { Look::Closed } else { peek(socket) } {
-            Look::Nothing => Event::readable(socket as usize),
+    /// An event comes once; whether another is to come is decided here. One of an earlier registration of the number says nothing about
+    /// the file that it refers to now, which has events of its own.
+    fn look(&self, event: &Event, waiting: &mut Waiting, seen: &mut Vec<Readiness>) {
+        let socket = event.key as u32 as i32;
+        let tokens = lock(&self.tokens);
+        let Some(&token) = tokens.get(&socket).filter(|&&token| key(token) == event.key) else { return };
+        let next = match if event.is_interrupt() { Look::Closed } else { peek(socket) } {
+            Look::Nothing => Event::readable(event.key),
             Look::Bytes => {
                 if waiting.unread.is_empty() {
                     waiting.again = Instant::now() + AGAIN;
                 }
                 waiting.unread.push(socket);
-                Event::none(socket as usize)
+                Event::none(event.key)
             }
             Look::HalfClosed => {
                 seen.push(Readiness { token, closed: false, half_closed: true });
-                Event::none(socket as usize) // a hang-up is still told
+                Event::none(event.key) // a hang-up is still told
             }
             Look::Closed => {
                 seen.push(Readiness { token, closed: true, half_closed: true });
@@ -188,6 +195,13 @@ impl Poll {
         };
         let _ = self.rearm(socket, next);
     }
+}
+
+fn is_socket(descriptor: i32) -> bool {
+    let mut kind: libc::c_int = 0;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: a valid place with its size; any number is answered.
+    unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut size) == 0 }
 }
 
 fn peek(socket: i32) -> Look {
@@ -203,11 +217,7 @@ fn peek(socket: i32) -> Look {
     }
 }
 
-fn key(socket: i32) -> io::Result<usize> {
-    usize::try_from(socket).map_err(|_| io::ErrorKind::InvalidInput.into())
-}
-
-/// Nobody panics while holding one; if it happens all the same, what it guards is still in order.
-fn of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the crate keeps of a token: all of it, or on 32-bit systems the descriptor in its lower half.
+fn key(token: u64) -> usize {
+    token as usize
 }
