@@ -4,6 +4,7 @@ use super::call_guard::facts_of;
 use super::flag_word::TAG_BITS;
 use super::handle::Handle;
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::sys;
 use super::watched::Member;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
 use crate::request::{Begin, Start, Timer};
@@ -144,7 +145,7 @@ fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
 fn facts_of_policy(policy: &Policy) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
-        | bit(policy.clock == Clock::Cpu, facts::CPU)
+        | bit(policy.clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS, facts::CPU)
         | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
         | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
         | bit(policy.max_detached_total != 0, facts::TOTAL_CAPPED)

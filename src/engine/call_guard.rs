@@ -2,6 +2,7 @@
 
 use super::flag_word::{FLAG_GONE, Seen};
 use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::sys;
 use crate::config::{Clock, Policy, Settings, whole_number};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
 use atomic_refcell::AtomicRefMut;
@@ -113,7 +114,7 @@ impl<'e, H: Host> Inside<'e, H> {
             }
             Change::AfterFinish(after_finish) => self.owned.machine.set_after_finish(after_finish),
             Change::Shutdown(shutdown) => self.owned.machine.set_shutdown(shutdown),
-            Change::Clock(clock) => self.change_clock(clock == Clock::Cpu),
+            Change::Clock(clock) => self.change_clock(clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS),
             Change::MaxDetachedTime(seconds) => self.change_detached_time(seconds),
             Change::ShutdownTime(Some(_)) => self.set_fact(facts::SHUTDOWN_TIME),
             Change::ShutdownTime(None) => self.clear_fact(facts::SHUTDOWN_TIME),

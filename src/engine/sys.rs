@@ -60,7 +60,10 @@ pub fn thread_number() -> usize {
     }
 }
 
-/// The CPU-time clock of the calling thread, for [`thread_cpu_ns`] from any other; 0: this system has none that others may read.
+/// Whether a thread may read the CPU time of another; where none may, limits count elapsed time.
+pub const HAS_THREAD_CLOCKS: bool = !cfg!(any(target_vendor = "apple", target_os = "openbsd", target_os = "netbsd"));
+
+/// There is none that others may read.
 #[cfg(any(target_vendor = "apple", target_os = "openbsd", target_os = "netbsd"))]
 pub fn thread_clock() -> i32 {
     0
