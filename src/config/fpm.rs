@@ -2,7 +2,7 @@
 //! I-150 … I-157). What php-fpm does not start with is an error.
 
 mod directives;
-mod glob;
+pub(super) mod glob;
 mod pool;
 
 use super::build::{cannot_read, file_name};
@@ -276,8 +276,8 @@ impl Reading<'_> {
             };
             path = prefix.join(path);
         }
-        let found = glob::find(self.files, &path).map_err(|(directory, error)| {
-            refused(&format!("cannot look into {} for this include: {error}", directory.display()))
+        let found = glob::glob(self.files, &path, |directory, error| {
+            Err(refused(&format!("cannot look into {} for this include: {error}", directory.display())))
         })?;
         if found.is_empty() {
             let severity = if glob::is_pattern(pattern) { Severity::Note } else { Severity::Warning };

@@ -60,6 +60,7 @@ mod zone;
 pub use builder::{Builder, CompiledIn, FastCgiParam, SharedFiles};
 pub use directive::Directive;
 pub use fpm::Pool;
+pub use fpm::glob::glob;
 pub use layer::{Explanation, Fate, Layer, Reason, Step};
 pub use policy::{AfterFinish, Clock, Detect, Disconnect, HalfClose, Policy, ShutdownMode};
 pub use resolve::{Config, Outcome};

@@ -2,8 +2,10 @@
 
 use super::tokens::{End, Tokens};
 use crate::view::View;
+use outlive::config::glob;
 use outlive::files::Files;
 use outlive::origin::Origin;
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -123,111 +125,11 @@ impl Reader<'_> {
                 .file(&path, depth + 1, out)
                 .map_err(|error| if self.view.kind(&path).is_err() { format!("{origin}: {error}") } else { error });
         }
-        for path in glob(self.view, &path) {
+        // A directory that cannot be looked into has nothing for nginx.
+        let Ok(found) = glob(self.view, &path, |_, _| Ok::<(), Infallible>(()));
+        for path in found {
             self.file(&path, depth + 1, out)?;
         }
         Ok(())
-    }
-}
-
-/// The files that a pattern names, in byte order.
-fn glob(view: &View, pattern: &Path) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::new()];
-    for part in pattern.components() {
-        let part = part.as_os_str();
-        if !part.as_bytes().iter().any(|byte| b"*?[".contains(byte)) {
-            found.iter_mut().for_each(|path| path.push(part));
-            continue;
-        }
-        let expand = |path: PathBuf| {
-            let mut names = view.list(&path).unwrap_or_default();
-            names.retain(|name| fits(part.as_bytes(), name.as_bytes()));
-            names.sort_unstable();
-            names.into_iter().map(move |name| path.join(name)).collect::<Vec<_>>()
-        };
-        found = found.into_iter().flat_map(expand).collect();
-    }
-    found.retain(|path| view.kind(path).is_ok());
-    found
-}
-
-/// `*`, `?` and `[…]`, as glob(3) has them. When what follows a `*` does not fit, that `*` takes one byte more; those before it need not
-/// be asked again, so that no pattern takes long.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
-        return false;
-    }
-    let (mut rest, mut at) = (pattern, 0);
-    let mut star: Option<(&[u8], usize)> = None;
-    loop {
-        let next = match (rest.first(), name.get(at)) {
-            (None, None) => return true,
-            (Some(b'*'), _) => {
-                rest = &rest[1..];
-                star = Some((rest, at));
-                continue;
-            }
-            (Some(_), Some(&byte)) => one_fits(rest, byte),
-            _ => None,
-        };
-        match (next, star) {
-            (Some(length), _) => (rest, at) = (&rest[length..], at + 1),
-            (None, Some((behind, from))) if from < name.len() => {
-                star = Some((behind, from + 1));
-                (rest, at) = (behind, from + 1);
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// Whether the pattern's first sign fits a byte: how long the sign is.
-fn one_fits(pattern: &[u8], byte: u8) -> Option<usize> {
-    // A `]` that comes first is one of the bytes.
-    let end = pattern.iter().skip(2).position(|&byte| byte == b']').map(|at| at + 2);
-    match (pattern, end) {
-        ([b'?', ..], _) => Some(1),
-        ([b'[', ..], Some(end)) => {
-            let (negated, mut rest) = match &pattern[1..end] {
-                [b'!' | b'^', inner @ ..] => (true, inner),
-                inner => (false, inner),
-            };
-            let mut found = false;
-            while let [low, behind @ ..] = rest {
-                (found, rest) = match behind {
-                    [b'-', high, behind @ ..] => (found || (low..=high).contains(&&byte), behind),
-                    _ => (found || *low == byte, behind),
-                };
-            }
-            (found != negated).then_some(end + 1)
-        }
-        ([own, ..], _) => (*own == byte).then_some(1),
-        ([], _) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, fine) in [
-            ("*.conf", "a.conf", true),
-            ("*.conf", ".a.conf", false),
-            ("[a-c]?x*", "bqx", true),
-            ("[!a-c]*", "b", false),
-            ("*", "default", true),
-            ("*", "", true),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "aXbYbZ", false),
-            ("[]]x[", "]x[", true),
-            ("[a-]", "-", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), fine, "{pattern} {name}");
-        }
-        // Each `*` might take any part of the name.
-        assert!(!fits("*a".repeat(40).as_bytes(), format!("{}b", "a".repeat(200)).as_bytes()));
     }
 }

@@ -1,13 +1,18 @@
-//! The files that an `include` names, as glob(3) finds them.
+//! The files that a pattern names, as glob(3) finds them: what an `include` of FPM or nginx reads.
 
 use crate::files::{Files, Kind};
 use crate::httpd::pattern::glob::{Rules, matches};
-use std::io::{self, ErrorKind};
+use std::io::{Error, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Those that there are, in byte order. The error is that of a directory which cannot be looked into, and its path.
-pub(super) fn find(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+/// Those that there are, in byte order. `unreadable` is told each directory that cannot be looked into; its error ends the search, `Ok` goes
+/// on with the others.
+pub fn glob<E>(
+    files: &dyn Files,
+    pattern: &Path,
+    mut unreadable: impl FnMut(&Path, Error) -> Result<(), E>,
+) -> Result<Vec<PathBuf>, E> {
     let rules = Rules { dots: true, ..Rules::default() };
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
@@ -24,7 +29,10 @@ pub(super) fn find(files: &dyn Files, pattern: &Path) -> Result<Vec<PathBuf>, (P
                 // A way that ends earlier is no match.
                 Err(error) if error.kind() == ErrorKind::NotADirectory => continue,
                 Err(_) if files.kind(&path).is_ok_and(|kind| kind != Kind::Directory) => continue,
-                Err(error) => return Err((path, error)),
+                Err(error) => {
+                    unreadable(&path, error)?;
+                    continue;
+                }
             };
             names.retain(|name| matches(part.as_bytes(), name.as_bytes(), rules));
             names.sort_unstable();
@@ -74,9 +82,14 @@ mod tests {
             ("[a", "[a", true),
             ("\\*", "*", true),
             ("\\*", "a", false),
+            ("*", "", true),
+            ("[a-]", "-", true),
+            ("", "a", false),
         ] {
             assert_eq!(matches(pattern.as_bytes(), name.as_bytes(), rules), fine, "{pattern} {name}");
         }
+        // Each `*` might take any part of the name.
+        assert!(!matches("*a".repeat(40).as_bytes(), format!("{}b", "a".repeat(200)).as_bytes(), rules));
         assert_eq!(unescaped(b"a\\.conf"), b"a.conf");
     }
 }
