@@ -22,6 +22,8 @@ HEAD = "# Constants that exist once start-up is over, of extensions that every P
 
 
 def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     with tempfile.NamedTemporaryFile("w", suffix=".php") as file:
         file.write(SCRIPT)
         file.flush()
