@@ -184,7 +184,22 @@ int ol_req_wait(ol_job *job, int descriptor, apr_interval_time_t time) {
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
 
-static void tell(ol_job *job, const outlive_settings *settings, int ending, int gone) {
+/** The caps that hold for a request, each with its line: one of them has stopped it. */
+static const char *caps_of(apr_pool_t *pool, const outlive_settings *settings) {
+    static const char *const names[] = {"outlive.max_detached_total", "outlive.max_detached", "outlive.max_detached_time"};
+    const char *all = "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        outlive_str value = {"", 0};
+        outlive_settings_get(settings, names[i], OUTLIVE_NTS, &value);
+        if (atol(value.ptr) <= 0) continue;
+        const char *from = ol_any_origin_of(pool, settings, names[i]);
+        all = apr_psprintf(pool, "%s%s%s = %s (from %s)", all, *all ? " or " : "", names[i], value.ptr, from);
+    }
+    return all;
+}
+
+/** `capped`: it was to work on without its client, and was stopped all the same. */
+static void tell(ol_job *job, const outlive_settings *settings, int ending, int gone, int capped) {
     request_rec *r = job->r;
     const char *name = outlive_ending_name(ending).ptr;
     apr_table_setn(r->notes, "outlive-ending", name);
@@ -194,6 +209,8 @@ static void tell(ol_job *job, const outlive_settings *settings, int ending, int 
         outlive_settings_get(settings, "outlive.clock", OUTLIVE_NTS, &clock);
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s: max_execution_time = %s (%s clock), from %s", name, limit.ptr, clock.ptr,
                       ol_any_origin_of(r->pool, settings, "max_execution_time"));
+    } else if (capped) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "outlive: the client has gone; stopped by a cap: %s", caps_of(r->pool, settings));
     } else if (gone && ending != OUTLIVE_ENDING_HOST_ERROR && APLOG_R_IS_LEVEL(r, APLOG_INFO)) {
         outlive_str disconnect = {"php", 3};
         outlive_settings_get(settings, "outlive.disconnect", OUTLIVE_NTS, &disconnect);
@@ -226,6 +243,7 @@ static void end(ol_job *job) {
     int gone = outlive_request_is_gone(job->request) > 0;
     int ending = job->stopped || job->failed >= 500 ? outlive_request_ending(job->request) : OUTLIVE_ENDING_NONE;
     if (ending == OUTLIVE_ENDING_NONE) ending = OUTLIVE_ENDING_COMPLETED;
+    const int capped = gone && ending == OUTLIVE_ENDING_ABORTED && outlive_request_ignore_user_abort(job->request, -1) == 1;
     outlive_error error;
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK) ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "outlive: %s", error.message);
     job->request = NULL;
@@ -233,7 +251,7 @@ static void end(ol_job *job) {
     if (job->socket >= 0) close(job->socket);
     if (gone || ending != OUTLIVE_ENDING_COMPLETED) {
         const outlive_settings *settings = ol_req_settings(r);
-        if (settings != NULL) tell(job, settings, ending, gone);
+        if (settings != NULL) tell(job, settings, ending, gone, capped);
     }
     if (job->discarding || (gone && job->stopped)) {
         job->connection->aborted = 1; /* as httpd would have it */

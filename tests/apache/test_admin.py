@@ -189,7 +189,9 @@ ProxyPass /work/ http://127.0.0.1:@BACKEND@/
             client.go()
         left = wait_for("what is beyond the cap has stopped", lambda: (now := server.live())["in_flight"] <= 2 and now)
         assert left["detached"] == 2, left
-        assert sum(end.startswith("lost") for end in back.ends.values()) == 8, back.ends
+        wait_for("the backend has lost eight", lambda: sum(end.startswith("lost") for end in back.ends.values()) == 8)
+        # Not outlive.disconnect, which says finish.
+        wait_for("the log names the cap", lambda: server.said().count("stopped by a cap: outlive.max_detached_total = 2 (from ") == 8)
 
 
 @pytest.fixture(scope="module")
