@@ -26,6 +26,7 @@ help:
 	@echo 'make test           every test; installs what it needs where it may (STAGES="c apache" for some)'
 	@echo 'make test-fresh     the same on a clean Debian, made here; as root'
 	@echo 'make bench          timings beside their gates'
+	@echo 'make plot           draws the chart of docs/performance.md anew; on a quiet machine'
 	@echo 'make durable        KILLS=25 of each kind while forms are submitted; what was accepted, and done once or twice'
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
 	@echo 'make differential   compare with real PHP and Apache, by the hundred thousand'
@@ -66,10 +67,6 @@ test:
 .PHONY: test-fresh
 test-fresh:
 	tests/fresh/run
-
-.PHONY: bench
-bench: lib
-	benches/run
 
 .PHONY: durable
 durable:
@@ -131,7 +128,12 @@ clean:
 	$(CARGO) clean
 
 -include examples/demo.mk
--include packaging/packaging.mk
+-include benches/benches.mk
+-include fuzz/fuzz.mk
+-include packaging/dist/dist.mk
+-include packaging/debian.mk
+-include packaging/any-linux.mk
+-include packaging/site/site.mk
 -include bindings/apache/apache.mk
 -include bindings/nginx/nginx.mk
 -include bindings/lighttpd/lighttpd.mk

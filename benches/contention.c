@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST = 16, ROUNDS = 15, COUNT = 400000 };
+#ifndef COUNT
+#define COUNT 400000 /* of an operation, in each thread */
+#endif
+enum { MOST = 16, ROUNDS = 15 };
 
 static outlive_engine *engine;
 static const outlive_settings *settings;

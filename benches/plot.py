@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Draws docs/performance.svg from what benches/contention printed: plot.py < OUTPUT. Bars: the CPU time of an operation in each of so many
+"""Draws OUT.svg of what benches/contention printed: plot.py OUT.svg < OUTPUT; `make plot` does it for docs/performance.svg. Bars: the CPU time of an operation in each of so many
 threads on one engine, beside one thread alone; 1.0 is where threads do not meet."""
 import pathlib
 import re
 import sys
 
-CHART = pathlib.Path(__file__).resolve().parents[1] / "docs/performance.svg"
 COLOURS = {2: "#5b7fbf", 4: "#3c9a5f", 8: "#b08a2e", 16: "#c0603a"}
 WIDTH, BASE, UNIT = 760, 220, 130
 
 
 def main():
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     rows = []
     for line in sys.stdin:
         found = re.match(r"(.+?)\s+1 thread +([\d.]+) ns", line)
@@ -38,7 +39,7 @@ def main():
                     f'<text x="{x + width / 2 - 3:.0f}" y="{BASE + 16}" text-anchor="middle">{count}</text>']
         out.append(f'<text x="{left + len(bars) * width / 2:.0f}" y="{BASE + 36}" text-anchor="middle" font-weight="600">{name}: {alone:.1f} ns alone</text>')
     out.append(f'<text x="{WIDTH / 2}" y="{BASE + 60}" text-anchor="middle">threads on one engine; CPU time of each operation, beside one thread alone</text>')
-    CHART.write_text("\n".join(out) + "\n</svg>\n")
+    pathlib.Path(sys.argv[1]).write_text("\n".join(out) + "\n</svg>\n", encoding="utf-8")
 
 
 main()
