@@ -103,6 +103,10 @@ install: install-lib
 	$(RELEASE)/outlive man --directory '$(DESTDIR)$(PREFIX)/share/man/man1'
 	$(RELEASE)/outlive completions bash > '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/outlive'
 
+# Makes a file that servers may be loading: beside it, then in its place as a whole, and nothing is left of one that failed. Arguments: the file; a
+# command that writes $$part.
+whole = part='$(1).'$$$$; trap 'rm -f "$$part"' EXIT; trap 'exit 1' HUP INT TERM; $(2) && mv -f "$$part" '$(1)'
+
 # The library alone: what a program that links it needs, with examples that build where they lie.
 EXAMPLES = examples/hello.cpp examples/httpd.conf php.ini.example packaging/examples/Makefile
 .PHONY: install-lib

@@ -23,14 +23,13 @@ APACHE_CFLAGS  += $(if $(PHP_INI_DIR),-DOUTLIVE_PHP_INI_DIR='"$(PHP_INI_DIR)"' -
 .PHONY: apache
 apache: lib apache-module
 
-# A server may be loading what was built before: each file is replaced as a whole.
 .PHONY: apache-module
 apache-module:
 	@mkdir -p $(APACHE_BUILD)
-	@part=$(APACHE_BUILD)/mod_outlive.so.$$$$ && $(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part $(APACHE_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
-		$(if $(APACHE_RPATH),$(APACHE_LINK)) && mv -f $$part $(APACHE_BUILD)/mod_outlive.so
-	@part=$(APACHE_BUILD)/mod_outlive_example.so.$$$$ && $(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part -I$(APACHE_SOURCE) \
-		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS) && mv -f $$part $(APACHE_BUILD)/mod_outlive_example.so
+	@$(call whole,$(APACHE_BUILD)/mod_outlive.so,$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part $(APACHE_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
+		$(if $(APACHE_RPATH),$(APACHE_LINK)))
+	@$(call whole,$(APACHE_BUILD)/mod_outlive_example.so,$(CC) $(APACHE_CFLAGS) $(CFLAGS) -shared -o $$part -I$(APACHE_SOURCE) \
+		$(APACHE_SOURCE)/example/mod_outlive_example.c $(LDFLAGS))
 
 # After `make install`: the module looks for the library in LIBDIR, or with SYSTEM_LIBRARY=1 where the system has its own. It is built anew
 # for that, in a directory of its own: two that install at once are not in each other's way.

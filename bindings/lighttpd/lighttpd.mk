@@ -23,8 +23,8 @@ lighttpd: lib lighttpd-module
 lighttpd-module:
 	@test -e '$(LIGHTTPD_SOURCE)/src/plugin.h' || { echo 'lighttpd: no source in $(LIGHTTPD_SOURCE): make lighttpd-source, or LIGHTTPD_SOURCE=' >&2; exit 1; }
 	@mkdir -p $(LIGHTTPD_BUILD)
-	@part=$(LIGHTTPD_BUILD)/mod_outlive.so.$$$$ && $(CC) $(LIGHTTPD_CFLAGS) $(CFLAGS) -shared -o $$part $(LIGHTTPD_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
-		$(if $(LIGHTTPD_RPATH),$(LIGHTTPD_LINK)) && mv -f $$part $(LIGHTTPD_BUILD)/mod_outlive.so
+	@$(call whole,$(LIGHTTPD_BUILD)/mod_outlive.so,$(CC) $(LIGHTTPD_CFLAGS) $(CFLAGS) -shared -o $$part $(LIGHTTPD_FILES) $(LDFLAGS) -L$(RELEASE) -loutlive \
+		$(if $(LIGHTTPD_RPATH),$(LIGHTTPD_LINK)))
 
 # The source package of the lighttpd that is installed, from where apt has its packages; apt's own lists are not touched.
 .PHONY: lighttpd-source
