@@ -1182,7 +1182,7 @@ int outlive_engine_new(const struct outlive_engine_options *options,
 int outlive_engine_is_drained(const struct outlive_engine *engine);
 
 /**
- * A descriptor (an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
+ * A descriptor (on Linux an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
  * do not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable while the queue is empty, and is always
  * readable while an entry waits. Take it out of the loop before outlive_engine_free, which closes it.
  *

@@ -92,7 +92,8 @@ def test_functions(server):
 def test_status(server, back):
     assert server.live()["notes"] == [], server.live()  # of all children, and there is no mod_php
     # Whoever looks is not among what he sees.
-    assert server.live()["in_flight"] == 0 and b"Nothing is in flight." in server.ask("/live")[2]
+    wait_for("those of the tests before have ended", lambda: server.live()["in_flight"] == 0)
+    assert b"Nothing is in flight." in server.ask("/live")[2]
     gone = server.client("/work/seen?steps=1&pause=30&silent")
     wait_for("it has begun", lambda: "seen" in back.begun)
     there = server.client("/work/there?steps=1&pause=30&silent")
