@@ -77,12 +77,23 @@ def open_connections(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
+reserved = []  # the marks of this process's ports
+
+
 def free_port():
-    """A port that nobody has. It is below those that the kernel gives to connections by itself: a server that is started again
-    and again on the same port finds it free each time."""
+    """A port that nobody has, and that no other process of the tests gets while this one runs: an abstract socket with the port's number marks it.
+    It is below those that the kernel gives to connections by itself: a server that is started again and again on the same port finds it free each
+    time."""
     highest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1
     for port in random.sample(range(highest // 2, highest), 100):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0outlive-test-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            mark.close()
+        else:
+            reserved.append(mark)
             return port
     raise OSError(f"no free port between {highest // 2} and {highest}")
 
@@ -269,14 +280,15 @@ class Client:
 
 
 class Backend:
-    """An HTTP server that works: /NAME?steps=N&pause=S writes a line each step, `silent` says nothing before the last one.
+    """An HTTP server that works: /NAME?steps=N&pause=S writes a line each step, `silent` says nothing before the last one. With `held` in place of
+    `steps`, there is a last one when NAME is in `released`.
 
     What became of each NAME is in `ends`: "done", or "lost" with the number of steps.
     """
 
     def __init__(self):
         outer = self
-        self.ends, self.begun = {}, {}
+        self.ends, self.begun, self.released = {}, {}, set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -304,7 +316,7 @@ class Backend:
         path, _, query = handler.path.partition("?")
         name = path.strip("/")
         options = dict(word.partition("=")[::2] for word in query.split("&") if word)
-        steps, pause = int(options.get("steps", 20)), float(options.get("pause", 0.05))
+        steps, pause = int(options.get("steps", 20 if "held" not in options else 10**9)), float(options.get("pause", 0.05))
         self.begun[name] = True
         size = int(options.get("size", 100))
         if "status" in options:
@@ -322,6 +334,8 @@ class Backend:
                     self.ends[name] = f"lost {step}"
                     handler.close_connection = True
                     return
+                if "held" in options and name in self.released:
+                    break
             if "silent" in options:
                 self.head(handler)
             self.chunk(handler, b"the end\n")
