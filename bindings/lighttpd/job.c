@@ -70,6 +70,29 @@ static void tell(const ol_job *job, const char *what) {
     log_error(r->conf.errh, __FILE__, __LINE__, "outlive: %s: %s", r->target_orig.ptr, what);
 }
 
+/** The caps that hold for a request: one of them has stopped it. */
+static void tell_cap(const ol_job *job) {
+    const ol_options *of = &job->policy->of;
+    char number[48] = "", seconds[48] = "", text[160];
+    if (of->max_detached > 0) snprintf(number, sizeof number, "outlive.max-detached = %d", of->max_detached);
+    if (of->max_detached_time > 0) snprintf(seconds, sizeof seconds, "outlive.max-detached-time = %d", of->max_detached_time);
+    snprintf(text, sizeof text, "the client has gone; stopped by a cap: %s%s%s", number, *number != '\0' && *seconds != '\0' ? " or " : "", seconds);
+    tell(job, text);
+}
+
+/** Logs which option stopped a request. */
+static void tell_stop(const ol_job *job) {
+    const ol_options *of = &job->policy->of;
+    char text[96];
+    if (outlive_request_ending(job->request) == OUTLIVE_ENDING_TIME_LIMIT)
+        snprintf(text, sizeof text, "stopped, as outlive.time-limit = %d says", of->time_limit);
+    else if (outlive_request_ignore_user_abort(job->request, -1) == 1) {
+        tell_cap(job);
+        return;
+    } else snprintf(text, sizeof text, "the client has gone; stopped, as outlive.disconnect = \"%s\" says", of->disconnect);
+    tell(job, text);
+}
+
 /**
  * The client is there, and its time is up: 504, or a response that it can tell to be incomplete. The connection to the backend is closed in good
  * order, and the backend is not counted as failed; a CGI script gets SIGTERM, as ever.
@@ -92,12 +115,9 @@ static int fail(request_st *r) {
 
 static void stop(ol_job *job) {
     if (job->stopped || outlive_request_check(job->request) != OUTLIVE_STOP) return;
-    const int limit = outlive_request_ending(job->request) == OUTLIVE_ENDING_TIME_LIMIT;
     if (!job->gone && !fail(job->r)) return;
     job->stopped = 1;
-    char text[80];
-    snprintf(text, sizeof text, limit ? "stopped, as outlive.time-limit = %d says" : "stopped without its client", job->policy->of.time_limit);
-    tell(job, text);
+    tell_stop(job);
     if (job->gone) ol_wire_hang_up(job->r);
 }
 
@@ -118,9 +138,7 @@ int ol_job_client_gone(ol_job *job) {
     if (first) outlive_request_client_gone(job->request);
     if (outlive_request_check(job->request) != OUTLIVE_STOP) return 1;
     job->stopped = 1;
-    char text[80];
-    snprintf(text, sizeof text, "the client has gone; stopped, as outlive.disconnect = \"%s\" says", job->policy->of.disconnect);
-    tell(job, text);
+    tell_stop(job);
     return 0;
 }
 
@@ -192,9 +210,9 @@ static void end(ol_plugin *p, ol_job *job) {
 void ol_job_end(ol_plugin *p, ol_job *job) {
     request_st *r = job->r;
     r->plugin_ctx[p->id] = NULL;
+    const int broken = r->state == CON_STATE_ERROR;
     if (!job->stopped) {
         /* A stream of HTTP/2 that was reset, or a connection that broke: lighttpd has seen it, and ends the request whatever the policy. */
-        const int broken = r->state == CON_STATE_ERROR;
         if (broken && r->http_status < 500 && !job->gone) outlive_request_client_gone(job->request);
         if (broken && r->http_status < 500) outlive_request_exit(job->request, OUTLIVE_ENDING_ABORTED);
         else if (r->http_status >= 500) outlive_request_exit(job->request, OUTLIVE_ENDING_HOST_ERROR);
@@ -202,7 +220,7 @@ void ol_job_end(ol_plugin *p, ol_job *job) {
     if (job->gone && !job->stopped) {
         char text[96];
         snprintf(text, sizeof text, "the client has gone; worked on to the end, as outlive.disconnect = \"%s\" says", job->policy->of.disconnect);
-        tell(job, text);
+        tell(job, broken ? "the client has gone; lighttpd ended the request, and not outlive" : text);
     }
     end(p, job);
 }

@@ -95,6 +95,8 @@ void ol_wire_hang_up(request_st *r);
 
 /** The connection of HTTP/2 broke: streams that are to be finished go on, the others end. 1: some go on. */
 int ol_streams_lose(const ol_plugin *p, connection *con);
+/** Whether lighttpd reads from the connection, if there is something: it has places for more streams, and has not given the connection up. */
+int ol_streams_can_read(const connection *con);
 /** Looks for resets in what was read, if anything, and throws away what nobody is there for. *again: the connection's turn comes once more. */
 void ol_streams_look(const ol_plugin *p, connection *con, chunkqueue *input, int *again);
 /** Each second: the last output of a stream that nobody hears may have come when nothing more happens on its connection. */

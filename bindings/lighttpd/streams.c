@@ -87,6 +87,11 @@ int ol_streams_lose(const ol_plugin *p, connection *con) {
     return any;
 }
 
+int ol_streams_can_read(const connection *con) {
+    const h2con *h2 = con->h2;
+    return h2->sent_goaway <= 0 && h2->rused < sizeof h2->r / sizeof *h2->r;
+}
+
 void ol_streams_look(const ol_plugin *p, connection *con, chunkqueue *input, int *again) {
     if (input != NULL) take_resets(p, con, input);
     const off_t dropped = drop_output(p, con);

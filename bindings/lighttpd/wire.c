@@ -89,6 +89,13 @@ static int write_to_client(connection *con, chunkqueue *output, off_t most) {
     w = con->fdn->ctx;
     const int status = w->write(con, output, most);
     if (status >= 0) return status;
+    if (con->h2 != NULL && ol_streams_can_read(con)) {
+        /* What came before the connection broke is read first, up to its end: read_frames. */
+        con->network_write = swallow;
+        con->is_readable = 1;
+        joblist_append(con);
+        return swallow(con, output, most);
+    }
     ol_job *job = job_on(w);
     if (con->h2 != NULL ? !ol_streams_lose(w->p, con) : job == NULL || !ol_job_client_gone(job)) return status;
     detach((wire *)w);
@@ -101,6 +108,7 @@ static int read_frames(connection *con, chunkqueue *input, off_t most) {
     const int status = w->read(con, input, most);
     if (con->h2 == NULL) return status;
     if (status != 0 && ol_streams_lose(w->p, con)) {
+        con->request.state = CON_STATE_WRITE; /* as it is while there are streams; reading may have made it CON_STATE_ERROR */
         detach(w);
         return con->network_read(con, input, most);
     }
@@ -113,6 +121,21 @@ static int is_half_closed(const connection *con, int revents) {
     return !(revents & (FDEVENT_HUP | FDEVENT_ERR)) && fdevent_is_tcp_half_closed(con->fd);
 }
 
+/**
+ * What lighttpd does where the client has closed its sending side. It would look at the socket a second time, after it has written to it, and end
+ * the request where the client's reset has come by then.
+ */
+static handler_t sending_has_ended(wire *w, int revents) {
+    connection *con = w->con;
+    request_st *r = &con->request;
+    r->conf.stream_request_body &= (unsigned short)~(FDEVENT_STREAM_REQUEST_BUFMIN | FDEVENT_STREAM_REQUEST_POLLIN);
+    r->conf.stream_request_body |= FDEVENT_STREAM_REQUEST_POLLRDHUP | FDEVENT_STREAM_REQUEST_TCP_FIN;
+    con->is_readable = 1; /* it reads the end */
+    if (chunkqueue_is_empty(con->read_queue)) r->keep_alive = 0;
+    fdevent_fdnode_event_clr(con->srv->ev, con->fdn, FDEVENT_IN | FDEVENT_RDHUP);
+    return w->handler(w->context, revents & ~FDEVENT_RDHUP);
+}
+
 static handler_t on_event(void *data, int revents) {
     wire *w = data;
     connection *con = w->con;
@@ -120,6 +143,9 @@ static handler_t on_event(void *data, int revents) {
         if (con->h2 != NULL) fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* lighttpd would read more of it */
         return HANDLER_GO_ON;
     }
+    /* HTTP/2: what came before the end may submit requests. lighttpd reads it, and next time the end (read_frames), if it does not see the end yet. */
+    if (con->h2 != NULL && (revents & (FDEVENT_HUP | FDEVENT_ERR | FDEVENT_RDHUP)) && ol_streams_can_read(con))
+        return w->handler(w->context, FDEVENT_IN | (revents & FDEVENT_OUT));
     if (con->h2 != NULL && (revents & (FDEVENT_HUP | FDEVENT_ERR)) && ol_streams_lose(w->p, con)) {
         detach(w);
         return HANDLER_FINISHED;
@@ -127,12 +153,12 @@ static handler_t on_event(void *data, int revents) {
     ol_job *job = revents & (FDEVENT_HUP | FDEVENT_ERR | FDEVENT_RDHUP) ? job_on(w) : NULL;
     if (job == NULL) return w->handler(w->context, revents);
     const int half = is_half_closed(con, revents);
-    if (half && job->policy->of.half_close_is_open) return w->handler(w->context, revents);
+    if (half && job->policy->of.half_close_is_open) return sending_has_ended(w, revents);
     if (!ol_job_client_gone(job)) {
         ol_wire_hang_up(&con->request);
         return HANDLER_FINISHED;
     }
-    if (half) return w->handler(w->context, revents); /* it still gets its answer, and whoever has gone makes writing fail */
+    if (half) return sending_has_ended(w, revents); /* it still gets its answer, and whoever has gone makes writing fail */
     detach(w);
     return HANDLER_FINISHED;
 }
@@ -140,6 +166,7 @@ static handler_t on_event(void *data, int revents) {
 void ol_wire_open(ol_plugin *p, connection *con) {
     wire *w = wire_of(p, con);
     if (con->fdn == NULL) return;
+    con->revents_err = 0; /* came with this request, and comes once more: to on_event */
     if (w == NULL) {
         w = con->plugin_ctx[p->id] = calloc(1, sizeof *w);
         if (w == NULL) return;
