@@ -1,5 +1,6 @@
 """What the tests of mod_outlive share: an httpd of their own on loopback, backends, and clients that go away."""
 
+import collections
 import contextlib
 import http.server
 import json
@@ -77,11 +78,11 @@ def open_connections(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
-reserved = []  # the marks of this process's ports
+reserved = collections.deque(maxlen=64)  # the marks of the ports that this process got last; each is a descriptor
 
 
 def free_port():
-    """A port that nobody has, and that no other process of the tests gets while this one runs: an abstract socket with the port's number marks it.
+    """A port that nobody has, and that no other process of the tests gets soon: an abstract socket with the port's number marks it.
     It is below those that the kernel gives to connections by itself: a server that is started again and again on the same port finds it free each
     time."""
     highest = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]) - 1
