@@ -78,7 +78,7 @@ def open_connections(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
-reserved = collections.deque(maxlen=64)  # the marks of the ports that this process got last; each is a descriptor
+reserved = collections.deque()  # the marks of the ports that this process got last, at most 64: each is a descriptor
 
 
 def free_port():
@@ -95,6 +95,8 @@ def free_port():
             mark.close()
         else:
             reserved.append(mark)
+            if len(reserved) > 64:
+                reserved.popleft().close()
             return port
     raise OSError(f"no free port between {highest // 2} and {highest}")
 
@@ -307,7 +309,7 @@ class Backend:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
         self.server.shutdown()
@@ -400,7 +402,7 @@ def kept_backend():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # the server before it ends, and resets what it kept
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server.server_address[1]
     finally:
