@@ -3,14 +3,15 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/apache"))
-from lib import Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
+sys.path.append(str(ROOT / "tests/apache"))
+from lib import LONG, Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
 from http2 import Http2, certificate, over_tls  # noqa: E402, F401
 
 BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lighttpd")
@@ -18,6 +19,8 @@ BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("
 
 class Lighttpd:
     """`conf` may say @ROOT@, @PORT@ and @TLS@."""
+
+    running = []  # whose logs a failed test shows
 
     def __init__(self, conf, module=True, modules=("fastcgi", "proxy", "cgi", "accesslog", "status", "openssl")):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-lighttpd-"))
@@ -56,7 +59,12 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
     def __enter__(self):
         self.process = subprocess.Popen(["lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"], start_new_session=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        wait_for("lighttpd answers", self.up)
+        Lighttpd.running.append(self)
+        try:
+            wait_for("lighttpd answers", self.up)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
         return self
 
     def up(self):
@@ -69,6 +77,7 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
             return False
 
     def __exit__(self, kind, *_):
+        Lighttpd.running.remove(self)
         crashed = self.process.poll() is not None
         out = end(self.process)
         said = self.said()
@@ -100,3 +109,17 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
         path.write_text(text.replace("@ROOT@", str(self.root)))
         path.chmod(mode)
         return path
+
+
+class Stopped:
+    """Meanwhile a server does nothing: what happens in that time it learns at once."""
+
+    def __init__(self, server):
+        self.process = server.process
+
+    def __enter__(self):
+        self.process.send_signal(signal.SIGSTOP)
+        wait_for("the server has stopped", lambda: pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1][0] in "Tt")
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGCONT)

@@ -1,6 +1,5 @@
-#!/usr/bin/env python3
-"""A hundred thousand requests, of which many lose their client in the middle, and graceful restarts meanwhile: load.py REQUESTS RESTARTS. lighttpd does
-not grow, and nothing is left in flight."""
+"""A hundred thousand requests, of which many lose their client in the middle, and a hundred graceful restarts meanwhile: LONG=1. lighttpd does not
+grow, and nothing is left in flight."""
 
 import json
 import os
@@ -10,11 +9,11 @@ import re
 import signal
 import socket
 import struct
-import sys
 import threading
 import time
 
-from server import Lighttpd, backend, wait_for
+import pytest
+from server import LONG, Lighttpd, backend, wait_for
 
 CONF = """
 outlive.disconnect = "auto"
@@ -70,8 +69,9 @@ def size(server):
     return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{server.process.pid}/status").read_text())[1])
 
 
-def main():
-    requests, restarts = int(sys.argv[1]), int(sys.argv[2])
+@pytest.mark.skipif(not LONG, reason="LONG=1")
+def test_load(capsys):
+    requests, restarts = 100_000, 100
     with backend() as back, Lighttpd(CONF.replace("@BACKEND@", str(back.port))) as server:
         server.file("www/f.txt", "x" * 3000)
         clients = [Client(server.port, requests, number) for number in range(12)]
@@ -90,8 +90,6 @@ def main():
         descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd"))
         assert descriptors < 30, descriptors
         assert sizes[-1] - sizes[len(sizes) // 4] < 1024, f"kB after each part: {sizes}"
-        print(f"{Client.done} requests and {restarts} restarts: from {sizes[0]} to {sizes[-1]} kB, {descriptors} descriptors at the end")
+        with capsys.disabled():
+            print(f"\n{Client.done} requests and {restarts} restarts: from {sizes[0]} to {sizes[-1]} kB, {descriptors} descriptors at the end")
 
-
-if __name__ == "__main__":
-    main()
