@@ -49,7 +49,7 @@ def told_to_end(*_):
 signal.signal(signal.SIGTERM, told_to_end)
 
 
-def wait_for(what, condition, seconds=60):
+def wait_for(what, condition, seconds=60, pause=0.02):
     """The first true answer of condition, or a failure that says what was waited for."""
     until = time.monotonic() + seconds
     while True:
@@ -58,7 +58,7 @@ def wait_for(what, condition, seconds=60):
             return answer
         if time.monotonic() > until:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def end(process):
