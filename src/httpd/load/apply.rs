@@ -1,21 +1,20 @@
 //! Applies each directive to its section or server.
 
-use super::build::{Builder, Kind};
+use super::build::Builder;
+use super::open_section::Kind;
 use super::override_args::{allow_override, options};
 use crate::diagnostic::Diagnosis;
 use crate::httpd::model::access::Rule;
-use crate::httpd::model::dir_config::ValueKind;
 use crate::httpd::model::fastcgi::Handed;
 use crate::httpd::model::negotiation::{Force, Matching, Negotiation};
 use crate::httpd::model::rewrite::{Inherit, RewriteConfig};
 use crate::httpd::model::rewrite_map::{Map, Source};
-use crate::httpd::model::section;
-use crate::httpd::model::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect};
+use crate::httpd::model::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect, Section};
 use crate::httpd::pattern::Pattern;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::modules::Directive;
 use crate::httpd::syntax::path;
-use crate::httpd::syntax::tokens::Tokens;
+use crate::httpd::syntax::tokens::{Tokens, is_two_words};
 use crate::httpd::syntax::tree::Node;
 use crate::httpd::syntax::uri;
 use std::os::unix::ffi::OsStrExt;
@@ -23,18 +22,14 @@ use std::os::unix::ffi::OsStrExt;
 pub(super) type Done = Result<(), String>;
 
 impl Builder<'_, '_> {
-    pub(super) fn apply(&mut self, node: &Node, directive: &Directive) -> Done {
-        match directive.act {
-            Act::PhpValue => return self.value(node, directive, ValueKind::Value),
-            Act::PhpFlag => return self.value(node, directive, ValueKind::Flag),
-            Act::PhpAdminValue => return self.value(node, directive, ValueKind::AdminValue),
-            Act::PhpAdminFlag => return self.value(node, directive, ValueKind::AdminFlag),
-            _ => {}
+    pub(super) fn apply(&mut self, at: u32, node: &Node, number: u16, directive: &Directive) -> Done {
+        if matches!(directive.act, Act::PhpValue | Act::PhpFlag | Act::PhpAdminValue | Act::PhpAdminFlag) {
+            return self.value(at, node, directive);
         }
         if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
             return Err(wrong);
         }
-        self.check_arguments(node, directive)?;
+        self.check_arguments(node, number, directive)?;
         let origin = self.reader.tree.node_origin(node);
         let words: Vec<Box<[u8]>> =
             Tokens::new(self.reader.tree.args(node)).map(|word| word.into_owned().into()).collect();
@@ -155,32 +150,23 @@ impl Builder<'_, '_> {
     }
 
     pub(super) fn core(&mut self) -> Result<&mut Core, String> {
-        self.section().map(section::Section::core_mut).ok_or_else(|| "directive outside of any section".into())
+        self.section().map(Section::core_mut).ok_or_else(|| "directive outside of any section".into())
     }
 
     fn allowed_options(&self) -> Option<u16> {
         self.reader.allowed_options
     }
 
-    fn value(&mut self, node: &Node, directive: &Directive, kind: ValueKind) -> Done {
-        let origin = self.reader.tree.node_origin(node);
+    /// A line that sets a value: its words are counted, and read when the values of its section are asked for.
+    fn value(&mut self, at: u32, node: &Node, directive: &Directive) -> Done {
         let args = self.reader.tree.args(node);
-        let mut words = Tokens::new(args);
-        let (name, raw) = (words.word(), words.word());
-        // Most lines are of this kind: their words are counted while they are read.
-        if (name.is_empty() || raw.is_empty() || !words.rest().is_empty())
+        // Most lines are of this kind, and right.
+        if !is_two_words(args)
             && let Some(wrong) = directive.arity.complaint(directive.name, args)
         {
             return Err(wrong);
         }
-        // Borrowed from the tree, so the section is looked up by hand.
-        let section = self.stack.iter_mut().rev().find_map(|context| match &mut context.server {
-            Some(server) => Some(&mut server.section),
-            None => context.section.as_mut(),
-        });
-        if let Some(section) = section {
-            section.values_mut().set(kind, &name, &raw, origin);
-        }
+        self.open_values.push(at);
         Ok(())
     }
 

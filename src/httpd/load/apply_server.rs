@@ -1,7 +1,8 @@
 //! Applies the directives of a server: its names, its document root, where its URLs lead.
 
 use super::apply::{Done, pattern};
-use super::build::{Builder, Kind};
+use super::build::Builder;
+use super::open_section::Kind;
 use crate::diagnostic::Diagnosis;
 use crate::files;
 use crate::httpd::model::section::Matcher;

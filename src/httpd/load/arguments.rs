@@ -1,6 +1,7 @@
 //! The rules for the arguments of directives that are not evaluated, and of some that are (shown by
 //! tests/differential/arguments.py).
 
+use super::rules::Ruled;
 use super::{arguments_header, arguments_modules, arguments_words};
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
@@ -38,12 +39,18 @@ const PASSWORDS: &[(&str, &str)] = &[
 ];
 
 /// Refuses what httpd refuses.
-pub(super) fn check(name: &str, args: &[u8], words: &[Cow<'_, [u8]>], registry: &Registry) -> Checked {
+pub(super) fn check(
+    name: &str,
+    args: &[u8],
+    words: &[Cow<'_, [u8]>],
+    registry: &Registry,
+    ruled: &mut Ruled,
+) -> Checked {
     let one: &[u8] = words.first().map_or(b"", |word| word);
     let among = |list: &[&str]| list.iter().any(|own| one.eq_ignore_ascii_case(own.as_bytes()));
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
-    arguments_modules::check(name, words)?;
-    arguments_words::check(name, words, args, registry)?;
+    arguments_modules::check(name, words, ruled)?;
+    arguments_words::check(name, words, args, registry, ruled)?;
     match name {
         "Header" => arguments_header::check(args, false),
         "RequestHeader" => arguments_header::check(args, true),
@@ -149,7 +156,7 @@ pub(super) fn check(name: &str, args: &[u8], words: &[Cow<'_, [u8]>], registry: 
                 .map_err(|error| format!("Error parsing FilterProvider expression: {error}"))
         }
         "Substitute" => substitute(one),
-        _ => super::arguments_server::check(name, words),
+        _ => super::arguments_server::check(name, words, ruled),
     }
 }
 

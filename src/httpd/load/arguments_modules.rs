@@ -1,6 +1,6 @@
 //! What directives of single modules ask of their words, as a table (tests/differential/directives.py shows it).
 
-use super::rules::Rule;
+use super::rules::{Rule, Ruled};
 
 const NUMBER: i64 = i32::MAX as i64;
 const ON_OFF: &[&str] = &["on", "off"];
@@ -173,10 +173,10 @@ const RULES: &[(&str, usize, Rule)] = &[
 ];
 
 /// Refuses what httpd refuses.
-pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String> {
+pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], ruled: &mut Ruled) -> Result<(), String> {
     match RULES.binary_search_by(|(own, ..)| (*own).cmp(name)) {
         Ok(at) => RULES[at].2.check(name, words, RULES[at].1),
-        Err(_) => Ok(()),
+        Err(_) => ruled.no_rule(),
     }
 }
 

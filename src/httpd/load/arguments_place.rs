@@ -1,6 +1,6 @@
 //! Where directives may not stand although their kind may (tests/differential/directives.py shows it).
 
-use super::rules::{among, is_url};
+use super::rules::{Ruled, among, is_url};
 
 /// What is open where a directive stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,10 +94,11 @@ const NOT_FOR_FILES: &[&str] =
     &["LuaHookTranslateName", "LuaQuickHandler", "LuaMapHandler", "LuaInputFilter", "LuaOutputFilter"];
 
 /// Refuses what httpd refuses here.
-pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], place: Place) -> Result<(), String> {
+pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], place: Place, ruled: &mut Ruled) -> Result<(), String> {
     let word = |at: usize| words.get(at).map_or(&b""[..], AsRef::as_ref);
     let refuse = |wrong: bool, what: &str| if wrong { Err(format!("{name} {what}")) } else { Ok(()) };
-    if place.host && GLOBAL.binary_search(&name).is_ok() {
+    let global = GLOBAL.binary_search(&name).is_ok();
+    if global && place.host {
         return refuse(true, "cannot occur within <VirtualHost> section");
     }
     match name {
@@ -143,7 +144,8 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], place: Place) -> Res
                 "parameter must be in the form 'key=value'",
             )
         }
-        _ => Ok(()),
+        _ if global => Ok(()),
+        _ => ruled.no_rule(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules for the arguments of directives in a server's own files.
 
+use super::rules::Ruled;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::tokens;
@@ -38,7 +39,7 @@ const LEVELS: [&str; 16] = [
 const PROTOCOL: [&str; 6] = ["Unsafe", "Strict", "RegisteredMethods", "LenientMethods", "Allow0.9", "Require1.0"];
 
 /// Refuses what httpd refuses.
-pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String> {
+pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], ruled: &mut Ruled) -> Result<(), String> {
     let word = |at: usize| words.get(at).map_or(&b""[..], AsRef::as_ref);
     let one = word(0);
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
@@ -77,8 +78,8 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String
             one.is_empty() || memchr::memmem::find(one, b"%M").is_some() || ends_as_message(one),
             "must contain message format string '%M'",
         ),
-        "DeflateFilterNote" if words.len() > 1 => {
-            must(among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
+        "DeflateFilterNote" => {
+            must(words.len() < 2 || among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
         }
         "RequestReadTimeout" => each_always(words, read_timeout),
         "VirtualDocumentRoot" | "VirtualScriptAlias" | "VirtualDocumentRootIP" | "VirtualScriptAliasIP" => {
@@ -92,7 +93,7 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>]) -> Result<(), String
         }),
         "UserDir" => must(!one.is_empty(), "requires an argument"),
         "ProxyPassReverse" => must(words.len() > 1, "needs a path when not defined in a location"),
-        _ => Ok(()),
+        _ => ruled.no_rule(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What directives of single modules ask of their words, where a table says too little.
 
-use super::rules::{Rule, among, is_url, number};
+use super::rules::{Rule, Ruled, among, is_url, number};
 use crate::httpd::expression::evaluate::is_network;
 use crate::httpd::expression::parse;
 use crate::httpd::model::methods::Registered;
@@ -48,7 +48,13 @@ const SSL_OPTIONS: &[&str] = &[
 const LOG_LETTERS: &[u8] = b"haAlurstbBcCDefHikLmnopPqRSITUvVXOx";
 
 /// Refuses what httpd refuses.
-pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], args: &[u8], registry: &Registry) -> Checked {
+pub(super) fn check(
+    name: &str,
+    words: &[impl AsRef<[u8]>],
+    args: &[u8],
+    registry: &Registry,
+    ruled: &mut Ruled,
+) -> Checked {
     let word = |at: usize| words.get(at).map_or(&b""[..], AsRef::as_ref);
     let one = word(0);
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
@@ -61,8 +67,9 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], args: &[u8], registr
             let bare = unsigned(word.as_ref());
             must(among(bare, SSL_OPTIONS), &format!("has an illegal option '{}'", lossy(bare)))
         }),
-        "SSLCipherSuite" | "SSLProxyCipherSuite" if words.len() > 1 => {
-            must(among(one, &["SSL", "TLSv1.3"]), &format!("does not support the protocol '{}'", lossy(one)))
+        "SSLCipherSuite" | "SSLProxyCipherSuite" => {
+            let fine = words.len() < 2 || among(one, &["SSL", "TLSv1.3"]);
+            must(fine, &format!("does not support the protocol '{}'", lossy(one)))
         }
         "SSLCARevocationCheck" | "SSLProxyCARevocationCheck" => {
             must(among(one, &["none", "leaf", "chain"]), "takes none, leaf or chain first")?;
@@ -87,8 +94,8 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], args: &[u8], registr
         }
         // Both together are 20 at most, one times the other, and the other one is 2 by default.
         "CacheDirLevels" | "CacheDirLength" => must((1..=10).contains(&number(one)), "is too large, or nothing"),
-        "BrotliFilterNote" if words.len() > 1 => {
-            must(among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
+        "BrotliFilterNote" => {
+            must(words.len() < 2 || among(one, &["Input", "Output", "Ratio"]), "type must be Input, Output or Ratio")
         }
         "AllowMethods" => {
             must(!one.is_empty(), "has no method or 'reset'")?;
@@ -248,7 +255,7 @@ pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], args: &[u8], registr
                 must(is_network(word), &format!("cannot parse the address {}", lossy(word)))
             })
         }
-        _ => Ok(()),
+        _ => ruled.no_rule(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The second pass: from the tree to servers and sections (facts ).
 
-use super::arguments_place::Place;
+use super::open_section::{Context, Kind, Within};
+use super::rules::Ruled;
 use crate::diagnostic::{Diagnosis, Severity};
 use crate::error::{Code, Error, Result};
 use crate::httpd::model::access::{Requirement, Rule};
 use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::dir_config::{DirConfig, ValueKind};
 use crate::httpd::model::methods::{self, Methods, Registered};
-use crate::httpd::model::section::Section;
+use crate::httpd::model::section::{Section, Values};
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::messages::{lossy, not_allowed, push};
@@ -14,46 +16,13 @@ use crate::httpd::syntax::modules::{Directive, place};
 use crate::httpd::syntax::not_acted::influence;
 use crate::httpd::syntax::reader::Reader;
 use crate::httpd::syntax::tokens;
-use crate::httpd::syntax::tree::{Node, Span, UNKNOWN};
+use crate::httpd::syntax::tree::{Node, Span, Tree, UNKNOWN};
 use crate::origin::Origin;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Sections inside sections.
 const MAX_NESTING: usize = 200;
-
-/// What a place in the tree is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Server,
-    Host,
-    Directory,
-    Location,
-    Files,
-    If,
-    Limit,
-    Proxy,
-    Require,
-    Htaccess,
-    Other,
-}
-
-/// One open section.
-pub(crate) struct Context {
-    pub kind: Kind,
-    pub end: u32,
-    /// The section that values go to; `None`: the enclosing one.
-    pub section: Option<Section>,
-    pub server: Option<Box<Server>>,
-    pub requires: Vec<Requirement>,
-    /// The methods that the current lines apply to.
-    pub limit: Methods,
-    pub act: Act,
-    /// Its name as written, with its `<`: a span of the tree's text.
-    pub name: Span,
-    /// Where it opens.
-    pub origin: Origin,
-}
 
 /// The result of building.
 pub(crate) struct Builder<'r, 'f> {
@@ -67,6 +36,12 @@ pub(crate) struct Builder<'r, 'f> {
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
+    /// The lines that set values, by closed sections: their nodes.
+    pub values: Vec<u32>,
+    /// Those of the sections that are open.
+    pub open_values: Vec<u32>,
+    /// Directives that no rule is about, by their numbers: their names need not be looked up again.
+    unruled: [u64; 16],
     /// The methods that `<Limit>` may name.
     pub methods: Registered,
     /// `TypesConfig`, and where.
@@ -117,10 +92,10 @@ impl Builder<'_, '_> {
             if let Some(wrong) = directive.arity.complaint(directive.name, self.reader.tree.args(node)) {
                 return Err(self.fail(node, wrong));
             }
-            self.check_arguments(node, &directive).map_err(|text| self.fail(node, text))?;
+            self.check_arguments(node, number, &directive).map_err(|text| self.fail(node, text))?;
             self.kept.push(at);
         } else {
-            self.apply(node, &directive).map_err(|text| self.fail(node, text))?;
+            self.apply(at, node, number, &directive).map_err(|text| self.fail(node, text))?;
         }
         if directive.influences
             && let Some(what) = influence(directive.name, self.reader.tree.args(node))
@@ -131,42 +106,40 @@ impl Builder<'_, '_> {
     }
 
     /// Checks a directive's arguments, and registers the names that later lines may use.
-    pub(crate) fn check_arguments(&mut self, node: &Node, directive: &Directive) -> std::result::Result<(), String> {
+    pub(crate) fn check_arguments(
+        &mut self,
+        node: &Node,
+        number: u16,
+        directive: &Directive,
+    ) -> std::result::Result<(), String> {
+        let (word, bit) = (usize::from(number / 64), 1 << (number % 64));
+        if self.unruled.get(word).is_some_and(|bits| bits & bit != 0) {
+            return Ok(());
+        }
         let args = self.reader.tree.args(node);
         let words: Vec<_> = tokens::Tokens::new(args).collect();
-        super::arguments::check(directive.name, args, &words, &self.reader.registry)?;
-        super::arguments_place::check(directive.name, &words, self.place())?;
+        let mut ruled = Ruled::default();
+        super::arguments::check(directive.name, args, &words, &self.reader.registry, &mut ruled)?;
+        super::arguments_place::check(directive.name, &words, self.within_all().place, &mut ruled)?;
         let named = match directive.name {
-            "ExtFilterDefine" | "LuaInputFilter" | "LuaOutputFilter" | "FilterDeclare" | "FilterProvider" => {
-                words.first()
+            "ExtFilterDefine" | "LuaInputFilter" | "LuaOutputFilter" | "FilterDeclare" | "FilterProvider" => 0,
+            "AuthnzFcgiDefineProvider" => 1,
+            _ => {
+                if let Some(bits) = self.unruled.get_mut(word).filter(|_| !ruled.is_ruled()) {
+                    *bits |= bit;
+                }
+                return Ok(());
             }
-            "AuthnzFcgiDefineProvider" => words.get(1),
-            _ => None,
         };
-        if let Some(name) = named.map(|word| word.to_vec()) {
+        if let Some(name) = words.get(named).map(|word| word.to_vec()) {
             Arc::make_mut(&mut self.reader.registry).add_alias(&name);
         }
         Ok(())
     }
 
     /// What is open.
-    fn place(&self) -> Place {
-        let mut place = Place::default();
-        for context in &self.stack {
-            match context.kind {
-                Kind::Host => place.host = true,
-                Kind::Directory | Kind::Htaccess => place.directory = true,
-                Kind::Location => place.location = true,
-                Kind::Files => place.files = true,
-                Kind::If => place.conditional = true,
-                Kind::Proxy => place.proxy = true,
-                Kind::Other if self.reader.tree.slice(context.name).eq_ignore_ascii_case(b"<MDomainSet") => {
-                    place.domain_set = true;
-                }
-                _ => {}
-            }
-        }
-        place
+    fn within_all(&self) -> Within {
+        self.stack.last().map(|context| context.within).unwrap_or_default()
     }
 
     pub fn fail(&self, node: &Node, mut text: String) -> Error {
@@ -206,10 +179,10 @@ impl Builder<'_, '_> {
 
     /// Whether a directive may stand here. False: it may not, and that is no error.
     fn may_stand(&mut self, node: &Node, directive: &Directive) -> Result<bool> {
-        let authz = self.stack.iter().any(|context| context.kind == Kind::Require);
+        let within = self.within_all();
         let tree = &self.reader.tree;
         let parent = || tree.nodes.get(node.parent as usize).map(|parent| tree.name(parent));
-        if authz {
+        if within.require {
             // `<RequireAny>` and its relatives hold `Require` lines only.
             if directive.place & place::AUTH_CONFIG != 0 {
                 return Ok(true);
@@ -227,10 +200,8 @@ impl Builder<'_, '_> {
             let text = not_allowed(directive.name, parent());
             return Err(self.fail(node, text));
         }
-        let inside = self.stack.iter().skip(1).any(|context| !matches!(context.kind, Kind::Host | Kind::Other));
-        let in_proxy = self.within(&[Kind::Proxy]).is_some();
-        let bits = match inside {
-            true if in_proxy => place::SECTION | place::ALL | place::PROXY,
+        let bits = match within.section {
+            true if within.place.proxy => place::SECTION | place::ALL | place::PROXY,
             true => place::SECTION | place::ALL,
             false => place::SERVER | place::ALL & !(place::AUTH_CONFIG | place::LIMIT),
         };
@@ -276,8 +247,7 @@ impl Builder<'_, '_> {
     fn leave(&mut self) -> Result<()> {
         let Some(context) = self.stack.pop() else { return Ok(()) };
         if let Some(mut server) = context.server {
-            finish_requires(&mut server.section, context.requires);
-            self.count(&mut server.section);
+            self.finish(&mut server.section, context.requires, context.values);
             self.servers.push(server);
             return Ok(());
         }
@@ -290,24 +260,33 @@ impl Builder<'_, '_> {
             }
             return Ok(());
         };
-        finish_requires(&mut section, context.requires);
-        self.count(&mut section);
-        let section = Arc::new(section);
+        self.finish(&mut section, context.requires, context.values);
         match context.kind {
-            Kind::Directory => self.server().into_iter().for_each(|server| server.dirs.push(Arc::clone(&section))),
-            Kind::Location => self.server().into_iter().for_each(|server| server.locations.push(Arc::clone(&section))),
-            Kind::Files => self.section().into_iter().for_each(|outer| outer.files.push(Arc::clone(&section))),
-            Kind::If => self.section().into_iter().for_each(|outer| outer.ifs.push(Arc::clone(&section))),
-            _ => {}
-        }
+            Kind::Directory => self.server().map(|server| server.dirs.push(section)),
+            Kind::Location => self.server().map(|server| server.locations.push(section)),
+            Kind::Files => self.section().map(|outer| outer.files.push(Arc::new(section))),
+            Kind::If => self.section().map(|outer| outer.ifs.push(Arc::new(section))),
+            _ => None,
+        };
         Ok(())
     }
 
-    /// A number for a section that sets values.
-    fn count(&mut self, section: &mut Section) {
-        if !section.values.is_empty() {
-            self.ids += 1;
-            section.id = self.ids;
+    /// Gives a section what was kept until its end, and a number if it sets values.
+    fn finish(&mut self, section: &mut Section, requires: Vec<Requirement>, values: usize) {
+        if !requires.is_empty() {
+            section.core_mut().requires = Some(Requirement::container(Rule::Any, requires));
+        }
+        if values >= self.open_values.len() {
+            return;
+        }
+        let from = self.values.len();
+        self.values.extend(self.open_values.drain(values..));
+        section.values = Values::new(from as u32..self.values.len() as u32);
+        self.ids += 1;
+        section.id = self.ids;
+        // The text of an access file is not kept.
+        if self.reader.allowed.is_some() {
+            section.values.get(|lines| values_of(&self.reader.tree, &self.values[lines]));
         }
     }
 
@@ -352,18 +331,39 @@ impl Builder<'_, '_> {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
         let (end, name) = (node.end, node.name);
+        let within = self.within_all().and(kind, self.reader.tree.slice(name));
+        let values = self.open_values.len();
         let limit = self.limit();
         // Sections of `Require` lines are checked when they end.
         let origin = if kind == Kind::Require { self.reader.tree.node_origin(node) } else { Origin::default() };
-        self.stack.push(Context { kind, end, section, server: None, requires: Vec::new(), limit, act, name, origin });
+        self.stack.push(Context {
+            kind,
+            end,
+            within,
+            section,
+            values,
+            server: None,
+            requires: Vec::new(),
+            limit,
+            act,
+            name,
+            origin,
+        });
         Ok(())
     }
 }
 
-fn finish_requires(section: &mut Section, requires: Vec<Requirement>) {
-    if !requires.is_empty() {
-        section.core_mut().requires = Some(Requirement::container(Rule::Any, requires));
+/// The values that lines set.
+pub(crate) fn values_of(tree: &Tree, lines: &[u32]) -> DirConfig {
+    let mut all = DirConfig::new();
+    for &at in lines {
+        let node = &tree.nodes[at as usize];
+        if let Some(kind) = ValueKind::of(tree.name(node)) {
+            let mut words = tokens::Tokens::new(tree.args(node));
+            all.set(kind, &words.word(), &words.word(), tree.node_origin(node));
+        }
     }
+    all
 }
 
 impl<'r, 'f> Builder<'r, 'f> {
@@ -375,6 +375,9 @@ impl<'r, 'f> Builder<'r, 'f> {
             servers,
             php_ini_dir: None,
             kept,
+            values: Vec::new(),
+            open_values: Vec::new(),
+            unruled: [0; 16],
             methods: Registered::default(),
             types_config: None,
             ids: 0,
@@ -387,7 +390,9 @@ pub(crate) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
     let context = Context {
         kind: Kind::Htaccess,
         end: u32::MAX,
+        within: Within { section: false, ..Within::default().and(Kind::Htaccess, b"") },
         section: Some(section),
+        values: 0,
         server: None,
         requires: Vec::new(),
         limit: methods::ALL,
@@ -402,7 +407,7 @@ pub(crate) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
 pub(crate) fn finish_htaccess(mut builder: Builder<'_, '_>) -> Option<Section> {
     let context = builder.stack.pop()?;
     let mut section = context.section?;
-    finish_requires(&mut section, context.requires);
+    builder.finish(&mut section, context.requires, context.values);
     Some(section)
 }
 
@@ -412,7 +417,9 @@ pub(crate) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
     let context = Context {
         kind: Kind::Server,
         end: u32::MAX,
+        within: Within::default(),
         section: None,
+        values: 0,
         server: Some(Box::new(main)),
         requires: Vec::new(),
         limit: methods::ALL,
@@ -430,8 +437,7 @@ pub(crate) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
     if let Some(context) = builder.stack.pop()
         && let Some(mut main) = context.server
     {
-        finish_requires(&mut main.section, context.requires);
-        builder.count(&mut main.section);
+        builder.finish(&mut main.section, context.requires, context.values);
         all.push(*main);
     }
     let main = all.first().and_then(|main| main.name.clone());

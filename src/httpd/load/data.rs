@@ -4,9 +4,11 @@ use super::build;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::httpd::model::dir_config::DirConfig;
 use crate::httpd::model::fast_index::FastIndex;
 use crate::httpd::model::htaccess_cache::Cache;
 use crate::httpd::model::methods::Registered;
+use crate::httpd::model::section::Section;
 use crate::httpd::model::server::Server;
 use crate::httpd::model::types::Types;
 use crate::httpd::model::vhost::Hosts;
@@ -43,6 +45,8 @@ pub(crate) struct Data {
     pub diagnostics: Vec<Diagnostic>,
     pub tree: Tree,
     pub kept: Vec<u32>,
+    /// The lines that set values, those of one section together: their nodes.
+    pub values: Vec<u32>,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub methods: Registered,
     /// Conditions, redirects or aliases stand where httpd also evaluates them before a request is mapped.
@@ -127,6 +131,11 @@ impl Data {
         Ok(())
     }
 
+    /// The values of a section, which is of these files or of an access file.
+    pub fn values(&self, section: &Section) -> Arc<DirConfig> {
+        section.values.get(|lines| build::values_of(&self.tree, &self.values[lines]))
+    }
+
     /// The second pass.
     fn build(reader: &mut Reader<'_>, options: &Options) -> Result<Self> {
         let mut builder = build::server(reader);
@@ -134,7 +143,7 @@ impl Data {
         let servers = build::finish_server(&mut builder);
         let (php_ini_dir, kept, methods) =
             (builder.php_ini_dir.take(), std::mem::take(&mut builder.kept), std::mem::take(&mut builder.methods));
-        let ids = builder.ids;
+        let (ids, values) = (builder.ids, std::mem::take(&mut builder.values));
         let types = builder.types_config.take();
         let types = types_of(reader, types);
         let default_document_root: Box<[u8]> = reader.root.join("htdocs").as_os_str().as_bytes().into();
@@ -151,6 +160,7 @@ impl Data {
             php_module: reader.php_module.take(),
             outlive_module: reader.outlive_module.take(),
             kept,
+            values,
             methods,
             env: options.env.clone(),
             version: options.version,

@@ -13,6 +13,7 @@ mod arguments_words;
 pub(crate) mod build;
 pub(crate) mod data;
 mod open;
+mod open_section;
 mod override_args;
 mod rules;
 mod section_args;

@@ -1,6 +1,7 @@
 //! Opens sections: what each may stand in, and what it matches (facts ).
 
-use super::build::{Builder, Kind};
+use super::build::Builder;
+use super::open_section::Kind;
 use super::section_args;
 use crate::diagnostic::Diagnosis;
 use crate::httpd::model::answer::ServerLayer;

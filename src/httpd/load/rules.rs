@@ -4,6 +4,27 @@ use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 
+/// Whether any rule is about a directive, whatever its words are and wherever it stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ruled {
+    without: u8,
+}
+
+impl Ruled {
+    /// How many lists of rules there are.
+    const LISTS: u8 = 4;
+
+    /// One list has none.
+    pub fn no_rule(&mut self) -> Result<(), String> {
+        self.without += 1;
+        Ok(())
+    }
+
+    pub fn is_ruled(self) -> bool {
+        self.without < Self::LISTS
+    }
+}
+
 /// A kind of word.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rule {
@@ -175,7 +196,60 @@ pub(super) fn is_url(word: &[u8], schemes: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{arguments, arguments_place};
     use super::*;
+    use crate::httpd::syntax::modules::Registry;
+    use crate::httpd::syntax::tokens::Tokens;
+
+    /// The builder asks no list again about a directive that none has a rule for, whatever its next line says.
+    #[test]
+    fn whether_a_rule_is_about_a_directive_depends_on_its_name_alone() {
+        let registry = Registry::stock();
+        let none = arguments_place::Place::default();
+        let host = arguments_place::Place { host: true, ..none };
+        let all = arguments_place::Place {
+            host: true,
+            directory: true,
+            location: true,
+            files: true,
+            conditional: true,
+            proxy: true,
+            domain_set: true,
+        };
+        let texts = [
+            "",
+            "a",
+            "on",
+            "none",
+            "-1",
+            "/x",
+            "\"\"",
+            "auto",
+            "a b",
+            "on b",
+            "/x on",
+            "a b c",
+            "add /x critical",
+            "a b c d e",
+        ];
+        let mut unruled = 0;
+        for directive in registry.all() {
+            let mut outcomes = Vec::new();
+            for place in [none, host, all] {
+                for text in texts {
+                    let words: Vec<_> = Tokens::new(text.as_bytes()).collect();
+                    let mut ruled = Ruled::default();
+                    let checked = arguments::check(directive.name, text.as_bytes(), &words, &registry, &mut ruled)
+                        .and_then(|()| arguments_place::check(directive.name, &words, place, &mut ruled));
+                    outcomes.push(checked.is_err() || ruled.is_ruled());
+                }
+            }
+            outcomes.dedup();
+            assert_eq!(outcomes.len(), 1, "{}", directive.name);
+            unruled += usize::from(!outcomes[0]);
+        }
+        assert!(unruled > 300, "{unruled}");
+    }
 
     #[test]
     fn spans_are_read_as_httpd_reads_them() {

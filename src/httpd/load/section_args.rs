@@ -14,7 +14,8 @@ type Made = Result<(Matcher, u32), String>;
 
 /// The text up to the last `>`.
 pub(super) fn before_bracket<'a>(name: &str, args: &'a [u8]) -> Result<&'a [u8], String> {
-    let Some(end) = memchr::memrchr(b'>', args) else {
+    let end = if args.last() == Some(&b'>') { Some(args.len() - 1) } else { memchr::memrchr(b'>', args) };
+    let Some(end) = end else {
         return Err(format!("{name}> directive missing closing '>'"));
     };
     let text = trim(&args[..end]);
@@ -55,6 +56,9 @@ pub(super) fn directory(name: &str, args: &[u8], act: Act) -> Result<Made, Strin
     if tilde || act == Act::DirectoryMatch {
         return regex(&word, slashes(&word));
     }
+    if let Some((path, depth)) = plain(&word) {
+        return Ok(Ok((Matcher::Literal(path.into()), depth)));
+    }
     let path = clean(&word);
     let depth = slashes(&path).saturating_sub(1);
     let matcher = match glob::is_pattern(&path) {
@@ -63,6 +67,27 @@ pub(super) fn directory(name: &str, args: &[u8], act: Act) -> Result<Made, Strin
         false => Matcher::Literal(path.into()),
     };
     Ok(Ok((matcher, depth)))
+}
+
+/// Most directories are plain and clean: their path, with a slash at its end, and its depth. `None`: a closer look is needed.
+fn plain(path: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let (mut before, mut slashes) = (0, 0);
+    for &byte in path {
+        match byte {
+            b'/' | b'.' if before == b'/' => return None,
+            b'*' | b'?' | b'\\' | b'[' | b']' => return None,
+            _ => slashes += u32::from(byte == b'/'),
+        }
+        before = byte;
+    }
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    let open = usize::from(before != b'/');
+    let mut out = Vec::with_capacity(path.len() + open);
+    out.extend_from_slice(path);
+    out.extend_from_slice(&b"/"[..open]);
+    Some((out, slashes + open as u32 - 1))
 }
 
 /// A directory's path: no double slashes, no dots, a slash at the end.

@@ -9,7 +9,6 @@ use super::section::{Core, Matcher, Section, options, options_below};
 use super::server::{Index, Server};
 use crate::httpd::syntax::uri;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A longer name is no host's: DNS has none that long.
 pub(crate) const LONGEST_NAME: usize = 255;
@@ -222,7 +221,7 @@ impl FastIndex {
         });
     }
 
-    fn list(&mut self, index: &Index, sections: &[Arc<Section>]) {
+    fn list(&mut self, index: &Index, sections: &[Section]) {
         for &(hash, number) in index.literals() {
             let section = &sections[number as usize];
             let Matcher::Literal(own) = &section.matcher else { continue };

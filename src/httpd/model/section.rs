@@ -11,6 +11,8 @@ use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::Pattern;
 use crate::httpd::pattern::glob::{self, Rules};
 use crate::origin::Origin;
+use once_cell::race::OnceBox;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a container is for.
@@ -55,13 +57,38 @@ impl Matcher {
     }
 }
 
+/// The values of a container. Most containers of a large configuration are never met, so a container has its lines, and its values
+/// are made of them when they are first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    /// Places in the list of all lines that set values.
+    lines: Range<u32>,
+    made: OnceBox<Arc<DirConfig>>,
+}
+
+impl Values {
+    pub fn new(lines: Range<u32>) -> Self {
+        Self { lines, made: OnceBox::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The values; `make` makes them of their lines.
+    pub fn get(&self, make: impl FnOnce(Range<usize>) -> DirConfig) -> Arc<DirConfig> {
+        let lines = self.lines.start as usize..self.lines.end as usize;
+        Arc::clone(self.made.get_or_init(|| Box::new(Arc::new(make(lines)))))
+    }
+}
+
 /// A container.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub layer: ServerLayer,
     pub matcher: Matcher,
     pub origin: Origin,
-    pub values: Arc<DirConfig>,
+    pub values: Values,
     pub core: Option<Box<Core>>,
     pub files: Vec<Arc<Section>>,
     pub ifs: Vec<Arc<Section>>,
@@ -74,15 +101,11 @@ pub(crate) struct Section {
 impl Section {
     pub fn new(layer: ServerLayer, matcher: Matcher, origin: Origin) -> Self {
         let (files, ifs) = (Vec::new(), Vec::new());
-        Self { layer, matcher, origin, values: Arc::new(DirConfig::new()), core: None, files, ifs, depth: 0, id: 0 }
+        Self { layer, matcher, origin, values: Values::default(), core: None, files, ifs, depth: 0, id: 0 }
     }
 
     pub fn core_mut(&mut self) -> &mut Core {
         self.core.get_or_insert_default()
-    }
-
-    pub fn values_mut(&mut self) -> &mut DirConfig {
-        Arc::make_mut(&mut self.values)
     }
 }
 

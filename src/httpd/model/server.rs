@@ -4,11 +4,11 @@ use super::answer::ServerLayer;
 use super::fast_index::FEW;
 use super::section::{Matcher, Section};
 use super::vhost::Address;
-use crate::httpd::pattern::hash::{HashIndex, hash};
+use crate::httpd::pattern::hash::hash;
 use crate::httpd::pattern::head::Head;
 use crate::httpd::syntax::uri::Slashes;
 use crate::origin::Origin;
-use std::sync::Arc;
+use std::borrow::Borrow;
 
 /// An `Alias` of any kind.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ pub(crate) struct Server {
     pub encoded_slashes: Option<Slashes>,
     /// Patterns of URLs that are passed on to another server.
     pub proxied: Vec<Passed>,
-    pub dirs: Vec<Arc<Section>>,
-    pub locations: Vec<Arc<Section>>,
+    pub dirs: Vec<Section>,
+    pub locations: Vec<Section>,
     pub dir_index: Index,
     pub location_index: Index,
     pub file_index: Index,
@@ -68,8 +68,9 @@ pub(crate) struct Server {
 pub(crate) struct Index {
     /// Hash and number, sorted.
     literal: Vec<(u64, u32)>,
-    /// Where a hash's entries begin, once there are many.
-    places: HashIndex<u32>,
+    /// Once there are many: where the hashes with each beginning of so many bits begin, and where the last ones end.
+    starts: Vec<u32>,
+    bits: u32,
     /// Each with its head, so that those that cannot match are skipped.
     pub wild: Vec<(Head, u32)>,
     pub regex: Vec<(Head, u32)>,
@@ -78,9 +79,9 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    fn new(sections: &[Arc<Section>]) -> Self {
+    fn new(sections: &[impl Borrow<Section>]) -> Self {
         let mut new = Self::default();
-        for (at, section) in sections.iter().enumerate() {
+        for (at, section) in sections.iter().map(Borrow::borrow).enumerate() {
             match &section.matcher {
                 Matcher::Literal(path) => {
                     new.literal.push((hash(path), at as u32));
@@ -91,13 +92,36 @@ impl Index {
                 _ => new.regex.push((Head::default(), at as u32)),
             }
         }
-        new.literal.sort_unstable();
-        if new.literal.len() > FEW {
-            for (at, &(hash, _)) in new.literal.iter().enumerate() {
-                new.places.entry(hash).or_insert(at as u32);
-            }
-        }
+        new.sort();
         new
+    }
+
+    /// Sorts the literal sections: by the first bits of their hashes, in one go, and then the few that have the same ones.
+    fn sort(&mut self) {
+        if self.literal.len() <= FEW {
+            return self.literal.sort_unstable();
+        }
+        self.bits = self.literal.len().ilog2();
+        let bits = self.bits;
+        let beginning = |hash: u64| (hash >> (64 - bits)) as usize;
+        self.starts = vec![0; (1 << bits) + 1];
+        for &(hash, _) in &self.literal {
+            self.starts[beginning(hash) + 1] += 1;
+        }
+        for at in 1..self.starts.len() {
+            self.starts[at] += self.starts[at - 1];
+        }
+        let mut free = self.starts.clone();
+        let mut sorted = vec![(0, 0); self.literal.len()];
+        for &one in &self.literal {
+            let place = &mut free[beginning(one.0)];
+            sorted[*place as usize] = one;
+            *place += 1;
+        }
+        for pair in self.starts.windows(2) {
+            sorted[pair[0] as usize..pair[1] as usize].sort_unstable();
+        }
+        self.literal = sorted;
     }
 
     /// The literal sections: hash and number, sorted.
@@ -109,7 +133,17 @@ impl Index {
     pub fn first(&self, hash: u64) -> Option<usize> {
         match self.literal.len() {
             ..=FEW => self.literal.iter().position(|&(own, _)| own == hash),
-            _ => self.places.get(&hash).map(|&at| at as usize),
+            _ => {
+                let beginning = (hash >> (64 - self.bits)) as usize;
+                let (from, to) = (self.starts[beginning] as usize, self.starts[beginning + 1] as usize);
+                let same = &self.literal[from..to];
+                // Nearly always there is one, or none.
+                let at = match same.len() {
+                    ..=FEW => same.iter().position(|&(own, _)| own == hash)?,
+                    _ => same.partition_point(|&(own, _)| own < hash),
+                };
+                same.get(at).filter(|&&(own, _)| own == hash).map(|_| from + at)
+            }
         }
     }
 
@@ -124,12 +158,7 @@ impl Index {
     }
 
     /// The literal sections whose text is `path`, whose hash is known.
-    pub fn find<'i>(
-        &'i self,
-        hash: u64,
-        path: &'i [u8],
-        sections: &'i [Arc<Section>],
-    ) -> impl Iterator<Item = u32> + 'i {
+    pub fn find<'i>(&'i self, hash: u64, path: &'i [u8], sections: &'i [Section]) -> impl Iterator<Item = u32> + 'i {
         self.entries(hash)
             .filter(move |&at| matches!(&sections[at as usize].matcher, Matcher::Literal(own) if **own == *path))
     }
@@ -194,7 +223,7 @@ impl Server {
         let leads = |section: &Section| {
             section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())
         };
-        let early = |section: &Arc<Section>| !section.ifs.is_empty() || leads(section);
+        let early = |section: &Section| !section.ifs.is_empty() || leads(section);
         !self.section.ifs.is_empty() || self.locations.iter().any(early)
     }
 

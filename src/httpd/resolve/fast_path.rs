@@ -340,7 +340,7 @@ impl<'c> Walk<'c> {
                     let (fast_index, data) = (self.fast_index, self.data);
                     let parts = fast_index.parts(own, Which::Directories);
                     for part in fast_index.find(parts, hash, path, || &data.servers[number].dir_index) {
-                        let section = || Some(&**data.servers.get(number)?.dirs.get(part.section as usize)?);
+                        let section = || data.servers.get(number)?.dirs.get(part.section as usize);
                         self.add(part.effect, part.id, section)?;
                     }
                 }
@@ -386,7 +386,7 @@ impl<'c> Walk<'c> {
                 let rest = &server.dir_index.regex[places[which]..];
                 let ahead = rest.iter().position(|(head, _)| head.may_match(start)).unwrap_or(rest.len());
                 places[which] += ahead;
-                rest.get(ahead).map(|&(_, number)| &*server.dirs[number as usize])
+                rest.get(ahead).map(|&(_, number)| &server.dirs[number as usize])
             };
             let (which, section) = match (next(0), next(1)) {
                 (Some(main), Some(host)) if main.depth <= host.depth => (0, main),

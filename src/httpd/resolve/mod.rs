@@ -136,7 +136,7 @@ fn of_server(context: &ResolveContext<'_>, asked: &Asked<'_>) -> Run {
     let own = [Some(context.main()), context.host(server)].into_iter().flatten().map(|server| &server.section);
     let watch = watch(context, own.clone());
     let container = |section: &Section| {
-        let values = std::sync::Arc::clone(&section.values);
+        let values = context.data.values(section);
         Container { layer: section.layer, origin: section.origin.clone(), values }
     };
     let name = context.layers(server).find_map(|server| server.name.as_deref()).unwrap_or_default();
@@ -173,7 +173,7 @@ fn run(context: &ResolveContext<'_>, server: usize, asked: &Asked<'_>, walked: &
     for section in &walked.sections {
         let section: &Section = section.get();
         if !section.values.is_empty() {
-            let values = std::sync::Arc::clone(&section.values);
+            let values = context.data.values(section);
             containers.push(Container { layer: section.layer, origin: section.origin.clone(), values });
         }
     }

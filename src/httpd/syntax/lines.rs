@@ -24,8 +24,8 @@ impl Lines {
     }
 
     /// The text as a whole.
-    pub fn text(&self) -> Arc<[u8]> {
-        Arc::clone(&self.text)
+    pub fn text(&self) -> &Arc<[u8]> {
+        &self.text
     }
 
     /// The next line, joined and trimmed; empty ones and comments too. `text` is what [`Lines::text`] gave.
@@ -59,7 +59,7 @@ impl Lines {
     fn physical<'t>(&mut self, text: &'t [u8]) -> (&'t [u8], bool) {
         let rest = &text[self.at..];
         self.number = self.number.saturating_add(1);
-        let Some(end) = find::one(b'\n', rest) else {
+        let Some(end) = find::near(b'\n', rest) else {
             self.at = text.len();
             return (rest, false);
         };
@@ -91,7 +91,7 @@ mod tests {
 
     fn lines(text: &str) -> Vec<(u32, String)> {
         let mut lines = Lines::new(text.as_bytes().into());
-        let text = lines.text();
+        let text = Arc::clone(lines.text());
         let mut out = Vec::new();
         while let Some(line) = lines.next_line(&text) {
             out.push((lines.number, String::from_utf8(line.into_owned()).unwrap()));

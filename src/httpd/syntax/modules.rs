@@ -199,6 +199,11 @@ impl Registry {
         same_name(self.directives[usize::from(number)].name.as_bytes(), name).then_some(number)
     }
 
+    #[cfg(test)]
+    pub fn all(&self) -> &[Directive] {
+        &self.directives
+    }
+
     pub fn directive(&self, number: u16) -> &Directive {
         &self.directives[usize::from(number)]
     }

@@ -43,6 +43,8 @@ enum Open {
 struct Frame {
     lines: Lines,
     source: u32,
+    /// Where the tree keeps its text.
+    kept: u32,
     parent: u32,
     open: Vec<Open>,
     /// While a false container is skipped: the sections that are open in it, and the line where it began.
@@ -136,7 +138,8 @@ impl<'f> Reader<'f> {
     /// Reads one text.
     pub fn read_text(&mut self, text: &[u8], file: Option<Arc<[u8]>>) -> Result<()> {
         let source = self.source(Source { file, macro_lines: None });
-        self.run(Frame::text(Lines::new(text.into()), source, NONE))
+        let kept = self.tree.keep(text)?;
+        self.run(Frame::text(Lines::new(text.into()), source, kept, NONE))
     }
 
     fn source(&mut self, source: Source) -> u32 {
@@ -189,7 +192,7 @@ impl<'f> Reader<'f> {
                 }
             };
         }
-        let text = frame.lines.text();
+        let text = Arc::clone(frame.lines.text());
         while let Some(line) = frame.lines.next_line(&text) {
             self.lines_read += 1;
             if self.lines_read > MAX_LINES {
@@ -250,7 +253,8 @@ impl<'f> Reader<'f> {
         self.tree.reserve(bytes.len());
         let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
         let source = self.source(Source { file: Some(file), macro_lines: None });
-        Ok(Frame::text(Lines::new(bytes.into()), source, parent))
+        let kept = self.tree.keep(&bytes).map_err(|error| error.at(self.tree.origin(source, 0)))?;
+        Ok(Frame::text(Lines::new(bytes.into()), source, kept, parent))
     }
 
     fn line(&mut self, frame: &mut Frame, line: &[u8], stack: &[Frame]) -> Result<Step> {
@@ -303,8 +307,8 @@ impl<'f> Reader<'f> {
     fn directive(&mut self, frame: &mut Frame, name: &[u8], args: &[u8], stack: &[Frame]) -> Result<Step> {
         let number = self.registry.find(name).unwrap_or(UNKNOWN);
         if number != UNKNOWN {
-            let directive = *self.registry.directive(number);
-            if directive.place & place::ON_READ != 0 {
+            if self.registry.directive(number).place & place::ON_READ != 0 {
+                let directive = *self.registry.directive(number);
                 if let Some(allowed) = self.allowed.filter(|allowed| !allowed.has(directive.place, directive.name)) {
                     return self.forbidden(frame, allowed, directive.name);
                 }
@@ -315,8 +319,8 @@ impl<'f> Reader<'f> {
             }
         }
         let node = Node::new(number, frame.source, frame.lines.number, frame.section());
-        let at =
-            self.tree.push(name, args, node).map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
+        let pushed = self.tree.push(name, args, frame.lines.text(), frame.kept, node);
+        let at = pushed.map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
         if name.first() == Some(&b'<') {
             frame.open.push(Open::Section(at));
         } else {
@@ -431,7 +435,8 @@ impl<'f> Reader<'f> {
             return Err(self.error(frame, frame.lines.number, text, Code::TooLarge));
         }
         let source = self.source(used.source);
-        let mut inner = Frame::text(Lines::new(used.text), source, frame.section());
+        let kept = self.tree.keep(&used.text).map_err(|error| error.at(self.here(frame)))?;
+        let mut inner = Frame::text(Lines::new(used.text), source, kept, frame.section());
         inner.uses = Some(used.name);
         Ok(Step::Enter(Box::new(inner)))
     }
@@ -532,13 +537,13 @@ impl<'f> Reader<'f> {
 }
 
 impl Frame {
-    fn text(lines: Lines, source: u32, parent: u32) -> Self {
+    fn text(lines: Lines, source: u32, kept: u32, parent: u32) -> Self {
         let (open, skipped, queue) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lines, source, parent, open, skipped, skipped_line: 0, body: None, queue, uses: None }
+        Self { lines, source, kept, parent, open, skipped, skipped_line: 0, body: None, queue, uses: None }
     }
 
     fn list(queue: Vec<Result<PathBuf>>, parent: u32) -> Self {
-        let mut new = Self::text(Lines::new(Arc::from(&b""[..])), NONE, parent);
+        let mut new = Self::text(Lines::new(Arc::from(&b""[..])), NONE, 0, parent);
         new.queue = queue;
         new
     }

@@ -55,15 +55,52 @@ pub(crate) fn next_token(text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     if first == b'"' || first == b'\'' {
         return quoted(first, &text[1..]);
     }
-    let mut seen = PLAIN;
-    let end = text.iter().position(|&byte| {
-        let kind = KINDS[byte as usize];
-        seen |= kind;
-        kind == SPACE
-    });
-    let end = end.unwrap_or(text.len());
+    let (end, seen) = word_end(text);
     let (word, rest) = text.split_at(end);
     (if seen & BACKSLASH == 0 { Cow::Borrowed(word) } else { unescape(word, None) }, trim_start(rest))
+}
+
+/// Whether a text, without white space around it, is two words and not empty ones: the usual arguments, without quotes.
+pub(crate) fn is_two_words(text: &[u8]) -> bool {
+    let plain = |text: &[u8]| !matches!(text.first(), None | Some(b'"' | b'\''));
+    if !plain(text) {
+        return false;
+    }
+    let rest = trim_start(&text[word_end(text).0..]);
+    plain(rest) && word_end(rest).0 == rest.len()
+}
+
+/// Where the first white space is, and the kinds of the bytes before it. Eight bytes at a time: most have none that matters.
+#[inline]
+fn word_end(text: &[u8]) -> (usize, u8) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES << 7;
+    let (mut at, mut seen) = (0, PLAIN);
+    let is_end = |at: usize, seen: &mut u8| {
+        let kind = KINDS[text[at] as usize];
+        *seen |= kind;
+        kind == SPACE
+    };
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let eight = u64::from_le_bytes(*eight);
+        let back = eight ^ (ONES * b'\\' as u64);
+        // The top bit of each byte that is at most a space, or a backslash; above the first one there may be others.
+        let low = eight.wrapping_sub(ONES * (b' ' as u64 + 1)) & !eight;
+        let found = (low | back.wrapping_sub(ONES) & !back) & TOPS;
+        if found == 0 {
+            at += 8;
+            continue;
+        }
+        at += found.trailing_zeros() as usize / 8;
+        if is_end(at, &mut seen) {
+            return (at, seen);
+        }
+        at += 1;
+    }
+    while at < text.len() && !is_end(at, &mut seen) {
+        at += 1;
+    }
+    (at, seen)
 }
 
 fn quoted(quote: u8, text: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
@@ -141,6 +178,33 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         Tokens::new(text.as_bytes()).map(|word| String::from_utf8(word.into_owned()).unwrap()).collect()
+    }
+
+    #[test]
+    fn two_words_are_counted() {
+        for (text, two) in
+            [("a b", true), ("a  b\\", true), ("a", false), ("a b c", false), ("", false), ("a \"b c\"", false)]
+        {
+            assert_eq!(is_two_words(text.as_bytes()), two, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_end_at_white_space_wherever_it_stands() {
+        let alphabet = [b'a', b' ', b'\t', b'\\', 1, 0x0e, 0x1f, b'!', 0x7f, 0x80, 0xa0, 0xdc, 0xff];
+        let mut state = 7u32;
+        for length in (0..40).cycle().take(20_000) {
+            let mut next = |most: usize| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 16) as usize % most
+            };
+            let text: Vec<u8> =
+                (0..length).map(|_| if next(4) == 0 { alphabet[next(alphabet.len())] } else { b'x' }).collect();
+            let end = text.iter().position(|&byte| is_space(byte)).unwrap_or(length);
+            let back = text[..end].contains(&b'\\');
+            let (found, seen) = word_end(&text);
+            assert_eq!((found, seen & BACKSLASH != 0), (end, back), "{text:?}");
+        }
     }
 
     #[test]

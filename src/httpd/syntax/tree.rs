@@ -75,20 +75,35 @@ impl Tree {
         self.nodes.reserve(length / size_of::<Node>());
     }
 
-    pub fn push(&mut self, name: &[u8], args: &[u8], mut node: Node) -> Result<u32> {
-        if self.text.len() + name.len() + args.len() > MAX_TEXT || self.nodes.len() >= MAX_NODES {
-            return Err(Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros"));
+    /// Keeps a text that directives will be read from: most of them need no copy of their own then. The answer is where it begins.
+    pub fn keep(&mut self, text: &[u8]) -> Result<u32> {
+        if self.text.len() + text.len() > MAX_TEXT {
+            return Err(too_large());
         }
-        node.name = self.keep(name);
-        node.args = self.keep(args);
+        let from = self.text.len() as u32;
+        self.text.extend_from_slice(text);
+        Ok(from)
+    }
+
+    /// Adds a directive; `text` is the one that it was read from, and `kept` where that is kept.
+    pub fn push(&mut self, name: &[u8], args: &[u8], text: &[u8], kept: u32, mut node: Node) -> Result<u32> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(too_large());
+        }
+        node.name = self.span(name, text, kept)?;
+        node.args = self.span(args, text, kept)?;
         self.nodes.push(node);
         Ok(self.nodes.len() as u32 - 1)
     }
 
-    fn keep(&mut self, text: &[u8]) -> Span {
-        let from = self.text.len() as u32;
-        self.text.extend_from_slice(text);
-        Span { from, to: self.text.len() as u32 }
+    /// Where a piece is kept. One that is no part of the text, because a line was joined or a variable was put in, is kept by itself.
+    fn span(&mut self, piece: &[u8], text: &[u8], kept: u32) -> Result<Span> {
+        let offset = (piece.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        let from = match text.len().checked_sub(piece.len()) {
+            Some(most) if offset <= most => kept + offset as u32,
+            _ => self.keep(piece)?,
+        };
+        Ok(Span { from, to: from + piece.len() as u32 })
     }
 
     pub fn slice(&self, span: Span) -> &[u8] {
@@ -102,6 +117,10 @@ impl Tree {
     pub fn args(&self, node: &Node) -> &[u8] {
         self.slice(node.args)
     }
+}
+
+fn too_large() -> Error {
+    Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros")
 }
 
 impl Node {
