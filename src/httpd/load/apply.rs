@@ -241,7 +241,7 @@ impl Builder<'_, '_> {
 
 pub(super) fn pattern(text: &[u8]) -> Result<Matcher, String> {
     match Pattern::new(text, false) {
-        Ok(pattern) => Ok(Matcher::Regex(pattern)),
+        Ok(pattern) => Ok(Matcher::Regex(Box::new(pattern))),
         Err(_) => Err("Regular expression could not be compiled.".into()),
     }
 }

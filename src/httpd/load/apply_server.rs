@@ -110,7 +110,9 @@ impl Builder<'_, '_> {
 
     fn document_root(&mut self, node: &Node, path: &[u8]) -> Done {
         let full = self.reader.absolute(path);
-        if !matches!(self.reader.files.kind(&full), Ok(files::Kind::Directory)) {
+        let known = self.last_root.as_ref().filter(|(last, _)| *last == full).map(|(_, found)| *found);
+        let found = known.unwrap_or_else(|| matches!(self.reader.files.kind(&full), Ok(files::Kind::Directory)));
+        if !found {
             let text = format!("DocumentRoot '{}' is not a directory, or is not readable", full.display());
             if !self.in_host() {
                 return Err(text);
@@ -124,6 +126,7 @@ impl Builder<'_, '_> {
         if let Some(server) = self.server() {
             server.document_root = Some(root.into());
         }
+        self.last_root = Some((full, found));
         Ok(())
     }
 }

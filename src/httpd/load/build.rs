@@ -9,7 +9,7 @@ use crate::httpd::model::answer::ServerLayer;
 use crate::httpd::model::dir_config::{DirConfig, ValueKind};
 use crate::httpd::model::methods::{self, Methods, Registered};
 use crate::httpd::model::section::{Section, Values};
-use crate::httpd::model::server::Server;
+use crate::httpd::model::server::{Server, Servers};
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::messages::{lossy, not_allowed, push};
 use crate::httpd::syntax::modules::{Directive, place};
@@ -28,11 +28,7 @@ const MAX_NESTING: usize = 200;
 pub(crate) struct Builder<'r, 'f> {
     pub reader: &'r mut Reader<'f>,
     pub stack: Vec<Context>,
-    #[allow(
-        clippy::vec_box,
-        reason = "they are large, and in their boxes already: only their places are moved as the list grows"
-    )]
-    pub servers: Vec<Box<Server>>,
+    pub servers: Servers,
     pub php_ini_dir: Option<(PathBuf, Origin)>,
     /// Directives that are kept but not acted on: their nodes.
     pub kept: Vec<u32>,
@@ -44,6 +40,8 @@ pub(crate) struct Builder<'r, 'f> {
     unruled: [u64; 16],
     /// The methods that `<Limit>` may name.
     pub methods: Registered,
+    /// The document root that was looked for last, and whether it is a directory: hosts for http and https share theirs.
+    pub last_root: Option<(PathBuf, bool)>,
     /// `TypesConfig`, and where.
     pub types_config: Option<(PathBuf, Origin)>,
     /// How many sections set values.
@@ -262,8 +260,8 @@ impl Builder<'_, '_> {
         };
         self.finish(&mut section, context.requires, context.values);
         match context.kind {
-            Kind::Directory => self.server().map(|server| server.dirs.push(section)),
-            Kind::Location => self.server().map(|server| server.locations.push(section)),
+            Kind::Directory => self.server().map(|server| add(&mut server.dirs, section)),
+            Kind::Location => self.server().map(|server| add(&mut server.locations, section)),
             Kind::Files => self.section().map(|outer| outer.files.push(Arc::new(section))),
             Kind::If => self.section().map(|outer| outer.ifs.push(Arc::new(section))),
             _ => None,
@@ -274,7 +272,7 @@ impl Builder<'_, '_> {
     /// Gives a section what was kept until its end, and a number if it sets values.
     fn finish(&mut self, section: &mut Section, requires: Vec<Requirement>, values: usize) {
         if !requires.is_empty() {
-            section.core_mut().requires = Some(Requirement::container(Rule::Any, requires));
+            section.core_mut().requires = Some(Box::new(Requirement::container(Rule::Any, requires)));
         }
         if values >= self.open_values.len() {
             return;
@@ -353,6 +351,14 @@ impl Builder<'_, '_> {
     }
 }
 
+/// Adds a section. Sections are large, and most virtual hosts have one of a kind: no room is taken for more before there are.
+fn add(list: &mut Vec<Section>, section: Section) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(section);
+}
+
 /// The values that lines set.
 pub(crate) fn values_of(tree: &Tree, lines: &[u32]) -> DirConfig {
     let mut all = DirConfig::new();
@@ -379,6 +385,7 @@ impl<'r, 'f> Builder<'r, 'f> {
             open_values: Vec::new(),
             unruled: [0; 16],
             methods: Registered::default(),
+            last_root: None,
             types_config: None,
             ids: 0,
         }
@@ -431,20 +438,20 @@ pub(crate) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
 }
 
 /// The servers that were built, the main one first.
-pub(crate) fn finish_server(builder: &mut Builder<'_, '_>) -> Vec<Server> {
+pub(crate) fn finish_server(builder: &mut Builder<'_, '_>) -> Servers {
     let hosts = std::mem::take(&mut builder.servers);
     let mut all = Vec::with_capacity(hosts.len() + 1);
     if let Some(context) = builder.stack.pop()
         && let Some(mut main) = context.server
     {
         builder.finish(&mut main.section, context.requires, context.values);
-        all.push(*main);
+        all.push(main);
     }
     let main = all.first().and_then(|main| main.name.clone());
     for mut host in hosts {
         host.derive_name(main.as_deref());
-        all.push(*host);
+        all.push(host);
     }
-    all.iter_mut().for_each(Server::finish);
+    all.iter_mut().for_each(|server| server.finish());
     all
 }

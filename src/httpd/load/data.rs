@@ -9,7 +9,7 @@ use crate::httpd::model::fast_index::FastIndex;
 use crate::httpd::model::htaccess_cache::Cache;
 use crate::httpd::model::methods::Registered;
 use crate::httpd::model::section::Section;
-use crate::httpd::model::server::Server;
+use crate::httpd::model::server::Servers;
 use crate::httpd::model::types::Types;
 use crate::httpd::model::vhost::Hosts;
 use crate::httpd::syntax::defines::Defines;
@@ -33,7 +33,7 @@ pub(crate) struct Data {
     pub registry: Arc<Registry>,
     pub defines: Arc<Defines>,
     pub macros: Arc<Macros>,
-    pub servers: Vec<Server>,
+    pub servers: Servers,
     pub hosts: Hosts,
     pub fast_index: FastIndex,
     /// How many sections set values.
@@ -153,7 +153,7 @@ impl Data {
             ids,
             htaccess: Cache::default(),
             types,
-            early: servers.iter().any(Server::is_early),
+            early: servers.iter().any(|server| server.is_early()),
             servers,
             default_document_root,
             php_ini_dir,

@@ -25,6 +25,11 @@ pub(super) fn allow_override(words: &[Box<[u8]>], old: AllowOverride) -> Result<
     let mut new = AllowOverride { bits: 0, ..old };
     new.nonfatal_override = false;
     new.nonfatal_unknown = false;
+    if let [one] = words
+        && one.eq_ignore_ascii_case(b"none")
+    {
+        return Ok(new);
+    }
     for word in words {
         let (name, value) = match memchr::memchr(b'=', word) {
             Some(at) => (&word[..at], Some(&word[at + 1..])),

@@ -24,7 +24,7 @@ pub(super) fn before_bracket<'a>(name: &str, args: &'a [u8]) -> Result<&'a [u8],
 
 fn regex(text: &[u8], depth: u32) -> Result<Made, String> {
     match Pattern::new(text, false) {
-        Ok(pattern) => Ok(Ok((Matcher::Regex(pattern), depth))),
+        Ok(pattern) => Ok(Ok((Matcher::Regex(Box::new(pattern)), depth))),
         Err(Bad::Syntax) => Err("Regex could not be compiled".into()),
         Err(Bad::Unsupported) => Ok(Err(format!(
             "The pattern {} uses what is not supported here; this section is taken as never matching: rewrite it",
@@ -159,7 +159,7 @@ pub(super) fn condition(name: &str, args: &[u8], act: Act, last: Option<&Matcher
             // One word: a condition with blanks stands in quotes.
             let parsed =
                 parse::parse(&next_token(text).0).map_err(|error| format!("Cannot parse condition clause: {error}"))?;
-            Some(parsed)
+            Some(Box::new(parsed))
         }
     };
     if chained && !matches!(last, Some(Matcher::Condition { expr: Some(_), .. })) {

@@ -118,7 +118,7 @@ fn access(core: &Core) -> Option<bool> {
     if core.legacy.is_some() || core.auth_merging.is_some() {
         return Some(false);
     }
-    core.requires.as_ref().map(Requirement::lets_everybody_in)
+    core.requires.as_deref().map(Requirement::lets_everybody_in)
 }
 
 /// A literal section.
@@ -176,7 +176,7 @@ pub(crate) enum Which {
 
 impl FastIndex {
     /// `None` where the texts exceed 4 GiB, which a configuration never reaches.
-    pub fn new(servers: &[Server], default_root: &[u8]) -> Self {
+    pub fn new(servers: &[Box<Server>], default_root: &[u8]) -> Self {
         let mut new = Self { own: Vec::with_capacity(servers.len()), ..Self::default() };
         let main_root = servers.first().and_then(|main| main.document_root.as_deref()).unwrap_or(default_root);
         servers.iter().for_each(|server| new.add(server, main_root));

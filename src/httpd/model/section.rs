@@ -27,9 +27,9 @@ pub(crate) enum Matcher {
     /// Wildcards.
     Wild(Box<[u8]>),
     /// A regular expression.
-    Regex(Pattern),
+    Regex(Box<Pattern>),
     /// An expression; none: `<Else>`.
-    Condition { expr: Option<Expr>, chained: bool },
+    Condition { expr: Option<Box<Expr>>, chained: bool },
 }
 
 /// The result of matching a pattern.
@@ -174,10 +174,10 @@ pub(crate) struct Core {
     pub error_pages: Vec<(u16, Placed<ErrorPage>)>,
     /// Handler or type, script, and whether the file need not exist.
     pub actions: Vec<(Text, Text, bool)>,
-    pub requires: Option<Requirement>,
+    pub requires: Option<Box<Requirement>>,
     pub auth_merging: Option<AuthMerging>,
-    pub legacy: Option<LegacyAccess>,
-    pub rewrite: Option<RewriteConfig>,
+    pub legacy: Option<Box<LegacyAccess>>,
+    pub rewrite: Option<Box<RewriteConfig>>,
     pub redirects: Vec<Redirect>,
     /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.
     pub alias: Option<(Box<[u8]>, bool)>,

@@ -37,6 +37,10 @@ pub(crate) struct UserDirs {
     pub all_disabled: Option<bool>,
 }
 
+/// All servers, the main one first.
+#[allow(clippy::vec_box, reason = "they are large: only their places are moved as the list grows")]
+pub(crate) type Servers = Vec<Box<Server>>;
+
 /// A server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -50,7 +54,7 @@ pub(crate) struct Server {
     pub document_root: Option<Box<[u8]>>,
     pub access_names: Option<Vec<Box<[u8]>>>,
     pub aliases: Vec<Alias>,
-    pub user_dirs: Option<UserDirs>,
+    pub user_dirs: Option<Box<UserDirs>>,
     pub virtual_root: Option<Box<[u8]>>,
     pub merge_slashes: Option<bool>,
     pub encoded_slashes: Option<Slashes>,

@@ -2,9 +2,8 @@
 
 use super::server::Server;
 use crate::httpd::pattern::glob::{self, Rules};
-use crate::httpd::pattern::hash::{HashIndex, hash};
+use crate::httpd::pattern::hash::{hash, hash_lower};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// An address of `<VirtualHost>`; no IP: any; port 0: any.
@@ -56,14 +55,60 @@ pub(crate) fn parse(text: &[u8]) -> Parsed {
 /// The virtual hosts of one address.
 #[derive(Debug, Default)]
 struct Set {
-    /// In the order of the file.
-    hosts: Vec<u32>,
-    /// A name's first place in `hosts`, and the host itself.
-    names: HashIndex<(u32, u32)>,
-    /// The same of further hosts whose names have the same hash.
-    others: HashIndex<Vec<(u32, u32)>>,
-    /// Wildcard names, with their place in `hosts`.
+    /// The first one of the file.
+    first: u32,
+    /// The one that was added last.
+    last: u32,
+    names: Names,
+    /// Wildcard names, with their hosts.
     wild: Vec<(u32, Box<[u8]>)>,
+}
+
+/// Names by their hashes, each with the first host of the file that has it: a table with open addresses, at least half of it free. A place
+/// has the lower half of the hash, and the host; 0: it is free. The name itself is the host's: a table of thousands of hosts stays small
+/// enough for the processor's cache.
+#[derive(Debug, Default)]
+struct Names {
+    places: Vec<(u32, u32)>,
+}
+
+impl Names {
+    fn with_capacity(count: usize) -> Self {
+        Self { places: vec![(0, 0); (2 * count).next_power_of_two().max(2)] }
+    }
+
+    /// The places where a name may be, in the order in which they are taken, up to the first free one.
+    fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.places.len().wrapping_sub(1);
+        let first = (hash >> 32) as usize;
+        (0..self.places.len()).map(move |step| first.wrapping_add(step) & mask)
+    }
+
+    /// The host of a name; `has` tells whether a host has it.
+    fn find(&self, hash: u64, has: impl Fn(u32) -> bool) -> Option<u32> {
+        for at in self.places(hash) {
+            match self.places[at] {
+                (_, 0) => return None,
+                (half, host) if half == hash as u32 && has(host) => return Some(host),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Gives a name to a host, unless one before it has the name.
+    fn add(&mut self, hash: u64, host: u32, has: impl Fn(u32) -> bool) {
+        for at in self.places(hash) {
+            match self.places[at] {
+                (_, 0) => {
+                    self.places[at] = (hash as u32, host);
+                    return;
+                }
+                (half, before) if half == hash as u32 && has(before) => return,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// All virtual hosts, by address.
@@ -76,28 +121,41 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    pub fn new(servers: &[Server]) -> Self {
+    pub fn new(servers: &[Box<Server>]) -> Self {
         let mut new = Self::default();
-        for (number, server) in servers.iter().enumerate().skip(1) {
+        // How many names each set has: then its table is made once.
+        let mut counts = Vec::new();
+        for server in servers.iter().skip(1) {
             for address in &server.addresses {
                 new.by_ip |= address.ip.is_some();
-                let place = *new.places.entry(*address).or_insert(new.sets.len());
+                let place = new.place(address);
                 if place == new.sets.len() {
+                    new.places.insert(*address, place);
                     new.sets.push((*address, Set::default()));
+                    counts.push(0);
                 }
-                new.sets[place].1.add(number as u32, server);
+                counts[place] += server.names().count();
+            }
+        }
+        for ((_, set), count) in new.sets.iter_mut().zip(counts) {
+            set.names = Names::with_capacity(count);
+        }
+        for (number, server) in servers.iter().enumerate().skip(1) {
+            for address in &server.addresses {
+                let place = new.place(address);
+                new.sets[place].1.add(number as u32, server, servers);
             }
         }
         new
     }
 
-    /// Most configurations have a few addresses: looking at them all is quicker than a table.
-    fn set(&self, address: &Address) -> Option<&Set> {
-        let at = match self.sets.len() {
-            ..=4 => self.sets.iter().position(|(own, _)| own == address)?,
-            _ => *self.places.get(address)?,
+    /// The set of an address, or the place of the next one. Most configurations have a few: looking at them all is quicker than a table.
+    fn place(&self, address: &Address) -> usize {
+        let found = match self.sets.len() {
+            ..=4 => self.sets.iter().position(|(own, _)| own == address),
+            _ => self.places.get(address).copied(),
         };
-        Some(&self.sets[at].1)
+        found.unwrap_or(self.sets.len())
     }
 
     /// The server for an address and a lower-case name; 0: the main one. `has` tells whether a server has a name.
@@ -105,52 +163,42 @@ impl Hosts {
         let own = [Address { ip, port }, Address { ip, port: 0 }];
         let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
         let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
-        let set = own.chain(&any).find_map(|address| self.set(address));
-        let Some(set) = set else { return 0 };
-        let named = name.and_then(|name| set.find(name, has));
-        named.or_else(|| set.hosts.first().copied()).unwrap_or(0)
+        let set = own.chain(&any).find_map(|address| self.sets.get(self.place(address)));
+        let Some((_, set)) = set else { return 0 };
+        name.and_then(|name| set.find(name, has)).unwrap_or(set.first)
     }
 }
 
 impl Set {
-    fn add(&mut self, number: u32, server: &Server) {
-        if self.hosts.last() == Some(&number) {
+    fn add(&mut self, number: u32, server: &Server, servers: &[Box<Server>]) {
+        if self.last == number {
             return;
         }
-        let place = self.hosts.len() as u32;
-        self.hosts.push(number);
+        self.last = number;
+        if self.first == 0 {
+            self.first = number;
+        }
+        let mut is_own = server.own_name().is_some();
         for name in server.names() {
-            let name = name.to_ascii_lowercase();
-            if server.own_name().is_some_and(|own| own.eq_ignore_ascii_case(&name)) || !has_wildcard(&name) {
-                let key = hash(&name);
-                match self.names.entry(key) {
-                    Entry::Vacant(free) => {
-                        free.insert((place, number));
-                    }
-                    Entry::Occupied(_) => self.others.entry(key).or_default().push((place, number)),
-                }
+            if is_own || !has_wildcard(name) {
+                self.names.add(hash_lower(name), number, |host| servers[host as usize].has_name(name));
             } else {
-                self.wild.push((place, name.into()));
+                self.wild.push((number, name.to_ascii_lowercase().into()));
             }
+            is_own = false;
         }
     }
 
     /// The first host of the file that has the name, wildcards and plain names alike.
     fn find(&self, name: &[u8], has: impl Fn(u32, &[u8]) -> bool) -> Option<u32> {
-        let key = hash(name);
-        let has = |&(_, host): &(u32, u32)| has(host, name);
-        let first = self.names.get(&key).copied();
-        let exact = first.filter(has).or_else(|| {
-            // Needed only where the first host's name has the same hash and is another name.
-            first.and_then(|_| self.others.get(&key)?.iter().copied().find(has))
-        });
+        let exact = self.names.find(hash(name), |host| has(host, name));
         if self.wild.is_empty() {
-            return exact.map(|(_, host)| host);
+            return exact;
         }
-        let before = |place: u32| exact.is_none_or(|(exact, _)| place < exact);
-        let mut wild = self.wild.iter().take_while(|(place, _)| before(*place));
+        let before = |host: u32| exact.is_none_or(|exact| host < exact);
+        let mut wild = self.wild.iter().take_while(|(host, _)| before(*host));
         let wild = wild.find(|(_, pattern)| glob::matches(pattern, name, Rules::default()));
-        wild.map(|(place, _)| self.hosts[*place as usize]).or(exact.map(|(_, host)| host))
+        wild.map(|(host, _)| *host).or(exact)
     }
 }
 

@@ -43,3 +43,8 @@ pub(crate) type HashIndex<T> = HashMap<u64, T, BuildHasherDefault<Fnv>>;
 pub(crate) fn hash(text: &[u8]) -> u64 {
     finish(text.iter().fold(FNV_START, |h, &b| step(h, b)))
 }
+
+/// The same of the text in lower case.
+pub(crate) fn hash_lower(text: &[u8]) -> u64 {
+    finish(text.iter().fold(FNV_START, |h, &b| step(h, b.to_ascii_lowercase())))
+}

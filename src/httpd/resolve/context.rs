@@ -33,7 +33,7 @@ impl<'c> ResolveContext<'c> {
 
     /// The virtual host; `None`: the main server.
     pub fn host(&self, server: usize) -> Option<&'c Server> {
-        if server == 0 { None } else { self.data.servers.get(server) }
+        if server == 0 { None } else { self.data.servers.get(server).map(|server| &**server) }
     }
 
     /// The host's settings, then the main server's.

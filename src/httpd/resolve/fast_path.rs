@@ -227,7 +227,7 @@ fn path<'t>(text: &'t [u8], main: &ServerEntry, host: Option<&ServerEntry>) -> O
 
 impl<'c> Walk<'c> {
     fn server(&self, number: usize) -> Option<&'c Server> {
-        self.data.servers.get(number)
+        self.data.servers.get(number).map(|server| &**server)
     }
 
     /// Adds a container on the way down to the file; `section` fetches it where its `<Files>` are needed. `None`: the full walk

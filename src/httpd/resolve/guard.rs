@@ -59,7 +59,7 @@ impl<'c> Subrequest<'c, '_> {
     fn legacy(&self, walked: &Walked<'c>, method: Methods) -> (Truth, String, bool) {
         let mut found = walked.sections.iter().rev().filter_map(|section| {
             let section = section.get();
-            Some((section.core.as_ref()?.legacy.as_ref()?, section.origin.to_string()))
+            Some((section.core.as_ref()?.legacy.as_deref()?, section.origin.to_string()))
         });
         match found.next() {
             Some((own, place)) => {
@@ -159,7 +159,7 @@ fn chain<'w>(walked: &'w Walked<'_>) -> (Option<Chain<'w>>, String) {
             all = all.with(std::mem::take(&mut own));
             walk = walk_of(section.layer);
         }
-        let chain = core.requires.as_ref().map(Chain::One);
+        let chain = core.requires.as_deref().map(Chain::One);
         if chain.is_some() {
             place = section.origin.to_string();
         }

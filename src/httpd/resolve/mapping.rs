@@ -199,7 +199,7 @@ fn rewrite(
     for server in servers {
         // `RewriteEngine` is not inherited from the main server.
         rules.engine = false;
-        rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_ref()));
+        rules = rules.merge(server.section.core.as_ref().and_then(|core| core.rewrite.as_deref()));
     }
     if !rules.engine || place.uri.first() != Some(&b'/') {
         return None;
@@ -356,7 +356,7 @@ fn user_file(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Option
     let rest = path.strip_prefix(b"/~")?;
     let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
     let (name, rest) = (&rest[..end], &rest[end..]);
-    let dirs: &UserDirs = context.layers(server).find_map(|server| server.user_dirs.as_ref())?;
+    let dirs: &UserDirs = context.layers(server).find_map(|server| server.user_dirs.as_deref())?;
     if name.is_empty() || name == b"." || name == b".." {
         return None;
     }

@@ -20,7 +20,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let mut last = None;
         for section in walked.sections.iter().map(SectionRef::get) {
             let below = !matches!(section.layer, ServerLayer::Server | ServerLayer::VirtualHost);
-            if let Some(config) = section.core.as_ref().and_then(|core| core.rewrite.as_ref()).filter(|_| below) {
+            if let Some(config) = section.core.as_ref().and_then(|core| core.rewrite.as_deref()).filter(|_| below) {
                 rules = rules.merge(Some(config));
                 last = Some(section);
             }

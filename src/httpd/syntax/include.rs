@@ -2,6 +2,7 @@
 
 use super::messages::lossy;
 use super::reader::Reader;
+use super::uri;
 use crate::error::{Code, Error, Result};
 use crate::files::{Files, Kind};
 use crate::httpd::pattern::glob::{self, Rules};
@@ -17,7 +18,11 @@ const MAX_FILES: usize = 100_000;
 impl Reader<'_> {
     /// A path, from the server's root where it is relative, without `.`, `..` and double slashes.
     pub(crate) fn absolute(&self, path: &[u8]) -> PathBuf {
+        let plain = path.len() > 1 && path.starts_with(b"/") && !path.ends_with(b"/");
         let path = Path::new(OsStr::from_bytes(path));
+        if plain && uri::is_clean(path.as_os_str().as_bytes(), true) {
+            return path.to_path_buf();
+        }
         clean(if path.is_absolute() { path.to_path_buf() } else { self.root.join(path) })
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A text, read line by line. Cheap to clone: the text is shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
-    text: Arc<[u8]>,
+    text: Arc<Vec<u8>>,
     at: usize,
     /// The number of the last physical line that was read.
     pub number: u32,
@@ -18,13 +18,13 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub fn new(text: Arc<[u8]>) -> Self {
+    pub fn new(text: Vec<u8>) -> Self {
         let (has_nul, has_dollar) = (find::one(0, &text).is_some(), find::one(b'$', &text).is_some());
-        Self { text, at: 0, number: 0, has_nul, has_dollar }
+        Self { text: Arc::new(text), at: 0, number: 0, has_nul, has_dollar }
     }
 
     /// The text as a whole.
-    pub fn text(&self) -> &Arc<[u8]> {
+    pub fn text(&self) -> &Arc<Vec<u8>> {
         &self.text
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Macro {
 /// What a `Use` puts in its place.
 pub(crate) struct Instance {
     pub name: Box<[u8]>,
-    pub text: Arc<[u8]>,
+    pub text: Vec<u8>,
     pub source: Source,
 }
 
@@ -185,7 +185,7 @@ impl Macros {
                 found.params.len()
             ));
         }
-        let text = found.text(&given)?.into();
+        let text = found.text(&given)?;
         let note = format!("{} used on {}", found.defined(), on_line(origin));
         let numbers: Arc<[u32]> = found.numbers.as_slice().into();
         let source = Source { file: found.origin.file.clone(), macro_lines: Some((numbers, note)) };

@@ -254,7 +254,7 @@ impl<'f> Reader<'f> {
         let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
         let source = self.source(Source { file: Some(file), macro_lines: None });
         let kept = self.tree.keep(&bytes).map_err(|error| error.at(self.tree.origin(source, 0)))?;
-        Ok(Frame::text(Lines::new(bytes.into()), source, kept, parent))
+        Ok(Frame::text(Lines::new(bytes), source, kept, parent))
     }
 
     fn line(&mut self, frame: &mut Frame, line: &[u8], stack: &[Frame]) -> Result<Step> {
@@ -306,17 +306,15 @@ impl<'f> Reader<'f> {
 
     fn directive(&mut self, frame: &mut Frame, name: &[u8], args: &[u8], stack: &[Frame]) -> Result<Step> {
         let number = self.registry.find(name).unwrap_or(UNKNOWN);
-        if number != UNKNOWN {
-            if self.registry.directive(number).place & place::ON_READ != 0 {
-                let directive = *self.registry.directive(number);
-                if let Some(allowed) = self.allowed.filter(|allowed| !allowed.has(directive.place, directive.name)) {
-                    return self.forbidden(frame, allowed, directive.name);
-                }
-                if let Some(wrong) = directive.arity.complaint(directive.name, args) {
-                    return Err(self.refused(frame, wrong));
-                }
-                return self.act(frame, directive.act, directive.name, args, stack);
+        if number != UNKNOWN && self.registry.directive(number).place & place::ON_READ != 0 {
+            let directive = *self.registry.directive(number);
+            if let Some(allowed) = self.allowed.filter(|allowed| !allowed.has(directive.place, directive.name)) {
+                return self.forbidden(frame, allowed, directive.name);
             }
+            if let Some(wrong) = directive.arity.complaint(directive.name, args) {
+                return Err(self.refused(frame, wrong));
+            }
+            return self.act(frame, directive.act, directive.name, args, stack);
         }
         let node = Node::new(number, frame.source, frame.lines.number, frame.section());
         let pushed = self.tree.push(name, args, frame.lines.text(), frame.kept, node);
@@ -543,7 +541,7 @@ impl Frame {
     }
 
     fn list(queue: Vec<Result<PathBuf>>, parent: u32) -> Self {
-        let mut new = Self::text(Lines::new(Arc::from(&b""[..])), NONE, 0, parent);
+        let mut new = Self::text(Lines::new(Vec::new()), NONE, 0, parent);
         new.queue = queue;
         new
     }
