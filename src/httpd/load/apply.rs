@@ -30,6 +30,12 @@ impl Builder<'_, '_> {
             return Err(wrong);
         }
         self.check_arguments(node, number, directive)?;
+        if let Act::ServerName | Act::ServerAlias | Act::DocumentRoot = directive.act {
+            return self.host_directive(node, directive.act);
+        }
+        if directive.act == Act::AllowOverride && self.reader.tree.args(node).eq_ignore_ascii_case(b"none") {
+            return self.overrides(node, directive.act, &[Box::from(&b"none"[..])]);
+        }
         let origin = self.reader.tree.node_origin(node);
         let words: Vec<Box<[u8]>> =
             Tokens::new(self.reader.tree.args(node)).map(|word| word.into_owned().into()).collect();
@@ -44,10 +50,7 @@ impl Builder<'_, '_> {
                 }
                 self.php_ini_dir = Some((self.reader.absolute(one), origin));
             }
-            Act::DocumentRoot
-            | Act::ServerName
-            | Act::ServerAlias
-            | Act::AccessFileName
+            Act::AccessFileName
             | Act::MergeSlashes
             | Act::AllowEncodedSlashes
             | Act::UserDir

@@ -10,22 +10,20 @@ use crate::httpd::model::server::{Alias, Passed, Server, UserDirs};
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::messages;
 use crate::httpd::syntax::modules::Directive;
+use crate::httpd::syntax::tokens::Tokens;
 use crate::httpd::syntax::tree::Node;
 use crate::httpd::syntax::uri::Slashes;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 impl Builder<'_, '_> {
     /// These belong to the server, whatever section is open.
     pub(super) fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
-        if directive.act == Act::DocumentRoot {
-            return self.document_root(node, one);
-        }
         if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
             return self.alias(node, directive, one, words.get(1).map(|to| &**to));
         }
         let origin = self.reader.tree.node_origin(node);
-        let in_host = self.in_host();
         if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) {
             if self.within(&[Kind::Directory, Kind::Files]).is_some() {
                 return Err(format!("{} cannot occur within <Directory> or <Files> section", directive.name));
@@ -34,15 +32,6 @@ impl Builder<'_, '_> {
         }
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
-            Act::ServerName if memchr::memchr2(b'*', b'?', one).is_some() => {
-                return Err(format!(
-                    "Invalid ServerName \"{}\" use ServerAlias to set multiple server names.",
-                    String::from_utf8_lossy(one)
-                ));
-            }
-            Act::ServerAlias if !in_host => return Err("ServerAlias only used in <VirtualHost>".into()),
-            Act::ServerName => server_name(server, one),
-            Act::ServerAlias => server.aliases_of_name.extend(words),
             Act::AccessFileName => server.access_names = Some(words),
             Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
             Act::AllowEncodedSlashes => {
@@ -62,6 +51,37 @@ impl Builder<'_, '_> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What every virtual host has: read from the tree without a copy.
+    pub(super) fn host_directive(&mut self, node: &Node, act: Act) -> Done {
+        let mut words = Tokens::new(self.reader.tree.args(node));
+        if act == Act::DocumentRoot {
+            let one = words.word();
+            let slash = one.len() > 1 && one.ends_with(b"/");
+            let path = self.reader.absolute(&one);
+            return self.document_root(node, path, slash);
+        }
+        if act == Act::ServerAlias && !self.in_host() {
+            return Err("ServerAlias only used in <VirtualHost>".into());
+        }
+        // Words are borrowed from the tree, so the server is looked up by hand.
+        let Some(server) = self.stack.iter_mut().rev().find_map(|context| context.server.as_deref_mut()) else {
+            return Ok(());
+        };
+        if act == Act::ServerAlias {
+            server.aliases_of_name.extend(words.map(|word| Box::from(&*word)));
+            return Ok(());
+        }
+        let one = words.word();
+        if memchr::memchr2(b'*', b'?', &one).is_some() {
+            return Err(format!(
+                "Invalid ServerName \"{}\" use ServerAlias to set multiple server names.",
+                String::from_utf8_lossy(&one)
+            ));
+        }
+        server_name(server, &one);
         Ok(())
     }
 
@@ -108,8 +128,7 @@ impl Builder<'_, '_> {
         real.into()
     }
 
-    fn document_root(&mut self, node: &Node, path: &[u8]) -> Done {
-        let full = self.reader.absolute(path);
+    fn document_root(&mut self, node: &Node, full: PathBuf, slash: bool) -> Done {
         let known = self.last_root.as_ref().filter(|(last, _)| *last == full).map(|(_, found)| *found);
         let found = known.unwrap_or_else(|| matches!(self.reader.files.kind(&full), Ok(files::Kind::Directory)));
         if !found {
@@ -120,7 +139,7 @@ impl Builder<'_, '_> {
             self.warn(node, Diagnosis::NoDocumentRoot, format!("{text}: every request for this host will fail"));
         }
         let mut root = full.as_os_str().as_bytes().to_vec();
-        if path.len() > 1 && path.ends_with(b"/") {
+        if slash {
             root.push(b'/');
         }
         if let Some(server) = self.server() {

@@ -107,7 +107,7 @@ impl Builder<'_, '_> {
     }
 
     fn open_host(&mut self, node: &Node, args: &[u8]) -> Result<(), String> {
-        let mut server = Server::new(ServerLayer::VirtualHost, self.reader.tree.node_origin(node));
+        let mut server = Box::new(Server::new(ServerLayer::VirtualHost, self.reader.tree.node_origin(node)));
         for word in tokens::Tokens::new(args) {
             match vhost::parse(&word) {
                 vhost::Parsed::Address(address) => {
@@ -127,7 +127,7 @@ impl Builder<'_, '_> {
         }
         self.push_context(Kind::Host, Act::VirtualHost, node, None)?;
         if let Some(context) = self.stack.last_mut() {
-            context.server = Some(Box::new(server));
+            context.server = Some(server);
         }
         Ok(())
     }

@@ -191,7 +191,9 @@ impl FastIndex {
         server.names().for_each(|name| {
             if name.len() <= LONGEST_NAME {
                 self.text.push(name.len() as u8);
-                self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+                let at = self.text.len();
+                self.text.extend_from_slice(name);
+                self.text[at..].make_ascii_lowercase();
             }
         });
         let names_end = self.text.len() as u32;

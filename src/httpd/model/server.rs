@@ -85,6 +85,7 @@ pub(crate) struct Index {
 impl Index {
     fn new(sections: &[impl Borrow<Section>]) -> Self {
         let mut new = Self::default();
+        new.literal.reserve_exact(sections.len());
         for (at, section) in sections.iter().map(Borrow::borrow).enumerate() {
             match &section.matcher {
                 Matcher::Literal(path) => {
