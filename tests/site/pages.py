@@ -44,8 +44,12 @@ def matches(printed, wanted):
 
 
 class Page:
-    def __init__(self, path):
+    """A page, and pairs of what it says and what stands for that here."""
+
+    def __init__(self, path, stands_for=()):
         self.path, self.text = path, path.read_text()
+        for said, here in stands_for:
+            self.text = self.text.replace(said, here)
         # Servers on this machine may have the ports of the book.
         self.ports = {number: str(free_port()) for number in ("8080", "8000", "9000")}
 
@@ -54,8 +58,8 @@ class Page:
             text = re.sub(rf"(127\.0\.0\.1:|127\.0\.0\.1\", |--port ){number}\b", rf"\g<1>{free}", text)
         return text.replace("$OUTLIVE/target", str(TARGET)).replace("${OUTLIVE}/target", str(TARGET))
 
-    def run(self, directory, environment):
-        """What is wrong, in words."""
+    def run(self, directory, environment, enter=("bash", "-c")):
+        """What is wrong, in words. `enter` runs a script, in the directory `work` of this one or where it likes."""
         steps, script = [], ["exec 2>&1", "export PWD"]
         for kind, title, content in BLOCK.findall(self.text):
             if title:
@@ -66,7 +70,7 @@ class Page:
                     steps.append((command, wanted))
         answer = directory / "answer"
         with answer.open("w") as out:
-            shell = subprocess.Popen(["bash", "-c", "\n".join(script)], cwd=directory / "work", env=environment, stdout=out, stdin=subprocess.DEVNULL,
+            shell = subprocess.Popen([*enter, "\n".join(script)], cwd=directory / "work", env=environment, stdout=out, stdin=subprocess.DEVNULL,
                                      start_new_session=True)
             try:
                 shell.wait(300)
@@ -162,4 +166,5 @@ def main():
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
