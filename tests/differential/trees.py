@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 """Trees in the manner of CMSs, frameworks, panels and distributions: what real servers answer, against what `outlive get` says.
 
-  trees.py [NAME...] [--sapi mod_php|fpm] [--outlive FILE] [--port P] [--record FILE]
+  trees.py [NAME...] [--sapi mod_php|fpm] [--outlive FILE] [--port P] [--record FILE] [--trees DIR] [--https] [--vary N [--seed S]]
 
 The trees are tests/conformance/trees/*.tree (their form: tests/conformance/README.md). Each becomes a virtual host of a real apache2, with
 mod_php and with PHP-FPM behind it; each request is asked of the server and of the command, and the status, where a redirect leads, the
-script, and every directive have to agree. --record writes what the servers answered. Exit status 0: all agree.
+script, and every directive have to agree. --record writes what the servers answered. --https asks half of the requests over TLS, on a second
+port. --vary makes N more requests of each that is written: other methods, agents, cookies, addresses and names. Exit status 0: all agree.
 """
 import argparse
 import glob
+import gzip
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,7 +30,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TREES = os.path.join(ROOT, 'tests', 'conformance', 'trees')
 MODULES = '''mpm_prefork authz_core authz_host authz_user authz_groupfile access_compat authn_core authn_file auth_basic alias dir mime
 env setenvif headers rewrite expires deflate filter negotiation autoindex actions proxy proxy_fcgi unique_id include cgi substitute
-allowmethods'''.split()
+allowmethods socache_shmcb ssl'''.split()
 TYPES = 'text/html html htm\ntext/css css\ntext/plain txt log\napplication/javascript js\nimage/jpeg jpg jpeg\nimage/png png\nimage/webp webp\nimage/svg+xml svg\napplication/xml xml\napplication/json json\napplication/zip zip\napplication/pdf pdf\nimage/gif gif\nimage/x-icon ico\nfont/woff2 woff2\n'
 PROBE = '<?php header("X-Probe: 1"); echo "\\x01", json_encode(["file" => $_SERVER["SCRIPT_FILENAME"], "ini" => ini_get_all(null, false)], JSON_INVALID_UTF8_SUBSTITUTE), "\\x02";'
 # Where the build is, and what its packager compiled in, is in no file of a tree.
@@ -81,8 +85,8 @@ def host_of(at):
 class Server:
     """One apache2 for all trees, with mod_php or with php-fpm."""
 
-    def __init__(self, trees, sapi, port):
-        self.trees, self.sapi, self.port = trees, sapi, port
+    def __init__(self, trees, sapi, port, https=False):
+        self.trees, self.sapi, self.port, self.https = trees, sapi, port, https
         self.root = tempfile.mkdtemp(prefix='trees-')
         os.chmod(self.root, 0o755)
         self.fpm = None
@@ -113,10 +117,15 @@ class Server:
                  f'<Directory "{self.root}/www">\nOptions Indexes FollowSymLinks\nAllowOverride All\nRequire all granted\n</Directory>']
         if self.sapi == 'mod_php':
             lines.append(f'PHPIniDir {self.root}/php')
+        if self.https:
+            lines.append(f'Listen 127.0.0.1:{self.port + 1}')
         for at, tree in enumerate(trees):
             own = [self.put(line, at) for line in tree['host']]
             root = [] if any(line.lower().startswith('documentroot') for line in own) else [f'DocumentRoot "{self.root}/www/{at}"']
-            lines += [f'<VirtualHost *:{self.port}>', f'ServerName {host_of(at)}', *root, *own, '</VirtualHost>']
+            lines += [f'<VirtualHost *:{self.port}>', f'ServerName {host_of(at)}', f'ServerAlias www.{host_of(at)}', *root, *own, '</VirtualHost>']
+            if self.https:
+                key = ['SSLEngine on', f'SSLCertificateFile {self.root}/cert.pem', f'SSLCertificateKeyFile {self.root}/key.pem']
+                lines += [f'<VirtualHost *:{self.port + 1}>', f'ServerName {host_of(at)}', f'ServerAlias www.{host_of(at)}', *key, *root, *own, '</VirtualHost>']
         return '\n'.join(lines) + '\n'
 
     def __enter__(self):
@@ -127,6 +136,8 @@ class Server:
         for at, tree in enumerate(self.trees):
             self.place(at, tree)
         self.write('httpd.conf', self.conf(self.trees))
+        if self.https:
+            subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', f'{self.root}/key.pem', '-out', f'{self.root}/cert.pem'], check=True, stderr=subprocess.DEVNULL)
         env = {'PATH': '/usr/sbin:/usr/bin', 'LANG': 'C', 'PHP_INI_SCAN_DIR': ''}
         if self.sapi == 'fpm':
             self.fpm = subprocess.Popen(['php-fpm8.2', '-F', '-y', f'{self.root}/fpm.conf', '-c', f'{self.root}/php/php.ini'], env=env, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -164,24 +175,33 @@ class Server:
     def ask(self, at, asked):
         """What the real server answers."""
         client = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+        if asked.get('https'):
+            client = http.client.HTTPSConnection('127.0.0.1', self.port + 1, timeout=30, context=ssl._create_unverified_context())
         client.putrequest(asked['method'], asked['url'], skip_host=True, skip_accept_encoding=True)
-        for name, value in {'Host': f'{host_of(at)}:{self.port}', **asked['headers']}.items():
+        for name, value in {'Host': self.authority(at, asked), **asked['headers']}.items():
             client.putheader(name, value)
         client.endheaders()
         answer = client.getresponse()
         body = answer.read()
         client.close()
+        if body[:2] == b'\x1f\x8b':
+            body = gzip.decompress(body)
         start, end = body.find(b'\x01'), body.rfind(b'\x02')
         out = {'status': answer.status}
+        if asked['method'] == 'HEAD' and answer.getheader('X-Probe'):
+            out['ran'] = True
         if answer.getheader('Location'):
             out['location'] = answer.getheader('Location')
         if start >= 0 and end > start:
             out.update(json.loads(body[start + 1:end]))
         return out
 
+    def authority(self, at, asked):
+        return f'{asked.get("host") or host_of(at)}:{self.port + bool(asked.get("https"))}'
+
     def command(self, outlive, at, asked, names):
         """What the command answers."""
-        args = [outlive, 'get', '--json', '--context', '--httpd-conf', f'{self.root}/httpd.conf', '--method', asked['method'], '--url', f'http://{host_of(at)}:{self.port}{asked["url"]}', '--env', 'PHP_INI_SCAN_DIR=']
+        args = [outlive, 'get', '--json', '--context', '--httpd-conf', f'{self.root}/httpd.conf', '--method', asked['method'], '--url', f'http{"s" * bool(asked.get("https"))}://{self.authority(at, asked)}{asked["url"]}', '--env', 'PHP_INI_SCAN_DIR=']
         for header in asked['headers'].items():
             args += ['--header', ': '.join(header)]
         if self.sapi == 'fpm':
@@ -196,11 +216,43 @@ class Server:
         return {'file': answer['answering_for'].get('script'), 'ini': answer['answer']}
 
 
+AGENTS = ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36', 'Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)', 'Mozilla/5.0 (compatible; SemrushBot/7~bl)',
+          'Googlebot/2.1 (+http://www.google.com/bot.html)', 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0) Mobile/15E148', 'curl/8.5', '-', '', 'libwww-perl/6.7', 'Wget/1.2', 'python-requests/2.3', 'MJ12bot', 'HTTrack', 'EvilScraper']
+VARIED = {'User-Agent': AGENTS, 'Referer': ['http://evil.example/x', 'https://www.google.com/', 'http://@HOST@/page', ''], 'Accept-Language': ['de,en;q=0.5', 'fr-CA', 'en'],
+          'Cookie': ['wordpress_logged_in_1=x', 'bypass=1; lang=de', 'nocache=1', 'lang=fr', 'PHPSESSID=abc'], 'Accept': ['text/html,image/webp,*/*;q=0.8', '*/*', 'image/avif', 'application/json'], 'Accept-Encoding': ['gzip, deflate, br', 'gzip', 'br'],
+          'X-Forwarded-Proto': ['https', 'http'], 'X-Forwarded-For': ['203.0.113.9', '10.0.0.7, 127.0.0.1'], 'X-Requested-With': ['XMLHttpRequest'], 'Authorization': ['Basic eDp5', 'Bearer abc'], 'Origin': ['https://app.example', 'https://evil.example'], 'CF-Visitor': ['{"scheme":"https"}'], 'X-Real-IP': ['198.51.100.4']}
+QUERIES = ['', '?', '?a=b', '?utm_source=x&id=5', '?p=12', '?q=%3Cscript%3E', '?file=../../etc/passwd', '?GLOBALS[x]=1', '?lang=de', '?id=1%20union%20select', '?s=a+b', '?/route', '?author=2', '?url=http://x/', '?x=%00', '?a=b&a=c', '?_method=1', '?debug']
+
+
+def varied(rng, asked, at, https):
+    """A request that is like this one."""
+    one = {**asked, 'headers': {**asked['headers']}}
+    if rng.random() < .25:
+        one['method'] = rng.choice(['GET', 'HEAD', 'POST', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'PROPFIND', 'TRACK'])
+    for name in rng.sample(sorted(VARIED), rng.choice([0, 1, 1, 2, 3])):
+        one['headers'].setdefault(name, rng.choice(VARIED[name]).replace('@HOST@', host_of(at)))
+    path, _, query = one['url'].partition('?')
+    if rng.random() < .4:
+        query = rng.choice(QUERIES)
+    else:
+        query = '?' + query if query else ''
+    if rng.random() < .35:
+        edits = [lambda p: p + '/', lambda p: p.rstrip('/') or '/', lambda p: '/' + p, lambda p: p + '.bak', lambda p: p + '~', lambda p: p.upper(), lambda p: p + '/x/y', lambda p: p.replace('/', '//'), lambda p: os.path.dirname(p) or '/', lambda p: os.path.dirname(p).rstrip('/') + '/none.php',
+                 lambda p: os.path.dirname(p).rstrip('/') + '/.htaccess', lambda p: p + 'index.php', lambda p: p + '%20', lambda p: p.replace('.php', ''), lambda p: p + '.php', lambda p: os.path.dirname(p).rstrip('/') + '/', lambda p: '/index.php' + p, lambda p: os.path.dirname(p).rstrip('/') + '/none', lambda p: p + '%0a', lambda p: os.path.dirname(p).rstrip('/') + '/.git/config', lambda p: p + ';x']
+        path = rng.choice(edits)(path)
+    if rng.random() < .1:
+        one['host'] = 'www.' + host_of(at)
+    one['https'] = https and rng.random() < .5
+    return {**one, 'url': path + query}
+
+
 def difference(real, own):
     """What the two say otherwise; none: they agree."""
     if 'error' in own:
         return own['error']
     if 'ini' not in real:
+        if real.get('ran') and 'ini' in own:
+            return None
         if 'ini' in own:
             return f'runs {own["file"]}, but the server answers {real["status"]}'
         if own['status'] != real['status'] or ('location' in own and own['location'] != real.get('location')):
@@ -222,6 +274,9 @@ def main():
     parser.add_argument('--port', type=int, default=18600)
     parser.add_argument("--record")
     parser.add_argument("--trees", default=TREES)
+    parser.add_argument('--https', action='store_true')
+    parser.add_argument('--vary', type=int, default=0)
+    parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
     trees = [tree for path in sorted(glob.glob(f"{args.trees}/*.tree")) for tree in read(path)]
     twice = {tree['name'] for tree in trees if sum(one['name'] == tree['name'] for one in trees) > 1}
@@ -229,12 +284,14 @@ def main():
         raise SystemExit(f'names that are there twice: {twice}')
     if args.names:
         trees = [tree for tree in trees if any(name in tree['name'] for name in args.names)]
+    rng = random.Random(args.seed)
     recorded = {'defaults': {}, 'trees': []}
     different = total = 0
     for sapi in [args.sapi] if args.sapi else ('mod_php', 'fpm'):
         own = [tree for tree in trees if not tree['only'] or sapi in tree['only']]
-        with Server(own, sapi, args.port) as server:
+        with Server(own, sapi, args.port, args.https) as server:
             questions = [(at, asked) for at, tree in enumerate(own) for asked in tree['requests']]
+            questions += [(at, varied(rng, asked, at, args.https)) for at, asked in questions for _ in range(args.vary)]
             answers = [server.ask(*question) for question in questions]
             names = sorted({name for answer in answers for name in answer.get('ini', {})} - BUILD) or ['memory_limit']
             with ThreadPoolExecutor(2) as pool:
@@ -244,7 +301,7 @@ def main():
                 why = difference(real, said)
                 if why:
                     different += 1
-                    print(f'{own[at]["name"]} ({sapi}) {asked["method"]} {asked["url"]} {asked["headers"] or ""}: {why}'.replace(server.root, '@ROOT@'))
+                    print(f'{own[at]["name"]} ({sapi}) {asked["method"]} {"https " * bool(asked.get("https"))}{asked.get("host") or ""} {asked["url"]} {asked["headers"] or ""}: {why}'.replace(server.root, '@ROOT@'))
             if args.record:
                 keep(recorded, server, questions, answers)
         print(f'{sapi}: {len(own)} trees, {total} requests so far, {different} answered otherwise', flush=True)
