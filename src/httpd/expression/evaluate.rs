@@ -47,6 +47,8 @@ pub(crate) trait RequestVariables {
     fn is_here(&self, authority: &[u8]) -> bool;
     /// Takes steps off the request's budget; false: too few are left.
     fn spend(&self, steps: u32) -> bool;
+    /// Notes that a rule depends on something that is not known.
+    fn doubt(&self, about: String);
     /// The outcome of a subrequest for a URI of this server, or for a file.
     fn look(&self, target: Target<'_>) -> Option<Seen>;
     fn files(&self) -> &dyn Files;
@@ -193,6 +195,15 @@ impl Evaluation<'_> {
             b'd' => Truth::from(matches!(files.kind(path), Ok(Kind::Directory))),
             b's' => Truth::from(files.read(path).is_ok_and(|bytes| !bytes.is_empty())),
             b'L' | b'h' => Truth::from(files.is_symlink(path)),
+            b'x' => Truth::from(files.is_executable(path)),
+            // As mod_rewrite's -U: anything that is not refused.
+            b'U' | b'A' => Truth::from(self.variables.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400)),
+            b'F' => {
+                let there = |seen: Seen| {
+                    seen.status < 300 && files.kind(Path::new(std::ffi::OsStr::from_bytes(&seen.filename))).is_ok()
+                };
+                Truth::from(self.variables.look(Target::File(&text)).is_some_and(there))
+            }
             b'R' => match self.variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Truth::from(in_network(&address, &text).unwrap_or(false)),
                 None => Truth::Unknown("the client's address".into()),
@@ -237,11 +248,21 @@ impl Evaluation<'_> {
     fn call(&self, name: &[u8], argument: Vec<u8>) -> Value {
         let text = match name {
             b"req" | b"http" | b"req_novary" => self.variables.header(&argument),
+            // Nothing has been answered, and no module has left a note.
+            b"resp" | b"note" => Some(Vec::new()),
+            b"reqenv" if self.variables.is_set(&argument) == Ok(false) => Some(Vec::new()),
             b"env" | b"reqenv" | b"osenv" => self.variables.environment(&argument),
             b"tolower" => Some(argument.to_ascii_lowercase()),
             b"toupper" => Some(argument.to_ascii_uppercase()),
             b"unescape" => Some(uri::unescape(&argument).unwrap_or_default()),
             b"escape" => Some(uri::escape(&argument)),
+            b"base64" => Some(base64(&argument)),
+            b"unbase64" => Some(unbase64(&argument)),
+            b"ldap" => Some(ldap_escaped(&argument)),
+            b"file" => {
+                let read = self.variables.files().read(Path::new(std::ffi::OsStr::from_bytes(&argument)));
+                Some(read.unwrap_or_default())
+            }
             b"filesize" => {
                 let read = self.variables.files().read(Path::new(std::ffi::OsStr::from_bytes(&argument)));
                 Some(read.map_or(0, |bytes| bytes.len()).to_string().into_bytes())
@@ -266,9 +287,49 @@ fn unknown_variable(name: &[u8]) -> Value {
         b"TIME_MIN" => Value::Between(0, 59, why),
         b"TIME_SEC" => Value::Between(0, 60, why),
         b"TIME_WDAY" => Value::Between(0, 6, why),
+        b"REMOTE_PORT" => Value::Between(1, 65_535, why),
+        b"LAST_MODIFIED" => Value::Between(19_700_101_000_000, 99_991_231_235_960, why),
         b"TIME" => Value::Between(20_250_000_000_000, 99_991_231_235_960, why),
         _ => Value::Unknown(why),
     }
+}
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn base64(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len().div_ceil(3) * 4);
+    for chunk in text.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            out.push(if at <= chunk.len() { DIGITS[(word >> (18 - 6 * at)) as usize & 63] } else { b'=' });
+        }
+    }
+    out
+}
+
+/// It ends at the first byte that is no digit.
+fn unbase64(text: &[u8]) -> Vec<u8> {
+    let digits = text.iter().map_while(|byte| DIGITS.iter().position(|digit| digit == byte));
+    let (mut out, mut word, mut bits) = (Vec::new(), 0u32, 0);
+    for digit in digits {
+        (word, bits) = (word << 6 | digit as u32, bits + 6);
+        if bits >= 8 {
+            bits -= 8;
+            out.push((word >> bits) as u8);
+        }
+    }
+    out
+}
+
+/// What stands for something else in an LDAP filter, as its number.
+fn ldap_escaped(text: &[u8]) -> Vec<u8> {
+    text.iter().fold(Vec::new(), |mut out, &byte| {
+        match byte {
+            b'*' | b'(' | b')' | b'\\' | 0 => out.extend(format!("\\{byte:02x}").into_bytes()),
+            _ => out.push(byte),
+        }
+        out
+    })
 }
 
 /// As C's `atoi`.

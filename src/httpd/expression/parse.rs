@@ -2,6 +2,7 @@
 
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens;
 
 /// Nested parentheses and negations.
@@ -81,7 +82,7 @@ pub(crate) enum Piece {
     Group(u8),
 }
 
-/// The variables that exist, besides those that begin with `TIME` or `SSL_`.
+/// The variables that exist, besides those of mod_ssl.
 const VARIABLES: &[&str] = &[
     "HTTP_ACCEPT",
     "HTTP_COOKIE",
@@ -112,9 +113,6 @@ const VARIABLES: &[&str] = &[
     "SERVER_PORT",
     "SERVER_ADMIN",
     "SERVER_PROTOCOL",
-    "SERVER_PROTOCOL_VERSION",
-    "SERVER_PROTOCOL_VERSION_MAJOR",
-    "SERVER_PROTOCOL_VERSION_MINOR",
     "DOCUMENT_ROOT",
     "AUTH_TYPE",
     "CONTENT_TYPE",
@@ -140,6 +138,11 @@ const VARIABLES: &[&str] = &[
     "TIME_WDAY",
 ];
 
+/// Whether httpd has a variable of this name.
+pub(crate) fn is_variable(name: &[u8]) -> bool {
+    VARIABLES.iter().any(|own| own.as_bytes() == name)
+}
+
 const FUNCTIONS: &[&str] = &[
     "osenv",
     "env",
@@ -160,28 +163,31 @@ const FUNCTIONS: &[&str] = &[
     "ldap",
     "file",
     "filesize",
-    "filemod",
 ];
+
+/// The functions that read files; an `.htaccess` may not use them.
+const RESTRICTED: [&[u8]; 2] = [b"file", b"filesize"];
 
 struct Parser<'a> {
     text: &'a [u8],
     at: usize,
     depth: u32,
+    scope: Scope,
 }
 
 type Parsed<T> = Result<T, String>;
 
 /// Reads a condition. The error is Apache's text, without its beginning.
-pub(crate) fn parse(text: &[u8]) -> Parsed<Expr> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+pub(crate) fn parse(text: &[u8], scope: Scope) -> Parsed<Expr> {
+    let mut parser = Parser { text, at: 0, depth: 0, scope };
     let expr = parser.or()?;
     parser.blanks();
     if parser.at < text.len() { Err(parser.unexpected()) } else { Ok(expr) }
 }
 
 /// Checks a text that is put together when it is needed, `a %{REQUEST_URI} b`. The error is Apache's text, without its beginning.
-pub(crate) fn check_text(text: &[u8]) -> Parsed<()> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+pub(crate) fn check_text(text: &[u8], scope: Scope) -> Parsed<()> {
+    let mut parser = Parser { text, at: 0, depth: 0, scope };
     while let Some(next) = memchr::memmem::find(parser.rest(), b"%{") {
         parser.at += next;
         parser.variable()?;
@@ -223,10 +229,16 @@ impl<'a> Parser<'a> {
         found
     }
 
+    /// As [`Self::eat_name`], and the letter case counts.
+    fn eat_word(&mut self, word: &[u8]) -> bool {
+        self.blanks();
+        self.rest().starts_with(word) && self.eat_name(word)
+    }
+
     fn or(&mut self) -> Parsed<Expr> {
         let mut left = self.and()?;
         let mut count = 0;
-        while self.eat(b"||") {
+        while self.eat(b"||") || self.eat_word(b"or") {
             left = Expr::Or(Box::new(left), Box::new(self.and()?));
             count += 1;
             if count > 200 {
@@ -239,7 +251,7 @@ impl<'a> Parser<'a> {
     fn and(&mut self) -> Parsed<Expr> {
         let mut left = self.not()?;
         let mut count = 0;
-        while self.eat(b"&&") {
+        while self.eat(b"&&") || self.eat_word(b"and") {
             left = Expr::And(Box::new(left), Box::new(self.not()?));
             count += 1;
             if count > 200 {
@@ -263,6 +275,9 @@ impl<'a> Parser<'a> {
     fn inner(&mut self) -> Parsed<Expr> {
         if self.rest().first() == Some(&b'!') {
             self.at += 1;
+            return Ok(Expr::Not(Box::new(self.not()?)));
+        }
+        if self.eat_word(b"not") {
             return Ok(Expr::Not(Box::new(self.not()?)));
         }
         if self.eat(b"(") {
@@ -475,11 +490,12 @@ impl<'a> Parser<'a> {
         match memchr::memchr(b':', inner) {
             Some(colon) => {
                 let argument = vec![Piece::Text(inner[colon + 1..].into())];
-                function(&inner[..colon], argument)
+                function(&inner[..colon], argument, self.scope)
             }
             None => {
                 let name = inner.to_ascii_uppercase();
-                let known = VARIABLES.iter().any(|v| v.as_bytes() == name) || name.starts_with(b"SSL_");
+                let of_ssl = self.scope.ssl && name.starts_with(b"SSL_");
+                let known = of_ssl || is_variable(&name);
                 match known {
                     true => Ok(Piece::Variable(name.into())),
                     false => Err(format!("Variable '{}' does not exist", lossy(inner))),
@@ -506,12 +522,15 @@ impl<'a> Parser<'a> {
         if !self.eat(b")") {
             return Err(self.unexpected());
         }
-        function(name, argument)
+        function(name, argument, self.scope)
     }
 }
 
-fn function(name: &[u8], argument: Word) -> Parsed<Piece> {
+fn function(name: &[u8], argument: Word, scope: Scope) -> Parsed<Piece> {
     let name = name.to_ascii_lowercase();
+    if scope.restricted && RESTRICTED.contains(&&*name) {
+        return Err(format!("{} not available in restricted context", lossy(&name)));
+    }
     match FUNCTIONS.iter().any(|f| f.as_bytes() == name) {
         true => Ok(Piece::Call(name.into(), argument)),
         false => Err(format!("Function '{}' does not exist", lossy(&name))),

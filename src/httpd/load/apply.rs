@@ -4,6 +4,7 @@ use super::build::Builder;
 use super::open_section::Kind;
 use super::override_args::{allow_override, options};
 use crate::diagnostic::Diagnosis;
+use crate::httpd::expression::parse;
 use crate::httpd::model::access::Rule;
 use crate::httpd::model::fastcgi::Handed;
 use crate::httpd::model::negotiation::{Force, Matching, Negotiation};
@@ -13,6 +14,7 @@ use crate::httpd::model::section::{AuthMerging, ByExtension, Core, ErrorPage, Ma
 use crate::httpd::pattern::Pattern;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::modules::Directive;
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::path;
 use crate::httpd::syntax::tokens::{Tokens, is_two_words};
 use crate::httpd::syntax::tree::Node;
@@ -52,6 +54,7 @@ impl Builder<'_, '_> {
             }
             Act::AccessFileName
             | Act::MergeSlashes
+            | Act::TraceEnable
             | Act::AllowEncodedSlashes
             | Act::UserDir
             | Act::VirtualDocumentRoot
@@ -76,8 +79,9 @@ impl Builder<'_, '_> {
             }
             Act::RewriteEngine | Act::RewriteBase | Act::RewriteCond | Act::RewriteRule | Act::RewriteOptions => {
                 let args = self.reader.tree.args(node).to_vec();
+                let scope = self.reader.registry.scope();
                 let config = self.core()?.rewrite.get_or_insert_default();
-                if let Some(what) = rewrite(config, directive.act, &args, origin)? {
+                if let Some(what) = rewrite(config, directive.act, &args, origin, scope)? {
                     self.not_evaluated(node, directive.name, what);
                 }
             }
@@ -107,7 +111,8 @@ impl Builder<'_, '_> {
             }
             Act::ErrorDocument => {
                 let args = self.reader.tree.args(node).to_vec();
-                return error_page(self.core()?, &args, origin);
+                let scope = self.reader.registry.scope();
+                return error_page(self.core()?, &args, origin, scope);
             }
             Act::AddEncoding
             | Act::AddLanguage
@@ -121,6 +126,10 @@ impl Builder<'_, '_> {
             | Act::ForceLanguagePriority
             | Act::MultiviewsMatch => {
                 return negotiation(self.core()?.negotiation.get_or_insert_default(), directive.act, words);
+            }
+            Act::ProxyFcgiSetEnvIf => {
+                let handed = Handed::conditional(&words, origin, self.reader.registry.scope())?;
+                self.core()?.handed.push(handed);
             }
             act => return settings(self.core()?, act, words, origin),
         }
@@ -136,14 +145,16 @@ impl Builder<'_, '_> {
         let [name, source, ..] = words else { return Ok(()) };
         let map = Map::new(name, source, |path| self.reader.absolute(path).as_os_str().as_bytes().into())?;
         match &map.source {
-            Source::Text(path) if self.reader.files.kind(path::path_of(path)).is_err() => {
+            Source::Text(path) | Source::Random(path) if self.reader.files.kind(path::path_of(path)).is_err() => {
                 return Err(format!(
                     "RewriteMap: file for map {} not found:{}",
                     String::from_utf8_lossy(name),
                     String::from_utf8_lossy(path)
                 ));
             }
-            Source::Beyond => self.not_evaluated(node, "RewriteMap", "rules that use this map see its default"),
+            Source::Beyond | Source::Random(_) => {
+                self.not_evaluated(node, "RewriteMap", "rules that use this map see its default")
+            }
             _ => {}
         }
         let config = self.core()?.rewrite.get_or_insert_default();
@@ -269,12 +280,13 @@ fn rewrite(
     act: Act,
     args: &[u8],
     origin: crate::origin::Origin,
+    scope: Scope,
 ) -> Result<Option<&'static str>, String> {
     let mut words = Tokens::new(args);
     match act {
         Act::RewriteEngine => config.engine = Some(words.word().eq_ignore_ascii_case(b"on")),
         Act::RewriteBase => config.base = Some(base(&words.word())?),
-        Act::RewriteCond => return config.condition(args),
+        Act::RewriteCond => return config.condition(args, scope),
         Act::RewriteRule => return config.rule(args, origin),
         Act::RewriteOptions => config.inherit.get_or_insert(Inherit::default()).take(words)?,
         _ => {}
@@ -305,6 +317,8 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             }
         }
         Act::DirectorySlash => core.index_slash = Some(on),
+        Act::DirectoryCheckHandler => core.index_unhandled = Some(on),
+        Act::SslRequireSsl => core.tls_only = true,
         Act::DirectoryIndexRedirect => {
             core.index_redirect = Some(redirect_status(&one).unwrap_or(if on { 302 } else { 0 }))
         }
@@ -342,7 +356,6 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
                 _ => return Err("AuthMerging must be one of: Off | And | Or".into()),
             });
         }
-        Act::ProxyFcgiSetEnvIf => core.handed.push(Handed::conditional(&words, origin)?),
         Act::SetEnv => {
             core.handed.push(Handed::plain(&words, origin));
             core.env.push((one, Some(words.get(1).cloned().unwrap_or_default())));
@@ -387,7 +400,7 @@ fn remove(list: &mut ByExtension, words: &[Box<[u8]>]) {
     list.extend(words.iter().map(|word| (extension(word), None)));
 }
 
-fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Done {
+fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin, scope: Scope) -> Done {
     let mut words = Tokens::new(args);
     let code = words.word();
     let digits: String = code.iter().take_while(|byte| byte.is_ascii_digit()).map(|&byte| char::from(byte)).collect();
@@ -397,6 +410,7 @@ fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin) -> Do
     };
     let quoted = matches!(words.rest().first(), Some(b'"'));
     let what = words.word();
+    parse::check_text(&what, scope).map_err(|error| format!("Cannot parse expression in ErrorDocument: {error}"))?;
     let page = match &*what {
         [b'/', ..] => ErrorPage::Local(what.into_owned().into()),
         url if !quoted && memchr::memmem::find(url, b"://").is_some() => ErrorPage::Elsewhere(what.into_owned().into()),

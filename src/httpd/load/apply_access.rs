@@ -66,7 +66,7 @@ impl Builder<'_, '_> {
         let args = self.reader.tree.args(node).to_vec();
         let name = directive.name;
         let rule = match directive.act {
-            Act::SetEnvIfExpr => SetEnvIf::expr(name, &args)?,
+            Act::SetEnvIfExpr => SetEnvIf::expr(name, &args, self.reader.registry.scope())?,
             Act::BrowserMatch => SetEnvIf::new(name, Some(b"User-Agent"), false, &args)?,
             Act::BrowserMatchNoCase => SetEnvIf::new(name, Some(b"User-Agent"), true, &args)?,
             act => SetEnvIf::new(name, None, act == Act::SetEnvIfNoCase, &args)?,

@@ -34,6 +34,7 @@ impl Builder<'_, '_> {
         match directive.act {
             Act::AccessFileName => server.access_names = Some(words),
             Act::MergeSlashes => server.merge_slashes = Some(one.eq_ignore_ascii_case(b"on")),
+            Act::TraceEnable => server.trace = Some(!one.eq_ignore_ascii_case(b"off")),
             Act::AllowEncodedSlashes => {
                 server.encoded_slashes = Some(match &*one.to_ascii_lowercase() {
                     b"on" => Slashes::Decode,

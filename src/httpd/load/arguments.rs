@@ -52,8 +52,8 @@ pub(super) fn check(
     arguments_modules::check(name, words, ruled)?;
     arguments_words::check(name, words, args, registry, ruled)?;
     match name {
-        "Header" => arguments_header::check(args, false),
-        "RequestHeader" => arguments_header::check(args, true),
+        "Header" => arguments_header::check(args, false, registry.scope()),
+        "RequestHeader" => arguments_header::check(args, true, registry.scope()),
         "ExpiresDefault" => expires(name, one),
         "ExpiresByType" => {
             must(one.contains(&b'/'), "needs a media type, with a slash")?;
@@ -88,7 +88,7 @@ pub(super) fn check(
         "AuthDigestQop" => must(among(&["auth"]) && words.len() == 1, "is deprecated: only 'auth' is supported"),
         "AuthBasicProvider" | "AuthDigestProvider" | "AuthFormProvider" => passwords(name, words, registry),
         "AuthBasicFake" => words.iter().try_for_each(|word| {
-            parse::check_text(word)
+            parse::check_text(word, registry.scope())
                 .map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
         }),
         "CookieDomain" => {
@@ -151,7 +151,7 @@ pub(super) fn check(
         "FilterProvider" => {
             filter(words.get(1).map_or(b"", |word| word), registry)?;
             let condition: &[u8] = words.get(2).map_or(b"", |word| word);
-            parse::parse(condition)
+            parse::parse(condition, registry.scope())
                 .map(drop)
                 .map_err(|error| format!("Error parsing FilterProvider expression: {error}"))
         }

@@ -3,13 +3,14 @@
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::Tokens;
 
 /// The action of one line.
 const ACTIONS: [&str; 10] = ["set", "setifempty", "add", "append", "merge", "unset", "echo", "note", "edit", "edit*"];
 
 /// Refuses what httpd refuses; `request`: the line is a `RequestHeader`.
-pub(super) fn check(args: &[u8], request: bool) -> Result<(), String> {
+pub(super) fn check(args: &[u8], request: bool, scope: Scope) -> Result<(), String> {
     let mut words = Tokens::new(args);
     let mut action = words.word().to_ascii_lowercase();
     if !request && matches!(&*action, b"always" | b"onsuccess") {
@@ -58,17 +59,19 @@ pub(super) fn check(args: &[u8], request: bool) -> Result<(), String> {
         _ => {}
     }
     if let Some(clause) = clause {
-        check_clause(&clause)?;
+        check_clause(&clause, scope)?;
     }
     match value.as_deref().map(|value| value.strip_prefix(b"expr=").ok_or(value)) {
         None => Ok(()),
-        Some(Ok(text)) => parse::check_text(text).map_err(|error| format!("Can't parse value expression: {error}")),
+        Some(Ok(text)) => {
+            parse::check_text(text, scope).map_err(|error| format!("Can't parse value expression: {error}"))
+        }
         Some(Err(format)) => check_format(format),
     }
 }
 
 /// The condition at the end: `early`, `env=…`, `expr=…`.
-fn check_clause(clause: &[u8]) -> Result<(), String> {
+fn check_clause(clause: &[u8], scope: Scope) -> Result<(), String> {
     if clause.eq_ignore_ascii_case(b"early") {
         return Ok(());
     }
@@ -86,7 +89,7 @@ fn check_clause(clause: &[u8]) -> Result<(), String> {
     }
     match prefix(b"expr=") {
         Some(text) => {
-            parse::parse(text).map(drop).map_err(|error| format!("Can't parse envclause/expression: {error}"))
+            parse::parse(text, scope).map(drop).map_err(|error| format!("Can't parse envclause/expression: {error}"))
         }
         None => Err(format!("Unknown parameter: {}", lossy(clause))),
     }

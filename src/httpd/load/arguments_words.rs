@@ -6,6 +6,7 @@ use crate::httpd::expression::parse;
 use crate::httpd::model::methods::Registered;
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Registry;
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens;
 
 type Checked = Result<(), String>;
@@ -59,9 +60,9 @@ pub(super) fn check(
     let one = word(0);
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
     match name {
-        "LogMessage" => words.iter().skip(1).try_for_each(|word| message_option(word.as_ref())),
+        "LogMessage" => words.iter().skip(1).try_for_each(|word| message_option(word.as_ref(), registry.scope())),
         "LogFormat" => log_format(one),
-        "CustomLog" | "GlobalLog" => custom_log(words),
+        "CustomLog" | "GlobalLog" => custom_log(words, registry.scope()),
         "SSLProtocol" | "SSLProxyProtocol" => words.iter().try_for_each(|word| protocol(name, word.as_ref())),
         "SSLOptions" => words.iter().try_for_each(|word| {
             let bare = unsigned(word.as_ref());
@@ -173,7 +174,7 @@ pub(super) fn check(
             must(words.len() > 1, "has no expression")?;
             let condition = word(1).strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
             let Some(condition) = condition else { return must(false, "needs its expression in braces") };
-            parse::parse(condition).map(drop).map_err(|error| format!("{name}: {error}"))
+            parse::parse(condition, registry.scope()).map(drop).map_err(|error| format!("{name}: {error}"))
         }
         // Their first word is what stands before a blank, quotes included.
         "SessionCookieName" | "SessionCookieName2" => {
@@ -198,7 +199,9 @@ pub(super) fn check(
         "ProxyHTMLURLMap" => match word(3) {
             b"" => Ok(()),
             [b'[', ..] => must(false, "has a parse error near '['"),
-            condition => parse::parse(condition).map(drop).map_err(|error| format!("{name}: {error}")),
+            condition => {
+                parse::parse(condition, registry.scope()).map(drop).map_err(|error| format!("{name}: {error}"))
+            }
         },
         "RemoteIPInternalProxy" | "RemoteIPTrustedProxy" => {
             words.iter().map(AsRef::as_ref).try_for_each(|word: &[u8]| {
@@ -224,7 +227,7 @@ pub(super) fn check(
             must(!word(1).starts_with(b"egd:"), "does not support egd:")?;
             must(words.len() < 3 || !among(word(1), &["builtin"]), "takes no bytes for the builtin source")
         }
-        "SSLRequire" => parse::parse(args).map(drop).map_err(|error| format!("SSLRequire: {error}")),
+        "SSLRequire" => parse::parse(args, registry.scope()).map(drop).map_err(|error| format!("SSLRequire: {error}")),
         "SSLOCSPProxyURL" => must(
             memchr::memchr(b':', one).is_none() || memchr::memmem::find(one, b"://").is_some(),
             "cannot parse the URL",
@@ -288,12 +291,12 @@ fn store(name: &str, word: &[u8], registry: &Registry) -> Checked {
     }
 }
 
-fn message_option(word: &[u8]) -> Checked {
+fn message_option(word: &[u8], scope: Scope) -> Checked {
     if let Some(hook) = word.strip_prefix(b"hook=") {
         return if among(hook, HOOKS) { Ok(()) } else { Err(format!("Invalid hook name: {}", lossy(hook))) };
     }
     match word.strip_prefix(b"expr=") {
-        Some(condition) => parse::parse(condition)
+        Some(condition) => parse::parse(condition, scope)
             .map(drop)
             .map_err(|error| format!("Could not parse expression '{}': {error}", lossy(condition))),
         None => Err(format!("Invalid argument {}", lossy(word))),
@@ -437,13 +440,13 @@ fn template_option(word: &[u8]) -> Checked {
 }
 
 /// A log's file, its format, and a condition.
-fn custom_log(words: &[impl AsRef<[u8]>]) -> Checked {
+fn custom_log(words: &[impl AsRef<[u8]>], scope: Scope) -> Checked {
     let word = |at: usize| words.get(at).map(AsRef::as_ref);
     if let Some(condition) = word(2) {
         match () {
             () if condition.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"env=")) => {}
             () if condition.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"expr=")) => {
-                parse::parse(&condition[5..]).map(drop)?;
+                parse::parse(&condition[5..], scope).map(drop)?;
             }
             () => return Err("error in condition clause".into()),
         }

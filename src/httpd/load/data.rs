@@ -31,6 +31,8 @@ pub(crate) struct Data {
     pub root: PathBuf,
     pub version: (u32, u32, u32),
     pub registry: Arc<Registry>,
+    /// The same, as an `.htaccess` may use it.
+    pub registry_below: Arc<Registry>,
     pub defines: Arc<Defines>,
     pub macros: Arc<Macros>,
     pub servers: Servers,
@@ -166,6 +168,7 @@ impl Data {
             version: options.version,
             root: reader.root.clone(),
             registry: Arc::clone(&reader.registry),
+            registry_below: Arc::new(reader.registry.restricted()),
             defines: Arc::clone(&reader.defines),
             macros: Arc::clone(&reader.macros),
             diagnostics: std::mem::take(&mut reader.diagnostics),

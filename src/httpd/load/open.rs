@@ -54,8 +54,9 @@ impl Builder<'_, '_> {
             }
             Act::If | Act::ElseIf | Act::Else => {
                 let args = args.to_vec();
+                let scope = self.reader.registry.scope();
                 let last = self.section().and_then(|outer| outer.ifs.last()).map(|last| &last.matcher);
-                section_args::condition(name, &args, directive.act, last)?
+                section_args::condition(name, &args, directive.act, last, scope)?
             }
             _ => {
                 if name == "<AuthnProviderAlias" {

@@ -3,6 +3,7 @@
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::modules::Scope;
 
 /// Whether any rule is about a directive, whatever its words are and wherever it stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,7 +123,9 @@ impl Rule {
 
 /// A text with `%{…}` in it.
 pub(super) fn text(name: &str, word: &[u8]) -> Result<(), String> {
-    parse::check_text(word).map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
+    let scope = Scope { restricted: false, ssl: true };
+    parse::check_text(word, scope)
+        .map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
 }
 
 pub(super) fn among(word: &[u8], list: &[&str]) -> bool {

@@ -6,6 +6,7 @@ use crate::httpd::pattern::glob;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::messages::lossy;
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::{next_token, trim};
 use crate::httpd::syntax::uri;
 
@@ -140,7 +141,13 @@ pub(super) fn simple(name: &str, args: &[u8], act: Act) -> Result<Made, String> 
 }
 
 /// `<If>`, `<ElseIf>`, `<Else>`; `last`: the condition before it in the same container.
-pub(super) fn condition(name: &str, args: &[u8], act: Act, last: Option<&Matcher>) -> Result<Made, String> {
+pub(super) fn condition(
+    name: &str,
+    args: &[u8],
+    act: Act,
+    last: Option<&Matcher>,
+    scope: Scope,
+) -> Result<Made, String> {
     let Some(end) = memchr::memrchr(b'>', args) else {
         return Err(format!("{name}> directive missing closing '>'"));
     };
@@ -157,9 +164,8 @@ pub(super) fn condition(name: &str, args: &[u8], act: Act, last: Option<&Matcher
         Act::Else => None,
         _ => {
             // One word: a condition with blanks stands in quotes.
-            let parsed =
-                parse::parse(&next_token(text).0).map_err(|error| format!("Cannot parse condition clause: {error}"))?;
-            Some(Box::new(parsed))
+            let parsed = parse::parse(&next_token(text).0, scope);
+            Some(Box::new(parsed.map_err(|error| format!("Cannot parse condition clause: {error}"))?))
         }
     };
     if chained && !matches!(last, Some(Matcher::Condition { expr: Some(_), .. })) {

@@ -39,6 +39,8 @@ pub(crate) enum Rule {
     User(Option<Vec<Box<[u8]>>>),
     /// Requirements that need a logged-in user: groups and directories.
     LoggedIn(Box<[u8]>),
+    /// Over TLS.
+    Tls,
     /// Host names, certificates: only a live request can decide.
     Live(Box<[u8]>),
 }
@@ -152,13 +154,12 @@ impl Rule {
             "expr" => {
                 // Double quotes around it are removed; single quotes belong to it.
                 let text = rest.strip_prefix(b"\"").map_or(rest, |rest| rest.strip_suffix(b"\"").unwrap_or(rest));
-                Self::Expr(parse::parse(text).map_err(broken)?)
+                Self::Expr(parse::parse(text, registry.scope()).map_err(broken)?)
             }
             "valid-user" => Self::User(None),
             "user" => Self::User(Some(list)),
-            "host" | "forward-dns" | "ssl" | "ssl-verify-client" => {
-                Self::Live([&kind, b" ".as_slice(), rest].concat().into())
-            }
+            "ssl" => Self::Tls,
+            "host" | "forward-dns" | "ssl-verify-client" => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
             _ if !known => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
             _ => Self::LoggedIn([&kind, b" ".as_slice(), rest].concat().into()),
         };
@@ -197,6 +198,7 @@ impl Rule {
                 });
                 join(Logic::Or, known.chain([Some(Verdict::Denied)]))
             }
+            Self::Tls => Verdict::of(variables.variable(b"HTTPS").as_deref() == Some(b"on")),
             Self::Expr(condition) => match evaluate(condition, variables) {
                 Truth::Yes => Verdict::Granted,
                 // A login may make it true.

@@ -4,6 +4,7 @@ use super::section::Text;
 use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups};
 use crate::httpd::expression::parse::{self, Expr};
 use crate::httpd::pattern::{Bad, Pattern, substitute};
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::Tokens;
 
 /// A variable: its value, or what it depends on that is not known.
@@ -97,11 +98,11 @@ impl SetEnvIf {
     }
 
     /// `SetEnvIfExpr`.
-    pub fn expr(name: &str, args: &[u8]) -> Result<Self, String> {
+    pub fn expr(name: &str, args: &[u8], scope: Scope) -> Result<Self, String> {
         let mut words = Tokens::new(args);
         let text =
             words.next().filter(|word| !word.is_empty()).ok_or_else(|| format!("Missing expression for {name}"))?;
-        let expr = parse::parse(&text)
+        let expr = parse::parse(&text, scope)
             .map_err(|error| format!("Could not parse expression \"{}\": {error}", String::from_utf8_lossy(&text)))?;
         Ok(Self {
             subject: Subject::Expr(expr),

@@ -115,7 +115,7 @@ impl Effect {
 
 /// Access control, as far as it can be decided here. True: everybody is let in; false: the full walk decides.
 fn access(core: &Core) -> Option<bool> {
-    if core.legacy.is_some() || core.auth_merging.is_some() {
+    if core.legacy.is_some() || core.auth_merging.is_some() || core.tls_only {
         return Some(false);
     }
     core.requires.as_deref().map(Requirement::lets_everybody_in)

@@ -4,6 +4,7 @@ use super::answer::Variable;
 use super::section::{Core, Text};
 use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
 use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::trim;
 use crate::origin::Origin;
 
@@ -26,12 +27,12 @@ impl Handed {
     }
 
     /// `ProxyFCGISetEnvIf CONDITION [!]NAME [VALUE]`
-    pub fn conditional(words: &[Box<[u8]>], origin: Origin) -> Result<Self, String> {
+    pub fn conditional(words: &[Box<[u8]>], origin: Origin, scope: Scope) -> Result<Self, String> {
         let [condition, name, rest @ ..] = words else {
             return Err("ProxyFCGISetEnvIf takes two or three arguments".into());
         };
         let condition =
-            parse::parse(trim(condition)).map_err(|error| format!("Can't parse envvar expression: {error}"))?;
+            parse::parse(trim(condition), scope).map_err(|error| format!("Can't parse envvar expression: {error}"))?;
         let (name, value) = match name.strip_prefix(b"!") {
             Some(name) => (name.into(), None),
             None => (name.clone(), Some(rest.first().cloned().unwrap_or_default())),

@@ -1,13 +1,14 @@
 //! mod_rewrite, as far as it decides which file answers: rules, conditions, and the flags that steer them.
 
 use super::rewrite_cond::{Condition, Test};
-use super::rewrite_expand::{Groups, expand, groups_escaped};
+use super::rewrite_expand::{Groups, begins_query_unsafely, expand, groups_escaped, mark_queries};
 use super::rewrite_flags::{self, Flags};
 use super::rewrite_map::Map;
 use super::section::Text;
 use crate::httpd::expression::evaluate::RequestVariables;
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::{is_space, trim};
 use crate::origin::Origin;
 
@@ -177,12 +178,12 @@ fn arguments(line: &[u8]) -> Option<Arguments<'_>> {
 
 impl RewriteConfig {
     /// `RewriteCond`. The answer names what the condition tests and cannot be evaluated here, if anything.
-    pub fn condition(&mut self, args: &[u8]) -> Result<Option<&'static str>, String> {
+    pub fn condition(&mut self, args: &[u8], scope: Scope) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteCond: bad argument line '{shown}'");
         let (text, pattern, flags) = arguments(trim(args)).ok_or_else(bad)?;
         let flags = rewrite_flags::of_condition(flags).map_err(|error| format!("RewriteCond: {error}"))?;
-        let (condition, beyond) = Condition::new(text, pattern, &flags)?;
+        let (condition, beyond) = Condition::new(text, pattern, &flags, scope)?;
         self.pending.push(condition);
         Ok(beyond)
     }
@@ -222,12 +223,19 @@ impl Rules<'_> {
                 let why = "the rules of this request take more than 2 million steps: they lead to themselves";
                 return Rewritten::Status(500, rule.origin.clone(), Some(why));
             }
-            if !rule.apply(&mut state, variables) {
-                // A chain whose first rule does not apply is skipped as a whole.
-                while self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
-                    at += 1;
+            match rule.apply(&mut state, variables) {
+                Applied::Yes => {}
+                Applied::No => {
+                    // A chain whose first rule does not apply is skipped as a whole.
+                    while self.rules.get(at - 1).is_some_and(|rule| rule.flags.chain) {
+                        at += 1;
+                    }
+                    continue;
                 }
-                continue;
+                Applied::Unsafe => {
+                    let why = "an encoded ? (%3f) would begin a query, which only [UnsafeAllow3F] allows";
+                    return Rewritten::Status(403, rule.origin.clone(), Some(why));
+                }
             }
             if state.filename.len() > MAX_PATH || state.query.as_ref().is_some_and(|query| query.len() > MAX_QUERY) {
                 return Rewritten::Status(500, rule.origin.clone(), Some("what it makes grows without end"));
@@ -325,16 +333,24 @@ impl<'r> State<'r> {
     }
 }
 
+/// What became of a rule.
+enum Applied {
+    Yes,
+    /// It does not match.
+    No,
+    /// The question mark of its result comes from the request.
+    Unsafe,
+}
+
 impl Rule {
-    /// Applies the rule; false: it does not match.
-    fn apply(&self, state: &mut State<'_>, variables: &dyn RequestVariables) -> bool {
+    fn apply(&self, state: &mut State<'_>, variables: &dyn RequestVariables) -> Applied {
         let subject = state.subject();
-        let Ok(found) = self.pattern.groups(&subject) else { return false };
+        let Ok(found) = self.pattern.groups(&subject) else { return Applied::No };
         if found.is_some() == self.not {
-            return false;
+            return Applied::No;
         }
         let groups = found.unwrap_or_default();
-        let Some(last) = self.conditions_hold(&groups, state, variables) else { return false };
+        let Some(last) = self.conditions_hold(&groups, state, variables) else { return Applied::No };
         let no_sub = *self.to == *b"-" || self.flags.status.is_some();
         let made = match () {
             () if no_sub => Vec::new(),
@@ -343,6 +359,16 @@ impl Rule {
             }
             () => expand(&self.to, &groups, &last, state, variables),
         };
+        if memchr::memchr(b'?', &made).is_some() && !self.flags.unsafe_3f {
+            let (groups, last) = match self.flags.escape {
+                true => (&groups_escaped(&groups), &groups_escaped(&last)),
+                false => (&groups, &last),
+            };
+            let marked = expand(&mark_queries(&self.to), groups, last, state, variables);
+            if begins_query_unsafely(&marked, self.flags.query_last) {
+                return Applied::Unsafe;
+            }
+        }
         for (name, value) in &self.flags.env {
             let name = expand(name, &groups, &last, state, variables);
             let value = value.as_ref().map(|value| expand(value, &groups, &last, state, variables));
@@ -353,7 +379,7 @@ impl Rule {
         } else {
             self.replace(made, state, variables);
         }
-        true
+        Applied::Yes
     }
 
     fn force(&self, state: &mut State<'_>) {
@@ -492,9 +518,9 @@ fn reduced(url: Vec<u8>, variables: &dyn RequestVariables) -> Vec<u8> {
 }
 
 /// Whether a text is a valid expression; for [`Test::Expr`].
-pub(super) fn condition_expr(text: &[u8]) -> Result<Test, String> {
+pub(super) fn condition_expr(text: &[u8], scope: Scope) -> Result<Test, String> {
     let shown = String::from_utf8_lossy(text);
-    parse::parse(text)
+    parse::parse(text, scope)
         .map(Test::Expr)
         .map_err(|error| format!("RewriteCond: cannot compile expression \"{shown}\": {error}"))
 }

@@ -9,6 +9,7 @@ use crate::httpd::expression::evaluate;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target, Truth, evaluate_with_groups};
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::path::path_of;
 use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
@@ -45,11 +46,16 @@ const EQUAL: &[Ordering] = &[Ordering::Equal];
 
 impl Condition {
     /// A condition, and what it tests that cannot be evaluated here, if anything.
-    pub fn new(text: &[u8], pattern: &[u8], flags: &Flags) -> Result<(Self, Option<&'static str>), String> {
+    pub fn new(
+        text: &[u8],
+        pattern: &[u8],
+        flags: &Flags,
+        scope: Scope,
+    ) -> Result<(Self, Option<&'static str>), String> {
         let (mut not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
         let order = |orders, numbers, text: &[u8]| Test::Order(orders, numbers, text.into());
         let test = match pattern {
-            _ if text.eq_ignore_ascii_case(b"expr") => condition_expr(pattern)?,
+            _ if text.eq_ignore_ascii_case(b"expr") => condition_expr(pattern, scope)?,
             [b'-', letter @ (b'f' | b's' | b'd' | b'x' | b'h' | b'l' | b'L' | b'F' | b'U')] => Test::File(*letter),
             [b'-', b'l', b't', rest @ ..] if !rest.is_empty() => order(LESS, true, rest),
             [b'-', b'l', b'e', rest @ ..] if !rest.is_empty() => order(NOT_MORE, true, rest),
@@ -92,6 +98,9 @@ impl Condition {
     ) -> bool {
         if let Test::Expr(expr) = &self.test {
             let (truth, found) = evaluate_with_groups(expr, variables);
+            if let Truth::Unknown(why) = &truth {
+                variables.doubt(format!("a rewrite condition depends on {why}; taken as false"));
+            }
             if truth == Truth::Yes && !self.not {
                 *last = found;
             }

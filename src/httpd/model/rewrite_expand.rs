@@ -2,6 +2,7 @@
 
 use super::rewrite::State;
 use crate::httpd::expression::evaluate::{RequestVariables, Target};
+use crate::httpd::expression::parse::is_variable;
 
 pub(super) type Groups = Vec<Option<Vec<u8>>>;
 
@@ -64,6 +65,37 @@ pub(super) fn expand(
     out
 }
 
+/// Stands for a question mark of the rule's own text; no request has this byte.
+const OWN_QUERY: u8 = 1;
+
+/// A rule's text in which its own question marks are marked, apart from those inside of what is expanded.
+pub(super) fn mark_queries(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
+    while at < text.len() {
+        let braced = match &text[at..] {
+            [b'\\', b'?', ..] => {
+                // Neither the rule's own nor the request's.
+                at += 2;
+                continue;
+            }
+            [b'$' | b'%', b'{', rest @ ..] => closing(rest).map(|end| end + 3),
+            _ => None,
+        };
+        match braced {
+            Some(length) => out.extend_from_slice(&text[at..at + length]),
+            None => out.push(if text[at] == b'?' { OWN_QUERY } else { text[at] }),
+        }
+        at += braced.unwrap_or(1);
+    }
+    out
+}
+
+/// Whether the question mark that begins the query is not the rule's own; `last`: the last one does.
+pub(super) fn begins_query_unsafely(marked: &[u8], last: bool) -> bool {
+    let find = if last { memchr::memrchr2 } else { memchr::memchr2 };
+    find(b'?', OWN_QUERY, marked).is_some_and(|at| marked[at] == b'?')
+}
+
 /// Where the brace that was opened before `text` closes.
 fn closing(text: &[u8]) -> Option<usize> {
     let mut depth = 0;
@@ -115,6 +147,14 @@ fn variable(name: &[u8], state: &State<'_>, variables: &dyn RequestVariables) ->
     match &name.to_ascii_uppercase()[..] {
         b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
         b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
-        name => variables.variable(name).unwrap_or_default(),
+        name => variables.variable(name).unwrap_or_else(|| {
+            let of_tls = name.starts_with(b"SSL:") && variables.variable(b"HTTPS").as_deref() == Some(b"on");
+            if of_tls || is_variable(name) {
+                let name = String::from_utf8_lossy(name);
+                variables
+                    .doubt(format!("a rewrite rule asks for %{{{name}}}, which is not known here and taken as empty"));
+            }
+            Vec::new()
+        }),
     }
 }

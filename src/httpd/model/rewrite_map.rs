@@ -18,6 +18,8 @@ pub(crate) enum Source {
     Unescape,
     /// A program, a database or a random map: its answer is not known, so none is given.
     Beyond,
+    /// A random map: known where a key has one value only.
+    Random(Box<[u8]>),
 }
 
 /// A map.
@@ -36,7 +38,8 @@ impl Map {
         };
         let source = match kind {
             b"txt" => Source::Text(absolute(rest)),
-            b"rnd" | b"dbm" | b"prg" | b"dbd" | b"fastdbd" => Source::Beyond,
+            b"rnd" => Source::Random(absolute(rest)),
+            b"dbm" | b"prg" | b"dbd" | b"fastdbd" => Source::Beyond,
             kind if kind.starts_with(b"dbm=") => Source::Beyond,
             b"int" => match rest {
                 b"tolower" => Source::Lower,
@@ -58,6 +61,10 @@ impl Map {
             Source::Upper => Some(key.to_ascii_uppercase()),
             Source::Escape => Some(uri::escape(key)),
             Source::Unescape => uri::unescape(key),
+            Source::Random(path) => {
+                let text = files.read(Path::new(OsStr::from_bytes(path))).ok()?;
+                in_text(&text, key).filter(|value| memchr::memchr(b'|', value).is_none())
+            }
             Source::Beyond => None,
         }
     }

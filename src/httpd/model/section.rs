@@ -163,6 +163,8 @@ pub(crate) struct Core {
     pub index: Option<Vec<Box<[u8]>>>,
     pub negotiation: Option<Box<Negotiation>>,
     pub index_slash: Option<bool>,
+    /// `DirectoryCheckHandler`: a directory with a handler gets no index file.
+    pub index_unhandled: Option<bool>,
     /// The status of the redirect to an index file (`DirectoryIndexRedirect`); 0: no redirect.
     pub index_redirect: Option<u16>,
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
@@ -177,6 +179,8 @@ pub(crate) struct Core {
     pub requires: Option<Box<Requirement>>,
     pub auth_merging: Option<AuthMerging>,
     pub legacy: Option<Box<LegacyAccess>>,
+    /// `SSLRequireSSL`
+    pub tls_only: bool,
     pub rewrite: Option<Box<RewriteConfig>>,
     pub redirects: Vec<Redirect>,
     /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.

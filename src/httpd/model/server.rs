@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub user_dirs: Option<Box<UserDirs>>,
     pub virtual_root: Option<Box<[u8]>>,
     pub merge_slashes: Option<bool>,
+    /// `TraceEnable`
+    pub trace: Option<bool>,
     pub encoded_slashes: Option<Slashes>,
     /// Patterns of URLs that are passed on to another server.
     pub proxied: Vec<Passed>,
@@ -184,6 +186,7 @@ impl Server {
             user_dirs: None,
             virtual_root: None,
             merge_slashes: None,
+            trace: None,
             encoded_slashes: None,
             proxied: Vec::new(),
             dirs: Vec::new(),

@@ -88,6 +88,19 @@ impl Pattern {
         self.head
     }
 
+    /// Whether it has groups with names.
+    pub fn has_names(&self) -> bool {
+        self.regex.capture_names().flatten().next().is_some()
+    }
+
+    /// The groups with names of the first match: name and text.
+    pub fn named_groups(&self, subject: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let groups = self.groups(subject).ok().flatten().unwrap_or_default();
+        let names = self.regex.capture_names().enumerate();
+        let found = names.filter_map(|(at, name)| Some((name?.as_bytes().to_vec(), groups.get(at)?.clone()?)));
+        found.collect()
+    }
+
     /// Whether it matches anywhere in `subject`.
     pub fn is_match(&self, subject: &[u8]) -> Result<bool, TooCostly> {
         self.regex.is_match(subject).map_err(|_| TooCostly)

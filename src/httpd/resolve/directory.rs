@@ -30,6 +30,10 @@ impl<'c, 't> Ready<'c, 't> {
         if self.redirect.is_some() {
             return Ok(self);
         }
+        let checks = cores(&self.walked).find_map(|core| core.index_unhandled).unwrap_or(false);
+        if checks && self.subrequest.set_handler(&self.walked).is_some() {
+            return Ok(self);
+        }
         let default: [Box<[u8]>; 1] = [Box::from(&b"index.html"[..])];
         let names: Vec<Box<[u8]>> =
             cores(&self.walked).find_map(|core| core.index.as_deref()).unwrap_or(&default).to_vec();

@@ -2,11 +2,11 @@
 
 use super::extension::walk_of;
 use super::subrequest::Subrequest;
-use super::walk::Walked;
+use super::walk::{SectionRef, Walked};
 use crate::httpd::expression::evaluate::Truth;
 use crate::httpd::model::access::{LegacyAccess, Logic, Requirement, Verdict, join};
 use crate::httpd::model::methods::Methods;
-use crate::httpd::model::section::AuthMerging;
+use crate::httpd::model::section::{AuthMerging, Section};
 
 /// `Require` of several containers.
 enum Chain<'w> {
@@ -20,10 +20,14 @@ impl<'c> Subrequest<'c, '_> {
     pub(super) fn refused(&self, walked: &Walked<'c>, notes: &mut Vec<String>) -> Option<(u16, String)> {
         let asked = self.method.unwrap_or(self.asked.method);
         let method = self.context.data.methods.bit(asked);
-        let (legacy, legacy_place, any) = self.legacy(walked, method);
+        let (mut legacy, mut legacy_place, any) = self.legacy(walked, method);
+        if let Some(place) = self.without_tls(walked) {
+            (legacy, legacy_place) = (Truth::No, place);
+        }
         match &legacy {
             Truth::No if !any => {
-                return Some((403, format!("{legacy_place}: access is denied (Order, Allow and Deny)")));
+                let by = if self.without_tls(walked).is_some() { "SSLRequireSSL" } else { "Order, Allow and Deny" };
+                return Some((403, format!("{legacy_place}: access is denied ({by})")));
             }
             Truth::Yes if any => return None,
             Truth::Unknown(why) => notes.push(format!("{legacy_place}: access depends on {why}; taken as granted")),
@@ -53,6 +57,13 @@ impl<'c> Subrequest<'c, '_> {
                 Some((if logged_in { 401 } else { 403 }, format!("{place}: access is denied{who} (Require)")))
             }
         }
+    }
+
+    /// The container whose `SSLRequireSSL` refuses this request.
+    fn without_tls(&self, walked: &Walked<'c>) -> Option<String> {
+        let asks = |section: &&Section| section.core.as_ref().is_some_and(|core| core.tls_only);
+        let found = walked.sections.iter().rev().map(SectionRef::get).find(asks)?;
+        (!self.asked.scheme.eq_ignore_ascii_case(b"https")).then(|| found.origin.to_string())
     }
 
     /// What `Order`, `Allow` and `Deny` say, where, and whether `Satisfy Any` holds. The innermost container with any of these counts alone.

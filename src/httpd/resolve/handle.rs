@@ -2,6 +2,7 @@
 
 use super::handlers::{Work, work};
 use super::outcome::{Outcome, Ready, Sent, missing_elsewhere};
+use super::runner::engine_off;
 use super::subrequest::Subrequest;
 use super::walk::Found;
 use crate::httpd::model::answer;
@@ -87,7 +88,10 @@ impl<'c, 't> Ready<'c, 't> {
                 }
             }
         }
-        let work = work(handler.as_deref(), &subrequest.context.data.registry);
+        let work = match work(handler.as_deref(), &subrequest.context.data.registry) {
+            Work::File if self.is_switched_off(handler.as_deref()) => Work::Send,
+            work => work,
+        };
         let plain = work == Work::Send;
         if plain && let Some((status, because)) = subrequest.method_answer() {
             return self.own(status, because);
@@ -116,6 +120,18 @@ impl<'c, 't> Ready<'c, 't> {
             self.act_on(&mut run);
         }
         Outcome::Run(run)
+    }
+
+    /// Whether mod_php is the handler, and `engine` is off: the file is sent as a plain one.
+    fn is_switched_off(&self, handler: Option<&[u8]>) -> bool {
+        let php = matches!(handler, Some(b"application/x-httpd-php" | b"php-script"));
+        if !php {
+            return false;
+        }
+        let sections = self.walked.sections.iter().map(|section| section.get());
+        let data = self.subrequest.context.data;
+        let values: Vec<_> = sections.filter(|one| !one.values.is_empty()).map(|one| data.values(one)).collect();
+        engine_off(values.iter().map(|one| &**one)).is_some()
     }
 
     /// The script of an `Action` runs for the file that the rest of the URI names.

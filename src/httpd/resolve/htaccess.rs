@@ -28,6 +28,8 @@ type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
 pub(super) struct Memo {
     seen: RefCell<Vec<Seen>>,
     spent: Cell<u32>,
+    /// What rules depend on that is not known.
+    doubts: RefCell<Vec<String>>,
     /// Set: what the access files have that is refused is put here, and reading goes on behind it.
     refusals: Option<RefCell<Vec<Error>>>,
 }
@@ -44,6 +46,19 @@ impl Memo {
     /// What was refused.
     pub fn refusals(self) -> Vec<Error> {
         self.refusals.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// Keeps what a rule depends on.
+    pub fn doubt(&self, about: String) {
+        let mut doubts = self.doubts.borrow_mut();
+        if doubts.len() < 20 && !doubts.contains(&about) {
+            doubts.push(about);
+        }
+    }
+
+    /// What rules depend on that is not known.
+    pub fn doubts(&self) -> Vec<String> {
+        self.doubts.borrow().clone()
     }
 
     /// Takes steps off the budget; false: too few are left.
@@ -137,7 +152,7 @@ fn parse(
         context.files,
         data.root.clone(),
         data.version,
-        Arc::clone(&data.registry),
+        Arc::clone(&data.registry_below),
         Arc::clone(&data.defines),
         Arc::clone(&data.macros),
     );

@@ -39,7 +39,17 @@ use crate::target::Target;
 
 /// Answers for one target.
 pub(crate) fn resolve(data: &Data, files: &dyn Files, target: &Target<'_>, passing: Passing) -> Result<Resolution> {
-    resolve_with(data, files, target, passing, &Memo::default())
+    let memo = Memo::default();
+    let mut resolution = resolve_with(data, files, target, passing, &memo)?;
+    let doubts = memo.doubts();
+    match &mut resolution {
+        Resolution::Run(run) => run.notes.extend(doubts),
+        Resolution::Answer { because, .. } if !doubts.is_empty() => {
+            because.push_str(&format!(" (not sure: {})", doubts.join("; ")));
+        }
+        Resolution::Answer { .. } => {}
+    }
+    Ok(resolution)
 }
 
 /// Everything that the access files of one target have and httpd refuses.

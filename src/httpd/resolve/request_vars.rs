@@ -6,6 +6,12 @@ use crate::files::Files;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
 use crate::httpd::syntax::uri;
 
+/// What servers usually have in their environment, whatever it is.
+fn is_of_servers(name: &[u8]) -> bool {
+    let usual: [&[u8]; 7] = [b"PATH", b"HOME", b"LANG", b"PWD", b"TZ", b"USER", b"INVOCATION_ID"];
+    usual.contains(&name) || name.starts_with(b"APACHE_")
+}
+
 impl RequestVariables for Subrequest<'_, '_> {
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
         let asked = self.asked;
@@ -25,7 +31,16 @@ impl RequestVariables for Subrequest<'_, '_> {
                 asked.document_root.unwrap_or(context.document_root(asked.server)).to_vec()
             }
             b"CONTEXT_PREFIX" => self.alias_context.prefix.clone(),
-            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_IDENT" => Vec::new(),
+            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_IDENT" | b"REQUEST_LOG_ID" | b"CONN_LOG_ID" => Vec::new(),
+            ssl if ssl.starts_with(b"SSL_") && !asked.scheme.eq_ignore_ascii_case(b"https") => Vec::new(),
+            b"API_VERSION" => b"20120211".to_vec(),
+            b"HTTP2" if asked.protocol.starts_with(b"HTTP/2") => b"on".to_vec(),
+            b"HTTP2" => b"off".to_vec(),
+            b"IPV6" => {
+                let client = asked.client?;
+                let is_new = memchr::memchr(b':', client).is_some() && !client.starts_with(b"::ffff:");
+                if is_new { b"on".to_vec() } else { b"off".to_vec() }
+            }
             b"REMOTE_USER" => asked.user.unwrap_or_default().to_vec(),
             b"SERVER_NAME" => {
                 let own = context.layers(asked.server).find_map(|server| server.name.as_deref());
@@ -41,6 +56,7 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"SERVER_ADDR" => asked.address.or(asked.client.filter(|client| client.starts_with(b"127.")))?.to_vec(),
             b"SERVER_SOFTWARE" => {
                 let (major, minor, patch) = context.data.version;
+                self.doubt("what ServerTokens and modules add to %{SERVER_SOFTWARE} is not known here".into());
                 format!("Apache/{major}.{minor}.{patch}").into_bytes()
             }
             b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
@@ -87,6 +103,9 @@ impl RequestVariables for Subrequest<'_, '_> {
             return value.as_ref().ok().cloned();
         }
         let found = self.context.data.env.iter().find(|(own, _)| own == name);
+        if found.is_none() && is_of_servers(name) {
+            return None;
+        }
         Some(found.map(|(_, value)| value.clone()).unwrap_or_default())
     }
 
@@ -119,6 +138,10 @@ impl RequestVariables for Subrequest<'_, '_> {
 
     fn spend(&self, steps: u32) -> bool {
         self.context.memo.spend(steps)
+    }
+
+    fn doubt(&self, about: String) {
+        self.context.memo.doubt(about);
     }
 
     fn look(&self, target: Target<'_>) -> Option<Seen> {

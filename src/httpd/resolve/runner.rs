@@ -35,15 +35,17 @@ pub(crate) fn no_program(data: &Data, run: &Run) -> Option<(u16, String)> {
         (Some(b"application/x-httpd-php-source"), _) => {
             Some((run.status, format!("no program runs: the handler {shown} shows the source")))
         }
-        (Some(b"application/x-httpd-php" | b"php-script"), _) => engine_off(run)
+        (Some(b"application/x-httpd-php" | b"php-script"), _) => engine_off(run.containers.iter().map(|one| &*one.values))
             .map(|place| (run.status, format!("no program runs: {place} turns engine off, and the source is sent"))),
         _ => Some((run.status, format!("no PHP runs: the handler {shown} answers"))),
     }
 }
 
 /// The line that turns mod_php off.
-fn engine_off(run: &Run) -> Option<String> {
-    let merged = run.containers.iter().fold(DirConfig::new(), |all, one| DirConfig::merge(&all, &one.values));
+pub(super) fn engine_off<'v>(values: impl Iterator<Item = &'v DirConfig> + Clone) -> Option<String> {
+    // Hardly ever is there such a line.
+    values.clone().any(|one| one.iter().any(|value| *value.name == *b"engine")).then_some(())?;
+    let merged = values.fold(DirConfig::new(), |all, one| DirConfig::merge(&all, one));
     let engine = merged.iter().find(|value| *value.name == *b"engine")?;
     let off = [&b"0"[..], b"off", b"no", b"false", b""].iter().any(|word| engine.value.eq_ignore_ascii_case(word));
     off.then(|| engine.origin.to_string())

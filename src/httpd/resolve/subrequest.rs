@@ -13,7 +13,7 @@ use crate::httpd::model::answer::{Run, ServerLayer};
 use crate::httpd::model::env::Env;
 use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
-use crate::httpd::model::section::{Core, options, options_below};
+use crate::httpd::model::section::{Core, Matcher, options, options_below};
 use crate::httpd::syntax::uri;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -138,6 +138,9 @@ impl<'c, 't> Subrequest<'c, 't> {
             self.filename = given;
         } else {
             self.map()?;
+            if self.method.unwrap_or(self.asked.method) == b"TRACE" {
+                return Err(Box::new(self.traced()));
+            }
         }
         let filename = std::mem::take(&mut self.filename);
         let reusable = before.and_then(|past| past.walked.as_ref());
@@ -150,6 +153,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let bare = if known { None } else { Some(walked.clone()) };
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         self.merge(&mut walked, notes);
+        self.named_groups(&walked);
         if self.depth == 0 {
             let below = walked.sections.iter().map(SectionRef::get).filter(|section| !is_server(section.layer));
             self.set_env(below.filter_map(|section| section.core.as_deref()));
@@ -168,6 +172,26 @@ impl<'c, 't> Subrequest<'c, 't> {
         self.fixups(walked, bare, notes)
     }
 
+    /// The groups with names of the patterns that sections are for, as `MATCH_NAME`.
+    fn named_groups(&self, walked: &Walked<'c>) {
+        for section in walked.sections.iter().map(SectionRef::get) {
+            let Matcher::Regex(pattern) = &section.matcher else { continue };
+            if !pattern.has_names() {
+                continue;
+            }
+            let subject = match section.layer {
+                ServerLayer::Location => &self.uri,
+                _ => &walked.filename,
+            };
+            let name = memchr::memrchr(b'/', subject).map_or(0, |at| at + 1);
+            let subject = if section.layer == ServerLayer::Files { &subject[name..] } else { subject };
+            for (name, text) in pattern.named_groups(subject) {
+                let name = [b"MATCH_", &name.to_ascii_uppercase()[..]].concat();
+                self.env.borrow_mut().set(&name, Ok(text));
+            }
+        }
+    }
+
     /// `SetEnvIf` and its relatives, outermost first.
     fn set_env<'a>(&self, cores: impl Iterator<Item = &'a Core>) {
         for rule in cores.flat_map(|core| &core.env_rules) {
@@ -175,6 +199,17 @@ impl<'c, 't> Subrequest<'c, 't> {
             rule.apply(&mut env, self);
             *self.env.borrow_mut() = env;
         }
+    }
+
+    /// The server itself answers TRACE, before it looks at the file.
+    fn traced(&mut self) -> Outcome<'c, 't> {
+        let allowed = self.context.layers(self.asked.server).find_map(|server| server.trace).unwrap_or(true);
+        let (status, because) = match allowed {
+            true => (200, "httpd answers TRACE by itself"),
+            false => (405, "TraceEnable is off"),
+        };
+        let located = self.locate();
+        answer(status, because.into(), &located.sections, WalkCache { walked: None, walks: self.walks.clone() })
     }
 
     /// `SetEnv`: it acts after access control and rewriting of the same request.
@@ -334,6 +369,10 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     pub(super) fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
         let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
+        if location.as_ref().is_some_and(|to| to.iter().any(|byte| *byte < b' ' || *byte == 0x7f)) {
+            let because = format!("{because}, to a URL with control characters, which httpd does not send");
+            return Outcome::server_error(self, 500, &because);
+        }
         Outcome::Answer { status, because, location, page: None, past: WalkCache::default() }
     }
 

@@ -36,6 +36,15 @@ pub(crate) struct Directive {
     pub influences: bool,
 }
 
+/// What expressions may use where they stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope {
+    /// In an `.htaccess`: no function that reads files.
+    pub restricted: bool,
+    /// mod_ssl is loaded, or may be: its variables exist.
+    pub ssl: bool,
+}
+
 /// The hash of a directive's name, letters' case ignored: eight bytes at a time. Bytes that differ only in the case bit hash
 /// alike, letters or not; the names themselves are compared afterwards.
 fn name_hash(name: &[u8]) -> u64 {
@@ -75,6 +84,8 @@ pub(crate) struct Registry {
     aliases: Vec<Box<[u8]>>,
     /// A `LoadModule` line was read.
     has_loaded: bool,
+    /// For an `.htaccess`, whose expressions may use less.
+    restricted: bool,
 }
 
 /// Modules that do not count as compiled in: each excludes another one, or is no stock module.
@@ -96,6 +107,7 @@ impl Registry {
             strangers: Vec::new(),
             aliases: Vec::new(),
             has_loaded: false,
+            restricted: false,
         };
         for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
             new.table_line(line);
@@ -116,6 +128,17 @@ impl Registry {
             }
         }
         new
+    }
+
+    /// The same modules, for an `.htaccess`.
+    #[must_use]
+    pub fn restricted(&self) -> Self {
+        Self { restricted: true, ..self.clone() }
+    }
+
+    /// What expressions may use.
+    pub fn scope(&self) -> Scope {
+        Scope { restricted: self.restricted, ssl: self.is_loaded(b"mod_ssl.c") || !self.strangers.is_empty() }
     }
 
     /// Whether a `LoadModule` line was read.
