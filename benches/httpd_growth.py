@@ -90,8 +90,8 @@ def main():
         print(f"{what:26}" + "".join(f"{count:>12,}" for count in SIZES) + "   last / first")
         for who, times in (("httpd, us of CPU", theirs), ("this library, us", mine)):
             print(f"  {who:24}" + "".join(f"{time:12.2f}" for time in times) + f"{times[-1] / times[0]:15.2f}")
-        good = good and mine[-1] <= 3 * mine[0]
-    print("time(10,000) / time(10) of the library is " + ("within" if good else "above") + " its gate of 3")
+        good = good and mine[-1] <= 2.5 * mine[0]
+    print("time(10,000) / time(10) of the library is " + ("within" if good else "above") + " its gate of 2.5")
 
 
 main()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -74,52 +75,22 @@ impl Files for Disk {
             Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
             Kind::Other => return Err(not_regular()),
         }
-        self.read_listed(path)
+        read_rest(open(path)?, &[])
     }
 
     fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Without O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        let mut file = options.open(path).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENXIO) => not_regular(), // a socket
-            _ => error,
-        })?;
-        let data = file.metadata()?;
-        if data.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory"));
-        }
-        if !data.is_file() {
-            return Err(not_regular());
-        }
-        if data.len() > MAX_FILE {
-            return Err(too_large());
-        }
-        // One byte more than the file's size: a read that does not fill the buffer has reached the end, and no second
-        // read is needed.
-        let mut bytes = vec![0; data.len() as usize + 1];
-        let mut len = 0;
-        while len < bytes.len() {
-            match file.read(&mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(got) => len += got,
+        let mut file = open(path)?;
+        let mut small = [0; SMALL];
+        loop {
+            match file.read(&mut small) {
+                // It ends here: a device would have filled it all, or given nothing, as a pipe without a writer.
+                Ok(got) if (1..SMALL).contains(&got) => return Ok(small[..got].to_vec()),
+                Ok(got) => return read_rest(file, &small[..got]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-            if len as u64 == data.len() && len > 0 {
-                break;
+                // What it is instead says the better error.
+                Err(error) => return read_rest(file, &[]).and(Err(error)),
             }
         }
-        let full = len == bytes.len();
-        bytes.truncate(len);
-        if full || data.len() == 0 {
-            // The file grew meanwhile, or its size is not known beforehand, as under /proc.
-            (&file).take(MAX_FILE + 1 - len as u64).read_to_end(&mut bytes)?;
-        }
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(too_large());
-        }
-        Ok(bytes)
     }
 
     fn kind(&self, path: &Path) -> io::Result<Kind> {
@@ -165,6 +136,59 @@ impl Files for Disk {
         let entries = std::fs::read_dir(path)?;
         entries.map(|entry| entry.map(|entry| (entry.file_name(), kind(&entry)))).collect()
     }
+}
+
+/// Files up to this size are read at once when a listing has told what they are: open, read, close.
+const SMALL: usize = 2048;
+
+fn open(path: &Path) -> io::Result<File> {
+    // Without O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENXIO) => not_regular(), // a socket
+        _ => error,
+    })
+}
+
+/// A whole file of which `begun` has been read.
+fn read_rest(mut file: File, begun: &[u8]) -> io::Result<Vec<u8>> {
+    let data = file.metadata()?;
+    if data.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory"));
+    }
+    if !data.is_file() {
+        return Err(not_regular());
+    }
+    if data.len() > MAX_FILE {
+        return Err(too_large());
+    }
+    // One byte more than the file's size: a read that does not fill the buffer has reached the end, and no second
+    // read is needed.
+    let mut bytes = vec![0; (data.len() as usize).max(begun.len()) + 1];
+    bytes[..begun.len()].copy_from_slice(begun);
+    let mut len = begun.len();
+    while len < bytes.len() {
+        match file.read(&mut bytes[len..]) {
+            Ok(0) => break,
+            Ok(got) => len += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if len as u64 == data.len() && len > 0 {
+            break;
+        }
+    }
+    let full = len == bytes.len();
+    bytes.truncate(len);
+    if full || data.len() == 0 {
+        // The file grew meanwhile, or its size is not known beforehand, as under /proc.
+        (&file).take(MAX_FILE + 1 - len as u64).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_large());
+    }
+    Ok(bytes)
 }
 
 fn not_regular() -> io::Error {
@@ -271,9 +295,11 @@ mod tests {
     fn files_are_read_whole() {
         assert_eq!(Disk.read(Path::new("/proc/self/comm")).unwrap().last(), Some(&b'\n'));
         let path = std::env::temp_dir().join(format!("outlive-files-{}", std::process::id()));
-        for text in [&b""[..], b"x", &[7; 70_000]] {
+        let texts = [&b""[..], b"x", &[7; SMALL - 1], &[7; SMALL], &[7; SMALL + 1], &[7; 70_000]];
+        for text in texts {
             std::fs::write(&path, text).unwrap();
             assert_eq!(Disk.read(&path).unwrap(), text);
+            assert_eq!(Disk.read_listed(&path).unwrap(), text);
         }
         std::fs::remove_file(&path).unwrap();
     }
@@ -282,5 +308,10 @@ mod tests {
     fn what_is_no_regular_file_is_never_read() {
         assert!(Disk.read(Path::new("/")).is_err());
         assert!(Disk.read(Path::new("/dev/zero")).is_err());
+        // Neither if it took the place of a file that a listing has told of.
+        for other in ["/", "/dev/zero", "/dev/null"] {
+            assert!(Disk.read_listed(Path::new(other)).is_err(), "{other}");
+        }
+        assert_eq!(Disk.read_listed(Path::new("/")).unwrap_err().kind(), io::ErrorKind::IsADirectory);
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// How many processes of each kind.
 const PROCESSES: usize = 9;
-const GATE: f64 = 0.60;
+const GATE: f64 = 0.50;
 
 /// The fresh process: one scan, and how long it took.
 pub fn sample(path: &str) {

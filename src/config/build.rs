@@ -1,7 +1,7 @@
 //! From a builder to a configuration: reads the files in PHP's order and applies what they say.
 
 use super::builder::{Builder, FastCgiParam};
-use super::core::{Assignment, Core, Source};
+use super::core::{Assignment, Core, Directives, Source};
 use super::directive::Directive;
 use super::directive_state::{Authority, Slot};
 use super::discover::{self, Search};
@@ -35,7 +35,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
     });
     ask_php_module(&mut builder, sapi, httpd.as_deref());
     let version = builder.version.unwrap_or_default();
-    let directives = directives(&builder, version, sapi)?;
+    let directives = Directives::new(directives(&builder, version, sapi)?);
     let reader = Reader {
         version,
         sapi: sapi.name(),

@@ -8,7 +8,10 @@ use super::text::Text;
 use super::unknowns::Unknowns;
 use crate::origin::Origin;
 use crate::version::PhpVersion;
+use rustc_hash::FxHasher;
 use std::collections::HashMap;
+use std::hash::Hasher;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// One text that assignments come from. It is kept so that a line can be shown as it was written.
@@ -98,8 +101,7 @@ pub(super) type SectionPlaces = HashMap<(Layer, Box<[u8]>), usize>;
 pub(super) struct Core {
     pub(super) version: PhpVersion,
     pub(super) sapi: Sapi,
-    /// Sorted by name.
-    pub(super) directives: Vec<Directive>,
+    pub(super) directives: Directives,
     /// The state of each directive before any request.
     pub(super) slots: Vec<Slot>,
     /// php.ini, scan directory, SAPI and `-d`, in order; the last one of a name counts (I-114).
@@ -134,14 +136,59 @@ pub(super) struct Worker {
     pub(super) clears_env: bool,
 }
 
-/// Where a name stands among directives that are sorted by name.
-pub(super) fn find(directives: &[Directive], name: &[u8]) -> Option<usize> {
-    directives.binary_search_by(|known| (*known.name).cmp(name)).ok()
+/// All directives, sorted by name, and where each name stands among them: every line of every file asks for one.
+#[derive(Debug)]
+pub(super) struct Directives {
+    list: Vec<Directive>,
+    /// Places in the list, plus one, by the hashes of the names; 0: a free slot. A quarter is taken at most.
+    slots: Box<[u32]>,
+}
+
+impl Directives {
+    /// Of directives that are sorted by name.
+    pub(super) fn new(list: Vec<Directive>) -> Self {
+        let mut slots = vec![0; (4 * list.len()).next_power_of_two()].into_boxed_slice();
+        for (at, directive) in list.iter().enumerate() {
+            let mut slot = slot(&directive.name, slots.len());
+            while slots[slot] != 0 {
+                slot = (slot + 1) % slots.len();
+            }
+            slots[slot] = at as u32 + 1;
+        }
+        Self { list, slots }
+    }
+
+    /// Where a name stands.
+    pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
+        let mut slot = slot(name, self.slots.len());
+        loop {
+            let at = (self.slots[slot] as usize).checked_sub(1)?;
+            if *self.list[at].name == *name {
+                return Some(at);
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+    }
+}
+
+impl Deref for Directives {
+    type Target = [Directive];
+
+    fn deref(&self) -> &[Directive] {
+        &self.list
+    }
+}
+
+/// The first slot for a name; the number of slots is a power of two.
+fn slot(name: &[u8], slots: usize) -> usize {
+    let mut hasher = FxHasher::default();
+    hasher.write(name);
+    hasher.finish() as usize & (slots - 1)
 }
 
 impl Core {
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
-        find(&self.directives, name)
+        self.directives.find(name)
     }
 
     /// What `${NAME}` gives without the environment, once php.ini has been read (I-071).
@@ -154,6 +201,18 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_directive_is_found_by_its_name() {
+        let list: Vec<_> = super::super::table::directives(PhpVersion::default()).collect();
+        let all = Directives::new(list);
+        assert!(all.len() > 200);
+        for (at, directive) in all.iter().enumerate() {
+            assert_eq!(all.find(directive.name()), Some(at));
+            assert_eq!(all.find(&[directive.name(), b"x"].concat()), None);
+        }
+        assert_eq!((all.find(b""), Directives::new(Vec::new()).find(b"x")), (None, None));
+    }
 
     #[test]
     fn what_was_written_is_found_again() {

@@ -46,7 +46,13 @@ pub(super) fn scan_files(files: &dyn Files, dir: &Path) -> Vec<(PathBuf, Option<
     let mut names: Vec<(OsString, Option<Kind>)> = files.list_kinds(dir).unwrap_or_default();
     names.retain(|(name, _)| name.as_bytes().ends_with(b".ini"));
     names.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
-    names.into_iter().map(|(name, kind)| (dir.join(name), kind)).collect()
+    let path = |name: &OsStr| {
+        let mut path = PathBuf::with_capacity(dir.as_os_str().len() + 1 + name.len());
+        path.push(dir);
+        path.push(name);
+        path
+    };
+    names.into_iter().map(|(name, kind)| (path(&name), kind)).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Reads php.ini, scan directory files and `-d` into entries, sections and diagnostics.
 
-use super::core::{self, Assignment, Section, SectionPlaces, Source};
-use super::directive::Directive;
+use super::core::{Assignment, Directives, Section, SectionPlaces, Source};
 use super::directive_state::Authority;
 use super::layer::Layer;
 use super::table;
@@ -26,7 +25,7 @@ pub(super) type Env = HashMap<Box<[u8]>, Box<[u8]>>;
 pub(super) struct Reader<'a> {
     pub(super) version: PhpVersion,
     pub(super) sapi: &'static str,
-    pub(super) directives: &'a [Directive],
+    pub(super) directives: &'a Directives,
     pub(super) env: &'a Env,
     pub(super) state: RefCell<State>,
     /// How many bytes `${NAME}` has put in, over all texts.
@@ -50,7 +49,7 @@ pub(super) struct State {
 impl ini::Lookup for Reader<'_> {
     fn variable(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
         let state = self.state.borrow();
-        let known = core::find(self.directives, name).and_then(|at| state.winners[at]);
+        let known = self.directives.find(name).and_then(|at| state.winners[at]);
         let value = if let Some(winner) = known {
             Some(Cow::Owned(state.startup[winner as usize].value.bytes().to_vec()))
         } else if let Some(value) = state.unknown.get(name) {
@@ -146,7 +145,7 @@ impl Reader<'_> {
                     None => self.entry(&mut state, key, value, line, source),
                 }
             }
-            Event::ArrayEntry { key, .. } if core::find(self.directives, key).is_some() => {
+            Event::ArrayEntry { key, .. } if self.directives.find(key).is_some() => {
                 state.diagnostics.push(Diagnostic {
                     severity: Severity::Error,
                     code: Diagnosis::ArrayEntry,
@@ -164,7 +163,7 @@ impl Reader<'_> {
 
     /// An entry outside of special sections.
     pub(super) fn entry(&self, state: &mut State, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
-        if let Some(at) = core::find(self.directives, key) {
+        if let Some(at) = self.directives.find(key) {
             let value = Text::new(value);
             state.winners[at] = Some(state.startup.len() as u32);
             let (directive, source) = (at as u32, Arc::clone(source));
@@ -175,7 +174,7 @@ impl Reader<'_> {
     }
 
     fn section_entry(&self, state: &mut State, at: usize, key: &[u8], value: &[u8], line: u32, source: &Arc<Source>) {
-        match core::find(self.directives, key) {
+        match self.directives.find(key) {
             Some(directive) => state.sections[at].assignments.push(Assignment {
                 directive: directive as u32,
                 line,

@@ -6,11 +6,9 @@ use crate::version::PhpVersion;
 /// One line each: name, first and last version, text, with a tab between. Names of all versions stand together.
 const TABLE: &str = include_str!("constants.tsv");
 
-/// How many slots the index has: a power of two, several times the lines.
-const SLOTS: usize = 1024;
-
-/// Where each line of the table begins, plus one, by the hash of its name; 0: a free slot.
-static INDEX: [u16; SLOTS] = index();
+/// Where each line of a table begins, plus one, by the hash of its name; 0: a free slot.
+/// There are several times as many slots as lines.
+static INDEX: [u16; 1024] = index(TABLE);
 
 /// Name and text of each constant that a version knows. `TRUE`, `FALSE` and `NULL` are not among them: they are known
 /// in any letter case, and need no looking up.
@@ -24,39 +22,36 @@ pub fn all(version: PhpVersion) -> impl Iterator<Item = (&'static [u8], &'static
 
 /// The text of a constant; `None`: the version has no such constant.
 pub fn get(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
-    // No name in the table begins with this byte; most words of a text do.
+    find(TABLE, &INDEX, version, name)
+}
+
+/// Those that exist once start-up is over besides, of extensions that every PHP has: FPM's pools, `PHP_VALUE` and `.user.ini` know them.
+const LATE: &str = include_str!("late_constants.tsv");
+
+static LATE_INDEX: [u16; 4096] = index(LATE);
+
+/// The text of a constant that exists only once start-up is over (I-158).
+pub fn get_late(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
+    find(LATE, &LATE_INDEX, version, name)
+}
+
+fn find(table: &'static str, index: &[u16], version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
+    // No name in the tables begins with this byte; most words of a text do.
     if name.first().is_some_and(u8::is_ascii_lowercase) {
         return None;
     }
-    let mut slot = hash(name, 0, name.len());
+    let mut slot = hash(name, 0, name.len()) % index.len();
     loop {
-        let start = usize::from(INDEX[slot]).checked_sub(1)?;
-        let line = &TABLE.as_bytes()[start..];
+        let start = usize::from(index[slot]).checked_sub(1)?;
+        let line = &table.as_bytes()[start..];
         if line.starts_with(name) && line.get(name.len()) == Some(&b'\t') {
             let row = row(name, &line[name.len() + 1..])?;
             if row.is_known_to(version) {
                 return Some(row.text);
             }
         }
-        slot = (slot + 1) % SLOTS;
+        slot = (slot + 1) % index.len();
     }
-}
-
-/// Those that exist once start-up is over besides, of extensions that every PHP has: FPM's pools, `PHP_VALUE` and `.user.ini` know them.
-const LATE: &str = include_str!("late_constants.tsv");
-
-/// As [`get`], once start-up is over (I-158). Few words ask for one, so there is no index.
-pub fn get_late(version: PhpVersion, name: &[u8]) -> Option<&'static [u8]> {
-    if !name.first().is_some_and(u8::is_ascii_uppercase) {
-        return None;
-    }
-    get(version, name).or_else(|| {
-        let rows = LATE.lines().filter_map(|line| {
-            let (own, rest) = line.split_once('\t')?;
-            (own.as_bytes() == name).then(|| row(own.as_bytes(), rest.as_bytes()))?
-        });
-        rows.into_iter().find(|row| row.is_known_to(version)).map(|row| row.text)
-    })
 }
 
 struct Row<'n> {
@@ -89,20 +84,27 @@ const fn hash(text: &[u8], start: usize, end: usize) -> usize {
         return 0;
     }
     let (first, middle, last) = (text[start] as usize, text[start + len / 2] as usize, text[end - 1] as usize);
-    (len.wrapping_mul(0x2F5) ^ first.wrapping_mul(0x1D) ^ middle.wrapping_mul(0x65) ^ last.wrapping_mul(0xFB)) % SLOTS
+    len.wrapping_mul(0x2F5) ^ first.wrapping_mul(0x1D) ^ middle.wrapping_mul(0x65) ^ last.wrapping_mul(0xFB)
 }
 
-const fn index() -> [u16; SLOTS] {
-    let text = TABLE.as_bytes();
+const fn index<const SLOTS: usize>(table: &str) -> [u16; SLOTS] {
+    let text = table.as_bytes();
     let mut index = [0; SLOTS];
     let mut start = 0;
     while start < text.len() {
-        assert!(!text[start].is_ascii_lowercase(), "`get` looks for no such name");
+        assert!(!text[start].is_ascii_lowercase(), "`find` looks for no such name");
         let mut end = start;
+        if text[start] == b'#' {
+            while text[end] != b'\n' {
+                end += 1;
+            }
+            start = end + 1;
+            continue;
+        }
         while text[end] != b'\t' {
             end += 1;
         }
-        let mut slot = hash(text, start, end);
+        let mut slot = hash(text, start, end) % SLOTS;
         while index[slot] != 0 {
             slot = (slot + 1) % SLOTS;
         }
@@ -113,4 +115,26 @@ const fn index() -> [u16; SLOTS] {
         start = end + 1;
     }
     index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_both_tables_is_found() {
+        for (table, find) in [(TABLE, get as fn(_, &[u8]) -> _), (LATE, get_late)] {
+            let mut lines = 0;
+            for line in table.lines().filter(|line| !line.starts_with('#')) {
+                let (name, rest) = line.split_once('\t').unwrap();
+                let row = row(name.as_bytes(), rest.as_bytes()).unwrap();
+                for version in PhpVersion::ALL.into_iter().filter(|version| row.is_known_to(*version)) {
+                    assert_eq!(find(version, name.as_bytes()), Some(row.text), "{name} {version}");
+                }
+                lines += 1;
+            }
+            assert!(lines > 100);
+            assert_eq!(find(PhpVersion::default(), b"NO_SUCH_CONSTANT"), None);
+        }
+    }
 }
