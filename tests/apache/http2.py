@@ -25,6 +25,7 @@ class Http2:
 
     def __init__(self, connection):
         self.socket, self.stream, self.seen, self.buffer = connection, -1, {}, b""
+        self.resets = set()  # streams that the server has reset
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reset does not take with it what was sent before
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         self.send(4, 0, 0, b"")
@@ -63,6 +64,8 @@ class Http2:
             self.send(4, 1, 0, b"")
         if kind == 0 and size:
             self.send(8, 0, 0, struct.pack(">I", size))  # the connection's window stays as it is; a stream's ends
+        if kind == 3:
+            self.resets.add(stream)
         if kind == 0 and stream in self.seen:
             self.seen[stream] += payload
         return kind

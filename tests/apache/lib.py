@@ -61,6 +61,14 @@ def wait_for(what, condition, seconds=60, pause=0.02):
         time.sleep(pause)
 
 
+EPOLL = ("232", "281", "22")  # epoll_wait and epoll_pwait of x86-64, epoll_pwait of AArch64
+
+
+def waits(process):
+    """Whether a server's first thread waits for events; the kernel names the call by its number, which depends on the processor."""
+    return pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/syscall").read_text().split()[0] in EPOLL
+
+
 def end(process):
     """Tells a server to end, and returns what it wrote; one that does not within a minute is killed, with all of its processes."""
     if process.poll() is None:

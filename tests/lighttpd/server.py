@@ -11,7 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
-from lib import LONG, Backend, Client, Fpm, backend, end, free_port, wait_for  # noqa: E402, F401
+from lib import LONG, Backend, Client, Fpm, backend, end, free_port, wait_for, waits  # noqa: E402, F401
 from http2 import Http2, certificate, over_tls  # noqa: E402, F401
 
 BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lighttpd")

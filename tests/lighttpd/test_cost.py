@@ -4,17 +4,15 @@ than lighttpd alone where it is loaded and not configured, 20 % where all of it 
 import contextlib
 import http.client
 import os
-import pathlib
 import re
 import shutil
 import signal
 import subprocess
 
 import pytest
-from server import Lighttpd, wait_for
+from server import Lighttpd, wait_for, waits
 
 FEW, MANY = 200, 1200
-EPOLL = ("232", "281", "22")  # epoll_wait and epoll_pwait of x86-64, epoll_pwait of AArch64
 CONF = """
 outlive.disconnect = "auto"
 outlive.time-limit = 60
@@ -40,16 +38,12 @@ class Counted(Lighttpd):
                    "lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"]
         self.process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def waits(self):
-        """Whether lighttpd's thread waits for events; the kernel names the call by its number, which depends on the processor."""
-        return pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/syscall").read_text().split()[0] in EPOLL
-
     def ask_all(self):
         """Each when lighttpd has nothing more to do for the one before: otherwise the speed of its client decides how often it waits."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.connect()
         for _ in range(self.requests):
-            wait_for("lighttpd waits", self.waits, pause=0.0005)
+            wait_for("lighttpd waits", lambda: waits(self.process), pause=0.0005)
             connection.request("GET", "/f.txt")
             assert len(connection.getresponse().read()) == 5000
         connection.close()

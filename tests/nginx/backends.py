@@ -1,5 +1,6 @@
 """Backends that speak what nginx can pass a request on with, beside HTTP (tests/apache/lib.py) and php-fpm: uwsgi and gRPC. Each works as the one
-for HTTP does: a line each step, or nothing before the end; `begun` and `ends` say what became of each request, by its name."""
+for HTTP does: a line each step, or nothing before the end, `held` until its name is in `released`; `begun` and `ends` say what became of each request, by
+its name."""
 
 import contextlib
 import select
@@ -8,12 +9,31 @@ import struct
 import threading
 import time
 
+# php-fpm: a script that works until it is released, and notes in files what becomes of it.
+FCGI = "fastcgi_param SCRIPT_FILENAME @ROOT@/www/work.php; fastcgi_param PATH_INFO $uri; fastcgi_param QUERY_STRING $args; " \
+       "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_LENGTH $content_length;"
+PARAMS = "uwsgi_param REQUEST_URI $request_uri; uwsgi_param CONTENT_LENGTH $content_length;"
+PHP = """<?php
+$name = basename($_SERVER['PATH_INFO']);
+$note = fn($what) => touch('@ROOT@/tmp/' . $name . '.' . $what);
+register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
+$note('begun');
+$until = time() + 120;
+for ($step = 0; time() < $until && !file_exists("@ROOT@/tmp/$name.released"); $step++) {
+    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
+    usleep(50000);
+}
+echo "the end\\n";
+flush();
+$done = true;
+"""
+
 
 class Raw:
     """Serves connections, each on a thread of its own."""
 
     def __init__(self):
-        self.begun, self.ends = {}, {}
+        self.begun, self.ends, self.released = {}, {}, set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -53,12 +73,14 @@ class Raw:
         """True: it ran to its end."""
         self.begun[name] = True
         try:
-            for step in range(int(options.get("steps", 20))):
+            for step in range(int(options.get("steps", 20 if "held" not in options else 10**9))):
                 if "silent" not in options:
                     write((b"step %d" % step).ljust(2000) + b"\n")
                 if self.left(connection, float(options.get("pause", 0.05))):
                     self.ends[name] = f"lost {step}"
                     return False
+                if "held" in options and name in self.released:
+                    break
             write(b"the end\n")
             self.ends[name] = "done"
             return True

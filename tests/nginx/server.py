@@ -14,7 +14,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
-from lib import Backend, Client, Fpm, backend, end, free_port, kept_backend, wait_for  # noqa: E402, F401
+from lib import LONG, Backend, Client, Fpm, backend, end, free_port, kept_backend, wait_for, waits  # noqa: E402, F401
 from http2 import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
@@ -60,6 +60,8 @@ SETTINGS = ["outlive_scoreboard @ROOT@/run/scoreboard;"]
 class Nginx:
     """One nginx with its own directory; the texts may say @ROOT@."""
 
+    running = []  # whose logs a failed test shows
+
     def __init__(self, server, http="", main="", workers=1, load=True, variables=True, level="info", shutdown="0s", tls=False):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-nginx-"))
         os.chmod(self.root, 0o777)
@@ -93,10 +95,11 @@ class Nginx:
     def __enter__(self):
         environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_odr_violation=0:log_path=" + str(self.root / "tmp/asan"))
         self.process = subprocess.Popen(self.command(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+        Nginx.running.append(self)
         try:
             wait_for("nginx answers", self.up)
-        except AssertionError:
-            self.__exit__(AssertionError)
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
@@ -110,6 +113,7 @@ class Nginx:
             return False
 
     def __exit__(self, kind, *_):
+        Nginx.running.remove(self)
         end(self.process)
         said = self.said()
         if kind is not None:
@@ -128,6 +132,11 @@ class Nginx:
         """The lines of the access log for a path."""
         text = (self.root / "access.log").read_text() if (self.root / "access.log").exists() else ""
         return [line for line in text.splitlines() if line.split()[1] == path]
+
+    def noticed(self, path, what="the request goes on", count=1):
+        """Waits until nginx has logged that the client of this path has gone, so often."""
+        request = re.compile(rf'outlive: the client has gone, {what}.* request: "\w+ {re.escape(path)}[? ]')
+        wait_for(f"{path}: the client has gone, {what}", lambda: len(request.findall(self.said())) >= count)
 
     def log_line(self, path, count=1):
         return wait_for(f"{path} is in the access log", lambda: self.logged(path)[count - 1:])[0].split(" ", 2)[2]
@@ -175,5 +184,48 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), 60)
 
 
-__all__ = ["Backend", "Client", "Fpm", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
-           "over_tls", "struct", "wait_for"]
+# Where something is to come before the time is up, a busy machine gets more time: places whose limits differ.
+LIMITS = {"limit": 0.7, "limit4": 4, "limit20": 20}
+
+
+def soon_enough(what, attempt):
+    """The first true answer of attempt(place, seconds)."""
+    for place, seconds in LIMITS.items():
+        if answer := attempt(place, seconds):
+            return answer
+    raise AssertionError(f"not within a time limit of 20 s: {what}")
+
+
+def rest(connection):
+    """What still comes, to the end of the connection."""
+    seen = b""
+    try:
+        while more := connection.recv(65536):
+            seen += more
+    except ConnectionResetError:
+        pass
+    return seen
+
+
+def ended(back, name):
+    return wait_for(f"{name} is over", lambda: back.ends.get(name)).split()[0]
+
+
+def finish(nginx, back, path):
+    """The client of this path has gone: nginx notices, and what is held is done when it is released."""
+    nginx.noticed(path)
+    name = path.rsplit("/", 1)[1] if path.rsplit("/", 1)[1] in back.begun else path.strip("/")
+    back.released.add(name)
+    assert ended(back, name) == "done", (path, back.ends[name])
+
+
+def submit(nginx, place, rest_of, connection=None):
+    """A client that submits something, in plain HTTP/1.1, on a connection of its own."""
+    client = Client.__new__(Client)
+    client.socket = connection or connect(nginx.port)
+    client.socket.sendall(f"POST {place} HTTP/1.1\r\nHost: localhost\r\n".encode() + rest_of)
+    return client
+
+
+__all__ = ["LIMITS", "LONG", "ended", "finish", "rest", "soon_enough", "submit", "Backend", "Client", "Fpm", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
+           "over_tls", "struct", "wait_for", "waits"]

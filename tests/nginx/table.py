@@ -2,7 +2,7 @@
 """What becomes of the work when its client goes: nginx alone, and with the module. Makes the table of bindings/nginx/README.md, which has what Apache does
 beside it, out of the table that tests/apache/table.py made.
 
-table.py [--write]: prints it; with --write puts it into the README. table.py --check: it is as the README has it (the tests).
+table.py [--write]: prints it; with --write puts it into the README. test_table.py holds it against the README.
 """
 
 import concurrent.futures
@@ -12,10 +12,8 @@ import re
 import sys
 import threading
 
-from backends import Grpc, Uwsgi
-from finish import rest
-from server import ROOT, Client, Fpm, Nginx, Stream, backend, connect, go, over_tls, wait_for
-from whole import FCGI, PARAMS, PHP
+from backends import FCGI, PARAMS, PHP, Grpc, Uwsgi
+from server import ROOT, Fpm, Nginx, Stream, backend, connect, go, over_tls, rest, submit, wait_for
 
 README = ROOT / "bindings/nginx/README.md"
 CONF = """
@@ -46,8 +44,8 @@ class Case:
         self.world, self.silent, self.how, self.name = world, silent, how, name
         self.nginx = world["nginx"]
 
-    def query(self, steps=10):
-        return f"?steps={steps}" + ("&silent" if self.silent else "&size=20000")
+    def query(self):
+        return "?held" + ("&silent" if self.silent else "&size=20000")
 
     def client(self, path):
         return self.nginx.client(path, "POST", b"x=1")
@@ -58,7 +56,15 @@ class Case:
         else:
             client.read(b"step 0")
 
-    def outcome(self, back):
+    def goes_on(self, path, ends):
+        """Once nginx has noticed that the client has gone: whether the request goes on; None: the work has ended by then."""
+        request = re.compile(rf'the client has gone, the request goes on.* request: "\w+ {re.escape(path)}[? ]')
+        return wait_for(f"{path}: nginx has noticed", lambda: (True,) if request.search(self.nginx.said()) else (False,) if self.nginx.logged(path)
+                        else (None,) if self.name in ends else None)[0]
+
+    def outcome(self, back, path):
+        if self.goes_on(path, back.ends):
+            back.released.add(self.name)
         return wait_for(f"{self.name} is over", lambda: back.ends.get(self.name)).split()[0]
 
     def answer(self, client, done):
@@ -68,76 +74,86 @@ class Case:
         return f"{done}, answered" if b"the end" in rest(client.socket) else f"{done}, unanswered"
 
     def http(self, place="http"):
-        client = self.client(f"/{place}/{self.name}{self.query()}")
-        self.wait(client, self.world["back"])
+        path, back = f"/{place}/{self.name}", self.world["back"]
+        client = self.client(path + self.query())
+        self.wait(client, back)
         go(client, self.how)
-        return self.answer(client, self.outcome(self.world["back"]))
+        return self.answer(client, self.outcome(back, path))
 
     def streamed(self):
         return self.http("streamed")
 
     def tls(self):
-        client = Client.__new__(Client)
-        client.socket = over_tls(self.nginx.tls)
-        client.socket.sendall(f"POST /http/{self.name}{self.query()} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nx=1".encode())
-        self.wait(client, self.world["back"])
         if self.how == "half-close":  # of TLS: close_notify cannot be sent alone here
             return None
+        path, back = f"/http/{self.name}", self.world["back"]
+        client = submit(self.nginx, path + self.query(), b"Content-Length: 3\r\n\r\nx=1", over_tls(self.nginx.tls))
+        self.wait(client, back)
         go(client, self.how)
-        return self.outcome(self.world["back"])
+        return self.outcome(back, path)
 
     def http2(self):
-        client = Stream(connect(self.nginx.h2c))
-        stream = client.post(f"/http/{self.name}{self.query()}", b"x=1")
-        if self.silent:
-            wait_for(f"{self.name} has begun", lambda: self.name in self.world["back"].begun)
-        else:
-            client.read(stream, b"step 0")
         if self.how == "half-close":
             return None
+        path, back = f"/http/{self.name}", self.world["back"]
+        client = Stream(connect(self.nginx.h2c))
+        stream = client.post(path + self.query(), b"x=1")
+        if self.silent:
+            wait_for(f"{self.name} has begun", lambda: self.name in back.begun)
+        else:
+            client.read(stream, b"step 0")
         client.reset(stream) if self.how == "reset" else client.socket.close()
-        return self.outcome(self.world["back"])
+        return self.outcome(back, path)
 
     def uwsgi(self):
-        client = self.client(f"/uwsgi/{self.name}{self.query()}")
-        self.wait(client, self.world["uwsgi"])
+        path, back = f"/uwsgi/{self.name}", self.world["uwsgi"]
+        client = self.client(path + self.query())
+        self.wait(client, back)
         go(client, self.how)
-        return self.answer(client, self.outcome(self.world["uwsgi"]))
+        return self.answer(client, self.outcome(back, path))
 
     def grpc(self):
-        back = self.world["grpc"]
+        if self.how == "half-close":
+            return None
+        path, back = f"/grpc/{self.name}", self.world["grpc"]
         with grpc_names:
-            back.name, back.options = self.name, {"steps": 10, **({"silent": ""} if self.silent else {})}
+            back.name, back.options = self.name, {"held": "", **({"silent": ""} if self.silent else {})}
             client = Stream(connect(self.nginx.h2c))
-            stream = client.post(f"/grpc/{self.name}", b"\0\0\0\0\3x=1")
+            stream = client.post(path, b"\0\0\0\0\3x=1")
             wait_for(f"{self.name} has begun", lambda: self.name in back.begun)
         if not self.silent:
             client.read(stream, b"step 0")
-        if self.how == "half-close":
-            return None
         client.reset(stream) if self.how == "reset" else client.socket.close()
-        return self.outcome(back)
+        return self.outcome(back, path)
 
     def php(self):
-        client = self.client(f"/php/{self.name}" + ("?silent" if self.silent else ""))
-        files = self.nginx.root / "tmp"
+        path, files = f"/php/{self.name}", self.nginx.root / "tmp"
+        client = self.client(path + ("?silent" if self.silent else ""))
         wait_for(f"{self.name} has begun", (files / f"{self.name}.begun").exists)
         if not self.silent:
             client.read(b"step 0")
         go(client, self.how)
+        # PHP hears of it with its next output.
+        if self.goes_on(path, ()) or self.silent:
+            (files / f"{self.name}.released").touch()
         done = wait_for(f"{self.name} is over", lambda: [end for end in ("done", "lost") if (files / f"{self.name}.{end}").exists()])[0]
         answered = self.answer(client, done)
-        status = self.nginx.log_line(f"/php/{self.name}").split()[0]
+        status = self.nginx.log_line(path).split()[0]
         return "free" if done == "done" and status == "499" else answered
 
     def form(self):
         """The founding story: A, B, then C, which is locked, then D. The browser goes while it waits for C."""
         save = self.world["save"]
-        save.lock(2)
-        client = self.nginx.client("/save/php", "POST", f"note={self.name}".encode())
+        save.lock(300)
+        client = self.nginx.client(f"/save/php?{self.name}", "POST", f"note={self.name}".encode())
         wait_for("A and B are written", lambda: save.written(self.name)[:2] == "AB")
+        before = len(self.nginx.logged("/save/php"))
         go(client, self.how)
+        request = f'the request goes on.* request: "POST /save/php[?]{self.name} '
+        if wait_for("nginx has noticed", lambda: (True,) if re.search(request, self.nginx.said()) else (False,) if len(self.nginx.logged("/save/php")) > before else None)[0]:
+            save.lock(0)
         wait_for("it is over", lambda: save.ending(self.name))
+        save.lock(0)
         tables = save.written(self.name)
         return "done" if tables == "ABCD" else f"only {', '.join(tables)}"
 
@@ -227,21 +243,11 @@ def table(results):
 
 
 def main():
-    how = sys.argv[1] if len(sys.argv) > 1 else ""
     text = table(run())
-    before, rest_of = README.read_text().split("<!-- table -->\n")
-    there, after = rest_of.split("<!-- /table -->\n")
-    if how == "--check":
-        # Its own columns; Apache's are that page's affair.
-        mine = ["|".join(line.split("|")[:5]) for line in text.splitlines()]
-        theirs = ["|".join(line.split("|")[:5]) for line in there.splitlines()]
-        for new, old in zip(mine, theirs, strict=True):
-            assert new == old, f"the table of {README}:\n{old}\nwhat was seen:\n{new}"
-        print(f"table: {len(mine) - 2} kinds of work, {len(WAYS)} ways to go, as the README has it")
-        return
     print(text)
-    if how == "--write":
-        README.write_text(f"{before}<!-- table -->\n{text}<!-- /table -->\n{after}")
+    if sys.argv[1:] == ["--write"]:
+        before, rest_of = README.read_text().split("<!-- table -->\n")
+        README.write_text(f"{before}<!-- table -->\n{text}<!-- /table -->\n" + rest_of.split("<!-- /table -->\n")[1])
 
 
 if __name__ == "__main__":

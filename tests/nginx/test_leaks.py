@@ -1,12 +1,10 @@
-#!/usr/bin/env python3
-"""Memory of a worker over many requests, some of whose clients leave: leaks.py [REQUESTS]. What the second half adds has to be nothing."""
+"""Memory of a worker over many requests, some of whose clients leave; LONG=1: over a hundred thousand. What the second half adds has to be nothing."""
 
 import pathlib
 import re
 import socket
-import sys
 
-from server import Nginx, wait_for
+from server import LONG, Nginx, wait_for
 
 HTTP = "keepalive_requests 1000000; outlive_scoreboard @ROOT@/run/scoreboard; upstream inner { server 127.0.0.1:@PORT@; keepalive 8; keepalive_requests 1000000; }"
 CONF = """
@@ -34,8 +32,8 @@ def load(port, requests):
                 seen += client.recv(65536)
 
 
-def main():
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
+def test_leaks(capsys):
+    requests = 100_000 if LONG else 6000
     with Nginx(CONF, http=HTTP, level="warn") as nginx:
         worker = nginx.workers()[0]
         load(nginx.port, requests // 2)
@@ -44,9 +42,6 @@ def main():
         wait_for("nothing is in flight", lambda: b'"in_flight": 0' in nginx.ask("/status?json")[2])
         after = resident(worker)
         assert nginx.workers() == [worker]
-    print(f"leaks: {requests} requests, {before} kB resident after a half, {after} kB after all")
+    with capsys.disabled():
+        print(f"\n{requests} requests, {before} kB resident after a half, {after} kB after all")
     assert after - before <= 256, "the worker grows"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,16 @@
-#!/usr/bin/env python3
-"""Workers come and go while requests work on without their clients: reload, worker_shutdown_timeout, kill -9, SIGTERM: process.py [RELOADS].
-With a number: as many reloads under load, and nothing is lost."""
+"""Workers come and go while requests work on without their clients: reload, worker_shutdown_timeout, kill -9, SIGTERM. LONG=1: a hundred reloads under
+load, instead of five."""
 
+import http.client
+import itertools
 import json
 import os
 import signal
-import sys
 import threading
 import time
 
-from finish import ended
-from server import Nginx, Stream, backend, connect, wait_for
+import pytest
+from server import LONG, Nginx, Stream, connect, ended, wait_for
 
 HTTP = "outlive_scoreboard @ROOT@/run/scoreboard;"
 CONF = """
@@ -19,8 +19,14 @@ location /status { outlive_status; }
 """
 
 
-def detached(nginx, back, name, seconds=2):
-    client = nginx.client(f"/finish/{name}?steps=1&pause={seconds}&silent", "POST", b"x=1")
+@pytest.fixture
+def nginx(back):
+    with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP) as one:
+        yield one
+
+
+def detached(nginx, back, name):
+    client = nginx.client(f"/finish/{name}?held&silent", "POST", b"x=1")
     wait_for(f"{name} has begun", lambda: name in back.begun)
     client.go()
     wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and row["state"] == "detached" for row in table(nginx)["requests"]))
@@ -30,7 +36,7 @@ def table(nginx):
     return json.loads(nginx.ask("/status?json")[2])
 
 
-def reload(nginx, back):
+def test_reload(nginx, back):
     """What works on stays in the old worker, which the page still shows, and which ends when it is done."""
     detached(nginx, back, "reloaded")
     old = nginx.workers()
@@ -38,45 +44,54 @@ def reload(nginx, back):
     wait_for("another worker is there", lambda: set(nginx.workers()) - set(old))
     seen = table(nginx)
     assert [row["process"] for row in seen["requests"]] == old and seen["detached"] == 1, seen
+    back.released.add("reloaded")
     assert ended(back, "reloaded") == "done"
     wait_for("the old worker is gone", lambda: not set(nginx.workers()) & set(old))
     assert nginx.log_line("/finish/reloaded").split()[2:4] == ["completed", "1"]
     assert table(nginx)["unfinished"] == 0
 
 
-def killed(nginx, back):
+def test_killed(nginx, back):
     """kill -9: the next worker's page shows what never ended."""
+    def seen():
+        try:
+            return [(row["label"], row["unfinished"]) for row in table(nginx)["requests"]]
+        except (OSError, http.client.HTTPException):
+            return None  # nobody answers yet
+    nginx.may_crash = True  # a signal that we have sent
     detached(nginx, back, "killed")
     os.kill(nginx.workers()[0], signal.SIGKILL)
     assert ended(back, "killed") == "lost"
-    seen = wait_for("a worker answers again", lambda: table(nginx))
-    assert [(row["label"], row["unfinished"]) for row in seen["requests"]] == [("/finish/killed", True)], seen
+    wait_for("another worker shows it", lambda: seen() == [("/finish/killed", True)])
 
 
-def told(nginx, back):
+def test_told_to_end(nginx, back):
     """SIGTERM: what runs is said, and stays in the list as never ended."""
-    nginx.may_crash = True  # a signal that we have sent
     detached(nginx, back, "told")
     nginx.signal(signal.SIGTERM)
-    nginx.process.wait(30)
+    nginx.process.wait(60)
     assert ended(back, "told") == "lost"
     assert "outlive: the worker ends with 1 requests in flight, 1 of them without their clients" in nginx.said(), nginx.said()
 
 
-def impatient(back):
+def test_impatient(back):
+    """worker_shutdown_timeout ends what works on."""
     with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, shutdown="500ms") as nginx:
-        detached(nginx, back, "impatient", 20)
+        detached(nginx, back, "impatient")
         nginx.signal(signal.SIGHUP)
         assert ended(back, "impatient") == "lost"
         line = nginx.log_line("/finish/impatient").split()
         assert line[2:4] == ["shutdown", "1"], line
         assert "after the client had gone: worker_shutdown_timeout" in nginx.said(), nginx.said()
         wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
-    # Streams of HTTP/2: their connection has ended before, or ends now.
+
+
+def test_impatient_with_streams(back):
+    """Streams of HTTP/2: their connection has ended before, or ends now."""
     with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, shutdown="500ms") as nginx:
         for name, gone in (("stream-gone", True), ("stream-there", False)):
             client = Stream(connect(nginx.h2c))
-            client.post(f"/finish/{name}?steps=1&pause=25&silent", b"x=1")
+            client.post(f"/finish/{name}?held&silent", b"x=1")
             wait_for(f"{name} has begun", lambda name=name: name in back.begun)
             if gone:
                 client.go()
@@ -87,14 +102,14 @@ def impatient(back):
             assert nginx.log_line(f"/finish/{name}").split()[2] == "shutdown", nginx.logged(f"/finish/{name}")
 
 
-def reloads(back, count):
+def test_reloads(back, capsys):
     """Reloads while clients come and go: what was submitted is done, and the list ends empty."""
     with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP, workers=2) as nginx:
-        asked, over = [], threading.Event()
+        asked, over, numbers = [], threading.Event(), itertools.count()
 
         def load(number):
             while not over.is_set():
-                name = f"r{number}.{len(asked)}"
+                name = f"r{next(numbers)}"
                 try:
                     client = nginx.client(f"/finish/{name}?steps=4&pause=0.02", "POST", b"x=1")
                     client.read(b"step 0")
@@ -106,6 +121,7 @@ def reloads(back, count):
         threads = [threading.Thread(target=load, args=(number,), daemon=True) for number in range(4)]
         for thread in threads:
             thread.start()
+        count = 100 if LONG else 5
         for _ in range(count):
             before = set(nginx.workers())
             nginx.signal(signal.SIGHUP)
@@ -117,23 +133,5 @@ def reloads(back, count):
             assert ended(back, name) == "done", (name, back.ends[name])
         wait_for("the old workers are gone", lambda: len(nginx.workers()) == 2)
         wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
-        print(f"process: {count} reloads, {len(asked)} requests whose clients left, all of them done")
-
-
-def main():
-    with backend() as back:
-        if len(sys.argv) > 1:
-            reloads(back, int(sys.argv[1]))
-            return
-        with Nginx(CONF.replace("@BACKEND@", str(back.port)), http=HTTP) as nginx:
-            for test in (reload, killed, told):
-                begun = time.monotonic()
-                test(nginx, back)
-                print(f"process: {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-        impatient(back)
-        print("process: impatient")
-        reloads(back, 5)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        with capsys.disabled():
+            print(f"\n{count} reloads, {len(asked)} requests whose clients left, all of them done")

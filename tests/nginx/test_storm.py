@@ -1,5 +1,4 @@
-#!/usr/bin/env python3
-"""Clients that leave at any moment, in any manner, over HTTP/1.1, HTTP/2 and TLS, many at once: storm.py [BATCHES [SEED]]. Whatever reached its server and is to be
+"""Clients that leave at any moment, in any manner, over HTTP/1.1, HTTP/2 and TLS, many at once. Whatever reached its server and is to be
 finished is finished; the list ends empty."""
 
 import concurrent.futures
@@ -8,11 +7,10 @@ import json
 import random
 import socket
 import struct
-import sys
 import time
 
-from finish import CONF
-from server import Client, Nginx, Stalled, Stream, backend, connect, over_tls, wait_for
+from places import CONF
+from server import Client, Nginx, Stalled, Stream, connect, over_tls, wait_for
 
 FINISHED = ("finish", "raw", "stream", "small", "slow")
 PLACES = (*FINISHED, "stop", "auto")
@@ -66,17 +64,19 @@ def streams(nginx, chance, name, tls):
         client.socket.close()
 
 
-def main():
-    batches, seed = int(sys.argv[1]) if len(sys.argv) > 1 else 6, int(sys.argv[2]) if len(sys.argv) > 2 else 7
+BATCHES, SEED = 6, 7
+
+
+def test_storm(back, capsys):
     http = "client_max_body_size 10m; outlive_scoreboard @ROOT@/run/scoreboard;"
     conf = CONF + "location /status { outlive_status; }"
-    with backend() as back, Nginx(conf.replace("@BACKEND@", str(back.port)), http=http, tls=True) as nginx:
+    with Nginx(conf.replace("@BACKEND@", str(back.port)), http=http, tls=True) as nginx:
         reached = {}
-        for batch in range(batches):
+        for batch in range(BATCHES):
             with concurrent.futures.ThreadPoolExecutor(12) as pool:
                 going = []
                 for number in range(24):
-                    chance = random.Random(f"{seed}.{batch}.{number}")
+                    chance = random.Random(f"{SEED}.{batch}.{number}")
                     going.append(pool.submit(chance.choice((plain, streams)), nginx, chance, f"s{batch}.{number}", chance.random() < 0.4))
                 for one in going:
                     one.result()
@@ -91,8 +91,5 @@ def main():
                 assert back.ends[name] == "done" or "aborted 0" in " ".join(ended), (line, back.ends[name])
         crashed = [line for line in nginx.said().splitlines() if "[alert]" in line or "exited on signal" in line]
         assert not crashed, crashed
-        print(f"storm: {len(back.begun)} requests reached their server, {len(reached)} of them were to be finished and are")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        with capsys.disabled():
+            print(f"\n{len(back.begun)} requests reached their server, {len(reached)} of them were to be finished and are")

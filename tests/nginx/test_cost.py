@@ -1,17 +1,18 @@
-#!/usr/bin/env python3
-"""What the module costs, in instructions of nginx's loop for a proxied request, counted by callgrind: cost.py. The request is one as a browser sends it, with cookies, on
+"""What the module costs, in instructions of nginx's loop for a proxied request, counted by callgrind. The request is one as a browser sends it, with cookies, on
 kept connections; its answer a page of 16 kB, whose access is logged. At most 1 % more than nginx alone where the module is loaded and not configured, 3 % where all of it
 is configured. How long the C library's allocator searches depends on what else is in the heap: what it takes is said apart."""
 
 import contextlib
 import http.client
+import os
 import re
+import shutil
 import signal
 import subprocess
-import sys
 
+import pytest
 from backends import Raw
-from server import NGINX, Nginx, wait_for
+from server import NGINX, Nginx, wait_for, waits
 
 FEW, MANY = 100, 600
 CONF = "location / { proxy_set_header Connection \"\"; proxy_pass http://kept; }"
@@ -80,6 +81,7 @@ def run(kind, requests, port):
     with Counted(CONF + conf, http=HTTP.replace("@PORT@", str(port)) + board, main="master_process off;", load=load, variables=False) as nginx:
         connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
         for _ in range(requests):
+            wait_for("nginx waits", lambda: waits(nginx.process), pause=0.0005)  # for this request, and not for the rest of the one before, too
             connection.request("GET", "/shop/basket/checkout?step=2", headers=BROWSER)
             assert len(connection.getresponse().read()) == 16384
         connection.close()
@@ -91,19 +93,23 @@ def cost(kind, port):
     return [(many - few) / (MANY - FEW) for many, few in zip(run(kind, MANY, port), run(kind, FEW, port), strict=True)]
 
 
-def main():
-    with Answers() as answers:
-        costs = {kind: cost(kind, answers.port) for kind in KINDS}
-    (alone, allocator), wrong = costs["nginx alone"], []
-    for kind, (_, _, most) in KINDS.items():
-        total, allocators = costs[kind]
-        more = total / alone - 1
-        print(f"cost: {kind:<12} {total:9.0f} instructions a request, {100 * more:+.2f} %" + ("" if most is None else f" (at most {100 * most:g} %)")
-              + f"; {total - alone - allocators + allocator:+.0f} without the allocator, {allocators - allocator:+.0f} within")
-        if most is not None and more > most:
-            wrong.append(kind)
-    sys.exit(f"too much: {', '.join(wrong)}" if wrong else 0)
+@pytest.fixture(scope="module")
+def answers():
+    with Answers() as one:
+        yield one
 
 
-if __name__ == "__main__":
-    main()
+@pytest.fixture(scope="module")
+def alone(answers):
+    return cost("nginx alone", answers.port)
+
+
+@pytest.mark.skipif(not shutil.which("valgrind") and os.environ.get("CI") != "true", reason="valgrind counts")
+@pytest.mark.parametrize("kind", list(KINDS)[1:])
+def test_cost(kind, answers, alone, capsys):
+    most, (total, allocators) = KINDS[kind][2], cost(kind, answers.port)
+    more = total / alone[0] - 1
+    with capsys.disabled():
+        print(f"\n{kind:<12} {total:9.0f} instructions a request, {100 * more:+.2f} % (at most {100 * most:g} %)"
+              + f"; {total - alone[0] - allocators + alone[1]:+.0f} without the allocator, {allocators - alone[1]:+.0f} within")
+    assert more <= most
