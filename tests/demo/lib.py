@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("DEMO_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/demo")
 
 
-def wait_for(what, condition, seconds=10):
+def wait_for(what, condition, seconds=60):
     """The first true answer of condition, or a failure that says what was waited for."""
     until = time.monotonic() + seconds
     while True:
@@ -31,6 +31,8 @@ def wait_for(what, condition, seconds=10):
 class Server:
     """formsave on a free port, with databases of its own."""
 
+    running = []  # whose standard error a failed test shows
+
     def __init__(self, *options, wrapper=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="formsave-"))
         self.errors = open(self.directory / "errors", "w+b")
@@ -41,6 +43,7 @@ class Server:
         line = self.process.stdout.readline().decode()
         if "http://127.0.0.1:" not in line:
             raise AssertionError(f"the server did not start: {line!r} {self.said()}")
+        Server.running.append(self)
         self.port = int(line.rsplit(":", 1)[1].strip(" /\n"))
         self.url = f"http://127.0.0.1:{self.port}"
         self.db = sqlite3.connect(self.directory / "formsave.db", timeout=30, isolation_level=None)
@@ -59,6 +62,7 @@ class Server:
             self.process.wait()
             raise AssertionError("the server did not end on SIGTERM") from None
         finally:
+            Server.running.remove(self)
             self.db.close()
             said = self.said()
             if kind is not None and said:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The pages in a real browser: lock C, save, close the tab while it waits, and look into the databases.
 
 Needs chromium and chromedriver; Python's standard library otherwise.
@@ -6,14 +5,27 @@ Needs chromium and chromedriver; Python's standard library otherwise.
 
 import pathlib
 import re
-import shutil
-import sys
-import tempfile
 import time
 import urllib.request
 
+import pytest
 from browser import Browser
 from lib import Server, wait_for
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as one:
+        yield one
+        for note, ending, calls in one.db.execute("SELECT note, ending, calls FROM journal"):
+            assert calls == 1 and ending, f"{note}: its shutdown function ran {calls} times, told {ending}"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    one = Browser(tmp_path_factory.mktemp("browser"))
+    yield one
+    one.close()
 
 
 def submit_and_leave(browser, server, policy, note):
@@ -21,7 +33,7 @@ def submit_and_leave(browser, server, policy, note):
     first = browser.windows()[0]
     browser.switch(first)
     browser.go(server.url + "/")
-    browser.type("#seconds", "60")
+    browser.type("#seconds", "300")
     browser.click("#lock button[type=submit]")
     wait_for("the page says that C is locked", lambda: "locked" in browser.text("#locked"))
     browser.type("#note", note)
@@ -49,7 +61,7 @@ def row_of(browser, note):
     return found[0] if found else ""
 
 
-def speaks(browser, server):
+def test_speaks(browser, server):
     """The pages are in the language that the browser asks for, or that was chosen; the translations are whole."""
     def fetched(path, **headers):
         with urllib.request.urlopen(urllib.request.Request(server.url + path, headers=headers), timeout=30) as answer:
@@ -83,7 +95,7 @@ def speaks(browser, server):
     wait_for("and English again", lambda: browser.text("#locked") == "C is free")
 
 
-def finishes(browser, server):
+def test_finishes(browser, server):
     note = "finish: the milk <b>&</b> \"bread\""
     submit_and_leave(browser, server, "post /save/finish", note)
     browser.go(server.url + "/live")
@@ -105,7 +117,7 @@ def finishes(browser, server):
     wait_for("/live is empty", lambda: browser.text("#gone") == "0" and "Nothing is in flight" in browser.text("#live"))
 
 
-def stops(browser, server):
+def test_stops(browser, server):
     note = "stop: the milk"
     submit_and_leave(browser, server, "post /save/stop", note)
     wait_for("it has ended, while C is still locked", lambda: server.ending(note))
@@ -117,30 +129,10 @@ def stops(browser, server):
     wait_for("the list shows it", lambda: "ABORTED" in row_of(browser, note))
 
 
-def asks(browser, server):
+def test_asks(browser, server):
     """The method decides: the same URL, by GET."""
     note = "auto: only asking"
     submit_and_leave(browser, server, "get /save/auto", note)
     wait_for("it has ended, while C is still locked", lambda: server.ending(note))
     assert (server.ending(note), server.written(note)) == ("ABORTED", "AB"), (server.ending(note), server.written(note))
     unlock(browser, server)
-
-
-def main():
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            sys.exit(f"page.py: {program} is not installed (Debian: apt-get install chromium chromium-driver)")
-    with tempfile.TemporaryDirectory(prefix="formsave-browser-", ignore_cleanup_errors=True) as profile, Server() as server:
-        browser = Browser(profile)
-        try:
-            for scene in (finishes, stops, asks, speaks):
-                scene(browser, server)
-                print(f"page.py: {scene.__name__}: ok", flush=True)
-        finally:
-            browser.close()
-        for note, ending, calls in server.db.execute("SELECT note, ending, calls FROM journal"):
-            assert calls == 1 and ending, f"{note}: its shutdown function ran {calls} times, told {ending}"
-
-
-if __name__ == "__main__":
-    main()
