@@ -1,4 +1,4 @@
-"""Clients that stay, and clients that hang up in each way, against the servers named as arguments.
+"""Clients that stay, and clients that hang up in each way, against the servers of examples/embed.
 
 Each server writes tables A, B, C and D; this program holds the lock on C. What was written, and the ending that the shutdown
 function was told, must be what the php.ini says.
@@ -13,6 +13,12 @@ import sys
 import tempfile
 import time
 
+import pytest
+from conftest import ROOT, SERVERS
+
+sys.path.append(str(ROOT / "tests/apache"))
+from lib import free_port  # noqa: E402
+
 FINISH = "ignore_user_abort = On\noutlive.detect = watch\n"
 STOP = "ignore_user_abort = Off\noutlive.detect = watch\n"
 PATIENCE = 60  # seconds; far more than any step takes
@@ -21,16 +27,27 @@ PATIENCE = 60  # seconds; far more than any step takes
 class Story:
     """One server with one php.ini, and the lock on table C."""
 
+    running = []  # whose tables a failed test shows
+
     def __init__(self, program, ini, *more):
+        self.name = os.path.basename(program)
         self.directory = tempfile.TemporaryDirectory()
         path = os.path.join(self.directory.name, "php.ini")
         with open(path, "w") as file:
             file.write(ini)
         self.lock = open(os.path.join(self.directory.name, "C.lock"), "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.server = subprocess.Popen([program, self.directory.name, path, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.errors = os.path.join(self.directory.name, "errors")
+        with open(self.errors, "w") as errors:
+            self.server = subprocess.Popen([program, self.directory.name, path, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+        Story.running.append(self)
         said = self.server.stdout.readline().strip()
         self.port = int(said) if said.isdigit() else None
+
+    def said(self):
+        """What it wrote to standard error."""
+        with open(self.errors) as file:
+            return "\n" + file.read()[-6000:]
 
     def post(self):
         client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -59,6 +76,7 @@ class Story:
 
     def __exit__(self, failed, *_):
         """The server ends by itself, with status 0, when its standard input does."""
+        Story.running.remove(self)
         if not self.server.stdin.closed:
             self.server.stdin.close()
         try:
@@ -77,9 +95,7 @@ class BehindNginx(Story):
     def __init__(self, program, ini, *more):
         super().__init__(program, ini, *more)
         place = self.directory.name
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         temporary = "".join(f"{kind}_temp_path {place}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         with open(os.path.join(place, "nginx.conf"), "w") as file:
             file.write(f"""daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.log;
@@ -223,32 +239,25 @@ def tell(story, policy, how):
         story.unlock()
 
 
-# Servers that go on with their loop until they are drained.
-LOOPS = ("evhttp", "libuv", "beast", "h2o", "libfcgi", "civetweb")
+ONE_REQUEST = [name for name in SERVERS if name != "nghttp2"]
+LOOPS = ("evhttp", "libuv", "beast", "h2o", "libfcgi", "civetweb")  # they go on with their loop until they are drained
+POLICIES = pytest.mark.parametrize("policy, ini", [("finish", FINISH), ("stop", STOP)], ids=["finish", "stop"])
 
 
-def main():
-    stories = 0
-    for program in sys.argv[1:]:
-        name = os.path.basename(program)
-        if name == "nghttp2":
-            for ini, policy in ((FINISH, "finish"), (STOP, "stop")):
-                tell_streams(program, ini, policy)
-                stories += 1
-                print(f"{name:<12} {policy:<7} one stream reset, then the connection closed; one stays")
-            continue
-        if name in LOOPS:
-            for time_enough in (True, False):
-                tell_to_end(program, time_enough)
-                stories += 1
-                print(f"{name:<12} finish  told to end, and there is {'' if time_enough else 'not '}time enough")
-        for ini, policy in ((FINISH, "finish"), (STOP, "stop")):
-            for how in ("stays", "close", "reset"):
-                with story_of(program)(program, ini) as story:
-                    tell(story, policy, how)
-                stories += 1
-                print(f"{name:<12} {policy:<7} client {how}")
-    print(f"{stories} stories on {len(sys.argv) - 1} servers")
+@POLICIES
+@pytest.mark.parametrize("how", ["stays", "close", "reset"])
+@pytest.mark.parametrize("name", ONE_REQUEST)
+def test_client(program, name, policy, ini, how):
+    with story_of(program(name))(program(name), ini) as story:
+        tell(story, policy, how)
 
 
-main()
+@pytest.mark.parametrize("time_enough", [True, False])
+@pytest.mark.parametrize("name", LOOPS)
+def test_told_to_end(program, name, time_enough):
+    tell_to_end(program(name), time_enough)
+
+
+@POLICIES
+def test_streams(program, policy, ini):
+    tell_streams(program("nghttp2"), ini, policy)
