@@ -1,7 +1,7 @@
 # What people download, and a release of it. Included by the Makefile.
 
 # In $(TARGET)/dist: the source archive, which builds without network, recipes for package managers that name it with its
-# checksum, what is in it (SBOM) and the licences of that. The same commit gives the same bytes.
+# checksum, what is in it (SBOM) and the licences of that; a repository for apt, where its packages have been built. The same commit gives the same bytes.
 RELEASES ?= https://outlive.invalid/releases
 DIST      = $(TARGET)/dist
 SUM       = $$(sha$(1)sum $(DIST)/outlive-$(VERSION).tar.xz | cut -d' ' -f1)
@@ -18,12 +18,14 @@ dist:
 	cp -R packaging/conan/. $(DIST)/conan/
 	printf 'sources:\n  "%s":\n    url: "%s"\n    sha256: "%s"\n' $(VERSION) $(RELEASES)/v$(VERSION)/outlive-$(VERSION).tar.xz $(call SUM,256) > $(DIST)/conan/conandata.yml
 	$(FILL_DIST) packaging/rpm/outlive.spec.in > $(DIST)/outlive.spec
+	packaging/dist/repository $(DIST)
 	packaging/dist/sums $(DIST)
 
 # Debian's source package of $(DIST)'s archive, and what is built of it alone: packages, and a repository for apt.
 .PHONY: deb-source
 deb-source: dist
 	packaging/dist/debian-source $(DIST)
+	packaging/dist/repository $(DIST)
 	packaging/dist/sums $(DIST)
 
 # A new version: everything that needs no network, and what is left to do (RELEASING.md).
