@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import socket
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,7 +31,8 @@ PHP = """<?php
 $note = fn($what) => touch("@ROOT@/run/{$_GET['name']}.$what");
 register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
 $note('begun');
-for ($step = 0; $step < 20; $step++) {
+$until = time() + 120;
+for ($step = 0; time() < $until && !file_exists("@ROOT@/run/{$_GET['name']}.released"); $step++) {
     if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
     usleep(50000);
 }
@@ -50,9 +52,11 @@ signal.signal(signal.SIGTERM, ended)
 note("begun")
 try:
     print("Content-Type: text/plain\\n", flush="silent" not in query)
-    for step in range(20):
+    step, until = 0, time.monotonic() + 120
+    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + query["name"][0] + ".released"):
         if "silent" not in query:
             print("step %d" % step + " " * 20000, flush=True)
+        step += 1
         time.sleep(0.05)
     if "silent" in query:
         note("done")
@@ -136,16 +140,20 @@ def answer(client):
     return b"the end" in seen
 
 
-def case(server, back, path, silent, how):
-    """What became of it: done, lost; answered: done, and its client has it all."""
+def case(server, back, path, silent, how, ends_by_itself):
+    """What became of it: done, lost; answered: done, and its client has it all. What is to be ended by its server is held until then; the rest works
+    for a second after its client has gone."""
     name = f"n{time.monotonic_ns()}"
     notes = {end: server.root / f"run/{name}.{end}" for end in ("begun", "done", "lost")}
     behind = path == WORK
-    path = path.replace("@NAME@", name) + (("&silent" if silent else "") if not behind else "?steps=1&pause=1&silent" if silent else "?steps=20&size=20000")
+    path = path.replace("@NAME@", name) + ("?held" if behind else "") + ("&silent" if silent else "&size=20000")
     client = server.client(path)
     lib.wait_for(f"{path} has begun", lambda: name in back.begun if behind else notes["begun"].exists())
     if not silent:
         client.read(b"step 1")
+    release = threading.Timer(1, lambda: (back.released.add(name), (server.root / f"run/{name}.released").touch()))
+    if not ends_by_itself:
+        release.start()
     complete = False
     if how == "half-closes":
         client.socket.shutdown(socket.SHUT_WR)
@@ -177,7 +185,7 @@ def run(policies):
                 put(server.root / "params", PARAMS)
                 (server.root / "run").chmod(0o777)
                 with server:
-                    begun = {(kind, silent, how): pool.submit(case, server, back, path, silent, how)
+                    begun = {(kind, silent, how): pool.submit(case, server, back, path, silent, how, policy != "alone" and promised(kind, silent, how, policy) == "lost")
                              for kind, path in kinds.items() for silent in (False, True) for how in WAYS}
                     for (kind, silent, how), future in begun.items():
                         end = results[name, kind, silent, how, policy] = future.result()
