@@ -16,6 +16,7 @@ import unittest
 
 import outlive
 from outlive.engine import make_notify
+from outlive.request import bare_request
 
 def settings(**values):
     named = {name.replace("__", "."): value for name, value in values.items()}
@@ -52,6 +53,9 @@ class Requests(unittest.TestCase):
         self.assertEqual(request.ending, outlive.Ending.COMPLETED)
         self.assertRaises(outlive.EndedError, request.check)
         self.assertRaises(outlive.NoRequest, outlive.current)
+
+    def test_a_bare_request_is_a_request(self):
+        self.assertEqual(vars(bare_request(self.engine)), vars(outlive.Request(self.engine)))
 
     def test_stops_by_a_queue_on_a_loop(self):
         with outlive.Engine(stop_queues=2) as engine:
@@ -447,6 +451,7 @@ class Processes(unittest.TestCase):
         self.python("""
             import outlive, threading, time
             from outlive.engine import make_notify
+from outlive.request import bare_request
             engine, settings = outlive.Engine(), outlive.Config(values={"outlive.clock": "wall"}).resolve()
             notify = make_notify()
             def work():

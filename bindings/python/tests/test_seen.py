@@ -52,6 +52,19 @@ class Lines(unittest.TestCase):
         while not outlive.current().is_gone:
             time.sleep(0.001)
 
+    def works_until_stopped(self, theirs):
+        theirs.close()
+        while True:
+            outlive.current().check()
+            time.sleep(0.01)
+
+    def test_a_cap_is_named(self):
+        said = self.serve(self.works_until_stopped, logging.WARNING, disconnect="finish", max_detached=7, max_detached_time=1)
+        self.assertEqual(said, ["its client has gone, stopped by a cap: POST /save: outlive.max_detached = 7 or outlive.max_detached_time = 1"])
+
+    def test_who_is_to_stop_is_not_capped(self):
+        self.assertEqual(self.serve(self.works_until_stopped, logging.WARNING, disconnect="stop", max_detached_time=1), [])
+
     def test_one_line_when_it_goes_and_one_when_it_is_over(self):
         first, second = self.serve(self.works_on, disconnect="finish")
         self.assertEqual(first, "its client has gone, the work goes on: POST /save")

@@ -25,6 +25,16 @@ RETRY_AFTER = "2"
 Headers = List[Tuple[str, str]]
 
 
+def accepts(value: str) -> bool:
+    """Whether outlive.accept has this value, by which submissions go to a journal: ini texts have 1 for an unquoted on."""
+    return value.lower() in ("1", "on") or requires(value)
+
+
+def requires(value: str) -> bool:
+    """Whether it refuses a submission that cannot be kept."""
+    return value.lower() == "required"
+
+
 class Refusal(Exception):
     """The answer in place of the application's."""
 
@@ -103,11 +113,11 @@ class Keeping:
 
     def begin(self, request: Request) -> Optional[Journal]:
         """The journal for this request; None: it needs none. Refusal: one is required."""
-        accept = request.ini_get("outlive.accept").lower()
-        if accept not in ("on", "1", "required"):
+        accept = request.ini_get("outlive.accept")
+        if not accepts(accept):
             return None
         if self.journal is None:
-            if accept == "required":
+            if requires(accept):
                 raise Refusal(503, "what is submitted here has to be kept until it is done, and there is no journal", retry=True)
             return None
         if request.ini_get("outlive.duplicates").lower() == "conflict":
@@ -123,7 +133,7 @@ class Keeping:
         self._not_kept(request, 411, "it does not say its length, and this server not where it ends")
 
     def _not_kept(self, request: Request, status: int, why: str) -> None:
-        if request.ini_get("outlive.accept").lower() == "required":
+        if requires(request.ini_get("outlive.accept")):
             raise Refusal(status, f"this cannot be kept until it is done: {why}")
         log.warning("not kept by the journal: %s %s: %s", self.method, self.path, why)
 

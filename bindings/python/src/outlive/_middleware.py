@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple, TypedDict, Union
 
 from . import _seen, _structs as s
-from ._keeping import Keeping
+from ._keeping import Keeping, accepts
 from ._policy import Accept, Clock, Detect, Disconnect, Duplicates, Policy, Streaming
 from ._text import Path, Value
 from .config import Config, Settings
@@ -242,7 +242,7 @@ def ways_of(settings: Settings) -> Ways:
     the settings."""
     ways = settings.ways = (
         settings.get("outlive.clock").lower() == "cpu", settings.get("outlive.detect").lower() == "watch",
-        settings.get("outlive.accept").lower() in ("on", "1", "required"),
+        accepts(settings.get("outlive.accept")),
     )
     return ways
 
@@ -276,6 +276,7 @@ def shut_down(request: Request) -> None:
 def end(request: Request) -> None:
     """Ends a request. Exceptions of its shutdown functions are logged; KeyboardInterrupt and SystemExit are raised."""
     left = request._engine._looking is not None and _seen.was_left(request)  # where level INFO was on
+    caps = _seen.caps_reached(request) if request._word[0] else ""
     try:
         request.end()
     except Exception:
@@ -283,3 +284,5 @@ def end(request: Request) -> None:
     finally:
         if left:
             _seen.over(request)
+        if caps:
+            _seen.capped(request, caps)

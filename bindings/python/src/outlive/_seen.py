@@ -1,4 +1,5 @@
-"""Log lines for people: that a client has gone and the work goes on, and that it is over. At level INFO of the logger "outlive"."""
+"""Log lines for people: that a client has gone and the work goes on, and that it is over, at level INFO of the logger "outlive"; that a cap has stopped it,
+at level WARNING."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Optional
 
+from .enums import Ending
 from .errors import Error, Stop
 
 if TYPE_CHECKING:
@@ -62,6 +64,26 @@ def over(request: Request) -> None:
     """It has ended, and its client had gone."""
     since = "" if request._left_at is None else f", {time.monotonic() - request._left_at:.1f} s later"
     log.info("its client had gone, the work is over%s: %s %s%s, %s", since, *request._what, _key(request), request.ending)
+
+
+CAPS = ("outlive.max_detached_total", "outlive.max_detached", "outlive.max_detached_time")
+
+
+def caps_reached(request: Request) -> str:
+    """The caps that hold for a request that works on without its client, and that one of them has stopped; otherwise nothing. To be asked before the end,
+    where something has happened to the request."""
+    try:
+        if request.ended or not request.is_gone or request.ending is not Ending.ABORTED or not request.ignore_user_abort():
+            return ""
+        values = [(name, request.ini_get(name)) for name in CAPS]
+    except (Error, Stop):
+        return ""
+    return " or ".join(f"{name} = {value}" for name, value in values if value not in ("", "0"))
+
+
+def capped(request: Request, caps: str) -> None:
+    """It has ended, and one of these caps had stopped it."""
+    log.warning("its client has gone, stopped by a cap: %s %s%s: %s", *request._what, _key(request), caps)
 
 
 def _key(request: Request) -> str:

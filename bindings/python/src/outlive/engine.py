@@ -278,15 +278,7 @@ class Engine(Owner):
         begun = _begin(handle, settings._handle, form.given, label)
         if begun < 0:
             fail(begun)
-        request = bare_request(self)
-        request._handle, request._what = begun, (method, label)
-        word = self._words.get(begun)
-        request._word = self._word_of(begun) if word is None else word
-        self._live[begun] = request
-        if observers:
-            for observer in observers:
-                observer(request)
-        return request
+        return self._begun(begun, label, method, bare_request(self))
 
     def _begun(self, begun: int, label: Optional[str], method: Optional[str], request: Request) -> Request:
         word = self._words.get(begun)
