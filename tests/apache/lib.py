@@ -190,6 +190,10 @@ class Httpd:
     def said(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def children(self):
+        """The numbers of its processes, the oldest first."""
+        return [int(pid) for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
     def graceful(self):
         self.process.send_signal(signal.SIGUSR1)
 

@@ -1,4 +1,4 @@
-"""CGI scripts that note how far they came, and how they ended."""
+"""Scripts that note how far they came, and how they ended."""
 
 from lib import wait_for
 
@@ -31,6 +31,46 @@ except BrokenPipeError:
     os._exit(1)
 """
 
+
+# ?name=NAME works until run/NAME.released is there, two minutes at most, and notes `begun`, then `done` or `lost`; `silent` as above.
+HELD_PHP = """<?php
+$note = fn($what) => touch("@ROOT@/run/{$_GET['name']}.$what");
+register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
+$note('begun');
+$until = time() + 120;
+for ($step = 0; time() < $until && !file_exists("@ROOT@/run/{$_GET['name']}.released"); $step++) {
+    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
+    usleep(50000);
+}
+$done = isset($_GET['silent']);
+echo "the end\\n";
+flush();
+$done = true;
+"""
+HELD_CGI = """#!/usr/bin/python3
+import os, signal, sys, time, urllib.parse
+query = urllib.parse.parse_qs(os.environ["QUERY_STRING"], keep_blank_values=True)
+note = lambda what: open("@ROOT@/run/" + query["name"][0] + "." + what, "w").close()
+def ended(*_):
+    note("lost")
+    os._exit(1)
+signal.signal(signal.SIGTERM, ended)
+note("begun")
+try:
+    print("Content-Type: text/plain\\n", flush="silent" not in query)
+    step, until = 0, time.monotonic() + 120
+    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + query["name"][0] + ".released"):
+        if "silent" not in query:
+            print("step %d" % step + " " * 20000, flush=True)
+        step += 1
+        time.sleep(0.05)
+    if "silent" in query:
+        note("done")
+    print("the end", flush=True)
+    note("done")
+except BrokenPipeError:
+    ended()
+"""
 
 # Ignores SIGTERM.
 DEAF = """#!/bin/sh

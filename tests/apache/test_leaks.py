@@ -3,7 +3,6 @@
 import http.client
 import os
 import pathlib
-import subprocess
 
 import pytest
 from lib import LONG, Httpd, wait_for
@@ -45,7 +44,7 @@ def test_leaks(back):
         server.file("www/sub/f.txt", "x" * 5000)
         server.file("www/sub/.htaccess", "php_flag ignore_user_abort off\n")
         ask(server, max(count // 10, 1000))
-        child = subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout.split()[0]
+        child = server.children()[0]
         memory, files = numbers(child)
         ask(server, count)
         after, files_after = numbers(child)

@@ -190,7 +190,7 @@ def test_below():
     with server:
         server.file("www/f.txt", "instead\n")
         server.file("cgi/slow", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nbegun\\n'\nsleep 0.1\necho more\nsleep 0.1\necho end\n", 0o755)
-        child = wait_for("there is a child", lambda: (pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split() or [None])[-1])
+        child = wait_for("there is a child", lambda: server.children()[-1:])[0]
 
         def waiting():
             return sum("eventfd" in os.readlink(one) for one in pathlib.Path(f"/proc/{child}/fd").iterdir())

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import threading
 
 import pytest
@@ -45,10 +44,6 @@ class Load(threading.Thread):
                 self.wrong.append(error)
             finally:
                 connection.close()
-
-
-def children(server):
-    return subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout.split()
 
 
 @pytest.mark.parametrize("mpm", MPMS)

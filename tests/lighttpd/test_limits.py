@@ -31,7 +31,7 @@ def test_silent(server, shared):
 def test_script(server):
     """504 for a CGI script that has begun. It hears of the limit."""
     def attempt(limit):
-        assert server.ask(f"/cgi/work.py?name=script{limit}&silent&long&limit={limit}")[0] == 504
+        assert server.ask(f"/cgi/work.py?name=script{limit}&silent&limit={limit}")[0] == 504
         if not (server.root / f"run/script{limit}.begun").exists():
             return False
         assert left(server, f"script{limit}") == "lost"

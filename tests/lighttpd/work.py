@@ -6,21 +6,8 @@ import re
 import time
 
 from server import Lighttpd, wait_for
+from scripts import HELD_CGI, HELD_PHP  # of tests/apache, where server.py looks, too
 
-# Works until it is released.
-PHP = """<?php
-$name = $_GET['name'];
-$note = fn($what) => touch('@ROOT@/run/' . $name . '.' . $what);
-register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
-$note('begun');
-$until = time() + 120;
-for ($step = 0; time() < $until && !file_exists("@ROOT@/run/$name.released"); $step++) {
-    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
-    usleep(50000);
-}
-$done = true;
-if (isset($_GET['silent'])) { echo "the end\\n"; flush(); }
-"""
 # Writes a table at a time, and waits for C, which is locked by whoever holds the file.
 FORM = """<?php
 $tables = '@ROOT@/run/' . $_GET['name'] . '.tables';
@@ -32,32 +19,6 @@ while (file_exists('@ROOT@/run/locked')) { usleep(20000); clearstatcache(); if (
 $write('C');
 $write('D');
 echo 'saved';
-"""
-CGI = """#!/usr/bin/python3
-import os, signal, sys, time, urllib.parse
-query = urllib.parse.parse_qs(os.environ["QUERY_STRING"], keep_blank_values=True)
-note = lambda what: open("@ROOT@/run/" + query["name"][0] + "." + what, "w").close()
-def ended(*_):
-    note("lost")
-    os._exit(1)
-signal.signal(signal.SIGTERM, ended)
-note("begun")
-if "long" in query:
-    time.sleep(3600)
-try:
-    if "silent" not in query:
-        print("Content-Type: text/plain\\n", flush=True)
-    step, until = 0, time.monotonic() + 120
-    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + query["name"][0] + ".released"):
-        if "silent" not in query:
-            print("step %d" % step + " " * 20000, flush=True)
-        step += 1
-        time.sleep(0.05)
-    note("done")
-    if "silent" in query:
-        print("Content-Type: text/plain\\n\\nthe end", flush=True)
-except BrokenPipeError:
-    ended()
 """
 CONF = """
 $HTTP["url"] =~ "[.]php" { fastcgi.server = ("" => (("host" => "127.0.0.1", "port" => "@FPM@"))) }
@@ -81,9 +42,9 @@ def server_for(policy, fpm, back, stream=0, page=True, more=""):
     conf = CONF.replace("@POLICY@", POLICIES.get(policy, policy) + (PAGE if page and policy != "lighttpd alone" else "") + more)
     conf = conf.replace("@FPM@", str(fpm.port)).replace("@BACKEND@", str(back.port)).replace("@STREAM@", str(stream))
     server = Lighttpd(conf, module=policy != "lighttpd alone")
-    server.file("www/work.php", PHP)
+    server.file("www/work.php", HELD_PHP)
     server.file("www/form.php", FORM)
-    server.file("www/cgi/work.py", CGI, 0o755)
+    server.file("www/cgi/work.py", HELD_CGI, 0o755)
     return server
 
 

@@ -23,48 +23,11 @@ def load(name, path):
 
 
 lib = load("lib", "tests/apache/lib.py")
+scripts = load("scripts", "tests/apache/scripts.py")
 load("http2", "tests/apache/http2.py")
 nginx_server = load("nginx_server", "tests/nginx/server.py")
 lighttpd_server = load("lighttpd_server", "tests/lighttpd/server.py")
 
-PHP = """<?php
-$note = fn($what) => touch("@ROOT@/run/{$_GET['name']}.$what");
-register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
-$note('begun');
-$until = time() + 120;
-for ($step = 0; time() < $until && !file_exists("@ROOT@/run/{$_GET['name']}.released"); $step++) {
-    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
-    usleep(50000);
-}
-$done = isset($_GET['silent']);
-echo "the end\\n";
-flush();
-$done = true;
-"""
-CGI = """#!/usr/bin/python3
-import os, signal, sys, time, urllib.parse
-query = urllib.parse.parse_qs(os.environ["QUERY_STRING"], keep_blank_values=True)
-note = lambda what: open("@ROOT@/run/" + query["name"][0] + "." + what, "w").close()
-def ended(*_):
-    note("lost")
-    os._exit(1)
-signal.signal(signal.SIGTERM, ended)
-note("begun")
-try:
-    print("Content-Type: text/plain\\n", flush="silent" not in query)
-    step, until = 0, time.monotonic() + 120
-    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + query["name"][0] + ".released"):
-        if "silent" not in query:
-            print("step %d" % step + " " * 20000, flush=True)
-        step += 1
-        time.sleep(0.05)
-    if "silent" in query:
-        note("done")
-    print("the end", flush=True)
-    note("done")
-except BrokenPipeError:
-    ended()
-"""
 HTTPD = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 <FilesMatch "[.]php$">
@@ -180,8 +143,8 @@ def run(policies):
         for name, kinds in SERVERS.items():
             for policy in policies:
                 server = make(name, policy, back, fpm)
-                put(server.root / "www/work.php", PHP.replace("@ROOT@", str(server.root)))
-                put(server.root / "www/cgi/work.py", CGI.replace("@ROOT@", str(server.root)), 0o755)
+                put(server.root / "www/work.php", scripts.HELD_PHP.replace("@ROOT@", str(server.root)))
+                put(server.root / "www/cgi/work.py", scripts.HELD_CGI.replace("@ROOT@", str(server.root)), 0o755)
                 put(server.root / "params", PARAMS)
                 (server.root / "run").chmod(0o777)
                 with server:
