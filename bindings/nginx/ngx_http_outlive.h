@@ -1,19 +1,20 @@
 /*
- * What the files of the module share.
+ * Declarations that the files of the module share.
  *
- * A request is supervised from its preaccess phase to its end. Its connection's
- * events pass through us first: a client that has gone is noticed there, and
- * either nginx never hears of it (finish), or the request ends (stop).
+ * The module supervises a request from its preaccess phase to its end. It gets
+ * the connection's events before nginx does. When it notices that the client
+ * has gone, it either hides this from nginx (finish), or ends the request
+ * (stop).
  *
- *   _module.c      directives, and where nginx calls the module
- *   _policy.c      what a location's values mean in the library's words
- *   _request.c     one request: its begin and its end
- *   _stop.c        one that is stopped: its answer, and the log
- *   _connection.c  the client's events and output; working on without it
- *   _client.c      whether it is there, and something works for it
- *   _filter.c      the response's head and its last buffer
+ *   _module.c      directives, and the phases in which nginx calls the module
+ *   _policy.c      translates a location's values into settings
+ *   _request.c     begins and ends a request
+ *   _stop.c        stops a request: its response, and the log
+ *   _connection.c  the client's events and output; goes on without a client
+ *   _client.c      whether the client is connected and a request is worked on
+ *   _filter.c      the response's header and its last buffer
  *   _process.c     a worker's engine
- *   _status.c      variables, the page and the numbers
+ *   _status.c      variables, the status page and the metrics
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -36,7 +37,7 @@
 #define NGX_HTTP_OUTLIVE_STOP    2
 #define NGX_HTTP_OUTLIVE_AUTO    3
 
-/* values of directives with numbers: none that counts */
+/* a directive with a number is off */
 
 #define NGX_HTTP_OUTLIVE_NONE    0
 
@@ -82,7 +83,7 @@ typedef struct {
 typedef struct {
     ngx_http_request_t           *request;  /* the main one */
     ngx_http_outlive_loc_conf_t  *conf;
-    outlive_request              *outlive;  /* NULL: it has ended */
+    outlive_request              *outlive;  /* NULL: the request has ended */
 
     ngx_event_handler_pt          read_handler;
     ngx_event_handler_pt          write_handler;
@@ -92,21 +93,21 @@ typedef struct {
     ngx_http_cleanup_t            finalize;
     ngx_pool_cleanup_t            cleanup;
 
-    ngx_event_t                   look;     /* posted, or as a timer */
-    ngx_uint_t                   *alive;    /* told when the request is freed */
+    ngx_event_t                   look;     /* checks the client later */
+    ngx_uint_t                   *alive;    /* set to 0 when it is freed */
 
     ngx_msec_t                    gone_at;
     ngx_msec_t                    detached_time;
     int                           ending;
 
-    unsigned                      gone:1;     /* the client */
-    unsigned                      detached:1; /* ... and work goes on */
-    unsigned                      lost:1;     /* nothing is sent any more */
+    unsigned                      gone:1;     /* the client has gone */
+    unsigned                      detached:1; /* goes on without its client */
+    unsigned                      lost:1;     /* output is dropped */
     unsigned                      stopped:1;
     unsigned                      over:1;
     unsigned                      tunnel:1;   /* an upgraded connection */
-    unsigned                      complete:1; /* the whole response is there */
-    unsigned                      leaving:1;  /* the worker does not wait */
+    unsigned                      complete:1; /* the response is complete */
+    unsigned                      leaving:1;  /* worker_shutdown_timeout */
 } ngx_http_outlive_ctx_t;
 
 
@@ -143,6 +144,7 @@ ngx_http_outlive_get_ctx(ngx_http_request_t *r)
 /* ngx_http_outlive_stop.c */
 
 void ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx);
+void ngx_http_outlive_log_shutdown(ngx_http_outlive_ctx_t *ctx);
 
 /* ngx_http_outlive_client.c */
 

@@ -1,6 +1,6 @@
 /*
- * What can be known: whether the client is there, and whether something works
- * for its request.
+ * Finds out whether the client is still connected, and whether an upstream or a
+ * handler is working on its request.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -47,7 +47,7 @@ ngx_http_outlive_is_gone(ngx_http_request_t *r)
 }
 
 
-/* nothing that is sent will arrive */
+/* the client has reset the connection: nothing that is sent arrives */
 
 ngx_uint_t
 ngx_http_outlive_is_reset(ngx_http_request_t *r)
@@ -75,9 +75,9 @@ ngx_http_outlive_is_reset(ngx_http_request_t *r)
 
 
 /*
- * Whether an upstream has the whole request, of which something is left to do:
- * then it is for outlive_disconnect to say what becomes of it. A request that
- * has not come completely was not submitted, and nginx ends it by itself.
+ * Returns 1 if an upstream has received the whole request and has not finished
+ * it: outlive_disconnect decides about such a request. A request that nginx
+ * has not received completely was not submitted, and nginx ends it by itself.
  */
 
 ngx_uint_t

@@ -1,10 +1,10 @@
 /*
- * The client's connection, or its stream of HTTP/2: its events and its output
- * pass through here.
+ * Handles the events and the output of the client's connection, or of its
+ * stream of HTTP/2, before nginx does.
  *
- * Where the work goes on without the client, nginx is not told that it has
- * gone: what would be sent is taken and dropped at the lowest place, so that
- * filters, subrequests, caches and upstreams go their usual way.
+ * While a request goes on without its client, nginx does not learn that the
+ * client has gone. Its output is accepted and dropped in send_chain, below all
+ * filters, so that filters, subrequests, caches and upstreams work as usual.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -12,7 +12,10 @@
 #include "ngx_http_outlive.h"
 
 
-/* how often is looked for the rest of a request whose client has gone */
+/*
+ * milliseconds between two checks whether nginx has read the rest of a request
+ * whose client has gone
+ */
 
 #define NGX_HTTP_OUTLIVE_LOOK  200
 
@@ -32,8 +35,8 @@ static void ngx_http_outlive_look(ngx_event_t *ev);
 
 
 /*
- * nginx sets these handlers anew for each request, and for some answers in the
- * middle of one; what it sends with, once per connection or stream.
+ * nginx sets the event handlers again for each request, and for some responses
+ * in the middle of one. It sets send_chain once for a connection or stream.
  */
 
 void
@@ -70,7 +73,7 @@ ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
         }
     }
 
-    /* what has happened before is not told again */
+    /* an event that came before is not delivered again */
 
     if (ctx->request->stream == NULL && c->read->pending_eof
         && !ctx->gone && !ctx->look.posted)
@@ -135,10 +138,7 @@ ngx_http_outlive_read_handler(ngx_event_t *rev)
         ctx->leaving = 1;
 
         if (ctx->gone) {
-            ngx_log_error(NGX_LOG_WARN, c->log, 0,
-                          "outlive: stopped %M ms after the client had gone: "
-                          "worker_shutdown_timeout",
-                          ngx_current_msec - ctx->gone_at);
+            ngx_http_outlive_log_shutdown(ctx);
         }
 
         ctx->read_handler(rev);
@@ -155,7 +155,7 @@ ngx_http_outlive_read_handler(ngx_event_t *rev)
         return;
     }
 
-    /* perhaps nginx reads the rest of the request now */
+    /* nginx may read the rest of the request now */
 
     alive = 1;
     ctx->alive = &alive;
@@ -174,7 +174,7 @@ ngx_http_outlive_read_handler(ngx_event_t *rev)
 }
 
 
-/* the client has gone: what does that mean now */
+/* the client has gone: detaches the request, stops it, or checks again later */
 
 static void
 ngx_http_outlive_look(ngx_event_t *ev)
@@ -222,8 +222,8 @@ ngx_http_outlive_look(ngx_event_t *ev)
     }
 
     /*
-     * A client that only closed its sending side still gets its answer. A
-     * connection of HTTP/2 may end behind the reset of a stream.
+     * A client that only closed its sending side still gets its response. A
+     * connection of HTTP/2 may end after one of its streams was reset.
      */
 
     if (c->error || (!ctx->lost && ngx_http_outlive_is_reset(r))) {
@@ -248,11 +248,11 @@ ngx_http_outlive_write_handler(ngx_event_t *wev)
         ngx_http_outlive_forget_frames(ctx, NULL);
     }
 
-    /* send_timeout: the client does not read */
+    /* send_timeout has passed: the client does not read */
 
     timedout = wev->timedout && !wev->delayed;
 
-    /* an error: a stream of HTTP/2 with output that waits hears of it here */
+    /* a stream of HTTP/2 with unsent output learns of an error here */
 
     if ((timedout || c->error) && !ctx->tunnel
         && ctx->conf->disconnect != NGX_HTTP_OUTLIVE_OFF
@@ -276,7 +276,7 @@ ngx_http_outlive_write_handler(ngx_event_t *wev)
 }
 
 
-/* from here on nothing is sent, and everything counts as sent */
+/* from now on all output is dropped and counts as sent */
 
 static void
 ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx)
@@ -325,7 +325,7 @@ ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx)
 
         if (r->stream->queued == 0) {
 
-            /* frames that waited are gone with the connection */
+            /* the connection was closed with the frames that were waiting */
 
             (void) ngx_http_outlive_drop(c, ctx->frames);
             ngx_http_outlive_forget_frames(ctx, NULL);
@@ -375,7 +375,7 @@ ngx_http_outlive_send_chain(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 }
 
 
-/* NGX_OK: the work goes on, and what was to be sent counts as sent */
+/* returns NGX_OK if the request goes on; unsent output counts as sent */
 
 ngx_int_t
 ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx)
@@ -389,7 +389,7 @@ ngx_http_outlive_cannot_send(ngx_http_outlive_ctx_t *ctx)
 
     if (ngx_http_outlive_client_gone(ctx) == NGX_DECLINED) {
 
-        /* where nginx would go on for its cache, it is stopped, too */
+        /* nginx would go on to fill its cache: this stops it, too */
 
         ngx_post_event(&ctx->look, &ngx_posted_events);
         return NGX_DECLINED;
@@ -421,7 +421,7 @@ ngx_http_outlive_drop(ngx_connection_t *c, ngx_chain_t *in)
 
 #if (NGX_HTTP_V2)
 
-    /* frames that wait already refer to the stream */
+    /* frames that are already waiting refer to the stream */
 
     if (r->main->stream && r->main->stream->queued) {
         return NULL;
@@ -436,8 +436,9 @@ ngx_http_outlive_drop(ngx_connection_t *c, ngx_chain_t *in)
 
 
 /*
- * HTTP/2 takes buffers for frames, and they are busy until those are sent. If
- * the connection ends before, nobody would tell the buffers' owners.
+ * HTTP/2 puts buffers into frames, and a buffer is busy until its frame is
+ * sent. If the connection ends first, nginx does not release the buffers: the
+ * module notes them here and releases them itself.
  */
 
 static void
@@ -463,7 +464,7 @@ ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx, ngx_chain_t *in)
 }
 
 
-/* what has been sent, and what was not taken */
+/* removes the buffers that were sent, or that HTTP/2 did not take */
 
 static void
 ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx, ngx_chain_t *left)

@@ -1,5 +1,5 @@
 /*
- * The response passes by: its head, and its last buffer.
+ * Output filters: they see the response's header and its last buffer.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -43,7 +43,7 @@ ngx_http_outlive_header_filter(ngx_http_request_t *r)
 
     if (ctx->lost && r->stream && r == r->main) {
 
-        /* nothing may be sent on a stream that is closed */
+        /* nginx must not send on a stream that is closed */
 
         r->header_sent = 1;
 
@@ -58,7 +58,7 @@ ngx_http_outlive_header_filter(ngx_http_request_t *r)
 
     if (rc == NGX_ERROR) {
 
-        /* HTTP/2 sends headers by itself */
+        /* HTTP/2 does not send headers through send_chain */
 
         if (r != r->main || !r->connection->error) {
             return rc;
@@ -69,7 +69,7 @@ ngx_http_outlive_header_filter(ngx_http_request_t *r)
 
     if (r == r->main && r->upstream && r->upstream->upgrade) {
 
-        /* limits are for requests; what is this one's now, nobody knows */
+        /* an upgraded connection is no request any more: limits end here */
 
         ctx->tunnel = 1;
         outlive_request_set_time_limit(ctx->outlive, 0);

@@ -1,5 +1,5 @@
 /*
- * Directives, and what the configuration becomes.
+ * The module's directives, and how its configuration is created and merged.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -23,7 +23,7 @@ static char *ngx_http_outlive_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_outlive_init(ngx_conf_t *cf);
 
 
-/* in the order of their numbers */
+/* in the order of the NGX_HTTP_OUTLIVE_ constants */
 
 ngx_conf_enum_t  ngx_http_outlive_disconnects[] = {
     { ngx_string("off"), NGX_HTTP_OUTLIVE_OFF },
@@ -379,7 +379,7 @@ ngx_http_outlive_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* where no line asks for anything, nothing is put in anybody's way */
+/* handlers and filters are installed only if a directive enables them */
 
 static ngx_int_t
 ngx_http_outlive_init(ngx_conf_t *cf)

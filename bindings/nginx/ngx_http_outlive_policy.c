@@ -1,5 +1,5 @@
 /*
- * What the values of a location mean in the library's words.
+ * Translates a location's values into settings of the library.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -93,7 +93,7 @@ ngx_http_outlive_settings(ngx_conf_t *cf, ngx_http_outlive_policy_t *policy)
         directives[3][1] = "php";
     }
 
-    /* the engine counts in seconds; no limit is 0: PHP's 30 were not written */
+    /* in seconds; 0 is no limit: PHP's default of 30 s does not apply here */
 
     ngx_sprintf(time_limit, "%M%Z", (policy->time_limit + 999) / 1000);
     ngx_sprintf(max_detached, "%ui%Z", policy->max_detached);

@@ -1,6 +1,6 @@
 /*
- * What a worker has of its own: an engine, and the queue by which the engine
- * tells the worker's loop whom to stop.
+ * Each worker has an engine, and a queue by which the engine tells the worker's
+ * event loop which requests to stop.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -23,7 +23,7 @@ static ngx_uint_t         ngx_http_outlive_in_flight;
 static ngx_uint_t         ngx_http_outlive_detached;
 
 
-/* in the master, while it still may: workers find the file and its owner */
+/* the master makes the file while it has the rights; workers only open it */
 
 ngx_int_t
 ngx_http_outlive_init_module(ngx_cycle_t *cycle)
@@ -43,7 +43,7 @@ ngx_http_outlive_init_module(ngx_cycle_t *cycle)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    /* without a master, or without root's rights, nobody becomes another */
+    /* without a master or root's rights, workers keep the user of the master */
 
     same = geteuid() != 0 || !ccf->master;
 
@@ -116,7 +116,7 @@ ngx_http_outlive_wait(ngx_cycle_t *cycle)
     rev->handler = ngx_http_outlive_stop_handler;
     rev->log = cycle->log;
 
-    /* not one of the connections that a worker waits for, or closes */
+    /* nginx must not wait for this connection, or close it as an idle one */
 
     rev->channel = 1;
     c->write->channel = 1;
@@ -149,7 +149,7 @@ ngx_http_outlive_exit_process(ngx_cycle_t *cycle)
                       ngx_http_outlive_in_flight, ngx_http_outlive_detached);
     }
 
-    /* the descriptor is the engine's */
+    /* the engine closes the descriptor */
 
     if (ngx_http_outlive_stops) {
         (void) ngx_del_event(ngx_http_outlive_stops->read, NGX_READ_EVENT, 0);
@@ -158,7 +158,7 @@ ngx_http_outlive_exit_process(ngx_cycle_t *cycle)
         ngx_http_outlive_stops = NULL;
     }
 
-    /* requests in flight stay in the scoreboard, as never ended */
+    /* requests in flight stay in the scoreboard as never ended */
 
     outlive_engine_free(ngx_http_outlive_engine);
     ngx_http_outlive_engine = NULL;
@@ -185,8 +185,8 @@ ngx_http_outlive_leave(ngx_http_outlive_ctx_t *ctx)
 
 
 /*
- * A request works on without its client. A worker that is told to leave waits
- * for its timers, and this is one.
+ * A timer that is set while requests go on without their clients: a worker that
+ * shuts down gracefully waits until no such timer is left.
  */
 
 void
@@ -216,8 +216,8 @@ ngx_http_outlive_keep_handler(ngx_event_t *ev)
         }
 
         /*
-         * worker_shutdown_timeout ends connections. Streams of HTTP/2 whose
-         * connection has ended before have none that it would find.
+         * worker_shutdown_timeout ends connections. It does not find streams
+         * of HTTP/2 whose connection has ended before.
          */
 
         ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
@@ -237,7 +237,7 @@ ngx_http_outlive_keep_handler(ngx_event_t *ev)
 }
 
 
-/* requests begin and end on this thread alone: none of these is over */
+/* requests begin and end on this thread alone: all of these still exist */
 
 static void
 ngx_http_outlive_stop_handler(ngx_event_t *rev)

@@ -1,5 +1,5 @@
 /*
- * One supervised request, from its begin to its end.
+ * One supervised request, from its beginning to its end.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -7,11 +7,11 @@
 #include "ngx_http_outlive.h"
 
 
-/* bytes of a label, which people read */
+/* the most bytes of a label, which people read */
 
 #define NGX_HTTP_OUTLIVE_LABEL   96
 
-/* ... and of a method */
+/* the most bytes of a method */
 
 #define NGX_HTTP_OUTLIVE_METHOD  8
 
@@ -40,7 +40,7 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
 
     if (ctx) {
 
-        /* a redirect: what its target says holds from here on */
+        /* after a redirect the values of the new location hold */
 
         if (ctx->stopped
             || (ctx->outlive
@@ -60,7 +60,7 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    /* who looks at what is in flight is not in flight */
+    /* requests for the status page are not supervised */
 
     if (olcf->policy == NULL || ngx_http_outlive_is_status(r)) {
         return NGX_DECLINED;
@@ -77,7 +77,7 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    /* as ngx_http_cleanup_add() and ngx_pool_cleanup_add(), in one piece */
+    /* ngx_http_cleanup_add() and ngx_pool_cleanup_add() in one allocation */
 
     ctx->finalize.handler = ngx_http_outlive_finalize;
     ctx->finalize.data = ctx;
@@ -95,7 +95,7 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
 }
 
 
-/* of a main request; redirects clear the contexts of all modules */
+/* a main request's context; redirects clear the contexts of all modules */
 
 ngx_http_outlive_ctx_t *
 ngx_http_outlive_find_ctx(ngx_http_request_t *r)
@@ -156,13 +156,13 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     if (olcf->time_limit) {
 
-        /* counted from the first byte of the request */
+        /* the limit counts from the first byte of the request */
 
         tp = ngx_timeofday();
         elapsed = (ngx_msec_t) ((tp->sec - r->start_sec) * 1000
                                 + (tp->msec - r->start_msec));
 
-        /* the settings have whole seconds, from here on: so it is mostly */
+        /* the settings have the limit in whole seconds from now on */
 
         if (elapsed || olcf->time_limit % 1000) {
             elapsed = ngx_min(elapsed, olcf->time_limit - 1);
@@ -184,7 +184,7 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 }
 
 
-/* as a string of C: nginx keeps it in the middle of what was read */
+/* copies a text of nginx, which has no zero at its end, to a C string */
 
 static const char *
 ngx_http_outlive_method(ngx_http_request_t *r, u_char *buf)
@@ -243,7 +243,7 @@ ngx_http_outlive_end(ngx_http_outlive_ctx_t *ctx)
 }
 
 
-/* why a request is over that nobody was told to stop */
+/* the ending of a request that was not told to stop */
 
 static int
 ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx)
@@ -283,7 +283,7 @@ ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx)
 }
 
 
-/* the request is over: before it is logged */
+/* called at the end of a request, before nginx writes the access log */
 
 static void
 ngx_http_outlive_finalize(void *data)
@@ -326,8 +326,8 @@ ngx_http_outlive_cleanup(void *data)
 
 
 /*
- * The client has gone. NGX_OK: the work goes on; NGX_DECLINED: it has to stop,
- * and the caller sees to that.
+ * The client has gone. Returns NGX_OK if the request goes on, and NGX_DECLINED
+ * if the caller has to stop it.
  */
 
 ngx_int_t

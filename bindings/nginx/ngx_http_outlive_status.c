@@ -1,5 +1,5 @@
 /*
- * What can be seen: variables for logs, the page of requests in flight.
+ * Variables for logs, and the status page: the requests in flight.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -174,7 +174,7 @@ ngx_http_outlive_metrics_handler(ngx_http_request_t *r)
 }
 
 
-/* what all hosts of the library show, in the same words */
+/* the library renders this page, the same for each server */
 
 static ngx_int_t
 ngx_http_outlive_render(ngx_http_request_t *r, int what)

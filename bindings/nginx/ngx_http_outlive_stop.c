@@ -1,5 +1,6 @@
 /*
- * A request is stopped: what its client gets, and what the log says.
+ * Stops a request: sends its client an error response or ends the connection,
+ * and logs the reason.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -7,7 +8,7 @@
 #include "ngx_http_outlive.h"
 
 
-/* how long a page for our 504 may take */
+/* milliseconds that the error page for a 504 of this module may take */
 
 #define NGX_HTTP_OUTLIVE_ERROR_PAGE_TIME  5000
 
@@ -19,7 +20,7 @@ static void ngx_http_outlive_answer(ngx_http_outlive_ctx_t *ctx,
 static void ngx_http_outlive_answer_timeout(ngx_event_t *ev);
 
 
-/* only where nothing of the request is being worked on: in a handler of ours */
+/* call this from an event handler of this module, not from nginx's own code */
 
 void
 ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx)
@@ -38,7 +39,7 @@ ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx)
 
     if (r->done && !ngx_http_outlive_is_attached(ctx)) {
 
-        /* only the connection is still there: a lingering close */
+        /* the request is done; its connection is in a lingering close */
 
         ngx_http_outlive_end(ctx);
         ngx_http_outlive_detach(ctx);
@@ -69,7 +70,7 @@ ngx_http_outlive_stop(ngx_http_outlive_ctx_t *ctx)
     } else if (r->request_body && r->upstream && r->upstream->cleanup == NULL
                && r->request_body->rest)
     {
-        /* the request itself has not come */
+        /* nginx has not received the whole request */
         c->timedout = 1;
         r->main->count++;
         ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
@@ -102,6 +103,28 @@ ngx_http_outlive_finishes(ngx_http_outlive_ctx_t *ctx)
 }
 
 
+/* worker_shutdown_timeout ends the request */
+
+void
+ngx_http_outlive_log_shutdown(ngx_http_outlive_ctx_t *ctx)
+{
+    ngx_log_t  *log;
+
+    log = ctx->request->connection->log;
+
+    if (!ctx->gone) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "outlive: stopped: worker_shutdown_timeout");
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "outlive: stopped %M ms after the client had gone: "
+                  "worker_shutdown_timeout",
+                  ngx_current_msec - ctx->gone_at);
+}
+
+
 static void
 ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
 {
@@ -125,9 +148,7 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
         return;
 
     case OUTLIVE_ENDING_SHUTDOWN:
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "outlive: stopped %M ms after the client had gone: "
-                      "worker_shutdown_timeout", ctx->gone ? since : 0);
+        ngx_http_outlive_log_shutdown(ctx);
         return;
 
     case OUTLIVE_ENDING_CANCELLED:
@@ -136,7 +157,7 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
         return;
     }
 
-    /* the engine has a clock of its own, nginx one that it looks at rarely */
+    /* the engine reads its own clock; nginx's is updated once per event loop */
 
     if (olcf->max_detached_time && since + 50 >= olcf->max_detached_time) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
@@ -165,9 +186,9 @@ ngx_http_outlive_log_stop(ngx_http_outlive_ctx_t *ctx)
 
 
 /*
- * The client is there, and has got nothing yet. What works for the request, or
- * for a subrequest of it, is let go as at any request's end: a peer whose
- * request is over has not failed.
+ * The client is connected and has received nothing yet. The upstreams of the
+ * request and of its subrequests are released as at any request's end: nginx
+ * does not count them as failed.
  */
 
 static void
