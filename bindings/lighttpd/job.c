@@ -1,6 +1,6 @@
 /*
- * One request: it begins where lighttpd knows its path and method, and ends where lighttpd is through with it. The engine has a queue of those
- * that are to stop, which the event loop waits on.
+ * One request: begins when lighttpd knows its path and method, ends when lighttpd has finished it. The engine puts requests that have to stop into
+ * a queue, and the event loop waits on the queue's descriptor.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -25,7 +25,7 @@ static int set_number(outlive_config_builder *builder, const char *name, int val
     return set(builder, name, text, error);
 }
 
-/** In the words of the library. Without a policy, the client's going is not noticed here. */
+/** Translates the options into directives of the library. Without outlive.disconnect, this module does not watch the client. */
 static int set_all(outlive_config_builder *builder, const ol_plugin *p, const ol_options *options, outlive_error *error) {
     const char *const cap = p->scoreboard != NULL ? "outlive.max_detached_total" : "outlive.max_detached";
     return set(builder, "outlive.disconnect", options->disconnect == NULL ? "finish" : options->disconnect, error) &&
@@ -52,7 +52,7 @@ static int is_same(const ol_options *left, const ol_options *right) {
            left->max_detached_time == right->max_detached_time && left->half_close_is_open == right->half_close_is_open;
 }
 
-/** There are as many as lighttpd.conf has combinations of sections. NULL: it could not be made. */
+/** Finds or makes the settings for these options; there are as many as lighttpd.conf has combinations of sections. NULL: there is no memory. */
 static const ol_policy *policy_of(ol_plugin *p, const ol_options *options) {
     for (const ol_policy *known = p->policies; known != NULL; known = known->next)
         if (is_same(&known->of, options)) return known;
@@ -70,7 +70,7 @@ static void tell(const ol_job *job, const char *what) {
     log_error(r->conf.errh, __FILE__, __LINE__, "outlive: %s: %s", r->target_orig.ptr, what);
 }
 
-/** The caps that hold for a request: one of them has stopped it. */
+/** Logs that a cap has stopped a request, and the caps that hold for it: the library does not say which. */
 static void tell_cap(const ol_job *job) {
     const ol_options *of = &job->policy->of;
     char number[48] = "", seconds[48] = "", text[160];
@@ -94,8 +94,9 @@ static void tell_stop(const ol_job *job) {
 }
 
 /**
- * The client is there, and its time is up: 504, or a response that it can tell to be incomplete. The connection to the backend is closed in good
- * order, and the backend is not counted as failed; a CGI script gets SIGTERM, as ever.
+ * The time limit has passed and the client is connected: sends 504, or ends a response that has begun so that the client can tell that it is
+ * incomplete. Closes the connection to the backend without counting the backend as failed; a CGI script gets SIGTERM, as without this module.
+ * Returns 0 if there is nothing to end: no handler, a complete response, or a tunnel.
  */
 static int fail(request_st *r) {
     const plugin *handler = r->handler_module;
@@ -103,7 +104,7 @@ static int fail(request_st *r) {
     if (handler == NULL || handler->handle_request_reset == NULL || r->resp_body_finished || is_tunnel) return 0;
     if (r->state < CON_STATE_RESPONSE_START) {
         handler->handle_request_reset(r, handler->data);
-        http_response_reset(r); /* what came so far would pass for the whole */
+        http_response_reset(r); /* the part that lighttpd has gathered would look complete */
         r->http_status = 504;
     } else {
         http_response_backend_error(r);
@@ -121,7 +122,7 @@ static void stop(ol_job *job) {
     if (job->gone) ol_wire_hang_up(job->r);
 }
 
-/** The engine's descriptor can be read. One thread takes the stops and ends the requests, so a job that is named is there. */
+/** The engine's descriptor is readable. The same thread takes the stops and ends the requests, so each job in the queue still exists. */
 static handler_t stops_are_due(void *data, int revents) {
     ol_plugin *p = data;
     outlive_stop due = OUTLIVE_STOP_INIT;
@@ -172,13 +173,13 @@ static void put_back(ol_plugin *p, ol_job *job) {
 }
 
 void ol_job_begin(ol_plugin *p, request_st *r) {
-    if (ol_job_of(p, r) != NULL) return; /* lighttpd looks at the same request again */
+    if (ol_job_of(p, r) != NULL) return; /* lighttpd calls the hook again for the same request */
     const ol_policy *policy = policy_of(p, &p->options);
     ol_job *job = policy == NULL || policy->settings == NULL ? NULL : take_spare(p);
     if (job == NULL) return;
     *job = (ol_job){.r = r, .policy = policy};
     outlive_request_options options = OUTLIVE_REQUEST_OPTIONS_INIT;
-    outlive_error error; /* large, and written where there is one */
+    outlive_error error; /* it is large: it is set only if the call fails */
     options.label = r->uri.path.ptr;
     options.method = method_of(r);
     options.userdata = job;
@@ -199,9 +200,9 @@ static void take_out(ol_plugin *p, ol_job *job) {
     if (job->after != NULL) job->after->before = job->before;
 }
 
-/** Ends it for the engine. */
+/** Ends the engine's request and releases the job. */
 static void end(ol_plugin *p, ol_job *job) {
-    outlive_error error; /* as above */
+    outlive_error error; /* set only if the call fails */
     if (outlive_request_end(job->request, &error) != OUTLIVE_OK) log_error(p->srv->errh, __FILE__, __LINE__, "outlive: %s", error.message);
     take_out(p, job);
     put_back(p, job);
@@ -212,7 +213,7 @@ void ol_job_end(ol_plugin *p, ol_job *job) {
     r->plugin_ctx[p->id] = NULL;
     const int broken = r->state == CON_STATE_ERROR;
     if (!job->stopped) {
-        /* A stream of HTTP/2 that was reset, or a connection that broke: lighttpd has seen it, and ends the request whatever the policy. */
+        /* lighttpd ends the request itself: its stream of HTTP/2 was reset, or its connection broke, before the request was submitted completely. */
         if (broken && r->http_status < 500 && !job->gone) outlive_request_client_gone(job->request);
         if (broken && r->http_status < 500) outlive_request_exit(job->request, OUTLIVE_ENDING_ABORTED);
         else if (r->http_status >= 500) outlive_request_exit(job->request, OUTLIVE_ENDING_HOST_ERROR);
@@ -220,7 +221,7 @@ void ol_job_end(ol_plugin *p, ol_job *job) {
     if (job->gone && !job->stopped) {
         char text[96];
         snprintf(text, sizeof text, "the client has gone; worked on to the end, as outlive.disconnect = \"%s\" says", job->policy->of.disconnect);
-        tell(job, broken ? "the client has gone; lighttpd ended the request, and not outlive" : text);
+        tell(job, broken ? "the client has gone; lighttpd ended the request" : text);
     }
     end(p, job);
 }

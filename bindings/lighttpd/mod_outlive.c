@@ -1,5 +1,5 @@
 /*
- * mod_outlive for lighttpd: what becomes of a request whose client goes, and how long one may take.
+ * mod_outlive for lighttpd: decides what happens to a request whose client has gone, and limits the time of requests.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -44,14 +44,14 @@ static void put_all(ol_options *to, const config_plugin_value_t *value) {
     for (; value->k_id != -1; value++) put(to, value);
 }
 
-/** Into p->options. */
+/** Puts the options that hold for a request into p->options. */
 static void options_of(ol_plugin *p, request_st *r) {
     p->options = p->defaults;
     for (int i = 1; i < p->nconfig; i++)
         if (config_check_cond(r, (uint32_t)p->cvlist[i].k_id)) put_all(&p->options, p->cvlist + p->cvlist[i].v.u2[0]);
 }
 
-/** One of the words, in a list that ends with NULL. */
+/** Whether the value is in a list that ends with NULL. */
 static int is_one_of(const buffer *value, const char *const *words) {
     for (; *words != NULL; words++)
         if (value->ptr != NULL && strcmp(value->ptr, *words) == 0) return 1;
@@ -74,7 +74,7 @@ static int is_right(server *srv, const config_plugin_value_t *value) {
     return 0;
 }
 
-/** The file is made while there is the right to do so, and belongs to the account that serves. */
+/** Makes the scoreboard's file while lighttpd has root's rights, and gives it to the account that serves. */
 static void prepare_scoreboard(ol_plugin *p, server *srv, const buffer *path) {
     if (buffer_is_blank(path)) return;
     uid_t user = geteuid();
@@ -94,7 +94,7 @@ SETDEFAULTS_FUNC(set_defaults) {
     ol_plugin *p = p_d;
     p->srv = srv;
     if (!config_plugin_values_init(srv, p, keys, "mod_outlive")) return HANDLER_ERROR;
-    /* The global section, if any, comes first; then those with a condition. */
+    /* The global section, if there is one, comes first; then the sections with conditions. */
     for (int i = !p->cvlist[0].v.u2[1]; i < p->nconfig; i++) {
         for (const config_plugin_value_t *value = p->cvlist + p->cvlist[i].v.u2[0]; value->k_id != -1; value++) {
             if (!is_right(srv, value)) return HANDLER_ERROR;
@@ -125,7 +125,7 @@ URIHANDLER_FUNC(uri_clean) {
     return HANDLER_GO_ON;
 }
 
-/** Also where lighttpd goes on with the same request by itself, and where it ends; that is seen to in ol_engine_close. */
+/** lighttpd calls this also when it restarts the handling of the same request, and when it shuts down, which ol_engine_close handles. */
 REQUEST_FUNC(request_reset) {
     ol_plugin *p = p_d;
     ol_job *job = ol_job_of(p, r);
@@ -145,7 +145,7 @@ CONNECTION_FUNC(connection_closes) {
 
 INIT_FUNC(init) {
     ol_plugin *p = calloc(1, sizeof *p);
-    if (p == NULL) abort(); /* as lighttpd itself where there is no memory */
+    if (p == NULL) abort(); /* lighttpd itself aborts if there is no memory */
     return p;
 }
 

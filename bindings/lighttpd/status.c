@@ -1,6 +1,6 @@
 /*
- * What outlive.status-url shows: a page of the requests in flight and of what workers that died had begun; ?json, and ?metrics for Prometheus. The
- * library makes all of it, the same for every host; with a scoreboard, of all workers, otherwise of the worker that answers.
+ * Answers outlive.status-url: a page of the requests in flight and of those that never ended because their worker died; ?json; ?metrics for
+ * Prometheus. The library renders them, the same for each server: of all workers if there is a scoreboard, otherwise of the worker that answers.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,10 +1,10 @@
 /*
- * Streams of HTTP/2. They share a connection, and lighttpd ends one whose client resets it, and all of them where the connection breaks. What is to
- * be finished must not come to that: a frame that resets such a stream is made one that lighttpd ignores before it reads it, and a connection that
- * broke stays, without its client, until the last of them is over.
+ * Streams of HTTP/2 share a connection. lighttpd ends a stream that its client resets, and all streams of a connection that breaks. A stream that
+ * has to be finished is protected from both: this module changes the type of its RST_STREAM frame to one that lighttpd ignores, and keeps a broken
+ * connection open until its last stream has ended.
  *
- * Such a stream is closed for lighttpd, and has no window to send in. What its backend sends is thrown away where the connection is read, which is
- * done before its streams are looked at.
+ * lighttpd sees such a stream as closed, with no window to send in. Its output is dropped when the connection is read, which lighttpd does before it
+ * handles the streams.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -14,7 +14,7 @@
 
 enum { HEAD = 9, TYPE = 3, STREAM = 5, RST_STREAM = 3, IGNORED = 0xfe };
 
-/** Copies so many bytes at `at` of what was read; 0: they have not come. */
+/** Copies `count` bytes of the input from offset `at`. Returns 0 if there are not so many. */
 static int peek(const chunkqueue *input, off_t at, unsigned char *to, off_t count) {
     for (const chunk *c = input->first; c != NULL && count > 0; c = c->next) {
         const off_t length = (off_t)buffer_clen(c->mem) - c->offset;
@@ -41,7 +41,7 @@ static unsigned number(const unsigned char *bytes, int count) {
     return found;
 }
 
-/** The stream's client has gone. 1: the work goes on without it. */
+/** The stream's client has gone. Returns 1 if the request goes on without it. */
 static int let_go(const ol_plugin *p, request_st *r) {
     ol_job *job = ol_wire_job(p, r);
     if (job == NULL || !ol_job_client_gone(job)) return 0;
@@ -61,7 +61,7 @@ static void take_resets(const ol_plugin *p, connection *con, chunkqueue *input) 
     }
 }
 
-/** Bytes that were thrown away; -1: every stream has its client. */
+/** Drops the output of streams without clients. Returns the number of bytes, or -1 if there is no such stream. */
 static off_t drop_output(const ol_plugin *p, connection *con) {
     off_t dropped = -1;
     for (uint32_t i = 0; i < con->h2->rused; i++) {
@@ -83,7 +83,7 @@ int ol_streams_lose(const ol_plugin *p, connection *con) {
         if ((job != NULL && job->unheard) || let_go(p, r)) any = 1;
         else r->state = CON_STATE_ERROR;
     }
-    if (any && con->h2->sent_goaway == 0) con->h2->sent_goaway = -1; /* it takes no more, and ends with its last stream */
+    if (any && con->h2->sent_goaway == 0) con->h2->sent_goaway = -1; /* it takes no new streams, and closes after the last one */
     return any;
 }
 
@@ -96,15 +96,15 @@ void ol_streams_look(const ol_plugin *p, connection *con, chunkqueue *input, int
     if (input != NULL) take_resets(p, con, input);
     const off_t dropped = drop_output(p, con);
     if (dropped < 0) return;
-    con->is_readable = 1; /* to be asked again, the next time */
+    con->is_readable = 1; /* so that lighttpd reads it again */
     *again = dropped > 0 || !*again;
-    if (*again) joblist_append(con); /* what the streams are given now is thrown away then, and their backends can send more */
+    if (*again) joblist_append(con); /* drops the output that the streams get in this turn, so that their backends can send more */
 }
 
 void ol_streams_tick(const ol_plugin *p) {
     for (const ol_job *job = p->jobs; job != NULL; job = job->after) {
         if (!job->unheard || chunkqueue_is_empty(&job->r->write_queue)) continue;
-        job->r->con->is_readable = 1; /* lighttpd takes that back where it finds a stream that ended with its connection */
+        job->r->con->is_readable = 1; /* lighttpd has set it to 0 if a stream ended with its connection */
         joblist_append(job->r->con);
     }
 }

@@ -1,9 +1,7 @@
 /*
- * In front of a client's connection. lighttpd watches no client while it waits for a backend, and ends the backend's request where a write to
- * the client fails. Here its events and its writes come by first: what is to stop stops at once, and what is to be finished goes on, with
- * output that is thrown away.
- *
- * With TLS or without. Streams of HTTP/2 share a connection: streams.c.
+ * A client's connection, with TLS or without. lighttpd does not watch the client while it waits for a backend, and ends the request when a write to
+ * the client fails. This module handles the connection's events, reads and writes before lighttpd does: it stops a request at once, or lets it go on
+ * and drops its output. For streams of HTTP/2, which share a connection, see streams.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -16,12 +14,12 @@
 typedef struct wire {
     ol_plugin *p;
     connection *con;
-    fdevent_handler handler; /* lighttpd's own; with its context */
+    fdevent_handler handler; /* lighttpd's own handler, and its context */
     void *context;
     int (*write)(connection *, chunkqueue *, off_t);
     int (*read)(connection *, chunkqueue *, off_t); /* HTTP/2 */
-    int again;                                      /* the turn that comes now was asked for by the one before */
-    int detached;                                   /* nobody is there any more */
+    int again;                                      /* streams.c has scheduled this turn */
+    int detached;                                   /* the client has gone, and a request goes on */
 } wire;
 
 static wire *wire_of(const ol_plugin *p, const connection *con) { return con->plugin_ctx[p->id]; }
@@ -33,7 +31,7 @@ ol_job *ol_wire_job(const ol_plugin *p, const request_st *r) {
     return job == NULL || job->policy->of.disconnect == NULL || light_btst(r->resp_htags, HTTP_HEADER_UPGRADE) ? NULL : job;
 }
 
-/** The request of HTTP/1 on it. */
+/** The job of the connection's request of HTTP/1; NULL: none, as in ol_wire_job. */
 static ol_job *job_on(const wire *w) { return w->con->h2 != NULL ? NULL : ol_wire_job(w->p, &w->con->request); }
 
 /* ---- without a client -------------------------------------------------------------------------------------------------- */
@@ -41,12 +39,12 @@ static ol_job *job_on(const wire *w) { return w->con->h2 != NULL ? NULL : ol_wir
 static int swallow(connection *con, chunkqueue *output, off_t most) {
     (void)most;
     chunkqueue_mark_written(output, chunkqueue_length(output));
-    con->write_request_ts = 0; /* no client is slow */
+    con->write_request_ts = 0; /* so that no write timeout passes */
     con->is_writable = 1;
     return 0;
 }
 
-/** The connection is closed; streams of HTTP/2 that go on are not to hear of it. */
+/** Reports the end of the connection; for HTTP/2 nothing, so that its streams go on. */
 static int read_nothing(connection *con, chunkqueue *input, off_t most) {
     wire *w = con->fdn->ctx;
     (void)input, (void)most;
@@ -60,11 +58,11 @@ static void detach(wire *w) {
     connection *con = w->con;
     request_st *r = &con->request;
     w->detached = 1;
-    fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* it would be told of the hang-up again and again */
+    fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* epoll would report the hang-up again and again */
     con->network_write = swallow;
     con->network_read = read_nothing;
     con->revents_err = 0;
-    con->is_readable = con->h2 != NULL; /* streams.c is asked where it is read */
+    con->is_readable = con->h2 != NULL; /* so that read_nothing is called */
     con->is_writable = 1;
     con->traffic_limit_reached = 0;
     con->write_request_ts = 0;
@@ -85,12 +83,12 @@ void ol_wire_hang_up(request_st *r) {
 
 static int write_to_client(connection *con, chunkqueue *output, off_t most) {
     const wire *w = NULL;
-    /* The plugin's number is not known here: the event handler's context is ours. */
+    /* The plugin is not an argument here; the event handler's context is the wire. */
     w = con->fdn->ctx;
     const int status = w->write(con, output, most);
     if (status >= 0) return status;
     if (con->h2 != NULL && ol_streams_can_read(con)) {
-        /* What came before the connection broke is read first, up to its end: read_frames. */
+        /* lighttpd first reads what the client sent before the connection broke; read_frames handles the end. */
         con->network_write = swallow;
         con->is_readable = 1;
         joblist_append(con);
@@ -102,7 +100,7 @@ static int write_to_client(connection *con, chunkqueue *output, off_t most) {
     return swallow(con, output, most);
 }
 
-/** HTTP/2: before lighttpd reads what has come. */
+/** HTTP/2: reads, and handles resets and the connection's end before lighttpd does. */
 static int read_frames(connection *con, chunkqueue *input, off_t most) {
     wire *w = con->fdn->ctx;
     const int status = w->read(con, input, most);
@@ -116,21 +114,21 @@ static int read_frames(connection *con, chunkqueue *input, off_t most) {
     return status;
 }
 
-/** Only its sending side may be closed: a script that has asked all that it wants to, or a browser that was closed. */
+/** Whether the client has closed its sending side and may still receive: a browser that was closed looks the same. */
 static int is_half_closed(const connection *con, int revents) {
     return !(revents & (FDEVENT_HUP | FDEVENT_ERR)) && fdevent_is_tcp_half_closed(con->fd);
 }
 
 /**
- * What lighttpd does where the client has closed its sending side. It would look at the socket a second time, after it has written to it, and end
- * the request where the client's reset has come by then.
+ * Does what lighttpd does when the client has closed its sending side. lighttpd would check the socket a second time after it has written to it, and
+ * end the request if the client's reset has arrived by then.
  */
 static handler_t sending_has_ended(wire *w, int revents) {
     connection *con = w->con;
     request_st *r = &con->request;
     r->conf.stream_request_body &= (unsigned short)~(FDEVENT_STREAM_REQUEST_BUFMIN | FDEVENT_STREAM_REQUEST_POLLIN);
     r->conf.stream_request_body |= FDEVENT_STREAM_REQUEST_POLLRDHUP | FDEVENT_STREAM_REQUEST_TCP_FIN;
-    con->is_readable = 1; /* it reads the end */
+    con->is_readable = 1; /* lighttpd can read the end */
     if (chunkqueue_is_empty(con->read_queue)) r->keep_alive = 0;
     fdevent_fdnode_event_clr(con->srv->ev, con->fdn, FDEVENT_IN | FDEVENT_RDHUP);
     return w->handler(w->context, revents & ~FDEVENT_RDHUP);
@@ -140,10 +138,10 @@ static handler_t on_event(void *data, int revents) {
     wire *w = data;
     connection *con = w->con;
     if (w->detached && con->request.state != CON_STATE_CLOSE) {
-        if (con->h2 != NULL) fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* lighttpd would read more of it */
+        if (con->h2 != NULL) fdevent_fdnode_event_del(con->srv->ev, con->fdn); /* lighttpd would read from it */
         return HANDLER_GO_ON;
     }
-    /* HTTP/2: what came before the end may submit requests. lighttpd reads it, and next time the end (read_frames), if it does not see the end yet. */
+    /* HTTP/2: the client may have submitted requests before the connection ended. lighttpd reads them first; read_frames handles the end. */
     if (con->h2 != NULL && (revents & (FDEVENT_HUP | FDEVENT_ERR | FDEVENT_RDHUP)) && ol_streams_can_read(con))
         return w->handler(w->context, FDEVENT_IN | (revents & FDEVENT_OUT));
     if (con->h2 != NULL && (revents & (FDEVENT_HUP | FDEVENT_ERR)) && ol_streams_lose(w->p, con)) {
@@ -158,7 +156,7 @@ static handler_t on_event(void *data, int revents) {
         ol_wire_hang_up(&con->request);
         return HANDLER_FINISHED;
     }
-    if (half) return sending_has_ended(w, revents); /* it still gets its answer, and whoever has gone makes writing fail */
+    if (half) return sending_has_ended(w, revents); /* it still gets its response; if it has gone, a write fails later */
     detach(w);
     return HANDLER_FINISHED;
 }
@@ -166,7 +164,7 @@ static handler_t on_event(void *data, int revents) {
 void ol_wire_open(ol_plugin *p, connection *con) {
     wire *w = wire_of(p, con);
     if (con->fdn == NULL) return;
-    con->revents_err = 0; /* came with this request, and comes once more: to on_event */
+    con->revents_err = 0; /* events that arrived together with this request: epoll reports them again, to on_event */
     if (w == NULL) {
         w = con->plugin_ctx[p->id] = calloc(1, sizeof *w);
         if (w == NULL) return;
@@ -177,11 +175,11 @@ void ol_wire_open(ol_plugin *p, connection *con) {
     }
     if (con->h2 != NULL) {
         if (con->network_read == read_frames) return;
-        w->read = con->network_read; /* another one where it was HTTP/1 before */
+        w->read = con->network_read; /* another function than for HTTP/1 */
         con->network_read = read_frames;
         return;
     }
-    /* Without this, lighttpd looks at nobody who asks at once after connecting. */
+    /* lighttpd does not wait for events of a client that sends its request immediately after it has connected. */
     fdevent_fdnode_event_add(con->srv->ev, con->fdn, FDEVENT_RDHUP);
 }
 
