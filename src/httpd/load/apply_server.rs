@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnosis;
 use crate::files;
 use crate::httpd::model::section::Matcher;
 use crate::httpd::model::server::{Alias, Passed, Server, UserDirs};
+use crate::httpd::pattern::glob;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::messages;
 use crate::httpd::syntax::modules::Directive;
@@ -29,6 +30,9 @@ impl Builder<'_, '_> {
                 return Err(format!("{} cannot occur within <Directory> or <Files> section", directive.name));
             }
             super::arguments_server::proxy_pass(directive.name, &words, self.within(&[Kind::Location]).is_some())?;
+        }
+        if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) && self.within(&[Kind::Location]).is_some() {
+            return self.location_passed(directive.act, one, origin);
         }
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
@@ -83,6 +87,22 @@ impl Builder<'_, '_> {
             ));
         }
         server_name(server, &one);
+        Ok(())
+    }
+
+    /// `ProxyPass` in a location: the location is its path, and a pattern where it looks like one.
+    fn location_passed(&mut self, act: Act, to: &[u8], origin: crate::origin::Origin) -> Done {
+        let path: Box<[u8]> = match self.section().map(|section| &section.matcher) {
+            Some(Matcher::Literal(path) | Matcher::Wild(path)) => path.clone(),
+            Some(Matcher::Regex(pattern)) => pattern.text().into(),
+            _ => return Ok(()),
+        };
+        let from = match act == Act::ProxyPassMatch || glob::is_pattern(&path) {
+            true => pattern(&path)?,
+            false => Matcher::Literal(path),
+        };
+        let to = (to != b"!").then(|| to.into());
+        self.core()?.passed = Some(Box::new(Passed { from, to, origin }));
         Ok(())
     }
 

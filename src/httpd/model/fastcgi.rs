@@ -48,6 +48,14 @@ pub(crate) fn variables<'c>(
     notes: &mut Vec<String>,
 ) -> Vec<Variable> {
     let mut all: Vec<Variable> = Vec::new();
+    // What SetEnvIf and rules have set, too.
+    for name in [&b"PHP_VALUE"[..], b"PHP_ADMIN_VALUE"] {
+        if variables.is_set(name) == Ok(true)
+            && let Some(value) = variables.environment(name)
+        {
+            all.push(Variable { name: name.to_vec(), value, is_conditional: false, origin: Origin::default() });
+        }
+    }
     let lines = cores.flat_map(|core| &core.handed);
     let (plain, conditional) = (lines.clone(), lines);
     let ordered = plain.filter(|one| one.condition.is_none()).chain(conditional.filter(|one| one.condition.is_some()));

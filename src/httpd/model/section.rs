@@ -7,6 +7,7 @@ use super::env::SetEnvIf;
 use super::fastcgi::Handed;
 use super::negotiation::Negotiation;
 use super::rewrite::RewriteConfig;
+use super::server::Passed;
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::Pattern;
 use crate::httpd::pattern::glob::{self, Rules};
@@ -183,6 +184,8 @@ pub(crate) struct Core {
     pub tls_only: bool,
     pub rewrite: Option<Box<RewriteConfig>>,
     pub redirects: Vec<Redirect>,
+    /// A location's own `ProxyPass`.
+    pub passed: Option<Box<Passed>>,
     /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.
     pub alias: Option<(Box<[u8]>, bool)>,
     /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.

@@ -229,7 +229,10 @@ impl Server {
     /// has a file.
     pub fn is_early(&self) -> bool {
         let leads = |section: &Section| {
-            section.core.as_ref().is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some())
+            section
+                .core
+                .as_ref()
+                .is_some_and(|core| !core.redirects.is_empty() || core.alias.is_some() || core.passed.is_some())
         };
         let early = |section: &Section| !section.ifs.is_empty() || leads(section);
         !self.section.ifs.is_empty() || self.locations.iter().any(early)

@@ -88,6 +88,11 @@ impl Pattern {
         self.head
     }
 
+    /// The pattern as it is written.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// Whether it has groups with names.
     pub fn has_names(&self) -> bool {
         self.regex.capture_names().flatten().next().is_some()

@@ -108,6 +108,11 @@ pub(super) fn media_type<'a, I: Iterator<Item = &'a ByExtension>>(
     None
 }
 
+/// The media type by the last extension that the types file has.
+pub(super) fn type_of_file(filename: &[u8], types: &Types) -> Option<Vec<u8>> {
+    extensions(filename).iter().find_map(|extension| types.get(extension).map(<[u8]>::to_vec))
+}
+
 /// What the extensions of a file say together.
 #[derive(Debug, Default)]
 pub(super) struct Meaning {

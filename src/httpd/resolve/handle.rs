@@ -50,6 +50,9 @@ impl<'c, 't> Ready<'c, 't> {
     fn directory(&self) -> Outcome<'c, 't> {
         let subrequest = &self.subrequest;
         let handler = subrequest.handler(&self.walked);
+        if let Some(acting) = self.action(handler.as_deref()) {
+            return acting;
+        }
         match work(handler.as_deref(), &subrequest.context.data.registry) {
             Work::Send => {}
             Work::File if is_php(handler.as_deref()) => return self.own(403, "a directory cannot be run as a script"),
@@ -74,19 +77,10 @@ impl<'c, 't> Ready<'c, 't> {
     fn file(&self, found: Found) -> Outcome<'c, 't> {
         let (subrequest, walked) = (&self.subrequest, &self.walked);
         let handler = subrequest.handler(walked);
-        if let Some(handler) = &handler {
-            let action = self.cores().flat_map(|core| core.actions.iter().rev()).find(|(name, ..)| **name == **handler);
-            if let Some((_, script, anyway)) = action {
-                if found == Found::Missing && !anyway {
-                    return self.missing();
-                }
-                let target = [&script[..], &uri::escape(&subrequest.uri)].concat();
-                if let Some(mut next) = subrequest.other(&target, 200) {
-                    next.query.clone_from(&subrequest.query);
-                    (next.method, next.failed, next.acting) = (subrequest.method, subrequest.failed, true);
-                    return Outcome::InternalRedirect { next: Box::new(next), by: None, past: self.bare.clone() };
-                }
-            }
+        // Any type of the types file may have an `Action`; nothing else is done about most of them.
+        let kind = handler.clone().or_else(|| subrequest.type_of_file(walked));
+        if let Some(acting) = self.action(kind.as_deref()) {
+            return acting;
         }
         let work = match work(handler.as_deref(), &subrequest.context.data.registry) {
             Work::File if self.is_switched_off(handler.as_deref()) => Work::Send,
@@ -141,6 +135,21 @@ impl<'c, 't> Ready<'c, 't> {
             let script = std::mem::replace(&mut run.filename, target.walked.filename);
             (run.program, run.path_info) = (Some(script), target.walked.path_info);
         }
+    }
+
+    /// The redirect to the script of an `Action` for this handler or media type.
+    fn action(&self, kind: Option<&[u8]>) -> Option<Outcome<'c, 't>> {
+        let (kind, subrequest) = (kind?, &self.subrequest);
+        let mut actions = self.cores().flat_map(|core| core.actions.iter().rev());
+        let (_, script, anyway) = actions.find(|(name, ..)| **name == *kind)?;
+        if self.walked.found == Found::Missing && !anyway {
+            return Some(self.missing());
+        }
+        let target = [&script[..], &uri::escape(&subrequest.uri)].concat();
+        let mut next = subrequest.other(&target, 200)?;
+        next.query.clone_from(&subrequest.query);
+        (next.method, next.failed, next.acting) = (subrequest.method, subrequest.failed, true);
+        Some(Outcome::InternalRedirect { next: Box::new(next), by: None, past: self.bare.clone() })
     }
 
     fn missing(&self) -> Outcome<'c, 't> {

@@ -111,7 +111,12 @@ pub(super) fn map(
     variables: &dyn RequestVariables,
 ) -> Mapped {
     let (path, query) = asked;
-    let mut passed = context.layers(server).flat_map(|server| &server.proxied);
+    let own = located.iter().rev().find_map(|section| section.get().core.as_ref()?.passed.as_deref());
+    let own = own.and_then(|one| proxied(one, path, query));
+    if let Some(Some(mapped)) = own {
+        return mapped;
+    }
+    let mut passed = context.layers(server).flat_map(|server| &server.proxied).filter(|_| own.is_none());
     if let Some(mapped) = passed.find_map(|one| proxied(one, path, query)).flatten() {
         return mapped;
     }

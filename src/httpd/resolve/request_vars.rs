@@ -6,6 +6,42 @@ use crate::files::Files;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
 use crate::httpd::syntax::uri;
 
+impl Subrequest<'_, '_> {
+    /// A variable of CGI; `None`: there is none of this name.
+    fn of_cgi(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if let Some(header) = name.strip_prefix(b"HTTP_") {
+            let meant = |own: &[u8]| {
+                own.len() == header.len()
+                    && own.iter().zip(header).all(|(one, other)| {
+                        one.to_ascii_uppercase() == *other || (*other == b'_' && !one.is_ascii_alphanumeric())
+                    })
+            };
+            return self.headers(&mut |own| meant(own));
+        }
+        let known: [&[u8]; 11] = [
+            b"SCRIPT_FILENAME",
+            b"REQUEST_METHOD",
+            b"REQUEST_SCHEME",
+            b"QUERY_STRING",
+            b"DOCUMENT_ROOT",
+            b"SERVER_NAME",
+            b"SERVER_PORT",
+            b"SERVER_ADDR",
+            b"SERVER_PROTOCOL",
+            b"REMOTE_ADDR",
+            b"CONTEXT_PREFIX",
+        ];
+        match name {
+            b"REQUEST_URI" => Some(self.asked.target.to_vec()),
+            b"PATH_INFO" => (!self.path_info.is_empty()).then(|| self.path_info.clone()),
+            b"SCRIPT_NAME" => Some(self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri).to_vec()),
+            b"HTTPS" if self.asked.scheme.eq_ignore_ascii_case(b"https") => Some(b"on".to_vec()),
+            name if known.contains(&name) => self.variable(name),
+            _ => None,
+        }
+    }
+}
+
 /// What servers usually have in their environment, whatever it is.
 fn is_of_servers(name: &[u8]) -> bool {
     let usual: [&[u8]; 7] = [b"PATH", b"HOME", b"LANG", b"PWD", b"TZ", b"USER", b"INVOCATION_ID"];
@@ -99,6 +135,11 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if self.handing
+            && let Some(value) = self.of_cgi(name)
+        {
+            return Some(value);
+        }
         if let Some(value) = self.env.borrow().get(name) {
             return value.as_ref().ok().cloned();
         }
@@ -110,6 +151,9 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn is_set(&self, name: &[u8]) -> Result<bool, String> {
+        if self.handing && self.of_cgi(name).is_some() {
+            return Ok(true);
+        }
         match self.env.borrow().get(name) {
             Some(Err(why)) => Err(why.clone()),
             found => Ok(found.is_some()),

@@ -1,7 +1,7 @@
 //! One pass over a URI: mapping, sections, access, and what modules prepare before somebody answers (facts ).
 
 use super::context::{Passing, ResolveContext};
-use super::extension::{by_extension, media_type};
+use super::extension::{self, by_extension, media_type};
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
 use super::negotiation::Chosen;
@@ -51,6 +51,8 @@ pub(super) struct Subrequest<'c, 't> {
     pub env: Rc<RefCell<Env>>,
     /// The number of the configuration with which access was checked in the previous request.
     decided: Option<u32>,
+    /// Its variables are being handed to a FastCGI server: those of CGI exist.
+    pub handing: bool,
     /// `Action` led here: the script that it is for.
     pub acting: bool,
 }
@@ -90,6 +92,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             walks: Walks::default(),
             env: Rc::default(),
             decided: None,
+            handing: false,
             acting: false,
         }
     }
@@ -153,7 +156,6 @@ impl<'c, 't> Subrequest<'c, 't> {
         let bare = if known { None } else { Some(walked.clone()) };
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         self.merge(&mut walked, notes);
-        self.named_groups(&walked);
         if self.depth == 0 {
             let below = walked.sections.iter().map(SectionRef::get).filter(|section| !is_server(section.layer));
             self.set_env(below.filter_map(|section| section.core.as_deref()));
@@ -173,15 +175,15 @@ impl<'c, 't> Subrequest<'c, 't> {
     }
 
     /// The groups with names of the patterns that sections are for, as `MATCH_NAME`.
-    fn named_groups(&self, walked: &Walked<'c>) {
-        for section in walked.sections.iter().map(SectionRef::get) {
+    fn named_groups(&self, sections: &[SectionRef<'c>]) {
+        for section in sections.iter().map(SectionRef::get) {
             let Matcher::Regex(pattern) = &section.matcher else { continue };
             if !pattern.has_names() {
                 continue;
             }
             let subject = match section.layer {
                 ServerLayer::Location => &self.uri,
-                _ => &walked.filename,
+                _ => &self.filename,
             };
             let name = memchr::memrchr(b'/', subject).map_or(0, |at| at + 1);
             let subject = if section.layer == ServerLayer::Files { &subject[name..] } else { subject };
@@ -335,6 +337,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             let met = walk::locations(&self.context, server, &self.uri, notes);
             merged = self.walks.join(Kind::Location, met, merged).0;
         }
+        self.named_groups(&merged.sections);
         let mut walks = std::mem::take(&mut self.walks);
         let merged = if_walk::conditions(&mut walks, merged, self, notes);
         self.walks = walks;
@@ -362,7 +365,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         // Only a proxy handler hands variables over.
         if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
             let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
-            run.variables = fastcgi::variables(cores, self, &mut run.notes);
+            let mut own = self.clone();
+            (own.handing, own.filename, own.path_info) = (true, walked.filename.clone(), walked.path_info.clone());
+            run.variables = fastcgi::variables(cores, &own, &mut run.notes);
         }
         run
     }
@@ -485,6 +490,11 @@ impl<'c, 't> Subrequest<'c, 't> {
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
             None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),
         })
+    }
+
+    /// The media type that the types file gives a file.
+    pub(super) fn type_of_file(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
+        extension::type_of_file(&walked.filename, &self.context.data.types)
     }
 
     /// The handler, with `SetHandler` before extensions.
