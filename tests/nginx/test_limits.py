@@ -183,8 +183,8 @@ def test_caps(back):
 def test_listed(nginx, back):
     client = nginx.client("/cap/listed?held&silent", "POST", b"x=1")
     wait_for("it has begun", lambda: "listed" in back.begun)
-    table = listed(nginx)
-    assert table["in_flight"] == 1 and table["detached"] == 0, table
+    table = wait_for("what others have left is over", lambda: (now := listed(nginx))["in_flight"] == 1 and now)
+    assert table["detached"] == 0 and [row["label"] for row in table["requests"]] == ["/cap/listed"], table
     client.go()
     table = wait_for("it is detached", lambda: (now := listed(nginx))["detached"] and now)
     assert [(row["method"], row["label"], row["ignores_abort"], row["state"]) for row in table["requests"]] == [("POST", "/cap/listed", True, "detached")], table
