@@ -27,12 +27,16 @@ fn one(question: &Question, names: &[OsString], as_json: bool) -> Result<Answer,
         Err(answer) => return Ok(answer),
     };
     let extensions = Extensions::of(config, &question.source);
-    let passed_over: Vec<Skipped> = request::with_target(&question.request, |target| skipped::beside(config, target))?
+    let (beside, passed_over) = request::with_target(&question.request, |target| {
+        let run = skipped::run(config, target);
+        (skipped::beside(config, run.as_ref(), target), skipped::passed_over(config, run.as_ref(), target))
+    })?;
+    let passed_over: Vec<Skipped> = beside
         .into_iter()
         .chain(skipped::of_other_sapis(config))
         .flat_map(|file| file.lines)
         .chain(skipped::in_dead_sections(config))
-        .chain(request::with_target(&question.request, |target| skipped::passed_over(config, target))?)
+        .chain(passed_over)
         .collect();
     let mut status = told;
     let mut found = Vec::new();

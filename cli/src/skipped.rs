@@ -3,7 +3,6 @@
 use crate::statements::statements;
 use crate::text;
 use outlive::config::{Config, Layer, Sapi};
-use outlive::diagnostic::Diagnosis;
 use outlive::files::Kind;
 use outlive::httpd::{self, Resolution, Run};
 use outlive::ini::{Event, Value};
@@ -38,9 +37,9 @@ pub struct SkippedFile {
 }
 
 /// Files beside the program that this PHP does not read.
-pub fn beside(config: &Config, target: &Target<'_>) -> Vec<SkippedFile> {
+pub fn beside(config: &Config, run: Option<&Run>, target: &Target<'_>) -> Vec<SkippedFile> {
     let mut found = Vec::new();
-    let dirs = directories_of(run(config, target).as_ref(), target);
+    let dirs = directories_of(run, target);
     let (sapi, name) = (config.sapi(), config.sapi().name());
     if matches!(sapi, Sapi::Apache | Sapi::CliServer | Sapi::Cli) {
         let base = config.base();
@@ -86,8 +85,8 @@ pub fn of_other_sapis(config: &Config) -> Vec<SkippedFile> {
     found
 }
 
-/// What httpd runs for the request, where it runs a program.
-fn run(config: &Config, target: &Target<'_>) -> Option<Run> {
+/// What httpd runs for the request, where it runs a program: for [`beside`] and [`passed_over`].
+pub fn run(config: &Config, target: &Target<'_>) -> Option<Run> {
     match config.httpd()?.resolve(&**config.files(), target) {
         Ok(Resolution::Run(run)) => Some(run),
         _ => None,
@@ -136,15 +135,15 @@ fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &
 }
 
 /// Lines of `.htaccess` files that Apache itself passes over for mod_php: in a block that is false, or in a file that it does not open.
-pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
+pub fn passed_over(config: &Config, run: Option<&Run>, target: &Target<'_>) -> Vec<Skipped> {
     let mut found = Vec::new();
     let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return found };
-    let Some(run) = run(config, target) else { return found };
+    let Some(run) = run else { return found };
     let counts = |file: &[u8], line: u32| {
         let mut values = run.containers.iter().flat_map(|container| container.values.iter());
         values.any(|value| value.origin.line == line && value.origin.file.as_deref() == Some(file))
     };
-    for dir in directories_of(Some(&run), target) {
+    for dir in directories_of(Some(run), target) {
         let path = dir.join(".htaccess");
         let Ok(mut text) = config.files().read(&path) else { continue };
         text.truncate(MOST);
@@ -167,37 +166,17 @@ pub fn passed_over(config: &Config, target: &Target<'_>) -> Vec<Skipped> {
 /// Lines of httpd's own files that stand in an `<IfModule>` for another PHP.
 pub fn in_dead_sections(config: &Config) -> Vec<Skipped> {
     let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return Vec::new() };
-    let mut found = Vec::new();
-    for dead in httpd.diagnostics().iter().filter(|dead| dead.code == Diagnosis::DeadSection) {
-        let Some(file) = &dead.origin.file else { continue };
-        let Ok(mut text) = config.files().read(Path::new(OsStr::from_bytes(file))) else { continue };
-        text.truncate(MOST);
-        let lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
-        let opens =
-            |line: &[u8]| line.trim_ascii_start().get(..9).is_some_and(|word| word.eq_ignore_ascii_case(b"<IfModule"));
-        let closes = |line: &[u8]| {
-            line.trim_ascii_start().get(..10).is_some_and(|word| word.eq_ignore_ascii_case(b"</IfModule"))
-        };
-        // From its first line to the one that closes it.
-        let first = dead.origin.line.saturating_sub(1) as usize;
-        let mut depth = 0i32;
-        let last = (first..lines.len()).find(|&at| {
-            depth += i32::from(opens(lines[at])) - i32::from(closes(lines[at]));
-            depth <= 0
-        });
-        let within = first as u32 + 1..last.unwrap_or(first) as u32 + 1;
-        let because = in_block(lines.get(first).map_or(&b""[..], |line| line.trim_ascii()), false);
-        found.extend(httpd_lines(&text).into_iter().filter(|(.., line)| within.contains(line)).map(
-            |(name, value, line)| Skipped {
-                layer: Layer::Httpd(httpd::ServerLayer::Server),
-                origin: Origin::new(file, line),
-                name,
-                value,
-                because: because.clone(),
-            },
-        ));
-    }
-    found
+    let lines = httpd.dead_sections().flat_map(|dead| {
+        let because = in_block(&dead.opening, false);
+        let file = dead.origin.file.clone();
+        dead.lines.into_iter().filter_map(move |(number, line)| {
+            let (name, value) = httpd_line(line)?;
+            let origin = Origin { file: file.clone(), line: number };
+            let layer = Layer::Httpd(httpd::ServerLayer::Server);
+            Some(Skipped { layer, origin, name, value, because: because.clone() })
+        })
+    });
+    lines.collect()
 }
 
 /// Why a line does not count that stands in an `<IfModule>` which is false.
@@ -238,18 +217,24 @@ fn ini_lines(config: &Config, text: &[u8]) -> Vec<Line> {
 
 /// `php_value NAME VALUE` and its like, in whichever block they stand.
 fn httpd_lines(text: &[u8]) -> Vec<Line> {
-    let names = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
     let one = |(place, line): (usize, &[u8])| {
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let word = words.next()?;
-        names.iter().find(|name| word.eq_ignore_ascii_case(name.as_bytes()))?;
-        let name = words.next()?;
-        let at = name.as_ptr() as usize - line.as_ptr() as usize + name.len();
-        let value = line[at..].trim_ascii();
-        let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
-        Some((name.to_vec(), value.to_vec(), u32::try_from(place + 1).unwrap_or(u32::MAX)))
+        let (name, value) = httpd_line(line)?;
+        Some((name, value, u32::try_from(place + 1).unwrap_or(u32::MAX)))
     };
     text.split(|&byte| byte == b'\n').enumerate().filter_map(one).collect()
+}
+
+/// One of them: name and value.
+fn httpd_line(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let names = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let word = words.next()?;
+    names.iter().find(|name| word.eq_ignore_ascii_case(name.as_bytes()))?;
+    let name = words.next()?;
+    let at = name.as_ptr() as usize - line.as_ptr() as usize + name.len();
+    let value = line[at..].trim_ascii();
+    let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+    Some((name.to_vec(), value.to_vec()))
 }
 
 impl SkippedFile {

@@ -64,6 +64,17 @@ pub struct ValueLine {
     pub container: u32,
 }
 
+/// An `<IfModule>` for another PHP that httpd skips ([`crate::diagnostic::Diagnosis::DeadSection`]).
+#[derive(Clone, Debug)]
+pub struct DeadSection<'c> {
+    /// Where it opens.
+    pub origin: Origin,
+    /// The line that opens it.
+    pub opening: Vec<u8>,
+    /// The lines in it with their numbers, as they stand in the file.
+    pub lines: Vec<(u32, &'c [u8])>,
+}
+
 /// A configuration that httpd would start with.
 #[derive(Debug)]
 pub struct Configuration {
@@ -155,6 +166,19 @@ impl Configuration {
             let mut one = DirConfig::new();
             one.set(kind, &words.next()?, &words.next()?, tree.node_origin(node));
             Some(ValueLine { value: one.iter().next()?.clone(), container: node.parent })
+        })
+    }
+
+    /// The sections that are skipped because they are meant for another PHP, in reading order.
+    pub fn dead_sections(&self) -> impl Iterator<Item = DeadSection<'_>> {
+        let tree = &self.data.tree;
+        tree.dead.iter().map(|dead| {
+            let lines = tree.slice(dead.inside).split(|&byte| byte == b'\n').zip(dead.line + 1..);
+            DeadSection {
+                origin: tree.origin(dead.source, dead.line),
+                opening: dead.opening.to_vec(),
+                lines: lines.map(|(line, number)| (tree.origin(dead.source, number).line, line)).collect(),
+            }
         })
     }
 

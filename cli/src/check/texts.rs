@@ -68,13 +68,14 @@ fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
 
 /// Files beside the program that this PHP does not read.
 pub fn unseen(config: &Config, target: &Target<'_>, found: &mut Vec<Diagnostic>) {
-    for file in skipped::beside(config, target) {
+    let run = skipped::run(config, target);
+    for file in skipped::beside(config, run.as_ref(), target) {
         let line =
             if file.file.ends_with(b"/.htaccess") { file.lines.first().map_or(0, |line| line.origin.line) } else { 0 };
         let origin = Origin { file: Some(Arc::clone(&file.file)), line };
         found.push(warning(Diagnosis::WrongSapi, origin, file.sentence()));
     }
-    for line in skipped::passed_over(config, target) {
+    for line in skipped::passed_over(config, run.as_ref(), target) {
         let text = format!("`{}` has no effect here: {}", crate::text::shown(&line.name), line.because);
         found.push(warning(Diagnosis::NoEffect, line.origin, text));
     }

@@ -153,8 +153,8 @@ fn path(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// A web server that runs: its main file is what its arguments or its program say.
-fn web_server(process: &Process, notes: &mut Vec<String>) -> Option<WebServer> {
+/// A web server that runs: its main file is what its arguments or its program say. `machine` is told of one that is not.
+fn web_server(process: &Process, machine: &mut Vec<String>) -> Option<WebServer> {
     let is_nginx = process.kind == Kind::Nginx;
     let [root, config, mark] = if is_nginx {
         process.built_with([(b"--prefix=", b' '), (b"--conf-path=", b' '), (b"nginx version: ", b'"')])
@@ -163,7 +163,7 @@ fn web_server(process: &Process, notes: &mut Vec<String>) -> Option<WebServer> {
     };
     if process.program.is_some() && mark.is_none() {
         let program = process.view.shown(process.program.as_deref().unwrap_or(Path::new("its program")));
-        notes.push(format!(
+        machine.push(format!(
             "process {} is called {}, and {program} is no such web server that is known: passed over",
             process.pid,
             text::shown(process.name.as_bytes())

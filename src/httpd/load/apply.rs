@@ -190,9 +190,10 @@ impl Builder<'_, '_> {
             self.warn(node, Diagnosis::NoEffect, format!("Useless use of {name}: it works in <Directory> only"));
         }
         if act == Act::AllowOverride {
-            let old = self.core()?.allow.unwrap_or_default();
+            let Some(section) = self.section() else { return Ok(()) };
+            let old = section.allow.unwrap_or_default();
             let new = allow_override(words, old)?;
-            self.core()?.allow = Some(new);
+            section.allow = Some(new);
             return Ok(());
         }
         let mut list = Vec::new();

@@ -115,6 +115,9 @@ impl Builder<'_, '_> {
                     if server.port.is_none() && address.port != 0 {
                         server.port = Some(address.port);
                     }
+                    if server.addresses.is_empty() {
+                        server.addresses.reserve_exact(1);
+                    }
                     server.addresses.push(address);
                 }
                 vhost::Parsed::Name(name) => {

@@ -48,19 +48,18 @@ impl Effect {
         let mut new = Self { keep: u16::MAX, add: 0, flags: 0 };
         new.put(flag::IFS, !section.ifs.is_empty());
         new.put(flag::FILES, !section.files.is_empty());
+        let is_directory = section.layer == ServerLayer::Directory;
+        if let Some(allow) = section.allow.filter(|_| is_directory) {
+            new.put(flag::ALLOW, true);
+            new.put(flag::CLOSED, allow.bits == 0 && !allow.nonfatal_override && !allow.nonfatal_unknown);
+        }
         let Some(core) = section.core.as_deref() else { return new };
         // `options_below` has the form `outer & keep | add`: its results for no options and for all of them give both masks.
         new.add = options_below(0, core);
         new.keep = options_below(u16::MAX, core) & !new.add;
-        if section.layer == ServerLayer::Directory {
-            if let Some(allow) = core.allow {
-                new.put(flag::ALLOW, true);
-                new.put(flag::CLOSED, allow.bits == 0 && !allow.nonfatal_override && !allow.nonfatal_unknown);
-            }
-            if let Some(list) = &core.allow_list {
-                new.put(flag::LIST, true);
-                new.put(flag::LISTED, !list.is_empty());
-            }
+        if let Some(list) = core.allow_list.as_ref().filter(|_| is_directory) {
+            new.put(flag::LIST, true);
+            new.put(flag::LISTED, !list.is_empty());
         }
         let access = access(core);
         new.put(flag::GRANTED, access == Some(true));

@@ -90,6 +90,8 @@ pub(crate) struct Section {
     pub matcher: Matcher,
     pub origin: Origin,
     pub values: Values,
+    /// Here, because most sections that set anything set it, and many nothing else.
+    pub allow: Option<AllowOverride>,
     pub core: Option<Box<Core>>,
     pub files: Vec<Arc<Section>>,
     pub ifs: Vec<Arc<Section>>,
@@ -102,7 +104,7 @@ pub(crate) struct Section {
 impl Section {
     pub fn new(layer: ServerLayer, matcher: Matcher, origin: Origin) -> Self {
         let (files, ifs) = (Vec::new(), Vec::new());
-        Self { layer, matcher, origin, values: Values::default(), core: None, files, ifs, depth: 0, id: 0 }
+        Self { layer, matcher, origin, values: Values::default(), allow: None, core: None, files, ifs, depth: 0, id: 0 }
     }
 
     pub fn core_mut(&mut self) -> &mut Core {
@@ -155,7 +157,6 @@ pub(crate) struct Redirect {
 /// What a container sets, apart from PHP values.
 #[derive(Debug, Default)]
 pub(crate) struct Core {
-    pub allow: Option<AllowOverride>,
     pub allow_list: Option<Vec<Box<[u8]>>>,
     /// `Options` without signs sets all; with signs, options are added and removed.
     pub options: Option<u16>,

@@ -108,12 +108,11 @@ pub(super) fn directories<'c>(
 
 impl<'c> Walk<'_, 'c> {
     fn add(&mut self, section: SectionRef<'c>) {
+        let is_directory = section.get().layer == ServerLayer::Directory;
+        self.allow = section.get().allow.filter(|_| is_directory).or(self.allow);
         if let Some(core) = &section.get().core {
             self.options = options_below(self.options, core);
-            if core.allow.is_some() && section.get().layer == ServerLayer::Directory {
-                self.allow = core.allow;
-            }
-            if core.allow_list.is_some() && section.get().layer == ServerLayer::Directory {
+            if core.allow_list.is_some() && is_directory {
                 self.allow_list.clone_from(&core.allow_list);
             }
         }

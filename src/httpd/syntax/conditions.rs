@@ -59,9 +59,11 @@ impl Reader<'_> {
 
 impl Reader<'_> {
     /// `<IfModule mod_php5.c>` is meant for another PHP, or was forgotten in an upgrade.
-    pub(super) fn note_skipped_php(&mut self, act: Act, args: &[u8], origin: Origin) {
+    /// True: it is.
+    pub(super) fn note_skipped_php(&mut self, act: Act, args: &[u8], origin: Origin) -> bool {
         let is_php = memchr::memmem::find(args, b"php").is_some();
-        if act == Act::IfModule && is_php && args.first() != Some(&b'!') {
+        let is_dead = act == Act::IfModule && is_php && args.first() != Some(&b'!');
+        if is_dead {
             let module = lossy(args).trim_end_matches('>').trim().to_owned();
             let message = format!(
                 "<IfModule {module}> has no effect: no such module is loaded, so nothing in this section counts; mod_php \
@@ -69,6 +71,7 @@ impl Reader<'_> {
             );
             push(&mut self.diagnostics, Severity::Note, Diagnosis::DeadSection, origin, message);
         }
+        is_dead
     }
 }
 
@@ -126,4 +129,25 @@ fn matches_version(have: (u32, u32, u32), regex: &[u8]) -> Result<bool, String> 
     let pattern = Pattern::new(regex, false).map_err(|_| "Unable to compile regular expression".to_owned())?;
     let text = format!("{}.{}.{}", have.0, have.1, have.2);
     Ok(pattern.is_match(text.as_bytes()).unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::Memory;
+    use crate::httpd::{Configuration, Options};
+
+    #[test]
+    fn sections_for_another_php_are_kept_with_all_their_lines() {
+        let conf = "Listen 80\n<IfModule mod_php5.c>\n  php_value a 1\n<IfModule x.c>\nphp_flag b \\\n  on\n</IfModule>\n\
+                    php_value c 3\n</IfModule>\nphp_value d 4\n<IfModule mod_php7.c>\n</IfModule>\n<IfModule mod_other.c>\nphp_value e 5\n</IfModule>\n";
+        let files = Memory::new().with("/etc/httpd.conf", conf);
+        let loaded = Configuration::load(&files, "/etc/httpd.conf".as_ref(), &Options::default()).unwrap();
+        let dead: Vec<_> = loaded.dead_sections().collect();
+        let lines: Vec<_> =
+            dead[0].lines.iter().map(|(number, line)| (*number, String::from_utf8_lossy(line))).collect();
+        assert_eq!((dead.len(), dead[0].origin.line, &*dead[0].opening), (2, 2, &b"<IfModule mod_php5.c>"[..]));
+        assert_eq!((lines[0].0, &*lines[0].1, lines[5].0, &*lines[5].1), (3, "  php_value a 1", 8, "php_value c 3"));
+        assert_eq!((&*lines[6].1, lines.len()), ("</IfModule>", 8));
+        assert_eq!(dead[1].origin.line, 11);
+    }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     text: Arc<Vec<u8>>,
-    at: usize,
+    /// Where the next line begins.
+    pub at: usize,
     /// The number of the last physical line that was read.
     pub number: u32,
     has_nul: bool,

@@ -10,7 +10,7 @@ use super::messages::{lossy, not_allowed, push};
 use super::modules::{Registry, place};
 use super::options::Options;
 use super::tokens::{next_token, same_name};
-use super::tree::{NONE, Node, Source, Tree, UNKNOWN};
+use super::tree::{Dead, NONE, Node, Source, Tree, UNKNOWN};
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::{Code, Error, Result};
 use crate::files::Files;
@@ -50,6 +50,8 @@ struct Frame {
     /// While a false container is skipped: the sections that are open in it, and the line where it began.
     skipped: Vec<Box<[u8]>>,
     skipped_line: u32,
+    /// Where the text behind that line begins, if the container is meant for another PHP, and that line.
+    dead: Option<(usize, Box<[u8]>)>,
     /// The macro that is being defined.
     body: Option<Macro>,
     /// Files still to be read at the same place, last first.
@@ -364,7 +366,9 @@ impl<'f> Reader<'f> {
                 match self.condition(act, args) {
                     Verdict::Holds => frame.open.push(Open::Block(closing(name))),
                     Verdict::Fails => {
-                        self.note_skipped_php(act, args, self.here(frame));
+                        if self.note_skipped_php(act, args, self.here(frame)) {
+                            frame.dead = Some((frame.lines.at, [name.as_bytes(), b" ", args].concat().into()));
+                        }
                         frame.start_skipping(name);
                     }
                     Verdict::Wrong(text) => return Err(self.refused(frame, text)),
@@ -468,6 +472,10 @@ impl<'f> Reader<'f> {
                 return Err(self.error(frame, frame.skipped_line, &text, Code::Refused));
             }
             frame.skipped.pop();
+            if let Some((from, opening)) = frame.dead.take_if(|_| frame.skipped.is_empty()) {
+                let inside = Tree::part(frame.kept, from, frame.lines.at);
+                self.tree.dead.push(Dead { source: frame.source, line: frame.skipped_line, opening, inside });
+            }
             return Ok(());
         }
         let bare = if args.is_empty() { name.strip_suffix(b">").unwrap_or(&name) } else { &name };
@@ -537,7 +545,7 @@ impl<'f> Reader<'f> {
 impl Frame {
     fn text(lines: Lines, source: u32, kept: u32, parent: u32) -> Self {
         let (open, skipped, queue) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lines, source, kept, parent, open, skipped, skipped_line: 0, body: None, queue, uses: None }
+        Self { lines, source, kept, parent, open, skipped, skipped_line: 0, dead: None, body: None, queue, uses: None }
     }
 
     fn list(queue: Vec<Result<PathBuf>>, parent: u32) -> Self {

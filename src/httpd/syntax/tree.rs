@@ -41,11 +41,23 @@ pub(crate) struct Source {
     pub macro_lines: Option<(Arc<[u32]>, String)>,
 }
 
+/// An `<IfModule>` that is false and meant for another PHP.
+#[derive(Clone, Debug)]
+pub(crate) struct Dead {
+    pub source: u32,
+    /// The line that opens it.
+    pub line: u32,
+    pub opening: Box<[u8]>,
+    /// The text behind that line, up to the end of the line that closes it.
+    pub inside: Span,
+}
+
 /// All directives, in reading order.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub nodes: Vec<Node>,
     pub sources: Vec<Source>,
+    pub dead: Vec<Dead>,
     text: Vec<u8>,
 }
 
@@ -104,6 +116,11 @@ impl Tree {
             _ => self.keep(piece)?,
         };
         Ok(Span { from, to: from + piece.len() as u32 })
+    }
+
+    /// The part of a text that is kept from here on: from one place in it to another.
+    pub fn part(kept: u32, from: usize, to: usize) -> Span {
+        Span { from: kept + from as u32, to: kept + to as u32 }
     }
 
     pub fn slice(&self, span: Span) -> &[u8] {
