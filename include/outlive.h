@@ -715,7 +715,7 @@ typedef struct outlive_target {
      */
     const char *server_name;
     /**
-     * The local address that was connected to.
+     * The local address that was connected to; NULL: 127.0.0.1, or where no virtual host is there, any that has one of the host's name.
      */
     const char *server_address;
     /**

@@ -5,7 +5,8 @@
 pub struct Target<'a> {
     /// The host that was asked for (the `Host` header or the URL's), with or without a port.
     pub server_name: Option<&'a [u8]>,
-    /// The local address that was connected to, as text.
+    /// The local address that was connected to, as text; none: 127.0.0.1, or where no virtual host is there, any that has one of the
+    /// host's name.
     pub server_address: Option<&'a [u8]>,
     /// The local port that was connected to; 0: unknown (80, or 443 with scheme `https`).
     pub port: u16,

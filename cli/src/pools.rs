@@ -88,8 +88,7 @@ pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
 /// The pool that listens there.
 pub fn at(view: &View, pools: &[Pool], address: Option<&Address>) -> Choice {
     let Some(address) = address else { return first_of(pools) };
-    let listens =
-        |pool: &&Pool| pool.line(b"listen").and_then(|(value, _)| of_listen(view, value)).as_ref() == Some(address);
+    let listens = |pool: &&Pool| of_pool(view, pool, None).as_ref() == Some(address);
     let mut those = pools.iter().filter(listens);
     let chosen = pools.iter().find(|pool| pool.is_chosen).map_or_else(String::new, |pool| text::shown(&pool.name));
     match (those.next(), those.next()) {
@@ -188,6 +187,18 @@ fn of_authority(authority: &[u8], default: u16) -> Address {
     let (host, port) = host_and_port(authority);
     let here = host == b"localhost" || host.starts_with(b"127.") || host == b"[::1]" || host == b"0.0.0.0";
     if here { Address::Port(port.unwrap_or(default)) } else { Address::Elsewhere(text::shown(authority)) }
+}
+
+/// Where a pool listens. A relative socket is below the pool's `prefix`, or else FPM's.
+pub fn of_pool(view: &View, pool: &Pool, fpm_prefix: Option<&Path>) -> Option<Address> {
+    let (value, _) = pool.line(b"listen")?;
+    let is_path = memchr::memchr(b':', value).is_none() && number(value).is_none();
+    if value.starts_with(b"/") || !is_path {
+        return of_listen(view, value);
+    }
+    let own = pool.line(b"prefix").map(|(prefix, _)| text::shown(prefix).replace("$pool", &text::shown(&pool.name)));
+    let prefix = own.map(PathBuf::from).or_else(|| fpm_prefix.map(Path::to_path_buf))?;
+    Some(socket_of(view, prefix.join(OsStr::from_bytes(value)).as_os_str().as_bytes()))
 }
 
 /// A pool's `listen`: a path, a port, or an address with a port.

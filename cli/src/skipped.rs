@@ -137,7 +137,9 @@ fn each(config: &Config, dirs: &[PathBuf], name: &[u8], layer: Layer, because: &
 /// Lines of `.htaccess` files that Apache itself passes over for mod_php: in a block that is false, or in a file that it does not open.
 pub fn passed_over(config: &Config, run: Option<&Run>, target: &Target<'_>) -> Vec<Skipped> {
     let mut found = Vec::new();
-    let Some(httpd) = config.httpd().filter(|_| config.sapi() == Sapi::Apache) else { return found };
+    let Some(httpd) = config.httpd().filter(|_| matches!(config.sapi(), Sapi::Apache | Sapi::Fpm | Sapi::Cgi)) else {
+        return found;
+    };
     let Some(run) = run else { return found };
     let counts = |file: &[u8], line: u32| {
         let mut values = run.containers.iter().flat_map(|container| container.values.iter());
@@ -181,7 +183,12 @@ pub fn in_dead_sections(config: &Config) -> Vec<Skipped> {
 
 /// Why a line does not count that stands in an `<IfModule>` which is false.
 fn in_block(block: &[u8], loaded: bool) -> String {
-    let why = if loaded { "that module is loaded" } else { "no such module is loaded; mod_php of PHP 8 is mod_php.c" };
+    let of_php = memchr::memmem::find(&block.to_ascii_lowercase(), b"php").is_some();
+    let why = match (loaded, of_php) {
+        (true, _) => "that module is loaded",
+        (false, true) => "no such module is loaded; mod_php of PHP 8 is mod_php.c",
+        (false, false) => "no such module is loaded",
+    };
     format!("it stands in {}, and {why}", text::shown(block))
 }
 

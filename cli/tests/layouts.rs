@@ -254,3 +254,68 @@ fn xampp() {
     is(&place, &["memory_limit", "http://localhost/"], "95M", "8.2/apache2", "/opt/lampp/etc/php.ini");
     is(&place, &["precision", "http://localhost/"], "8", "8.2/apache2", "/opt/lampp/etc/php.ini");
 }
+
+/// A php-fpm.conf that Docker's images and FreeBSD's ports have in one place: whose php.ini is there decides.
+#[test]
+fn freebsd_is_not_docker() {
+    let pool = "[www]\nuser = root\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 1\n";
+    let files = [
+        ("usr/local/etc/php-fpm.conf", "[global]\ninclude=/usr/local/etc/php-fpm.d/*.conf\n"),
+        ("usr/local/etc/php-fpm.d/www.conf", pool),
+        ("usr/local/etc/php/ext-10-x.ini", "precision = 4\n"),
+        ("usr/local/etc/php.ini", "memory_limit = 96M\n"),
+    ];
+    let place = root("freebsd", &files);
+    is(&place, &["memory_limit"], "96M", "8.2/fpm/www", "/usr/local/etc/php.ini");
+    is(&place, &["precision"], "4", "8.2/fpm/www", "/usr/local/etc/php.ini");
+    // Without a php.ini, its scan directory tells it apart.
+    let place = root("freebsd-bare", &files[..3]);
+    is(&place, &["precision"], "4", "8.2/fpm/www", "");
+}
+
+const FPM_MODULES: &str = "LoadModule mpm_event_module m\nLoadModule authz_core_module m\nLoadModule dir_module m\nLoadModule proxy_module m\nLoadModule proxy_fcgi_module m\n\
+    Listen 7080\nDirectoryIndex index.php\n";
+
+/// A panel's virtual hosts have the machine's address, which nobody who asks for a URL knows; its pools listen below their prefix.
+#[test]
+fn hosts_with_an_address_and_a_pool_with_a_prefix() {
+    let conf = format!(
+        "{FPM_MODULES}<VirtualHost 10.0.0.1:7080>\nServerName shop.test\nDocumentRoot /var/www/shop\n<Files ~ \\.php$>\n\
+         SetHandler proxy:unix:/var/www/system/shop.test/php-fpm.sock|fcgi://x\n</Files>\n</VirtualHost>\n"
+    );
+    let pool = "[shop.test]\nprefix = /var/www/system/$pool\nuser = root\nlisten = php-fpm.sock\npm = static\npm.max_children = 1\n\
+        php_value[memory_limit] = 97M\n";
+    let files = [
+        ("etc/apache2/apache2.conf", &*conf),
+        ("opt/plesk/php/8.2/etc/php-fpm.conf", "include=/opt/plesk/php/8.2/etc/php-fpm.d/*.conf\n"),
+        ("opt/plesk/php/8.2/etc/php-fpm.d/shop.conf", pool),
+        ("opt/plesk/php/8.2/etc/php.ini", "memory_limit = 1M\n"),
+        ("var/www/shop/index.php", "<?php"),
+    ];
+    let place = root("panel", &files);
+    let ini = "/opt/plesk/php/8.2/etc/php.ini";
+    is(&place, &["memory_limit", "http://shop.test:7080/"], "97M", "8.2/fpm/shop.test", ini);
+    // An address that is given decides.
+    let output = ask(&place, &["get", "memory_limit", "http://shop.test:7080/", "--address", "10.0.0.9"]);
+    assert_ne!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// Where PHP-FPM runs behind Apache, an `.htaccess` that Apache does not open is named as it is under mod_php.
+#[test]
+fn an_htaccess_that_apache_does_not_open_is_named_before_fpm() {
+    let conf = format!(
+        "{FPM_MODULES}DocumentRoot /var/www\n<Directory />\nAllowOverride None\n</Directory>\n<Files ~ \\.php$>\n\
+         SetHandler proxy:unix:/run/a.sock|fcgi://x\n</Files>\n"
+    );
+    let pool = "[www]\nuser = root\nlisten = /run/a.sock\npm = static\npm.max_children = 1\n";
+    let files = [
+        ("etc/apache2/apache2.conf", &*conf),
+        ("etc/php/8.2/fpm/php-fpm.conf", pool),
+        ("etc/php/8.2/fpm/php.ini", ""),
+        ("var/www/index.php", "<?php"),
+        ("var/www/.htaccess", "php_value memory_limit 1G\n"),
+    ];
+    let place = root("fpm-none", &files);
+    let told = out(&ask(&place, &["explain", "memory_limit", "http://localhost:7080/"]));
+    assert!(told.contains("skipped: Apache does not read this file: AllowOverride None"), "{told}");
+}

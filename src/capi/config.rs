@@ -35,7 +35,7 @@ pub struct outlive_target {
     pub size: usize,
     /// The host that was asked for (the Host header, or the URL's), with or without a port.
     pub server_name: *const c_char,
-    /// The local address that was connected to.
+    /// The local address that was connected to; NULL: 127.0.0.1, or where no virtual host is there, any that has one of the host's name.
     pub server_address: *const c_char,
     /// The local port that was connected to; 0: the scheme's own.
     pub port: c_int,

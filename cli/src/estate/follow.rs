@@ -206,7 +206,8 @@ fn pool_at<'m>(
             Ok(pools) => {
                 for pool in pools {
                     let listen = pool.line(b"listen").map(|(listen, _)| listen);
-                    if listen.and_then(|listen| pools::of_listen(view, listen)).as_ref() == Some(address) {
+                    let prefix = php.place.as_ref().and_then(|place| place.fpm_prefix.as_deref());
+                    if pools::of_pool(view, pool, prefix).as_ref() == Some(address) {
                         those.push((php, pool));
                     } else {
                         others.push(format!(

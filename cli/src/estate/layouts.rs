@@ -6,6 +6,7 @@ use outlive::config::Sapi;
 use outlive::files::Files;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -70,8 +71,14 @@ pub fn found(view: &View) -> Vec<Place> {
         };
         for version in versions {
             let place = place(&row, version);
-            if is_there(view, &place, has_version) && !all.iter().any(|known| same(view, known, &place)) {
-                all.push(place);
+            if !is_there(view, &place, has_version) {
+                continue;
+            }
+            match all.iter_mut().find(|known| same(view, known, &place)) {
+                None => all.push(place),
+                // Docker's images and FreeBSD's ports have one php-fpm.conf, and their php.ini in two places.
+                Some(known) if !has_ini(view, known) && has_ini(view, &place) => *known = place,
+                Some(_) => {}
             }
         }
     }
@@ -119,6 +126,13 @@ fn has_config(view: &View, place: &Place) -> bool {
     place.fpm_conf.as_ref().is_some_and(|conf| view.is_file(conf))
         || view.is_file(&place.ini_dir.join("php.ini"))
         || place.scan_dir.as_ref().is_some_and(|dir| view.is_dir(dir))
+}
+
+/// Whether the files of PHP's own configuration are where this layout has them.
+fn has_ini(view: &View, place: &Place) -> bool {
+    let scanned = place.scan_dir.as_ref().and_then(|dir| view.list(dir).ok()).unwrap_or_default();
+    let is_scanned = |name: &OsString| name.as_bytes().ends_with(b".ini") && !is_ini(name);
+    view.is_file(&place.ini_dir.join("php.ini")) || scanned.iter().any(is_scanned)
 }
 
 fn is_there(view: &View, place: &Place, has_version: bool) -> bool {

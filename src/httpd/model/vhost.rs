@@ -159,13 +159,35 @@ impl Hosts {
     }
 
     /// The server for an address and a lower-case name; 0: the main one. `has` tells whether a server has a name.
-    pub fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, has: impl Fn(u32, &[u8]) -> bool) -> u32 {
+    fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, has: impl Fn(u32, &[u8]) -> bool) -> u32 {
         let own = [Address { ip, port }, Address { ip, port: 0 }];
         let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
         let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
         let set = own.chain(&any).find_map(|address| self.sets.get(self.place(address)));
         let Some((_, set)) = set else { return 0 };
         name.and_then(|name| set.find(name, has)).unwrap_or(set.first)
+    }
+
+    /// As [`Self::find`]; where the address is not known, this machine's own, or else any that has a host of the name.
+    pub fn choose(
+        &self,
+        ip: Option<IpAddr>,
+        port: u16,
+        name: Option<&[u8]>,
+        has: impl Fn(u32, &[u8]) -> bool + Copy,
+    ) -> u32 {
+        let assumed = ip.or_else(|| self.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let found = self.find(assumed, port, name, has);
+        match name.filter(|_| found == 0 && ip.is_none() && self.by_ip) {
+            Some(name) => self.named(port, name, has),
+            None => found,
+        }
+    }
+
+    /// The first host of that name at any address; 0: there is none.
+    fn named(&self, port: u16, name: &[u8], has: impl Fn(u32, &[u8]) -> bool + Copy) -> u32 {
+        let sets = self.sets.iter().filter(|(address, _)| address.port == port || address.port == 0);
+        sets.filter_map(|(_, set)| set.find(name, has)).min().unwrap_or(0)
     }
 }
 

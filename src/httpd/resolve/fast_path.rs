@@ -13,7 +13,7 @@ use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::tokens;
 use crate::httpd::syntax::uri;
 use crate::target::Target;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The most sections of one request; a request with more takes the full walk.
 const MOST: usize = 16;
@@ -182,8 +182,7 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
         None => None,
     };
     let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
-    let ip = ip.or_else(|| data.hosts.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    Some(data.hosts.find(ip, port, name, |server, name| data.fast_index.has_name(server, name)) as usize)
+    Some(data.hosts.choose(ip, port, name, |server, name| data.fast_index.has_name(server, name)) as usize)
 }
 
 /// A plain host name in lower case, without its port.

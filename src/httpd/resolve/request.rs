@@ -4,7 +4,7 @@ use super::context::ResolveContext;
 use crate::httpd::syntax::tokens;
 use crate::httpd::syntax::uri;
 use crate::target::Target;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The request as it came.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl<'t> Asked<'t> {
             None => (None, None),
         };
         let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
-        let ip = ip.or_else(|| context.data.hosts.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let server = context.data.hosts.find(ip, port, host.as_deref(), |server, name| {
+        let has = |server: u32, name: &[u8]| {
             context.data.servers.get(server as usize).is_some_and(|server| server.has_name(name))
-        }) as usize;
+        };
+        let server = context.data.hosts.choose(ip, port, host.as_deref(), has) as usize;
         Ok(Self {
             server,
             host,
