@@ -131,6 +131,7 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Each function runs while the request can be used as usual; then all are dropped, the skipped ones included.
+    #[inline(always)]
     fn run_functions(
         &self,
         mut inside: Inside<'e, H>,
@@ -138,22 +139,22 @@ impl<'e, H: Host> Handle<'e, H> {
     ) -> Result<Inside<'e, H>, Code> {
         let (began, mut ran) = (sys::coarse_ns(), 0);
         while let Some(number) = inside.owned.machine.next_function() {
-            let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
-            let function = inside.owned.functions[number as usize].take();
-            drop(inside);
-            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
-            ran += 1;
-            inside = match self.enter_again(asks_to_stop) {
-                Ok(inside) => inside,
-                Err(code) => {
-                    self.count_functions(ran, began);
-                    return Err(code);
-                }
-            };
-            let machine = &mut inside.owned.machine;
-            let is_quiet = !(asks_to_stop || machine.is_stopped() || machine.is_held());
-            machine.function_returned(asks_to_stop);
-            inside.is_silent = is_quiet && inside.events == Events::NONE;
+            let (mut function, mut ending) = inside.owned.take_function(number);
+            drop(inside); // from here on others see the stage
+            inside = loop {
+                let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
+                ran += 1;
+                // Nothing has happened meanwhile: then the next one is called with nothing else to do.
+                let Some(mut owned) = self.enter_calmly().filter(|owned| !asks_to_stop && owned.machine.is_calm())
+                else {
+                    break self.function_returned(asks_to_stop);
+                };
+                let Some(number) = owned.machine.next_function() else {
+                    break Ok(Inside::new(self.slot, owned, self.slot.word.load()));
+                };
+                (function, ending) = owned.take_function(number);
+            }
+            .inspect_err(|_| self.count_functions(ran, began))?;
         }
         inside.is_silent = false;
         if inside.owned.machine.has_skipped() {
@@ -169,15 +170,29 @@ impl<'e, H: Host> Handle<'e, H> {
         Ok(inside)
     }
 
+    /// A function has returned, and something has happened meanwhile or is asked for.
+    #[cold]
+    #[inline(never)]
+    fn function_returned(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+        let mut inside = self.enter_again(asks_to_stop)?;
+        let machine = &mut inside.owned.machine;
+        let is_quiet = !(asks_to_stop || machine.is_stopped() || machine.is_held());
+        machine.function_returned(asks_to_stop);
+        inside.is_silent = is_quiet && inside.events == Events::NONE;
+        Ok(inside)
+    }
+
     fn count_functions(&self, ran: u64, began: u64) {
         let counters = &self.shared().counters;
         counters.functions.fetch_add(ran, Relaxed);
-        counters.function_ns.fetch_add(sys::coarse_ns().saturating_sub(began), Relaxed);
+        let ns = sys::coarse_ns().saturating_sub(began);
+        if ns > 0 {
+            counters.function_ns.fetch_add(ns, Relaxed);
+        }
     }
 
     /// Takes the owned part again after a callback. Waits a little for another thread's call; then the end gives up and
     /// has to be called again.
-    #[inline(always)]
     fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
         match self.enter() {
             Err(Code::Busy) => self.enter_later(asks_to_stop),

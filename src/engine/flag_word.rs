@@ -86,6 +86,13 @@ impl Word {
         word & (TAG_BITS << GENERATION_SHIFT | 0xffff_ffff) == tag << GENERATION_SHIFT
     }
 
+    /// As [`Word::is_quiet`], once the first call has entered the request; whoever has the owned part then needs to look no further.
+    #[inline]
+    pub fn is_calm(&self, tag: u64) -> bool {
+        let word = self.0.load(Acquire);
+        word & (TAG_BITS << GENERATION_SHIFT | FLAG_ENTERED | 0xffff_ffff) == tag << GENERATION_SHIFT | FLAG_ENTERED
+    }
+
     /// The owner: forgets facts.
     pub fn forget(&self, facts: u64) {
         self.0.fetch_and(!facts, AcqRel);

@@ -12,6 +12,7 @@ use super::snapshot::Row;
 use super::timing::{limit_of_ms, seconds_of_ms};
 use crate::error::Code;
 use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use atomic_refcell::AtomicRefMut;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The result of a call on a request: a good outcome, or an error.
@@ -58,6 +59,17 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Ended);
         }
         Ok(Inside::new(self.slot, owned, word))
+    }
+
+    /// As [`Handle::enter`], where nothing waits and a call has entered before; `None`: otherwise, or something is wrong.
+    #[inline(always)]
+    pub(super) fn enter_calmly(&self) -> Option<AtomicRefMut<'e, Owned<H>>> {
+        if !self.slot.word.is_calm(self.tag) || !self.shared().fork.is_surely_parent() {
+            return None;
+        }
+        let owned = self.slot.owned.try_borrow_mut().ok()?;
+        // Only now the result is certain.
+        self.slot.word.is_calm(self.tag).then_some(owned)
     }
 
     /// Marks the owned part as this request's. False: the request has ended meanwhile.
@@ -292,7 +304,20 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     /// Registers a shutdown function; it runs at every ending, once, in order. On an error the function is returned.
+    #[inline]
     pub fn register(&self, function: H::Function) -> Result<Code, (Code, H::Function)> {
+        if let Some(mut owned) = self.enter_calmly()
+            && owned.machine.register().is_some()
+        {
+            owned.functions.push(Some(function));
+            return Ok(Code::Ok);
+        }
+        self.register_slowly(function)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn register_slowly(self, function: H::Function) -> Result<Code, (Code, H::Function)> {
         let mut inside = match self.enter() {
             Ok(inside) => inside,
             Err(code) => return Err((code, function)),

@@ -161,6 +161,13 @@ impl<H: Host> Owned<H> {
     pub fn begin(&mut self) {
         self.machine.begin_as(&self.start);
     }
+
+    /// A shutdown function whose turn it is, and the ending that it is told.
+    #[inline]
+    pub fn take_function(&mut self, number: u32) -> (Option<H::Function>, Ending) {
+        let ending = self.machine.ending().unwrap_or(Ending::Completed);
+        (self.functions.get_mut(number as usize).and_then(Option::take), ending)
+    }
 }
 
 /// The prepared start of all requests with the same settings and the same kind of method. Written by a begin, read by the

@@ -419,6 +419,11 @@ impl Machine {
         self.state.stopped
     }
 
+    /// Whether nothing has happened that the end of a shutdown function would have to undo: see [`Machine::function_returned`].
+    pub fn is_calm(&self) -> bool {
+        !self.state.stopped & (self.state.held == 0)
+    }
+
     /// Whether a hold is open.
     pub fn is_held(&self) -> bool {
         self.state.held > 0
