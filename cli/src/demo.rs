@@ -205,8 +205,9 @@ impl Host for Server {
     type Callbacks = TcpStream;
     type Function = ();
     type OnEnded = ();
+    type Notices = ();
 
-    fn attach(&self, client: TcpStream) {
+    fn attach(&self, client: TcpStream, _: Option<&()>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
     }
 
@@ -219,13 +220,13 @@ impl Host for Server {
         true
     }
 
-    fn wants_notice(&self) -> bool {
+    fn wants_notice(_: &Self::Callbacks) -> bool {
         false
     }
 
-    fn on_stop(&self, _: Ending) {}
+    fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, _: Ending) -> bool {
+    fn on_forced(&self, (): &(), _: Ending) -> bool {
         false
     }
 

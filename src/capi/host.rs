@@ -52,6 +52,11 @@ pub struct CHost {
     write: AtomicPtr<()>,
     userdata: AtomicPtr<c_void>,
     flush: AtomicPtr<()>,
+}
+
+/// Its callbacks for notices.
+#[derive(Default)]
+pub struct CNotices {
     on_stop: AtomicPtr<()>,
     on_forced: AtomicPtr<()>,
 }
@@ -69,16 +74,26 @@ impl Host for CHost {
     type Callbacks = Callbacks;
     type Function = Function;
     type OnEnded = Ended;
+    type Notices = CNotices;
 
     #[inline]
-    fn attach(&self, callbacks: Callbacks) {
+    fn wants_notice(callbacks: &Callbacks) -> bool {
+        // SAFETY: as `of` was promised.
+        let callbacks = unsafe { &*callbacks.0 };
+        callbacks.on_stop.is_some() || callbacks.on_forced.is_some()
+    }
+
+    #[inline]
+    fn attach(&self, callbacks: Callbacks, notices: Option<&CNotices>) {
         // SAFETY: as `of` was promised.
         let callbacks = unsafe { &*callbacks.0 };
         self.write.store(address(callbacks.write), Relaxed);
         self.flush.store(address(callbacks.flush), Relaxed);
-        self.on_stop.store(address(callbacks.on_stop), Relaxed);
-        self.on_forced.store(address(callbacks.on_forced), Relaxed);
         self.userdata.store(callbacks.userdata, Relaxed);
+        if let Some(notices) = notices {
+            notices.on_stop.store(address(callbacks.on_stop), Relaxed);
+            notices.on_forced.store(address(callbacks.on_forced), Relaxed);
+        }
     }
 
     fn write(&self, bytes: &[u8]) -> bool {
@@ -102,16 +117,12 @@ impl Host for CHost {
         !self.flush.load(Relaxed).is_null()
     }
 
-    fn wants_notice(&self) -> bool {
-        !self.on_stop.load(Relaxed).is_null() || !self.on_forced.load(Relaxed).is_null()
+    fn on_stop(&self, notices: &CNotices, ending: Ending) {
+        self.tell(&notices.on_stop, ending);
     }
 
-    fn on_stop(&self, ending: Ending) {
-        self.tell(&self.on_stop, ending);
-    }
-
-    fn on_forced(&self, ending: Ending) -> bool {
-        self.tell(&self.on_forced, ending)
+    fn on_forced(&self, notices: &CNotices, ending: Ending) -> bool {
+        self.tell(&notices.on_forced, ending)
     }
 
     fn ended(&self, on_ended: Ended, ending: Ending) {

@@ -1,12 +1,14 @@
-//! What only some requests have: a key, and a callback for the end. It is kept in an array beside the slots; the array of a chunk is made
-//! for the first request that needs it, and other requests never touch it.
+//! What only some requests have: a label or a method, a key, callbacks for notices and for the end, caps. It is kept in arrays beside the
+//! slots; those of a chunk are made for the first request that needs them, and other requests never touch them.
 
-use super::slot::Host;
+use super::callback_gate::Notice;
+use super::slot::{Host, LABEL};
+use super::sys::Fixed;
 use super::whole_words;
 use atomic_refcell::AtomicRefCell;
 use once_cell::race::OnceBox;
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 
 /// The longest key that is kept as it is; of a longer one, its hash.
 pub const KEY: usize = 64;
@@ -18,13 +20,32 @@ pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
 
 /// One slot's part of the array. The slot's facts say which fields are valid.
 pub struct Annex<H: Host> {
+    pub notice: Notice,
+    /// Generation << 8 | the events that the host was told of.
+    pub notified: AtomicU32,
+    pub notices: H::Notices,
+    /// The watched socket; only the owner uses it.
+    pub socket: AtomicI32,
+    pub max_detached: AtomicU32,
+    pub max_detached_time: AtomicU32,
+    pub max_detached_total: AtomicU32,
     pub on_ended: AtomicRefCell<Option<H::OnEnded>>,
     key: Key,
 }
 
 impl<H: Host> Default for Annex<H> {
     fn default() -> Self {
-        Self { on_ended: AtomicRefCell::new(None), key: Key::default() }
+        Self {
+            notice: Notice::default(),
+            notified: AtomicU32::new(0),
+            notices: H::Notices::default(),
+            socket: AtomicI32::new(-1),
+            max_detached: AtomicU32::new(0),
+            max_detached_time: AtomicU32::new(0),
+            max_detached_total: AtomicU32::new(0),
+            on_ended: AtomicRefCell::new(None),
+            key: Key::default(),
+        }
     }
 }
 
@@ -40,21 +61,36 @@ impl<H: Host> Annex<H> {
     }
 }
 
-/// The annexes of a chunk.
-pub struct Annexes<H: Host> {
-    all: OnceBox<Box<[Annex<H>]>>,
+/// What people see of a request beside its numbers.
+#[derive(Default)]
+pub struct Shown {
+    pub method: AtomicU64,
+    /// Odd while the label is written.
+    pub label_turn: AtomicU32,
+    pub label: [AtomicU64; LABEL / 8],
+}
+
+/// An array beside the slots of a chunk.
+pub struct Beside<T> {
+    all: OnceBox<Fixed<T>>,
     count: usize,
 }
 
-impl<H: Host> Annexes<H> {
+impl<T: Default> Beside<T> {
     pub fn new(count: usize) -> Self {
         Self { all: OnceBox::new(), count }
     }
 
-    /// The annex of a slot; makes the array if there is none yet.
-    pub fn of(&self, lane: u32) -> &Annex<H> {
-        let all = self.all.get_or_init(|| Box::new((0..self.count).map(|_| Annex::default()).collect()));
-        &all[lane as usize]
+    /// That of a slot; makes the array if there is none yet.
+    #[inline]
+    pub fn of(&self, lane: u16) -> &T {
+        &self.all.get().unwrap_or_else(|| self.make())[usize::from(lane)]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&self) -> &Fixed<T> {
+        self.all.get_or_init(|| Box::new(Fixed::new(self.count, |_| T::default())))
     }
 }
 

@@ -3,11 +3,11 @@
 use super::call_guard::facts_of;
 use super::flag_word::TAG_BITS;
 use super::handle::Handle;
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, facts};
 use super::sys;
 use super::watched::Member;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
-use crate::request::{Begin, Start, Timer};
+use crate::request::{Begin, Machine, Timer};
 use atomic_refcell::AtomicRefMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -60,25 +60,28 @@ pub(super) fn begin<'e, H: Host>(
     options: Options<'_, H>,
 ) -> Handle<'e, H> {
     slot.prefetch();
-    let now = slot.shared.now();
-    slot.host.attach(options.callbacks);
+    let now = slot.shared().now();
+    let is_queued = slot.shared().queues.is_some();
+    let notices = (!is_queued && H::wants_notice(&options.callbacks)).then(|| &slot.annex().notices);
+    let wants_notice = notices.is_some();
+    slot.host.attach(options.callbacks, notices);
     let begin = Begin { resumed: options.resumed, ..Begin::of_method(options.method, options.reading_input) };
     let is_clean = slot.facts.load(Relaxed) & facts::CHANGED == 0;
-    let (mut new, seconds) = match slot.template.of(settings, begin) {
+    let mut new = match slot.template(settings, begin) {
         Some(found) if is_clean => found,
         _ => new_template(slot, settings, begin),
     };
-    if slot.shared.queues.is_some() {
+    if is_queued {
         slot.queue.store(options.stop_queue as u16, Relaxed); // no engine has more than MOST_QUEUES
         new |= facts::QUEUED;
-    } else if slot.host.wants_notice() {
+    } else if wants_notice {
         new |= facts::NOTICE;
     }
     if slot.host.has_flush() {
         new |= facts::ENDS_SLOWLY;
     }
     if !options.method.is_empty() {
-        slot.method.store(super::slot::pack(options.method), Relaxed);
+        slot.shown().method.store(super::slot::pack(options.method), Relaxed);
         new |= facts::METHOD;
     }
     if !options.label.is_empty() {
@@ -89,13 +92,13 @@ pub(super) fn begin<'e, H: Host>(
         new |= fill_annex(slot, options.key, options.on_ended);
     }
     slot.written.store(0, Relaxed);
-    slot.limit_text.store(NO_LIMIT_TEXT, Relaxed);
     slot.began.store(now, Relaxed);
-    slot.timing.begin();
-    let due = slot.timing.start(seconds, now, new & facts::CPU != 0);
+    slot.terms.begin();
+    let limit = if let Timer::Start(seconds) = Machine::timer_at_begin(settings.policy(), begin) { seconds } else { 0 };
+    let due = slot.timing().start(limit, now, new & facts::CPU != 0);
     slot.facts.store(new & !facts::WATCHED, Relaxed);
     let generation = slot.word.begin(|| slot.begin_lap());
-    slot.shared.board.began(slot);
+    slot.shared().board.began(slot);
     slot.look_at(due);
     if let (Some(socket), true) = (options.socket, new & facts::WATCHED != 0) {
         watch(slot, socket, generation);
@@ -106,27 +109,27 @@ pub(super) fn begin<'e, H: Host>(
 /// Prepares the start of a request with these settings, and keeps it for the next request in this slot.
 #[cold]
 #[inline(never)]
-fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin) -> (u32, u32) {
+fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin) -> u32 {
     let mut owned = take_over(slot);
     let policy = settings.policy();
-    owned.start = Start::new(policy, begin);
-    owned.begin();
-    owned.run_time = None;
+    let mut machine = Machine::default();
+    let _ = machine.begin(policy, begin); // the limit starts later
+    owned.forget_run_time();
     owned.settings = Some(Arc::clone(settings));
     let slow = if begin.reading_input { facts::ENDS_SLOWLY } else { 0 };
-    let mut facts = facts_of(&owned.machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
+    let mut facts = facts_of(&machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
     if begin.resumed {
         facts &= !facts::WATCHED; // nobody waits for it
     }
-    let seconds = if let Timer::Start(seconds) = owned.start.timer { seconds } else { 0 };
-    slot.template.settings.store(Arc::as_ptr(settings).addr(), Relaxed);
-    slot.template.facts.store(facts, Relaxed);
-    slot.template.seconds.store(seconds, Relaxed);
-    slot.timing.set_hard(u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0));
-    slot.max_detached.store(policy.max_detached, Relaxed);
-    slot.max_detached_time.store(policy.max_detached_time, Relaxed);
-    slot.max_detached_total.store(policy.max_detached_total, Relaxed);
-    (facts, seconds)
+    slot.set_template(settings, facts);
+    slot.terms.set_hard(u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0));
+    if facts & (facts::CAPPED | facts::TOTAL_CAPPED) != 0 {
+        let annex = slot.annex();
+        annex.max_detached.store(policy.max_detached, Relaxed);
+        annex.max_detached_time.store(policy.max_detached_time, Relaxed);
+        annex.max_detached_total.store(policy.max_detached_total, Relaxed);
+    }
+    facts
 }
 
 /// The owned part of a free slot. A late call on the slot's previous request may hold it for the moment that it takes to see
@@ -175,10 +178,10 @@ fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>)
 #[cold]
 fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
     // Not a socket: there is nothing to watch, and the live table shows that.
-    let member = Member { slot: slot.index, generation };
-    if slot.shared.watched.add(&slot.shared.poll, socket, member).is_ok() {
-        slot.socket.store(socket, Relaxed);
+    let member = Member { slot: slot.index(), generation };
+    if slot.shared().watched.add(&slot.shared().poll, socket, member).is_ok() {
+        slot.annex().socket.store(socket, Relaxed);
         slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
-        slot.shared.board.changed(slot);
+        slot.shared().board.changed(slot);
     }
 }

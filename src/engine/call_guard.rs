@@ -1,7 +1,7 @@
 //! One call on a request: it owns the owned part while it runs, and publishes its changes when it ends.
 
 use super::flag_word::{FLAG_GONE, Seen};
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, facts};
 use super::sys;
 use crate::config::{Clock, Policy, Settings, whole_number};
 use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
@@ -57,7 +57,7 @@ impl<'e, H: Host> Inside<'e, H> {
         let events = word.events();
         let mut inside = Self { slot, owned, before: events, events, is_silent: false };
         if events != Events::NONE {
-            inside.owned.machine.absorb(events);
+            inside.owned.machine().absorb(events);
         }
         inside
     }
@@ -67,12 +67,15 @@ impl<'e, H: Host> Inside<'e, H> {
         self.slot.word.load().generation()
     }
 
-    pub fn apply(&self, timer: Timer) {
-        match timer {
-            Timer::Keep => {}
-            Timer::Start(seconds) => self.slot.start_limit(seconds),
-            Timer::Stop => self.slot.start_limit(0),
-        }
+    pub fn apply(&mut self, timer: Timer) {
+        let limit = match timer {
+            Timer::Keep => return,
+            Timer::Start(seconds) => seconds,
+            Timer::Stop => 0,
+        };
+        self.write_limit_text(); // the new limit has none
+        let slot = self.slot;
+        slot.look_at(slot.timing().start(limit, slot.shared().now(), slot.counts_cpu()));
     }
 
     pub fn policy(&self) -> Option<&Policy> {
@@ -81,15 +84,14 @@ impl<'e, H: Host> Inside<'e, H> {
 
     /// `set_time_limit` left only a number behind; here it becomes the directive's text (C-144).
     pub fn write_limit_text(&mut self) {
-        let seconds = self.slot.limit_text.swap(NO_LIMIT_TEXT, Relaxed);
-        if seconds != NO_LIMIT_TEXT {
+        if let Some(seconds) = self.slot.timing().started.take_text() {
             self.put(b"max_execution_time", seconds.to_string().as_bytes());
         }
     }
 
     /// Writes into the run-time layer without checking access.
     pub fn put(&mut self, name: &[u8], value: &[u8]) {
-        self.owned.run_time.get_or_insert_default().put(name, value);
+        self.owned.run_time_mut().put(name, value);
         self.set_fact(facts::CHANGED);
     }
 
@@ -106,14 +108,14 @@ impl<'e, H: Host> Inside<'e, H> {
     pub fn change(&mut self, change: Change) {
         match change {
             Change::None => {}
-            Change::IgnoreUserAbort(ignore) => self.owned.machine.set_ignore(ignore),
+            Change::IgnoreUserAbort(ignore) => self.owned.machine().set_ignore(ignore),
             Change::TimeLimit(seconds) => self.apply(effective_limit(seconds)),
             Change::Disconnect(disconnect) => {
                 let directive = self.ignore_directive();
-                self.owned.machine.set_disconnect(disconnect, directive);
+                self.owned.machine().set_disconnect(disconnect, directive);
             }
-            Change::AfterFinish(after_finish) => self.owned.machine.set_after_finish(after_finish),
-            Change::Shutdown(shutdown) => self.owned.machine.set_shutdown(shutdown),
+            Change::AfterFinish(after_finish) => self.owned.machine().set_after_finish(after_finish),
+            Change::Shutdown(shutdown) => self.owned.machine().set_shutdown(shutdown),
             Change::Clock(clock) => self.change_clock(clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS),
             Change::MaxDetachedTime(seconds) => self.change_detached_time(seconds),
             Change::ShutdownTime(Some(_)) => self.set_fact(facts::SHUTDOWN_TIME),
@@ -126,18 +128,19 @@ impl<'e, H: Host> Inside<'e, H> {
         if (slot.facts.load(Relaxed) & facts::CPU != 0) == to_cpu {
             return;
         }
-        let due = slot.timing.change_clock(&slot.counted, slot.shared.now(), to_cpu, || match to_cpu {
+        let due = slot.timing().change_clock(slot.shared().now(), to_cpu, || match to_cpu {
             true => self.set_fact(facts::CPU),
             false => self.clear_fact(facts::CPU),
         });
         slot.look_at(due);
-        slot.shared.board.clock_changed(slot);
+        slot.shared().board.clock_changed(slot);
     }
 
     fn change_detached_time(&self, seconds: u32) {
         let slot = self.slot;
-        slot.max_detached_time.store(seconds, Relaxed);
-        let policy = self.policy();
+        let (annex, policy) = (slot.annex(), self.policy());
+        annex.max_detached.store(policy.map_or(0, |policy| policy.max_detached), Relaxed);
+        annex.max_detached_time.store(seconds, Relaxed);
         match seconds > 0 || policy.is_some_and(Policy::caps_number) {
             true => self.set_fact(facts::CAPPED),
             false => self.clear_fact(facts::CAPPED),
@@ -161,9 +164,8 @@ impl<'e, H: Host> Inside<'e, H> {
     }
 
     fn text_in_force(&self, name: &[u8]) -> Option<&[u8]> {
-        let Owned { settings, run_time, .. } = &*self.owned;
-        let settings = settings.as_deref()?;
-        match run_time {
+        let settings = self.owned.settings.as_deref()?;
+        match self.owned.run_time() {
             Some(run_time) => run_time.get(settings, name),
             None => settings.get(name),
         }
@@ -181,24 +183,24 @@ impl<H: Host> Drop for Inside<'_, H> {
 
 impl<H: Host> Inside<'_, H> {
     #[inline(never)]
-    fn publish(&self) {
-        let machine = &self.owned.machine;
-        let after = match machine.is_stopped() {
+    fn publish(&mut self) {
+        let machine = self.owned.machine();
+        let (is_stopped, gone, facts) = (machine.is_stopped(), machine.noticed_gone(), facts_of(machine));
+        let after = match is_stopped {
             true => self.events.with(Events::STOPPED),
             false => self.events.without(Events::STOPPED),
         };
-        let gone = machine.noticed_gone();
         // Events first: whoever sees the facts of a new stage must not see events of the old one.
         self.slot.flags().settle(self.before, after);
         let old = self.slot.facts.load(Relaxed);
-        let new = old & !facts::OF_MACHINE | facts_of(machine);
+        let new = old & !facts::OF_MACHINE | facts;
         if new != old {
             self.slot.facts.store(new, Release);
-            self.slot.shared.board.changed(self.slot);
+            self.slot.shared().board.changed(self.slot);
             // From here on the request works without its client.
             if new & !old & facts::FINISHED != 0 && new & facts::TOTAL_CAPPED != 0 {
                 self.slot.look_at(0);
-                self.slot.shared.wake();
+                self.slot.shared().wake();
             }
         }
         if gone {
@@ -211,11 +213,10 @@ impl<H: Host> Inside<'_, H> {
 }
 
 impl<H: Host> Slot<H> {
-    #[inline(always)]
-    pub(super) fn start_limit(&self, limit: u32) {
-        let cpu = self.facts.load(Relaxed) & facts::CPU != 0;
-        let now = self.shared.now();
-        self.look_at(self.timing.start(limit, now, cpu));
+    /// Whether the limit counts CPU time.
+    #[inline]
+    pub(super) fn counts_cpu(&self) -> bool {
+        self.facts.load(Relaxed) & facts::CPU != 0
     }
 
     #[inline]

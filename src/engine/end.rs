@@ -32,7 +32,7 @@ impl<'e, H: Host> Handle<'e, H> {
         {
             // Only quick calls were made, and nothing is left to do. The slot is ours until it is pushed onto the free list.
             self.shared().board.ended(self.slot);
-            self.count_completed(self.slot.shared.now());
+            self.count_completed(self.shared().now());
             self.push();
             return Ok(Ending::Completed);
         }
@@ -42,8 +42,8 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Apart, so that a quiet end saves no registers for it.
     #[inline(never)]
     fn end_slowly(self, facts: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        let inside = self.pass(facts, &mut call)?;
-        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        let mut inside = self.pass(facts, &mut call)?;
+        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
         self.leave(inside, ending);
         Ok(ending)
     }
@@ -51,9 +51,9 @@ impl<'e, H: Host> Handle<'e, H> {
     /// The first part of an end: shutdown functions, then buffered output. The request stays in flight until [`Handle::end`],
     /// which then only frees it. `Already`: it was done before. Errors as [`Handle::end`].
     pub fn shut_down(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(Code, Ending), Code> {
-        let was_done = self.enter()?.owned.machine.stage() == Stage::Ended;
-        let inside = self.pass(self.slot.facts.load(Relaxed), &mut call)?;
-        let ending = inside.owned.machine.ending().unwrap_or(Ending::Completed);
+        let was_done = self.enter()?.owned.machine().stage() == Stage::Ended;
+        let mut inside = self.pass(self.slot.facts.load(Relaxed), &mut call)?;
+        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
         Ok((if was_done { Code::Already } else { Code::Ok }, ending))
     }
 
@@ -63,10 +63,10 @@ impl<'e, H: Host> Handle<'e, H> {
         if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end would wait for the very callback that calls it
         }
-        if inside.owned.machine.stage() == Stage::Ended {
+        if inside.owned.machine().stage() == Stage::Ended {
             return Ok(inside); // it was shut down before
         }
-        if inside.owned.machine.stage() > Stage::Running {
+        if inside.owned.machine().stage() > Stage::Running {
             inside = self.take_up_again(inside)?;
         } else {
             if facts & facts::QUEUED != 0 {
@@ -77,13 +77,13 @@ impl<'e, H: Host> Handle<'e, H> {
                 _ => inside.shutdown_time(),
             };
             let Inside { owned, events, .. } = &mut inside;
-            let timer = owned.machine.begin_shutdown(shutdown_time, events);
+            let timer = owned.machine().begin_shutdown(shutdown_time, events);
             inside.apply(timer);
         }
-        if inside.owned.machine.has_functions() {
+        if inside.owned.machine().has_functions() {
             inside = self.run_functions(inside, call)?;
         }
-        inside.owned.machine.end_output(&mut Below(self.slot));
+        inside.owned.machine().end_output(&mut Below(self.slot));
         Ok(inside)
     }
 
@@ -104,7 +104,7 @@ impl<'e, H: Host> Handle<'e, H> {
         let slot = self.slot;
         let facts = slot.facts.load(Relaxed);
         slot.facts.store(facts & !facts::STAGE | Stage::FinalFlush as u32, Release);
-        slot.shared.board.changed(slot);
+        slot.shared().board.changed(slot);
         let on_ended = slot.annex().on_ended.borrow_mut().take();
         if let Some(on_ended) = on_ended {
             slot.host.ended(on_ended, ending);
@@ -126,7 +126,7 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Stage);
         }
         self.slot.word.forget(FLAG_LEFT_OFF | FLAG_ASKED);
-        inside.owned.machine.function_returned(word.has(FLAG_ASKED));
+        inside.owned.machine().function_returned(word.has(FLAG_ASKED));
         Ok(inside)
     }
 
@@ -138,33 +138,32 @@ impl<'e, H: Host> Handle<'e, H> {
         call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
     ) -> Result<Inside<'e, H>, Code> {
         let (began, mut ran) = (sys::coarse_ns(), 0);
-        while let Some(number) = inside.owned.machine.next_function() {
-            let (mut function, mut ending) = inside.owned.take_function(number);
+        while let Some((mut function, mut ending)) = inside.owned.next_function() {
             drop(inside); // from here on others see the stage
             inside = loop {
                 let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
                 ran += 1;
                 // Nothing has happened meanwhile: then the next one is called with nothing else to do.
-                let Some(mut owned) = self.enter_calmly().filter(|owned| !asks_to_stop && owned.machine.is_calm())
-                else {
+                let owned = if asks_to_stop { None } else { self.enter_calmly() };
+                let Some(mut owned) = owned.filter(|owned| owned.is_calm()) else {
                     break self.function_returned(asks_to_stop);
                 };
-                let Some(number) = owned.machine.next_function() else {
-                    break Ok(Inside::new(self.slot, owned, self.slot.word.load()));
-                };
-                (function, ending) = owned.take_function(number);
+                match owned.next_function() {
+                    Some(next) => (function, ending) = next,
+                    None => break Ok(Inside::new(self.slot, owned, self.slot.word.load())),
+                }
             }
             .inspect_err(|_| self.count_functions(ran, began))?;
         }
         inside.is_silent = false;
-        if inside.owned.machine.has_skipped() {
+        if inside.owned.machine().has_skipped() {
             // Dropping a function may call back into the request.
-            let functions = std::mem::take(&mut inside.owned.functions);
+            let functions = std::mem::take(inside.owned.functions());
             drop(inside);
             drop(functions);
             inside = self.enter_again(false)?;
         } else {
-            inside.owned.functions.clear();
+            inside.owned.functions().clear();
         }
         self.count_functions(ran, began);
         Ok(inside)
@@ -175,7 +174,7 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline(never)]
     fn function_returned(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
         let mut inside = self.enter_again(asks_to_stop)?;
-        let machine = &mut inside.owned.machine;
+        let machine = inside.owned.machine();
         let is_quiet = !(asks_to_stop || machine.is_stopped() || machine.is_held());
         machine.function_returned(asks_to_stop);
         inside.is_silent = is_quiet && inside.events == Events::NONE;
@@ -221,16 +220,16 @@ impl<'e, H: Host> Handle<'e, H> {
         let (slot, counters) = (self.slot, &self.shared().counters);
         let facts = slot.facts.load(Relaxed);
         if facts & facts::SUSPENDED != 0 {
-            slot.timing.forget_suspension(&slot.counted);
+            slot.timing().forget_suspension();
         }
         if facts & facts::ON_ENDED != 0 {
             self.tell_ended(ending);
         }
         if facts & facts::WATCHED != 0 {
-            let member = Member { slot: slot.index, generation: inside.generation() };
-            slot.shared.watched.remove(&slot.shared.poll, slot.socket.load(Relaxed), member);
+            let member = Member { slot: slot.index(), generation: inside.generation() };
+            slot.shared().watched.remove(&slot.shared().poll, slot.annex().socket.load(Relaxed), member);
         }
-        let now = slot.shared.now();
+        let now = slot.shared().now();
         if ending == Ending::Completed {
             self.count_completed(now);
         } else {
@@ -238,7 +237,7 @@ impl<'e, H: Host> Handle<'e, H> {
             counters.endings[ending as usize].fetch_add(1, Release);
         }
         inside.is_silent = true;
-        slot.shared.board.ended(slot);
+        slot.shared().board.ended(slot);
         let seen = slot.flags().end();
         if seen.is_gone() {
             counters.detached.fetch_sub(1, Relaxed);
@@ -246,14 +245,14 @@ impl<'e, H: Host> Handle<'e, H> {
         }
         if seen.has_any(FLAG_COUNTED | FLAG_COUNTED_HERE) {
             let counted = if seen.has(FLAG_COUNTED) { Counted::InBoard } else { Counted::InEngine };
-            slot.shared.board.uncount_detached(counted);
+            slot.shared().board.uncount_detached(counted);
         }
         if facts & facts::QUEUED != 0 {
             stops::withdraw(slot, StopKind::Forced);
         }
         drop(inside);
         if facts & facts::NOTICE != 0 {
-            slot.notice.wait();
+            slot.annex().notice.wait();
         }
         self.push();
     }
@@ -273,6 +272,6 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Gives the slot back to the free list.
     #[inline]
     fn push(&self) {
-        self.shared().free.give_back(self.slot.index, &self.slot.next_free);
+        self.shared().free.give_back(self.slot.index(), &self.slot.next_free);
     }
 }

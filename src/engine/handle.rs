@@ -6,17 +6,27 @@
 
 use super::call_guard::{Below, Failed, Inside};
 use super::flag_word::{FLAG_ENTERED, Seen};
+use super::limit::{limit_of_ms, seconds_of_ms};
 use super::shared::Shared;
-use super::slot::{Host, NO_LIMIT_TEXT, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, facts};
 use super::snapshot::Row;
-use super::timing::{limit_of_ms, seconds_of_ms};
 use crate::error::Code;
-use crate::request::{Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
+use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
 use atomic_refcell::AtomicRefMut;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The result of a call on a request: a good outcome, or an error.
 pub type Answer = std::result::Result<Code, Code>;
+
+/// How a quick call went.
+pub(crate) enum Quick {
+    Done,
+    /// All but arming the deadline.
+    Arm(u64),
+    /// It is no quick one; nothing was done.
+    No,
+}
 
 /// Identifies one request of an engine. Copies identify the same request. After its end every call answers `Ended`,
 /// until 256 later requests have used the same slot.
@@ -35,7 +45,7 @@ impl<H: Host> Copy for Handle<'_, H> {}
 
 impl<'e, H: Host> Handle<'e, H> {
     pub(super) fn shared(&self) -> &Shared {
-        &self.slot.shared
+        self.slot.shared()
     }
 
     fn is_forked(&self) -> Result<(), Code> {
@@ -44,7 +54,7 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Takes the owned part. The handle's tag is checked before, so that a late call does not disturb a new request, and again
     /// after, because only then the result is certain.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
@@ -64,7 +74,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// As [`Handle::enter`], where nothing waits and a call has entered before; `None`: otherwise, or something is wrong.
     #[inline(always)]
     pub(super) fn enter_calmly(&self) -> Option<AtomicRefMut<'e, Owned<H>>> {
-        if !self.slot.word.is_calm(self.tag) || !self.shared().fork.is_surely_parent() {
+        if !self.slot.word.is_calm(self.tag) || !self.slot.common.fork.is_surely_parent() {
             return None;
         }
         let owned = self.slot.owned.try_borrow_mut().ok()?;
@@ -77,7 +87,7 @@ impl<'e, H: Host> Handle<'e, H> {
     fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
         let is_live = self.slot.flags().raise(word.generation(), FLAG_ENTERED, 0);
         if is_live {
-            owned.begin();
+            owned.begin(Begin::from_bits(self.slot.facts.load(Relaxed) >> facts::BEGIN_SHIFT));
         }
         is_live
     }
@@ -85,15 +95,15 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Whether no event waits for the owner: the first test of a check.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        self.slot.word.is_quiet(self.tag) && self.shared().fork.is_surely_parent()
+        self.slot.word.is_quiet(self.tag) && self.slot.common.fork.is_surely_parent()
     }
 
     /// The input has been read: the running stage begins.
     pub fn run(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        let Owned { machine, settings, .. } = &mut **owned;
-        let policy = settings.as_deref().ok_or(Code::Ended)?.policy();
+        let (machine, settings) = owned.machine_and_settings();
+        let policy = settings.ok_or(Code::Ended)?.policy();
         let timer = machine.run(policy, events).ok_or(Code::Stage)?;
         inside.apply(timer);
         Ok(Code::Ok)
@@ -109,7 +119,7 @@ impl<'e, H: Host> Handle<'e, H> {
     fn check_slowly(self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        Ok(said(owned.machine.check(events)))
+        Ok(said(owned.machine().check(events)))
     }
 
     /// Output, as echo.
@@ -142,30 +152,30 @@ impl<'e, H: Host> Handle<'e, H> {
     fn write_slowly(self, bytes: &[u8], output: &mut impl Output) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        if owned.machine.stage() == Stage::Ended {
+        if owned.machine().stage() == Stage::Ended {
             return Err(Code::Stage);
         }
-        Ok(said(owned.machine.write(bytes, output, events)))
+        Ok(said(owned.machine().write(bytes, output, events)))
     }
 
     /// `flush()`
     pub fn flush(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        if owned.machine.stage() == Stage::Ended {
+        if owned.machine().stage() == Stage::Ended {
             return Err(Code::Stage);
         }
-        Ok(said(owned.machine.flush(&mut Below(self.slot), events)))
+        Ok(said(owned.machine().flush(&mut Below(self.slot), events)))
     }
 
     /// `fastcgi_finish_request()`: `Already` where the response was complete before.
     pub fn finish(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        if !matches!(owned.machine.stage(), Stage::Running | Stage::Shutdown) {
+        if !matches!(owned.machine().stage(), Stage::Running | Stage::Shutdown) {
             return Err(Code::Stage);
         }
-        Ok(match owned.machine.finish(&mut Below(self.slot), events) {
+        Ok(match owned.machine().finish(&mut Below(self.slot), events) {
             Finish::Done => Code::Ok,
             Finish::Already => Code::Already,
             Finish::Stop => Code::Stop,
@@ -192,18 +202,18 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// `connection_status()`
     pub fn connection_status(&self) -> Result<u8, Code> {
-        Ok(self.enter()?.owned.machine.status())
+        Ok(self.enter()?.owned.machine().status())
     }
 
     /// `ignore_user_abort()`: sets it (`None`: only asks) and returns the value in force before. Locked, it
     /// changes nothing (C-086).
     pub fn ignore_user_abort(&self, enable: Option<bool>) -> Result<bool, Code> {
         let mut inside = self.enter()?;
-        let before = inside.owned.machine.ignores_abort();
+        let before = inside.owned.machine().ignores_abort();
         let policy = inside.policy().ok_or(Code::Ended)?;
         let locked = policy.ignore_user_abort_locked || policy.disconnect_locked;
         if let (Some(ignore), false) = (enable, locked) {
-            inside.owned.machine.set_ignore(ignore);
+            inside.owned.machine().set_ignore(ignore);
             inside.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
         }
         Ok(before)
@@ -213,21 +223,43 @@ impl<'e, H: Host> Handle<'e, H> {
     /// limit; the running one is untouched then (C-087).
     #[inline]
     pub fn set_time_limit(&self, seconds: i64) -> Answer {
-        let facts = self.slot.facts.load(Relaxed);
-        if !self.slot.word.load().is_tagged(self.tag)
-            || !self.shared().fork.is_surely_parent()
+        match self.set_limit_quickly(seconds) {
+            Quick::Done => Ok(Code::Ok),
+            Quick::Arm(due) => {
+                self.slot.arm(due);
+                Ok(Code::Ok)
+            }
+            Quick::No => self.set_limit_slowly(seconds),
+        }
+    }
+
+    /// The usual case of [`Handle::set_time_limit`]. Kept short: of a million requests, it waits for a cache line each time, and a processor
+    /// looks ahead at so many instructions and no more.
+    #[inline(always)]
+    pub(crate) fn set_limit_quickly(&self, seconds: i64) -> Quick {
+        let slot = self.slot;
+        let facts = slot.facts.load(Relaxed);
+        let (Timer::Start(limit), Some(now)) = (effective_limit(seconds), self.shared().tick()) else {
+            return Quick::No;
+        };
+        if !slot.word.load().is_tagged(self.tag)
+            || !slot.common.fork.is_surely_parent()
             || facts & facts::LIMIT_LOCKED != 0
             || facts & facts::STAGE == Stage::Input as u32
         {
-            self.may_set_time_limit()?;
+            return Quick::No;
         }
-        // i64::MIN is reserved for "not set"; the next number means the same.
-        self.slot.limit_text.store(seconds.max(NO_LIMIT_TEXT + 1), Relaxed);
-        let Timer::Start(seconds) = effective_limit(seconds) else {
-            self.slot.start_limit(0);
-            return Ok(Code::Ok);
-        };
-        self.slot.start_limit(seconds);
+        let due = slot.timing().set_seconds(limit, now, facts & facts::CPU != 0);
+        if slot.is_early(due) { Quick::Done } else { Quick::Arm(due) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn set_limit_slowly(self, seconds: i64) -> Answer {
+        self.may_set_time_limit()?;
+        let limit = if let Timer::Start(limit) = effective_limit(seconds) { limit } else { 0 };
+        let due = self.slot.timing().set(limit, seconds, self.shared().now(), self.slot.counts_cpu());
+        self.slot.look_at(due);
         Ok(Code::Ok)
     }
 
@@ -235,11 +267,10 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn set_time_limit_ms(&self, milliseconds: Option<i64>) -> Answer {
         self.may_set_time_limit()?;
         let (seconds, limit) = milliseconds.map_or((0, 0), |time| (seconds_of_ms(time), limit_of_ms(time)));
-        self.slot.limit_text.store(seconds, Relaxed);
         // Counted from now, not from the last tick as limits in seconds are: the tick may be ten milliseconds old, and
         // a limit must never be early.
-        let cpu = self.slot.facts.load(Relaxed) & facts::CPU != 0;
-        self.slot.look_at(self.slot.timing.start(limit, super::sys::now_ms(), cpu));
+        let due = self.slot.timing().set(limit, seconds, super::sys::now_ms(), self.slot.counts_cpu());
+        self.slot.look_at(due);
         Ok(Code::Ok)
     }
 
@@ -267,7 +298,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// The submission is kept durably: from here on a disconnect does not stop the request. Not a safe point. `Already`: it was accepted
     /// before; `Stage`: shutdown functions run or have run.
     pub fn set_accepted(&self) -> Answer {
-        match self.enter()?.owned.machine.accept() {
+        match self.enter()?.owned.machine().accept() {
             Some(true) => Ok(Code::Ok),
             Some(false) => Ok(Code::Already),
             None => Err(Code::Stage),
@@ -290,8 +321,6 @@ impl<'e, H: Host> Handle<'e, H> {
         self.about(|slot, _| look(&slot.host))
     }
 
-    #[cold]
-    #[inline(never)]
     fn may_set_time_limit(self) -> Result<(), Code> {
         self.is_forked()?;
         let facts = self.slot.facts.load(Relaxed);
@@ -306,13 +335,12 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Registers a shutdown function; it runs at every ending, once, in order. On an error the function is returned.
     #[inline]
     pub fn register(&self, function: H::Function) -> Result<Code, (Code, H::Function)> {
-        if let Some(mut owned) = self.enter_calmly()
-            && owned.machine.register().is_some()
-        {
-            owned.functions.push(Some(function));
-            return Ok(Code::Ok);
+        match self.enter_calmly() {
+            Some(mut owned) => {
+                owned.register(function).map_or_else(|function| Err((Code::Stage, function)), |()| Ok(Code::Ok))
+            }
+            None => self.register_slowly(function),
         }
-        self.register_slowly(function)
     }
 
     #[cold]
@@ -322,11 +350,10 @@ impl<'e, H: Host> Handle<'e, H> {
             Ok(inside) => inside,
             Err(code) => return Err((code, function)),
         };
-        if inside.owned.machine.register().is_none() {
-            return Err((Code::Stage, function));
+        match inside.owned.register(function) {
+            Ok(()) => inside.is_silent = true,
+            Err(function) => return Err((Code::Stage, function)),
         }
-        inside.owned.functions.push(Some(function));
-        inside.is_silent = true;
         Ok(Code::Ok)
     }
 
@@ -346,14 +373,14 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Begins a hold: no stop is delivered until the last [`Handle::release`].
     pub fn hold(&self) -> Answer {
-        if self.enter()?.owned.machine.hold() { Ok(Code::Ok) } else { Err(Code::Full) }
+        if self.enter()?.owned.machine().hold() { Ok(Code::Ok) } else { Err(Code::Full) }
     }
 
     /// Ends a hold: the last release delivers a stop that waited.
     pub fn release(&self) -> Answer {
         let mut inside = self.enter()?;
         let Inside { owned, events, .. } = &mut inside;
-        owned.machine.release(events).map(said).ok_or(Code::Stage)
+        owned.machine().release(events).map(said).ok_or(Code::Stage)
     }
 
     /// The calling thread stops working on the request: CPU time is not charged until [`Handle::resume`].
@@ -363,7 +390,7 @@ impl<'e, H: Host> Handle<'e, H> {
             return Err(Code::Stage);
         }
         inside.set_fact(facts::SUSPENDED);
-        inside.slot.timing.suspend(&inside.slot.counted);
+        inside.slot.timing().suspend();
         Ok(Code::Ok)
     }
 
@@ -373,7 +400,7 @@ impl<'e, H: Host> Handle<'e, H> {
         if inside.slot.facts.load(Relaxed) & facts::SUSPENDED == 0 {
             return Err(Code::Stage);
         }
-        let due = inside.slot.timing.resume(&inside.slot.counted, inside.slot.shared.now());
+        let due = inside.slot.timing().resume(inside.slot.shared().now());
         inside.clear_fact(facts::SUSPENDED);
         inside.slot.look_at(due);
         Ok(Code::Ok)
@@ -383,9 +410,8 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_get<T>(&self, name: &[u8], visit: impl FnOnce(&[u8]) -> T) -> Result<T, Code> {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let Owned { settings, run_time, .. } = &*inside.owned;
-        let settings = settings.as_deref().ok_or(Code::Ended)?;
-        match run_time {
+        let settings = inside.owned.settings.as_deref().ok_or(Code::Ended)?;
+        match inside.owned.run_time() {
             Some(run_time) => run_time.get(settings, name),
             None => settings.get(name),
         }
@@ -397,9 +423,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_set(&self, name: &[u8], value: &[u8], previous: impl FnOnce(&[u8])) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let Owned { settings, run_time, machine, .. } = &mut *inside.owned;
-        let settings = settings.as_deref().ok_or(Code::Ended)?;
-        let (change, before) = run_time.get_or_insert_default().set(settings, machine.stage(), name, value)?;
+        let settings = Arc::clone(inside.owned.settings.as_ref().ok_or(Code::Ended)?);
+        let stage = inside.owned.machine().stage();
+        let (change, before) = inside.owned.run_time_mut().set(&settings, stage, name, value)?;
         previous(before);
         inside.set_fact(facts::CHANGED);
         inside.change(change);
@@ -410,9 +436,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_restore(&self, name: &[u8]) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let Owned { settings, run_time, machine, .. } = &mut *inside.owned;
-        let settings = settings.as_deref().ok_or(Code::Ended)?;
-        let change = run_time.get_or_insert_default().restore(settings, machine.stage(), name)?;
+        let settings = Arc::clone(inside.owned.settings.as_ref().ok_or(Code::Ended)?);
+        let stage = inside.owned.machine().stage();
+        let change = inside.owned.run_time_mut().restore(&settings, stage, name)?;
         inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)
@@ -420,16 +446,16 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Why it ends; `None`: nothing has ended it yet.
     pub fn ending(&self) -> Result<Option<Ending>, Code> {
-        Ok(self.enter()?.owned.machine.ending())
+        Ok(self.enter()?.owned.machine().ending())
     }
 
     /// The host ends this stage early, as `exit()`.
     pub fn exit(&self, ending: Ending) -> Answer {
         let mut inside = self.enter()?;
-        if inside.owned.machine.stage() > Stage::Shutdown {
+        if inside.owned.machine().stage() > Stage::Shutdown {
             return Err(Code::Stage);
         }
-        inside.owned.machine.exit(ending);
+        inside.owned.machine().exit(ending);
         Ok(Code::Ok)
     }
 

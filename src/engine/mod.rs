@@ -20,18 +20,19 @@
 //!     type Callbacks = ();
 //!     type Function = &'static str;
 //!     type OnEnded = ();
-//!     fn attach(&self, (): ()) {}
+//!     type Notices = ();
+//!     fn attach(&self, (): (), _: Option<&()>) {}
 //!     fn write(&self, _: &[u8]) -> bool {
 //!         true
 //!     }
 //!     fn flush(&self) -> bool {
 //!         true
 //!     }
-//!     fn wants_notice(&self) -> bool {
+//!     fn wants_notice(_: &Self::Callbacks) -> bool {
 //!         false
 //!     }
-//!     fn on_stop(&self, _: Ending) {}
-//!     fn on_forced(&self, _: Ending) -> bool {
+//!     fn on_stop(&self, (): &(), _: Ending) {}
+//!     fn on_forced(&self, (): &(), _: Ending) -> bool {
 //!         false
 //!     }
 //!     fn ended(&self, (): (), _: Ending) {}
@@ -64,6 +65,7 @@ mod flag_word;
 mod free_list;
 mod gather;
 mod handle;
+mod limit;
 pub mod numbers;
 pub mod render;
 pub mod scoreboard;
@@ -87,7 +89,9 @@ pub use snapshot::{Row, Watching};
 pub use stop_queue::{Stop, StopKind};
 
 pub(crate) use flag_word::TAG_BITS;
+pub(crate) use handle::Quick;
 pub(crate) use slot::Slot;
+pub(crate) use slot_table::{LARGEST, REACH};
 
 use crate::config::Settings;
 use crate::error::{Code, Error, Result};

@@ -1,21 +1,19 @@
 //! The slot of a request: the part that its owner works on, and the part that other threads read.
 
-use super::annex::{Annex, Annexes};
-use super::callback_gate::Notice;
+use super::annex::{Annex, Beside, Shown};
 use super::deadlines::{Deadlines, NEVER};
 use super::flag_word::{Flags, Hint, Seen, Word};
 use super::gather::Quick;
+use super::limit::{Started, Terms};
 use super::shared::Shared;
-use super::sys;
+use super::sys::{self, ForkMark};
 use super::timing::{Counted, Timing};
 use super::whole_words;
 use crate::config::Settings;
-use crate::request::{Begin, Ending, Machine, RunTime, Start};
+use crate::request::{Begin, Ending, Machine, RunTime};
 use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicI32, AtomicI64, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence,
-};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence};
 
 /// The host's side of requests: takes output and receives notices.
 ///
@@ -28,9 +26,13 @@ pub trait Host: Default + Send + Sync + 'static {
     type Function: Send + Sync;
     /// A callback for the end of one request.
     type OnEnded: Send + Sync;
+    /// What [`Host::on_stop`] and [`Host::on_forced`] need. Kept apart, because few requests have it.
+    type Notices: Default + Send + Sync;
 
-    /// Takes the callbacks of a new request.
-    fn attach(&self, callbacks: Self::Callbacks);
+    /// Whether [`Host::on_stop`] or [`Host::on_forced`] would do anything.
+    fn wants_notice(callbacks: &Self::Callbacks) -> bool;
+    /// Takes the callbacks of a new request; `notices`, where it wants notice and no queue reports its stops.
+    fn attach(&self, callbacks: Self::Callbacks, notices: Option<&Self::Notices>);
     /// Writes all of `bytes`; false: the client has gone.
     fn write(&self, bytes: &[u8]) -> bool;
     /// Flushes the host's own buffers; false: the client has gone.
@@ -39,12 +41,10 @@ pub trait Host: Default + Send + Sync + 'static {
     fn has_flush(&self) -> bool {
         true
     }
-    /// Whether [`Host::on_stop`] or [`Host::on_forced`] does anything.
-    fn wants_notice(&self) -> bool;
     /// A stop is due at the next safe point.
-    fn on_stop(&self, ending: Ending);
+    fn on_stop(&self, notices: &Self::Notices, ending: Ending);
     /// The forced stage: no safe point came in time. Returns whether the host has a callback for it.
-    fn on_forced(&self, ending: Ending) -> bool;
+    fn on_forced(&self, notices: &Self::Notices, ending: Ending) -> bool;
     /// The request has ended; called last, on the thread that ends it.
     fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
 }
@@ -57,8 +57,9 @@ impl Host for NoClient {
     type Callbacks = ();
     type Function = ();
     type OnEnded = ();
+    type Notices = ();
 
-    fn attach(&self, (): ()) {}
+    fn attach(&self, (): (), _: Option<&()>) {}
 
     fn write(&self, _: &[u8]) -> bool {
         true
@@ -68,13 +69,13 @@ impl Host for NoClient {
         true
     }
 
-    fn wants_notice(&self) -> bool {
+    fn wants_notice(_: &Self::Callbacks) -> bool {
         false
     }
 
-    fn on_stop(&self, _: Ending) {}
+    fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, _: Ending) -> bool {
+    fn on_forced(&self, (): &(), _: Ending) -> bool {
         false
     }
 
@@ -141,155 +142,226 @@ pub mod facts {
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED | RESUMED;
 }
 
-/// No `set_time_limit` call is waiting to be written into the run-time layer.
-pub const NO_LIMIT_TEXT: i64 = i64::MIN;
-
-/// The part that only the thread that works on the request touches. Until the first call enters a request, it still belongs
-/// to the previous request.
+/// The part that only the thread that works on the request touches.
 #[repr(C)]
 pub struct Owned<H: Host> {
-    /// With `start`: of the last request that began here. Most requests are like the previous one.
+    /// Of the last request that began here. Most requests are like the previous one.
     pub settings: Option<Arc<Settings>>,
-    pub machine: Machine,
-    pub start: Start,
-    pub functions: Vec<Option<H::Function>>,
-    pub run_time: Option<Box<RunTime>>,
+    work: Option<Box<Work<H>>>,
+}
+
+/// What the first call that enters a request needs. Until then it still belongs to the previous request; `None`: none was ever entered.
+pub struct Work<H: Host> {
+    machine: Machine,
+    functions: Vec<Option<H::Function>>,
+    run_time: Option<Box<RunTime>>,
+}
+
+impl<H: Host> Work<H> {
+    #[cold]
+    #[inline(never)]
+    fn boxed() -> Box<Self> {
+        Box::new(Self { machine: Machine::default(), functions: Vec::new(), run_time: None })
+    }
 }
 
 impl<H: Host> Owned<H> {
-    /// The first call enters a request.
-    pub fn begin(&mut self) {
-        self.machine.begin_as(&self.start);
+    /// The first call enters a request that began like this.
+    pub fn begin(&mut self, begin: Begin) {
+        let work = self.work.get_or_insert_with(Work::boxed);
+        if let Some(settings) = &self.settings {
+            let _ = work.machine.begin(settings.policy(), begin); // its limit runs already
+        }
     }
 
-    /// A shutdown function whose turn it is, and the ending that it is told.
     #[inline]
-    pub fn take_function(&mut self, number: u32) -> (Option<H::Function>, Ending) {
-        let ending = self.machine.ending().unwrap_or(Ending::Completed);
-        (self.functions.get_mut(number as usize).and_then(Option::take), ending)
+    fn work(&mut self) -> &mut Work<H> {
+        self.work.get_or_insert_with(Work::boxed)
     }
-}
 
-/// The prepared start of all requests with the same settings and the same kind of method. Written by a begin, read by the
-/// next one.
-#[derive(Default)]
-#[repr(C)]
-pub struct Template {
-    /// The settings' address; [`Owned::settings`] keeps them alive. 0: none yet.
-    pub settings: AtomicUsize,
-    pub facts: AtomicU32,
-    /// The limit; 0: none.
-    pub seconds: AtomicU32,
-}
-
-impl Template {
-    /// The facts and the limit of a request with these settings; `None`: the previous request began differently.
     #[inline]
-    pub fn of(&self, settings: &Arc<Settings>, begin: Begin) -> Option<(u32, u32)> {
-        let facts = self.facts.load(Relaxed);
-        let is_like =
-            self.settings.load(Relaxed) == Arc::as_ptr(settings).addr() && facts >> facts::BEGIN_SHIFT == begin.bits();
-        is_like.then(|| (facts, self.seconds.load(Relaxed)))
+    pub fn machine(&mut self) -> &mut Machine {
+        &mut self.work().machine
+    }
+
+    /// See [`Machine::is_calm`].
+    #[inline]
+    pub fn is_calm(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.machine.is_calm())
+    }
+
+    /// The machine and the settings in force at the beginning.
+    pub fn machine_and_settings(&mut self) -> (&mut Machine, Option<&Settings>) {
+        (&mut self.work.get_or_insert_with(Work::boxed).machine, self.settings.as_deref())
+    }
+
+    #[inline]
+    pub fn functions(&mut self) -> &mut Vec<Option<H::Function>> {
+        &mut self.work().functions
+    }
+
+    /// One more shutdown function; `None`: too late.
+    #[inline]
+    pub fn register(&mut self, function: H::Function) -> std::result::Result<(), H::Function> {
+        let work = self.work();
+        if work.machine.register().is_none() {
+            return Err(function);
+        }
+        work.functions.push(Some(function));
+        Ok(())
+    }
+
+    /// The shutdown function whose turn it is, and the ending that it is told; `None`: the pass is over.
+    #[inline]
+    pub fn next_function(&mut self) -> Option<(Option<H::Function>, Ending)> {
+        let work = self.work.as_mut()?;
+        let number = work.machine.next_function()?;
+        let ending = work.machine.ending().unwrap_or(Ending::Completed);
+        Some((work.functions.get_mut(number as usize).and_then(Option::take), ending))
+    }
+
+    /// The run-time layer; `None`: it is empty.
+    pub fn run_time(&self) -> Option<&RunTime> {
+        self.work.as_ref()?.run_time.as_deref()
+    }
+
+    /// The run-time layer, to be changed.
+    pub fn run_time_mut(&mut self) -> &mut RunTime {
+        self.work().run_time.get_or_insert_default()
+    }
+
+    /// The run-time layer becomes empty.
+    pub fn forget_run_time(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.run_time = None;
+        }
     }
 }
 
 /// The label that people see: at most this many bytes of it.
 pub const LABEL: usize = 96;
 
-/// The data that the slots of a chunk share.
+/// What the slots of a chunk share.
 pub struct Common<H: Host> {
+    pub(super) fork: ForkMark,
+    pub(super) shared: Arc<Shared>,
     pub(super) deadlines: Deadlines,
-    pub(super) annexes: Annexes<H>,
+    /// The number of the first slot.
+    pub(super) first: u32,
+    pub(super) annexes: Beside<Annex<H>>,
+    pub(super) shown: Beside<Shown>,
 }
 
-/// A request's slot. Aligned, so that a handle can carry a tag in the low bits of the address; its fields are ordered so
-/// that a plain request touches three cache lines.
-#[repr(C, align(512))]
+impl<H: Host> Common<H> {
+    pub(super) fn new(shared: &Arc<Shared>, first: u32, count: usize) -> Self {
+        Self {
+            fork: shared.fork.clone(),
+            shared: Arc::clone(shared),
+            deadlines: Deadlines::new(count),
+            first,
+            annexes: Beside::new(count),
+            shown: Beside::new(count),
+        }
+    }
+}
+
+/// A request's slot. Its fields are ordered so that a plain request touches two cache lines, and the calls within it one.
+#[repr(C, align(64))]
 pub struct Slot<H: Host> {
-    // First cache line: all that check, a plain write and the free list touch.
+    // First cache line: all that check, a plain write and set_time_limit touch.
     pub(super) word: Word,
-    pub(super) facts: AtomicU32,
-    pub(super) next_free: AtomicU32,
     /// Follows `word`, for hosts.
     pub(super) hint: Hint,
+    pub(super) facts: AtomicU32,
+    started: Started,
+    pub(super) common: Arc<Common<H>>,
+    pub(super) written: AtomicU64,
+    pub(super) host: H, // a C host's ends in the next line
+
+    // Second cache line: begin and end.
+    /// The completed requests of this slot; only the owner counts.
+    pub(super) completed: Quick,
+    pub(super) began: AtomicU64,
+    pub(super) gone_at: AtomicU64,
+    /// The address of the last request's settings, which [`Owned::settings`] keeps alive, and its facts when it began: prepared for all
+    /// requests with the same settings and the same kind of method. 0: none yet. Written by a begin, read by the next one.
+    template: AtomicUsize,
+    template_facts: AtomicU32,
+    pub(super) next_free: AtomicU32,
     /// Its place in its chunk.
     lane: u16,
     /// The stop queue.
     pub(super) queue: AtomicU16,
-    pub(super) shared: Arc<Shared>,
-    pub(super) chunk: Arc<Common<H>>,
-    pub(super) written: AtomicU64,
-    pub(super) host: H,
-
-    // Second cache line: time limits.
-    pub(super) timing: Timing,
-    pub(super) limit_text: AtomicI64,
-    pub(super) began: AtomicU64,
-
-    // Third cache line: begin and end.
-    /// The completed requests of this slot; only the owner counts.
-    pub(super) completed: Quick,
-    pub(super) template: Template,
-    pub(super) index: u32,
-    /// The watched socket; only the owner uses it.
-    pub(super) socket: AtomicI32,
-    pub(super) owned: AtomicRefCell<Owned<H>>,
+    pub(super) terms: Terms,
     /// How often the generations have wrapped around here; see [`Slot::id`].
     lap: AtomicU32,
-    /// Generation << 8 | the events that the host was told of.
-    pub(super) notified: AtomicU32,
 
-    pub(super) method: AtomicU64,
-    pub(super) max_detached: AtomicU32,
-    pub(super) max_detached_time: AtomicU32,
-    pub(super) gone_at: AtomicU64,
-    pub(super) counted: Counted,
-    pub(super) notice: Notice,
-    pub(super) max_detached_total: AtomicU32,
-    /// Odd while the label is written.
-    label_turn: AtomicU32,
-    pub(super) label: [AtomicU64; LABEL / 8],
+    // Third.
+    pub(super) owned: AtomicRefCell<Owned<H>>,
+    counted: Counted,
 }
 
 impl<H: Host> Slot<H> {
-    pub(super) fn new(index: u32, lane: u32, shared: &Arc<Shared>, chunk: &Arc<Common<H>>) -> Self {
+    pub(super) fn new(lane: usize, common: &Arc<Common<H>>) -> Self {
         Self {
             word: Word::default(),
-            facts: AtomicU32::new(0),
-            next_free: AtomicU32::new(0),
             hint: Hint::default(),
-            lane: u16::try_from(lane).expect("no chunk has so many slots"),
-            queue: AtomicU16::new(0),
-            shared: Arc::clone(shared),
-            chunk: Arc::clone(chunk),
+            facts: AtomicU32::new(0),
+            started: Started::default(),
+            common: Arc::clone(common),
             written: AtomicU64::new(0),
             host: H::default(),
-            timing: Timing::default(),
-            limit_text: AtomicI64::new(NO_LIMIT_TEXT),
-            began: AtomicU64::new(0),
             completed: Quick::default(),
-            template: Template::default(),
-            index,
-            socket: AtomicI32::new(-1),
-            owned: AtomicRefCell::new(Owned {
-                settings: None,
-                machine: Machine::default(),
-                functions: Vec::new(),
-                start: Start::default(),
-                run_time: None,
-            }),
-            lap: AtomicU32::new(u32::MAX),
-            notified: AtomicU32::new(0),
-            method: AtomicU64::new(0),
-            max_detached: AtomicU32::new(0),
-            max_detached_time: AtomicU32::new(0),
-            max_detached_total: AtomicU32::new(0),
+            began: AtomicU64::new(0),
             gone_at: AtomicU64::new(0),
+            template: AtomicUsize::new(0),
+            template_facts: AtomicU32::new(0),
+            next_free: AtomicU32::new(0),
+            lane: u16::try_from(lane).expect("no chunk has so many slots"),
+            queue: AtomicU16::new(0),
+            terms: Terms::default(),
+            lap: AtomicU32::new(u32::MAX),
+            owned: AtomicRefCell::new(Owned { settings: None, work: None }),
             counted: Counted::default(),
-            notice: Notice::default(),
-            label_turn: AtomicU32::new(0),
-            label: Default::default(),
         }
+    }
+
+    /// The facts of a new request with these settings; `None`: the previous request began differently.
+    #[inline]
+    pub(super) fn template(&self, settings: &Arc<Settings>, begin: Begin) -> Option<u32> {
+        let facts = self.template_facts.load(Relaxed);
+        let is_like =
+            self.template.load(Relaxed) == Arc::as_ptr(settings).addr() && facts >> facts::BEGIN_SHIFT == begin.bits();
+        is_like.then_some(facts)
+    }
+
+    /// Keeps the facts for the next request.
+    pub(super) fn set_template(&self, settings: &Arc<Settings>, facts: u32) {
+        self.template.store(Arc::as_ptr(settings).addr(), Relaxed);
+        self.template_facts.store(facts, Relaxed);
+    }
+
+    /// What all slots of the engine share.
+    #[inline]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.common.shared
+    }
+
+    /// Its place in its chunk.
+    pub(crate) fn lane(&self) -> u16 {
+        self.lane
+    }
+
+    /// Its number.
+    #[inline]
+    pub(super) fn index(&self) -> u32 {
+        self.common.first + u32::from(self.lane)
+    }
+
+    /// The time limit.
+    #[inline]
+    pub(super) fn timing(&self) -> Timing<'_> {
+        Timing { started: &self.started, terms: &self.terms, counted: &self.counted }
     }
 
     /// The word with its hint.
@@ -298,33 +370,44 @@ impl<H: Host> Slot<H> {
         Flags { word: &self.word, hint: &self.hint }
     }
 
-    /// The slot's annex, if its chunk has any.
+    /// The slot's annex; makes those of its chunk if there are none yet.
+    #[inline]
     pub(super) fn annex(&self) -> &Annex<H> {
-        self.chunk.annexes.of(self.lane.into())
+        self.common.annexes.of(self.lane)
+    }
+
+    /// Its label and method; makes those of its chunk if there are none yet.
+    #[inline]
+    pub(super) fn shown(&self) -> &Shown {
+        self.common.shown.of(self.lane)
     }
 
     /// Makes the engine look at this slot by `due`; that look sees what the caller has written before.
     #[inline]
     pub(super) fn look_at(&self, due: u64) {
-        // If an early enough deadline is armed, the engine's thread does not sleep.
-        if due != NEVER && !self.chunk.deadlines.is_early(usize::from(self.lane), due, &self.shared.barrier) {
+        if due != NEVER && !self.is_early(due) {
             self.arm(due);
         }
     }
 
+    /// Whether the engine looks at this slot by `due` in any case. If an early enough deadline is armed, its thread does not sleep.
+    #[inline]
+    pub(super) fn is_early(&self, due: u64) -> bool {
+        self.common.deadlines.is_early(usize::from(self.lane), due, &self.shared().barrier)
+    }
+
     #[cold]
     #[inline(never)]
-    fn arm(&self, due: u64) {
-        self.chunk.deadlines.move_forward(usize::from(self.lane), due, &self.shared.barrier);
-        self.shared.wake_if_asleep();
+    pub(crate) fn arm(&self, due: u64) {
+        self.common.deadlines.move_forward(usize::from(self.lane), due, &self.shared().barrier);
+        self.shared().wake_if_asleep();
     }
 
     /// Prefetches what a begin or an end is about to need; after an end, the next begin here comes soon.
     #[inline]
     pub(super) fn prefetch(&self) {
-        sys::prefetch(&raw const self.timing);
         sys::prefetch(&raw const self.completed);
-        self.chunk.deadlines.prefetch(usize::from(self.lane));
+        self.common.deadlines.prefetch(usize::from(self.lane));
     }
 
     /// Fetches what says whether a request lives here, and what has been counted.
@@ -343,19 +426,21 @@ impl<H: Host> Slot<H> {
 
     /// The id of the request that `word` is about, if it lives here: of one engine, never used twice (2^42 requests in each slot).
     pub(super) fn id(&self, word: Seen) -> Option<u64> {
-        let id = word.id(self.lap.load(Relaxed), self.index);
+        let id = word.id(self.lap.load(Relaxed), self.index());
         fence(Acquire);
         (word.is_live() && self.word.load().generation() == word.generation()).then_some(id)
     }
 
     /// By the owner, or before the slot is live.
     pub(super) fn set_label(&self, label: &[u8]) {
-        whole_words::write(&self.label_turn, &self.label, whole_words::of_text(cut(label, LABEL)));
+        let shown = self.shown();
+        whole_words::write(&shown.label_turn, &shown.label, whole_words::of_text(cut(label, LABEL)));
     }
 
     /// A consistent copy, even if it is being written; empty where its writer is stuck.
     pub(super) fn label(&self) -> Vec<u8> {
-        let mut label = whole_words::read(&self.label_turn, &self.label)
+        let shown = self.shown();
+        let mut label = whole_words::read(&shown.label_turn, &shown.label)
             .map_or_else(Vec::new, |words| whole_words::text_of(&words, LABEL));
         label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
         label

@@ -1,6 +1,5 @@
 //! The slots of an engine: chunks that stay where they are, so that a handle can be an address.
 
-use super::annex::Annexes;
 use super::deadlines::Deadlines;
 use super::free_list::FreeList;
 use super::shared::{MOST_REQUESTS, Shared};
@@ -12,11 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Slots of the first chunk; each following one is twice as large, up to a size that a request can wait for.
 const FIRST: u32 = 64;
-/// How often they double: to 16,384 slots, eight megabytes.
-const DOUBLINGS: u32 = 8;
+/// How often they double: to 32,768 slots, six megabytes, three large pages.
+const DOUBLINGS: u32 = 9;
 /// Slots of the chunks that double, all but the largest.
 const SMALL: u32 = FIRST * ((1 << DOUBLINGS) - 1);
-const LARGEST: u32 = FIRST << DOUBLINGS;
+pub const LARGEST: u32 = FIRST << DOUBLINGS;
+/// Each chunk begins at a multiple of this, so that what identifies its slots to C may be spread over so many numbers.
+pub const REACH: usize = (LARGEST as usize) << 8;
 /// Enough for as many requests as an engine may be asked for.
 pub const CHUNKS: usize = (MOST_REQUESTS / LARGEST + DOUBLINGS + 1) as usize;
 
@@ -75,10 +76,8 @@ impl<H: Host> Table<H> {
         }
         self.chunks[number].get_or_init(|| {
             let (first, count) = extent(number as u32);
-            let common =
-                Arc::new(Common { deadlines: Deadlines::new(count as usize), annexes: Annexes::new(count as usize) });
-            let slots =
-                Fixed::new(count as usize, |lane| Slot::new(first + lane as u32, lane as u32, &self.shared, &common));
+            let common = Arc::new(Common::new(&self.shared, first, count as usize));
+            let slots = Fixed::aligned(REACH, count as usize, |lane| Slot::new(lane, &common));
             Box::new(Chunk { slots, common })
         })
     }
@@ -157,7 +156,7 @@ mod tests {
             std::thread::scope(|scope| {
                 let take = || {
                     at_once.wait();
-                    table.take().expect("there is one for each").index
+                    table.take().expect("there is one for each").index()
                 };
                 let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
                 let mut taken: Vec<u32> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();

@@ -64,10 +64,10 @@ impl Row {
             return None;
         }
         let facts = slot.facts.load(Acquire);
-        let now = slot.shared.now();
+        let now = slot.shared().now();
         let since = |then: u64| now.saturating_sub(then);
         let given = |fact: u32, text: &dyn Fn() -> Vec<u8>| if facts & fact != 0 { text() } else { Vec::new() };
-        let mut method = given(facts::METHOD, &|| slot.method.load(Relaxed).to_ne_bytes().to_vec());
+        let mut method = given(facts::METHOD, &|| slot.shown().method.load(Relaxed).to_ne_bytes().to_vec());
         method.retain(|&byte| byte != 0);
         let row = Self {
             id: slot.id(word)?,
@@ -80,10 +80,10 @@ impl Row {
             held: facts & facts::HELD != 0,
             ignores_abort: facts & facts::IGNORES != 0,
             finished: facts & facts::FINISHED != 0,
-            time_limit: slot.timing.seconds(),
+            time_limit: slot.timing().started.seconds(),
             time_left_ms: slot.time_left(now, |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0)),
             written: slot.written.load(Relaxed),
-            thread: slot.timing.thread(),
+            thread: slot.terms.thread(),
             key: given(facts::KEYED, &|| slot.annex().key()),
             accepted: facts & facts::ACCEPTED != 0,
             resumed: facts & facts::RESUMED != 0,
@@ -126,7 +126,7 @@ impl<H: Host> Slot<H> {
         // Once it has passed, the next tick raises the stop. A request whose end has begun gets no further stop.
         let is_ahead = |until: &u64| *until > now || stage < Stage::Shutdown;
         let detached = self.detached_until(word, now).filter(is_ahead).map(|until| until.saturating_sub(now));
-        let drain = self.shared.drain.deadline().map(|deadline| deadline.saturating_sub(now));
+        let drain = self.shared().drain.deadline().map(|deadline| deadline.saturating_sub(now));
         limit.into_iter().chain(detached).chain(drain).min().map(|left| left.max(1))
     }
 
@@ -134,19 +134,19 @@ impl<H: Host> Slot<H> {
         let mut read = |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0);
         let cpu: Option<&mut dyn FnMut(i32) -> u64> =
             if self.facts.load(Relaxed) & facts::CPU != 0 { Some(&mut read) } else { None };
-        self.timing.until_fired(&self.counted, now, cpu)
+        self.timing().until_fired(now, cpu)
     }
 
     /// Whether its descriptor is still the watched socket.
     fn is_watched(&self, word: Seen) -> bool {
-        let member = Member { slot: self.index, generation: word.generation() };
-        self.shared.watched.has(self.socket.load(Relaxed), member)
+        let member = Member { slot: self.index(), generation: word.generation() };
+        self.shared().watched.has(self.annex().socket.load(Relaxed), member)
     }
 
     /// What is left of the time limit, in milliseconds; `cpu_ns` reads a thread's CPU clock.
     pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
         let facts = self.facts.load(Relaxed);
         let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut cpu_ns) } else { None };
-        self.timing.left(&self.counted, now, cpu)
+        self.timing().left(now, cpu)
     }
 }

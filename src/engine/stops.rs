@@ -80,14 +80,14 @@ fn queue_of<'s, H: Host>(slot: &Slot<H>, queues: &'s StopQueues) -> &'s StopQueu
 /// Called by the engine's thread: reports a stop of the request with this generation, unless it has ended, or is ending and the stop is
 /// only due.
 pub fn push<H: Host>(slot: &Slot<H>, generation: u64, kind: StopKind, ending: Ending) {
-    let Some(queues) = &slot.shared.queues else { return };
+    let Some(queues) = &slot.shared().queues else { return };
     let word = slot.word.load();
     let Some(id) = slot.id(word).filter(|_| word.generation() == generation) else { return };
     let may = || {
         let stage = slot.facts.load(Relaxed) & facts::STAGE;
         slot.word.load().generation() == generation && (kind == StopKind::Forced || stage < Stage::Shutdown as u32)
     };
-    queue_of(slot, queues).push(&queues.nodes, slot.index, Stop { kind, ending: ending as u32, id }, may);
+    queue_of(slot, queues).push(&queues.nodes, slot.index(), Stop { kind, ending: ending as u32, id }, may);
 }
 
 /// Called by the owner: takes out this slot's stop, if it is not graver than `kind`. The caller has already published what prevents
@@ -95,8 +95,8 @@ pub fn push<H: Host>(slot: &Slot<H>, generation: u64, kind: StopKind, ending: En
 #[cold]
 #[inline(never)]
 pub fn withdraw<H: Host>(slot: &Slot<H>, most: StopKind) {
-    if let Some(queues) = &slot.shared.queues {
-        queue_of(slot, queues).withdraw(&queues.nodes, slot.index, most);
+    if let Some(queues) = &slot.shared().queues {
+        queue_of(slot, queues).withdraw(&queues.nodes, slot.index(), most);
     }
 }
 

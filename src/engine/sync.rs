@@ -6,6 +6,12 @@ pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard};
 pub use std::thread::yield_now;
 
+/// Waits a little for another thread, which may be one that only runs while this one sleeps.
+pub fn pause(turn: &mut u32) {
+    *turn = turn.saturating_add(1);
+    if *turn < 64 { yield_now() } else { std::thread::sleep(std::time::Duration::from_micros(50)) }
+}
+
 /// Takes a lock whose data a panic cannot leave inconsistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // The checker does not see std's waiting; a lock that is taken without waiting is visible to it.

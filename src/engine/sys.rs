@@ -28,6 +28,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
@@ -107,10 +108,17 @@ pub struct Readiness {
 
 /// Tells a forked child from the process that made the mark, at the cost of one load: the kernel gives the child a page
 /// of zeros in its place.
+#[derive(Clone)]
 pub struct ForkMark {
     page: NonNull<AtomicU32>,
-    size: usize,
     process: i32,
+    /// Keeps the page mapped.
+    _mapping: Arc<MarkedPage>,
+}
+
+struct MarkedPage {
+    page: NonNull<AtomicU32>,
+    size: usize,
 }
 
 /// The value in the process that made it, where the kernel wipes the page in a child.
@@ -118,16 +126,19 @@ const HERE: u32 = 1;
 /// The value where the kernel cannot wipe pages: then the process number is read each time.
 const ASK: u32 = 2;
 
-// SAFETY: the page is only reached through an atomic, and belongs to the mark alone.
+// SAFETY: the page is only reached through an atomic, and belongs to the mark and its copies alone.
 unsafe impl Send for ForkMark {}
 // SAFETY: as above.
 unsafe impl Sync for ForkMark {}
+// SAFETY: as above.
+unsafe impl Send for MarkedPage {}
+// SAFETY: as above.
+unsafe impl Sync for MarkedPage {}
 
 impl ForkMark {
     /// A mark of this process.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: sysconf has no preconditions.
-        let size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+        let size = page_size();
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a fresh anonymous mapping; nothing else is touched.
         let page = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
@@ -139,7 +150,7 @@ impl ForkMark {
         // SAFETY: mapped, aligned and writable; zero is a valid AtomicU32.
         unsafe { page.as_ref() }.store(if wiped { HERE } else { ASK }, Ordering::Relaxed);
         // SAFETY: getpid has no preconditions.
-        Ok(Self { page, size, process: unsafe { libc::getpid() } })
+        Ok(Self { page, process: unsafe { libc::getpid() }, _mapping: Arc::new(MarkedPage { page, size }) })
     }
 
     /// Whether this is the process that made the mark, as far as one load can tell.
@@ -174,7 +185,7 @@ impl ForkMark {
     }
 }
 
-impl Drop for ForkMark {
+impl Drop for MarkedPage {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`, with its size; nothing refers to it any more.
         unsafe { libc::munmap(self.page.as_ptr().cast(), self.size) };
@@ -217,6 +228,11 @@ impl Barrier {
     }
 }
 
+fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// Prefetches the cache line at `address`; a hint.
 #[inline]
 pub fn prefetch<T>(address: *const T) {
@@ -235,6 +251,7 @@ pub fn prefetch<T>(address: *const T) {
 pub struct Fixed<T> {
     start: NonNull<T>,
     count: usize,
+    align: usize,
 }
 
 // SAFETY: it owns its values, as a Box<[T]> does.
@@ -247,27 +264,59 @@ impl<T> Fixed<T> {
 
     /// Makes the values with `make(0)`, `make(1)` and so on; at least one.
     pub fn new(count: usize, make: impl Fn(usize) -> T) -> Self {
-        let layout = Self::layout(count);
-        // SAFETY: the size is not zero: `layout` sees to that.
-        let Some(start) = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<T>()) else {
-            std::alloc::handle_alloc_error(layout)
-        };
-        if layout.align() == Self::LARGE_PAGE {
+        Self::aligned(1, count, make)
+    }
+
+    /// As [`Fixed::new`]; the address of the first is a multiple of `align`, a power of two.
+    pub fn aligned(align: usize, count: usize, make: impl Fn(usize) -> T) -> Self {
+        let layout = Self::layout(align, count);
+        let Some(start) = map(layout) else { std::alloc::handle_alloc_error(layout) };
+        let start = start.cast::<T>();
+        if layout.size() >= Self::LARGE_PAGE {
             system::advise_large_pages(start.as_ptr().cast(), layout.size() - layout.size() % Self::LARGE_PAGE);
         }
         for number in 0..count {
             // SAFETY: within the allocation; if `make` panics, what was made is leaked.
             unsafe { start.add(number).write(make(number)) };
         }
-        Self { start, count }
+        Self { start, count, align }
     }
 
-    fn layout(count: usize) -> Layout {
+    /// Whole pages.
+    fn layout(align: usize, count: usize) -> Layout {
         let layout = Layout::array::<T>(count).ok().filter(|layout| layout.size() > 0);
-        let layout = layout.unwrap_or_else(|| unreachable!("counts are fixed, and no request has size 0"));
-        let align = if layout.size() >= Self::LARGE_PAGE { Self::LARGE_PAGE } else { 1 };
-        layout.align_to(align).unwrap_or(layout)
+        let layout = layout.unwrap_or_else(|| unreachable!("counts are fixed, and nothing that is kept has size 0"));
+        let align = if layout.size() >= Self::LARGE_PAGE { align.max(Self::LARGE_PAGE) } else { align };
+        let size = layout.size().next_multiple_of(page_size());
+        Layout::from_size_align(size, align.max(page_size())).unwrap_or(layout)
     }
+}
+
+/// Memory of its own pages: an allocator would take and keep as much again, to align it.
+fn map(layout: Layout) -> Option<NonNull<u8>> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let size = layout.size().checked_add(layout.align())?;
+    // SAFETY: a fresh anonymous mapping; of it, what lies before and behind the aligned part, whole pages, is given back at once.
+    unsafe {
+        let start = libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0);
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        let before = start.align_offset(layout.align());
+        let aligned = start.byte_add(before);
+        if before > 0 {
+            libc::munmap(start, before);
+        }
+        libc::munmap(aligned.byte_add(layout.size()), size - before - layout.size());
+        NonNull::new(aligned.cast())
+    }
+}
+
+/// # Safety
+/// What [`map`] has made with this layout, and nobody uses any more.
+unsafe fn unmap(start: NonNull<u8>, layout: Layout) {
+    // SAFETY: the mapping is the caller's.
+    unsafe { libc::munmap(start.as_ptr().cast(), layout.size()) };
 }
 
 impl<T> Deref for Fixed<T> {
@@ -285,7 +334,7 @@ impl<T> Drop for Fixed<T> {
         // SAFETY: the values are ours, and nobody has them any more; allocated with the same layout.
         unsafe {
             std::ptr::slice_from_raw_parts_mut(self.start.as_ptr(), self.count).drop_in_place();
-            std::alloc::dealloc(self.start.as_ptr().cast(), Self::layout(self.count));
+            unmap(self.start.cast(), Self::layout(self.align, self.count));
         }
     }
 }

@@ -18,7 +18,8 @@ use super::{drain, stops};
 use crate::request::{Ending, Events, Stage};
 use std::sync::Arc;
 use std::sync::atomic::{
-    Ordering::{Acquire, Relaxed, SeqCst},
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
     fence,
 };
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
 fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Clocks, counted: &mut Numbers) -> bool {
     let (turn, is_asked) = shared.board.turn(shared.free.used());
     let (numbers, gauges) = gather(shared, table, |slot, word| {
-        if turn.contains(&slot.index) {
+        if turn.contains(&slot.index()) {
             shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock));
         }
         if is_asked && shared.board.is_cancelled(slot, word) {
@@ -126,11 +127,8 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
     if !word.is_live() {
         return NEVER;
     }
-    let facts = slot.facts.load(Relaxed);
     let generation = word.generation();
-    let mut read = |clock| clocks.read(clock);
-    let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut read) } else { None };
-    let limit = match slot.timing.look(&slot.counted, now, cpu) {
+    let limit = match slot.timing().look(now, || slot.counts_cpu(), &mut |clock| clocks.read(clock)) {
         Look::Never => NEVER,
         Look::Later(at) => at,
         Look::Fired(next) => {
@@ -148,11 +146,16 @@ fn look<H: Host>(slot: &Slot<H>, now: u64, clocks: &mut Clocks) -> u64 {
 fn fired<H: Host>(slot: &Slot<H>, generation: u64) {
     let time_up = u64::from(Events::TIME_UP.0);
     if slot.flags().raise(generation, time_up, time_up) {
-        slot.shared.counters.time_limits.fetch_add(1, Relaxed);
+        count_alone(&slot.shared().counters.time_limits);
     } else {
         // No safe point has come since the limit: the forced stage.
         force(slot, generation, Ending::TimeLimit);
     }
+}
+
+/// Counts what the engine's thread alone counts.
+fn count_alone(counter: &AtomicU64) {
+    counter.store(counter.load(Relaxed) + 1, Release);
 }
 
 /// The forced stage, once per request.
@@ -161,14 +164,14 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     if !slot.flags().raise(generation, forced, forced) {
         return;
     }
-    slot.shared.counters.forced.fetch_add(1, Relaxed);
+    count_alone(&slot.shared().counters.forced);
     if slot.facts.load(Relaxed) & facts::QUEUED != 0 {
         stops::push(slot, generation, StopKind::Forced, ending);
     }
     // An end waits for callbacks only if the host has any.
     if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
-        with_host(slot, generation, |host| {
-            host.on_forced(ending);
+        with_host(slot, generation, |host, notices| {
+            host.on_forced(notices, ending);
         });
     }
 }
@@ -197,8 +200,10 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     if !works_on || word.has_any(DECIDED) {
         return NEVER;
     }
-    let board = &slot.shared.board;
-    let Some(counted) = board.count_detached(slot.max_detached_total.load(Relaxed), now) else { return now + 1 };
+    let board = &slot.shared().board;
+    let Some(counted) = board.count_detached(slot.annex().max_detached_total.load(Relaxed), now) else {
+        return now + 1;
+    };
     let fact = match counted {
         Counted::InBoard => FLAG_COUNTED,
         Counted::InEngine => FLAG_COUNTED_HERE,
@@ -233,22 +238,24 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
         (Events::DRAIN, handed_back.unwrap_or(Ending::Shutdown), true),
     ];
     for (event, ending, stops) in due {
-        let told = slot.notified.load(Relaxed);
+        let notified = &slot.annex().notified;
+        let told = notified.load(Relaxed);
         let told = if u64::from(told >> 8) == generation { told & 0xff } else { 0 };
         if stops && events.has(event) && told & event.0 == 0 {
-            slot.notified.store((generation as u32) << 8 | told | event.0, Relaxed);
+            notified.store((generation as u32) << 8 | told | event.0, Relaxed);
             if facts & facts::QUEUED != 0 {
                 stops::push(slot, generation, StopKind::Due, ending);
             } else {
-                with_host(slot, generation, |host| host.on_stop(ending));
+                with_host(slot, generation, |host, notices| host.on_stop(notices, ending));
             }
         }
     }
 }
 
 /// Calls the host while the request cannot end.
-fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H)) {
-    slot.notice.tell(&slot.word, generation, || call(&slot.host));
+fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H, &H::Notices)) {
+    let annex = slot.annex();
+    annex.notice.tell(&slot.word, generation, || call(&slot.host, &annex.notices));
 }
 
 impl<H: Host> Slot<H> {
@@ -270,17 +277,17 @@ impl<H: Host> Slot<H> {
         let new = self.flags().raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
         if new && self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED) != 0 {
             self.look_at(0);
-            self.shared.wake();
+            self.shared().wake();
         }
         new
     }
 
     /// Called once, by the thread that was first to set the flag.
     pub(super) fn detached(&self, generation: u64) {
-        let now = self.shared.now();
+        let now = self.shared().now();
         self.gone_at.store(now, Relaxed);
-        self.shared.board.gone(self, generation);
-        let count = self.shared.counters.detach();
+        self.shared().board.gone(self, generation);
+        let count = self.shared().counters.detach();
         // The owner may be changing the cap at this moment; it then checks whether the client has gone.
         fence(SeqCst);
         let (most, time) = self.caps();
@@ -289,7 +296,7 @@ impl<H: Host> Slot<H> {
         }
         if self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED | facts::TOTAL_CAPPED) != 0 {
             self.look_at(0);
-            self.shared.wake();
+            self.shared().wake();
         } else if time > 0 {
             self.look_at(now + time);
         }
@@ -312,6 +319,7 @@ impl<H: Host> Slot<H> {
         if self.facts.load(Relaxed) & facts::CAPPED == 0 {
             return (0, 0);
         }
-        (self.max_detached.load(Relaxed), 1_000 * u64::from(self.max_detached_time.load(Relaxed)))
+        let annex = self.annex();
+        (annex.max_detached.load(Relaxed), 1_000 * u64::from(annex.max_detached_time.load(Relaxed)))
     }
 }

@@ -33,7 +33,8 @@ enum Accepted {
 #[repr(C)] // what every request touches comes first
 pub struct Machine {
     state: State,
-    buffer: Buffer,
+    /// `None`: output has never been buffered here.
+    buffer: Option<Box<Buffer>>,
 }
 
 /// `output_buffering` is off.
@@ -73,63 +74,45 @@ struct State {
     late: u32,
     /// The buffer is handed down when it holds so many bytes; 0: at the end; [`UNBUFFERED`]: there is none.
     buffering: u32,
-    /// Output was buffered when the request began.
-    was_buffered: bool,
 }
 
 impl Machine {
     /// Begins a request, forgetting the previous one (C-003), and returns what its timer does.
-    pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
-        let start = Start::new(policy, begin);
-        self.begin_as(&start);
-        start.timer
-    }
-
-    /// As [`Machine::begin`], with a prepared [`Start`].
     #[inline]
-    pub fn begin_as(&mut self, start: &Start) {
-        if self.state.was_buffered {
-            self.buffer.reset();
+    pub fn begin(&mut self, policy: &Policy, begin: Begin) -> Timer {
+        if let Some(buffer) = &mut self.buffer {
+            buffer.reset();
         }
-        self.state = start.state;
+        self.state.begin(policy, begin);
+        Self::timer_at_begin(policy, begin)
     }
-}
 
-/// The start of every request with the same policy and the same [`Begin`], worked out once.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Start {
-    state: State,
-    /// What its timer does.
-    pub timer: Timer,
-}
-
-impl Start {
-    /// Prepares the start of requests with this policy.
-    pub fn new(policy: &Policy, begin: Begin) -> Self {
-        let state = State {
-            stage: if begin.reading_input { Stage::Input } else { Stage::Running },
-            ignore: ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method),
-            head: begin.head,
-            safe_method: begin.safe_method,
-            // Buffering wins over implicit flush at start-up (C-032).
-            implicit_flush: policy.implicit_flush && policy.output_buffering.is_none(),
-            after_finish: policy.after_finish,
-            shutdown: policy.shutdown,
-            buffering: policy.output_buffering.map_or(UNBUFFERED, |size| size.min(UNBUFFERED as usize - 1) as u32),
-            was_buffered: policy.output_buffering.is_some(),
-            ..State::default()
-        };
-        let state = if begin.resumed { state.resumed() } else { state };
+    /// What the timer of a request does when it begins.
+    #[inline]
+    pub fn timer_at_begin(policy: &Policy, begin: Begin) -> Timer {
         let input = begin.reading_input && policy.max_input_time >= 0;
-        let limit = if input { policy.max_input_time } else { policy.max_execution_time };
-        Self { state, timer: effective_limit(limit) }
+        effective_limit(if input { policy.max_input_time } else { policy.max_execution_time })
     }
 }
 
 impl State {
-    /// The state after an early finish, for a request without a client.
-    fn resumed(self) -> Self {
-        Self { accepted: Accepted::Resumed, finished_early: true, buffering: UNBUFFERED, ..self }
+    /// Written in its place: a state that is put together elsewhere, byte by byte, is slow to copy.
+    #[inline]
+    fn begin(&mut self, policy: &Policy, begin: Begin) {
+        *self = Self::default();
+        self.stage = if begin.reading_input { Stage::Input } else { Stage::Running };
+        self.ignore = ignore_at_begin(policy.disconnect, policy.ignore_user_abort, begin.safe_method);
+        self.head = begin.head;
+        self.safe_method = begin.safe_method;
+        // Buffering wins over implicit flush at start-up (C-032).
+        self.implicit_flush = policy.implicit_flush && policy.output_buffering.is_none();
+        self.after_finish = policy.after_finish;
+        self.shutdown = policy.shutdown;
+        self.buffering = policy.output_buffering.map_or(UNBUFFERED, |size| size.min(UNBUFFERED as usize - 1) as u32);
+        if begin.resumed {
+            // As after an early finish, for a request without a client.
+            (self.accepted, self.finished_early, self.buffering) = (Accepted::Resumed, true, UNBUFFERED);
+        }
     }
 }
 
@@ -223,7 +206,7 @@ impl Machine {
         }
         match self.state.way {
             Way::Open if self.is_buffering() => {
-                if self.buffer.push(bytes, self.state.buffering as usize) {
+                if self.buffer.get_or_insert_default().push(bytes, self.state.buffering as usize) {
                     self.hand_down_buffer(output)
                 } else {
                     Verdict::Go
@@ -499,9 +482,9 @@ impl Machine {
         if !self.is_buffering() {
             return Verdict::Go;
         }
-        let bytes = self.buffer.take();
+        let Some(bytes) = self.buffer.as_mut().map(|buffer| buffer.take()) else { return Verdict::Go };
         let verdict = if bytes.is_empty() { Verdict::Go } else { self.hand_down(&bytes, output) };
-        self.buffer.give_back(bytes);
+        self.buffer.get_or_insert_default().give_back(bytes);
         verdict
     }
 

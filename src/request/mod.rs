@@ -51,7 +51,7 @@ mod run_time;
 mod vocabulary;
 
 pub use limit::{Timer, effective_limit};
-pub use machine::{Machine, Start};
+pub use machine::Machine;
 pub use output::Output;
 pub use run_time::{Change, RunTime};
 pub use vocabulary::{Begin, Ending, Events, Finish, Stage, Verdict, status};

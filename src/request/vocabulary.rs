@@ -197,4 +197,10 @@ impl Begin {
             | u32::from(self.safe_method) << 2
             | u32::from(self.resumed) << 3
     }
+
+    /// The value that has these four bits.
+    pub fn from_bits(bits: u32) -> Self {
+        let bit = |at: u32| bits >> at & 1 != 0;
+        Self { reading_input: bit(0), head: bit(1), safe_method: bit(2), resumed: bit(3) }
+    }
 }

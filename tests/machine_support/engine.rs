@@ -33,8 +33,9 @@ impl Host for Below {
     type Callbacks = Arc<Mutex<Connection>>;
     type Function = usize;
     type OnEnded = ();
+    type Notices = ();
 
-    fn attach(&self, client: Self::Callbacks) {
+    fn attach(&self, client: Self::Callbacks, _: Option<&()>) {
         *self.0.lock().unwrap() = Some(client);
     }
 
@@ -46,13 +47,13 @@ impl Host for Below {
         self.with(Connection::flush)
     }
 
-    fn wants_notice(&self) -> bool {
+    fn wants_notice(_: &Self::Callbacks) -> bool {
         false
     }
 
-    fn on_stop(&self, _: Ending) {}
+    fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, _: Ending) -> bool {
+    fn on_forced(&self, (): &(), _: Ending) -> bool {
         false
     }
 

@@ -219,8 +219,8 @@ impl Board {
     /// A slot's row, if it has one and this process may write it.
     #[inline]
     fn row<H: Host>(&self, slot: &Slot<H>) -> Option<RowWriter<'_>> {
-        let row = self.writer()?.row(slot.index)?;
-        (!slot.shared.fork.is_child()).then_some(row)
+        let row = self.writer()?.row(slot.index())?;
+        (!slot.shared().fork.is_child()).then_some(row)
     }
 
     /// A request has begun.
@@ -242,8 +242,8 @@ impl Board {
     /// Its limit counts on another clock; published at once, because the time left was published for the old one.
     pub fn clock_changed<H: Host>(&self, slot: &Slot<H>) {
         if let Some(row) = self.row(slot) {
-            let left = left(slot, slot.shared.now(), &mut |clock| sys::thread_cpu_ns(clock).unwrap_or(0));
-            row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
+            let left = left(slot, slot.shared().now(), &mut |clock| sys::thread_cpu_ns(clock).unwrap_or(0));
+            row.refresh(slot.timing().started.seconds(), slot.terms.thread(), left, slot.written.load(Relaxed));
         }
     }
 
@@ -258,7 +258,7 @@ impl Board {
     /// It has another label.
     pub fn relabelled<H: Host>(&self, slot: &Slot<H>) {
         if let Some(row) = self.row(slot) {
-            row.set_label(&slot.label);
+            row.set_label(&slot.shown().label);
         }
     }
 
@@ -292,13 +292,13 @@ impl Board {
 
     /// Called by the engine's thread: updates the columns that are not written at each change. `cpu_ns` reads a thread's CPU clock.
     pub fn refresh<H: Host>(&self, slot: &Slot<H>, word: Seen, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) {
-        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return };
+        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index())) else { return };
         let left = left(slot, now, cpu_ns);
         let generation = word.generation();
         if slot.word.load().generation() != generation {
             return;
         }
-        row.refresh(slot.timing.seconds(), slot.timing.thread(), left, slot.written.load(Relaxed));
+        row.refresh(slot.timing().started.seconds(), slot.terms.thread(), left, slot.written.load(Relaxed));
         if word.is_gone() {
             row.set_gone(slot.gone_at.load(Relaxed), || slot.word.load().generation() == generation);
         }
@@ -306,7 +306,7 @@ impl Board {
 
     /// Whether the request that `word` is about was asked to be cancelled.
     pub fn is_cancelled<H: Host>(&self, slot: &Slot<H>, word: Seen) -> bool {
-        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index)) else { return false };
+        let Some(row) = self.writer().and_then(|writer| writer.row(slot.index())) else { return false };
         row.is_cancelled() && slot.word.load().generation() == word.generation()
     }
 
@@ -350,8 +350,8 @@ impl Board {
 #[cold]
 fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let began = slot.began.load(Relaxed);
-    let Some(row) = writer.row_or_claim(slot.index, began) else { return writer.count_not_shown() };
-    let limit = slot.timing.seconds();
+    let Some(row) = writer.row_or_claim(slot.index(), began) else { return writer.count_not_shown() };
+    let limit = slot.timing().started.seconds();
     let whole = u64::from(limit) * 1_000;
     let facts = slot.facts.load(Relaxed);
     // Without the fact, the stored value is an earlier request's.
@@ -360,18 +360,18 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     row.begin(&First {
         began,
         limit,
-        thread: slot.timing.thread(),
+        thread: slot.terms.thread(),
         left: match limit {
             0 => NO_LIMIT,
             _ if facts & facts::CPU != 0 => whole | CPU_LEFT,
             _ => began + whole,
         },
         facts: facts_of(slot),
-        method: if facts & facts::METHOD != 0 { slot.method.load(Relaxed) } else { 0 },
-        label: if facts & facts::LABELLED != 0 { &slot.label } else { &none },
+        method: if facts & facts::METHOD != 0 { slot.shown().method.load(Relaxed) } else { 0 },
+        label: if facts & facts::LABELLED != 0 { &slot.shown().label } else { &none },
         key: &key,
     });
-    slot.shared.wake_if_asleep();
+    slot.shared().wake_if_asleep();
 }
 
 /// The rest of the limit, as a row shows it.

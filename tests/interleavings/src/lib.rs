@@ -29,6 +29,10 @@ mod sync {
     pub use loom::sync::{Mutex, MutexGuard};
     pub use loom::thread::yield_now;
 
+    pub fn pause(_: &mut u32) {
+        yield_now();
+    }
+
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap()
     }
