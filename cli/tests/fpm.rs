@@ -128,6 +128,7 @@ fn what_php_fpm_does_not_start_with_is_refused() {
         ("[b]\nlisten=/run/a.sock", "where [www] listens"),
         ("[global]\nlog_limit=5", "512 or more"),
         ("[global]\nlisten=5", "belongs to a pool"),
+        ("[a$pool]\nlisten=/run/$pool.sock", "php-fpm replaces it without end"),
     ] {
         let place = Place::new("fpm-refused", &[("php.ini", b""), ("fpm.conf", format!("{whole}{line}\n").as_bytes())]);
         let output = place.run(&["get", "memory_limit", "--fpm-conf", "fpm.conf", "--php-ini", "php.ini"]);

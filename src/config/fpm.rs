@@ -295,11 +295,13 @@ impl Reading<'_> {
 
     /// `$pool` is the pool's name.
     fn with_pool(&self, value: &[u8]) -> Result<Vec<u8>> {
+        let uses_it = memchr::memmem::find(value, b"$pool").is_some();
         match self.current {
+            Some(at) if uses_it && memchr::memmem::find(&self.pools[at].name, b"$pool").is_some() => Err(refused(
+                "$pool stands for the pool's name, which has $pool in it: php-fpm replaces it without end and hangs; name the pool otherwise",
+            )),
             Some(at) => Ok(replace_pool(value, &self.pools[at].name)),
-            None if memchr::memmem::find(value, b"$pool").is_some() => {
-                Err(refused("$pool stands for a pool's name, and [global] has none"))
-            }
+            None if uses_it => Err(refused("$pool stands for a pool's name, and [global] has none")),
             None => Ok(value.to_vec()),
         }
     }
