@@ -40,6 +40,8 @@ def whole(nginx, path, tls=False):
 def log_of(nginx):
     """Without times, processes, numbers of connections and ports; and in an order of its own: connections are closed when they are."""
     lines = [re.sub(r"^\S+ \S+ (\[\w+\]) \d+#\d+: (\*\d+ )?", r"\1 ", line) for line in nginx.said().splitlines()]
+    # A reset meets whichever call nginx makes next.
+    lines = [re.sub(r"(recv|writev|send)\(\) failed \(104", "recv() failed (104", line) for line in lines]
     lines = [line for line in lines if "[notice]" not in line and "closed keepalive" not in line and "while waiting for request" not in line]
     return sorted(re.sub(r"\d{3,}", "N", plain(nginx, line)) for line in lines)
 
