@@ -57,6 +57,7 @@ def leavers(nginx, back, kind):
             if place != "cached":
                 assert wait_for(f"{name} is over", lambda: back.ends.get(name)).startswith("lost"), name
             back.released.add(name)  # nginx goes on for its cache
+            wait_for(f"{name} is in the access log", lambda: nginx.logged(f"/{place}/{name}"))
     stream = Stream(connect(nginx.h2c))
     one = stream.get(f"/work/{kind}-h2?held&silent")
     wait_for("the stream has begun", lambda: f"{kind}-h2" in back.begun)
