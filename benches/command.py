@@ -76,7 +76,7 @@ def main():
         theirs = [APACHE, '-d', root, '-f', conf, '-t']
         (mine, mine_cpu), (their, their_cpu) = rounds(9, (own, plain), (theirs, plain))
         ratio = mine_cpu / their_cpu
-        print(f'explain on {HOSTS} virtual hosts      {mine:8.2f} ms   {ratio / GATE:5.2f} of the gate ({GATE} of apache2 -t's CPU time, '
+        print(f"explain on {HOSTS} virtual hosts      {mine:8.2f} ms   {ratio / GATE:5.2f} of the gate ({GATE} of apache2 -t's CPU time, "
               f'{their:.2f} ms); CPU {mine_cpu:.2f} and {their_cpu:.2f} ms')
 
 

@@ -58,10 +58,11 @@ impl Own {
         Self { place, holder }
     }
 
-    /// A shell's words, in this namespace.
+    /// A shell's words, in this namespace, with its root: whoever enters a namespace alone leaves a chroot.
     fn shell(&self, words: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &self.holder.0.id().to_string(), "sh", "-c", words]).stdin(Stdio::null());
+        let holder = self.holder.0.id().to_string();
+        command.args(["--mount", "--root", "--wd", "--target", &holder, "sh", "-c", words]).stdin(Stdio::null());
         command
     }
 
