@@ -451,7 +451,6 @@ class Processes(unittest.TestCase):
         self.python("""
             import outlive, threading, time
             from outlive.engine import make_notify
-from outlive.request import bare_request
             engine, settings = outlive.Engine(), outlive.Config(values={"outlive.clock": "wall"}).resolve()
             notify = make_notify()
             def work():
