@@ -4,7 +4,7 @@
 //! makes each a test of its own.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 /// What one case says: nothing, or how it differs.
@@ -35,6 +35,12 @@ impl Case {
 pub fn main(cases: Vec<Case>) -> ExitCode {
     let arguments = Arguments::from_args();
     let by_name = arguments.filter.is_some() || arguments.list || !arguments.skip.is_empty();
+    // Cases of one name would work in one directory at once.
+    let mut names = BTreeSet::new();
+    if let Some(case) = cases.iter().find(|case| !names.insert(&case.name)) {
+        eprintln!("two recorded cases are called {}", case.name);
+        return ExitCode::FAILURE;
+    }
     let mut trials = Vec::new();
     let mut groups: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases {
