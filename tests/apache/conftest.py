@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from lib import ROOT, Httpd, backend
+from shown import shows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,9 +24,4 @@ def back(request):
         yield one
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        report.sections += [(f"httpd on port {server.port}", server.said()[-6000:]) for server in Httpd.running]
+pytest_runtest_makereport = shows("httpd", Httpd.running)

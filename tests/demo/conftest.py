@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from lib import ROOT, Server
+from shown import shows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,9 +14,4 @@ def built():
         subprocess.run(["make", "-s", "demo-build"], cwd=ROOT, check=True)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        report.sections += [(f"formsave on port {server.port}", server.said()[-6000:]) for server in Server.running]
+pytest_runtest_makereport = shows("formsave", Server.running)

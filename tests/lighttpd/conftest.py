@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from server import ROOT, Fpm, Lighttpd, backend
+from shown import shows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,9 +28,4 @@ def back():
         yield one
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        report.sections += [(f"lighttpd on port {server.port}", server.said()[-6000:]) for server in Lighttpd.running]
+pytest_runtest_makereport = shows("lighttpd", Lighttpd.running)

@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from server import ROOT, SHOWN, Fpm, Nginx, backend
+from server import ROOT, Fpm, Nginx, backend
+from shown import shows
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,9 +27,4 @@ def back():
         yield one
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        report.sections += [(f"nginx on port {server.port}", server.said()[-SHOWN:]) for server in Nginx.running]
+pytest_runtest_makereport = shows("nginx", Nginx.running)
