@@ -64,7 +64,8 @@ impl Started {
 
     /// The same, where there is no limit but a text that is not 0.
     pub fn set_none(&self, text: i64) {
-        self.anew(TEXT, 0, 0);
+        // The start stays: whoever still sees the limit before must not see it pass.
+        self.anew(TEXT, 0, self.at.load(Relaxed));
         fence(Release); // whoever sees the text as a time sees that there is no limit
         self.anew(TEXT | ODD, 0, text as u64);
     }
