@@ -30,6 +30,7 @@ const _: () = assert!(size_of::<Slot<CHost>>() == 192);
 /// A request's pointer is no address of memory: it is its chunk's address, which is a multiple of [`REACH`], plus its place in the chunk
 /// times this, plus its tag but the lowest bit, which is 1 while it lives. So a slot may be smaller than the number of its tags.
 const TAGS: usize = 256;
+const _: () = assert!(size_of::<Slot<CHost>>() <= TAGS);
 const _: () = assert!(TAG_BITS == TAGS as u64 * 2 - 1 && REACH == TAGS * LARGEST as usize);
 
 /// # Safety

@@ -135,10 +135,11 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
 /// The owned part of a free slot. A late call on the slot's previous request may hold it for the moment that it takes to see
 /// that the request has ended.
 fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
+    let mut turn = 0;
     loop {
         match slot.owned.try_borrow_mut() {
             Ok(owned) => return owned,
-            Err(_) => std::thread::yield_now(),
+            Err(_) => super::sync::pause(&mut turn),
         }
     }
 }

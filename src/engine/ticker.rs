@@ -228,6 +228,9 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
         return;
     }
     let events = word.events();
+    if events == Events::NONE {
+        return; // looked at for its limit: nothing is made for its notices
+    }
     let running = facts & facts::STAGE != Stage::Input as u32;
     let handed_back = (facts & facts::ACCEPTED != 0).then_some(Ending::HandedBack);
     let due = [
@@ -237,8 +240,8 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
         (Events::CAP, handed_back.unwrap_or(Ending::Aborted), true),
         (Events::DRAIN, handed_back.unwrap_or(Ending::Shutdown), true),
     ];
+    let notified = &slot.annex().notified;
     for (event, ending, stops) in due {
-        let notified = &slot.annex().notified;
         let told = notified.load(Relaxed);
         let told = if u64::from(told >> 8) == generation { told & 0xff } else { 0 };
         if stops && events.has(event) && told & event.0 == 0 {
