@@ -80,12 +80,14 @@ static void tell_cap(const ol_job *job) {
     tell(job, text);
 }
 
-/** Logs which option stopped a request. */
+/** Logs what stopped a request: an option, or whoever cancelled it. */
 static void tell_stop(const ol_job *job) {
     const ol_options *of = &job->policy->of;
+    const int ending = outlive_request_ending(job->request);
     char text[96];
-    if (outlive_request_ending(job->request) == OUTLIVE_ENDING_TIME_LIMIT)
-        snprintf(text, sizeof text, "stopped, as outlive.time-limit = %d says", of->time_limit);
+    if (ending == OUTLIVE_ENDING_TIME_LIMIT) snprintf(text, sizeof text, "stopped, as outlive.time-limit = %d says", of->time_limit);
+    else if (ending != OUTLIVE_ENDING_ABORTED) /* it was cancelled, or lighttpd ends */
+        snprintf(text, sizeof text, "stopped: %s", outlive_ending_name(ending).ptr);
     else if (outlive_request_ignore_user_abort(job->request, -1) == 1) {
         tell_cap(job);
         return;
@@ -94,7 +96,7 @@ static void tell_stop(const ol_job *job) {
 }
 
 /**
- * The time limit has passed and the client is connected: sends 504, or ends a response that has begun so that the client can tell that it is
+ * A request has to stop, and its client is connected: sends 504, or ends a response that has begun so that the client can tell that it is
  * incomplete. Closes the connection to the backend without counting the backend as failed; a CGI script gets SIGTERM, as without this module.
  * Returns 0 if there is nothing to end: no handler, a complete response, or a tunnel.
  */
