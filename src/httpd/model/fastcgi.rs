@@ -50,10 +50,18 @@ pub(crate) fn variables<'c>(
     let mut all: Vec<Variable> = Vec::new();
     // What SetEnvIf and rules have set, too.
     for name in [&b"PHP_VALUE"[..], b"PHP_ADMIN_VALUE"] {
-        if variables.is_set(name) == Ok(true)
-            && let Some(value) = variables.environment(name)
-        {
-            all.push(Variable { name: name.to_vec(), value, is_conditional: false, origin: Origin::default() });
+        match variables.is_set(name) {
+            Ok(true) => {
+                let value = variables.environment(name);
+                let made =
+                    |value| Variable { name: name.to_vec(), value, is_conditional: false, origin: Origin::default() };
+                all.extend(value.map(made));
+            }
+            Ok(false) => {}
+            Err(why) => {
+                let name = String::from_utf8_lossy(name);
+                notes.push(format!("whether {name} is handed over depends on {why}; it is left out"));
+            }
         }
     }
     let lines = cores.flat_map(|core| &core.handed);

@@ -21,14 +21,13 @@ impl<'c> Subrequest<'c, '_> {
         let asked = self.method.unwrap_or(self.asked.method);
         let method = self.context.data.methods.bit(asked);
         let (mut legacy, mut legacy_place, any) = self.legacy(walked, method);
-        if let Some(place) = self.without_tls(walked) {
+        let tls = self.without_tls(walked);
+        let by = if tls.is_some() { "SSLRequireSSL" } else { "Order, Allow and Deny" };
+        if let Some(place) = tls {
             (legacy, legacy_place) = (Truth::No, place);
         }
         match &legacy {
-            Truth::No if !any => {
-                let by = if self.without_tls(walked).is_some() { "SSLRequireSSL" } else { "Order, Allow and Deny" };
-                return Some((403, format!("{legacy_place}: access is denied ({by})")));
-            }
+            Truth::No if !any => return Some((403, format!("{legacy_place}: access is denied ({by})"))),
             Truth::Yes if any => return None,
             Truth::Unknown(why) => notes.push(format!("{legacy_place}: access depends on {why}; taken as granted")),
             _ => {}
