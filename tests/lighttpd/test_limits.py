@@ -101,7 +101,7 @@ def test_cap(fpm, back):
             client.go()
         wait_for("what is beyond the cap has stopped", lambda: sum(back.ends.get(name, "").startswith("lost") for name in names) == 4)
         wait_for("the log says so", lambda: server.said().count("the client has gone; stopped by a cap: outlive.max-detached = 2\n") == 4)
-        assert live(server)["in_flight"] == live(server)["detached"] == 2
+        wait_for("two work on", lambda: live(server)["in_flight"] == live(server)["detached"] == 2)
         back.released.update(names)
         wait_for("the others work on", lambda: sum(back.ends.get(name) == "done" for name in names) == 2)
 
