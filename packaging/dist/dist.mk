@@ -1,7 +1,7 @@
 # What people download, and a release of it. Included by the Makefile.
 
 # In $(TARGET)/dist: the source archive, which builds without network, recipes for package managers that name it with its
-# checksum, what is in it (SBOM) and the licences of that; a repository for apt, where its packages have been built. The same commit gives the same bytes.
+# checksum, what is in it (SBOM) and the licences of that: the same commit gives the same bytes; a repository for apt, where its packages have been built.
 RELEASES ?= https://outlive.invalid/releases
 DIST      = $(TARGET)/dist
 SUM       = $$(sha$(1)sum $(DIST)/outlive-$(VERSION).tar.xz | cut -d' ' -f1)
