@@ -389,6 +389,20 @@ fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Pro
     }))
 }
 
+/// What httpd's part of an answer depends on that is not known.
+pub fn doubts(loaded: &Loaded, args: &RequestArgs) -> Vec<String> {
+    let asked = with_target(args, |target| {
+        let httpd = loaded.config.httpd().filter(|_| target.uri.is_some())?;
+        httpd.resolve(&**loaded.config.files(), target).ok()
+    });
+    match asked {
+        Ok(Some(Resolution::Run(run))) => {
+            run.notes.into_iter().filter(|note| !loaded.context.notes.contains(note)).collect()
+        }
+        _ => Vec::new(), // what is wrong with the request itself is said where it is answered
+    }
+}
+
 /// Which file runs, and below which document root, as far as the options and the server's files tell. Where the server answers by
 /// itself, no file does.
 pub fn served(loaded: &Loaded, args: &RequestArgs) -> Result<Served, Problem> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
 use support::roots::{DEBIAN, ask, ids, is, root};
-use support::{err, json, out};
+use support::{Place, err, json, out};
 
 #[test]
 fn docker_php_fpm() {
@@ -298,6 +298,36 @@ fn hosts_with_an_address_and_a_pool_with_a_prefix() {
     // An address that is given decides.
     let output = ask(&place, &["get", "memory_limit", "http://shop.test:7080/", "--address", "10.0.0.9"]);
     assert_ne!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// Where the address is not known, a host with the name is meant, wherever it is; of several the first one, which is said.
+#[test]
+fn a_name_is_looked_for_at_every_address() {
+    let host = |address: &str, name: &str, limit: &str| {
+        format!("<VirtualHost {address}:7080>\nServerName {name}\nphp_value memory_limit {limit}\n</VirtualHost>\n")
+    };
+    let conf = format!(
+        "LoadModule mime_module m/mod_mime.so\nLoadModule php_module m/libphp8.2.so\nAddHandler application/x-httpd-php .php\n\
+         DocumentRoot www\n{}{}{}{}",
+        host("*", "other.test", "90M"),
+        host("10.0.0.1", "shop.test", "91M"),
+        host("10.0.0.1", "twice.test", "92M"),
+        host("10.0.0.2", "twice.test", "93M")
+    );
+    let place = Place::new("names", &[("httpd.conf", conf.as_bytes()), ("php.ini", b""), ("www/index.php", b"<?php")]);
+    let asked = |url: &str, more: &[&str]| {
+        let files = ["get", "memory_limit", "--httpd-conf", "httpd.conf", "--php-ini", "php.ini", "--url", url];
+        let output = place.run(&[&files, more].concat());
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (out, err) = asked("http://shop.test:7080/index.php", &[]);
+    assert!(out.contains("91M"), "{out}{err}");
+    let (out, err) = asked("http://unknown.test:7080/index.php", &[]);
+    assert!(out.contains("90M"), "{out}{err}");
+    let (out, err) = asked("http://twice.test:7080/index.php", &[]);
+    assert!(out.contains("92M") && err.contains("at several addresses have this name"), "{out}{err}");
+    let (out, err) = asked("http://twice.test:7080/index.php", &["--address", "10.0.0.2"]);
+    assert!(out.contains("93M") && !err.contains("several addresses"), "{out}{err}");
 }
 
 /// Where PHP-FPM runs behind Apache, an `.htaccess` that Apache does not open is named as it is under mod_php.

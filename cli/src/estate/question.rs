@@ -51,7 +51,9 @@ impl Question {
     }
 
     /// One that nobody else has a say in.
-    pub fn new(source: SourceArgs, request: RequestArgs, loaded: Loaded) -> Self {
+    pub fn new(source: SourceArgs, request: RequestArgs, mut loaded: Loaded) -> Self {
+        let doubts = load::doubts(&loaded, &request);
+        loaded.context.notes.extend(doubts);
         Self { source, request, loaded, watcher: None, own_words: None, broken: None }
     }
 

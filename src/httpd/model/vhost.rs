@@ -158,37 +158,48 @@ impl Hosts {
         found.unwrap_or(self.sets.len())
     }
 
-    /// The server for an address and a lower-case name; 0: the main one. `has` tells whether a server has a name.
-    fn find(&self, ip: Option<IpAddr>, port: u16, name: Option<&[u8]>, has: impl Fn(u32, &[u8]) -> bool) -> u32 {
+    /// The hosts that an address leads to.
+    fn set(&self, ip: Option<IpAddr>, port: u16) -> Option<&Set> {
         let own = [Address { ip, port }, Address { ip, port: 0 }];
         let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
         let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
-        let set = own.chain(&any).find_map(|address| self.sets.get(self.place(address)));
-        let Some((_, set)) = set else { return 0 };
-        name.and_then(|name| set.find(name, has)).unwrap_or(set.first)
+        own.chain(&any).find_map(|address| self.sets.get(self.place(address))).map(|(_, set)| set)
     }
 
-    /// As [`Self::find`]; where the address is not known, this machine's own, or else any that has a host of the name.
+    /// The server for an address and a lower-case name. `has` tells whether a server has a name. Where the address is not known, it is this
+    /// machine's own, or else any at which a host has the name.
     pub fn choose(
         &self,
         ip: Option<IpAddr>,
         port: u16,
         name: Option<&[u8]>,
         has: impl Fn(u32, &[u8]) -> bool + Copy,
-    ) -> u32 {
+    ) -> Chosen {
         let assumed = ip.or_else(|| self.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let found = self.find(assumed, port, name, has);
-        match name.filter(|_| found == 0 && ip.is_none() && self.by_ip) {
-            Some(name) => self.named(port, name, has),
-            None => found,
-        }
+        let set = self.set(assumed, port);
+        let own = name.and_then(|name| set?.find(name, has));
+        let elsewhere = name.filter(|_| own.is_none() && ip.is_none() && self.by_ip);
+        let named = elsewhere.and_then(|name| self.named(port, name, has));
+        let first = || Chosen { server: set.map_or(0, |set| set.first), is_one_of_several: false };
+        own.map(|server| Chosen { server, is_one_of_several: false }).or(named).unwrap_or_else(first)
     }
 
-    /// The first host of that name at any address; 0: there is none.
-    fn named(&self, port: u16, name: &[u8], has: impl Fn(u32, &[u8]) -> bool + Copy) -> u32 {
+    /// The first host of that name at any address.
+    fn named(&self, port: u16, name: &[u8], has: impl Fn(u32, &[u8]) -> bool + Copy) -> Option<Chosen> {
         let sets = self.sets.iter().filter(|(address, _)| address.port == port || address.port == 0);
-        sets.filter_map(|(_, set)| set.find(name, has)).min().unwrap_or(0)
+        let hosts = || sets.clone().filter_map(|(_, set)| set.find(name, has));
+        let server = hosts().min()?;
+        Some(Chosen { server, is_one_of_several: hosts().any(|other| other != server) })
     }
+}
+
+/// A server that was chosen.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen {
+    /// Its number; 0: the main one.
+    pub server: u32,
+    /// Hosts at several addresses have the name, and the address is not known.
+    pub is_one_of_several: bool,
 }
 
 impl Set {

@@ -182,7 +182,8 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
         None => None,
     };
     let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
-    Some(data.hosts.choose(ip, port, name, |server, name| data.fast_index.has_name(server, name)) as usize)
+    let chosen = data.hosts.choose(ip, port, name, |server, name| data.fast_index.has_name(server, name));
+    (!chosen.is_one_of_several).then_some(chosen.server as usize)
 }
 
 /// A plain host name in lower case, without its port.

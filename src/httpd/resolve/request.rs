@@ -49,7 +49,13 @@ impl<'t> Asked<'t> {
         let has = |server: u32, name: &[u8]| {
             context.data.servers.get(server as usize).is_some_and(|server| server.has_name(name))
         };
-        let server = context.data.hosts.choose(ip, port, host.as_deref(), has) as usize;
+        let chosen = context.data.hosts.choose(ip, port, host.as_deref(), has);
+        if chosen.is_one_of_several {
+            context.memo.doubt(
+                "virtual hosts at several addresses have this name; the first one is taken: give the address".into(),
+            );
+        }
+        let server = chosen.server as usize;
         Ok(Self {
             server,
             host,
