@@ -236,11 +236,10 @@ fn kind(a: &Settings, b: &Settings, name: &[u8]) -> Option<Kind> {
 /// The number or switch that the directive's owner sees, where it sees one.
 fn reading(settings: &Settings, name: &[u8]) -> Option<i64> {
     match settings.directive(name)?.check() {
-        Check::Quantity | Check::Count | Check::Memory | Check::Buffering | Check::Assertions => {
-            settings.get_quantity(name)
-        }
-        Check::Int => settings.get_int(name),
-        Check::Bool => settings.get_bool(name).map(i64::from),
+        Check::Assertions => settings.get_quantity(name),
+        check if check.is_quantity() => settings.get_quantity(name),
+        check if check.is_int() => settings.get_int(name),
+        check if check.is_bool() => settings.get_bool(name).map(i64::from),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! What a value means, with its unit.
 
 use outlive::PhpVersion;
-use outlive::config::{Check, Directive, Settings};
+use outlive::config::{Directive, Settings};
 use outlive::ini::number;
 
 /// Directives whose number counts seconds, and what zero or less means to them.
@@ -42,10 +42,10 @@ pub fn of_value(directive: &Directive, value: &[u8], version: PhpVersion) -> Opt
     if name == "display_errors" && value.is_empty() {
         return Some("off".to_owned());
     }
-    if matches!(directive.check(), Check::Bool) {
+    if directive.check().is_bool() {
         return Some(if number::boolean(value) { "on" } else { "off" }.to_owned());
     }
-    let quantity = matches!(directive.check(), Check::Quantity | Check::Count | Check::Memory | Check::Buffering);
+    let quantity = directive.check().is_quantity();
     let number = if quantity { number::quantity(value, version).value } else { number::int_prefix(value) };
     if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {
         // For the input limit zero is a limit of its own: none.

@@ -18,6 +18,8 @@ pub enum Check {
     Text,
     /// Anything; read as a boolean (I-103).
     Bool,
+    /// `opcache.enable`: a boolean that is only switched off once PHP has started (I-184).
+    OffLater,
     /// Anything; its leading decimal digits are read (C-146).
     Int,
     /// Anything; read as a quantity, with a warning where it is none (I-100, I-101).
@@ -71,9 +73,49 @@ pub enum Check {
         /// Whether empty text is taken.
         or_empty: bool,
     },
+    /// Anything that PHP reads as a number in this range; before that version of PHP, anything (I-184).
+    Between(&'static Between),
     /// The host's own check.
     Host(HostCheck),
 }
+
+/// The numbers that a directive of PHP's takes.
+#[derive(Debug)]
+pub struct Between {
+    /// The word in the data file.
+    word: &'static str,
+    /// The smallest.
+    pub min: i64,
+    /// The largest.
+    pub max: i64,
+    /// Whether it is read as a quantity; else its leading decimal digits are, cut down to 32 bits.
+    pub is_quantity: bool,
+    /// The first version of PHP that minds.
+    pub since: PhpVersion,
+}
+
+impl Between {
+    const fn new(word: &'static str, min: i64, max: i64, is_quantity: bool, since: PhpVersion) -> Self {
+        Self { word, min, max, is_quantity, since }
+    }
+}
+
+/// The largest number of 32 bits.
+const PHP_MOST: i64 = 0x7FFF_FFFF;
+
+/// What opcache takes.
+static BETWEEN: [Between; 10] = [
+    Between::new("opcache_files", 200, 1_000_000, false, PhpVersion::V8_0),
+    Between::new("opcache_wasted", 1, 50, false, PhpVersion::V8_0),
+    Between::new("opcache_megabytes", 8, PHP_MOST, false, PhpVersion::V8_0),
+    Between::new("opcache_checks", 0, 0, false, PhpVersion::V8_1),
+    Between::new("opcache_strings", 0, 4095, true, PhpVersion::V8_2),
+    Between::new("jit_counter", 0, 255, true, PhpVersion::V8_0),
+    Between::new("jit_unrolls", 1, 9, true, PhpVersion::V8_0),
+    Between::new("jit_calls", 1, 9, true, PhpVersion::V8_0),
+    Between::new("jit_returns", 0, 3, true, PhpVersion::V8_0),
+    Between::new("jit_trace", 4, 1024, true, PhpVersion::V8_0),
+];
 
 /// When a value is set.
 #[derive(Clone, Copy)]
@@ -95,6 +137,7 @@ impl Check {
     pub(super) fn from_word(word: &str) -> Self {
         match word {
             "bool" => Self::Bool,
+            "off_later" => Self::OffLater,
             "int" => Self::Int,
             "quantity" => Self::Quantity,
             "count" => Self::Count,
@@ -118,7 +161,7 @@ impl Check {
             "buffering" => Self::Buffering,
             "switch" => Self::Switch,
             "display" => Self::Display,
-            _ => Self::Text,
+            word => BETWEEN.iter().find(|known| known.word == word).map_or(Self::Text, Self::Between),
         }
     }
 
@@ -126,7 +169,7 @@ impl Check {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::Bool => "bool",
+            Self::Bool | Self::OffLater => "bool",
             Self::Int => "int",
             Self::Quantity => "quantity",
             Self::Count => "count",
@@ -149,13 +192,40 @@ impl Check {
             Self::Charset => "charset",
             Self::Words(_) | Self::OnOffOr(_) => "words",
             Self::Whole { .. } => "whole",
+            Self::Between(between) if between.is_quantity => "quantity",
+            Self::Between(_) => "int",
             Self::Host(_) => "host",
         }
+    }
+
+    /// Whether a value is read as a boolean.
+    pub fn is_bool(&self) -> bool {
+        matches!(self, Self::Bool | Self::OffLater)
+    }
+
+    /// Whether a value is read as a quantity.
+    pub fn is_quantity(&self) -> bool {
+        matches!(
+            self,
+            Self::Quantity
+                | Self::Count
+                | Self::Memory
+                | Self::Buffering
+                | Self::Between(Between { is_quantity: true, .. })
+        )
+    }
+
+    /// Whether a value's leading decimal digits are read.
+    pub fn is_int(&self) -> bool {
+        matches!(self, Self::Int | Self::Between(Between { is_quantity: false, .. }))
     }
 
     /// Whether the value is taken; the text says why not.
     pub(crate) fn accepts(&self, value: &[u8], moment: Moment<'_>, version: PhpVersion) -> Result<(), String> {
         let fine = match self {
+            Self::OffLater if matches!(moment, Moment::Later(_)) && number::boolean(value) => {
+                return Err("once PHP has started it can only be switched off".into());
+            }
             Self::Filled if value.is_empty() => return Err("it must not be empty".into()),
             Self::Count if number::quantity(value, version).0 < 0 => return Err("it must not be negative".into()),
             Self::Lifetime if number::integer(value) < 0 => {
@@ -189,6 +259,13 @@ impl Check {
             Self::Whole { min, max, or_empty } => {
                 (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
             }
+            Self::Between(between) if version >= between.since => {
+                let number = match between.is_quantity {
+                    true => number::quantity(value, version).0,
+                    false => i64::from(number::integer(value) as i32),
+                };
+                (between.min..=between.max).contains(&number)
+            }
             Self::Host(check) => check(value),
             _ => true,
         };
@@ -200,9 +277,14 @@ impl Check {
         match self {
             Self::Words(words) => format!("it must be one of {}", words.join(", ")),
             Self::OnOffOr(words) => format!("it must be one of off, on, {}", words.join(", ")),
-            Self::Jit => "it must be disable, on, off, tracing, function or a number of four digits".into(),
+            Self::Jit => "it must be disable, on, off, tracing, function or a number such as 1255: up to four digits, of which the last \
+                          is 1 to 5, the one before 0 to 3 or 5, then 0 to 2, then 0 or 1"
+                .into(),
             Self::Facility => "it must be a facility, such as LOG_USER or user".into(),
             Self::Whole { min, max, .. } => format!("it must be a whole number from {min} to {max}"),
+            Self::Between(Between { min, max, .. }) if max == min => format!("it must be {min}"),
+            Self::Between(Between { min, max: PHP_MOST, .. }) => format!("it must be {min} or more"),
+            Self::Between(Between { min, max, .. }) => format!("it must be from {min} to {max}"),
             _ => "its owner does not take this value".into(),
         }
     }
@@ -213,6 +295,7 @@ impl Check {
             Self::Quantity | Self::Count | Self::Lifetime | Self::Memory | Self::Assertions | Self::Buffering => {
                 number::quantity(value, version).1
             }
+            Self::Between(between) if between.is_quantity => number::quantity(value, version).1,
             Self::Switch if is_switch(value) => None,
             Self::Switch => number::quantity(value, version).1,
             _ => None,
@@ -252,15 +335,24 @@ fn is_facility(value: &[u8]) -> bool {
     }
 }
 
-/// `opcache.jit`: a word, or up to four digits, the last of which have bounds of their own.
+/// `opcache.jit`: a word, or a number whose four digits have bounds of their own; 0 is off (I-184).
 fn is_jit(value: &[u8]) -> bool {
     let words = ["", "off", "no", "false", "disable", "tracing", "on", "yes", "true", "function"];
     if words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())) {
         return true;
     }
-    let most = [5, 5, 2, 1];
-    let digits = value.iter().rev().zip(most.into_iter().chain(std::iter::repeat(0)));
-    digits.into_iter().all(|(digit, most)| digit.is_ascii_digit() && digit - b'0' <= most)
+    let text = value.trim_ascii_start();
+    let digits = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let number = number::integer(value);
+    let digit = |unit: i64| number / unit % 10;
+    number == 0
+        || (1..2000).contains(&number)
+            && (1..=5).contains(&digit(1))
+            && matches!(digit(10), 0..=3 | 5)
+            && digit(100) <= 2
 }
 
 fn is_switch(value: &[u8]) -> bool {
@@ -370,6 +462,41 @@ mod tests {
         }
         assert!(takes(&Check::Charset, &"x".repeat(63), PhpVersion::V8_2));
         assert!(!takes(&Check::Charset, &"x".repeat(64), PhpVersion::V8_2));
+    }
+
+    /// As php8.2 with opcache has them (I-184).
+    #[test]
+    fn opcache_refuses_numbers_out_of_range() {
+        let check = Check::from_word;
+        let takes =
+            |word: &str, value: &str, version| check(word).accepts(value.as_bytes(), Moment::Startup, version).is_ok();
+        for (word, good, bad) in [
+            (
+                "jit",
+                &["0", "5", "11", "1255", "+1205", " 12", "0205", "tracing", ""][..],
+                &["10", "40", "1241", "1205x", "8", "2011", "-11", "0x10"][..],
+            ),
+            ("jit_counter", &["0", "255", "abc"], &["-1", "256", "1K"]),
+            ("jit_unrolls", &["1", "9", "1e3"], &["0", "10", "abc"]),
+            ("jit_returns", &["0", "3"], &["-1", "4"]),
+            ("opcache_files", &["200", "1000000", "300x", "4294967496"], &["199", "64M", "0x7FFF", "1000001"]),
+            ("opcache_wasted", &["1", "50", "1K"], &["0", "51", "64M", ""]),
+            ("opcache_megabytes", &["8", "64M"], &["7", "-1", "1K", "2 M"]),
+            ("opcache_strings", &["0", "4095", "1K"], &["-1", "4096", "0x7FFF", "2 M"]),
+            ("opcache_checks", &["0", "abc", "0x20"], &["1", "-1", "1K"]),
+        ] {
+            for value in good {
+                assert!(takes(word, value, PhpVersion::V8_2), "{word} {value}");
+            }
+            for value in bad {
+                assert!(!takes(word, value, PhpVersion::V8_2), "{word} {value}");
+            }
+        }
+        assert!(takes("opcache_strings", "4096", PhpVersion::V8_1));
+        assert!(takes("opcache_files", "1", PhpVersion::V7_4));
+        let later =
+            |value: &str| check("off_later").accepts(value.as_bytes(), Moment::Later(b"1"), PhpVersion::V8_2).is_ok();
+        assert!(later("0") && later("") && later("abc") && !later("1") && !later("yes") && !later("64M"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn read(text: &[u8], version: PhpVersion) -> Result<i64, (i64, Vec<u8>)> {
             at += 2;
             let rest = &text[at..end];
             if bare_prefix(rest, base, version) {
-                if is_zero(rest) {
+                if version < PhpVersion::V8_3 && is_zero(rest) {
                     return Ok(0);
                 }
                 return none("no digits after base prefix");
@@ -142,7 +142,7 @@ fn bare_prefix(rest: &[u8], base: i32, version: PhpVersion) -> bool {
     }
 }
 
-/// The only text that PHP accepts after a bare prefix: one that `strtoul` reads as a single 0.
+/// The only text that PHP 8.2 accepts after a bare prefix: one that `strtoul` reads as a single 0. 8.3 warns of all.
 fn is_zero(rest: &[u8]) -> bool {
     let signed = &rest[skip_space(rest, 0, rest.len())..];
     matches!(signed, [b'0'] | [b'+' | b'-', b'0'])
@@ -201,4 +201,19 @@ fn escaped(text: &[u8]) -> String {
         }
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PHP 8.2 lets a zero behind a bare prefix pass; 8.3 does not.
+    #[test]
+    fn a_bare_prefix_before_a_zero() {
+        for text in ["0x 0", "\x0b 0x 0", "0b+0", "-0o 0"] {
+            assert_eq!(quantity(text.as_bytes(), PhpVersion::V8_2), Quantity { value: 0, warning: None }, "{text}");
+            let warning = quantity(text.as_bytes(), PhpVersion::V8_3).warning.unwrap_or_default();
+            assert!(String::from_utf8_lossy(&warning).contains("no digits after base prefix"), "{text}");
+        }
+    }
 }

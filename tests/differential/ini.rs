@@ -1,11 +1,11 @@
 //! Holds us against real PHP on random ini texts and quantities.
 //!
 //!     cargo test --release --test ini_differential -- --texts 200000 [--seed N] [--quantities N]
-//!         [--mutate] [--from FILE] [--wasm NODE_MODULES] [--versions 7.4,8.3] [--found FILE]
+//!         [--every N] [--mutate] [--from FILE] [--wasm NODE_MODULES] [--versions 7.4,8.3] [--found FILE]
 //!
 //! Without `--texts` or `--quantities` it does nothing, so that a plain `cargo test` passes it by. Without `--wasm`
 //! the machine's `php8.2` is asked; with it, the builds of `@php-wasm/node` that are installed there. `--mutate` breaks real
-//! files instead of making texts up. `--found` gets the texts that differ, one JSON string a line (bytes as Latin-1 code
+//! files instead of making texts up. `--every` asks every quantity of up to N characters of those that mean something in one. `--found` gets the texts that differ, one JSON string a line (bytes as Latin-1 code
 //! points); `--from` reads such a file.
 
 #[path = "../ini_support/mod.rs"]
@@ -27,6 +27,7 @@ use texts::Random;
 struct Arguments {
     texts: usize,
     quantities: usize,
+    every: u32,
     seed: u64,
     wasm: Option<String>,
     versions: Vec<PhpVersion>,
@@ -37,14 +38,24 @@ struct Arguments {
 
 fn arguments() -> Arguments {
     let versions = PhpVersion::ALL.to_vec();
-    let mut arguments =
-        Arguments { texts: 0, quantities: 0, seed: 1, wasm: None, versions, found: None, from: None, mutate: false };
+    let mut arguments = Arguments {
+        texts: 0,
+        quantities: 0,
+        every: 0,
+        seed: 1,
+        wasm: None,
+        versions,
+        found: None,
+        from: None,
+        mutate: false,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("a value");
         match word.as_str() {
             "--texts" => arguments.texts = value().parse().expect("a count"),
             "--quantities" => arguments.quantities = value().parse().expect("a count"),
+            "--every" => arguments.every = value().parse().expect("a length"),
             "--seed" => arguments.seed = value().parse().expect("a number"),
             "--wasm" => arguments.wasm = Some(value()),
             "--found" => arguments.found = Some(value()),
@@ -60,12 +71,22 @@ fn arguments() -> Arguments {
     arguments
 }
 
+/// Every text of up to `length` characters of an alphabet.
+fn every(length: u32) -> impl Iterator<Item = Vec<u8>> {
+    const ALPHABET: &[u8] = b"0178fFxXoObBkMG-+ \x0b\0.";
+    let count = ALPHABET.len();
+    (1..=length).flat_map(move |length| {
+        let digit = move |number: usize, place: u32| ALPHABET[number / count.pow(place) % count];
+        (0..count.pow(length)).map(move |number| (0..length).map(|place| digit(number, place)).collect())
+    })
+}
+
 /// How many texts one run of PHP is asked; a WebAssembly build has little memory.
 const BATCH: usize = 4000;
 
 fn main() {
     let arguments = arguments();
-    if arguments.texts + arguments.quantities == 0 && arguments.from.is_none() {
+    if arguments.texts + arguments.quantities + arguments.every as usize == 0 && arguments.from.is_none() {
         println!("differential: nothing asked (--texts N, --quantities N)");
         return;
     }
@@ -96,12 +117,11 @@ fn main() {
         }
         eprintln!("{compared} texts compared, {} differ", found.len());
     }
-    left = arguments.quantities;
-    while left > 0 {
-        let texts: Vec<Vec<u8>> = (0..left.min(BATCH)).map(|_| random.quantity()).collect();
-        left -= texts.len();
+    let made = (0..arguments.quantities).map(|_| random.quantity());
+    let made: Vec<Vec<u8>> = made.chain(every(arguments.every)).collect();
+    for texts in made.chunks(BATCH) {
         for version in versions.iter().filter(|version| **version >= PhpVersion::V8_2) {
-            compared += compare(&arguments, *version, "quantities", &texts, &mut found);
+            compared += compare(&arguments, *version, "quantities", texts, &mut found);
         }
     }
     println!("differential: {compared} texts compared (seed {}), {} differ", arguments.seed, found.len());

@@ -5,7 +5,10 @@
 
 A file is Debian's php.ini-development or php.ini-production with lines edited the way howtos tell, taken out, doubled or put at its end; beside
 it lie files of a scan directory as images and packages drop them there, and a `.user.ini` for php-cgi. Values are right, nearly right, and
-plainly wrong: units, quotes, comments behind `#`, words for switches, constants, variables. Wants php8.2-cli and php8.2-cgi.
+plainly wrong: units, quotes, comments behind `#`, words for switches, constants, variables. opcache is loaded. Wants php8.2-cli, php8.2-cgi and
+php8.2-opcache.
+
+Facts: I-184.
 """
 import argparse
 import concurrent.futures
@@ -31,7 +34,9 @@ TEXTS = ["UTF-8", '"a b"', "'it''s'", "a;b", '"a;b"', "a # b", "$x", "${HOME}", 
 # What keeps the probe from answering, or from answering as JSON.
 BREAKING = {"extension", "zend_extension", "auto_prepend_file", "auto_append_file", "open_basedir", "output_handler", "zlib.output_handler", "session.auto_start", "doc_root", "user_dir",
             "browscap", "mbstring.internal_encoding", "zend.multibyte", "zend.script_encoding", "memory_limit", "disable_functions", "cgi.nph", "cgi.redirect_status_env", "fiber.stack_size",
-            "zlib.output_compression", "user_ini.filename", "serialize_precision", "cgi.force_redirect", "max_execution_time", "max_input_time", "hard_timeout", "output_buffering"}
+            "zlib.output_compression", "user_ini.filename", "serialize_precision", "cgi.force_redirect", "max_execution_time", "max_input_time", "hard_timeout", "output_buffering",
+            "opcache.preload", "opcache.preload_user", "opcache.file_cache", "opcache.file_cache_only", "opcache.lockfile_path", "opcache.error_log", "opcache.restrict_api"}
+OPCACHE = ["-d", "zend_extension=opcache"]
 MEMORY = ["64M", "256M", "1G", "-1", "512M ; x", "0x8000000", '"96M"', "128000000", "1.5G", "256 M"]
 IMAGES = ["opcache.memory_consumption=128\nopcache.interned_strings_buffer=8\nopcache.max_accelerated_files=4000\nopcache.revalidate_freq=2\n",
           "error_reporting = E_ERROR | E_WARNING | E_PARSE | E_CORE_ERROR | E_CORE_WARNING | E_COMPILE_ERROR | E_COMPILE_WARNING | E_RECOVERABLE_ERROR\ndisplay_errors = Off\n"
@@ -43,7 +48,7 @@ IMAGES = ["opcache.memory_consumption=128\nopcache.interned_strings_buffer=8\nop
 
 def names(base):
     """What the stock file has lines for, and what this PHP has."""
-    text = subprocess.run(["php8.2", "-n", "-r", 'echo implode("\\n", array_keys(ini_get_all()));'], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["php8.2", "-n", *OPCACHE, "-r", 'echo implode("\\n", array_keys(ini_get_all()));'], capture_output=True, text=True, check=True).stdout
     found = set(re.findall(r"^;?([a-z][a-z0-9_.]+) *=", base, re.M)) & set(text.split())
     return sorted(found), sorted(set(text.split()))
 
@@ -127,7 +132,7 @@ class Asked:
         where = f"{self.root}/peculiar-{sapi}"
         os.makedirs(f"{where}/www")
         open(f"{where}/www/p.php", "w").write(PROBE)
-        rows = self.php(sapi, ["-n"], where, {"PATH": os.environ["PATH"]})
+        rows = self.php(sapi, ["-n", *OPCACHE], where, {"PATH": os.environ["PATH"]})
         own, _ = self.mine(sapi, ["--built-in"], where)
         return {name for name, row in rows.items() if own.get(name, {}).get("value") != (row["local_value"] or "")}
 
@@ -143,6 +148,7 @@ class Asked:
         sapi = rng.choice(["cli", "cgi-fcgi", "cgi-fcgi"])
         if rng.random() < .5:
             texts["www/.user.ini"] = "\n".join(line(rng, self.every) for _ in range(rng.randint(1, 5))).replace("[", "(") + "\n"
+        texts["conf.d/00-opcache.ini"] = "zend_extension=opcache\n"
         texts["www/p.php"] = PROBE
         for name, text in texts.items():
             with open(f"{where}/{name}", "w", encoding="utf-8", newline="") as file:

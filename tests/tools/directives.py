@@ -42,14 +42,22 @@ pcre.recursion_limit post_max_size realpath_cache_size realpath_cache_ttl sessio
 session.gc_divisor session.gc_maxlifetime session.gc_probability unserialize_max_depth upload_max_filesize
 user_ini.cache_ttl xmlrpc_error_number zend.max_allowed_stack_size zend.reserved_stack_size
 zlib.output_compression_level mbstring.regex_retry_limit mbstring.regex_stack_limit opcache.file_update_protection
-opcache.force_restart_timeout opcache.interned_strings_buffer opcache.jit_bisect_limit
-opcache.jit_blacklist_root_trace opcache.jit_blacklist_side_trace opcache.jit_buffer_size opcache.jit_debug
-opcache.jit_hot_func opcache.jit_hot_loop opcache.jit_hot_return opcache.jit_hot_side_exit
-opcache.jit_max_exit_counters opcache.jit_max_loop_unrolls opcache.jit_max_polymorphic_calls
-opcache.jit_max_recursive_calls opcache.jit_max_recursive_returns opcache.jit_max_root_traces
+opcache.force_restart_timeout opcache.jit_bisect_limit opcache.jit_buffer_size opcache.jit_debug
+opcache.jit_max_exit_counters opcache.jit_max_polymorphic_calls opcache.jit_max_root_traces
 opcache.jit_max_side_traces opcache.log_verbosity_level opcache.max_file_size opcache.opt_debug_level
 opcache.optimization_level opcache.revalidate_freq
 """.split()
+
+# Numbers that opcache refuses out of their range.
+BETWEEN = {
+    "opcache.max_accelerated_files": "opcache_files", "opcache.max_wasted_percentage": "opcache_wasted",
+    "opcache.memory_consumption": "opcache_megabytes", "opcache.consistency_checks": "opcache_checks",
+    "opcache.interned_strings_buffer": "opcache_strings",
+    **{"opcache.jit_" + name: "jit_counter"
+       for name in ["blacklist_root_trace", "blacklist_side_trace", "hot_func", "hot_loop", "hot_return", "hot_side_exit"]},
+    "opcache.jit_max_loop_unrolls": "jit_unrolls", "opcache.jit_max_recursive_calls": "jit_calls",
+    "opcache.jit_max_recursive_returns": "jit_returns", "opcache.jit_max_trace_length": "jit_trace",
+}
 
 # Quantities that a native 8.2 refuses when they are negative.
 COUNT = "fiber.stack_size max_input_nesting_level max_input_vars session.cookie_lifetime".split()
@@ -66,7 +74,7 @@ KIND = {
     **dict.fromkeys(["iconv.input_encoding", "iconv.internal_encoding", "iconv.output_encoding"], "charset"),
     **dict.fromkeys(BOOL, "bool"), **dict.fromkeys(QUANTITY, "quantity"),
     **dict.fromkeys(COUNT, "count"), "session.cookie_lifetime": "lifetime", "session.upload_progress.freq": "progress",
-    "default_charset": "line", "default_mimetype": "line", "mail.force_extra_parameters": "not_by_users",
+    **BETWEEN, "opcache.enable": "off_later", "default_charset": "line", "default_mimetype": "line", "mail.force_extra_parameters": "not_by_users",
 }
 
 # Directives of the web SAPIs themselves, with access and default as the native 8.2 programs show them.
@@ -93,6 +101,7 @@ NATIVE = [
         ("max_loop_unrolls", 7, "8"), ("max_polymorphic_calls", 7, "2"), ("max_recursive_calls", 7, "2"),
         ("max_recursive_returns", 7, "2"), ("max_root_traces", 4, "1024"), ("max_side_traces", 4, "128"),
         ("prof_threshold", 7, "0.005")]],
+    ("opcache.jit_max_trace_length", "Zend OPcache", 7, "1024", 4),
 ]
 
 # The recorded builds were started with values of their own for these; the native build's are the defaults.

@@ -1,7 +1,7 @@
 //! The classic mistakes: what people write when they mean something else, and limits that contradict each other.
 
 use super::{finding, note, place, warning};
-use outlive::config::{Check, Config, Directive, Fate, Layer, Settings};
+use outlive::config::{Config, Directive, Fate, Layer, Settings};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::ini::number;
 use outlive::origin::Origin;
@@ -101,8 +101,7 @@ fn comments(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
 }
 
 fn quantity(directive: &Directive, value: &[u8], config: &Config) -> Option<String> {
-    let is =
-        matches!(directive.check(), Check::Quantity | Check::Count | Check::Memory | Check::Buffering | Check::Int);
+    let is = directive.check().is_quantity() || directive.check().is_int();
     let meaning = crate::meaning::of_value(directive, value, config.php_version());
     meaning.filter(|_| is).or_else(|| is.then(|| number::quantity(value, config.php_version()).value.to_string()))
 }

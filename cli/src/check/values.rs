@@ -2,7 +2,7 @@
 
 use super::{note, stock, warning};
 use crate::extensions::Extensions;
-use outlive::config::{Check, Directive, Layer, Reason, Settings, Step};
+use outlive::config::{Directive, Layer, Reason, Settings, Step};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::origin::Origin;
 
@@ -32,7 +32,7 @@ pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut
     let (name, bytes) = (shown(directive.name()), value);
     let value = shown(bytes);
     match directive.check() {
-        Check::Bool if !is_switch(bytes) => {
+        check if check.is_bool() && !is_switch(bytes) => {
             let on = outlive::ini::number::boolean(bytes);
             let word = if on { "on" } else { "off" };
             found.push(warning(
@@ -41,7 +41,7 @@ pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut
                 format!("`{name}` = `{value}` means {word} to PHP; write {word} if that is meant"),
             ));
         }
-        Check::Int if !bytes.is_empty() && !is_whole(bytes) => {
+        check if check.is_int() && !bytes.is_empty() && !is_whole(bytes) => {
             let number = outlive::ini::number::int_prefix(bytes);
             found.push(warning(
                 Diagnosis::OddNumber,
@@ -77,7 +77,7 @@ pub fn extension(
     let Some(owner) = extensions.missing(directive) else { return };
     let default = directive.default().unwrap_or_default();
     let boolean = outlive::ini::number::boolean;
-    let same = value == default || (matches!(directive.check(), Check::Bool) && boolean(value) == boolean(default));
+    let same = value == default || (directive.check().is_bool() && boolean(value) == boolean(default));
     if !same && !value.is_empty() && !stock::has(directive.name(), value) {
         found.push(stock::missing(directive.name(), owner, origin.clone()));
     }
