@@ -44,7 +44,8 @@ pub fn config_for(args: &SourceArgs, request: &RequestArgs) -> Result<Loaded, Pr
     if args.pool.is_some() || loaded.config.pools().is_empty() {
         return Ok(loaded);
     }
-    match with_target(request, |target| pools::choose(&loaded.view, loaded.config, target))? {
+    match with_target(request, |target| pools::choose(&loaded.view, loaded.config, args.fpm_prefix.as_deref(), target))?
+    {
         pools::Choice::Stays => Ok(loaded),
         pools::Choice::Other(name) => config(&SourceArgs { pool: Some(OsString::from_vec(name)), ..args.clone() }),
         pools::Choice::Unknown(text) => {
@@ -357,14 +358,15 @@ pub fn outcome(loaded: &Loaded, args: &RequestArgs) -> Result<Outcome, Problem> 
             ));
         }
     }
-    Ok(match (&outcome, unreadable(loaded, args)?) {
-        (Outcome::Run(_), Some(because)) => Outcome::Answer { status: 403, because, location: None },
+    Ok(match (&outcome, refused(loaded, args)?) {
+        (Outcome::Run(_), Some((status, because))) => Outcome::Answer { status, because, location: None },
         _ => outcome,
     })
 }
 
-/// Why PHP-FPM answers "Access denied." to a program: its account may not read it, or the file has none of the names that it runs.
-fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Problem> {
+/// The status with which PHP-FPM refuses a program, and why: its account may not read it, the file has none of the names that it runs, or it is a
+/// directory.
+fn refused(loaded: &Loaded, args: &RequestArgs) -> Result<Option<(u16, String)>, Problem> {
     if loaded.config.sapi() != Sapi::Fpm {
         return Ok(None);
     }
@@ -373,7 +375,8 @@ fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Pro
     let shown = loaded.view.shown(path);
     if loaded.guard.program_may_read(path).is_err() {
         let name = loaded.guard.program_name();
-        return Ok(Some(format!("the pool's account {name} may not read {shown}: PHP-FPM answers \"Access denied.\"")));
+        let because = format!("the pool's account {name} may not read {shown}: PHP-FPM answers \"Access denied.\"");
+        return Ok(Some((403, because)));
     }
     let Some(pool) = loaded.config.pools().iter().find(|pool| pool.is_chosen) else { return Ok(None) };
     let (list, place) = match pool.line(b"security.limit_extensions") {
@@ -383,10 +386,15 @@ fn unreadable(loaded: &Loaded, args: &RequestArgs) -> Result<Option<String>, Pro
     let mut extensions = list.split(|byte| b" ,".contains(byte)).filter(|one| !one.is_empty()).peekable();
     let none_named = extensions.peek().is_none();
     let fits = none_named || extensions.any(|one| script.ends_with(one));
-    Ok((!fits).then(|| {
+    if !fits {
         let list = crate::text::shown(list);
-        format!("{shown} is no file that the pool runs (security.limit_extensions = {list}, {place}): PHP-FPM answers \"Access denied.\"")
-    }))
+        let because = format!(
+            "{shown} is no file that the pool runs (security.limit_extensions = {list}, {place}): PHP-FPM answers \"Access denied.\""
+        );
+        return Ok(Some((403, because)));
+    }
+    let is_dir = loaded.view.is_dir(path);
+    Ok(is_dir.then(|| (404, format!("{shown} is a directory: PHP-FPM answers \"No input file specified.\""))))
 }
 
 /// What httpd's part of an answer depends on that is not known.

@@ -216,7 +216,15 @@ mod tests {
     #[test]
     fn what_starts_up_says_what_all_of_it_says() {
         let programs = ["/usr/bin/php8.2", "/usr/sbin/php-fpm8.2", "/usr/lib/apache2/modules/libphp8.2.so"];
-        for path in programs.map(Path::new).into_iter().filter(|path| path.exists()) {
+        for path in programs.map(Path::new) {
+            if !path.exists() {
+                assert!(
+                    std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                    "{path:?} is missing: tests/run names the packages"
+                );
+                eprintln!("left out: {path:?} is missing");
+                continue;
+            }
             let data = open(&View::default(), path).unwrap();
             let file = Elf::parse(&data).unwrap();
             let constants = parts(&data, &file, |kind| kind == SectionKind::ReadOnlyData);

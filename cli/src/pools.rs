@@ -56,8 +56,8 @@ pub enum Choice {
     Wrong(String),
 }
 
-/// Chooses among the pools that were read.
-pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
+/// Chooses among the pools that were read, by an FPM that starts from this prefix.
+pub fn choose(view: &View, config: &Config, fpm_prefix: Option<&Path>, target: &Target<'_>) -> Choice {
     let pools = config.pools();
     if pools.is_empty() {
         return Choice::Stays;
@@ -66,7 +66,7 @@ pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
     let Ok(Resolution::Run(run)) = httpd.resolve(&**config.files(), target) else { return Choice::Stays };
     let Some(handler) = run.handler else { return Choice::Stays };
     let addresses = of_httpd(view, httpd, &handler);
-    let chosen = |address: &Address| at(view, pools, Some(address));
+    let chosen = |address: &Address| at(view, pools, fpm_prefix, Some(address));
     match &addresses[..] {
         [] if handler.starts_with(b"proxy:balancer:") => Choice::Unknown(format!(
             "no fcgi member of {} is known, so which pool runs the request is not either; give --pool NAME",
@@ -86,9 +86,9 @@ pub fn choose(view: &View, config: &Config, target: &Target<'_>) -> Choice {
 }
 
 /// The pool that listens there.
-pub fn at(view: &View, pools: &[Pool], address: Option<&Address>) -> Choice {
+pub fn at(view: &View, pools: &[Pool], fpm_prefix: Option<&Path>, address: Option<&Address>) -> Choice {
     let Some(address) = address else { return first_of(pools) };
-    let listens = |pool: &&Pool| of_pool(view, pool, None).as_ref() == Some(address);
+    let listens = |pool: &&Pool| of_pool(view, pool, fpm_prefix).as_ref() == Some(address);
     let mut those = pools.iter().filter(listens);
     let chosen = pools.iter().find(|pool| pool.is_chosen).map_or_else(String::new, |pool| text::shown(&pool.name));
     match (those.next(), those.next()) {
@@ -189,15 +189,18 @@ fn of_authority(authority: &[u8], default: u16) -> Address {
     if here { Address::Port(port.unwrap_or(default)) } else { Address::Elsewhere(text::shown(authority)) }
 }
 
-/// Where a pool listens. A relative socket is below the pool's `prefix`, or else FPM's.
+/// Where a pool listens. A relative socket is below the pool's `prefix`, or else FPM's; a relative `prefix` is below FPM's as well.
 pub fn of_pool(view: &View, pool: &Pool, fpm_prefix: Option<&Path>) -> Option<Address> {
     let (value, _) = pool.line(b"listen")?;
     let is_path = memchr::memchr(b':', value).is_none() && number(value).is_none();
     if value.starts_with(b"/") || !is_path {
         return of_listen(view, value);
     }
-    let own = pool.line(b"prefix").map(|(prefix, _)| text::shown(prefix).replace("$pool", &text::shown(&pool.name)));
-    let prefix = own.map(PathBuf::from).or_else(|| fpm_prefix.map(Path::to_path_buf))?;
+    let own = pool.line(b"prefix").map(|(prefix, _)| Path::new(OsStr::from_bytes(prefix)));
+    let prefix = match own {
+        Some(own) if own.is_absolute() => own.to_path_buf(),
+        own => fpm_prefix?.join(own.unwrap_or(Path::new(""))),
+    };
     Some(socket_of(view, prefix.join(OsStr::from_bytes(value)).as_os_str().as_bytes()))
 }
 

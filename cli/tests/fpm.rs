@@ -54,7 +54,8 @@ fn a_php_ini_that_nobody_named_is_asked_for() {
 #[test]
 fn the_pool_that_listens_where_the_handler_leads() {
     let pools = "[one]\nlisten=@ROOT@/one.sock\nphp_value[memory_limit]=51M\n[two]\nlisten=@ROOT@/$pool.sock\n\
-                 php_value[memory_limit]=52M\n[three]\nlisten=[::]:9003\nphp_value[memory_limit]=53M\n";
+                 php_value[memory_limit]=52M\n[three]\nlisten=[::]:9003\nphp_value[memory_limit]=53M\n[four]\nlisten=four.sock\nphp_value[memory_limit]=54M\n[five]\nprefix=sub\n\
+                 listen=$pool.sock\nphp_value[memory_limit]=55M\n";
     let handler = |file: &str, to: &str| format!("<Files {file}>\nSetHandler \"proxy:{to}\"\n</Files>\n");
     let conf = [
         "ServerName localhost\nDocumentRoot @ROOT@/www\n".to_owned(),
@@ -62,8 +63,12 @@ fn the_pool_that_listens_where_the_handler_leads() {
         handler("b.php", "fcgi://127.0.0.1:9003"),
         handler("c.php", "fcgi://127.0.0.1:9999"),
         handler("d.php", "fcgi://php:9003"),
+        // Relative to FPM's prefix, and to the pool's own, which is below it: as php-fpm8.2 -p makes them.
+        handler("e.php", "unix:@ROOT@/four.sock|fcgi://localhost"),
+        handler("f.php", "unix:@ROOT@/sub/five.sock|fcgi://localhost"),
     ];
-    let files: [(&str, &[u8]); 4] = [("www/a.php", b""), ("www/b.php", b""), ("www/c.php", b""), ("www/d.php", b"")];
+    let files = ["a", "b", "c", "d", "e", "f"].map(|name| format!("www/{name}.php"));
+    let files = files.each_ref().map(|name| (&**name, &b""[..]));
     let place = Place::new("fpm-pools", &files);
     let root = place.0.to_str().unwrap().to_owned();
     std::fs::write(place.path("fpm.conf"), pools.replace("@ROOT@", &root)).unwrap();
@@ -73,9 +78,12 @@ fn the_pool_that_listens_where_the_handler_leads() {
         ("b.php", "53M\n", ""),
         ("c.php", "51M\n", "no pool that was read listens"),
         ("d.php", "51M\n", "another machine or container"),
+        ("e.php", "54M\n", ""),
+        ("f.php", "55M\n", ""),
     ] {
         let (url, httpd, fpm) = (format!("http://localhost/{file}"), place.path("httpd.conf"), place.path("fpm.conf"));
-        let output = place.run(&["get", "memory_limit", "--httpd-conf", &httpd, "--fpm-conf", &fpm, "--url", &url]);
+        let sources = ["--httpd-conf", &httpd, "--fpm-conf", &fpm, "--fpm-prefix", &root];
+        let output = place.run(&[&["get", "memory_limit", "--url", &url], &sources[..]].concat());
         assert_eq!(out(&output), value, "{file}: {output:?}");
         assert!(err(&output).contains(told), "{file}: {output:?}");
     }

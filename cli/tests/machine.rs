@@ -9,7 +9,6 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use support::{Place, err, out};
@@ -21,7 +20,7 @@ fn can() -> bool {
     let may = Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success());
     if !may {
         eprintln!("left out: no namespaces can be made here (unshare needs root)");
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "in CI they can");
+        assert!(!support::ci(), "in CI they can");
     }
     may
 }
@@ -134,7 +133,7 @@ fn row_with(output: &Output, part: &str) -> Value {
 
 #[test]
 fn a_server_whose_program_is_gone() {
-    if !can() || !Path::new("/usr/sbin/apache2").exists() {
+    if !can() || !support::has("/usr/sbin/apache2") {
         return;
     }
     let own = Own::new("machine-gone", &[]);
@@ -153,7 +152,7 @@ fn a_server_whose_program_is_gone() {
 
 #[test]
 fn a_server_with_files_of_its_own() {
-    if !can() || !Path::new("/usr/sbin/apache2").exists() {
+    if !can() || !support::has("/usr/sbin/apache2") {
         return;
     }
     // In a mount namespace with another /etc/php, and with process ids of its own.
@@ -178,7 +177,7 @@ fn a_server_with_files_of_its_own() {
 
 #[test]
 fn who_may_not_look() {
-    if !can() || !Path::new("/usr/sbin/apache2").exists() {
+    if !can() || !support::has("/usr/sbin/apache2") {
         return;
     }
     let own = Own::new("machine-other", &[]);

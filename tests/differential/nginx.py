@@ -147,6 +147,8 @@ def ours(binary, root, host, port, path):
     if "status" in one["answer"]:
         return one["answer"]["status"], None
     of = one["answering_for"]
+    # PHP tells its file's own name, all slashes and links resolved.
+    of["script"] = os.path.realpath(of["script"])
     return "ran", [of["script"], of["document_root"], *(one["answer"][name] for name in ("precision", "user_agent", "memory_limit"))]
 
 

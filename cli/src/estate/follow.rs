@@ -11,9 +11,11 @@ use crate::request::with_target;
 use crate::text;
 use crate::view::View;
 use outlive::config::{Outcome, Pool, Sapi};
-use outlive::files::Files;
+use outlive::files::{Files, Kind};
 use outlive::httpd::{Resolution, Run};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,8 +208,7 @@ fn pool_at<'m>(
             Ok(pools) => {
                 for pool in pools {
                     let listen = pool.line(b"listen").map(|(listen, _)| listen);
-                    let prefix = php.place.as_ref().and_then(|place| place.fpm_prefix.as_deref());
-                    if pools::of_pool(view, pool, prefix).as_ref() == Some(address) {
+                    if pools::of_pool(view, pool, php.fpm_prefix.as_deref()).as_ref() == Some(address) {
                         those.push((php, pool));
                     } else {
                         others.push(format!(
@@ -258,10 +259,9 @@ pub(super) fn cgi(
     let program = Path::new(OsStr::from_bytes(program));
     let mut real = view.canonical(program);
     let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    let data =
-        view.read(&real).map_err(|error| broken(steps, &format!("cannot read {}: {error}", view.shown(&real))))?;
-    if data.starts_with(b"#!") {
-        let (target, more) = wrapper(&data).ok_or_else(|| {
+    let cannot = |error| broken(steps, &format!("cannot read {}: {error}", view.shown(&real)));
+    if let Some(text) = script(view, &real).map_err(cannot)? {
+        let (target, more) = wrapper(&text).ok_or_else(|| {
             broken(
                 steps,
                 &format!(
@@ -302,10 +302,45 @@ pub(super) fn cgi(
     Ok(source)
 }
 
-/// Debian keeps one program under two names, and neither is a link.
+/// A script that starts PHP is short: no more of it is looked at.
+const SCRIPT: u64 = 64 << 10;
+
+/// The beginning of a program, where it is a script; none: it is no script.
+fn script(view: &View, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut text = vec![0; 2];
+    let mut file = open(view, path)?;
+    if file.read_exact(&mut text).is_err() || text != b"#!" {
+        return Ok(None);
+    }
+    file.take(SCRIPT).read_to_end(&mut text)?;
+    Ok(Some(text))
+}
+
+/// Debian keeps one program under two names, and neither is a link. Both are read side by side, and only as far as they are the same.
 fn same_text(view: &View, one: &Path, two: &Path) -> bool {
-    let size = |path: &Path| view.outside(path).ok().and_then(|path| path.metadata().ok()).map(|data| data.len());
-    size(one).is_some_and(|size| size > 0) && size(one) == size(two) && view.read(one).ok() == view.read(two).ok()
+    let (Ok(mut one), Ok(mut two)) = (open(view, one), open(view, two)) else { return false };
+    let size = |file: &File| file.metadata().map(|data| data.len()).ok();
+    if size(&one) != size(&two) || size(&one).is_none_or(|size| size == 0) {
+        return false;
+    }
+    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+    loop {
+        match one.read(&mut left) {
+            Ok(0) => return true,
+            Ok(got) if two.read_exact(&mut right[..got]).is_ok() && left[..got] == right[..got] => {}
+            _ => return false,
+        }
+    }
+}
+
+const PIECE: usize = 64 << 10;
+
+/// A regular file; a device or a pipe is not opened.
+fn open(view: &View, path: &Path) -> io::Result<File> {
+    match view.kind(path)? {
+        Kind::File => File::open(view.outside(path)?),
+        _ => Err(io::Error::other("it is no regular file")),
+    }
 }
 
 type Variables = Vec<(Vec<u8>, Vec<u8>)>;

@@ -89,7 +89,7 @@ pub fn nginx(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Pr
             let loaded = load::config(&source)?;
             let loaded = match source.pool {
                 Some(_) => loaded,
-                None => match pools::at(&view, loaded.config.pools(), address.as_ref()) {
+                None => match pools::at(&view, loaded.config.pools(), source.fpm_prefix.as_deref(), address.as_ref()) {
                     pools::Choice::Stays => loaded,
                     pools::Choice::Other(name) => {
                         load::config(&SourceArgs { pool: Some(OsString::from_vec(name)), ..source.clone() })?

@@ -78,19 +78,19 @@ impl<'a> Request<'a> {
             }
             _ => false,
         });
-        if slash.is_some() && best.is_none_or(|(length, _)| length < uri.len()) {
+        if let Some(one) = slash.filter(|_| best.is_none_or(|(length, _)| length < uri.len())) {
+            self.enter(one);
             return Found::Slash;
         }
         let (mut outcome, mut is_final) = (Found::No, false);
         if let Some((_, one)) = best {
             self.enter(one);
+            // A `^~` within keeps the expressions beside it away, and those further out not.
             is_final = matches!(kind(one), Kind::Final(_));
             match self.search(one.inside()) {
                 Found::No | Found::Prefix => outcome = Found::Prefix,
                 done => return done,
             }
-            // What was found within decides whether expressions are tried.
-            is_final = self.locations().last().map_or(is_final, |one| matches!(kind(one), Kind::Final(_)));
         }
         if is_final {
             return outcome;

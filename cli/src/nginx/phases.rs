@@ -51,6 +51,8 @@ pub struct Request<'a> {
     ifs: usize,
     internal: bool,
     had_error: bool,
+    /// The status that `error_page` leaves to what is sent in place of an error.
+    kept_status: Option<u16>,
     notes: Vec<String>,
     steps: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl<'a> Request<'a> {
             ifs: 0,
             internal: false,
             had_error: false,
+            kept_status: None,
             notes,
             steps: vec![format!("server at {}", server.origin)],
         };
@@ -106,10 +109,6 @@ impl<'a> Request<'a> {
 
     pub fn is_on(&self, name: &[u8], default: bool) -> bool {
         self.last(name).map_or(default, |one| one.arg(0) == b"on")
-    }
-
-    pub fn locations(&self) -> &[&'a Directive] {
-        &self.locations
     }
 
     pub fn enter(&mut self, location: &'a Directive) {
@@ -215,6 +214,11 @@ impl<'a> Request<'a> {
             next = match next {
                 Flow::Answer(status, because, location) => match self.error_page(status) {
                     Some(flow) => flow,
+                    // A page that is sent in place of an error is sent with the error's status.
+                    None if status == 200 && self.kept_status.is_some() => {
+                        let kept = self.kept_status.unwrap_or(status);
+                        return self.own(kept, format!("{because}; it is the page for an error"), location);
+                    }
                     None => return self.own(status, because, location),
                 },
                 Flow::Again(uri, args) => {
@@ -247,7 +251,12 @@ impl<'a> Request<'a> {
     fn location(&mut self) -> Flow {
         for _ in 0..=ROUNDS {
             self.uri_changed = false;
-            if !self.find_location() {
+            let found = self.find_location();
+            // A location within one that is internal is internal as well.
+            if let Some(line) = self.last(b"internal").filter(|_| !self.internal) {
+                return Flow::Answer(404, format!("{}: internal", line.origin), None);
+            }
+            if !found {
                 let location = [&self.uri[..], b"/"].concat();
                 return Flow::Answer(301, "nginx adds the slash of its location".into(), Some(location));
             }
@@ -256,9 +265,6 @@ impl<'a> Request<'a> {
                 let step = format!("location {} at {}", words.join(" "), location.origin);
                 if self.steps.last() != Some(&step) {
                     self.steps.push(step);
-                }
-                if !self.internal && self.has(b"internal") {
-                    return Flow::Answer(404, format!("{}: internal", location.origin), None);
                 }
                 match self.run(location.inside()) {
                     answer @ Flow::Answer(..) => return answer,
@@ -272,11 +278,6 @@ impl<'a> Request<'a> {
             return self.serve();
         }
         Flow::Answer(500, "rewrite leads round in circles".into(), None)
-    }
-
-    /// Whether the location itself has a line.
-    fn has(&self, name: &[u8]) -> bool {
-        self.own_levels().iter().any(|level| level.iter().any(|one| one.name == name))
     }
 
     fn named(&mut self, name: &[u8]) -> Flow {
@@ -307,6 +308,12 @@ impl<'a> Request<'a> {
         let line = *self.lines(b"error_page").iter().find(is_it)?;
         let to = line.args.last()?.clone();
         self.had_error = true;
+        // `=CODE` is another status, `=` that of whoever answers.
+        let equals = line.args.iter().rev().nth(1).and_then(|arg| arg.strip_prefix(b"="));
+        self.kept_status = match equals {
+            None => Some(status),
+            Some(code) => std::str::from_utf8(code).ok().and_then(|code| code.parse().ok()),
+        };
         if to.starts_with(b"@") {
             return Some(Flow::Named(to));
         }
@@ -320,12 +327,13 @@ impl<'a> Request<'a> {
         };
         self.steps.push(format!("error_page {status} at {}", line.origin));
         let (path, args) = match value.iter().position(|&byte| byte == b'?') {
-            Some(at) => (value[..at].to_vec(), Some(value[at + 1..].to_vec())),
-            None => (value, None),
+            Some(at) => (value[..at].to_vec(), value[at + 1..].to_vec()),
+            None => (value, Vec::new()),
         };
         self.has_text = false;
         self.internal = true;
-        Some(Flow::Again(path, args))
+        // The request's own arguments are gone.
+        Some(Flow::Again(path, Some(args)))
     }
 
     /// nginx answers.

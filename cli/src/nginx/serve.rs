@@ -365,8 +365,12 @@ impl<'a> Request<'a> {
         Answer::FastCgi(Box::new(handed))
     }
 
-    /// The file that PHP takes: the longest beginning of the path that is one (cgi.fix_pathinfo).
+    /// What PHP takes for its file: the longest beginning of the path that is one (cgi.fix_pathinfo). A directory is taken as well, where
+    /// no slash is behind it: which status that gives is for the pool to say.
     fn script(&self, path: &[u8]) -> Option<Vec<u8>> {
+        if !path.ends_with(b"/") && self.view.is_dir(Self::path(path)) {
+            return Some(path.to_vec());
+        }
         let mut path = path;
         loop {
             match self.view.kind(Self::path(path)) {

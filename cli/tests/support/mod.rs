@@ -5,7 +5,7 @@ pub mod roots;
 
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A directory of a test's own, gone when the test is over.
@@ -108,6 +108,16 @@ impl Drop for Link {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// Whether a program is there; where a missing part is a failure, it must be.
+pub fn has(program: &str) -> bool {
+    let there = Path::new(program).exists();
+    if !there {
+        assert!(!ci(), "{program} is missing: tests/run names the packages");
+        eprintln!("left out: {program} is missing");
+    }
+    there
 }
 
 /// Where a missing part is a failure.
