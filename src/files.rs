@@ -1,10 +1,14 @@
 //! Reading files through one small trait, so that everything can be resolved from memory.
 
+mod directory;
+
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -52,16 +56,21 @@ pub trait Files {
     }
     /// The names in a directory, in no particular order, without `.` and `..`.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
-    /// As `list`, with the kind of each name where the listing itself tells it. `None`: it does not, or the name is a
-    /// symbolic link.
-    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
-        Ok(self.list(path)?.into_iter().map(|name| (name, None)).collect())
-    }
-    /// As `read`, of a file that a listing has just called regular: its kind is not checked before it is opened.
-    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.read(path)
+    /// The names in a directory that `wanted` picks, in the order of their bytes, up to the first break: each with its content, or why it
+    /// cannot be read, if the listing itself calls it a regular file. `None`: it does not, so the name's path has to be asked for, as for
+    /// a symbolic link. What the listing calls a directory, a pipe, a socket or a device is left out. The default implementation
+    /// knows no kinds, so it gives every name with `None`.
+    fn read_listed(&self, path: &Path, wanted: &dyn Fn(&[u8]) -> bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        let mut names = self.list(path)?;
+        names.retain(|name| wanted(name.as_bytes()));
+        names.sort_unstable();
+        let _ = names.iter().try_for_each(|name| visit(name, None));
+        Ok(())
     }
 }
+
+/// What [`Files::read_listed`] calls for each name.
+pub type Visit<'a> = dyn FnMut(&OsStr, Option<io::Result<Vec<u8>>>) -> ControlFlow<()> + 'a;
 
 /// The machine's own files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,22 +84,7 @@ impl Files for Disk {
             Kind::Directory => return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory")),
             Kind::Other => return Err(not_regular()),
         }
-        read_rest(open(path)?, &[])
-    }
-
-    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut file = open(path)?;
-        let mut small = [0; SMALL];
-        loop {
-            match file.read(&mut small) {
-                // It ends here: a device would have filled it all, or given nothing, as a pipe without a writer.
-                Ok(got) if (1..SMALL).contains(&got) => return Ok(small[..got].to_vec()),
-                Ok(got) => return read_rest(file, &small[..got]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What it is instead says the better error.
-                Err(error) => return read_rest(file, &[]).and(Err(error)),
-            }
-        }
+        read_all(open(path)?)
     }
 
     fn kind(&self, path: &Path) -> io::Result<Kind> {
@@ -126,20 +120,10 @@ impl Files for Disk {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
-    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
-        let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
-            Ok(kind) if kind.is_file() => Some(Kind::File),
-            Ok(kind) if kind.is_dir() => Some(Kind::Directory),
-            Ok(kind) if !kind.is_symlink() => Some(Kind::Other),
-            _ => None,
-        };
-        let entries = std::fs::read_dir(path)?;
-        entries.map(|entry| entry.map(|entry| (entry.file_name(), kind(&entry)))).collect()
+    fn read_listed(&self, path: &Path, wanted: &dyn Fn(&[u8]) -> bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        directory::read(path, wanted, visit)
     }
 }
-
-/// Files up to this size are read at once when a listing has told what they are: open, read, close.
-const SMALL: usize = 2048;
 
 fn open(path: &Path) -> io::Result<File> {
     // Without O_NONBLOCK, a pipe that took the file's place in between would wait for a writer; regular files do not care.
@@ -151,8 +135,8 @@ fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-/// A whole file of which `begun` has been read.
-fn read_rest(mut file: File, begun: &[u8]) -> io::Result<Vec<u8>> {
+/// A whole file that is at its beginning.
+fn read_all(mut file: File) -> io::Result<Vec<u8>> {
     let data = file.metadata()?;
     if data.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "Is a directory"));
@@ -165,9 +149,8 @@ fn read_rest(mut file: File, begun: &[u8]) -> io::Result<Vec<u8>> {
     }
     // One byte more than the file's size: a read that does not fill the buffer has reached the end, and no second
     // read is needed.
-    let mut bytes = vec![0; (data.len() as usize).max(begun.len()) + 1];
-    bytes[..begun.len()].copy_from_slice(begun);
-    let mut len = begun.len();
+    let mut bytes = vec![0; data.len() as usize + 1];
+    let mut len = 0;
     while len < bytes.len() {
         match file.read(&mut bytes[len..]) {
             Ok(0) => break,
@@ -295,11 +278,9 @@ mod tests {
     fn files_are_read_whole() {
         assert_eq!(Disk.read(Path::new("/proc/self/comm")).unwrap().last(), Some(&b'\n'));
         let path = std::env::temp_dir().join(format!("outlive-files-{}", std::process::id()));
-        let texts = [&b""[..], b"x", &[7; SMALL - 1], &[7; SMALL], &[7; SMALL + 1], &[7; 70_000]];
-        for text in texts {
+        for text in [&b""[..], b"x", &[7; 70_000]] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(Disk.read(&path).unwrap(), text);
-            assert_eq!(Disk.read_listed(&path).unwrap(), text);
         }
         std::fs::remove_file(&path).unwrap();
     }
@@ -308,10 +289,5 @@ mod tests {
     fn what_is_no_regular_file_is_never_read() {
         assert!(Disk.read(Path::new("/")).is_err());
         assert!(Disk.read(Path::new("/dev/zero")).is_err());
-        // Neither if it took the place of a file that a listing has told of.
-        for other in ["/", "/dev/zero", "/dev/null"] {
-            assert!(Disk.read_listed(Path::new(other)).is_err(), "{other}");
-        }
-        assert_eq!(Disk.read_listed(Path::new("/")).unwrap_err().kind(), io::ErrorKind::IsADirectory);
     }
 }

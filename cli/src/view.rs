@@ -1,7 +1,7 @@
 //! Where files are looked for: on this machine, or below a directory that stands for `/` (an unpacked image, a mounted disk, a
 //! copy, a container).
 
-use outlive::files::{Disk, Files, Kind, Stamp};
+use outlive::files::{Disk, Files, Kind, Stamp, Visit};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -141,10 +141,6 @@ impl Files for View {
         Disk.read(&self.outside(path)?)
     }
 
-    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read_listed(&self.outside(path)?)
-    }
-
     fn kind(&self, path: &Path) -> io::Result<Kind> {
         Disk.kind(&self.outside(path)?)
     }
@@ -164,8 +160,8 @@ impl Files for View {
         Disk.list(&self.outside(path)?)
     }
 
-    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
-        Disk.list_kinds(&self.outside(path)?)
+    fn read_listed(&self, path: &Path, wanted: &dyn Fn(&[u8]) -> bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        Disk.read_listed(&self.outside(path)?, wanted, visit)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::httpd::Configuration;
 use crate::origin::Origin;
 use crate::version::PhpVersion;
 use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,22 +160,21 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     let list = builder.scan_dirs.as_deref().or_else(from_env);
     let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
     for dir in discover::scan_dirs(list, compiled_in) {
-        for (path, kind) in discover::scan_files(files, &dir) {
+        let mut result = Ok(());
+        discover::scan_files(files, &dir, &mut |name, text| {
+            let path = Path::new(OsStr::from_bytes(&name));
             // As in PHP, a file that cannot be read does not stop the next one from being read; what is no file is skipped.
-            let text = match kind {
-                Some(Kind::File) => files.read_listed(&path),
-                Some(_) => continue,
-                None => files.read(&path),
-            };
-            match text {
-                Ok(text) => read_text(text, &path, Layer::ScanDir, reader)?,
-                Err(error) if files.kind(&path).is_ok_and(|kind| kind == Kind::File) => {
-                    let diagnostic = diagnose::unreadable(&path, &cannot_read(&path, &error));
+            match text.unwrap_or_else(|| files.read(path)) {
+                Ok(text) => result = read_text(text, name, Layer::ScanDir, reader),
+                Err(error) if files.kind(path).is_ok_and(|kind| kind == Kind::File) => {
+                    let diagnostic = diagnose::unreadable(path, &cannot_read(path, &error));
                     reader.state.borrow_mut().diagnostics.push(diagnostic);
                 }
                 Err(_) => {}
             }
-        }
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        result?;
     }
     Ok(())
 }
@@ -212,18 +213,18 @@ pub(super) fn file_name(path: &Path) -> Arc<[u8]> {
 
 fn read_file(files: &dyn Files, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
     let text = files.read(path).map_err(|error| cannot_read(path, &error))?;
-    read_text(text, path, layer, reader)
+    read_text(text, file_name(path), layer, reader)
 }
 
-fn read_text(text: Vec<u8>, path: &Path, layer: Layer, reader: &Reader<'_>) -> Result<()> {
+fn read_text(text: Vec<u8>, file: Arc<[u8]>, layer: Layer, reader: &Reader<'_>) -> Result<()> {
     let read: usize = reader.text_size.get().saturating_add(text.len());
     reader.text_size.set(read);
     if read > MAX_TEXTS {
         let message =
             format!("php.ini and the files of the scan directories are larger than {} MiB together", MAX_TEXTS >> 20);
-        return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file_name(path), 0)));
+        return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file, 0)));
     }
-    reader.read(&Arc::new(Source { layer, file: Some(file_name(path)), text, at: None }))
+    reader.read(&Arc::new(Source { layer, file: Some(file), text, at: None }))
 }
 
 /// The error for a file that cannot be read.

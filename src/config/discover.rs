@@ -1,9 +1,11 @@
 //! Which php.ini and which scan directory files PHP would read (facts I-110 … I-116).
 
 use crate::files::{Files, Kind};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where to look.
 pub(super) struct Search<'a> {
@@ -40,19 +42,21 @@ pub(super) fn scan_dirs(list: Option<&[u8]>, compiled_in: Option<&Path>) -> Vec<
     split(list).filter_map(pick).collect()
 }
 
-/// The `*.ini` names of a scan directory in byte order (I-115), each with its kind where the listing tells it: asking for it
-/// costs as much as reading the file. A missing directory has none.
-pub(super) fn scan_files(files: &dyn Files, dir: &Path) -> Vec<(PathBuf, Option<Kind>)> {
-    let mut names: Vec<(OsString, Option<Kind>)> = files.list_kinds(dir).unwrap_or_default();
-    names.retain(|(name, _)| name.as_bytes().ends_with(b".ini"));
-    names.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
-    let path = |name: &OsStr| {
-        let mut path = PathBuf::with_capacity(dir.as_os_str().len() + 1 + name.len());
-        path.push(dir);
-        path.push(name);
-        path
-    };
-    names.into_iter().map(|(name, kind)| (path(&name), kind)).collect()
+/// What `visit` of [`scan_files`] gets: the path, and the text where it has been read already.
+pub(super) type ScanVisit<'a> = dyn FnMut(Arc<[u8]>, Option<std::io::Result<Vec<u8>>>) -> ControlFlow<()> + 'a;
+
+/// The `*.ini` files of a scan directory in byte order (I-115). A missing directory has none.
+pub(super) fn scan_files(files: &dyn Files, dir: &Path, visit: &mut ScanVisit<'_>) {
+    let mut path = dir.as_os_str().as_bytes().to_vec();
+    if !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    let length = path.len();
+    let _ = files.read_listed(dir, &|name| name.ends_with(b".ini"), &mut |name, text| {
+        path.truncate(length);
+        path.extend_from_slice(name.as_bytes());
+        visit(Arc::from(&*path), text)
+    });
 }
 
 #[cfg(test)]
@@ -78,8 +82,13 @@ mod tests {
         assert_eq!(both, [Path::new("/etc/conf.d"), Path::new("/x")]);
         let names = ["10.ini", "9.ini", "a.ini", "C.ini", ".hid.ini", "x.INI", "x.ini~", "d.ini/f"];
         let files = names.iter().fold(Memory::new(), |files, name| files.with(format!("/s/{name}"), ""));
-        let found = scan_files(&files, Path::new("/s"));
-        let found: Vec<_> = found.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(found, [".hid.ini", "10.ini", "9.ini", "C.ini", "a.ini", "d.ini"]);
+        for dir in ["/s", "/s/"] {
+            let mut found = Vec::new();
+            scan_files(&files, Path::new(dir), &mut |path, _| {
+                found.push(String::from_utf8(path.strip_prefix(b"/s/").unwrap().to_vec()).unwrap());
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found, [".hid.ini", "10.ini", "9.ini", "C.ini", "a.ini", "d.ini"]);
+        }
     }
 }

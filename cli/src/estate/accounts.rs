@@ -167,11 +167,6 @@ impl Files for Guard {
         self.view.read(path)
     }
 
-    fn read_listed(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.check(path, READ)?;
-        self.view.read_listed(path)
-    }
-
     fn kind(&self, path: &Path) -> io::Result<Kind> {
         self.check(path, 0)?;
         self.view.kind(path)
@@ -189,10 +184,5 @@ impl Files for Guard {
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         self.check(path, READ)?;
         self.view.list(path)
-    }
-
-    fn list_kinds(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
-        self.check(path, READ)?;
-        self.view.list_kinds(path)
     }
 }
