@@ -16,6 +16,7 @@
 #include <apr_dso.h>
 #include <apr_portable.h>
 #include <apr_reslist.h>
+#include <errno.h>
 #include <mod_proxy.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -105,11 +106,26 @@ static int is_due(ol_job *job) {
 
 /* ---- the list in front ----------------------------------------------------------------------------------------------- */
 
+/** A kept connection that its server has closed. mod_proxy would find that out once it is bound, and close it together with the binding: a stop would
+ * not reach the connection that it makes then. So it is closed here, as mod_proxy does it. What is left: a server that closes between here and there. */
+static void close_dead(proxy_conn_rec *connection) {
+    apr_os_sock_t descriptor = -1;
+    char byte;
+    if (connection->sock == NULL || connection->connection != NULL || apr_os_sock_get(&descriptor, connection->sock) != APR_SUCCESS) return;
+    const ssize_t seen = recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (seen > 0 || (seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
+    connection->sock = NULL;
+    connection->tmp_bb = NULL;
+    connection->ssl_hostname = NULL;
+    apr_pool_clear(connection->scpool);
+}
+
 /** Never blocks: the list in front is as long as the one behind. */
 static apr_status_t borrow(void **connection, void *behind, apr_pool_t *pool) {
     (void)pool;
     const apr_status_t status = apr_reslist_acquire(behind, connection);
     if (status == APR_SUCCESS && current_acquirer != NULL) {
+        close_dead(*connection);
         bind_to(current_acquirer, *connection, 0);
         /* It has waited for a free one. Failing here would leave the next waiter asleep, because the list wakes one waiter for each
          * connection that comes back. */
@@ -204,7 +220,10 @@ static int about_to_connect(request_rec *r, proxy_worker *worker, proxy_server_c
         return HTTP_GATEWAY_TIME_OUT;
     }
     current_acquirer = job;
-    if (worker->cp->res == NULL && worker->cp->conn != NULL) bind_to(job, worker->cp->conn, 1);
+    if (worker->cp->res == NULL && worker->cp->conn != NULL) {
+        close_dead(worker->cp->conn);
+        bind_to(job, worker->cp->conn, 1);
+    }
     return DECLINED;
 }
 

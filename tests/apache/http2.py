@@ -74,6 +74,18 @@ class Http2:
         while text not in self.seen[stream]:
             self.frame()
 
+    def drained(self):
+        """Takes what has come, so that nobody waits for us to read, and looks at none of it. True: the connection is there."""
+        self.socket.setblocking(False)
+        try:
+            while self.socket.recv(65536):
+                pass
+            raise AssertionError("the connection ended")
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        finally:
+            self.socket.settimeout(60)
+
     def reset(self, stream):
         self.send(3, 0, stream, struct.pack(">I", 8))
 

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -114,7 +115,61 @@ def cgi_module(name):
     return [f"LoadModule {name}_module {MODULES}/mod_{name}.so"] + (["ScriptSock @ROOT@/run/cgid"] if name == "cgid" else [])
 
 
-class Httpd:
+def rest(connection):
+    """What still comes, to the end of the connection."""
+    seen = b""
+    with contextlib.suppress(ConnectionResetError):
+        while more := connection.recv(65536):
+            seen += more
+    return seen
+
+
+def marked(page, mark, text=None):
+    """What stands in a page between <!-- mark --> and <!-- /mark -->; a text that is given is put there."""
+    before, _, rest = page.read_text().partition(f"<!-- {mark} -->\n")
+    there, _, after = rest.partition(f"<!-- /{mark} -->\n")
+    if text is not None:
+        page.write_text(f"{before}<!-- {mark} -->\n{text}<!-- /{mark} -->\n{after}")
+    return there
+
+
+class Server:
+    """What can be asked of a server on loopback: it has a `port`, and a directory `root`."""
+
+    page = "/live"  # its requests in flight
+
+    def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
+        """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body or None, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def live(self):
+        """The table of the requests in flight."""
+        return json.loads(self.ask(f"{self.page}?json")[2])
+
+    def noticed(self, *paths):
+        """Waits until the server knows that the clients of these paths have gone, while their requests work on."""
+        def detached():
+            return {row["label"] for row in self.live()["requests"] if row["gone_ms"] is not None}
+        wait_for(f"{', '.join(paths)}: the client has gone, and that is known", lambda: set(paths) <= detached())
+
+    def client(self, path, method="GET", body=b""):
+        return Client(self.port, path, method, body)
+
+    def file(self, name, text, mode=0o644):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("@ROOT@", str(self.root)))
+        path.chmod(mode)
+        return path
+
+
+class Httpd(Server):
     """One httpd with its own ServerRoot. `conf` may say @ROOT@; php.ini is in its directory."""
 
     running = []  # whose logs a failed test shows
@@ -204,35 +259,10 @@ class Httpd:
         self.graceful()
         wait_for("httpd has read its configuration anew", lambda: self.said().count(serves) > made, 60)
 
-    def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
-        """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
-        import http.client
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(method, path, body or None, dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def live(self):
-        """The table of the requests in flight (REPORTS)."""
-        return json.loads(self.ask("/live?json")[2])
-
     def counters(self):
         """Of the metrics those that only grow (REPORTS), by their names without outlive_."""
         text = self.ask("/metrics")[2].decode()
         return {key: int(value) for key, value in re.findall(r"(?m)^outlive_(\w+_total(?:\{[^}]*\})?) (\d+)$", text)}
-
-    def client(self, path, method="GET", body=b""):
-        return Client(self.port, path, method, body)
-
-    def file(self, name, text, mode=0o644):
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("@ROOT@", str(self.root)))
-        path.chmod(mode)
-        return path
 
 
 class Fpm:

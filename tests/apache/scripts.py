@@ -2,43 +2,16 @@
 
 from lib import wait_for
 
-# Writes a line a step, then that it is done; `silent` in the query: nothing before that.
-SCRIPT = """#!/usr/bin/python3
-import os, sys, time, signal
-name = os.environ["PATH_INFO"].strip("/")
-query = os.environ["QUERY_STRING"]
-def note(text):
-    open("@ROOT@/run/" + name + "." + text, "w").close()
-def ended(*_):
-    note("terminated")
-    os._exit(1)
-signal.signal(signal.SIGTERM, ended)
-note("begun")
-try:
-    if "silent" not in query:
-        print("Content-Type: text/plain\\n", flush=True)
-    for step in range(20):
-        if "silent" not in query:
-            print("step %d" % step + " " * 20000, flush=True)
-        time.sleep(0.05 if "long" not in query else 2)
-    if "silent" in query:
-        note("done")
-        print("Content-Type: text/plain\\n", flush=True)
-    print("the end", flush=True)
-    note("done")
-except BrokenPipeError:
-    note("broken")
-    os._exit(1)
-"""
-
-
-# ?name=NAME works until run/NAME.released is there, two minutes at most, and notes `begun`, then `done` or `lost`; `silent` as above.
+# Each works until run/NAME.released is there, two minutes at most, and notes `begun`, then `done` or `lost`. NAME is in the query, or the last part of the
+# path behind the script's. It writes a line a step; with `silent` in the query, nothing before its end. The CGI script notes how it was lost,
+# too: `terminated` or `broken`.
 HELD_PHP = """<?php
-$note = fn($what) => touch("@ROOT@/run/{$_GET['name']}.$what");
+$name = $_GET['name'] ?? basename($_SERVER['PATH_INFO']);
+$note = fn($what) => touch("@ROOT@/run/$name.$what");
 register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
 $note('begun');
 $until = time() + 120;
-for ($step = 0; time() < $until && !file_exists("@ROOT@/run/{$_GET['name']}.released"); $step++) {
+for ($step = 0; time() < $until && !file_exists("@ROOT@/run/$name.released"); $step++) {
     if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
     usleep(50000);
 }
@@ -50,16 +23,18 @@ $done = true;
 HELD_CGI = """#!/usr/bin/python3
 import os, signal, sys, time, urllib.parse
 query = urllib.parse.parse_qs(os.environ["QUERY_STRING"], keep_blank_values=True)
-note = lambda what: open("@ROOT@/run/" + query["name"][0] + "." + what, "w").close()
-def ended(*_):
+name = query["name"][0] if "name" in query else os.environ["PATH_INFO"].rsplit("/", 1)[1]
+note = lambda what: open("@ROOT@/run/" + name + "." + what, "w").close()
+def ended(how):
+    note(how)
     note("lost")
     os._exit(1)
-signal.signal(signal.SIGTERM, ended)
+signal.signal(signal.SIGTERM, lambda *_: ended("terminated"))
 note("begun")
 try:
     print("Content-Type: text/plain\\n", flush="silent" not in query)
     step, until = 0, time.monotonic() + 120
-    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + query["name"][0] + ".released"):
+    while time.monotonic() < until and not os.path.exists("@ROOT@/run/" + name + ".released"):
         if "silent" not in query:
             print("step %d" % step + " " * 20000, flush=True)
         step += 1
@@ -69,7 +44,7 @@ try:
     print("the end", flush=True)
     note("done")
 except BrokenPipeError:
-    ended()
+    ended("broken")
 """
 
 # Ignores SIGTERM.
@@ -88,6 +63,10 @@ sh -c 'touch '$name.begun'; sleep 3600'
 
 def begun(server, name):
     wait_for(f"{name} has begun", (server.root / "run" / f"{name}.begun").exists)
+
+
+def release(server, name):
+    (server.root / "run" / f"{name}.released").touch()
 
 
 def left(server, name, *ends):

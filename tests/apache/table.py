@@ -10,22 +10,9 @@ import sys
 import time
 
 from http2 import Http2
-from lib import ROOT, Client, Fpm, Httpd, backend, cgi_module, wait_for
-from scripts import SCRIPT, left
+from lib import REPORTS, ROOT, Client, Fpm, Httpd, backend, cgi_module, marked, wait_for
+from scripts import HELD_CGI, HELD_PHP, left, release
 
-PHP = """<?php
-$name = trim($_SERVER['PATH_INFO'], '/');
-$note = fn($what) => touch('@ROOT@/run/' . $name . '.' . $what);
-register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
-$note('begun');
-for ($step = 0; $step < 20; $step++) {
-    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
-    usleep(50000);
-}
-echo "the end\\n";
-flush();
-$done = true;
-"""
 CONF = """
 ProxyPass /work/ http://127.0.0.1:@BACKEND@/
 ProxyPass /save/ http://127.0.0.1:@FORMSAVE@/save/
@@ -33,12 +20,13 @@ ProxyPassMatch ^/php/(.*)$ fcgi://127.0.0.1:@FPM@@ROOT@/www/work.php/$1
 ScriptAlias /cgi/ @ROOT@/cgi/
 Protocols h2c http/1.1
 @SETTINGS@
-"""
+""" + REPORTS
 SETTINGS = {
     "alone": "",
     "finish": "php_flag ignore_user_abort on",
     "stop": "php_value outlive.disconnect stop\nphp_value outlive.detect watch",
 }
+STOPPED = "the client has gone; stopped"
 WORDS = {"done": "runs to its end", "lost": "ended", "terminated": "ended", "broken": "ended",
          "free": "httpd is free; PHP runs to its end"}
 
@@ -59,24 +47,37 @@ def go_from(server, path, silent, begun):
     client.go()
 
 
+def known(server, path, silent, over):
+    """The client of this path has gone. Answers once that has had its effect, where anybody can see it: work that is held may then go on to its end."""
+    if server.column == "stop":
+        wait_for(f"{path} is stopped", over)
+    elif server.column == "alone":
+        time.sleep(1)  # httpd alone says nothing of it
+    elif not silent:
+        server.noticed(path)
+
+
 def proxied(server, back, _, silent):
-    back.ends.clear()
-    back.begun.clear()
-    go_from(server, "/work/p" + ("?steps=1&pause=2&silent" if silent else "?steps=30&size=20000"), silent, lambda: "p" in back.begun)
-    return wait_for("the backend is over", lambda: back.ends.get("p")).split()[0]
+    name = f"p{time.monotonic_ns()}"
+    go_from(server, f"/work/{name}?held" + ("&silent" if silent else "&size=20000"), silent, lambda: name in back.begun)
+    known(server, f"/work/{name}", silent, lambda: name in back.ends)
+    back.released.add(name)
+    return wait_for("the backend is over", lambda: back.ends.get(name)).split()[0]
 
 
 def stream(server, back, _, silent):
-    back.ends.clear()
-    back.begun.clear()
+    name = f"h{time.monotonic_ns()}"
     client = Http2(socket.create_connection(("127.0.0.1", server.port), 60))
-    one = client.get("/work/h" + ("?steps=1&pause=2&silent" if silent else "?steps=30"))
+    one = client.get(f"/work/{name}?held" + ("&silent" if silent else ""))
     if silent:
-        wait_for("it has begun", lambda: "h" in back.begun)
+        wait_for("it has begun", lambda: name in back.begun)
     else:
         client.read(one, b"step 1")
     client.reset(one)
-    ended = wait_for("the backend is over", lambda: back.ends.get("h")).split()[0]
+    client.read(client.get("/none"), b"Not Found")  # httpd has read what came before that
+    known(server, f"/work/{name}", silent, lambda: name in back.ends)
+    back.released.add(name)
+    ended = wait_for("the backend is over", lambda: back.ends.get(name)).split()[0]
     client.go()
     return ended
 
@@ -84,29 +85,39 @@ def stream(server, back, _, silent):
 def noted(prefix, *ends):
     def run(server, _, __, silent):
         name = f"n{time.monotonic_ns()}"
+        stopped = server.said().count(STOPPED)
         go_from(server, f"{prefix}{name}" + ("?silent" if silent else ""), silent,
                 (server.root / "run" / f"{name}.begun").exists)
+        # PHP hears of it with its next output only; what else is stopped ends without being released.
+        php = prefix == "/php/" and silent
+        known(server, f"{prefix}{name}", silent, lambda: server.said().count(STOPPED) > stopped if php else any_end(server, name, ends))
+        release(server, name)
         return left(server, name, *ends)
     return run
+
+
+def any_end(server, name, ends):
+    return any((server.root / "run" / f"{name}.{end}").exists() for end in ends)
 
 
 def let_go(run):
     """Whether httpd stopped waiting, whatever became of what it waited for."""
     def look(server, back, save, silent):
-        stopped = server.said().count("the client has gone; stopped")
+        stopped = server.said().count(STOPPED)
         ended = run(server, back, save, silent)
-        return "free" if server.said().count("the client has gone; stopped") > stopped else ended
+        return "free" if server.said().count(STOPPED) > stopped else ended
     return look
 
 
 def form(server, _, save, silent):
     """The founding story: A, B, then C, which is locked, then D. The browser goes while it waits for C."""
     note = f"n{time.monotonic_ns()}"
-    save.lock(2)
+    save.lock(300)
     client = Client(server.port, "/save/php", "POST", f"note={note}".encode())
     wait_for("A and B are written", lambda: save.written(note)[:2] == "AB")
-    time.sleep(0.3)  # it waits for C by now, whatever it is worth: nothing depends on it
     client.go()
+    known(server, "/save/php", True, lambda: save.ending(note))
+    save.lock(0)
     wait_for("it is over", lambda: save.ending(note), 60)
     tables = save.written(note)
     return "done" if tables == "ABCD" else f"only {', '.join(tables)}"
@@ -140,8 +151,9 @@ def run(rows, columns):
                     modules = ["http2"] if cgi == "cgid" else []
                     conf = conf if modules else conf.replace("Protocols h2c http/1.1", "")
                     with Httpd(conf, mpm=mpm, module=column != "alone", modules=modules, more=cgi_module(cgi)) as server:
-                        server.file("cgi/work", SCRIPT, 0o755)
-                        server.file("www/work.php", PHP)
+                        server.column = column
+                        server.file("cgi/work", HELD_CGI, 0o755)
+                        server.file("www/work.php", HELD_PHP)
                         for name, what, silent, of, *_ in rows:
                             if of == cgi:
                                 results[name, column] = what(server, back, save, silent)
@@ -164,9 +176,7 @@ def main():
     table = "\n".join(lines) + "\n"
     print(table)
     if sys.argv[1:] == ["--write"]:
-        readme = ROOT / "bindings/apache/README.md"
-        before, rest = readme.read_text().split("<!-- table -->\n")[0], readme.read_text().split("<!-- /table -->\n")[1]
-        readme.write_text(f"{before}<!-- table -->\n{table}<!-- /table -->\n{rest}")
+        marked(ROOT / "bindings/apache/README.md", "table", table)
 
 
 if __name__ == "__main__":

@@ -226,5 +226,5 @@ def server(request):
         for name in ("f.txt", "f.html", "late"):
             server.file(f"www/{name}", "x" * 20000)
         server.file("www/long.bin", "x" * 50_000_000)
-        server.file("www/parts/index.html", '<!--#include virtual="/work/part?steps=1&pause=30&silent" -->\n')
+        server.file("www/parts/index.html", '<!--#include virtual="/work/part?held&silent" -->\n')
         yield server

@@ -66,13 +66,14 @@ def test_restarts(mpm, back):
         loads = [Load(server.port, path) for path in ("/f.txt", "/f.txt", "/work/w?steps=2&pause=0.01")]
         for load in loads:
             load.start()
-        detached = server.client("/work/long?steps=1&pause=3&silent")
+        detached = server.client("/work/long?held&silent")
         wait_for("the long one has begun", lambda: "long" in back.begun)
         detached.go()
         for _ in range(TIMES):
             before = [load.answers for load in loads]
             server.restart()
             wait_for("it answers", lambda: all(load.answers > old for load, old in zip(loads, before)), 60)
+        back.released.add("long")
         wait_for("the long one is over", lambda: "long" in back.ends)
         assert back.ends["long"] == "done", back.ends  # though its child was to end, and its client has gone
         for load in loads:
@@ -83,7 +84,7 @@ def test_restarts(mpm, back):
         assert not wrong, wrong[:5]
         assert "exit signal" not in server.said(), server.said()
         # A child that is killed is not missed, and what it had begun is listed.
-        client = server.client("/work/killed?steps=1&pause=30&silent")
+        client = server.client("/work/killed?held&silent")
         row = wait_for("it is in the table", lambda: next((row for row in server.live()["requests"]
                                                            if row["label"] == "/work/killed"), None))
         os.kill(row["process"], signal.SIGKILL)

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from http2 import TLS, Http2, certificate
-from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, kept_backend, wait_for
+from lib import BUILD, REPORTS, Fpm, Httpd, cgi_module, free_port, kept_backend, rest, wait_for
 
 CONF = """
 ServerTokens Full
@@ -55,9 +55,7 @@ def whole(server, path):
     """Every byte of a response, but for what is a time, a process or a port."""
     with socket.create_connection(("127.0.0.1", server.port), 60) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        seen = b""
-        while more := client.recv(65536):
-            seen += more
+        seen = rest(client)
     return plain(server, unframed(path, seen).decode("latin-1"), path)
 
 
@@ -150,20 +148,22 @@ Protocols h2c http/1.1
 </Location>
 """.replace("@BACKEND@", str(back.port))
     with Httpd(conf, mpm="event", modules=["http2"]) as server:
-        asked = [server.client(f"/work/{name}?steps=1&pause=4&silent") for name in ("unsaid", "said")]
+        asked = [server.client(f"/work/{name}?held&silent") for name in ("unsaid", "said")]
         wait_for("both have begun", lambda: {"unsaid", "said"} <= set(back.begun))
 
         def limits():
             return {row["label"]: row["time_limit_s"] for row in server.live()["requests"]}
-        wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": None, "/work/said": 30}, 3)
+        wait_for("the table has their limits", lambda: limits() == {"/work/unsaid": None, "/work/said": 30})
         said = json.loads(server.ask("/settings?name=max_execution_time")[2])["settings"]["max_execution_time"]
         assert said["value"] == "0" and said["layer"] == "built-in default", said
         # A stream that is reset while a server says nothing: httpd alone waits for it, too. It may hang up with the first words of the
         # answer, while the server still writes ("lost"), not before ("lost 0").
         client = Http2(socket.create_connection(("127.0.0.1", server.port), 60))
-        stream = client.get("/work/reset?steps=1&pause=1&silent")
+        stream = client.get("/work/reset?held&silent")
         wait_for("it has begun", lambda: "reset" in back.begun)
         client.reset(stream)
+        client.read(client.get("/settings"), b"}")  # what came before it on this connection is known by now, too
+        back.released.add("reset")
         assert wait_for("it is over", lambda: back.ends.get("reset")) in ("done", "lost"), back.ends
         client.go()
         for one in asked:

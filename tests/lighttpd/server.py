@@ -11,13 +11,13 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
-from lib import LONG, Backend, Client, Fpm, backend, end, free_port, wait_for, waits  # noqa: E402, F401
+from lib import LONG, Fpm, Server, backend, end, free_port, marked, rest, wait_for, waits  # noqa: E402, F401
 from http2 import Http2, certificate, over_tls  # noqa: E402, F401
 
 BUILD = pathlib.Path(os.environ.get("LIGHTTPD_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lighttpd")
 
 
-class Lighttpd:
+class Lighttpd(Server):
     """`conf` may say @ROOT@, @PORT@ and @TLS@."""
 
     running = []  # whose logs a failed test shows
@@ -89,26 +89,6 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
 
     def said(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
-
-    def client(self, path, method="GET", body=b""):
-        return Client(self.port, path, method, body)
-
-    def ask(self, path, method="GET", body=b"", timeout=60):
-        import http.client
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(method, path, body or None)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def file(self, name, text, mode=0o644):
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace("@ROOT@", str(self.root)))
-        path.chmod(mode)
-        return path
 
 
 class Stopped:

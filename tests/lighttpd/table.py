@@ -8,7 +8,7 @@ table.py [--write]: prints it; with --write puts it into the README. test_table.
 import sys
 import time
 
-from server import ROOT, Fpm, backend, wait_for
+from server import ROOT, Fpm, backend, marked, wait_for
 from work import POLICIES, left, seen_by, server_for
 
 
@@ -99,9 +99,7 @@ def main():
     text = "\n".join(lines) + "\n"
     print(text)
     if sys.argv[1:] == ["--write"]:
-        readme = ROOT / "bindings/lighttpd/README.md"
-        before, rest = readme.read_text().split("<!-- table -->\n")[0], readme.read_text().split("<!-- /table -->\n")[1]
-        readme.write_text(f"{before}<!-- table -->\n{text}<!-- /table -->\n{rest}")
+        marked(ROOT / "bindings/lighttpd/README.md", "table", text)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 import socket
 
 import pytest
-from server import ROOT, Lighttpd
+from server import ROOT, Lighttpd, rest
 from work import CONF
 
 MISTAKES = [
@@ -50,9 +50,7 @@ def test_unconfigured(fpm, back):
             for path in ("/f.txt", "/none", "/work.php?a=b", "/work/u?steps=2", "/cgi/env.py"):
                 client = server.client(path)
                 client.socket.shutdown(socket.SHUT_WR)
-                text = b""
-                while more := client.socket.recv(65536):
-                    text += more
+                text = rest(client.socket)
                 client.socket.close()
                 text = text.decode("latin-1").replace(str(server.root), "@ROOT@").replace(f":{server.port}", "")
                 text = text.replace("Connection: close\r\n", "")  # lighttpd says so where it has seen the end of our side by then

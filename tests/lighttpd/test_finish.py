@@ -7,8 +7,8 @@ import socket
 import struct
 
 import pytest
-from server import Stopped, over_tls, wait_for
-from work import finished, listed, live, seen_by, server_for
+from server import Stopped, over_tls, rest, wait_for
+from work import finished, listed, seen_by, server_for
 
 
 def written(server, name):
@@ -23,7 +23,7 @@ def test_form(fpm, back):
         client = server.client("/form.php?name=one", "POST", b"a=b")
         wait_for("A and B are written", lambda: written(server, "one") == "AB")
         client.go()
-        wait_for("it is listed, without its client", lambda: live(server)["detached"] == 1)
+        wait_for("it is listed, without its client", lambda: server.live()["detached"] == 1)
         lock.unlink()
         wait_for("all are written", lambda: written(server, "one") == "ABCD")
         wait_for("the log says so", lambda: "/form.php?name=one: the client has gone; worked on to the end, as outlive.disconnect = \"auto\" says" in server.said())
@@ -33,7 +33,7 @@ def test_form(fpm, back):
         wait_for("A and B are written", lambda: written(server, "two") == "AB")
         client.go(reset=False)
         wait_for("the log says so", lambda: "/form.php?name=two&writes=: the client has gone; stopped, as outlive.disconnect = \"auto\" says" in server.said())
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         # PHP writes all the time, so it is ended, before C and D.
         wait_for("PHP has ended", (server.root / "run/two.over").exists)
         lock.unlink()
@@ -47,12 +47,7 @@ def test_half_closed(fpm, back, policy, answered):
     with server_for(policy, fpm, back) as server:
         client = server.client(f"/work/half?steps=1&pause={1 if answered else 3600}&silent")
         client.socket.shutdown(socket.SHUT_WR)
-        seen = b""
-        try:
-            while more := client.socket.recv(65536):
-                seen += more
-        except ConnectionResetError:
-            pass
+        seen = rest(client.socket)
         client.socket.close()
         assert (b"the end" in seen) == answered, seen
 
@@ -78,7 +73,7 @@ def test_kept(fpm, back):
         client.socket.sendall(b"POST /work/never HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
         client.go()
         assert wait_for("the page answers", lambda: server.ask("/live")[0]) == 200
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         assert "never" not in back.begun
 
 
@@ -140,7 +135,7 @@ def test_killed(fpm, back):
     with server_for("finish", fpm, back, more="server.max-worker = 2\n") as server:
         client = server.client("/work/killed?steps=1&pause=3600&silent")
         wait_for("it has begun", lambda: "killed" in back.begun)
-        pid = live(server)["requests"][0]["process"]
+        pid = server.live()["requests"][0]["process"]
         os.kill(pid, signal.SIGKILL)
         wait_for("another worker answers, and lists what it left", lambda: listed(server) == [("/work/killed", "unfinished")])
         client.go()

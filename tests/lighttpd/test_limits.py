@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from server import backend, wait_for
-from work import LIMITED, left, live, server_for, soon_enough
+from server import backend, rest, wait_for
+from work import LIMITED, left, server_for, soon_enough
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,8 @@ def test_script(server):
 def test_response(server, shared):
     """A response that has begun can be told to be incomplete."""
     def attempt(limit):
-        client, seen = server.client(f"/work/begun{limit}?steps=2000&pause=0.05&limit={limit}"), b""
-        while more := client.socket.recv(65536):
-            seen += more
+        client = server.client(f"/work/begun{limit}?steps=2000&pause=0.05&limit={limit}")
+        seen = rest(client.socket)
         client.go()
         if seen.startswith(b"HTTP/1.1 504") or b"step 1" not in seen:
             return False
@@ -78,7 +77,7 @@ def test_detached(fpm, back):
             if wait_for("it has begun", lambda: back.begun.get(name) or f"time-limit = {limit} says" in server.said()) is not True:
                 return False
             client.go()
-            detached = wait_for("it is detached", lambda: (live(server)["detached"] == 1 and "detached") or name in back.ends)
+            detached = wait_for("it is detached", lambda: (server.live()["detached"] == 1 and "detached") or name in back.ends)
             assert wait_for("the backend is over", lambda: back.ends.get(name)).startswith("lost")
             return detached == "detached"
         soon_enough("the client goes", attempt)
@@ -90,7 +89,7 @@ def test_cap(fpm, back):
         names = [f"cap{number}" for number in range(6)]
         clients = [server.client(f"/work/{name}?held&silent") for name in names]
         wait_for("all have begun", lambda: set(names) <= set(back.begun))
-        assert live(server)["notes"] == [] and live(server)["in_flight"] == 6
+        assert server.live()["notes"] == [] and server.live()["in_flight"] == 6
         status, headers, _ = server.ask("/live?metrics")
         assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4"), (status, headers)
         # Each worker says four times a second what it has.
@@ -101,7 +100,7 @@ def test_cap(fpm, back):
             client.go()
         wait_for("what is beyond the cap has stopped", lambda: sum(back.ends.get(name, "").startswith("lost") for name in names) == 4)
         wait_for("the log says so", lambda: server.said().count("the client has gone; stopped by a cap: outlive.max-detached = 2\n") == 4)
-        wait_for("two work on", lambda: live(server)["in_flight"] == live(server)["detached"] == 2)
+        wait_for("two work on", lambda: server.live()["in_flight"] == server.live()["detached"] == 2)
         back.released.update(names)
         wait_for("the others work on", lambda: sum(back.ends.get(name) == "done" for name in names) == 2)
 
@@ -113,4 +112,4 @@ def test_cap_of_time(fpm, back):
         client.go()
         assert wait_for("its time is over", lambda: back.ends.get("long")).startswith("lost")
         wait_for("the log says so", lambda: "stopped by a cap: outlive.max-detached = 9 or outlive.max-detached-time = 1\n" in server.said())
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)

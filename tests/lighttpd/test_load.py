@@ -1,7 +1,6 @@
 """A hundred thousand requests, of which many lose their client in the middle, and a hundred graceful restarts meanwhile: LONG=1. lighttpd does not
 grow, and nothing is left in flight."""
 
-import json
 import os
 import pathlib
 import random
@@ -85,7 +84,7 @@ def test_load(capsys):
             sizes.append(size(server))
         for client in clients:
             client.join(60)
-        wait_for("nothing is in flight", lambda: json.loads(server.ask("/live?json")[2])["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         time.sleep(6)  # what lingers is closed
         descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd"))
         assert descriptors < 30, descriptors

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from server import Http2, Stopped, over_tls, wait_for
-from work import LIMITED, finished, live, server_for
+from work import LIMITED, finished, server_for
 
 
 @pytest.fixture(params=["clear", "tls"])
@@ -19,17 +19,17 @@ def test_each_for_itself(fpm, back, connect):
         client = connect(server)
         reset, kept = (client.get(f"/work/h{number}?held&silent") for number in (1, 2))
         wait_for("both have begun", lambda: {"h1", "h2"} <= set(back.begun))
-        assert live(server)["in_flight"] == 2
+        assert server.live()["in_flight"] == 2
         client.reset(reset)
         assert wait_for("h1 is over", lambda: back.ends.get("h1")).startswith("lost")
         late = client.get("/work/h3?held&silent&limit=1")
         client.read(late, b"504")
-        wait_for("h2 is alone", lambda: live(server)["in_flight"] == 1)
+        wait_for("h2 is alone", lambda: server.live()["in_flight"] == 1)
         assert "h2" not in back.ends and back.ends.get("h3", "lost").startswith("lost"), back.ends
         back.released.add("h2")
         client.read(kept, b"the end")
         assert wait_for("h2 is over", lambda: back.ends.get("h2")) == "done"
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         client.go()
 
 
@@ -46,7 +46,7 @@ def test_finished(fpm, back, connect, how, way):
         if way == "reset":
             for stream in (first, second, asks):
                 client.reset(stream)
-            wait_for("two are detached", lambda: live(server)["detached"] == 2)
+            wait_for("two are detached", lambda: server.live()["detached"] == 2)
             back.released.add("kept")
             client.read(kept, b"the end")
             client.read(client.get("/f.txt"), b"plain")
@@ -55,7 +55,7 @@ def test_finished(fpm, back, connect, how, way):
             client.go()
         finished(server, back, "one", "two")
         assert wait_for("asks is over", lambda: back.ends.get("asks")).startswith("lost")
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         if way == "reset":
             client.go()
         text = server.ask("/live?metrics")[2].decode()
@@ -87,5 +87,5 @@ def test_cap_of_time(fpm, back, connect, way):
             client.go()
         assert wait_for("it is over", lambda: back.ends.get("cap")).startswith("lost")
         wait_for("the log says so", lambda: "/work/cap?held&silent: the client has gone; stopped by a cap: outlive.max-detached-time = 1\n" in server.said())
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
         assert "504" not in server.said()

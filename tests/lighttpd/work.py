@@ -1,7 +1,6 @@
 """What works behind lighttpd in these tests: PHP, CGI scripts and an HTTP server, each of which works until it is released; and a lighttpd for them."""
 
 import http.client
-import json
 import re
 import time
 
@@ -52,16 +51,12 @@ def left(server, name):
     return wait_for(f"{name} is over", lambda: next((end for end in ("done", "lost") if (server.root / f"run/{name}.{end}").exists()), None))
 
 
-def live(server):
-    return json.loads(server.ask("/live?json")[2])
-
-
 def seen_by(server, policy, clients):
     """Waits until the server has done what it does about clients that have gone."""
     if policy == "finish":
-        wait_for("all are detached", lambda: live(server)["detached"] == clients)
+        wait_for("all are detached", lambda: server.live()["detached"] == clients)
     elif policy == "stop":
-        wait_for("nothing is in flight", lambda: live(server)["in_flight"] == 0)
+        wait_for("nothing is in flight", lambda: server.live()["in_flight"] == 0)
     else:
         time.sleep(1)  # lighttpd alone says nothing of it
 
@@ -69,7 +64,7 @@ def seen_by(server, policy, clients):
 def listed(server):
     """The requests of the page; None: nobody answers."""
     try:
-        return [(row["label"], row["state"]) for row in live(server)["requests"]]
+        return [(row["label"], row["state"]) for row in server.live()["requests"]]
     except (OSError, http.client.HTTPException):
         return None
 
@@ -77,7 +72,7 @@ def listed(server):
 def finished(server, back, *names):
     """Clients have gone; what they submitted to the backend works on, and is done when it is released."""
     wait_for(f"{', '.join(names)}: begun", lambda: set(names) <= set(back.begun))
-    wait_for("all are detached", lambda: live(server)["detached"] == len(names))
+    wait_for("all are detached", lambda: server.live()["detached"] == len(names))
     back.released.update(names)
     for name in names:
         assert wait_for(f"{name} is over", lambda: back.ends.get(name)) == "done", (name, back.ends[name])

@@ -9,24 +9,14 @@ import struct
 import threading
 import time
 
-# php-fpm: a script that works until it is released, and notes in files what becomes of it.
+from server import HELD_PHP
+
+# php-fpm, for a script that works until it is released, and notes in files what becomes of it.
 FCGI = "fastcgi_param SCRIPT_FILENAME @ROOT@/www/work.php; fastcgi_param PATH_INFO $uri; fastcgi_param QUERY_STRING $args; " \
        "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_LENGTH $content_length;"
 PARAMS = "uwsgi_param REQUEST_URI $request_uri; uwsgi_param CONTENT_LENGTH $content_length;"
-PHP = """<?php
-$name = basename($_SERVER['PATH_INFO']);
-$note = fn($what) => touch('@ROOT@/tmp/' . $name . '.' . $what);
-register_shutdown_function(function () use ($note, &$done) { $note($done ? 'done' : 'lost'); });
-$note('begun');
-$until = time() + 120;
-for ($step = 0; time() < $until && !file_exists("@ROOT@/tmp/$name.released"); $step++) {
-    if (!isset($_GET['silent'])) { echo "step $step\\n", str_repeat(' ', 20000); flush(); }
-    usleep(50000);
-}
-echo "the end\\n";
-flush();
-$done = true;
-"""
+# Its notes are in tmp, where php-fpm may write.
+PHP = HELD_PHP.replace("@ROOT@/run", "@ROOT@/tmp")
 
 
 class Raw:

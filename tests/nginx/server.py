@@ -6,7 +6,6 @@ import pathlib
 import re
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -14,8 +13,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/apache"))
 
-from lib import LONG, Backend, Client, Fpm, backend, end, free_port, kept_backend, wait_for, waits  # noqa: E402, F401
+from lib import LONG, Client, Fpm, Server, backend, end, free_port, kept_backend, marked, rest, wait_for, waits  # noqa: E402, F401
 from http2 import Http2 as Stream, certificate, over_tls  # noqa: E402, F401
+from scripts import HELD_PHP  # noqa: E402, F401
 
 NGINX = os.environ.get("NGINX_PROGRAM", "/usr/sbin/nginx")
 MODULE = pathlib.Path(os.environ.get("NGINX_MODULE") or
@@ -54,13 +54,13 @@ http {
     }
 }
 """
-SETTINGS = ["outlive_scoreboard @ROOT@/run/scoreboard;"]
 
 
-class Nginx:
+class Nginx(Server):
     """One nginx with its own directory; the texts may say @ROOT@."""
 
     running = []  # whose logs a failed test shows
+    page = "/status"
 
     def __init__(self, server, http="", main="", workers=1, load=True, variables=True, level="info", shutdown="0s", tls=False):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="outlive-nginx-"))
@@ -148,19 +148,6 @@ class Nginx:
         found = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True).stdout
         return [int(line.split()[0]) for line in found.splitlines() if "worker process" in line]
 
-    def ask(self, path, method="GET", body=None, headers=(), timeout=60):
-        import http.client
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(method, path, body, dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    def client(self, path, method="GET", body=b""):
-        return Client(self.port, path, method, body)
-
 
 def go(client, how):
     """A client goes: it resets its connection, closes it, or closes only its sending side."""
@@ -196,17 +183,6 @@ def soon_enough(what, attempt):
     raise AssertionError(f"not within a time limit of 20 s: {what}")
 
 
-def rest(connection):
-    """What still comes, to the end of the connection."""
-    seen = b""
-    try:
-        while more := connection.recv(65536):
-            seen += more
-    except ConnectionResetError:
-        pass
-    return seen
-
-
 def ended(back, name):
     return wait_for(f"{name} is over", lambda: back.ends.get(name)).split()[0]
 
@@ -225,7 +201,3 @@ def submit(nginx, place, rest_of, connection=None):
     client.socket = connection or connect(nginx.port)
     client.socket.sendall(f"POST {place} HTTP/1.1\r\nHost: localhost\r\n".encode() + rest_of)
     return client
-
-
-__all__ = ["LIMITS", "LONG", "ended", "finish", "rest", "soon_enough", "submit", "Backend", "Client", "Fpm", "Nginx", "ROOT", "SETTINGS", "Stalled", "Stream", "backend", "connect", "free_port", "go",
-           "over_tls", "struct", "wait_for", "waits"]

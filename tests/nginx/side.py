@@ -7,7 +7,7 @@ import re
 import sys
 import time
 
-from server import ROOT, Nginx, Stream, backend, connect, wait_for
+from server import ROOT, Nginx, Stream, backend, connect, marked, wait_for
 
 README = ROOT / "bindings/nginx/README.md"
 OWN = (ROOT / "bindings/nginx/without.conf").read_text()
@@ -59,7 +59,7 @@ def run(nginx, back, name, method, protocol, silent, expected):
 
 def known():
     """What the README has for each row and column."""
-    lines = README.read_text().split("<!-- side -->\n")[1].split("<!-- /side -->\n")[0].splitlines()[2:]
+    lines = marked(README, "side").splitlines()[2:]
     cells = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines]
     return {(row, column): cell for row, line in zip(ROWS, cells) for column, cell in zip(COLUMNS, line)}
 
@@ -89,8 +89,7 @@ def main():
     print(text)
     print(RECIPE)
     if sys.argv[1:] == ["--write"]:
-        before, rest = README.read_text().split("<!-- side -->\n")
-        README.write_text(f"{before}<!-- side -->\n{text}<!-- /side -->\n" + rest.split("<!-- /side -->\n")[1])
+        marked(README, "side", text)
 
 
 if __name__ == "__main__":

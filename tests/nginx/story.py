@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from server import ROOT, Fpm, Nginx, free_port, wait_for
+from server import ROOT, Fpm, Nginx, free_port, marked, wait_for
 
 sys.path.append(str(ROOT / "tests/demo"))
 sys.path.append(str(ROOT / "bindings/python/tests/story"))
@@ -231,8 +231,7 @@ def main():
     text = table()
     print(text)
     if sys.argv[1:] == ["--write"]:
-        before, rest = PAGE.read_text().split("<!-- story -->\n")
-        PAGE.write_text(f"{before}<!-- story -->\n{text}<!-- /story -->\n" + rest.split("<!-- /story -->\n")[1])
+        marked(PAGE, "story", text)
 
 
 if __name__ == "__main__":

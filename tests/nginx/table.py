@@ -13,7 +13,7 @@ import sys
 import threading
 
 from backends import FCGI, PARAMS, PHP, Grpc, Uwsgi
-from server import ROOT, Fpm, Nginx, Stream, backend, connect, go, over_tls, rest, submit, wait_for
+from server import ROOT, Fpm, Nginx, Stream, backend, connect, go, marked, over_tls, rest, submit, wait_for
 
 README = ROOT / "bindings/nginx/README.md"
 CONF = """
@@ -190,7 +190,7 @@ def run():
                 conf = conf.replace(f"@{name}@", str(value))
             with Nginx(conf, load=column != "alone", tls=True) as world["nginx"], concurrent.futures.ThreadPoolExecutor(12) as pool:
                 nginx = world["nginx"]
-                (nginx.root / "www/work.php").write_text(PHP.replace("@ROOT@", str(nginx.root)))
+                nginx.file("www/work.php", PHP)
                 going = {}
                 all_of_them = [(row, how, case, Case(dict(world), silent, how, f"{column}{number}"))
                                for number, ((row, case, silent), how) in enumerate(itertools.product(rows(), WAYS))]
@@ -214,7 +214,7 @@ def cell(results, row, column):
 
 def apache():
     """Apache's table: the columns of each row."""
-    text = (ROOT / "bindings/apache/README.md").read_text().split("<!-- table -->\n")[1].split("<!-- /table -->")[0]
+    text = marked(ROOT / "bindings/apache/README.md", "table")
     lines = [[word.strip() for word in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()[2:]]
     return [line[0] for line in lines], {line[0]: line[1:] for line in lines}, lines
 
@@ -246,8 +246,7 @@ def main():
     text = table(run())
     print(text)
     if sys.argv[1:] == ["--write"]:
-        before, rest_of = README.read_text().split("<!-- table -->\n")
-        README.write_text(f"{before}<!-- table -->\n{text}<!-- /table -->\n" + rest_of.split("<!-- /table -->\n")[1])
+        marked(README, "table", text)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def test_leaks(capsys):
             assert len(sizes) < rounds, f"the worker grows: kB resident after each {requests} requests: {sizes}"
             load(nginx.port, requests)
             sizes.append(resident(worker))
-        wait_for("nothing is in flight", lambda: b'"in_flight": 0' in nginx.ask("/status?json")[2])
+        wait_for("nothing is in flight", lambda: nginx.live()["in_flight"] == 0)
         assert nginx.workers() == [worker]
     with capsys.disabled():
         print(f"\nkB resident after each {requests} requests: {sizes}")

@@ -1,7 +1,6 @@
 """Time limits and caps: who is told to stop, what its client gets, and which line the log names."""
 
 import ctypes
-import json
 import os
 import re
 import time
@@ -46,10 +45,6 @@ def nginx(back):
 def lost(back, name):
     """Whether it was ended, if it has begun in its time."""
     return name not in back.begun or ended(back, name) == "lost"
-
-
-def listed(nginx):
-    return json.loads(nginx.ask("/status?json")[2])
 
 
 def line_of(nginx, words):
@@ -172,7 +167,7 @@ def test_caps(back):
         for client in clients:
             client.go()
         wait_for("six have stopped", lambda: sum(back.ends.get(name, "").startswith("lost") for name in names) == 6)
-        wait_for("two work on", lambda: listed(nginx)["in_flight"] == listed(nginx)["detached"] == 2)
+        wait_for("two work on", lambda: nginx.live()["in_flight"] == nginx.live()["detached"] == 2)
         back.released.update(names)
         wait_for("two are done", lambda: sum(back.ends.get(name) == "done" for name in names) == 2)
         line = f"outlive: the client has gone, stopped: 2 others work on without theirs: outlive_max_detached in {nginx.conf}:{line_of(nginx, '/cap/')}"
@@ -183,15 +178,15 @@ def test_caps(back):
 def test_listed(nginx, back):
     client = nginx.client("/cap/listed?held&silent", "POST", b"x=1")
     wait_for("it has begun", lambda: "listed" in back.begun)
-    table = wait_for("what others have left is over", lambda: (now := listed(nginx))["in_flight"] == 1 and now)
+    table = wait_for("what others have left is over", lambda: (now := nginx.live())["in_flight"] == 1 and now)
     assert table["detached"] == 0 and [row["label"] for row in table["requests"]] == ["/cap/listed"], table
     client.go()
-    table = wait_for("it is detached", lambda: (now := listed(nginx))["detached"] and now)
+    table = wait_for("it is detached", lambda: (now := nginx.live())["detached"] and now)
     assert [(row["method"], row["label"], row["ignores_abort"], row["state"]) for row in table["requests"]] == [("POST", "/cap/listed", True, "detached")], table
     assert "/cap/listed" in nginx.ask("/status")[2].decode()
     back.released.add("listed")
     assert ended(back, "listed") == "done"
-    wait_for("the list is empty", lambda: listed(nginx)["requests"] == [])
+    wait_for("the list is empty", lambda: nginx.live()["requests"] == [])
 
 
 def test_detached_time(nginx, back):
@@ -202,7 +197,7 @@ def test_detached_time(nginx, back):
     line = nginx.log_line("/long/d1").split()
     assert line[2:4] == ["aborted", "1"] and float(line[4]) > 0.9, line
     assert f"outlive_max_detached_time in {nginx.conf}:{line_of(nginx, '/long/')}" in nginx.said()
-    wait_for("the list is empty", lambda: listed(nginx)["requests"] == [])
+    wait_for("the list is empty", lambda: nginx.live()["requests"] == [])
     assert nginx.ask("/limit/counted?held&silent")[0] == 504
     for number in (r'outlive_requests_ended_total\{ending="aborted"\}', "outlive_time_limits_total"):
         wait_for(f"{number} counts", lambda number=number: re.search(rf"(?m)^{number} [1-9]", nginx.ask("/metrics")[2].decode()))
@@ -219,7 +214,7 @@ def test_cancelled(nginx, back, gone):
     if gone:
         client.go()
         nginx.noticed(f"/cap/{name}")
-    row = wait_for("it is listed", lambda: [row for row in listed(nginx)["requests"] if row["label"] == f"/cap/{name}"])[0]
+    row = wait_for("it is listed", lambda: [row for row in nginx.live()["requests"] if row["label"] == f"/cap/{name}"])[0]
     path = str(nginx.root / "run/scoreboard").encode()
     assert library.outlive_scoreboard_cancel(path, len(path), *map(int, row["id"].split(".")), None) == 0
     assert ended(back, name) == "lost"

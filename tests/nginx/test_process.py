@@ -3,7 +3,6 @@ load, instead of five."""
 
 import http.client
 import itertools
-import json
 import os
 import signal
 import threading
@@ -29,11 +28,7 @@ def detached(nginx, back, name):
     client = nginx.client(f"/finish/{name}?held&silent", "POST", b"x=1")
     wait_for(f"{name} has begun", lambda: name in back.begun)
     client.go()
-    wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and row["state"] == "detached" for row in table(nginx)["requests"]))
-
-
-def table(nginx):
-    return json.loads(nginx.ask("/status?json")[2])
+    wait_for(f"{name} is detached", lambda: any(row["label"] == f"/finish/{name}" and row["state"] == "detached" for row in nginx.live()["requests"]))
 
 
 def test_reload(nginx, back):
@@ -42,20 +37,20 @@ def test_reload(nginx, back):
     old = nginx.workers()
     nginx.signal(signal.SIGHUP)
     wait_for("another worker is there", lambda: set(nginx.workers()) - set(old))
-    seen = table(nginx)
+    seen = nginx.live()
     assert [row["process"] for row in seen["requests"]] == old and seen["detached"] == 1, seen
     back.released.add("reloaded")
     assert ended(back, "reloaded") == "done"
     wait_for("the old worker is gone", lambda: not set(nginx.workers()) & set(old))
     assert nginx.log_line("/finish/reloaded").split()[2:4] == ["completed", "1"]
-    assert table(nginx)["unfinished"] == 0
+    assert nginx.live()["unfinished"] == 0
 
 
 def test_killed(nginx, back):
     """kill -9: the next worker's page shows what never ended."""
     def seen():
         try:
-            return [(row["label"], row["unfinished"]) for row in table(nginx)["requests"]]
+            return [(row["label"], row["unfinished"]) for row in nginx.live()["requests"]]
         except (OSError, http.client.HTTPException):
             return None  # nobody answers yet
     nginx.may_crash = True  # a signal that we have sent
@@ -83,7 +78,7 @@ def test_impatient(back):
         line = nginx.log_line("/finish/impatient").split()
         assert line[2:4] == ["shutdown", "1"], line
         assert "after the client had gone: worker_shutdown_timeout" in nginx.said(), nginx.said()
-        wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
+        wait_for("the list is empty", lambda: nginx.live()["requests"] == [])
 
 
 def test_impatient_with_streams(back):
@@ -95,7 +90,7 @@ def test_impatient_with_streams(back):
             wait_for(f"{name} has begun", lambda name=name: name in back.begun)
             if gone:
                 client.go()
-        wait_for("one is detached", lambda: table(nginx)["detached"] == 1)
+        wait_for("one is detached", lambda: nginx.live()["detached"] == 1)
         nginx.signal(signal.SIGHUP)
         for name in ("stream-gone", "stream-there"):
             assert ended(back, name) == "lost", name
@@ -132,6 +127,6 @@ def test_reloads(back, capsys):
         for name in asked:
             assert ended(back, name) == "done", (name, back.ends[name])
         wait_for("the old workers are gone", lambda: len(nginx.workers()) == 2)
-        wait_for("the list is empty", lambda: table(nginx)["requests"] == [])
+        wait_for("the list is empty", lambda: nginx.live()["requests"] == [])
         with capsys.disabled():
             print(f"\n{count} reloads, {len(asked)} requests whose clients left, all of them done")

@@ -1,9 +1,10 @@
 """The second table of bindings/nginx/README.md, side by side with nginx's own directives, and the recipe beside it."""
 
 import pytest
+from server import marked
 from side import README, RECIPE, known, table
 
-THERE = README.read_text().split("<!-- side -->\n")[1].split("<!-- /side -->\n")[0].splitlines()
+THERE = marked(README, "side").splitlines()
 
 
 @pytest.fixture(scope="module")

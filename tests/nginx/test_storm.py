@@ -3,7 +3,6 @@ finished is finished; the list ends empty."""
 
 import concurrent.futures
 import contextlib
-import json
 import random
 import socket
 import struct
@@ -80,7 +79,7 @@ def test_storm(back, capsys):
                     going.append(pool.submit(chance.choice((plain, streams)), nginx, chance, f"s{batch}.{number}", chance.random() < 0.4))
                 for one in going:
                     one.result()
-        wait_for("nothing is in flight", lambda: json.loads(nginx.ask("/status?json")[2])["requests"] == [], 60)
+        wait_for("nothing is in flight", lambda: nginx.live()["requests"] == [], 60)
         for name in list(back.begun):
             wait_for(f"{name} is over", lambda name=name: back.ends.get(name))
         for line in (nginx.root / "access.log").read_text().splitlines():

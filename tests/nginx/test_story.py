@@ -1,9 +1,10 @@
 """The table of docs/servers.md about tabs that are closed: each row is as it was seen."""
 
 import pytest
+from server import marked
 from story import PAGE, table
 
-THERE = PAGE.read_text().split("<!-- story -->\n")[1].split("<!-- /story -->\n")[0].splitlines()
+THERE = marked(PAGE, "story").splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def nginx(world):
     for name, value in world.words().items():
         conf, http = conf.replace(f"@{name}@", str(value)), http.replace(f"@{name}@", str(value))
     with Nginx(conf, http=http) as one:
-        (one.root / "www/work.php").write_text(PHP.replace("@ROOT@", str(one.root)))
+        one.file("www/work.php", PHP)
         yield one
 
 

@@ -3,7 +3,6 @@
 is promised for finish and stop."""
 
 import concurrent.futures
-import contextlib
 import importlib.util
 import pathlib
 import shutil
@@ -95,10 +94,7 @@ def put(path, text, mode=0o644):
 
 def answer(client):
     """Whether what still comes is the whole."""
-    seen = b""
-    with contextlib.suppress(ConnectionResetError):
-        while more := client.socket.recv(65536):
-            seen += more
+    seen = lib.rest(client.socket)
     client.socket.close()
     return b"the end" in seen
 
@@ -176,17 +172,16 @@ def written(results):
 
 def main():
     page = ROOT / "docs/servers.md"
-    before, table, after = page.read_text().replace("<!-- /table -->\n", "<!-- table -->\n").split("<!-- table -->\n")
     if sys.argv[1:] == ["--check"]:
         results = run(["finish", "stop"])
-        rows = [line for line in table.splitlines()[2:]]
+        rows = lib.marked(page, "table").splitlines()[2:]
         assert len(rows) == len(results) // 2, "docs/servers.md has other rows: tests/servers/table.py --write"
         print(f"{len(rows)} ways to lose a client, in three servers: finished and stopped as docs/servers.md says")
         return
     table = written(run(POLICIES))
     print(table)
     if sys.argv[1:] == ["--write"]:
-        page.write_text(f"{before}<!-- table -->\n{table}<!-- /table -->\n{after}")
+        lib.marked(page, "table", table)
 
 
 if __name__ == "__main__":
