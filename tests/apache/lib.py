@@ -134,9 +134,30 @@ def marked(page, mark, text=None):
 
 
 class Server:
-    """What can be asked of a server on loopback: it has a `port`, and a directory `root`."""
+    """What can be asked of a server on loopback: it has a `port`, a directory `root`, a list `running`, a `command()` that starts it, and `said()`."""
 
     page = "/live"  # its requests in flight
+    environment = {}  # what it has beside ours
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        env={**os.environ, **self.environment})
+        self.running.append(self)
+        try:
+            wait_for(f"{type(self).__name__} answers", self.up)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{type(self).__name__} did not start: {self.process.stdout.read().decode()}{self.said()}")
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        except OSError:
+            return False
 
     def ask(self, path, method="GET", body=b"", headers=(), timeout=60):
         """Status, headers and body; IncompleteRead shows as a body that ends in None's place."""
@@ -201,21 +222,8 @@ class Httpd(Server):
         (self.root / "httpd.conf").write_text(text.replace("@ROOT@", str(self.root)))
         self.process = None
 
-    def __enter__(self):
-        self.process = subprocess.Popen(["apache2", "-f", self.root / "httpd.conf", "-DFOREGROUND"], start_new_session=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        until = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-                Httpd.running.append(self)
-                return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > until:
-                    said = self.process.stdout.read().decode() if self.process.poll() is not None else "no answer"
-                    self.__exit__(None)
-                    raise AssertionError(f"httpd did not start: {said}{self.said()}") from None
-                time.sleep(0.02)
+    def command(self):
+        return ["apache2", "-f", self.root / "httpd.conf", "-DFOREGROUND"]
 
     def __exit__(self, kind, *_):
         if self in Httpd.running:

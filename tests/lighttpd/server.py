@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -56,25 +55,8 @@ $SERVER["socket"] == "127.0.0.1:@TLS@" {{ ssl.engine = "enable" ssl.pemfile = "@
         shutil.rmtree(self.root)
         return told.returncode, told.stdout + told.stderr
 
-    def __enter__(self):
-        self.process = subprocess.Popen(["lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"], start_new_session=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        Lighttpd.running.append(self)
-        try:
-            wait_for("lighttpd answers", self.up)
-        except BaseException as error:
-            self.__exit__(type(error))
-            raise
-        return self
-
-    def up(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"lighttpd did not start: {self.process.stdout.read().decode()}{self.said()}")
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-            return True
-        except OSError:
-            return False
+    def command(self):
+        return ["lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"]
 
     def __exit__(self, kind, *_):
         Lighttpd.running.remove(self)

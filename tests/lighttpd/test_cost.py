@@ -34,8 +34,7 @@ class Counted(Lighttpd):
 
     def start(self):
         # It writes as the account that lighttpd has become.
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.root}/counts", "--separate-threads=yes", f"--log-file={self.root}/said",
-                   "lighttpd", "-D", "-m", self.root / "modules", "-f", self.root / "lighttpd.conf"]
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.root}/counts", "--separate-threads=yes", f"--log-file={self.root}/said", *self.command()]
         self.process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def ask_all(self):

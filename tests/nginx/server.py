@@ -83,6 +83,7 @@ class Nginx(Server):
         self.conf = self.root / "nginx.conf"
         self.conf.write_text(text)
         self.process, self.may_crash = None, False
+        self.environment = {"ASAN_OPTIONS": f"detect_leaks=0:detect_odr_violation=0:log_path={self.root}/tmp/asan"}
 
     def command(self, *more):
         return [NGINX, "-p", str(self.root), "-c", str(self.conf), "-e", str(self.root / "error.log"), *more]
@@ -91,26 +92,6 @@ class Nginx(Server):
         """What nginx -t says, and its exit status."""
         done = subprocess.run(self.command("-t"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return done.returncode, done.stderr
-
-    def __enter__(self):
-        environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_odr_violation=0:log_path=" + str(self.root / "tmp/asan"))
-        self.process = subprocess.Popen(self.command(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
-        Nginx.running.append(self)
-        try:
-            wait_for("nginx answers", self.up)
-        except BaseException as error:
-            self.__exit__(type(error))
-            raise
-        return self
-
-    def up(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"nginx did not start: {self.process.stdout.read().decode()}{self.said()}")
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-            return True
-        except OSError:
-            return False
 
     def __exit__(self, kind, *_):
         Nginx.running.remove(self)
