@@ -107,6 +107,8 @@ diagnostic_codes! {
     NotHere = "not-here", [Note];
     /// A plain-INI tool reads this line differently from PHP.
     NotPortable = "not-portable", [Note];
+    /// Files below a document root were not looked for, or not looked at.
+    NotSearched = "not-searched", [Note];
     /// The server answers by itself; no program runs for this request.
     NotServed = "not-served", [Note];
     /// A boolean directive has a value that PHP takes for off, or that looks like something else.

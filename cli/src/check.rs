@@ -1,5 +1,6 @@
 //! `outlive check`: what PHP or Apache would silently read differently from what was meant.
 
+mod below;
 mod httpd_lines;
 pub mod inert;
 mod list;
@@ -8,8 +9,9 @@ mod pool;
 mod stock;
 mod texts;
 mod values;
+mod walk;
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, SourceArgs};
 use crate::diff::side;
 use crate::estate::question::{self, Question, Questions};
 use crate::estate::{self, agree};
@@ -20,8 +22,10 @@ use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::error::{Code, Error};
 use outlive::origin::Origin;
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
+use walk::Walk;
 
 /// Gathers findings and prints them.
 pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
@@ -48,15 +52,53 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         questions.all.append(&mut more.all);
     }
     if args.json && args.source.context {
-        let one = |question: &Question| one(question, args.portable).map(|found| answer(&found, true));
+        let one = |question: &Question| {
+            let mut found = one(question, args.portable)?;
+            if sources.iter().all(estate::names_a_source) && !question::is_request(&args.request) {
+                let mut walk = Walk::default();
+                below::of_question(question, &mut walk, &mut found)?;
+                found.append(&mut walk.notes);
+            }
+            sort(&mut found);
+            Ok(answer(&found, true))
+        };
         return agree::respond(&questions, true, true, one, |_| Ok(Answer::text("")));
     }
     let mut found: Vec<Diagnostic> = Vec::new();
     for question in &questions.all {
         found.extend(one(question, args.portable)?);
     }
+    below_roots(&sources, args, &questions, &mut found)?;
     sort(&mut found);
     Ok(answer(&found, args.json))
+}
+
+/// What is below the document roots of the web servers, where no request is named.
+fn below_roots(
+    sources: &[SourceArgs],
+    args: &CheckArgs,
+    questions: &Questions,
+    found: &mut Vec<Diagnostic>,
+) -> Result<(), Problem> {
+    if question::is_request(&args.request) {
+        return Ok(());
+    }
+    let (mut walk, mut below) = (Walk::default(), Vec::new());
+    if sources.iter().all(estate::names_a_source) {
+        for question in &questions.all {
+            below::of_question(question, &mut walk, &mut below)?;
+        }
+    } else {
+        for source in sources.iter().filter(|source| !estate::names_a_source(source)) {
+            below::of_machine(source, &mut walk, &mut below)?;
+        }
+    }
+    found.append(&mut walk.notes);
+    // Of what several servers say of one line, the first is enough.
+    let mut known = HashSet::new();
+    below.retain(|one| known.insert((one.origin.to_string(), one.code)));
+    found.append(&mut below);
+    Ok(())
 }
 
 /// All lines that a server does not start with, of which it names the first.
@@ -117,15 +159,12 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
             config.base()
         }
     };
-    found.extend(settings.diagnostics());
     let extensions = Extensions::of(config, source);
-    values::check(&settings, &extensions, &mut found);
-    inert::check(config, &settings, &mut found);
-    mistakes::check(config, &settings, &mut found);
+    of_settings(config, &settings, &extensions, &mut found);
     pool::check(config, &loaded.view, &mut found);
     texts::check(config, &extensions, &mut found);
     httpd_lines::check(config, &extensions, &mut found);
-    found.retain_mut(|finding| finding.code != Diagnosis::UnknownDirective || is_unknown(config, finding));
+    judge_unknown(config, &mut found);
     limits(&settings, &mut found);
     request::with_target(&question.request, |target| texts::unseen(config, target, &mut found))?;
     if portable {
@@ -133,6 +172,18 @@ fn one(question: &Question, portable: bool) -> Result<Vec<Diagnostic>, Problem> 
     }
     sort(&mut found);
     Ok(found)
+}
+
+/// The findings about the values of a request.
+fn of_settings(config: &Config, settings: &Settings, extensions: &Extensions, found: &mut Vec<Diagnostic>) {
+    found.extend(settings.diagnostics());
+    values::check(settings, extensions, found);
+    inert::check(config, settings, found);
+    mistakes::check(config, settings, found);
+}
+
+fn judge_unknown(config: &Config, found: &mut Vec<Diagnostic>) {
+    found.retain_mut(|finding| finding.code != Diagnosis::UnknownDirective || is_unknown(config, finding));
 }
 
 /// What httpd would refuse to start on, and what to do about it.

@@ -107,7 +107,10 @@ Examples:
   outlive check /etc/apache2 --url http://example.org/shop/
   outlive check --portable --json php.ini
 
-With a URL or --file, the .htaccess and .user.ini files of that request are
+Without a request, the .htaccess and .user.ini files below the document roots of
+all virtual hosts are checked too, as their servers read them: in up to 20,000
+directories, 32 levels deep, and the files of 2,000 of them; a note says where
+that was not enough. With a URL or --file, those of that request are
 checked as well. Notes do not count as problems.
 Exit status: 0 no problems; 1 warnings or errors; 2 the arguments or a file
 could not be used.";

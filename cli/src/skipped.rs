@@ -244,6 +244,17 @@ fn httpd_line(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((name.to_vec(), value.to_vec()))
 }
 
+/// The names that the lines of an `.htaccess` set, each once.
+pub fn set_by_htaccess(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for (name, ..) in httpd_lines(&text[..text.len().min(MOST)]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 impl SkippedFile {
     /// The sentence for the whole file.
     pub fn sentence(&self) -> String {

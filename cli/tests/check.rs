@@ -167,6 +167,11 @@ fn every_line_of_httpd_is_looked_at_whichever_requests_it_is_for() {
         &place,
         &["httpd.conf"],
         &[
+            // www/.htaccess, www/.user.ini, www/admin/.htaccess
+            (1, "locked", "warning"),
+            (2, "odd-flag", "warning"),
+            (0, "wrong-sapi", "warning"),
+            (2, "server-error", "error"),
             (5, "dead-section", "note"),
             (13, "odd-flag", "warning"),
             (14, "odd-number", "warning"),
@@ -178,7 +183,8 @@ fn every_line_of_httpd_is_looked_at_whichever_requests_it_is_for() {
     // Another SAPI sees none of these lines.
     let fpm = found(&place, &["httpd.conf", "--sapi", "fpm-fcgi"]);
     let wrong: Vec<u64> = fpm.iter().filter(|(_, code, _)| code == "wrong-sapi").map(|(line, ..)| *line).collect();
-    assert_eq!(wrong, [13, 14, 15, 16, 17, 21, 22], "{fpm:?}");
+    // The first two in www/.htaccess.
+    assert_eq!(wrong, [1, 2, 13, 14, 15, 16, 17, 21, 22], "{fpm:?}");
 }
 
 #[test]

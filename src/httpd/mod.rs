@@ -64,6 +64,36 @@ pub struct ValueLine {
     pub container: u32,
 }
 
+/// A server: the main one, or a virtual host.
+#[derive(Clone, Debug)]
+pub struct Host<'c> {
+    /// Its name; `None`: it has none of its own.
+    pub name: Option<&'c [u8]>,
+    /// The first address of its section, where that names an IP.
+    pub address: Option<std::net::IpAddr>,
+    /// The port of its first address, or of its name; 0: any.
+    pub port: u16,
+    /// Its `DocumentRoot`, the main server's where it has none.
+    pub document_root: &'c [u8],
+    /// What `AccessFileName` says; empty: `.htaccess`.
+    pub access_names: Vec<&'c [u8]>,
+    /// Where its section opens; without a file: the main server.
+    pub origin: &'c Origin,
+}
+
+/// An `AllowOverride` line.
+#[derive(Clone, Debug)]
+pub struct OverrideLine<'c> {
+    /// Its arguments, as written.
+    pub args: &'c [u8],
+    /// The arguments of its `<Directory>`.
+    pub directory: &'c [u8],
+    /// Where its `<VirtualHost>` opens; `None`: it stands in none.
+    pub host: Option<Origin>,
+    /// Where.
+    pub origin: Origin,
+}
+
 /// An `<IfModule>` for another PHP that httpd skips ([`crate::diagnostic::Diagnosis::DeadSection`]).
 #[derive(Clone, Debug)]
 pub struct DeadSection<'c> {
@@ -166,6 +196,42 @@ impl Configuration {
             let mut one = DirConfig::new();
             one.set(kind, &words.next()?, &words.next()?, tree.node_origin(node));
             Some(ValueLine { value: one.iter().next()?.clone(), container: node.parent })
+        })
+    }
+
+    /// All servers, the main one first.
+    pub fn hosts(&self) -> impl Iterator<Item = Host<'_>> {
+        let main = &self.data.servers[0];
+        self.data.servers.iter().map(|server| {
+            let first = server.addresses.first();
+            let layers = [&**server, &**main];
+            let root = layers.iter().find_map(|server| server.document_root.as_deref());
+            let names = layers.iter().find_map(|server| server.access_names.as_deref()).unwrap_or_default();
+            Host {
+                name: server.own_name(),
+                address: first.and_then(|address| address.ip),
+                port: first.map(|address| address.port).filter(|&port| port != 0).or(server.port).unwrap_or_default(),
+                document_root: root.unwrap_or(&self.data.default_document_root),
+                access_names: names.iter().map(|name| &**name).collect(),
+                origin: &server.section.origin,
+            }
+        })
+    }
+
+    /// Every `AllowOverride` line of the files, in reading order.
+    pub fn override_lines(&self) -> impl Iterator<Item = OverrideLine<'_>> {
+        let tree = &self.data.tree;
+        let lines = tree.nodes.iter().filter(|node| tree.name(node).eq_ignore_ascii_case(b"AllowOverride"));
+        lines.filter_map(|node| {
+            let directory = tree.nodes.get(node.parent as usize)?;
+            let host = tree.nodes.get(directory.parent as usize);
+            let host = host.filter(|host| tree.name(host).eq_ignore_ascii_case(b"<VirtualHost"));
+            Some(OverrideLine {
+                args: tree.args(node),
+                directory: tree.args(directory),
+                host: host.map(|host| tree.node_origin(host)),
+                origin: tree.node_origin(node),
+            })
         })
     }
 

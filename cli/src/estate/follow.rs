@@ -100,6 +100,21 @@ fn without_server(
     Ok(out)
 }
 
+/// The PHPs that run a request which one web server takes.
+pub fn at(
+    machine: &Machine,
+    server: &WebServer,
+    args: &SourceArgs,
+    request: &RequestArgs,
+) -> Result<Vec<Question>, Problem> {
+    if server.is_nginx {
+        nginx_in_front(machine, server, args, request, false)
+    } else {
+        let (source, loaded) = of_apache(machine, server, args)?;
+        behind_apache(machine, server, source, loaded, request)
+    }
+}
+
 fn apache_in_front(
     machine: &Machine,
     server: &WebServer,

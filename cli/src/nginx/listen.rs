@@ -15,6 +15,19 @@ pub struct Listen {
     pub is_default: bool,
 }
 
+/// A host name that a `server_name` takes; none: it is an expression.
+pub fn example(name: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(name).ok()?;
+    match name {
+        "" | "_" => Some("localhost".into()),
+        name if name.starts_with('~') => None,
+        name => match name.strip_prefix("*.").or(name.strip_prefix('.')) {
+            Some(rest) => Some(format!("x.{rest}")),
+            None => Some(name.strip_suffix(".*").map_or_else(|| name.to_owned(), |name| format!("{name}.x"))),
+        },
+    }
+}
+
 /// One `server`.
 #[derive(Debug)]
 pub struct Server<'c> {

@@ -214,11 +214,6 @@ impl<'a> Request<'a> {
             next = match next {
                 Flow::Answer(status, because, location) => match self.error_page(status) {
                     Some(flow) => flow,
-                    // A page that is sent in place of an error is sent with the error's status.
-                    None if status == 200 && self.kept_status.is_some() => {
-                        let kept = self.kept_status.unwrap_or(status);
-                        return self.own(kept, format!("{because}; it is the page for an error"), location);
-                    }
                     None => return self.own(status, because, location),
                 },
                 Flow::Again(uri, args) => {
@@ -336,8 +331,13 @@ impl<'a> Request<'a> {
         Some(Flow::Again(path, Some(args)))
     }
 
-    /// nginx answers.
-    pub fn own(self, status: u16, because: String, location: Option<Vec<u8>>) -> Answer {
+    /// nginx answers. A page that is sent in place of an error is sent with the error's status.
+    pub fn own(self, status: u16, mut because: String, location: Option<Vec<u8>>) -> Answer {
+        let kept = self.kept_status.filter(|_| status == 200);
+        if kept.is_some() {
+            because.push_str("; it is the page for an error");
+        }
+        let status = kept.unwrap_or(status);
         Answer::Own { status, because, location, notes: self.notes }
     }
 
