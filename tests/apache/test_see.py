@@ -123,6 +123,7 @@ def test_status(server, back):
     dead = wait_for("it is unfinished", lambda: (now := server.live())["unfinished"] == 1 and now)
     assert [row["label"] for row in dead["requests"] if row["unfinished"]] == ["/work/seen"], dead
     there.go()
+    back.released |= {"seen", "there"}
 
 
 def browse(server):

@@ -166,7 +166,9 @@ Protocols h2c http/1.1
         back.released.add("reset")
         assert wait_for("it is over", lambda: back.ends.get("reset")) in ("done", "lost"), back.ends
         client.go()
+        back.released |= {"unsaid", "said"}
         for one in asked:
+            one.read(b"the end")
             one.go()
 
 
