@@ -1,10 +1,11 @@
 """Builds the servers of examples/embed, each on another well-known HTTP library, when a test asks for them; a test that fails shows what was written."""
 
 import functools
+import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
-import tempfile
 
 import pytest
 
@@ -33,19 +34,33 @@ def library():
 
 @pytest.fixture(scope="session")
 def program(library):
-    """The path of a server's program, by its name."""
-    with tempfile.TemporaryDirectory(prefix="outlive-embed-") as place:
-        @functools.cache
-        def build(name):
-            (compiler, suffix, language), package, libraries = SERVERS[name]
-            compiler = os.environ.get("CXX" if compiler == CXX else "CC", compiler)
-            flags = subprocess.run(["pkg-config", "--cflags", "--libs", package], check=True, capture_output=True, text=True).stdout.split() if package else []
-            defined = ["-DH2O_USE_EPOLL=1", "-DH2O_USE_LIBUV=0"] if name == "h2o" else []
-            command = [compiler, language, *(["-D_GNU_SOURCE"] if suffix == "c" else []), *defined, *FLAGS, f"examples/embed/{name}.{suffix}",
-                       "-o", f"{place}/{name}", *flags, *libraries, f"-L{RELEASE}", "-loutlive", "-lpthread"]
-            subprocess.run(command, cwd=ROOT, check=True)
-            return f"{place}/{name}"
-        yield build
+    """The path of a server's program, by its name. It is kept, and made anew where a source, a header or the command is another."""
+    place = RELEASE / "embed"
+    place.mkdir(exist_ok=True)
+    headers = [*ROOT.glob("examples/embed/*.h"), ROOT / "include/outlive.h", ROOT / "bindings/cpp/outlive.hpp"]
+
+    @functools.cache
+    def build(name):
+        (compiler, suffix, language), package, libraries = SERVERS[name]
+        compiler = os.environ.get("CXX" if compiler == CXX else "CC", compiler)
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", package], check=True, capture_output=True, text=True).stdout.split() if package else []
+        defined = ["-DH2O_USE_EPOLL=1", "-DH2O_USE_LIBUV=0"] if name == "h2o" else []
+        source = f"examples/embed/{name}.{suffix}"
+        command = [compiler, language, *(["-D_GNU_SOURCE"] if suffix == "c" else []), *defined, *FLAGS, source, *flags, *libraries, f"-L{RELEASE}",
+                   "-loutlive", "-lpthread"]
+        made_of = hashlib.sha256("\0".join(command).encode())
+        for file in [ROOT / source, *headers]:
+            made_of.update(file.read_bytes())
+        program = place / made_of.hexdigest()[:16] / name
+        if not program.exists():
+            for old in place.glob(f"*/{name}"):
+                shutil.rmtree(old.parent)
+            program.parent.mkdir()
+            part = program.with_suffix(".part")
+            subprocess.run([*command, "-o", part], cwd=ROOT, check=True)
+            part.replace(program)
+        return str(program)
+    return build
 
 
 @pytest.hookimpl(hookwrapper=True)
