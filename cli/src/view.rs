@@ -77,6 +77,19 @@ impl View {
         self.kind(path).is_ok_and(|kind| kind == Kind::Directory)
     }
 
+    /// The names in a directory with their kinds, as the listing tells them; none: it does not, or the name is a symbolic link.
+    pub fn entries(&self, path: &Path) -> io::Result<Vec<(OsString, Option<Kind>)>> {
+        let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => Some(Kind::Directory),
+            Ok(kind) if kind.is_file() => Some(Kind::File),
+            Ok(kind) if kind.is_symlink() => None,
+            Ok(_) => Some(Kind::Other),
+            Err(_) => None,
+        };
+        let entries = std::fs::read_dir(self.outside(path)?)?;
+        entries.map(|entry| entry.map(|entry| (entry.file_name(), kind(&entry)))).collect()
+    }
+
     /// Follows links component by component, as the kernel would with this root directory.
     fn walk(&self, path: &Path, last: bool) -> io::Result<PathBuf> {
         let root = self.root.as_deref().unwrap_or(Path::new("/"));

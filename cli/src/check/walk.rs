@@ -115,7 +115,7 @@ impl Walk {
                 break;
             };
             self.directories = left;
-            let listed = match view.list_kinds(&one.dir) {
+            let listed = match view.entries(&one.dir) {
                 Ok(listed) => listed,
                 Err(_) if one.depth == 0 => break, // that a root is none is said elsewhere
                 Err(error) => {
