@@ -409,12 +409,14 @@ fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin, scope
     let Some(status) = status else {
         return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code)));
     };
-    let quoted = matches!(words.rest().first(), Some(b'"'));
     let what = words.word();
     parse::check_text(&what, scope).map_err(|error| format!("Cannot parse expression in ErrorDocument: {error}"))?;
     let page = match &*what {
+        text if memchr::memchr(b' ', text).is_some() => ErrorPage::Text,
         [b'/', ..] => ErrorPage::Local(what.into_owned().into()),
-        url if !quoted && memchr::memmem::find(url, b"://").is_some() => ErrorPage::Elsewhere(what.into_owned().into()),
+        // The answer to a request without a password has to come from here.
+        url if uri::is_url(url) && status == 401 => return Ok(()),
+        url if uri::is_url(url) => ErrorPage::Elsewhere(what.into_owned().into()),
         _ => ErrorPage::Text,
     };
     core.error_pages.push((status, (page, origin)));

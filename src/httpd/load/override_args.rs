@@ -39,7 +39,8 @@ pub(super) fn allow_override(words: &[Box<[u8]>], old: AllowOverride) -> Result<
             (b"limit", _) => new.bits |= place::LIMIT,
             (b"options", value) => {
                 new.bits |= place::OPTIONS;
-                new.options = value.map(allowed_options).transpose()?;
+                // Without a list, what `Options All` stands for: neither MultiViews nor SymLinksIfOwnerMatch.
+                new.options = Some(value.map_or(Ok(bit::ALL), allowed_options)?);
             }
             (b"fileinfo", _) => new.bits |= place::FILE_INFO,
             (b"authconfig", _) => new.bits |= place::AUTH_CONFIG,

@@ -129,8 +129,8 @@ pub(crate) struct Changed {
     pub proxy: bool,
     /// Characters are not to be escaped (`[NE]`).
     pub no_escape: bool,
-    /// The status of a redirect.
-    pub status: u16,
+    /// The status that `[R]` or a URL has given the request; none: no rule has. It stays where a later rule leads to a path again.
+    pub status: Option<u16>,
     /// The rule that changed it last.
     pub origin: Origin,
     pub forced: Forced,
@@ -284,7 +284,7 @@ pub(crate) struct State<'r> {
     pub maps: &'r [&'r Map],
     changed: Option<(Origin, bool)>,
     no_path_info: bool,
-    status: u16,
+    status: Option<u16>,
     proxy: bool,
     forced: Forced,
 }
@@ -300,7 +300,7 @@ impl<'r> State<'r> {
             maps,
             changed: None,
             no_path_info: false,
-            status: 302,
+            status: None,
             proxy: false,
             forced: Forced::default(),
         }
@@ -424,12 +424,12 @@ impl Rule {
         }
         if let Some(status) = self.flags.redirect {
             state.filename = qualified(&state.filename, variables);
-            state.status = status;
+            state.status = Some(status);
             return;
         }
         state.filename = reduced(std::mem::take(&mut state.filename), variables);
         if scheme(&state.filename).is_some() {
-            state.status = 302;
+            state.status = Some(302);
             return;
         }
         self.force(state);

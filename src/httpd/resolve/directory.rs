@@ -60,7 +60,14 @@ impl<'c, 't> Ready<'c, 't> {
                 Some(Err(outcome)) => match *outcome {
                     Outcome::Answer { status, because, location, .. } if (300..400).contains(&status) => {
                         let past = WalkCache::default();
-                        return Err(Box::new(Outcome::Answer { status, because, location, page: None, past }));
+                        return Err(Box::new(Outcome::Answer {
+                            status,
+                            because,
+                            location,
+                            page: None,
+                            past,
+                            afresh: false,
+                        }));
                     }
                     Outcome::Answer { status, because, .. } if status != 404 && status != 200 => {
                         worst = Some((status, because));
@@ -105,7 +112,7 @@ impl<'c, 't> Ready<'c, 't> {
                 Outcome::Answer { status: 200 | 404, .. } => Ok(self),
                 Outcome::Answer { status, because, location, .. } if (300..400).contains(&status) => {
                     let past = WalkCache::default();
-                    Err(Box::new(Outcome::Answer { status, because, location, page: None, past }))
+                    Err(Box::new(Outcome::Answer { status, because, location, page: None, past, afresh: false }))
                 }
                 Outcome::Answer { status, because, .. } => {
                     Err(Box::new(self.subrequest.answer(status, because, &self.walked, self.bare.clone())))
@@ -121,7 +128,7 @@ impl<'c, 't> Ready<'c, 't> {
         (*self.subrequest.env.borrow_mut()).clone_from(&found.subrequest.env.borrow());
         found.subrequest.env = self.subrequest.env;
         found.subrequest.depth = self.subrequest.depth;
-        found.subrequest.method = self.subrequest.method;
+        (found.subrequest.method, found.subrequest.status) = (self.subrequest.method, self.subrequest.status);
         found.subrequest.outer = self.subrequest.outer;
         found.subrequest.ended = self.subrequest.ended;
         found

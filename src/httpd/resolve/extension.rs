@@ -8,7 +8,9 @@ use crate::httpd::model::types::Types;
 
 /// A file's extensions in lower case, the last one first.
 fn extensions(filename: &[u8]) -> Vec<Vec<u8>> {
+    // Dots at the beginning belong to the name's first part: `.png` is a hidden file, and no image.
     let name = filename.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let name = &name[name.iter().take_while(|&&byte| byte == b'.').count()..];
     let mut extensions: Vec<Vec<u8>> = name.split(|&b| b == b'.').skip(1).map(<[u8]>::to_ascii_lowercase).collect();
     extensions.reverse();
     extensions

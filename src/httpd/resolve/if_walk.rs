@@ -24,7 +24,7 @@ pub(super) fn conditions<'c>(
             break;
         }
         let held = holding(outer, variables, notes);
-        let (result, again) = walks.join(Kind::If, held.clone(), merged);
+        let (result, again) = walks.join(Kind::If, b"", held.clone(), merged);
         merged = result;
         if again || held.is_empty() {
             break;

@@ -29,6 +29,12 @@ pub(super) enum Mapped {
         status: u16,
         because: String,
     },
+    /// A rule answers, or redirects to `to`: what the request is about so far, an error page say, counts no more.
+    Ruled {
+        status: u16,
+        to: Option<Vec<u8>>,
+        because: String,
+    },
     /// Another server has it, at this URL.
     Passed {
         to: Vec<u8>,
@@ -43,6 +49,8 @@ pub(super) struct Place {
     pub uri: Vec<u8>,
     pub query: Option<Vec<u8>>,
     pub forced: Forced,
+    /// The status that a rule has given it.
+    pub status: Option<u16>,
     pub alias_context: AliasContext,
     /// `[END]`
     pub end: bool,
@@ -100,6 +108,10 @@ pub(super) fn pass_to(
     }))
 }
 
+/// The longest path of a system call, and what httpd leaves free of it.
+const PATH_MAX: usize = 4096;
+const ROOM: usize = 4;
+
 /// Maps a decoded path: rewriting first, then user directories, aliases, the document root.
 /// `sub`: for a subrequest; `located`: the sections that are known without a file, where they may matter; `ended`: no rewriting.
 pub(super) fn map(
@@ -152,8 +164,14 @@ pub(super) fn map(
         .or_else(|| location_alias(located))
         .or_else(|| context.layers(server).find_map(|server| alias_file(context, &server.aliases, &path)))
         .or_else(|| virtual_file(context, server, &path, variables).map(|file| (file, AliasContext::default(), false)));
-    let (filename, alias_context, script) =
-        found.unwrap_or_else(|| (under_root(context, server, &path), AliasContext::default(), false));
+    let Some((filename, alias_context, script)) = found else {
+        let filename = under_root(context, server, &path);
+        if filename.len() + ROOM >= PATH_MAX {
+            let because = format!("the path is longer than {PATH_MAX} bytes, which httpd maps to no file");
+            return Mapped::Answer { status: 403, because };
+        }
+        return Mapped::File(Box::new(Place { filename, ..place }));
+    };
     Mapped::File(Box::new(Place { filename: tidy(filename), alias_context, script, ..place }))
 }
 
@@ -231,12 +249,13 @@ fn rewrite(
     }
     if let Some(start) = far {
         let to = far_away(&done.filename, start, place.query.as_deref(), before.as_deref(), done.no_escape);
-        return Some(Mapped::Redirect {
-            status: done.status,
+        return Some(Mapped::Ruled {
+            status: done.status.unwrap_or(302),
             to: Some(to),
             because: format!("{}: RewriteRule redirects", done.origin),
         });
     }
+    place.status = done.status;
     if done.pass_through {
         place.uri = done.filename;
         return None;
@@ -253,7 +272,7 @@ fn rewrite(
 /// The answer of a rule.
 pub(super) fn rule_answer(status: u16, origin: &crate::origin::Origin, why: Option<&str>) -> Mapped {
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
-    Mapped::Answer { status, because: format!("{origin}: RewriteRule{why}") }
+    Mapped::Ruled { status, to: None, because: format!("{origin}: RewriteRule{why}") }
 }
 
 /// A query with blanks or control characters is refused.

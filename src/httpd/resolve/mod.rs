@@ -97,6 +97,7 @@ fn resolve_with(
     subrequest.given = target.filename.map(<[u8]>::to_vec);
     let mut notes = Vec::new();
     let mut before: Option<WalkCache<'_>> = None;
+    // The first error, which is told where its page fails as well.
     let mut failed: Option<(u16, String, Option<Vec<u8>>)> = None;
     let mut last: Option<Origin> = None;
     for _ in 0..=MAX_REDIRECTS {
@@ -107,16 +108,18 @@ fn resolve_with(
         match outcome {
             Outcome::Run(mut run) => {
                 run.notes.splice(..0, std::mem::take(&mut notes));
-                run.status = failed.map_or(200, |(status, ..)| status);
                 return Ok(Resolution::Run(run));
             }
             Outcome::InternalRedirect { next, by, past } => {
                 subrequest = *next;
+                if let (None, Some(status), Some(rule)) = (&failed, subrequest.status, &by) {
+                    failed = Some((status, format!("{rule}: RewriteRule has given it this status"), None));
+                }
                 last = by.or(last);
                 before = Some(past);
             }
-            Outcome::Answer { status, because, location, page, past } => {
-                if let Some((status, because, location)) = failed {
+            Outcome::Answer { status, because, location, page, past, afresh } => {
+                if let Some((status, because, location)) = failed.take_if(|_| !afresh) {
                     return Ok(Resolution::Answer { status, because, location });
                 }
                 let page = match page {
@@ -127,11 +130,16 @@ fn resolve_with(
                     }
                     _ => return Ok(Resolution::Answer { status, because, location }),
                 };
-                failed = Some((status, because, location));
+                failed.get_or_insert((status, because, location));
                 subrequest = subrequest.page(&page, status);
                 before = Some(past);
             }
         }
+    }
+    // Also a circle of error pages ends with the first error.
+    if let Some((status, because, location)) = failed {
+        let because = format!("{because}; its error page leads to itself");
+        return Ok(Resolution::Answer { status, because, location });
     }
     let because = match last {
         Some(rule) => format!("{rule}: RewriteRule leads to itself: more than {MAX_REDIRECTS} internal redirects"),

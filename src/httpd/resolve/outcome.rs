@@ -23,6 +23,8 @@ pub(super) enum Outcome<'c, 't> {
         location: Option<Vec<u8>>,
         page: Option<ErrorPage>,
         past: WalkCache<'c>,
+        /// A rule or another server answers: if this is the request for an error page, httpd forgets which error it was.
+        afresh: bool,
     },
 }
 
@@ -44,13 +46,21 @@ pub(super) struct Ready<'c, 't> {
 }
 
 impl<'c, 't> Outcome<'c, 't> {
+    /// The same as a rule's own answer.
+    pub fn afresh(mut self) -> Self {
+        if let Self::Answer { afresh, .. } = &mut self {
+            *afresh = true;
+        }
+        self
+    }
+
     /// An error before any section was looked at.
     pub fn server_error(subrequest: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
         let sections =
             subrequest.context.layers(subrequest.asked.server).filter_map(|server| server.section.core.as_deref());
         let page = error_page(sections, status);
         let past = WalkCache { walked: None, walks: subrequest.walks.clone() };
-        Outcome::Answer { status, because: because.into(), location: None, page, past }
+        Outcome::Answer { status, because: because.into(), location: None, page, past, afresh: false }
     }
 }
 
@@ -62,7 +72,7 @@ pub(super) fn answer<'c, 't>(
 ) -> Outcome<'c, 't> {
     let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
     let page = error_page(cores, status);
-    Outcome::Answer { status, because, location: None, page, past }
+    Outcome::Answer { status, because, location: None, page, past, afresh: false }
 }
 
 fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
@@ -78,5 +88,6 @@ pub(super) fn missing_elsewhere<'c, 't>(filename: &[u8], past: WalkCache<'c>) ->
     let name = String::from_utf8_lossy(filename);
     let because =
         format!("{name} does not exist: httpd passes it on nevertheless, and PHP-FPM answers \"File not found.\"");
-    Outcome::Answer { status: 404, because, location: None, page: None, past }
+    // FPM's status counts, whatever the request was about before.
+    Outcome::Answer { status: 404, because, location: None, page: None, past, afresh: true }
 }

@@ -38,6 +38,10 @@ impl<'c, 't> Subrequest<'c, 't> {
                 Err(Box::new(subrequest.answer(status, because, walked, bare.clone())))
             }
             Mapped::Redirect { status, to, because } => Err(Box::new(subrequest.redirected(status, to, because))),
+            Mapped::Ruled { status, to: None, because } => {
+                Err(Box::new(subrequest.answer(status, because, walked, bare.clone()).afresh()))
+            }
+            Mapped::Ruled { status, to, because } => Err(Box::new(subrequest.redirected(status, to, because).afresh())),
             Mapped::File(place) => Err(Box::new(subrequest.passed(*place, walked.sections.clone()))),
             Mapped::Passed { to, because } => {
                 Err(Box::new(subrequest.passed_on(to, because, walked.sections.clone(), bare.clone())))
@@ -86,7 +90,8 @@ impl<'c, 't> Subrequest<'c, 't> {
         base: Option<&[u8]>,
         walked: &Walked<'c>,
     ) -> Result<Option<Sent>, Mapped> {
-        let Changed { mut filename, query, origin, .. } = done;
+        let Changed { mut filename, query, origin, status, .. } = done;
+        self.status = status.or(self.status);
         if done.proxy {
             return Err(pass_to(&filename, &origin, "RewriteRule [P]", &self.uri, query.as_deref()));
         }
@@ -108,7 +113,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             }
             let to = far_away(&filename, start, query.as_deref(), before.as_deref(), done.no_escape);
             let because = format!("{origin}: RewriteRule redirects");
-            return Err(Mapped::Redirect { status: done.status, to: Some(to), because });
+            return Err(Mapped::Ruled { status: done.status.unwrap_or(302), to: Some(to), because });
         }
         if filename.first() != Some(&b'/') {
             let because = format!("{origin}: RewriteRule makes a path without a slash in front");

@@ -30,6 +30,8 @@ pub(super) struct Subrequest<'c, 't> {
     /// The file, where the caller named it.
     pub given: Option<Vec<u8>>,
     pub method: Option<&'static [u8]>,
+    /// The status that a rule or an error has given it before anybody answers; none: 200.
+    pub status: Option<u16>,
     /// It serves an error page, or belongs to a request that does.
     pub failed: bool,
     /// The target of an alias or a user's directory.
@@ -80,6 +82,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             path_info: Vec::new(),
             given: None,
             method: None,
+            status: None,
             failed: false,
             alias_context: AliasContext::default(),
             depth: 0,
@@ -101,7 +104,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     pub fn other(&self, target: &[u8], status: u16) -> Option<Self> {
         let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
         let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
-        next.ended = self.ended;
+        (next.ended, next.status) = (self.ended, self.status);
         next.redirects = self.redirects + 1;
         next.env = Rc::new(RefCell::new(self.env.borrow().redirected(status)));
         Some(next)
@@ -112,7 +115,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let mut next =
             self.other(target, status).unwrap_or_else(|| Self::new(self.context, self.asked, b"/".to_vec(), None));
         next.method = Some(b"GET");
-        next.failed = true;
+        (next.failed, next.status) = (true, Some(status));
         next
     }
 
@@ -131,7 +134,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     ) -> Result<Ready<'c, 't>, Box<Outcome<'c, 't>>> {
         let server = self.asked.server;
         let known = self.given.is_some();
-        self.walks = Walks::after(before.map(|past| &past.walks));
+        self.walks = Walks::after(before.map(|past| &past.walks), self.context.data.registry.checks_each_uri());
         self.decided = before.map(|past| past.walks.number);
         if self.depth == 0 {
             let layers = [Some(self.context.main()), self.context.host(server)].into_iter().flatten();
@@ -249,9 +252,13 @@ impl<'c, 't> Subrequest<'c, 't> {
                 (self.filename, self.uri, self.query) = (place.filename, place.uri, place.query);
                 (self.forced, self.alias_context, self.script) = (place.forced, place.alias_context, place.script);
                 self.ended |= place.end;
+                self.status = place.status.or(self.status);
                 Ok(())
             }
             Mapped::Redirect { status, to, because } => Err(Box::new(self.redirected(status, to, because))),
+            Mapped::Ruled { status, to: Some(to), because } => {
+                Err(Box::new(self.redirected(status, Some(to), because).afresh()))
+            }
             Mapped::Passed { to, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
@@ -261,6 +268,11 @@ impl<'c, 't> Subrequest<'c, 't> {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
                 Err(Box::new(answer(status, because, &located.sections, past)))
+            }
+            Mapped::Ruled { status, to: None, because } => {
+                let located = located.unwrap_or_else(|| self.locate());
+                let past = WalkCache { walked: None, walks: self.walks.clone() };
+                Err(Box::new(answer(status, because, &located.sections, past).afresh()))
             }
         }
     }
@@ -335,7 +347,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let server = self.asked.server;
         if self.context.layers(server).any(|server| !server.locations.is_empty()) {
             let met = walk::locations(&self.context, server, &self.uri, notes);
-            merged = self.walks.join(Kind::Location, met, merged).0;
+            merged = self.walks.join(Kind::Location, &self.uri, met, merged).0;
         }
         self.named_groups(&merged.sections);
         let mut walks = std::mem::take(&mut self.walks);
@@ -348,10 +360,12 @@ impl<'c, 't> Subrequest<'c, 't> {
     fn merge(&mut self, walked: &mut Walked<'c>, notes: &mut Vec<String>) {
         let mut ground = std::mem::take(&mut walked.sections);
         let met = ground.split_off(walked.servers);
-        let mut merged = self.walks.join(Kind::Directory, met, Merged { number: 0, sections: ground }).0;
+        let ground = Merged { number: 0, sections: ground };
+        let mut merged = self.walks.join(Kind::Directory, &walked.directory, met, ground).0;
         if merged.sections.iter().any(|section| !section.get().files.is_empty()) {
             let met = walk::files(&merged.sections, &walked.filename, notes);
-            merged = self.walks.join(Kind::Files, met, merged).0;
+            let name = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
+            merged = self.walks.join(Kind::Files, &walked.filename[name..], met, merged).0;
         }
         walked.sections = self.located(merged, notes).sections;
         // The options asked for later include those of files, locations and conditions.
@@ -361,7 +375,7 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
         let mut run = super::run(&self.context, self.asked.server, self.asked, walked);
-        run.handler = self.handler(walked);
+        (run.handler, run.status) = (self.handler(walked), self.status.unwrap_or(200));
         // Only a proxy handler hands variables over.
         if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
             let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
@@ -378,7 +392,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             let because = format!("{because}, to a URL with control characters, which httpd does not send");
             return Outcome::server_error(self, 500, &because);
         }
-        Outcome::Answer { status, because, location, page: None, past: WalkCache::default() }
+        Outcome::Answer { status, because, location, page: None, past: WalkCache::default(), afresh: false }
     }
 
     fn absolute(&self, path: &[u8]) -> Vec<u8> {
@@ -477,7 +491,14 @@ impl<'c, 't> Subrequest<'c, 't> {
             false => return Some(next.look_up(before, notes)),
         };
         let past = WalkCache::default();
-        Some(Err(Box::new(Outcome::Answer { status: 500, because: why, location: None, page: None, past })))
+        Some(Err(Box::new(Outcome::Answer {
+            status: 500,
+            because: why,
+            location: None,
+            page: None,
+            past,
+            afresh: false,
+        })))
     }
 
     /// The handler in force, or else the media type that a directive sets, or PHP's type from the types file.

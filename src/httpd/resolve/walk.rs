@@ -263,6 +263,9 @@ impl<'c> Walk<'_, 'c> {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Err(Denied { status: 403, because: format!("{} may not be read", path.display()) });
             }
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidFilename => {
+                return Err(Denied { status: 403, because: format!("{} is too long a name", path.display()) });
+            }
             Err(_) if files.is_symlink(path) => return Err(link_denied(path)),
             Err(_) => return Ok(Found::Missing),
         };

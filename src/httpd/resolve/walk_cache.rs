@@ -2,7 +2,7 @@
 //!
 //! A walk that matches the same sections, and merges them onto the same configuration, as the earlier walk reuses the earlier
 //! result. As recorded from httpd, this has two consequences: conditions nested in a reused result are not evaluated again, and
-//! access control is not checked again with it.
+//! access control is not checked again with it. A module that wants access checked for each URI, as mod_allowmethods does, ends both.
 
 use super::walk::{SectionRef, Walked};
 use crate::httpd::model::section::Section;
@@ -27,6 +27,8 @@ pub(super) struct Merged<'c> {
 /// One finished walk: the sections it matched, what they were merged onto, and the result.
 #[derive(Clone, Debug)]
 struct Call<'c> {
+    /// What was matched: a directory, a file's name, a URI.
+    subject: Vec<u8>,
     met: Vec<usize>,
     ground: u32,
     result: Merged<'c>,
@@ -38,6 +40,8 @@ pub(super) struct Walks<'c> {
     own: [Vec<Call<'c>>; 4],
     earlier: [Vec<Call<'c>>; 4],
     last_number: u32,
+    /// A module wants access checked for each URI: only the walk of the same subject is reused.
+    each: bool,
     /// The number of the last merged configuration.
     pub number: u32,
 }
@@ -57,18 +61,27 @@ fn places(sections: &[SectionRef<'_>]) -> Vec<usize> {
 
 impl<'c> Walks<'c> {
     /// The walks of a request that follows `before`; `None`: of the first one.
-    pub fn after(before: Option<&Self>) -> Self {
-        let Some(before) = before else { return Self::default() };
-        Self { earlier: before.own.clone(), last_number: before.last_number, ..Self::default() }
+    pub fn after(before: Option<&Self>, each: bool) -> Self {
+        let Some(before) = before else { return Self { each, ..Self::default() } };
+        Self { earlier: before.own.clone(), last_number: before.last_number, each, ..Self::default() }
     }
 
     /// Merges the sections of a walk onto `ground`. True: an earlier result was reused.
-    pub fn join(&mut self, kind: Kind, met: Vec<SectionRef<'c>>, ground: Merged<'c>) -> (Merged<'c>, bool) {
+    pub fn join(
+        &mut self,
+        kind: Kind,
+        subject: &[u8],
+        met: Vec<SectionRef<'c>>,
+        ground: Merged<'c>,
+    ) -> (Merged<'c>, bool) {
         let own = &self.own[kind as usize];
         // Compared with the same call of the previous request, or else with this request's last one.
         let model = self.earlier[kind as usize].get(own.len()).or(own.last());
         let places = places(&met);
-        let known = model.filter(|model| model.met == places && model.ground == ground.number);
+        let known = model.filter(|model| {
+            let familiar = !self.each || kind != Kind::If && model.subject == subject;
+            familiar && model.met == places && model.ground == ground.number
+        });
         let (result, again) = match known {
             Some(known) => (known.result.clone(), true),
             None if met.is_empty() => (ground.clone(), false),
@@ -80,7 +93,12 @@ impl<'c> Walks<'c> {
             }
         };
         self.number = result.number;
-        self.own[kind as usize].push(Call { met: places, ground: ground.number, result: result.clone() });
+        self.own[kind as usize].push(Call {
+            subject: subject.to_vec(),
+            met: places,
+            ground: ground.number,
+            result: result.clone(),
+        });
         (result, again)
     }
 }

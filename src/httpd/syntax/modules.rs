@@ -210,6 +210,12 @@ impl Registry {
         self.aliases.len() >= 1000 || self.aliases.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
+    /// Whether a module is loaded that wants access checked for every URI of a request, not once for each configuration.
+    pub fn checks_each_uri(&self) -> bool {
+        const MODULES: [&[u8]; 4] = [b"mod_allowmethods.c", b"mod_auth_form.c", b"mod_lua.c", b"mod_log_debug.c"];
+        MODULES.iter().any(|name| self.is_loaded(name))
+    }
+
     /// `<IfModule>`'s question: an identifier or a source file's name, exact case.
     pub fn is_loaded(&self, name: &[u8]) -> bool {
         self.modules.iter().any(|m| m.loaded && (m.identifier.as_bytes() == name || m.source.as_bytes() == name))

@@ -40,6 +40,12 @@ pub(crate) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
     Ok(Target { host, path, query })
 }
 
+/// Whether a text is a URL to httpd: what stands before its first colon could be a scheme's name.
+pub(crate) fn is_url(text: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b':', text) else { return false };
+    end > 0 && text[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+}
+
 /// Whether a target names the server as a whole: `*`, or a URL without a path.
 pub(crate) fn is_server(target: &[u8]) -> bool {
     let no_path = |(host, rest): Split<'_>| host.is_some() && matches!(rest.first(), None | Some(b'?'));
