@@ -1327,7 +1327,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 #define OUTLIVE_ENDING_HOST_ERROR 7
 /** It was cancelled: outlive_request_cancel, outlive_engine_cancel. */
 #define OUTLIVE_ENDING_CANCELLED 8
-/** It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the submission's keeper has it done elsewhere. */
+/** It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the journal gives it to another worker. */
 #define OUTLIVE_ENDING_HANDED_BACK 9
 
 /** No limit, where milliseconds are meant. */

@@ -74,7 +74,7 @@ pub const OUTLIVE_ENDING_SHUTDOWN: c_int = 6;
 pub const OUTLIVE_ENDING_HOST_ERROR: c_int = 7;
 /// It was cancelled: outlive_request_cancel, outlive_engine_cancel.
 pub const OUTLIVE_ENDING_CANCELLED: c_int = 8;
-/// It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the submission's keeper has it done elsewhere.
+/// It was accepted (outlive_request_set_accepted), and a cap or a drain stopped it: the journal gives it to another worker.
 pub const OUTLIVE_ENDING_HANDED_BACK: c_int = 9;
 
 /// No limit, where milliseconds are meant.

@@ -2,6 +2,7 @@
 
 use super::number;
 use super::settings::Settings;
+use crate::httpd::pattern::hash::{FNV_START, step};
 use crate::version::PhpVersion;
 
 /// The directives of PHP's that outlive acts on, and whether they are switches.
@@ -18,7 +19,7 @@ impl Settings {
     /// A hash over the directives that outlive acts on, as far as they differ from their defaults or are locked. Paths are left out, and how a
     /// value is written does not count: two hosts with the same policy have the same number, whatever their files are called. Never 0.
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv::default();
+        let mut hash = FNV_START;
         let own = self.each().filter_map(|(directive, _)| std::str::from_utf8(directive.name()).ok());
         let own = own.filter(|name| name.starts_with("outlive.") && *name != "outlive.scoreboard");
         for (name, is_switch) in OF_PHP.into_iter().chain(own.map(|name| (name, false))) {
@@ -27,12 +28,12 @@ impl Settings {
             let value = canonical(entry.value);
             let default = self.directive(name.as_bytes()).and_then(|directive| directive.default());
             if entry.locked || default.map(canonical).unwrap_or_default() != value {
-                hash.add(name.as_bytes());
-                hash.add(&value);
-                hash.add(&[u8::from(entry.locked)]);
+                hash = add(hash, name.as_bytes());
+                hash = add(hash, &value);
+                hash = add(hash, &[u8::from(entry.locked)]);
             }
         }
-        hash.0.max(1)
+        hash.max(1)
     }
 }
 
@@ -49,18 +50,6 @@ fn canonical(value: &[u8], is_switch: bool, version: PhpVersion) -> Vec<u8> {
 }
 
 /// FNV-1a, which is the same everywhere and for ever. Each part ends with a byte that no text has.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().chain(&[0xff]) {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-        }
-    }
+fn add(hash: u64, part: &[u8]) -> u64 {
+    part.iter().chain(&[0xff]).fold(hash, |hash, &byte| step(hash, byte))
 }

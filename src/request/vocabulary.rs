@@ -105,7 +105,7 @@ endings! {
     HostError = 7, "host error";
     /// Somebody cancelled it.
     Cancelled = 8, "cancelled";
-    /// It was accepted, and a cap or a drain stopped it: the submission's keeper has it done elsewhere.
+    /// It was accepted, and a cap or a drain stopped it: the journal gives it to another worker.
     HandedBack = 9, "handed back";
 }
 
