@@ -32,7 +32,7 @@ done
 """
 
 
-def live(server):
+def in_flight(server):
     return {row["label"] for row in server.live()["requests"]}
 
 
@@ -62,7 +62,7 @@ def test_parts(server, back):
     """What a filter includes may wait."""
     client = server.client("/parts/index.html")
     wait_for("what it includes has begun", lambda: "part" in back.begun)
-    assert "/parts/index.html" in live(server), live(server)
+    assert "/parts/index.html" in in_flight(server), in_flight(server)
     before = server.counters()
     client.go()
     ended(server, before, "aborted")
@@ -73,10 +73,10 @@ def test_body(server):
     client = server.client("/f.txt")
     client.read(b"x" * 20000)
     client.socket.sendall(b"GET /f.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345")
-    wait_for("it is listed", lambda: "/f.txt" in live(server))
+    wait_for("it is listed", lambda: "/f.txt" in in_flight(server))
     client.socket.sendall(b"67890")
     client.read(b"x" * 20000)
-    wait_for("it is not listed any more", lambda: "/f.txt" not in live(server))
+    wait_for("it is not listed any more", lambda: "/f.txt" not in in_flight(server))
     client.go()
 
 
@@ -97,9 +97,9 @@ def test_long(server):
     if server.mpm != "prefork":
         pytest.skip("httpd itself sends it, after the handler")
     client = server.client("/long.bin")
-    wait_for("it is listed", lambda: "/long.bin" in live(server))
+    wait_for("it is listed", lambda: "/long.bin" in in_flight(server))
     client.go()
-    wait_for("it is not listed any more", lambda: "/long.bin" not in live(server))
+    wait_for("it is not listed any more", lambda: "/long.bin" not in in_flight(server))
 
 
 @pytest.mark.parametrize("mpm", MPMS)
@@ -111,7 +111,7 @@ def test_any_handler(mpm):
         server.file("f.lua", 'function handle(r)\n  while io.open("@ROOT@/run/on") do r.usleep(20000) end\n  r:puts("lua")\n  return apache2.OK\nend\n')
         on = server.file("run/on", "")
         client = server.client("/f.txt")
-        wait_for("it is listed", lambda: "/f.txt" in live(server))
+        wait_for("it is listed", lambda: "/f.txt" in in_flight(server))
         on.unlink()
         client.read(b"lua")
         client.go()
@@ -208,7 +208,7 @@ def test_named(mpm):
                 completed = 'requests_ended_total{ending="completed"}'
                 wait_for("each is counted", lambda: server.counters()[completed] >= before[completed] + len(seen[True]))
                 assert server.counters()[completed] == before[completed] + len(seen[True]), (before, server.counters())
-                assert not live(server), live(server)
+                assert not in_flight(server), in_flight(server)
                 assert "begin in the engine, too" not in server.said(), server.said()
     for without, with_it in zip(seen[False], seen[True], strict=True):
         assert without == with_it, f"without mod_outlive: {without}\nwith it: {with_it}"
