@@ -159,3 +159,74 @@ fn ask_for_unreadable(dir: &Path) {
     let [diagnostic] = config.diagnostics() else { panic!("{:?}", config.diagnostics()) };
     assert!(diagnostic.message.contains("Permission denied"), "{}", diagnostic.message);
 }
+
+#[test]
+fn what_is_read_at_start_is_bounded_in_files_and_lines() {
+    let scratch = Scratch::new("bounds");
+    for number in 0..1_000 {
+        scratch.put(&format!("{number:04}.ini"), "");
+    }
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.set_scan_dirs(vec![scratch.0.to_str().unwrap(); 101].join(":").as_bytes());
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.code, Code::TooLarge);
+    let text = error.to_string();
+    assert!(text.starts_with(scratch.0.to_str().unwrap()) && text.contains("100,000 .ini files"), "{text}");
+
+    let path = scratch.put("php.ini", &"a=\n".repeat(1_000_001));
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.load_php_ini(&path).unwrap();
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.code, Code::TooLarge);
+    assert!(error.to_string().starts_with(&format!("{}:1000001: ", path.display())), "{error}");
+}
+
+#[test]
+fn more_diagnostics_than_anybody_reads_are_not_kept() {
+    let scratch = Scratch::new("diagnostics");
+    let path = scratch.put("php.ini", &"a=${x}\n".repeat(20_000));
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.load_php_ini(&path).unwrap();
+    let config = builder.build().unwrap();
+    let said = config.diagnostics();
+    let last =
+        said.iter().find(|one| one.message.contains("more than 10,000")).expect("it is said that there are more");
+    assert!(said.len() < 11_100 && last.origin.line == 10_001, "{} {last:?}", said.len());
+}
+
+/// Ten links to the same directory, and twelve levels of them.
+#[test]
+fn a_pool_s_include_that_looks_everywhere_is_refused_where_it_stands() {
+    let scratch = Scratch::new("links");
+    for link in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        symlink(".", scratch.0.join(link)).unwrap();
+    }
+    let text = format!("[global]\ninclude={}/{}x\n", scratch.0.display(), "*/".repeat(12));
+    let path = scratch.put("php-fpm.conf", &text);
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.load_fpm_pool(&path, None).unwrap();
+    let error = builder.build().unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}:2: ", path.display())) && error.contains("narrow it"), "{error}");
+}
+
+#[test]
+fn a_user_ini_that_is_too_large_is_left_out_and_named() {
+    use outlive::target::Target;
+    let scratch = Scratch::new("user-ini");
+    let (script, ini) = (scratch.put("p.php", ""), scratch.put(".user.ini", "precision = 3\n"));
+    let mut builder = Builder::new(Arc::new(Disk));
+    builder.set_sapi(b"fpm-fcgi").unwrap();
+    let config = builder.build().unwrap();
+    let target = Target {
+        filename: Some(script.as_os_str().as_bytes()),
+        document_root: Some(scratch.0.as_os_str().as_bytes()),
+        ..Target::default()
+    };
+    assert_eq!(config.resolve(&target).unwrap().get(b"precision"), Some(&b"3"[..]));
+    std::fs::File::options().write(true).open(&ini).unwrap().set_len(17 << 20).unwrap();
+    config.refresh();
+    let settings = config.resolve(&target).unwrap();
+    assert_eq!(settings.get(b"precision"), Some(&b"14"[..]));
+    let said: Vec<String> = settings.diagnostics().iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|one| one.contains(".user.ini") && one.contains("larger than 16 MiB")), "{said:?}");
+}

@@ -311,3 +311,102 @@ fn noise_never_panics() {
         let _ = configuration.resolve(&files, &Target { uri: Some(b"/p.php"), ..Target::default() });
     }
 }
+
+/// A tree on the disk, of which each directory leads back to itself by ten links.
+fn linked(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("outlive-hostile-httpd-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(path.join("s")).unwrap();
+    for link in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        std::os::unix::fs::symlink(".", path.join("s").join(link)).unwrap();
+    }
+    path
+}
+
+#[test]
+fn includes_that_look_everywhere_are_refused_where_they_stand() {
+    let path = linked("links");
+    let main = path.join("httpd.conf");
+    for pattern in [&format!("s/{}x", "*/".repeat(12)), "s"] {
+        std::fs::write(&main, format!("ServerRoot {}\nIncludeOptional {pattern}\n", path.display())).unwrap();
+        let error = Configuration::load(&outlive::files::Disk, &main, &Options::default()).expect_err("refused");
+        assert_eq!(error.code, Code::TooLarge, "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("{}:2: ", main.display())), "{text}");
+        assert!(text.contains("narrow their patterns"), "{text}");
+    }
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+/// Each of sixty files reads the next one twice.
+#[test]
+fn files_that_are_read_again_and_again_are_refused() {
+    let mut files = Memory::new().with("/etc/httpd.conf", "Include i0.conf\n").with("/etc/i60.conf", "");
+    for at in 0..60 {
+        files = files.with(format!("/etc/i{at}.conf"), format!("Include i{0}.conf\nInclude i{0}.conf\n", at + 1));
+    }
+    let error = load(&files).expect_err("refused");
+    assert_eq!(error.code, Code::TooLarge);
+    let text = error.to_string();
+    assert!(text.starts_with("/etc/i") && text.contains("More than 120,000 files are read"), "{text}");
+}
+
+#[test]
+fn what_stands_for_nothing_may_be_included() {
+    let path = std::env::temp_dir().join(format!("outlive-hostile-null-{}", std::process::id()));
+    std::fs::write(&path, "Include /dev/null\nServerName x\n").unwrap();
+    Configuration::load(&outlive::files::Disk, &path, &Options::default()).expect("as httpd has it");
+    std::fs::remove_file(&path).unwrap();
+}
+
+fn answer(conf: &str, files: Memory, uri: &[u8]) -> (u16, String) {
+    let files = files.with("/etc/httpd.conf", conf);
+    let configuration = load(&files).expect("loads");
+    match configuration.resolve(&files, &Target { uri: Some(uri), ..Target::default() }).expect("resolves") {
+        Resolution::Answer { status, because, .. } => (status, because.to_string()),
+        Resolution::Run(run) => (run.status, run.notes.join("; ")),
+    }
+}
+
+const ALL: &str = "LoadModule php_module x\nLoadModule rewrite_module x\nLoadModule setenvif_module x\nDocumentRoot /w\n<Directory />\nAllowOverride All\n</Directory>\n";
+
+/// What a request has to look at is counted, so that it ends, and its answer says so and names a place.
+#[test]
+fn a_request_that_looks_at_too_much_is_a_500() {
+    let names = (0..2_000).map(|at| format!(" .h{at}")).collect::<String>();
+    let path = "/d".repeat(150);
+    let files = Memory::new().with(format!("/w{path}/p.php"), "");
+    let (status, because) = answer(&format!("{ALL}AccessFileName{names}\n"), files, format!("{path}/p.php").as_bytes());
+    assert!(status == 500 && because.starts_with("/w/d/d/") && because.contains("2 million steps"), "{because}");
+
+    let map = format!("x y\n{}", "#".repeat(20 << 20));
+    let rules = "RewriteCond ${m:x} zz\nRewriteRule ^ /x\n".repeat(100);
+    let conf = format!("{ALL}RewriteEngine On\nRewriteMap m txt:/w/map\n{rules}");
+    let (status, because) = answer(&conf, Memory::new().with("/w/map", map).with("/w/p.php", ""), b"/p.php");
+    assert!(status == 500 && because.contains("2 million steps"), "{because}");
+    assert!(because.starts_with("/w/map: ") || because.starts_with("/etc/httpd.conf:"), "{because}");
+
+    let htaccess = "php_value user_agent x\n".repeat(20_000);
+    let files = (0..100)
+        .fold(Memory::new(), |files, depth| files.with(format!("/w{}/.htaccess", "/d".repeat(depth)), &*htaccess));
+    let uri = format!("{}/p.php", "/d".repeat(99));
+    let (status, because) = answer(ALL, files.with(format!("/w{uri}"), ""), uri.as_bytes());
+    assert!(status == 500 && because.starts_with("/w/d") && because.contains("/.htaccess: "), "{because}");
+}
+
+/// PCRE might have matched: that it is not known is said.
+#[test]
+fn a_rule_whose_pattern_is_broken_off_is_named() {
+    let uri = [b"/".to_vec(), vec![b'a'; 3_000]].concat();
+    let rule = "RewriteEngine On\nRewriteRule \"^/(?=(a+)+$)(a|aa)+\\1?b$\" /p.php\n";
+    let (_, because) = answer(&format!("{ALL}{rule}"), Memory::new().with("/w/p.php", ""), &uri);
+    assert!(because.contains("/etc/httpd.conf:9: the rule's pattern takes too many steps"), "{because}");
+}
+
+/// Each has to be compiled to see whether it is one.
+#[test]
+fn too_many_patterns_are_refused_where_they_stand() {
+    let rules = format!("RewriteEngine On\n{}", "RewriteRule a b\n".repeat(20_001));
+    let (status, because) = answer(ALL, Memory::new().with("/w/.htaccess", rules).with("/w/p.php", ""), b"/p.php");
+    assert!(status == 500 && because.starts_with("/w/.htaccess:20002: More than 20000 directives"), "{because}");
+}

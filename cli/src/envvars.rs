@@ -2,6 +2,8 @@
 //! scripts, of which this reads the simple parts: assignments, `export`, `unset`, `: ${A:=b}`, `if [ a = b ]`. Everything else is
 //! reported with its line.
 
+use std::collections::HashMap;
+
 /// What a file sets, and what in it is not understood.
 #[derive(Debug, Default)]
 pub struct Environment {
@@ -10,16 +12,52 @@ pub struct Environment {
     pub not_understood: Vec<(u32, String)>,
 }
 
-type Known = Vec<(Vec<u8>, Vec<u8>)>;
+/// A larger file is not read.
+const MAX_TEXT: usize = 1 << 20;
+/// Everything that a file sets together: lines can double each other's values.
+const MAX_VALUES: usize = 16 << 20;
+/// `if` within `if`, and lines that are not understood.
+const MAX_NESTING: usize = 100;
+const MAX_ODD: usize = 1000;
+
+/// The variables, in the order in which they were set.
+#[derive(Default)]
+struct Known {
+    /// What came from outside, by the number of its place among all that were ever set; and the value.
+    values: HashMap<Vec<u8>, (usize, Vec<u8>)>,
+    set: usize,
+    size: usize,
+}
+
+impl Known {
+    fn get(&self, name: &[u8]) -> Option<&Vec<u8>> {
+        self.values.get(name).map(|(_, value)| value)
+    }
+
+    /// False: there is no room for it.
+    fn put(&mut self, name: &[u8], value: Vec<u8>) -> bool {
+        self.size += name.len() + value.len();
+        if self.size > MAX_VALUES {
+            return false;
+        }
+        self.set += 1;
+        self.values.insert(name.to_vec(), (self.set, value));
+        true
+    }
+}
 
 /// Reads one; `known` is there before its first line. Variables that no line has set are empty, as they are to the shell.
 pub fn read(text: &[u8], known: &[(&[u8], &[u8])]) -> Environment {
-    let mut known: Known = known.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-    let given = known.len();
     let mut out = Environment::default();
+    if text.len() > MAX_TEXT {
+        out.not_understood.push((1, "the file is larger than 1 MiB: it is not read".to_owned()));
+        return out;
+    }
+    let given = known.iter().map(|(name, value)| (name.to_vec(), (0, value.to_vec())));
+    let mut known = Known { values: given.collect(), ..Known::default() };
     // One for each open `if`: whether its branch runs; none: its condition is not understood.
     let mut open: Vec<Option<bool>> = Vec::new();
-    for (place, line) in text.split(|&byte| byte == b'\n').enumerate() {
+    'lines: for (place, line) in text.split(|&byte| byte == b'\n').enumerate() {
         for part in statements(line) {
             let word = part.split(u8::is_ascii_whitespace).next().unwrap_or_default();
             let rest = part[word.len()..].trim_ascii();
@@ -43,6 +81,11 @@ pub fn read(text: &[u8], known: &[(&[u8], &[u8])]) -> Environment {
                 }
                 _ => {}
             }
+            if open.len() > MAX_NESTING || out.not_understood.len() >= MAX_ODD {
+                let message = "`if` is nested too deeply, or too much is not understood: the rest is not read";
+                out.not_understood.push((place as u32 + 1, message.to_owned()));
+                break 'lines;
+            }
             let runs = open.iter().try_fold(true, |all, one| one.map(|one| all && one));
             let understood = match (word, runs) {
                 (b"if" | b"elif", Some(_)) => true,
@@ -57,7 +100,9 @@ pub fn read(text: &[u8], known: &[(&[u8], &[u8])]) -> Environment {
             }
         }
     }
-    out.variables = known.split_off(given);
+    let mut set: Vec<_> = known.values.into_iter().filter(|(_, (at, _))| *at > 0).collect();
+    set.sort_unstable_by_key(|(_, (at, _))| *at);
+    out.variables = set.into_iter().map(|(name, (_, value))| (name, value)).collect();
     out
 }
 
@@ -92,13 +137,13 @@ fn statement(text: &[u8], known: &mut Known) -> bool {
         let Some(inner) = rest.strip_prefix(b"${").and_then(|rest| rest.strip_suffix(b"}")) else { return false };
         let Some(at) = memchr::memmem::find(inner, b":=") else { return false };
         let (name, value) = (&inner[..at], &inner[at + 2..]);
-        if known.iter().rfind(|(own, _)| own == name).is_none_or(|(_, value)| value.is_empty()) {
+        if known.get(name).is_none_or(Vec::is_empty) {
             return assign(name, value, known);
         }
         return true;
     }
     if let Some(rest) = text.strip_prefix(b"unset ") {
-        known.retain(|(name, _)| name != rest.trim_ascii());
+        known.values.remove(rest.trim_ascii());
         return true;
     }
     let text = text.strip_prefix(b"export ").unwrap_or(text).trim_ascii();
@@ -114,9 +159,7 @@ fn is_name(text: &[u8]) -> bool {
 
 fn assign(name: &[u8], value: &[u8], known: &mut Known) -> bool {
     let Some(value) = expand(value, known).filter(|_| is_name(name)) else { return false };
-    known.retain(|(own, _)| own != name);
-    known.push((name.to_vec(), value));
-    true
+    known.put(name, value)
 }
 
 /// `[ A = B ]` or `[ A != B ]`; none: not understood.
@@ -147,8 +190,7 @@ fn expand(value: &[u8], known: &Known) -> Option<Vec<u8>> {
                 if length == 0 {
                     return None;
                 }
-                let found = known.iter().rfind(|(name, _)| *name == start[..length]);
-                let mut found = found.map(|(_, value)| value.clone()).unwrap_or_default();
+                let mut found = known.get(&start[..length]).cloned().unwrap_or_default();
                 rest = &start[length..];
                 if braced {
                     let end = rest.iter().position(|&byte| byte == b'}')?;
@@ -168,6 +210,9 @@ fn expand(value: &[u8], known: &Known) -> Option<Vec<u8>> {
                     }
                 }
                 out.append(&mut found);
+                if out.len() > MAX_VALUES {
+                    return None;
+                }
             }
             b'`' | b'\\' | b'(' | b'&' | b'|' if quote != b'\'' => return None,
             blank if blank.is_ascii_whitespace() && quote == 0 => return None,
@@ -185,6 +230,25 @@ mod tests {
         let text_of = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let variables = all.variables.into_iter().map(|(name, value)| (text_of(name), text_of(value))).collect();
         (variables, all.not_understood.into_iter().map(|(line, _)| line).collect())
+    }
+
+    #[test]
+    fn what_was_given_may_be_set_anew_or_taken_away() {
+        let (variables, odd) = texts(read(b"A=1\nGIVEN=2\nB=$GIVEN\n", &[(b"GIVEN", b"x")]));
+        let want = [("A", "1"), ("GIVEN", "2"), ("B", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!((variables, odd), (want.to_vec(), vec![]));
+        assert_eq!(texts(read(b"unset GIVEN\n", &[(b"GIVEN", b"x")])), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_doubles_and_what_nests_ends() {
+        let doubling = format!("A={}\n{}", "x".repeat(64), "A=\"$A$A$A$A\"\n".repeat(60));
+        let (variables, odd) = texts(read(doubling.as_bytes(), &[]));
+        assert!(variables[0].1.len() < MAX_VALUES && odd.len() > 40, "{odd:?}");
+        let (_, odd) = texts(read("if [ a = a ]\n".repeat(50_000).as_bytes(), &[]));
+        assert_eq!(odd, [101]);
+        assert_eq!(texts(read("&\n".repeat(50_000).as_bytes(), &[])).1.len(), 1001);
+        assert_eq!(texts(read(&b"#".repeat(2 << 20), &[])).1, [1]);
     }
 
     #[test]

@@ -24,7 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The most text of php.ini and all scan directory files together: they are kept in memory to answer questions about them.
-const MAX_TEXTS: usize = 512 << 20;
+const MAX_TEXTS: usize = 128 << 20;
+/// The most files of all scan directories together: a directory may be named more than once.
+const MAX_SCANNED: usize = 100_000;
 
 pub(super) fn build(mut builder: Builder) -> Result<Config> {
     let httpd = httpd(&builder)?;
@@ -46,6 +48,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         state: RefCell::new(State { winners: vec![None; directives.len()], ..State::default() }),
         substituted: Cell::new(0),
         text_size: Cell::new(0),
+        statements: Cell::new(0),
         unset: Unset::default(),
     };
     read_inis(&builder, sapi, httpd.as_deref(), &reader)?;
@@ -159,9 +162,18 @@ fn read_inis(builder: &Builder, sapi: Sapi, httpd: Option<&Configuration>, reade
     let from_env = || builder.env.get(&b"PHP_INI_SCAN_DIR"[..]).map(|list| &**list).filter(|_| asked);
     let list = builder.scan_dirs.as_deref().or_else(from_env);
     let compiled_in = builder.compiled_in_scan.as_deref().filter(|_| asked || list.is_some());
+    let mut scanned = 0;
     for dir in discover::scan_dirs(list, compiled_in) {
         let mut result = Ok(());
+        let place = || Origin::new(&file_name(&dir), 0);
         discover::scan_files(files, &dir, &mut |name, text| {
+            scanned += 1;
+            if scanned > MAX_SCANNED {
+                let message = "the scan directories up to this one have more than 100,000 .ini files together, each counted as often as its \
+                               directory is named: PHP would read them all at each start; take out what is not needed";
+                result = Err(Error::new(Code::TooLarge, message).at(place()));
+                return ControlFlow::Break(());
+            }
             let path = Path::new(OsStr::from_bytes(&name));
             // As in PHP, a file that cannot be read does not stop the next one from being read; what is no file is skipped.
             match text.unwrap_or_else(|| files.read(path)) {

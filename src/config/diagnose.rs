@@ -13,6 +13,19 @@ use crate::httpd::{DirConfig, DirValue};
 use crate::origin::Origin;
 use std::path::Path;
 
+/// The most diagnostics of one kind of text that are kept.
+const MOST_KEPT: usize = 10_000;
+
+/// Adds a diagnostic, as long as there is room; the last one says that there are more.
+pub(super) fn add(all: &mut Vec<Diagnostic>, make: impl FnOnce() -> Diagnostic) {
+    if all.len() < MOST_KEPT {
+        all.push(make());
+    } else if all.len() == MOST_KEPT {
+        let message = "there are more than 10,000 of these: from here on they are not listed".to_owned();
+        all.push(Diagnostic { message, ..make() });
+    }
+}
+
 /// At most this many unknown names are reported.
 const MOST: usize = 1000;
 
@@ -65,7 +78,7 @@ fn dir_values(core: &Core, values: &DirConfig, out: &mut Vec<Diagnostic>) {
 pub(super) fn dir_value(core: &Core, line: &DirValue, out: &mut Vec<Diagnostic>) {
     match core.find(&line.name) {
         Some(at) => odd(core, &core.directives[at], &Text::new(&line.value), false, &line.origin, out),
-        None => out.push(unknown_at(&line.name, core.version, line.origin.clone())),
+        None => add(out, || unknown_at(&line.name, core.version, line.origin.clone())),
     }
 }
 
@@ -98,7 +111,7 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
             None => return,
         },
     };
-    out.push(Diagnostic { severity, code, origin: origin.clone(), message });
+    add(out, || Diagnostic { severity, code, origin: origin.clone(), message });
 }
 
 /// A file that is there and cannot be read.

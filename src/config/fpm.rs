@@ -7,6 +7,7 @@ mod pool;
 
 use super::build::{cannot_read, file_name};
 use super::core::{Assignment, Core, Source, Worker};
+use super::diagnose;
 use super::directive_state::Authority;
 use super::layer::Layer;
 use super::lookup::CoreLookup;
@@ -20,6 +21,7 @@ use crate::ini::{self, Event};
 use crate::origin::Origin;
 use directives::Place;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,10 @@ pub use pool::Pool;
 const DEPTH: u32 = 4;
 
 /// The most files that are read: each may include all of them again.
-const FILES: u32 = 10_000;
+const FILES: u32 = 100_000;
+/// The most text of all files, and the most lines that say something.
+const MAX_TEXTS: usize = 128 << 20;
+const MAX_LINES: usize = 1_000_000;
 
 /// Reads the pool of that name, or the first one.
 pub(super) fn read(
@@ -49,6 +54,9 @@ pub(super) fn read(
         prefix: prefix.map(Path::to_path_buf).or_else(|| prefix_of(path)),
         current: None,
         read: 0,
+        text_size: 0,
+        lines: 0,
+        places: HashMap::new(),
         global: Vec::new(),
         pools: Vec::new(),
         values: Vec::new(),
@@ -103,6 +111,10 @@ struct Reading<'a> {
     /// The pool that lines belong to at the moment; none: they are global.
     current: Option<usize>,
     read: u32,
+    text_size: usize,
+    lines: usize,
+    /// Where each pool stands, by its name in small letters.
+    places: HashMap<Vec<u8>, usize>,
     global: Vec<pool::Line>,
     /// Every pool that was met, in order, and what each sets.
     pools: Vec<Pool>,
@@ -117,12 +129,15 @@ impl Reading<'_> {
         }
         self.read += 1;
         if self.read > FILES {
-            return Err(Error::new(
-                Code::TooLarge,
-                format!("{}: more than {FILES} files are included", path.display()),
-            ));
+            return Err(Error::new(Code::TooLarge, "more than 100,000 files are included: narrow what this names"));
         }
         let text = self.files.read(path).map_err(|error| cannot_read(path, &error))?;
+        self.text_size += text.len();
+        if self.text_size > MAX_TEXTS {
+            let message =
+                "FPM's files are larger than 128 MiB together, read again where they are included again: split them";
+            return Err(Error::new(Code::TooLarge, message).at(Origin::new(&file_name(path), 0)));
+        }
         let source = Arc::new(Source { layer: Layer::Pool, file: Some(file_name(path)), text, at: None });
         // Each line is a text of its own to FPM, so that no quotes go on into the next one.
         for (line, number) in source.text.split_inclusive(|&byte| byte == b'\n').zip(1..) {
@@ -135,6 +150,11 @@ impl Reading<'_> {
         // A line that says nothing, as most of the lines of shipped files.
         if matches!(text.trim_ascii_start().first(), None | Some(b';')) && !text.contains(&b'\r') {
             return Ok(());
+        }
+        self.lines += 1;
+        if self.lines > MAX_LINES {
+            let message = "FPM's files have more than a million lines that say something: look for files that are included again and again";
+            return Err(Error::new(Code::TooLarge, message).at(source.origin(number)));
         }
         // FPM ends the last line, too.
         let text = if text.ends_with(b"\n") { Cow::Borrowed(text) } else { [text, b"\n"].concat().into() };
@@ -173,9 +193,10 @@ impl Reading<'_> {
         match event {
             Statement::Section(name) if name.eq_ignore_ascii_case(b"global") => self.current = None,
             Statement::Section(name) => {
-                let known = self.pools.iter().position(|one| one.name.eq_ignore_ascii_case(&name));
-                self.current = Some(known.unwrap_or(self.pools.len()));
-                if known.is_none() {
+                let new = self.pools.len();
+                let place = *self.places.entry(name.to_ascii_lowercase()).or_insert(new);
+                self.current = Some(place);
+                if place == new {
                     self.pools.push(Pool { name, origin, ..Pool::default() });
                     self.values.push(Vec::new());
                 }
@@ -260,7 +281,7 @@ impl Reading<'_> {
                 let source = Arc::clone(source);
                 self.values[at].push(Assignment { directive: directive as u32, line, power, value, source });
             }
-            None => self.diagnostics.push(unknown(name, self.core.version, source, line)),
+            None => diagnose::add(self.diagnostics, || unknown(name, self.core.version, source, line)),
         }
         Ok(())
     }

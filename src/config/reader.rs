@@ -1,6 +1,7 @@
 //! Reads php.ini, scan directory files and `-d` into entries, sections and diagnostics.
 
 use super::core::{Assignment, Directives, Section, SectionPlaces, Source};
+use super::diagnose;
 use super::directive_state::Authority;
 use super::layer::Layer;
 use super::table;
@@ -18,6 +19,9 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// The most statements of all start-up texts: each is kept, to answer why a value is in force.
+const MAX_STATEMENTS: usize = 1_000_000;
+
 /// The variables and constants that php.ini may use.
 pub(super) type Env = HashMap<Box<[u8]>, Box<[u8]>>;
 
@@ -32,6 +36,8 @@ pub(super) struct Reader<'a> {
     pub(super) substituted: Cell<usize>,
     /// How many bytes of text have been read.
     pub(super) text_size: Cell<usize>,
+    /// How many statements they had.
+    pub(super) statements: Cell<usize>,
     pub(super) unset: Unset,
 }
 
@@ -114,10 +120,20 @@ impl Reader<'_> {
         let options = ini::Options { mode: ini::Mode::Normal, version: self.version, stop_at_nul: false, lookup: self };
         self.state.borrow_mut().sources.push(Arc::clone(source));
         let mut section = None;
+        let mut many = None;
         let result = ini::scan(&source.text, &options, &mut |event, line| {
+            self.statements.set(self.statements.get() + 1);
+            if self.statements.get() > MAX_STATEMENTS {
+                many = Some(line);
+                return ControlFlow::Break(());
+            }
             self.event(event, line, source, &mut section);
             ControlFlow::Continue(())
         });
+        if let Some(line) = many {
+            let message = "php.ini and the files of the scan directories have more than a million lines that say something: take out what is not needed";
+            return Err(Error::new(Code::TooLarge, message).at(source.origin(line)));
+        }
         match result {
             Err(error) if error.is_limit() => Err(too_large(source, error)),
             Err(error) => {
@@ -146,7 +162,7 @@ impl Reader<'_> {
                 }
             }
             Event::ArrayEntry { key, .. } if self.directives.find(key).is_some() => {
-                state.diagnostics.push(Diagnostic {
+                diagnose::add(&mut state.diagnostics, || Diagnostic {
                     severity: Severity::Error,
                     code: Diagnosis::ArrayEntry,
                     origin: source.origin(line),
@@ -183,8 +199,7 @@ impl Reader<'_> {
                 source: Arc::clone(source),
             }),
             None => {
-                let diagnostic = unknown(key, self.version, source, line);
-                state.diagnostics.push(diagnostic);
+                diagnose::add(&mut state.diagnostics, || unknown(key, self.version, source, line));
             }
         }
     }

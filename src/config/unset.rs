@@ -1,6 +1,7 @@
 //! Variables that a text uses and that are not set.
 
 use super::core::Source;
+use super::diagnose;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use std::cell::RefCell;
 
@@ -27,7 +28,7 @@ impl Unset {
     pub(super) fn tell(&self, source: &Source, line: u32, diagnostics: &mut Vec<Diagnostic>) {
         for name in self.names.borrow_mut().drain(..) {
             let name = String::from_utf8_lossy(&name).into_owned();
-            diagnostics.push(Diagnostic {
+            diagnose::add(diagnostics, || Diagnostic {
                 severity: Severity::Warning,
                 code: Diagnosis::UnsetVariable,
                 origin: source.origin(line),

@@ -9,6 +9,7 @@ use super::lookup::CoreLookup;
 use super::reader::{syntax, text_of, unknown};
 use super::request_layers::UserIni;
 use super::text::Text;
+use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::files::Files;
 use crate::ini::{self, Event};
 use std::io::ErrorKind;
@@ -38,16 +39,30 @@ fn directories<'a>(root: &[u8], script_dir: &'a [u8]) -> Vec<&'a [u8]> {
     all
 }
 
+/// A `.user.ini` larger than this is not read, and no more than this of all that count for a script: they may be read for every request.
+const MAX_SIZE: usize = 16 << 20;
+const MAX_SIZES: usize = 32 << 20;
+/// The most lines that set something, of all of them.
+const MAX_LINES: usize = 200_000;
+
 /// Reads the files for a script.
 pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], script_dir: &[u8]) -> UserIni {
     let mut user = UserIni::default();
+    let mut size = 0;
     for dir in directories(root, script_dir) {
         let mut path = dir.to_vec();
         path.push(b'/');
         path.extend_from_slice(name);
         let path = PathBuf::from(std::ffi::OsStr::from_bytes(&path));
         match files.read(&path) {
-            Ok(text) => read_text(core, &path, text, &mut user),
+            Ok(text) if text.len() > MAX_SIZE => not_read(&path, "it is larger than 16 MiB", &mut user),
+            Ok(text) if text.len() + size > MAX_SIZES => {
+                not_read(&path, "this one and those above it are larger than 32 MiB together", &mut user);
+            }
+            Ok(text) => {
+                size += text.len();
+                read_text(core, &path, text, &mut user);
+            }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             Err(error) => {
                 let error = super::build::cannot_read(&path, &error);
@@ -59,13 +74,24 @@ pub(super) fn read(core: &Core, files: &dyn Files, name: &[u8], root: &[u8], scr
     user
 }
 
+/// Notes that a file is left out, which PHP would have read.
+fn not_read(path: &Path, why: &str, user: &mut UserIni) {
+    let error = std::io::Error::new(ErrorKind::FileTooLarge, format!("{why}; PHP would read it"));
+    user.diagnostics.push(diagnose::unreadable(path, &super::build::cannot_read(path, &error)));
+}
+
 fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
     let source = Arc::new(Source { layer: Layer::UserIni, file: Some(file_name(path)), text, at: None });
     let lookup = CoreLookup::of_request(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let UserIni { sources, assignments, diagnostics, .. } = user;
+    let mut many = None;
     let result = ini::scan(&source.text, &options, &mut |event, line| {
         lookup.unset.tell(&source, line, diagnostics);
+        if assignments.len() >= MAX_LINES {
+            many = Some(line);
+            return ControlFlow::Break(());
+        }
         match event {
             Event::Entry { key, value } => match core.find(key) {
                 Some(at) => assignments.push(Assignment {
@@ -75,16 +101,25 @@ fn read_text(core: &Core, path: &Path, text: Vec<u8>, user: &mut UserIni) {
                     value: Text::new(text_of(&value)),
                     source: Arc::clone(&source),
                 }),
-                None => diagnostics.push(unknown(key, core.version, &source, line)),
+                None => diagnose::add(diagnostics, || unknown(key, core.version, &source, line)),
             },
             // PHP breaks down on these (I-144).
-            Event::ArrayEntry { .. } => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
-            Event::Bare { key } if is_apache(key) => diagnostics.push(diagnose::apache_syntax(&source, key, line)),
-            Event::Section { name } if is_for_some(name) => diagnostics.push(diagnose::breaks_user_ini(&source, line)),
+            Event::ArrayEntry { .. } => diagnose::add(diagnostics, || diagnose::breaks_user_ini(&source, line)),
+            Event::Bare { key } if is_apache(key) => {
+                diagnose::add(diagnostics, || diagnose::apache_syntax(&source, key, line));
+            }
+            Event::Section { name } if is_for_some(name) => {
+                diagnose::add(diagnostics, || diagnose::breaks_user_ini(&source, line));
+            }
             Event::Section { .. } | Event::Bare { .. } => {}
         }
         ControlFlow::Continue(())
     });
+    if let Some(line) = many {
+        let message = "the .user.ini files of this script set more than 200,000 values: this line and those after it are not read, as PHP would";
+        let origin = source.origin(line);
+        diagnostics.push(Diagnostic::new(Severity::Error, Diagnosis::Unreadable, origin, message.into()));
+    }
     if let Err(error) = result {
         diagnostics.push(syntax(&source, &error));
     }

@@ -5,8 +5,8 @@ use crate::view::View;
 use outlive::config::glob;
 use outlive::files::Files;
 use outlive::origin::Origin;
-use std::convert::Infallible;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,7 +126,10 @@ impl Reader<'_> {
                 .map_err(|error| if self.view.kind(&path).is_err() { format!("{origin}: {error}") } else { error });
         }
         // A directory that cannot be looked into has nothing for nginx.
-        let Ok(found) = glob(self.view, &path, |_, _| Ok::<(), Infallible>(()));
+        let found = glob(self.view, &path, |directory, error| match error.kind() {
+            ErrorKind::FileTooLarge => Err(format!("{origin}: {}: {error}", directory.display())),
+            _ => Ok(()),
+        })?;
         for path in found {
             self.file(&path, depth + 1, out)?;
         }

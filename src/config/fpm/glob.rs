@@ -6,8 +6,12 @@ use std::io::{Error, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// The names that are looked at for one pattern, and the paths that match a part of it.
+const MAX_NAMES: usize = 2_000_000;
+const MAX_FOUND: usize = 100_000;
+
 /// Those that there are, in byte order. `unreadable` is told each directory that cannot be looked into; its error ends the search, `Ok` goes
-/// on with the others.
+/// on with the others. It is told of too many names or paths, too (`FileTooLarge`), and nothing is found then.
 pub fn glob<E>(
     files: &dyn Files,
     pattern: &Path,
@@ -15,6 +19,7 @@ pub fn glob<E>(
 ) -> Result<Vec<PathBuf>, E> {
     let rules = Rules { dots: true, ..Rules::default() };
     let mut found = vec![PathBuf::new()];
+    let mut looked = 0;
     for part in pattern.components() {
         let part = part.as_os_str();
         if !is_pattern(part.as_bytes()) {
@@ -34,9 +39,15 @@ pub fn glob<E>(
                     continue;
                 }
             };
+            looked += names.len();
             names.retain(|name| matches(part.as_bytes(), name.as_bytes(), rules));
             names.sort_unstable();
             next.extend(names.into_iter().map(|name| path.join(name)));
+            if looked > MAX_NAMES || next.len() > MAX_FOUND {
+                let text = "its pattern matches more than 100,000 paths, or is compared with more than 2 million names: narrow it";
+                unreadable(&path, Error::new(ErrorKind::FileTooLarge, text))?;
+                return Ok(Vec::new());
+            }
         }
         found = next;
     }

@@ -3,6 +3,7 @@
 use super::parse::{Expr, Op, Piece, Word};
 use crate::files::{Files, Kind};
 use crate::httpd::pattern::glob::{self, Rules};
+use crate::httpd::pattern::{Pattern, TooCostly};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::tokens;
 use crate::httpd::syntax::uri;
@@ -52,6 +53,27 @@ pub(crate) trait RequestVariables {
     /// The outcome of a subrequest for a URI of this server, or for a file.
     fn look(&self, target: Target<'_>) -> Option<Seen>;
     fn files(&self) -> &dyn Files;
+}
+
+/// The cost of a match that was broken off for taking too many steps, against the budget of its request.
+pub(crate) const COSTLY: u32 = 10_000;
+
+/// The cost of a pattern that is matched for the first time.
+pub(crate) const COMPILE: u32 = 40;
+
+/// The groups of a pattern's first match, paid out of the request's budget; without one there is no match.
+pub(crate) fn groups_within(
+    variables: &dyn RequestVariables,
+    pattern: &Pattern,
+    text: &[u8],
+) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
+    let compile = if pattern.is_new() { COMPILE } else { 1 };
+    if !variables.spend(compile + (text.len() / 64) as u32) {
+        return Ok(None);
+    }
+    pattern.groups(text).inspect_err(|_| {
+        variables.spend(COSTLY);
+    })
 }
 
 /// The target of a subrequest that an expression asks for.
@@ -132,7 +154,7 @@ impl Evaluation<'_> {
             },
             Expr::Compare(left, op, right) => self.compare(left, *op, right),
             Expr::Matches { word, regex, not } => match self.value(word) {
-                Value::Text(text) => match regex.groups(&text) {
+                Value::Text(text) => match groups_within(self.variables, regex, &text) {
                     Ok(Some(groups)) => {
                         self.groups = groups;
                         Truth::from(!not)

@@ -1,7 +1,7 @@
 //! The environment of a request, as modules fill it before a program runs: `SetEnvIf` and its relatives, `[E=…]`, `SetEnv`.
 
 use super::section::Text;
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups, groups_within};
 use crate::httpd::expression::parse::{self, Expr};
 use crate::httpd::pattern::{Bad, Pattern, substitute};
 use crate::httpd::syntax::modules::Scope;
@@ -150,7 +150,7 @@ impl SetEnvIf {
             }
         };
         let Some(pattern) = &self.pattern else { return unknown("a pattern that is not supported".into()) };
-        match pattern.groups(&text) {
+        match groups_within(variables, pattern, &text) {
             Ok(Some(groups)) => (Truth::Yes, groups),
             Ok(None) => (Truth::No, Vec::new()),
             Err(_) => unknown(format!("the pattern {pattern:?}, which takes too many steps")),

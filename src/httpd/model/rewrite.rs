@@ -5,7 +5,7 @@ use super::rewrite_expand::{Groups, begins_query_unsafely, expand, groups_escape
 use super::rewrite_flags::{self, Flags};
 use super::rewrite_map::Map;
 use super::section::Text;
-use crate::httpd::expression::evaluate::RequestVariables;
+use crate::httpd::expression::evaluate::{RequestVariables, groups_within};
 use crate::httpd::expression::parse;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::modules::Scope;
@@ -345,7 +345,10 @@ enum Applied {
 impl Rule {
     fn apply(&self, state: &mut State<'_>, variables: &dyn RequestVariables) -> Applied {
         let subject = state.subject();
-        let Ok(found) = self.pattern.groups(&subject) else { return Applied::No };
+        let Ok(found) = groups_within(variables, &self.pattern, &subject) else {
+            variables.doubt(format!("{}: the rule's pattern takes too many steps; it is left out", self.origin));
+            return Applied::No;
+        };
         if found.is_some() == self.not {
             return Applied::No;
         }

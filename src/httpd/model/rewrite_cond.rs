@@ -6,7 +6,7 @@ use super::rewrite_flags::Flags;
 use super::section::Text;
 use crate::files::Kind;
 use crate::httpd::expression::evaluate;
-use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target, Truth, evaluate_with_groups};
+use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target, Truth, evaluate_with_groups, groups_within};
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::modules::Scope;
@@ -110,14 +110,20 @@ impl Condition {
         let path = Path::new(std::ffi::OsStr::from_bytes(&text));
         let kind = || variables.files().kind(path);
         let yes = match &self.test {
-            Test::Regex(regex) => match regex.groups(&text) {
+            Test::Regex(regex) => match groups_within(variables, regex, &text) {
                 Ok(Some(found)) => {
                     if !self.not {
                         *last = found;
                     }
                     true
                 }
-                _ => false,
+                Ok(None) => false,
+                Err(_) => {
+                    variables.doubt(format!(
+                        "a rewrite condition has the pattern {regex:?}, which takes too many steps; taken as false"
+                    ));
+                    false
+                }
             },
             Test::Same(other) if self.any_case => text.eq_ignore_ascii_case(other),
             Test::Same(other) => text == **other,

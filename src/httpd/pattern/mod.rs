@@ -21,6 +21,7 @@ mod translate;
 use self::head::Head;
 use self::pairs::Pairs;
 use self::translate::{Translated, translate};
+use once_cell::race::OnceBox;
 use std::fmt;
 
 /// The backtracking steps that one match may take. A pattern that needs more is reported as too costly.
@@ -37,10 +38,12 @@ pub(crate) enum Bad {
     Unsupported,
 }
 
-/// A compiled expression.
+/// An expression that can be compiled. It is compiled to see that, and again when it is first matched: a compiled one takes several
+/// kilobytes, and most of those of a large configuration meet no text that they could match.
 pub(crate) struct Pattern {
-    regex: Box<fancy_regex::Regex>,
+    regex: OnceBox<fancy_regex::Regex>,
     text: Box<[u8]>,
+    any_case: bool,
     head: Head,
 }
 
@@ -61,17 +64,7 @@ impl Pattern {
         if wrong {
             return Err(Bad::Syntax);
         }
-        let mut builder = fancy_regex::RegexBuilder::new(&pattern);
-        builder
-            .bytes_mode(fancy_regex::BytesMode::Ascii)
-            .unicode_mode(false)
-            .dot_matches_new_line(true)
-            .case_insensitive(any_case)
-            .backtrack_limit(BACKTRACKS)
-            .delegate_size_limit(2 << 20)
-            .delegate_dfa_size_limit(1 << 20)
-            .max_prog_size(100_000);
-        let regex = builder.build().map_err(|error| match error {
+        compile(&pattern, any_case).map_err(|error| match error {
             // What PCRE refuses to repeat was refused before this point: here it is a look-around in a group of its own.
             fancy_regex::Error::ParseError(_, fancy_regex::ParseError::TargetNotRepeatable) => Bad::Unsupported,
             fancy_regex::Error::ParseError(..) => Bad::Syntax,
@@ -80,7 +73,18 @@ impl Pattern {
         })?;
         let head = if any_case { Head::default() } else { Head::of_regex(text) };
         let head = head.and(Pairs::of_regex(&pattern, any_case));
-        Ok(Self { regex: Box::new(regex), text: text.into(), head })
+        Ok(Self { regex: OnceBox::new(), text: text.into(), any_case, head })
+    }
+
+    /// Whether it will be compiled when it is matched.
+    pub fn is_new(&self) -> bool {
+        self.regex.get().is_none()
+    }
+
+    /// The compiled expression; none: it cannot be, which has been seen to be otherwise.
+    fn regex(&self) -> Option<&fancy_regex::Regex> {
+        let make = || compile(&translate(&self.text).pattern, self.any_case).map(Box::new);
+        self.regex.get_or_try_init(make).ok()
     }
 
     /// The bytes that every match begins with, and the pairs that it contains.
@@ -95,31 +99,45 @@ impl Pattern {
 
     /// Whether it has groups with names.
     pub fn has_names(&self) -> bool {
-        self.regex.capture_names().flatten().next().is_some()
+        self.regex().is_some_and(|regex| regex.capture_names().flatten().next().is_some())
     }
 
     /// The groups with names of the first match: name and text.
     pub fn named_groups(&self, subject: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let groups = self.groups(subject).ok().flatten().unwrap_or_default();
-        let names = self.regex.capture_names().enumerate();
+        let names = self.regex().into_iter().flat_map(fancy_regex::Regex::capture_names).enumerate();
         let found = names.filter_map(|(at, name)| Some((name?.as_bytes().to_vec(), groups.get(at)?.clone()?)));
         found.collect()
     }
 
     /// Whether it matches anywhere in `subject`.
     pub fn is_match(&self, subject: &[u8]) -> Result<bool, TooCostly> {
-        self.regex.is_match(subject).map_err(|_| TooCostly)
+        self.regex().ok_or(TooCostly)?.is_match(subject).map_err(|_| TooCostly)
     }
 
     /// The groups of the first match; group 0 is the match.
     pub fn groups(&self, subject: &[u8]) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
-        let found = self.regex.captures(subject).map_err(|_| TooCostly)?;
+        let found = self.regex().ok_or(TooCostly)?.captures(subject).map_err(|_| TooCostly)?;
         Ok(found.map(|groups| {
             (0..groups.len())
                 .map(|at| groups.get(at).map(|group| subject[group.start()..group.end()].to_vec()))
                 .collect()
         }))
     }
+}
+
+fn compile(pattern: &str, any_case: bool) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    let mut builder = fancy_regex::RegexBuilder::new(pattern);
+    builder
+        .bytes_mode(fancy_regex::BytesMode::Ascii)
+        .unicode_mode(false)
+        .dot_matches_new_line(true)
+        .case_insensitive(any_case)
+        .backtrack_limit(BACKTRACKS)
+        .delegate_size_limit(2 << 20)
+        .delegate_dfa_size_limit(1 << 20)
+        .max_prog_size(100_000);
+    builder.build()
 }
 
 /// The delegate reports broken syntax and patterns that are too large in one type.

@@ -3,8 +3,10 @@
 use super::htaccess::Memo;
 use super::walk::Found;
 use crate::files::{Files, Kind};
+use crate::httpd::expression::evaluate::{COMPILE, COSTLY};
 use crate::httpd::load::data::Data;
 use crate::httpd::model::server::Server;
+use crate::httpd::pattern::Pattern;
 use crate::httpd::syntax::path::path_of;
 use std::os::unix::ffi::OsStrExt;
 
@@ -67,6 +69,19 @@ impl<'c> ResolveContext<'c> {
                  file of the request (filename)"
             ),
         }
+    }
+
+    /// The groups of a pattern's first match, paid out of the request's budget; none: it does not match, or nobody can afford to know.
+    pub fn groups(&self, pattern: &Pattern, text: &[u8], place: impl Fn() -> String) -> Option<Vec<Option<Vec<u8>>>> {
+        let compile = if pattern.is_new() { COMPILE } else { 1 };
+        if !self.memo.budget.spend_at(compile, &place) {
+            return None;
+        }
+        pattern.groups(text).unwrap_or_else(|_| {
+            self.memo.budget.spend_at(COSTLY, &place);
+            self.memo.doubt(format!("{}: the pattern takes too many steps; taken as not matching", place()));
+            None
+        })
     }
 
     pub fn access_names(&self, server: usize) -> Option<&'c [Box<[u8]>]> {

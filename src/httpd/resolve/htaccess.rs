@@ -1,5 +1,6 @@
 //! `.htaccess`: looked for at every request, as httpd does, and parsed when it has changed (facts ).
 
+use super::budget::Budget;
 use super::context::ResolveContext;
 use super::walk::Denied;
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::httpd::syntax::lines;
 use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::reader::Reader;
 use crate::origin::Origin;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,15 +28,15 @@ type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     seen: RefCell<Vec<Seen>>,
-    spent: Cell<u32>,
+    pub budget: Budget,
     /// What rules depend on that is not known.
     doubts: RefCell<Vec<String>>,
     /// Set: what the access files have that is refused is put here, and reading goes on behind it.
     refusals: Option<RefCell<Vec<Error>>>,
 }
 
-/// The budget of one request: steps of rules, conditions and subrequests. Only configurations that loop exceed it.
-const MAX_STEPS: u32 = 2_000_000;
+/// So many bytes of an access file are a step of its request's budget: reading it anew takes time for each line.
+const BYTES_OF_A_STEP: usize = 16;
 
 impl Memo {
     /// One that keeps everything that is refused.
@@ -63,8 +64,7 @@ impl Memo {
 
     /// Takes steps off the budget; false: too few are left.
     pub fn spend(&self, steps: u32) -> bool {
-        self.spent.set(self.spent.get().saturating_add(steps));
-        self.spent.get() <= MAX_STEPS
+        self.budget.spend(steps)
     }
 }
 
@@ -143,6 +143,10 @@ fn parse(
     let refuse = |because: String| Denied { status: 500, because };
     if text.len() > MAX_SIZE {
         return Err(refuse(format!("{shown}: larger than 16 MiB")));
+    }
+    let budget = &context.memo.budget;
+    if !budget.spend_at((text.len() / BYTES_OF_A_STEP) as u32, || shown.clone().into_owned()) {
+        return Err(refuse(budget.complaint().unwrap_or_default()));
     }
     if let Some(line) = lines::too_long(&text) {
         return Err(refuse(format!("{shown}:{line}: Error reading {shown} at line {line}: Line too long")));

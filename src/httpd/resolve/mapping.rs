@@ -69,14 +69,14 @@ fn passed_on(to: &[u8], origin: &crate::origin::Origin, by: &str) -> Mapped {
 }
 
 /// What `ProxyPass` does to a path. `None`: it does not match. `Some(None)`: it excludes the path from being passed on.
-fn proxied(one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Mapped>> {
+fn proxied(context: &ResolveContext<'_>, one: &Passed, path: &[u8], query: Option<&[u8]>) -> Option<Option<Mapped>> {
     let to = match &one.from {
         Matcher::Literal(from) => {
             let rest = alias(path, from)?;
             one.to.as_ref().map(|to| [to, rest].concat())
         }
         Matcher::Regex(regex) => {
-            let groups = regex.groups(path).ok()??;
+            let groups = context.groups(regex, path, || one.origin.to_string())?;
             one.to.as_ref().map(|to| if to.contains(&b'$') { substitute(to, &groups) } else { [to, path].concat() })
         }
         _ => return None,
@@ -124,12 +124,12 @@ pub(super) fn map(
 ) -> Mapped {
     let (path, query) = asked;
     let own = located.iter().rev().find_map(|section| section.get().core.as_ref()?.passed.as_deref());
-    let own = own.and_then(|one| proxied(one, path, query));
+    let own = own.and_then(|one| proxied(context, one, path, query));
     if let Some(Some(mapped)) = own {
         return mapped;
     }
     let mut passed = context.layers(server).flat_map(|server| &server.proxied).filter(|_| own.is_none());
-    if let Some(mapped) = passed.find_map(|one| proxied(one, path, query)).flatten() {
+    if let Some(mapped) = passed.find_map(|one| proxied(context, one, path, query)).flatten() {
         return mapped;
     }
     let mut place = Place { uri: path.to_vec(), query: query.map(<[u8]>::to_vec), ..Place::default() };
@@ -144,14 +144,14 @@ pub(super) fn map(
     for section in located.iter().rev().map(SectionRef::get) {
         let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
         if let Some(core) = section.core.as_ref().filter(|core| own(core))
-            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref())
         {
             return found;
         }
     }
     for server in context.layers(server) {
         if let Some(core) = &server.section.core
-            && let Some(found) = redirect(&core.redirects, &path, query.as_deref())
+            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref())
         {
             return found;
         }
@@ -338,7 +338,10 @@ fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> O
                 let root = one.to.strip_suffix(b"/").unwrap_or(&one.to).to_vec();
                 ([&*one.to, alias(path, from)?].concat(), AliasContext { prefix, root })
             }
-            Matcher::Regex(regex) => (substitute(&one.to, &regex.groups(path).ok()??), AliasContext::default()),
+            Matcher::Regex(regex) => (
+                substitute(&one.to, &context.groups(regex, path, || format!("AliasMatch {regex:?}"))?),
+                AliasContext::default(),
+            ),
             _ => return None,
         };
         let made = if made.starts_with(b"/") { made } else { [context.root(), b"/".to_vec(), made].concat() };
@@ -347,12 +350,17 @@ fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> O
 }
 
 /// `Redirect` and `RedirectMatch`.
-pub(super) fn redirect(list: &[Redirect], path: &[u8], query: Option<&[u8]>) -> Option<Mapped> {
+pub(super) fn redirect(
+    context: &ResolveContext<'_>,
+    list: &[Redirect],
+    path: &[u8],
+    query: Option<&[u8]>,
+) -> Option<Mapped> {
     list.iter().find_map(|one| {
         let to = match &one.from {
             Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
             Matcher::Regex(regex) => {
-                let made = substitute(&one.to, &regex.groups(path).ok()??);
+                let made = substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?);
                 // A query and a fragment stay as they are.
                 let end = memchr::memchr2(b'?', b'#', &made).unwrap_or(made.len());
                 [&uri::escape(&made[..end])[..], &made[end..]].concat()

@@ -1,5 +1,6 @@
 //! One request, from its target to the containers that take part.
 
+mod budget;
 pub(crate) mod context;
 mod directory;
 mod extension;
@@ -20,6 +21,7 @@ mod subrequest;
 mod walk;
 mod walk_cache;
 
+use self::budget::Counted;
 use self::context::{Passing, ResolveContext};
 use self::htaccess::Memo;
 use self::outcome::Outcome;
@@ -70,7 +72,8 @@ fn resolve_with(
     passing: Passing,
     memo: &Memo,
 ) -> Result<Resolution> {
-    let context = ResolveContext { data, files, memo, passing };
+    let counted = Counted { files, budget: &memo.budget };
+    let context = ResolveContext { data, files: &counted, memo, passing };
     let asked = match Asked::new(&context, target) {
         Ok(asked) => asked,
         Err((status, because)) => return Ok(Resolution::Answer { status, because: because.into(), location: None }),
@@ -105,6 +108,14 @@ fn resolve_with(
             Some((status, because)) => Outcome::server_error(&subrequest, status, because),
             None => subrequest.clone().run(before.as_ref(), &mut notes),
         };
+        // What was looked for behind the end counts as missing, so the outcome may be wrong.
+        if let Some(because) = memo.budget.complaint() {
+            let because = match &outcome {
+                Outcome::Answer { status: 500, because: own, .. } => own.clone(),
+                _ => because,
+            };
+            return Ok(Resolution::Answer { status: 500, because, location: None });
+        }
         match outcome {
             Outcome::Run(mut run) => {
                 run.notes.splice(..0, std::mem::take(&mut notes));

@@ -2,6 +2,7 @@
 
 use super::context::{Passing, ResolveContext};
 use super::extension::{self, by_extension, media_type};
+use super::htaccess::Memo;
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
 use super::negotiation::Chosen;
@@ -245,7 +246,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         match mapping::map(&self.context, server, asked, how, sections, self) {
             Mapped::File(place) if place.passed => {
                 let located = located.unwrap_or_else(|| self.locate());
-                let sections = with_files(located.sections, &place.filename);
+                let sections = with_files(self.context.memo, located.sections, &place.filename);
                 Err(Box::new(self.passed(*place, sections)))
             }
             Mapped::File(place) => {
@@ -262,7 +263,12 @@ impl<'c, 't> Subrequest<'c, 't> {
             Mapped::Passed { to, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
-                Err(Box::new(self.passed_on(to.clone(), because, with_files(located.sections, &to), past)))
+                Err(Box::new(self.passed_on(
+                    to.clone(),
+                    because,
+                    with_files(self.context.memo, located.sections, &to),
+                    past,
+                )))
             }
             Mapped::Answer { status, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
@@ -363,7 +369,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let ground = Merged { number: 0, sections: ground };
         let mut merged = self.walks.join(Kind::Directory, &walked.directory, met, ground).0;
         if merged.sections.iter().any(|section| !section.get().files.is_empty()) {
-            let met = walk::files(&merged.sections, &walked.filename, notes);
+            let met = walk::files(self.context.memo, &merged.sections, &walked.filename, notes);
             let name = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
             merged = self.walks.join(Kind::Files, &walked.filename[name..], met, merged).0;
         }
@@ -448,7 +454,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             // A server's own redirects were looked at before mapping.
             let section = section.get();
             let Some(core) = section.core.as_ref().filter(|_| !is_server(section.layer)) else { continue };
-            match mapping::redirect(&core.redirects, &self.uri, self.query.as_deref()) {
+            match mapping::redirect(&self.context, &core.redirects, &self.uri, self.query.as_deref()) {
                 Some(Mapped::Redirect { status, to, because }) => {
                     return Err(Box::new(self.redirected(status, to, because)));
                 }
@@ -542,9 +548,9 @@ fn is_server(layer: ServerLayer) -> bool {
 
 /// Whether a FastCGI server is on this machine, and sees the same files.
 /// `<Files>` counts for what is passed on, too, by the last name of its URL; directories do not.
-fn with_files<'c>(mut sections: Vec<SectionRef<'c>>, url: &[u8]) -> Vec<SectionRef<'c>> {
+fn with_files<'c>(memo: &Memo, mut sections: Vec<SectionRef<'c>>, url: &[u8]) -> Vec<SectionRef<'c>> {
     let servers = sections.iter().take_while(|section| is_server(section.get().layer)).count();
-    let met = walk::files(&sections[..servers], url, &mut Vec::new());
+    let met = walk::files(memo, &sections[..servers], url, &mut Vec::new());
     sections.splice(servers..servers, met);
     sections
 }

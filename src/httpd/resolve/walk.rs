@@ -2,9 +2,11 @@
 
 use super::context::ResolveContext;
 use super::htaccess;
+use super::htaccess::Memo;
 use crate::files::Kind;
+use crate::httpd::expression::evaluate::{COMPILE, COSTLY};
 use crate::httpd::model::answer::ServerLayer;
-use crate::httpd::model::section::{AllowOverride, Hit, Section, options, options_below};
+use crate::httpd::model::section::{AllowOverride, Hit, Matcher, Section, options, options_below};
 use crate::httpd::model::server::Server;
 use crate::httpd::pattern::hash::{FNV_START, finish, hash, step};
 use crate::httpd::pattern::head::Start;
@@ -233,7 +235,7 @@ impl<'c> Walk<'_, 'c> {
         for (_, which, number) in all {
             let Some(server) = self.servers[which] else { continue };
             let section: &'c Section = &server.dirs[number as usize];
-            if hits(section, filename, notes) {
+            if hits(self.context.memo, section, filename, notes) {
                 self.add(SectionRef::Config(section));
             }
         }
@@ -299,11 +301,20 @@ fn link_denied(path: &Path) -> Denied {
     }
 }
 
-fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
+fn hits(memo: &Memo, section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
+    if let Matcher::Regex(pattern) = &section.matcher
+        && pattern.is_new()
+        && !memo.budget.spend_at(COMPILE, || section.origin.to_string())
+    {
+        return false;
+    }
     match section.matcher.hits(text) {
         Hit::Yes => true,
         Hit::No => false,
         Hit::TooCostly => {
+            if !memo.budget.spend_at(COSTLY, || section.origin.to_string()) {
+                return false;
+            }
             notes.push(format!("{}: the pattern takes too many steps; taken as not matching", section.origin));
             false
         }
@@ -311,7 +322,12 @@ fn hits(section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
 }
 
 /// `<Files>`: those of the servers in order, then those inside the merged sections.
-pub(super) fn files<'c>(sections: &[SectionRef<'c>], filename: &[u8], notes: &mut Vec<String>) -> Vec<SectionRef<'c>> {
+pub(super) fn files<'c>(
+    memo: &Memo,
+    sections: &[SectionRef<'c>],
+    filename: &[u8],
+    notes: &mut Vec<String>,
+) -> Vec<SectionRef<'c>> {
     let name = &filename[memchr::memrchr(b'/', filename).map_or(0, |at| at + 1)..];
     let mut found: Vec<SectionRef<'c>> = Vec::new();
     for section in sections {
@@ -319,11 +335,11 @@ pub(super) fn files<'c>(sections: &[SectionRef<'c>], filename: &[u8], notes: &mu
             SectionRef::Config(section) => {
                 let section: &'c Section = section;
                 found.extend(
-                    section.files.iter().filter(|one| hits(one, name, notes)).map(|one| SectionRef::Config(one)),
+                    section.files.iter().filter(|one| hits(memo, one, name, notes)).map(|one| SectionRef::Config(one)),
                 );
             }
             SectionRef::Htaccess(section) => {
-                let own = section.files.iter().filter(|one| hits(one, name, notes));
+                let own = section.files.iter().filter(|one| hits(memo, one, name, notes));
                 found.extend(own.map(|one| SectionRef::Htaccess(Arc::clone(one))));
             }
         }
@@ -347,7 +363,8 @@ pub(super) fn locations<'c>(
             prefixes(uri, |prefix, hash| numbers.extend(index.find(hash, prefix, &server.locations)));
         }
         let others = index.wild.iter().chain(&index.regex).filter(|(head, _)| head.may_match(start));
-        numbers.extend(others.map(|&(_, n)| n).filter(|&n| hits(&server.locations[n as usize], uri, notes)));
+        numbers
+            .extend(others.map(|&(_, n)| n).filter(|&n| hits(context.memo, &server.locations[n as usize], uri, notes)));
         numbers.sort_unstable();
         found.extend(numbers.into_iter().map(|n| SectionRef::Config(&server.locations[n as usize])));
     }

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 const MAX_NESTING: usize = 50;
 /// Files of one `Include`.
 const MAX_FILES: usize = 100_000;
+/// Names that all `Include`s together compare with their patterns, and paths that they look at.
+const MAX_LOOKS: usize = 2_000_000;
+/// A path that is looked at counts as so many names: it takes a system call.
+const LOOK: usize = 15;
 
 impl Reader<'_> {
     /// A path, from the server's root where it is relative, without `.`, `..` and double slashes.
@@ -27,8 +31,8 @@ impl Reader<'_> {
     }
 
     /// The files to read, in order, up to the first error.
-    pub(crate) fn include_list(&self, path: &[u8], optional: bool) -> Vec<Result<PathBuf>> {
-        let mut list = List { files: self.files, optional, found: Vec::new() };
+    pub(crate) fn include_list(&mut self, path: &[u8], optional: bool) -> Vec<Result<PathBuf>> {
+        let mut list = List { files: self.files, optional, found: Vec::new(), looks: self.include_looks };
         let path = self.absolute(path);
         let result = match glob::is_pattern(path.as_os_str().as_bytes()) {
             true => list.pattern(&path),
@@ -37,6 +41,7 @@ impl Reader<'_> {
         if let Err(error) = result {
             list.found.push(Err(error));
         }
+        self.include_looks = list.looks;
         list.found
     }
 }
@@ -61,9 +66,23 @@ struct List<'f> {
     files: &'f dyn Files,
     optional: bool,
     found: Vec<Result<PathBuf>>,
+    looks: usize,
 }
 
 impl List<'_> {
+    /// Counts what is looked at: links to directories above make a small tree endless.
+    fn look(&mut self, count: usize) -> Result<()> {
+        self.looks = self.looks.saturating_add(count);
+        match self.looks <= MAX_LOOKS {
+            true => Ok(()),
+            false => Err(Error::new(
+                Code::TooLarge,
+                "The Includes up to here look at more than 2 million names (each path that is looked at counts as 15): narrow their patterns, and \
+                 look for links to directories above",
+            )),
+        }
+    }
+
     fn add(&mut self, path: PathBuf) -> Result<()> {
         if self.found.len() >= MAX_FILES {
             return Err(Error::new(Code::TooLarge, "Include names more than 100,000 files: narrow it"));
@@ -76,6 +95,8 @@ impl List<'_> {
     fn path(&mut self, path: &Path, depth: usize) -> Result<()> {
         let mut stack = vec![(path.to_path_buf(), depth)];
         while let Some((path, depth)) = stack.pop() {
+            // The way through nested directories takes longer, above all if it goes over links.
+            self.look(LOOK * (1 + depth / 4))?;
             match self.files.kind(&path) {
                 Ok(Kind::Directory) => {
                     if depth >= MAX_NESTING {
@@ -86,6 +107,7 @@ impl List<'_> {
                         return Err(Error::new(Code::TooLarge, text));
                     }
                     let names = self.names(&path)?;
+                    self.look(names.len())?;
                     stack.extend(names.into_iter().rev().map(|name| (path.join(name), depth + 1)));
                 }
                 Ok(_) => self.add(path)?,
@@ -140,7 +162,7 @@ impl List<'_> {
         Ok(())
     }
 
-    fn candidates(&self, dir: &Path, pattern: &OsStr, last: bool) -> Result<Option<Vec<OsString>>> {
+    fn candidates(&mut self, dir: &Path, pattern: &OsStr, last: bool) -> Result<Option<Vec<OsString>>> {
         let listed = match self.files.list(dir) {
             Ok(names) => names,
             Err(_) if self.optional => return Ok(None),
@@ -150,13 +172,14 @@ impl List<'_> {
                 return Err(Error::new(Code::Refused, text));
             }
         };
+        self.look(LOOK + listed.len())?;
         let rules = Rules { dots: true, ..Rules::default() };
-        let is_dir = |name: &OsString| matches!(self.files.kind(&dir.join(name)), Ok(Kind::Directory));
-        let mut names: Vec<OsString> = listed
-            .into_iter()
-            .filter(|name| glob::matches(pattern.as_bytes(), name.as_bytes(), rules))
-            .filter(|name| last || is_dir(name))
-            .collect();
+        let mut names = listed;
+        names.retain(|name| glob::matches(pattern.as_bytes(), name.as_bytes(), rules));
+        if !last {
+            self.look(names.len().saturating_mul(LOOK))?;
+            names.retain(|name| matches!(self.files.kind(&dir.join(name)), Ok(Kind::Directory)));
+        }
         names.sort_unstable();
         if names.is_empty() && !self.optional {
             let text = format!(

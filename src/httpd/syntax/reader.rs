@@ -28,6 +28,8 @@ const MAX_MADE: u64 = 64 << 20;
 const MAX_USES: u64 = 200_000;
 /// Lines read in all, repeated ones included.
 const MAX_LINES: u64 = 20_000_000;
+/// Files read in all, repeated ones included.
+const MAX_READ: usize = 120_000;
 
 /// Refusals that are kept.
 const MAX_REFUSALS: usize = 1000;
@@ -84,6 +86,9 @@ pub(crate) struct Reader<'f> {
     pub asks_modules: bool,
     /// Set: lines that are refused are put here, and reading goes on behind them.
     pub refusals: Option<Vec<Error>>,
+    /// What `Include`s have looked at, and how many files were opened.
+    pub include_looks: usize,
+    files_read: usize,
     lines_read: u64,
     macro_bytes: u64,
     macro_uses: u64,
@@ -125,6 +130,8 @@ impl<'f> Reader<'f> {
             asks: false,
             asks_modules: false,
             refusals: None,
+            include_looks: 0,
+            files_read: 0,
             lines_read: 0,
             macro_bytes: 0,
             macro_uses: 0,
@@ -190,6 +197,7 @@ impl<'f> Reader<'f> {
             return match next.and_then(|path| self.open_file(&path, frame.parent)) {
                 Ok(inner) => Ok(Step::Enter(Box::new(inner))),
                 Err(error) => {
+                    let error = if error.origin.file.is_none() { error.at(self.last_origin(stack)) } else { error };
                     self.go_on(error, stack).map(|()| Step::Enter(Box::new(Frame::list(Vec::new(), frame.parent))))
                 }
             };
@@ -248,6 +256,15 @@ impl<'f> Reader<'f> {
 
     fn open_file(&mut self, path: &Path, parent: u32) -> Result<Frame> {
         use std::os::unix::ffi::OsStrExt;
+        self.files_read += 1;
+        if self.files_read > MAX_READ {
+            let text = "More than 120,000 files are read: look for files that are included again and again";
+            return Err(Error::new(Code::TooLarge, text));
+        }
+        // What stands for nothing may be named.
+        if path == Path::new("/dev/null") {
+            return Ok(Frame::list(Vec::new(), parent));
+        }
         let bytes = self.files.read(path).map_err(|error| {
             let text = format!("Could not open configuration file {}: {error}", path.display());
             Error::new(Code::Io, text)

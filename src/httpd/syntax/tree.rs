@@ -10,9 +10,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) const UNKNOWN: u16 = u16::MAX;
 
 /// More text than this after includes, macros and substitution is refused.
-const MAX_TEXT: usize = 1 << 30;
+const MAX_TEXT: usize = 128 << 20;
 /// More directives than this are refused.
-const MAX_NODES: usize = 16 << 20;
+const MAX_NODES: usize = 4 << 20;
 
 /// A piece of the tree's text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +137,10 @@ impl Tree {
 }
 
 fn too_large() -> Error {
-    Error::new(Code::TooLarge, "The configuration is too large: split it, or check its macros")
+    Error::new(
+        Code::TooLarge,
+        "The configuration is larger than 128 MiB, or has more than 4 million directives, with what is included and made by macros: split it, and look for files that are included again and again",
+    )
 }
 
 impl Node {
