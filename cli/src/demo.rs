@@ -226,9 +226,7 @@ impl Host for Server {
 
     fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, (): &(), _: Ending) -> bool {
-        false
-    }
+    fn on_forced(&self, (): &(), _: Ending) {}
 
     fn ended(&self, (): (), _: Ending) {}
 }

@@ -121,8 +121,8 @@ impl Host for CHost {
         self.tell(&notices.on_stop, ending);
     }
 
-    fn on_forced(&self, notices: &CNotices, ending: Ending) -> bool {
-        self.tell(&notices.on_forced, ending)
+    fn on_forced(&self, notices: &CNotices, ending: Ending) {
+        self.tell(&notices.on_forced, ending);
     }
 
     fn ended(&self, on_ended: Ended, ending: Ending) {
@@ -143,14 +143,13 @@ impl CHost {
         self.userdata.load(Relaxed)
     }
 
-    fn tell(&self, function: &AtomicPtr<()>, ending: Ending) -> bool {
+    fn tell(&self, function: &AtomicPtr<()>, ending: Ending) {
         // SAFETY: stored by `attach` from a function of this type; NULL is None.
         let function = unsafe { transmute::<*mut (), outlive_notice_function>(function.load(Relaxed)) };
         if let Some(tell) = function {
             // SAFETY: the host's function with the host's userdata; the request cannot end meanwhile.
             unsafe { tell(self.userdata.load(Relaxed), ending as c_int) };
         }
-        function.is_some()
     }
 }
 

@@ -9,7 +9,7 @@ use super::constants::OUTLIVE_NO_LIMIT;
 use super::host::{CHost, Function, outlive_destroy_function, outlive_shutdown_function};
 use super::text::{bytes, data, optional, outlive_str};
 use super::{guard, number};
-use crate::engine::{Handle, LARGEST, Quick, REACH, Slot, TAG_BITS};
+use crate::engine::{Handle, LARGEST, QuickLimit, REACH, Slot, TAG_BITS};
 use crate::error::Code;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -192,9 +192,9 @@ pub unsafe extern "C" fn outlive_request_set_time_limit(request: *mut outlive_re
     // Nothing here can panic, so it needs no guard.
     let Some(handle) = (unsafe { handle(request) }) else { return Code::Argument.number() };
     match handle.set_limit_quickly(seconds) {
-        Quick::Done => Code::Ok.number(),
-        Quick::Arm(due) => arm(handle.slot, due),
-        Quick::No => set_limit_slowly(handle, seconds),
+        QuickLimit::Done => Code::Ok.number(),
+        QuickLimit::Arm(due) => arm(handle.slot, due),
+        QuickLimit::No => set_limit_slowly(handle, seconds),
     }
 }
 

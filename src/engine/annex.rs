@@ -1,7 +1,6 @@
-//! What only some requests have: a label or a method, a key, callbacks for notices and for the end, caps. It is kept in arrays beside the
+//! What only some requests have: callbacks for notices, a label or a method, a key, a callback for the end, caps. It is kept in arrays beside the
 //! slots; those of a chunk are made for the first request that needs them, and other requests never touch them.
 
-use super::callback_gate::Notice;
 use super::slot::{Host, LABEL};
 use super::sys::Fixed;
 use super::whole_words;
@@ -20,10 +19,6 @@ pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
 
 /// One slot's part of the array. The slot's facts say which fields are valid.
 pub struct Annex<H: Host> {
-    pub notice: Notice,
-    /// Generation << 8 | the events that the host was told of.
-    pub notified: AtomicU32,
-    pub notices: H::Notices,
     /// The watched socket; only the owner uses it.
     pub socket: AtomicI32,
     pub max_detached: AtomicU32,
@@ -36,9 +31,6 @@ pub struct Annex<H: Host> {
 impl<H: Host> Default for Annex<H> {
     fn default() -> Self {
         Self {
-            notice: Notice::default(),
-            notified: AtomicU32::new(0),
-            notices: H::Notices::default(),
             socket: AtomicI32::new(-1),
             max_detached: AtomicU32::new(0),
             max_detached_time: AtomicU32::new(0),
@@ -58,6 +50,20 @@ impl<H: Host> Annex<H> {
     /// A consistent copy, even if it is being written; empty where its writer is stuck.
     pub fn key(&self) -> Vec<u8> {
         self.key.get()
+    }
+}
+
+/// What the engine's thread needs to tell a host of a stop. Apart, since it is all that many requests have of these arrays, and that thread may
+/// go through many of them at once.
+pub struct Notified<H: Host> {
+    /// Generation << 8 | the events that the host was told of.
+    pub events: AtomicU32,
+    pub notices: H::Notices,
+}
+
+impl<H: Host> Default for Notified<H> {
+    fn default() -> Self {
+        Self { events: AtomicU32::new(0), notices: H::Notices::default() }
     }
 }
 

@@ -4,11 +4,10 @@ use super::call_guard::facts_of;
 use super::flag_word::TAG_BITS;
 use super::handle::Handle;
 use super::slot::{Host, Owned, Slot, facts};
-use super::sys;
+use super::sys::{self, guarded::Guard};
 use super::watched::Member;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
-use crate::request::{Begin, Machine, Timer};
-use atomic_refcell::AtomicRefMut;
+use crate::request::{Begin, Machine};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -62,7 +61,7 @@ pub(super) fn begin<'e, H: Host>(
     slot.prefetch();
     let now = slot.shared().now();
     let is_queued = slot.shared().queues.is_some();
-    let notices = (!is_queued && H::wants_notice(&options.callbacks)).then(|| &slot.annex().notices);
+    let notices = (!is_queued && H::wants_notice(&options.callbacks)).then(|| &slot.notified().notices);
     let wants_notice = notices.is_some();
     slot.host.attach(options.callbacks, notices);
     let begin = Begin { resumed: options.resumed, ..Begin::of_method(options.method, options.reading_input) };
@@ -94,7 +93,7 @@ pub(super) fn begin<'e, H: Host>(
     slot.written.store(0, Relaxed);
     slot.began.store(now, Relaxed);
     slot.terms.begin();
-    let limit = if let Timer::Start(seconds) = Machine::timer_at_begin(settings.policy(), begin) { seconds } else { 0 };
+    let limit = Machine::timer_at_begin(settings.policy(), begin).limit().unwrap_or(0);
     let due = slot.timing().start(limit, now, new & facts::CPU != 0);
     slot.facts.store(new & !facts::WATCHED, Relaxed);
     let generation = slot.word.begin(|| slot.begin_lap());
@@ -134,12 +133,12 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
 
 /// The owned part of a free slot. A late call on the slot's previous request may hold it for the moment that it takes to see
 /// that the request has ended.
-fn take_over<H: Host>(slot: &Slot<H>) -> AtomicRefMut<'_, Owned<H>> {
+fn take_over<H: Host>(slot: &Slot<H>) -> Guard<'_, Owned<H>> {
     let mut turn = 0;
     loop {
-        match slot.owned.try_borrow_mut() {
-            Ok(owned) => return owned,
-            Err(_) => super::sync::pause(&mut turn),
+        match slot.try_own() {
+            Some(owned) => return owned,
+            None => super::sync::pause(&mut turn),
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use super::flag_word::{FLAG_GONE, Seen};
 use super::slot::{Host, Owned, Slot, facts};
-use super::sys;
+use super::sys::{self, guarded::Guard};
 use crate::config::{Clock, Policy, Settings, whole_number};
-use crate::request::{Change, Events, Machine, Output, Timer, effective_limit};
-use atomic_refcell::AtomicRefMut;
+use crate::request::{Change, Events, Machine, Output, Stage, Timer, effective_limit};
 use std::sync::atomic::{
     Ordering::{Relaxed, Release, SeqCst},
     fence,
@@ -44,7 +43,7 @@ impl Output for Failed {
 /// A call that holds the owned part; its changes are published when it ends.
 pub(super) struct Inside<'e, H: Host> {
     pub slot: &'e Slot<H>,
-    pub owned: AtomicRefMut<'e, Owned<H>>,
+    pub owned: Guard<'e, Owned<H>>,
     pub before: Events,
     pub events: Events,
     /// There is nothing to publish: no change that others see, or the request is over.
@@ -53,7 +52,7 @@ pub(super) struct Inside<'e, H: Host> {
 
 impl<'e, H: Host> Inside<'e, H> {
     #[inline]
-    pub fn new(slot: &'e Slot<H>, owned: AtomicRefMut<'e, Owned<H>>, word: Seen) -> Self {
+    pub fn new(slot: &'e Slot<H>, owned: Guard<'e, Owned<H>>, word: Seen) -> Self {
         let events = word.events();
         let mut inside = Self { slot, owned, before: events, events, is_silent: false };
         if events != Events::NONE {
@@ -68,11 +67,7 @@ impl<'e, H: Host> Inside<'e, H> {
     }
 
     pub fn apply(&mut self, timer: Timer) {
-        let limit = match timer {
-            Timer::Keep => return,
-            Timer::Start(seconds) => seconds,
-            Timer::Stop => 0,
-        };
+        let Some(limit) = timer.limit() else { return };
         self.write_limit_text(); // the new limit has none
         let slot = self.slot;
         slot.look_at(slot.timing().start(limit, slot.shared().now(), slot.counts_cpu()));
@@ -213,6 +208,11 @@ impl<H: Host> Inside<'_, H> {
 }
 
 impl<H: Host> Slot<H> {
+    /// The owner publishes a stage by itself.
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.facts.store(self.facts.load(Relaxed) & !facts::STAGE | stage as u32, Release);
+    }
+
     /// Whether the limit counts CPU time.
     #[inline]
     pub(super) fn counts_cpu(&self) -> bool {

@@ -5,10 +5,11 @@ use super::flag_word::{FLAG_ASKED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_LEFT_OF
 use super::gather::{QUICK, count_detached, count_slow};
 use super::handle::Handle;
 use super::scoreboard::Counted;
-use super::slot::{Host, facts};
+use super::slot::{Host, Owned, facts};
 use super::stop_queue::StopKind;
+use super::stops;
+use super::sys::guarded::Guard;
 use super::watched::Member;
-use super::{stops, sys};
 use crate::error::Code;
 use crate::request::{Ending, Events, Stage};
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -42,10 +43,76 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Apart, so that a quiet end saves no registers for it.
     #[inline(never)]
     fn end_slowly(self, facts: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        let mut inside = self.pass(facts, &mut call)?;
-        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
-        self.leave(inside, ending);
+        if facts & facts::BEYOND_FUNCTIONS == Stage::Running as u32
+            && let Some(owned) = self.enter_calmly().filter(|owned| owned.is_calm())
+        {
+            return self.end_calmly(owned, call);
+        }
+        let inside = self.pass(facts, &mut call)?;
+        Ok(self.leave_inside(inside))
+    }
+
+    /// The end of a request to which nothing has happened: its functions run, and nothing else is to be done. It asks for what may be asked
+    /// of a request meanwhile, and for nothing twice: if something does happen, it goes on as any end.
+    #[inline(always)]
+    fn end_calmly(
+        self,
+        mut owned: Guard<'e, Owned<H>>,
+        mut call: impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> Result<Ending, Code> {
+        let slot = self.slot;
+        let _ = owned.machine().begin_shutdown(None, &mut Events::NONE.without(Events::NONE)); // no timer starts
+        if owned.machine().has_functions() {
+            slot.set_stage(Stage::Shutdown); // others see it while they run
+            slot.shared().board.changed(slot);
+        }
+        let (began, mut ran) = (slot.shared().now(), 0);
+        while let Some((function, ending)) = owned.next_function() {
+            drop(owned);
+            let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
+            ran += 1;
+            owned = match self.enter_after(asks_to_stop) {
+                Some(owned) => owned,
+                None => {
+                    self.count_functions(ran, began);
+                    return self.go_on(asks_to_stop, &mut call);
+                }
+            };
+        }
+        owned.functions().clear();
+        owned.machine().end_output(&mut Below(slot));
+        self.count_functions(ran, began);
+        let ending = owned.machine().ending().unwrap_or(Ending::Completed);
+        self.leave(owned, ending);
         Ok(ending)
+    }
+
+    /// Where nothing has happened during a function, and it asks for nothing: the next one is called with nothing else to do.
+    #[inline(always)]
+    fn enter_after(&self, asks_to_stop: bool) -> Option<Guard<'e, Owned<H>>> {
+        let owned = if asks_to_stop { None } else { self.enter_calmly() };
+        owned.filter(|owned| owned.is_calm())
+    }
+
+    /// The rest of an end during one of whose functions something has happened.
+    #[cold]
+    #[inline(never)]
+    fn go_on(
+        self,
+        asks_to_stop: bool,
+        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> Result<Ending, Code> {
+        let inside = self.function_returned(asks_to_stop)?;
+        let mut inside = self.run_functions(inside, call)?;
+        inside.owned.machine().end_output(&mut Below(self.slot));
+        Ok(self.leave_inside(inside))
+    }
+
+    fn leave_inside(self, mut inside: Inside<'e, H>) -> Ending {
+        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
+        inside.is_silent = true;
+        self.leave(inside, ending);
+        ending
     }
 
     /// The first part of an end: shutdown functions, then buffered output. The request stays in flight until [`Handle::end`],
@@ -91,8 +158,7 @@ impl<'e, H: Host> Handle<'e, H> {
     #[cold]
     #[inline(never)]
     fn withdraw_due(&self) {
-        let facts = self.slot.facts.load(Relaxed);
-        self.slot.facts.store(facts & !facts::STAGE | Stage::Shutdown as u32, Release);
+        self.slot.set_stage(Stage::Shutdown);
         stops::withdraw(self.slot, StopKind::Due);
     }
 
@@ -102,8 +168,7 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline(never)]
     fn tell_ended(&self, ending: Ending) {
         let slot = self.slot;
-        let facts = slot.facts.load(Relaxed);
-        slot.facts.store(facts & !facts::STAGE | Stage::FinalFlush as u32, Release);
+        slot.set_stage(Stage::FinalFlush);
         slot.shared().board.changed(slot);
         let on_ended = slot.annex().on_ended.borrow_mut().take();
         if let Some(on_ended) = on_ended {
@@ -137,15 +202,13 @@ impl<'e, H: Host> Handle<'e, H> {
         mut inside: Inside<'e, H>,
         call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
     ) -> Result<Inside<'e, H>, Code> {
-        let (began, mut ran) = (sys::coarse_ns(), 0);
+        let (began, mut ran) = (self.shared().now(), 0);
         while let Some((mut function, mut ending)) = inside.owned.next_function() {
             drop(inside); // from here on others see the stage
             inside = loop {
                 let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
                 ran += 1;
-                // Nothing has happened meanwhile: then the next one is called with nothing else to do.
-                let owned = if asks_to_stop { None } else { self.enter_calmly() };
-                let Some(mut owned) = owned.filter(|owned| owned.is_calm()) else {
+                let Some(mut owned) = self.enter_after(asks_to_stop) else {
                     break self.function_returned(asks_to_stop);
                 };
                 match owned.next_function() {
@@ -182,11 +245,16 @@ impl<'e, H: Host> Handle<'e, H> {
     }
 
     fn count_functions(&self, ran: u64, began: u64) {
+        if ran == 0 {
+            return;
+        }
         let counters = &self.shared().counters;
-        counters.functions.fetch_add(ran, Relaxed);
-        let ns = sys::coarse_ns().saturating_sub(began);
-        if ns > 0 {
-            counters.function_ns.fetch_add(ns, Relaxed);
+        if !self.shared().caller().count_functions(ran) {
+            counters.functions.fetch_add(ran, Relaxed);
+        }
+        let ms = self.shared().now().saturating_sub(began);
+        if ms > 0 {
+            counters.function_ns.fetch_add(ms * 1_000_000, Relaxed);
         }
     }
 
@@ -214,9 +282,10 @@ impl<'e, H: Host> Handle<'e, H> {
         Err(Code::Busy)
     }
 
-    /// Clears the slot. Its settings stay until a request with other settings comes, because most requests have the same.
-    #[inline]
-    fn leave(&self, mut inside: Inside<'e, H>, ending: Ending) {
+    /// Clears the slot; `owned` has its owned part, and publishes nothing. Its settings stay until a request with other settings comes, because
+    /// most requests have the same.
+    #[inline(always)]
+    fn leave<G>(&self, owned: G, ending: Ending) {
         let (slot, counters) = (self.slot, &self.shared().counters);
         let facts = slot.facts.load(Relaxed);
         if facts & facts::SUSPENDED != 0 {
@@ -226,7 +295,7 @@ impl<'e, H: Host> Handle<'e, H> {
             self.tell_ended(ending);
         }
         if facts & facts::WATCHED != 0 {
-            let member = Member { slot: slot.index(), generation: inside.generation() };
+            let member = Member { slot: slot.index(), generation: slot.word.load().generation() };
             slot.shared().watched.remove(&slot.shared().poll, slot.annex().socket.load(Relaxed), member);
         }
         let now = slot.shared().now();
@@ -236,7 +305,6 @@ impl<'e, H: Host> Handle<'e, H> {
             count_slow(self.shared(), now.saturating_sub(slot.began.load(Relaxed)));
             counters.endings[ending as usize].fetch_add(1, Release);
         }
-        inside.is_silent = true;
         slot.shared().board.ended(slot);
         let seen = slot.flags().end();
         if seen.is_gone() {
@@ -250,9 +318,9 @@ impl<'e, H: Host> Handle<'e, H> {
         if facts & facts::QUEUED != 0 {
             stops::withdraw(slot, StopKind::Forced);
         }
-        drop(inside);
+        drop(owned);
         if facts & facts::NOTICE != 0 {
-            slot.annex().notice.wait();
+            slot.shared().gate.wait(slot.index(), &slot.shared().barrier);
         }
         self.push();
     }
@@ -272,6 +340,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Gives the slot back to the free list.
     #[inline]
     fn push(&self) {
-        self.shared().free.give_back(self.slot.index(), &self.slot.next_free);
+        let shared = self.shared();
+        shared.free.give_back(shared.caller(), self.slot.index(), &self.slot.next_free);
     }
 }

@@ -20,8 +20,8 @@
 //! 6. *Enter* (owner, the first time): a raise of [`FLAG_ENTERED`], behind the taking of the owned part. *End quietly* (owner): a
 //!    compare-and-swap from the quiet word to the next generation. So of two calls that come at once, against the rules, one fails: the
 //!    end finds that somebody entered, or who enters finds that it has ended.
-//! 7. *Tell* (engine thread): a callback runs under the slot's lock, after another look at the generation; an end takes the lock
-//!    once after its swap. So a callback that has begun is waited for, and none begins later.
+//! 7. *Tell* (engine thread): it says about which slot it calls, looks at the generation once more, then calls; an end asks behind its swap
+//!    (`callback_gate`). So a callback that has begun is waited for, and none begins later.
 //! 8. *Hint*: C hosts read the events through `outlive_request_flags`, in an atomic of its own that follows the word. Whoever has changed
 //!    the word's events (a raise, a clear, an end) stores them there, then looks at the word again, and goes on until it finds what it has
 //!    stored. So the last store into the hint has been compared with the word behind it: the hint agrees with the word once everybody has

@@ -26,9 +26,9 @@ const TIME: u64 = u64::MAX >> COUNT_BITS;
 
 /// How many requests completed in a slot, and how long the quick ones took.
 #[derive(Debug, Default)]
-pub struct Quick(AtomicU64);
+pub struct Completed(AtomicU64);
 
-impl Quick {
+impl Completed {
     /// One more. One writer at a time, so no read-modify-write is needed.
     #[inline]
     pub fn count(&self, ms: u64) {
@@ -85,7 +85,7 @@ pub fn gather<H: Host>(shared: &Shared, table: &Table<H>, mut each: impl FnMut(&
     new.gone = load(&counters.gone);
     new.forced = load(&counters.forced);
     new.time_limits = load(&counters.time_limits);
-    new.functions = load(&counters.functions);
+    new.functions = load(&counters.functions) + shared.threads.functions();
     new.function_ns = load(&counters.function_ns);
     new.not_shown = shared.board.not_shown();
     state.numbers.rise_to(&new);

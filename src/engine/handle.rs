@@ -10,17 +10,16 @@ use super::limit::{limit_of_ms, seconds_of_ms};
 use super::shared::Shared;
 use super::slot::{Host, Owned, Slot, facts};
 use super::snapshot::Row;
+use super::sys::guarded::Guard;
 use crate::error::Code;
 use crate::request::{Begin, Ending, Events, Finish, Output, Stage, Timer, Verdict, effective_limit};
-use atomic_refcell::AtomicRefMut;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The result of a call on a request: a good outcome, or an error.
 pub type Answer = std::result::Result<Code, Code>;
 
-/// How a quick call went.
-pub(crate) enum Quick {
+/// How the quick way to set a limit went.
+pub(crate) enum QuickLimit {
     Done,
     /// All but arming the deadline.
     Arm(u64),
@@ -56,11 +55,17 @@ impl<'e, H: Host> Handle<'e, H> {
     /// after, because only then the result is certain.
     #[inline(always)]
     pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
+        let (owned, word) = self.own()?;
+        Ok(Inside::new(self.slot, owned, word))
+    }
+
+    #[inline(always)]
+    fn own(&self) -> Result<(Guard<'e, Owned<H>>, Seen), Code> {
         self.is_forked()?;
         if !self.slot.word.load().is_tagged(self.tag) {
             return Err(Code::Ended);
         }
-        let mut owned = self.slot.owned.try_borrow_mut().map_err(|_| Code::Busy)?;
+        let mut owned = self.slot.try_own().ok_or(Code::Busy)?;
         let word = self.slot.word.load();
         if !word.is_tagged(self.tag) {
             return Err(Code::Ended);
@@ -68,16 +73,16 @@ impl<'e, H: Host> Handle<'e, H> {
         if !word.has(FLAG_ENTERED) && !self.enters_first(&mut owned, word) {
             return Err(Code::Ended);
         }
-        Ok(Inside::new(self.slot, owned, word))
+        Ok((owned, word))
     }
 
     /// As [`Handle::enter`], where nothing waits and a call has entered before; `None`: otherwise, or something is wrong.
     #[inline(always)]
-    pub(super) fn enter_calmly(&self) -> Option<AtomicRefMut<'e, Owned<H>>> {
+    pub(super) fn enter_calmly(&self) -> Option<Guard<'e, Owned<H>>> {
         if !self.slot.word.is_calm(self.tag) || !self.slot.common.fork.is_surely_parent() {
             return None;
         }
-        let owned = self.slot.owned.try_borrow_mut().ok()?;
+        let owned = self.slot.try_own()?;
         // Only now the result is certain.
         self.slot.word.is_calm(self.tag).then_some(owned)
     }
@@ -224,40 +229,40 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline]
     pub fn set_time_limit(&self, seconds: i64) -> Answer {
         match self.set_limit_quickly(seconds) {
-            Quick::Done => Ok(Code::Ok),
-            Quick::Arm(due) => {
+            QuickLimit::Done => Ok(Code::Ok),
+            QuickLimit::Arm(due) => {
                 self.slot.arm(due);
                 Ok(Code::Ok)
             }
-            Quick::No => self.set_limit_slowly(seconds),
+            QuickLimit::No => self.set_limit_slowly(seconds),
         }
     }
 
     /// The usual case of [`Handle::set_time_limit`]. Kept short: of a million requests, it waits for a cache line each time, and a processor
     /// looks ahead at so many instructions and no more.
     #[inline(always)]
-    pub(crate) fn set_limit_quickly(&self, seconds: i64) -> Quick {
+    pub(crate) fn set_limit_quickly(&self, seconds: i64) -> QuickLimit {
         let slot = self.slot;
         let facts = slot.facts.load(Relaxed);
         let (Timer::Start(limit), Some(now)) = (effective_limit(seconds), self.shared().tick()) else {
-            return Quick::No;
+            return QuickLimit::No;
         };
         if !slot.word.load().is_tagged(self.tag)
             || !slot.common.fork.is_surely_parent()
             || facts & facts::LIMIT_LOCKED != 0
             || facts & facts::STAGE == Stage::Input as u32
         {
-            return Quick::No;
+            return QuickLimit::No;
         }
         let due = slot.timing().set_seconds(limit, now, facts & facts::CPU != 0);
-        if slot.is_early(due) { Quick::Done } else { Quick::Arm(due) }
+        if slot.is_early(due) { QuickLimit::Done } else { QuickLimit::Arm(due) }
     }
 
     #[cold]
     #[inline(never)]
     pub(crate) fn set_limit_slowly(self, seconds: i64) -> Answer {
         self.may_set_time_limit()?;
-        let limit = if let Timer::Start(limit) = effective_limit(seconds) { limit } else { 0 };
+        let limit = effective_limit(seconds).limit().unwrap_or(0);
         let due = self.slot.timing().set(limit, seconds, self.shared().now(), self.slot.counts_cpu());
         self.slot.look_at(due);
         Ok(Code::Ok)
@@ -346,15 +351,14 @@ impl<'e, H: Host> Handle<'e, H> {
     #[cold]
     #[inline(never)]
     fn register_slowly(self, function: H::Function) -> Result<Code, (Code, H::Function)> {
-        let mut inside = match self.enter() {
-            Ok(inside) => inside,
+        let (mut owned, word) = match self.own() {
+            Ok(own) => own,
             Err(code) => return Err((code, function)),
         };
-        match inside.owned.register(function) {
-            Ok(()) => inside.is_silent = true,
-            Err(function) => return Err((Code::Stage, function)),
+        if word.events() != Events::NONE {
+            owned.machine().absorb(word.events());
         }
-        Ok(Code::Ok)
+        owned.register(function).map_or_else(|function| Err((Code::Stage, function)), |()| Ok(Code::Ok))
     }
 
     /// Changes what people see of the request.
@@ -423,9 +427,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_set(&self, name: &[u8], value: &[u8], previous: impl FnOnce(&[u8])) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let settings = Arc::clone(inside.owned.settings.as_ref().ok_or(Code::Ended)?);
         let stage = inside.owned.machine().stage();
-        let (change, before) = inside.owned.run_time_mut().set(&settings, stage, name, value)?;
+        let (run_time, settings) = inside.owned.run_time_and_settings();
+        let (change, before) = run_time.set(settings.ok_or(Code::Ended)?, stage, name, value)?;
         previous(before);
         inside.set_fact(facts::CHANGED);
         inside.change(change);
@@ -436,9 +440,9 @@ impl<'e, H: Host> Handle<'e, H> {
     pub fn ini_restore(&self, name: &[u8]) -> Answer {
         let mut inside = self.enter()?;
         inside.write_limit_text();
-        let settings = Arc::clone(inside.owned.settings.as_ref().ok_or(Code::Ended)?);
         let stage = inside.owned.machine().stage();
-        let change = inside.owned.run_time_mut().restore(&settings, stage, name)?;
+        let (run_time, settings) = inside.owned.run_time_and_settings();
+        let change = run_time.restore(settings.ok_or(Code::Ended)?, stage, name)?;
         inside.set_fact(facts::CHANGED);
         inside.change(change);
         Ok(Code::Ok)

@@ -1,7 +1,7 @@
 //! A time limit as its owner sets it: plain stores into words that the engine's thread reads.
 
 use super::sys;
-use crate::request::{Timer, effective_limit};
+use crate::request::effective_limit;
 use std::sync::atomic::{
     AtomicI32, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence,
 };
@@ -16,10 +16,7 @@ pub const OVER: u32 = MILLISECONDS;
 pub fn limit_of_ms(milliseconds: i64) -> u32 {
     match u32::try_from(milliseconds.max(0)) {
         Ok(milliseconds) if milliseconds < MILLISECONDS => MILLISECONDS | milliseconds,
-        _ => match effective_limit(seconds_of_ms(milliseconds)) {
-            Timer::Start(seconds) => seconds,
-            Timer::Stop | Timer::Keep => 0,
-        },
+        _ => effective_limit(seconds_of_ms(milliseconds)).limit().unwrap_or(0),
     }
 }
 

@@ -32,9 +32,7 @@
 //!         false
 //!     }
 //!     fn on_stop(&self, (): &(), _: Ending) {}
-//!     fn on_forced(&self, (): &(), _: Ending) -> bool {
-//!         false
-//!     }
+//!     fn on_forced(&self, (): &(), _: Ending) {}
 //!     fn ended(&self, (): (), _: Ending) {}
 //! }
 //!
@@ -55,6 +53,7 @@
 
 mod annex;
 mod begin;
+mod biased_lock;
 mod call_guard;
 mod callback_gate;
 mod clock;
@@ -77,6 +76,7 @@ mod stop_queue;
 mod stops;
 mod sync;
 mod sys;
+mod threads;
 mod ticker;
 mod timing;
 mod watched;
@@ -89,7 +89,7 @@ pub use snapshot::{Row, Watching};
 pub use stop_queue::{Stop, StopKind};
 
 pub(crate) use flag_word::TAG_BITS;
-pub(crate) use handle::Quick;
+pub(crate) use handle::QuickLimit;
 pub(crate) use slot::Slot;
 pub(crate) use slot_table::{LARGEST, REACH};
 

@@ -1,5 +1,6 @@
 //! What every slot of an engine, its handles and its thread have in common.
 
+use super::callback_gate::Gate;
 use super::clock::Clock;
 use super::drain::Drain;
 use super::free_list::FreeList;
@@ -9,6 +10,7 @@ use super::scoreboard::Board;
 use super::stops::StopQueues;
 use super::sync::Barrier;
 use super::sys::{self, ForkMark, Poll};
+use super::threads::{Caller, Threads};
 use super::watched::Watched;
 use crate::error::{Code, Error, Result};
 use std::sync::atomic::{
@@ -30,11 +32,13 @@ pub struct Shared {
     /// The number of the engine's thread, which tells it from others; 0: there is none yet.
     pub thread: AtomicUsize,
     pub free: FreeList,
+    pub threads: Threads,
     pub counters: Counters,
     pub gathered: Gathered,
     pub board: Board,
     pub drain: Drain,
     pub queues: Option<StopQueues>,
+    pub gate: Gate,
 }
 
 /// The engine has its thread, and takes requests.
@@ -58,6 +62,7 @@ pub struct Counters {
     pub detached: AtomicI64,
     pub time_limits: AtomicU64,
     pub forced: AtomicU64,
+    /// Of threads without numbers; see [`Threads::functions`].
     pub functions: AtomicU64,
     pub function_ns: AtomicU64,
 }
@@ -85,12 +90,14 @@ impl Shared {
             closing: AtomicBool::new(false),
             thread: AtomicUsize::new(0),
             free: FreeList::default(),
+            threads: Threads::default(),
             counters: Counters::default(),
             gathered: Gathered::default(),
             board: Board::default(),
             drain: Drain::default(),
             queues: StopQueues::new(stop_queues)
                 .map_err(|error| refused("an event descriptor for each stop queue", error))?,
+            gate: Gate::default(),
         })
     }
 
@@ -114,6 +121,20 @@ impl Shared {
     #[inline]
     pub fn tick(&self) -> Option<u64> {
         self.clock.now()
+    }
+
+    /// The calling thread, for the engine's locks.
+    #[inline(always)]
+    pub fn caller(&self) -> Caller<'_> {
+        let threads = &self.threads;
+        Caller { thread: sys::thread_number() as u64, threads, barrier: &self.barrier, lost: &threads.lost }
+    }
+
+    /// The same for the locks of what is counted of limits. The engine's thread takes them most, so who only suspends requests loses others
+    /// no favourite.
+    #[inline(always)]
+    pub fn caller_of_counts(&self) -> Caller<'_> {
+        Caller { lost: &self.threads.lost_of_counts, ..self.caller() }
     }
 
     /// The engine's thread reads the clock for everybody; it is awake from here on.

@@ -1,17 +1,17 @@
 //! The slot of a request: the part that its owner works on, and the part that other threads read.
 
-use super::annex::{Annex, Beside, Shown};
+use super::annex::{Annex, Beside, Notified, Shown};
 use super::deadlines::{Deadlines, NEVER};
 use super::flag_word::{Flags, Hint, Seen, Word};
-use super::gather::Quick;
+use super::gather::Completed;
 use super::limit::{Started, Terms};
 use super::shared::Shared;
+use super::sys::guarded::{Guard, Guarded};
 use super::sys::{self, ForkMark};
 use super::timing::{Counted, Timing};
 use super::whole_words;
 use crate::config::Settings;
 use crate::request::{Begin, Ending, Machine, RunTime};
-use atomic_refcell::AtomicRefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, fence};
 
@@ -43,8 +43,8 @@ pub trait Host: Default + Send + Sync + 'static {
     }
     /// A stop is due at the next safe point.
     fn on_stop(&self, notices: &Self::Notices, ending: Ending);
-    /// The forced stage: no safe point came in time. Returns whether the host has a callback for it.
-    fn on_forced(&self, notices: &Self::Notices, ending: Ending) -> bool;
+    /// The forced stage: no safe point came in time.
+    fn on_forced(&self, notices: &Self::Notices, ending: Ending);
     /// The request has ended; called last, on the thread that ends it.
     fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
 }
@@ -75,9 +75,7 @@ impl Host for NoClient {
 
     fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, (): &(), _: Ending) -> bool {
-        false
-    }
+    fn on_forced(&self, (): &(), _: Ending) {}
 
     fn ended(&self, (): (), _: Ending) {}
 }
@@ -138,6 +136,8 @@ pub mod facts {
     pub const QUEUED: u32 = 1 << 27;
     /// How it began, in four bits from here: [`Begin::bits`](crate::request::Begin::bits).
     pub const BEGIN_SHIFT: u32 = 28;
+    /// Unless the stage alone is [`Stage::Running`](crate::request::Stage::Running) of these, an end has more to do than to run functions.
+    pub const BEYOND_FUNCTIONS: u32 = STAGE | FINISHED | WATCHED | QUEUED | NOTICE | SHUTDOWN_TIME | ENDS_SLOWLY;
     /// The facts that the machine sets again after each step.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED | RESUMED;
 }
@@ -230,6 +230,12 @@ impl<H: Host> Owned<H> {
         self.work().run_time.get_or_insert_default()
     }
 
+    /// The run-time layer, to be changed, and the settings in force at the beginning.
+    pub fn run_time_and_settings(&mut self) -> (&mut RunTime, Option<&Settings>) {
+        let work = self.work.get_or_insert_with(Work::boxed);
+        (work.run_time.get_or_insert_default(), self.settings.as_deref())
+    }
+
     /// The run-time layer becomes empty.
     pub fn forget_run_time(&mut self) {
         if let Some(work) = &mut self.work {
@@ -249,6 +255,7 @@ pub struct Common<H: Host> {
     /// The number of the first slot.
     pub(super) first: u32,
     pub(super) annexes: Beside<Annex<H>>,
+    pub(super) notified: Beside<Notified<H>>,
     pub(super) shown: Beside<Shown>,
 }
 
@@ -260,6 +267,7 @@ impl<H: Host> Common<H> {
             deadlines: Deadlines::new(count),
             first,
             annexes: Beside::new(count),
+            notified: Beside::new(count),
             shown: Beside::new(count),
         }
     }
@@ -280,7 +288,7 @@ pub struct Slot<H: Host> {
 
     // Second cache line: begin and end.
     /// The completed requests of this slot; only the owner counts.
-    pub(super) completed: Quick,
+    pub(super) completed: Completed,
     pub(super) began: AtomicU64,
     pub(super) gone_at: AtomicU64,
     /// The address of the last request's settings, which [`Owned::settings`] keeps alive, and its facts when it began: prepared for all
@@ -297,7 +305,7 @@ pub struct Slot<H: Host> {
     lap: AtomicU32,
 
     // Third.
-    pub(super) owned: AtomicRefCell<Owned<H>>,
+    owned: Guarded<Owned<H>>,
     counted: Counted,
 }
 
@@ -311,7 +319,7 @@ impl<H: Host> Slot<H> {
             common: Arc::clone(common),
             written: AtomicU64::new(0),
             host: H::default(),
-            completed: Quick::default(),
+            completed: Completed::default(),
             began: AtomicU64::new(0),
             gone_at: AtomicU64::new(0),
             template: AtomicUsize::new(0),
@@ -321,7 +329,7 @@ impl<H: Host> Slot<H> {
             queue: AtomicU16::new(0),
             terms: Terms::default(),
             lap: AtomicU32::new(u32::MAX),
-            owned: AtomicRefCell::new(Owned { settings: None, work: None }),
+            owned: Guarded::new(Owned { settings: None, work: None }),
             counted: Counted::default(),
         }
     }
@@ -347,6 +355,12 @@ impl<H: Host> Slot<H> {
         &self.common.shared
     }
 
+    /// The owned part, for the caller alone; `None`: somebody has it.
+    #[inline(always)]
+    pub(super) fn try_own(&self) -> Option<Guard<'_, Owned<H>>> {
+        self.owned.enter(self.shared().caller())
+    }
+
     /// Its place in its chunk.
     pub(crate) fn lane(&self) -> u16 {
         self.lane
@@ -361,7 +375,8 @@ impl<H: Host> Slot<H> {
     /// The time limit.
     #[inline]
     pub(super) fn timing(&self) -> Timing<'_> {
-        Timing { started: &self.started, terms: &self.terms, counted: &self.counted }
+        let caller = self.shared().caller_of_counts();
+        Timing { started: &self.started, terms: &self.terms, counted: &self.counted, caller }
     }
 
     /// The word with its hint.
@@ -374,6 +389,12 @@ impl<H: Host> Slot<H> {
     #[inline]
     pub(super) fn annex(&self) -> &Annex<H> {
         self.common.annexes.of(self.lane)
+    }
+
+    /// What its host is told of; makes those of its chunk if there are none yet.
+    #[inline]
+    pub(super) fn notified(&self) -> &Notified<H> {
+        self.common.notified.of(self.lane)
     }
 
     /// Its label and method; makes those of its chunk if there are none yet.

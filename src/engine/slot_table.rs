@@ -1,10 +1,9 @@
 //! The slots of an engine: chunks that stay where they are, so that a handle can be an address.
 
 use super::deadlines::Deadlines;
-use super::free_list::FreeList;
 use super::shared::{MOST_REQUESTS, Shared};
 use super::slot::{Common, Host, Slot};
-use super::sys::{self, Fixed};
+use super::sys::Fixed;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,18 +41,18 @@ impl<H: Host> Table<H> {
     /// A free slot; `None`: as many are live as the engine may hold.
     #[inline(always)] // called from the two beginnings alone, and a tenth of each
     pub fn take(&self) -> Option<&Slot<H>> {
-        let home = FreeList::home(sys::thread_number());
-        let found = self.shared.free.take(home, |index| {
+        let found = self.shared.free.take(self.shared.caller(), |index| {
             let slot = self.slot(index);
             (slot, slot.next_free.load(Relaxed))
         });
-        found.or_else(|| self.take_elsewhere(home))
+        found.or_else(|| self.take_elsewhere())
     }
 
     #[cold]
     #[inline(never)]
-    fn take_elsewhere(&self, home: u32) -> Option<&Slot<H>> {
-        let found = self.shared.free.take_elsewhere(home, self.most, |index| &self.slot(index).next_free);
+    fn take_elsewhere(&self) -> Option<&Slot<H>> {
+        let link = |index| &self.slot(index).next_free;
+        let found = self.shared.free.take_elsewhere(self.shared.caller(), self.most, link);
         found.map(|index| self.slot(index))
     }
 
@@ -161,7 +160,8 @@ mod tests {
                 let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
                 let mut taken: Vec<u32> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
                 assert!(table.take().is_none(), "now it is full");
-                taken.iter().for_each(|&index| free.give_back(index, &table.slot(index).next_free));
+                let give_back = |&index: &u32| free.give_back(shared.caller(), index, &table.slot(index).next_free);
+                taken.iter().for_each(give_back);
                 assert!(table.is_all_free());
                 taken.sort_unstable();
                 assert!(taken.iter().copied().eq(0..THREADS), "each is taken once: {taken:?}");

@@ -2,7 +2,7 @@
 //! against a checker's atomics and try every order of the threads' steps.
 
 pub use super::sys::Barrier;
-pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard};
 pub use std::thread::yield_now;
 

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod files;
+pub mod guarded;
 
 #[cfg(all(target_os = "linux", not(outlive_portable)))]
 mod epoll;
@@ -18,7 +19,7 @@ mod poller;
 #[path = "sys/any_unix.rs"]
 mod system;
 
-pub use system::{EventFd, Poll, coarse_ns, thread_of_clock};
+pub use system::{EventFd, Poll, thread_of_clock};
 
 use std::alloc::Layout;
 use std::fs::{File, OpenOptions};
@@ -204,6 +205,12 @@ impl Barrier {
     /// Where the kernel refuses the call, both halves are ordinary fences.
     pub fn new() -> Self {
         Self { asymmetric: AtomicBool::new(system::can_fence_all_threads()) }
+    }
+
+    /// Whether the frequent side costs nothing.
+    #[inline]
+    pub fn is_cheap(&self) -> bool {
+        self.asymmetric.load(Ordering::Relaxed)
     }
 
     /// The frequent side: between its write and its read. Async-signal-safe.

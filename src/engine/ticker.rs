@@ -47,6 +47,7 @@ pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
             deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
             armed |= deadlines.any();
         }
+        shared.gate.close();
         idle = if armed { 0 } else { idle + 1 };
         let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
         // From here on, a begin wakes the thread, so a deadline that this check misses is not missed.
@@ -170,9 +171,7 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
     }
     // An end waits for callbacks only if the host has any.
     if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
-        with_host(slot, generation, |host, notices| {
-            host.on_forced(notices, ending);
-        });
+        with_host(slot, generation, |host, notices| host.on_forced(notices, ending));
     }
 }
 
@@ -240,7 +239,7 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
         (Events::CAP, handed_back.unwrap_or(Ending::Aborted), true),
         (Events::DRAIN, handed_back.unwrap_or(Ending::Shutdown), true),
     ];
-    let notified = &slot.annex().notified;
+    let notified = &slot.notified().events;
     for (event, ending, stops) in due {
         let told = notified.load(Relaxed);
         let told = if u64::from(told >> 8) == generation { told & 0xff } else { 0 };
@@ -257,8 +256,9 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
 
 /// Calls the host while the request cannot end.
 fn with_host<H: Host>(slot: &Slot<H>, generation: u64, call: impl FnOnce(&H, &H::Notices)) {
-    let annex = slot.annex();
-    annex.notice.tell(&slot.word, generation, || call(&slot.host, &annex.notices));
+    let (shared, notices) = (slot.shared(), &slot.notified().notices);
+    let is_live = || slot.word.load().generation() == generation;
+    shared.gate.tell(slot.index(), &shared.barrier, is_live, || call(&slot.host, notices));
 }
 
 impl<H: Host> Slot<H> {

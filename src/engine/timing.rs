@@ -1,8 +1,8 @@
 //! One request's time limit: how the engine's thread notices that it has passed.
 
 use super::limit::{OVER, Started, Terms, milliseconds};
-use super::sync::{Mutex, lock};
-use super::sys;
+use super::sys::{self, guarded::Guarded};
+use super::threads::Caller;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A limit never fires early; it fires at most this much late (two of the engine's ticks of 10 ms).
@@ -14,14 +14,16 @@ pub struct Timing<'a> {
     pub started: &'a Started,
     pub terms: &'a Terms,
     pub counted: &'a Counted,
+    /// Whoever asks: the engine's thread, or another one.
+    pub caller: Caller<'a>,
 }
 
 /// What has been counted since one start of the limit. Behind a lock, because the engine's thread reads it while the owner suspends and
-/// resumes; quick calls do not need it.
+/// resumes; quick calls do not need it. Nobody has it for longer than it takes to read a clock.
 #[derive(Debug, Default)]
-pub struct Counted(Mutex<Count>);
+pub struct Counted(Guarded<Count>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Count {
     /// Which start of the limit it is about.
     restart: u32,
@@ -110,7 +112,7 @@ impl Timing<'_> {
 
     /// The engine's thread looks. `counts_cpu`: the limit does not count elapsed time; `cpu_ns` reads a thread's CPU clock.
     pub fn look(&self, now: u64, counts_cpu: impl FnOnce() -> bool, cpu_ns: &mut dyn FnMut(i32) -> u64) -> Look {
-        let mut count = lock(&self.counted.0);
+        let mut count = self.counted.0.wait(self.caller);
         // Read after taking the lock: then the owner's counts do not belong to a later start.
         let (restart, limit, at) = self.started.seen();
         let count = count.of(restart);
@@ -150,8 +152,10 @@ impl Timing<'_> {
     }
 
     fn left_or(&self, fired: Option<u64>, now: u64, cpu_ns: Option<&mut dyn FnMut(i32) -> u64>) -> Option<u64> {
-        let count = lock(&self.counted.0);
+        let counted = self.counted.0.wait(self.caller);
         let (restart, limit, at) = self.started.seen();
+        let count = *counted;
+        drop(counted); // a host may ask all the time
         let (is_counted, allowed) = (count.restart == restart, milliseconds(limit));
         let used = match cpu_ns {
             _ if limit == 0 => return None,
@@ -168,7 +172,7 @@ impl Timing<'_> {
     /// Makes the limit count on another clock; the time used so far stays used. `publish` makes the change visible to others.
     /// Returns when the engine should look, at the earliest.
     pub fn change_clock(&self, now: u64, to_cpu: bool, publish: impl FnOnce()) -> u64 {
-        let mut count = lock(&self.counted.0);
+        let mut count = self.counted.0.wait(self.caller);
         let (restart, limit, at) = self.started.seen();
         let count = count.of(restart);
         let cpu_ns = || sys::thread_cpu_ns(self.terms.clock.load(Relaxed)).unwrap_or(0);
@@ -207,7 +211,7 @@ impl Timing<'_> {
 
     /// The owner suspends the request; the CPU time used so far is kept.
     pub fn suspend(&self) {
-        let mut count = lock(&self.counted.0);
+        let mut count = self.counted.0.wait(self.caller);
         let count = count.of(self.started.seen().0);
         if count.cpu_known && !count.suspended {
             count.cpu_used = count.used(sys::thread_cpu_ns(self.terms.clock.load(Relaxed)).unwrap_or(0));
@@ -217,7 +221,7 @@ impl Timing<'_> {
 
     /// The calling thread resumes the request; returns when the engine should look, at the earliest.
     pub fn resume(&self, now: u64) -> u64 {
-        let mut count = lock(&self.counted.0);
+        let mut count = self.counted.0.wait(self.caller);
         let (restart, limit, _) = self.started.seen();
         let (count, clock) = (count.of(restart), sys::thread_clock());
         self.terms.clock.store(clock, Relaxed);
@@ -233,7 +237,7 @@ impl Timing<'_> {
 
     /// Called where a request ends while suspended: the next one in the slot must not be.
     pub fn forget_suspension(&self) {
-        lock(&self.counted.0).suspended = false;
+        self.counted.0.wait(self.caller).suspended = false;
     }
 }
 
@@ -256,6 +260,9 @@ mod tests {
     use super::*;
     use crate::engine::deadlines::NEVER;
     use crate::engine::limit::{MILLISECONDS, limit_of_ms, seconds_of_ms};
+    use crate::engine::sync::Barrier;
+    use crate::engine::threads::Threads;
+    use std::sync::LazyLock;
 
     fn unread(_: i32) -> u64 {
         unreachable!("it counts elapsed time")
@@ -270,7 +277,10 @@ mod tests {
 
     impl Parts {
         fn timing(&self) -> Timing<'_> {
-            Timing { started: &self.started, terms: &self.terms, counted: &self.counted }
+            static SHARED: LazyLock<(Threads, Barrier)> = LazyLock::new(|| (Threads::default(), Barrier::new()));
+            let (threads, barrier) = &*SHARED;
+            let caller = Caller { thread: sys::thread_number() as u64, threads, barrier, lost: &threads.lost };
+            Timing { started: &self.started, terms: &self.terms, counted: &self.counted, caller }
         }
     }
 
@@ -329,9 +339,9 @@ mod tests {
         assert_eq!(timing.look(3, || true, &mut |_| cpu), Look::Later(1_003));
         cpu += 400_000_000;
         assert_eq!(timing.look(1_003, || true, &mut |_| cpu), Look::Later(1_603));
-        lock(&parts.counted.0).suspended = true;
+        timing.counted.0.wait(timing.caller).suspended = true;
         assert_eq!(timing.look(1_603, || true, &mut |_| cpu), Look::Never);
-        lock(&parts.counted.0).suspended = false;
+        timing.counted.0.wait(timing.caller).suspended = false;
         cpu += 600_000_000;
         assert_eq!(timing.look(2_000, || true, &mut |_| cpu), Look::Fired(NEVER));
         assert_eq!(timing.look(2_001, || true, &mut |_| cpu), Look::Never);
@@ -380,14 +390,14 @@ mod tests {
         timing.start(1, 10, true);
         timing.suspend();
         assert_eq!(timing.resume(10), 1_010);
-        let base = lock(&parts.counted.0).cpu_base;
+        let base = timing.counted.0.wait(timing.caller).cpu_base;
         assert_eq!(timing.look(20, || true, &mut |_| base + 400_000_000), Look::Later(620));
         // And anew while it is suspended.
         timing.suspend();
         timing.start(2, 600, true);
         assert_eq!(timing.look(607, || true, &mut |_| unreachable!("it is suspended")), Look::Never);
         assert_eq!(timing.resume(700), 2_700);
-        let base = lock(&parts.counted.0).cpu_base;
+        let base = timing.counted.0.wait(timing.caller).cpu_base;
         assert_eq!(timing.look(2_700, || true, &mut |_| base + 2_000_000_000), Look::Fired(NEVER));
     }
 
@@ -398,7 +408,7 @@ mod tests {
         timing.terms.begin();
         timing.start(10, 1_000, false);
         assert_eq!(timing.change_clock(5_000, true, || ()), 5_000 + 6_000);
-        let base = lock(&parts.counted.0).cpu_base;
+        let base = timing.counted.0.wait(timing.caller).cpu_base;
         assert_eq!(timing.left(9_000, Some(&mut |_| base + 1_000_000_000)), Some(5_000));
         assert_eq!(timing.look(9_000, || true, &mut |_| base + 1_000_000_000), Look::Later(9_000 + 5_000));
         // It has used four seconds and a bit; to and fro makes that no less.

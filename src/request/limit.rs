@@ -13,6 +13,18 @@ pub enum Timer {
     Stop,
 }
 
+impl Timer {
+    /// The limit from now on, in seconds; 0: none. `None`: it stays as it is.
+    #[inline]
+    pub fn limit(self) -> Option<u32> {
+        match self {
+            Timer::Keep => None,
+            Timer::Start(seconds) => Some(seconds),
+            Timer::Stop => Some(0),
+        }
+    }
+}
+
 /// The longest limit that counts: above it there is none (C-145).
 const LONGEST: i64 = 999_999_999;
 

@@ -53,9 +53,7 @@ impl Host for Below {
 
     fn on_stop(&self, (): &(), _: Ending) {}
 
-    fn on_forced(&self, (): &(), _: Ending) -> bool {
-        false
-    }
+    fn on_forced(&self, (): &(), _: Ending) {}
 
     fn ended(&self, (): (), _: Ending) {}
 }

@@ -1,7 +1,6 @@
 //! What other Unix systems have in the place of Linux's own, or do without; each function as in linux.rs. Built on Linux, too, with
 //! `--cfg outlive_portable`.
 
-use super::clock_ns;
 use super::files::open;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -11,11 +10,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 
 pub use super::poller::{EventFd, Poll};
-
-/// There is no coarser clock that all systems have.
-pub fn coarse_ns() -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
-}
 
 /// Not known.
 pub fn thread_of_clock(_clock: i32) -> u32 {

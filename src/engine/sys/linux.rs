@@ -1,6 +1,5 @@
 //! What Linux alone has, or has under a name of its own. any_unix.rs is the same for other systems.
 
-use super::clock_ns;
 use super::files::open;
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -10,11 +9,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::OpenOptionsExt;
 
 pub use super::epoll::{EventFd, Poll};
-
-/// Nanoseconds of the monotonic clock, as of the last timer interrupt: cheap, a few milliseconds coarse.
-pub fn coarse_ns() -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC_COARSE).unwrap_or(0)
-}
 
 /// The kernel's number of the thread behind a CPU-time clock.
 pub fn thread_of_clock(clock: i32) -> u32 {

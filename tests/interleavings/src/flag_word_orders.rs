@@ -1,11 +1,12 @@
 //! Owner, engine's thread and anybody, on one flag word.
 
 use crate::both::Both;
-use crate::callback_gate::Notice;
+use crate::callback_gate::Gate;
 use crate::flag_word::{FLAG_CANCELLED, FLAG_ENTERED, FLAG_GONE, TAG_BITS};
 use crate::free_list::FreeList;
 use crate::request::Events;
 use crate::sync::Barrier;
+use crate::threads::{Caller, Threads};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use loom::thread;
@@ -222,23 +223,34 @@ fn the_owner_sees_what_was_raised_on_its_own_thread() {
 #[test]
 fn no_callback_about_a_request_that_has_ended() {
     loom::model(|| {
-        let (word, notice) = (Arc::new(Both::default()), Arc::new(Notice::default()));
+        let (word, gate) = (Arc::new(Both::default()), Arc::new(Gate::default()));
         let (running, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let generation = word.begin(|| ());
         let engine = {
-            let (word, notice) = (Arc::clone(&word), Arc::clone(&notice));
+            let (word, gate) = (Arc::clone(&word), Arc::clone(&gate));
             let (running, over) = (Arc::clone(&running), Arc::clone(&over));
             thread::spawn(move || {
-                notice.tell(&word, generation, || {
-                    running.store(true, SeqCst);
-                    assert!(!over.load(SeqCst), "called about a request that has ended");
-                    thread::yield_now();
-                    running.store(false, SeqCst);
-                });
+                // Of another request first: the gate is open already.
+                for about in [1, 0] {
+                    gate.tell(
+                        about,
+                        &Barrier,
+                        || about == 1 || word.load().generation() == generation,
+                        || {
+                            if about == 0 {
+                                running.store(true, SeqCst);
+                                assert!(!over.load(SeqCst), "called about a request that has ended");
+                                thread::yield_now();
+                                running.store(false, SeqCst);
+                            }
+                        },
+                    );
+                }
+                gate.close();
             })
         };
         word.end();
-        notice.wait();
+        gate.wait(0, &Barrier);
         assert!(!running.load(SeqCst), "the end came back under a callback");
         over.store(true, SeqCst);
         word.begin(|| ());
@@ -267,6 +279,7 @@ fn a_begin_and_a_drain_notice_each_other() {
 }
 
 struct Places {
+    threads: Threads,
     free: FreeList,
     most: u32,
     links: [AtomicU32; 3],
@@ -276,47 +289,54 @@ struct Places {
 impl Places {
     fn new(most: u32) -> Self {
         let none = || [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
-        Self { free: FreeList::default(), most, links: none(), taken: none() }
+        Self { threads: Threads::default(), free: FreeList::default(), most, links: none(), taken: none() }
     }
 
-    fn take(&self, home: u32) -> Option<u32> {
+    fn caller(&self, thread: u64) -> Caller<'_> {
+        Caller { thread, threads: &self.threads, barrier: &Barrier, lost: &self.threads.lost }
+    }
+
+    fn take(&self, thread: u64) -> Option<u32> {
         let link = |slot: u32| &self.links[slot as usize];
-        let found = self.free.take(home, |slot| (slot, link(slot).load(Relaxed)));
-        let slot = found.or_else(|| self.free.take_elsewhere(home, self.most, link))?;
+        let found = self.free.take(self.caller(thread), |slot| (slot, link(slot).load(Relaxed)));
+        let slot = found.or_else(|| self.free.take_elsewhere(self.caller(thread), self.most, link))?;
         assert_eq!(self.taken[slot as usize].fetch_add(1, Relaxed), 0, "taken twice");
         Some(slot)
     }
 
-    fn give_back(&self, slot: u32) {
+    fn give_back(&self, thread: u64, slot: u32) {
         self.taken[slot as usize].fetch_sub(1, Relaxed);
-        self.free.give_back(slot, &self.links[slot as usize]);
+        self.free.give_back(self.caller(thread), slot, &self.links[slot as usize]);
     }
 }
+
+/// A thread that lives where thread 1 does, which came first.
+const SAME_HOME: u64 = 5;
 
 /// One thread takes a slot while another takes both and gives them back in the other order, which leaves the first on top again
 /// with another one below it (ABA), at the same home or at another: no slot is two's at once, and none is lost.
 #[test]
 fn a_slot_is_never_taken_twice() {
-    for home_of_other in [0, 1] {
+    for another in [SAME_HOME, 2] {
         bounded(move || {
             let places = Arc::new(Places::new(2));
-            for slot in [places.take(0), places.take(0)] {
-                places.give_back(slot.expect("both are free"));
+            for slot in [places.take(1), places.take(1)] {
+                places.give_back(1, slot.expect("both are free"));
             }
             let other = {
                 let places = Arc::clone(&places);
                 thread::spawn(move || {
-                    if let Some(slot) = places.take(home_of_other) {
-                        places.give_back(slot);
+                    if let Some(slot) = places.take(another) {
+                        places.give_back(another, slot);
                     }
                 })
             };
-            let (first, second) = (places.take(0), places.take(0));
+            let (first, second) = (places.take(1), places.take(1));
             for slot in [first, second].into_iter().flatten() {
-                places.give_back(slot);
+                places.give_back(1, slot);
             }
             other.join().unwrap();
-            let mut left = [places.take(0), places.take(0), places.take(0)];
+            let mut left = [places.take(1), places.take(1), places.take(1)];
             left.sort_unstable();
             assert_eq!(left, [None, Some(0), Some(1)]);
         });
@@ -332,11 +352,11 @@ fn what_was_never_used_is_taken_once() {
             let places = Arc::new(Places::new(most));
             let other = {
                 let places = Arc::clone(&places);
-                thread::spawn(move || places.take(1))
+                thread::spawn(move || places.take(2))
             };
-            let mine = places.take(0);
+            let mine = places.take(1);
             let mut all = vec![mine, other.join().unwrap()];
-            all.extend((2..=most).map(|_| places.take(0)));
+            all.extend((2..=most).map(|_| places.take(1)));
             all.sort_unstable();
             assert!(all.into_iter().eq([None].into_iter().chain((0..most).map(Some))));
         });

@@ -6,6 +6,7 @@ use crate::free_list::FreeList;
 use crate::request::Events;
 use crate::stop_queue::{Node, Nodes, Signal, Stop, StopKind, StopQueue};
 use crate::sync::Barrier;
+use crate::threads::{Caller, Threads};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
@@ -201,6 +202,10 @@ fn each_entry_is_taken_once() {
     });
 }
 
+fn caller(threads: &Threads, thread: u64) -> Caller<'_> {
+    Caller { thread, threads, barrier: &Barrier, lost: &threads.lost }
+}
+
 /// The last requests end while the engine drains: DRAINED comes once, behind both ends, the whole of them.
 #[test]
 fn drained_comes_once_behind_every_end() {
@@ -208,12 +213,12 @@ fn drained_comes_once_behind_every_end() {
     model.preemption_bound = Some(3);
     model.check(|| {
         let places = Places::new();
-        let free = Arc::new(FreeList::default());
+        let free = Arc::new((Threads::default(), FreeList::default()));
         let next = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
         let freed = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
-        for home in 0..2 {
-            let slot = free.take_elsewhere(home, 2, |slot| &next[slot as usize]);
-            assert_eq!(slot, Some(home));
+        for thread in [1, 2] {
+            let slot = free.1.take_elsewhere(caller(&free.0, thread), 2, |slot| &next[slot as usize]);
+            assert!(slot.is_some());
         }
         places.begin(0);
         places.begin(1);
@@ -225,14 +230,14 @@ fn drained_comes_once_behind_every_end() {
                     places.end(slot, 0, || ());
                     // The last that an end touches of an engine, which may be freed behind DRAINED.
                     freed[slot].with_mut(|cell| unsafe { *cell = 1 });
-                    free.give_back(slot as u32, &next[slot]);
+                    free.1.give_back(caller(&free.0, 1 + slot as u64), slot as u32, &next[slot]);
                 })
             })
             .collect();
         let mut told = 0;
         for _ in 0..2 {
             let is_idle = places.words.iter().all(|word| !word.load().is_live());
-            if is_idle && free.holds_all(|slot| next[slot as usize].load(Relaxed)) {
+            if is_idle && free.1.holds_all(|slot| next[slot as usize].load(Relaxed)) {
                 places.queues[0].push_drained();
             }
             if places.pop(0).is_some_and(|stop| stop.kind == StopKind::Drained) {
@@ -246,7 +251,7 @@ fn drained_comes_once_behind_every_end() {
             end.join().unwrap();
         }
         if told == 0 {
-            assert!(free.holds_all(|slot| next[slot as usize].load(Relaxed)), "both are back");
+            assert!(free.1.holds_all(|slot| next[slot as usize].load(Relaxed)), "both are back");
         }
         assert!(told <= 1);
     });
