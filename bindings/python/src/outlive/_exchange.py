@@ -201,7 +201,7 @@ class Exchange(Host, Begins):
     async def _let_others_end(self, stopping: Stopping) -> None:
         """The request's other tasks, which may still write, end before its shutdown functions begin."""
         for task in await stopping.rest():
-            log.warning("a task of a request that was stopped runs on behind it: %s: %r", self.scope.get("path"), task)
+            log.warning("the request was stopped, and one of its tasks still runs: %s: %r", self.scope.get("path"), task)
 
     async def _end_with_functions(self) -> None:
         """Shutdown functions may block, or want to be awaited here: they run in a thread of their own."""
@@ -273,7 +273,7 @@ class Exchange(Host, Begins):
         if self.is_ending or task is None or task.done():
             return
         if request.is_forced:
-            log.warning("no safe point since its time was up: %s", self.scope.get("path"))
+            log.warning("no safe point has come since the time limit passed: %s", self.scope.get("path"))
         if request._callbacks is not None:
             request._callbacks.look()
         if request._held == 0 and (self.stopping is not None or request.should_stop()):

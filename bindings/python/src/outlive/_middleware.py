@@ -124,7 +124,7 @@ class MiddlewareCore:
         except NotServedError as why:
             if why.message not in self._said and len(self._said) < _MOST_NAMES:
                 self._said.add(why.message)
-                log.warning("what holds for the whole server is used where Apache would not serve: %s", why)
+                log.warning("Apache would not serve this request, so the settings of the whole server are used: %s", why)
             return self.config.resolve_target(None)
 
 

@@ -104,8 +104,8 @@ class OutliveMiddleware(Middleware):
             if not self._has_lifespan:
                 self._has_lifespan = True  # said once
                 log.warning(
-                    "outlive was told of no lifespan (the application is mounted, or the server gives none): call `await middleware.adrain()` where "
-                    "the process ends, or requests that work on for clients that have gone end with it"
+                    "no lifespan event has come (the application is mounted, or the server sends none): call `await middleware.adrain()` where the "
+                    "process ends; otherwise requests whose clients have gone end with the process"
                 )
         self._notifier = notifier
         return notifier
