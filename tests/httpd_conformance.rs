@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         }));
     }
     let all = cases.len();
-    cases.push(Case::alone("the-recording-is-whole", move || match all >= 879 && requests > 5_400 {
+    cases.push(Case::alone("the-recording-is-whole", move || match all >= 901 && requests > 5_650 {
         true => Ok(()),
         false => Err(format!("only {all} layouts and {requests} requests")),
     }));

@@ -204,6 +204,7 @@ struct Question {
     method: String,
     protocol: String,
     headers: Vec<(String, String)>,
+    user: Option<String>,
 }
 
 fn question(request: &Value, root: &Path) -> Question {
@@ -228,6 +229,7 @@ fn question(request: &Value, root: &Path) -> Question {
         method: word("method", "GET"),
         protocol: word("proto", "HTTP/1.1"),
         headers: headers.collect(),
+        user: request["user"].as_str().map(str::to_owned),
     }
 }
 
@@ -247,6 +249,7 @@ fn ask(configuration: &Configuration, question: &Question) -> outlive::Result<Re
             uri: Some(&url),
             client_address: Some(b"127.0.0.1"),
             headers: &headers,
+            user: question.user.as_deref().map(str::as_bytes),
             ..Target::default()
         },
     )
@@ -384,6 +387,7 @@ fn nested(
         url,
         host: question.host.clone(),
         headers: Vec::new(),
+        user: None,
         method: "GET".into(),
         protocol: question.protocol.clone(),
         ..*question

@@ -1,5 +1,6 @@
 //! Evaluates `<If>` conditions. What only a live request could decide is unknown, never guessed.
 
+use super::digest;
 use super::parse::{Expr, Op, Piece, Word};
 use crate::files::{Files, Kind};
 use crate::httpd::pattern::glob::{self, Rules};
@@ -42,8 +43,10 @@ pub(crate) trait RequestVariables {
     fn is_set(&self, name: &[u8]) -> Result<bool, String>;
     /// Sets a variable of the request's environment, or takes it away.
     fn assign(&self, name: &[u8], value: Option<Vec<u8>>);
-    /// Who has logged in.
-    fn user(&self) -> Option<&[u8]>;
+    /// Who has logged in so far.
+    fn user(&self) -> Option<Vec<u8>>;
+    /// Whether that user is in a group.
+    fn is_member(&self, group: &[u8]) -> bool;
     /// Whether a host with its port is this server.
     fn is_here(&self, authority: &[u8]) -> bool;
     /// Takes steps off the request's budget; false: too few are left.
@@ -88,6 +91,10 @@ pub(crate) enum Target<'a> {
 pub(crate) struct Seen {
     pub status: u16,
     pub filename: Vec<u8>,
+    /// It is a file, and no rule leads elsewhere.
+    pub is_file: bool,
+    /// Who would have logged in.
+    pub user: Option<Vec<u8>>,
 }
 
 impl From<bool> for Truth {
@@ -122,6 +129,14 @@ pub(crate) fn evaluate_with_groups(expr: &Expr, variables: &dyn RequestVariables
     let mut evaluation = Evaluation { variables, groups: Vec::new() };
     let truth = evaluation.truth(expr);
     (truth, evaluation.groups)
+}
+
+/// Puts a text together; the error says what it depends on that is not known.
+pub(crate) fn text(word: &Word, variables: &dyn RequestVariables) -> Result<Vec<u8>, String> {
+    match (Evaluation { variables, groups: Vec::new() }).value(word) {
+        Value::Text(text) => Ok(text),
+        Value::Between(_, _, why) | Value::Unknown(why) => Err(why),
+    }
 }
 
 impl Evaluation<'_> {
@@ -220,12 +235,9 @@ impl Evaluation<'_> {
             b'x' => Truth::from(files.is_executable(path)),
             // As mod_rewrite's -U: anything that is not refused.
             b'U' | b'A' => Truth::from(self.variables.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400)),
-            b'F' => {
-                let there = |seen: Seen| {
-                    seen.status < 300 && files.kind(Path::new(std::ffi::OsStr::from_bytes(&seen.filename))).is_ok()
-                };
-                Truth::from(self.variables.look(Target::File(&text)).is_some_and(there))
-            }
+            b'F' => Truth::from(
+                self.variables.look(Target::File(&text)).is_some_and(|seen| seen.status < 300 && seen.is_file),
+            ),
             b'R' => match self.variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Truth::from(in_network(&address, &text).unwrap_or(false)),
                 None => Truth::Unknown("the client's address".into()),
@@ -276,8 +288,10 @@ impl Evaluation<'_> {
             b"env" | b"reqenv" | b"osenv" => self.variables.environment(&argument),
             b"tolower" => Some(argument.to_ascii_lowercase()),
             b"toupper" => Some(argument.to_ascii_uppercase()),
-            b"unescape" => Some(uri::unescape(&argument).unwrap_or_default()),
+            b"unescape" => Some(uri::unescape_all_but_slashes(&argument).unwrap_or_default()),
             b"escape" => Some(uri::escape(&argument)),
+            b"md5" => Some(digest::md5(&argument)),
+            b"sha1" => Some(digest::sha1(&argument)),
             b"base64" => Some(base64(&argument)),
             b"unbase64" => Some(unbase64(&argument)),
             b"ldap" => Some(ldap_escaped(&argument)),
@@ -310,7 +324,6 @@ fn unknown_variable(name: &[u8]) -> Value {
         b"TIME_SEC" => Value::Between(0, 60, why),
         b"TIME_WDAY" => Value::Between(0, 6, why),
         b"REMOTE_PORT" => Value::Between(1, 65_535, why),
-        b"LAST_MODIFIED" => Value::Between(19_700_101_000_000, 99_991_231_235_960, why),
         b"TIME" => Value::Between(20_250_000_000_000, 99_991_231_235_960, why),
         _ => Value::Unknown(why),
     }
@@ -330,7 +343,7 @@ fn base64(text: &[u8]) -> Vec<u8> {
 }
 
 /// It ends at the first byte that is no digit.
-fn unbase64(text: &[u8]) -> Vec<u8> {
+pub(crate) fn unbase64(text: &[u8]) -> Vec<u8> {
     let digits = text.iter().map_while(|byte| DIGITS.iter().position(|digit| digit == byte));
     let (mut out, mut word, mut bits) = (Vec::new(), 0u32, 0);
     for digit in digits {

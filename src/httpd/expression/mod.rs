@@ -1,4 +1,6 @@
 //! Apache's expression language: the grammar, and its answers for a request.
 
+mod digest;
 pub(crate) mod evaluate;
 pub(crate) mod parse;
+pub(crate) mod words;

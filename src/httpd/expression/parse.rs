@@ -1,12 +1,12 @@
-//! The expression language of `<If>`: its grammar (fact A-077). `evaluate.rs` gives the answers.
+//! The expression language of `<If>`: its grammar (fact A-077). `words.rs` reads the texts in it, `evaluate.rs` gives the answers.
 
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens;
 
-/// Nested parentheses and negations.
-const MAX_DEPTH: u32 = 60;
+/// Nested parentheses, negations and calls.
+pub(super) const MAX_DEPTH: u32 = 60;
 
 /// A condition.
 #[derive(Debug)]
@@ -82,100 +82,14 @@ pub(crate) enum Piece {
     Group(u8),
 }
 
-/// The variables that exist, besides those of mod_ssl.
-const VARIABLES: &[&str] = &[
-    "HTTP_ACCEPT",
-    "HTTP_COOKIE",
-    "HTTP_FORWARDED",
-    "HTTP_HOST",
-    "HTTP_PROXY_CONNECTION",
-    "HTTP_REFERER",
-    "HTTP_USER_AGENT",
-    "REQUEST_METHOD",
-    "REQUEST_SCHEME",
-    "REQUEST_URI",
-    "DOCUMENT_URI",
-    "REQUEST_FILENAME",
-    "SCRIPT_FILENAME",
-    "LAST_MODIFIED",
-    "SCRIPT_USER",
-    "SCRIPT_GROUP",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "IS_SUBREQ",
-    "THE_REQUEST",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "REMOTE_HOST",
-    "REMOTE_USER",
-    "REMOTE_IDENT",
-    "SERVER_NAME",
-    "SERVER_PORT",
-    "SERVER_ADMIN",
-    "SERVER_PROTOCOL",
-    "DOCUMENT_ROOT",
-    "AUTH_TYPE",
-    "CONTENT_TYPE",
-    "HANDLER",
-    "HTTP2",
-    "HTTPS",
-    "IPV6",
-    "REQUEST_STATUS",
-    "REQUEST_LOG_ID",
-    "CONN_LOG_ID",
-    "CONN_REMOTE_ADDR",
-    "CONTEXT_PREFIX",
-    "CONTEXT_DOCUMENT_ROOT",
-    "SERVER_SOFTWARE",
-    "API_VERSION",
-    "TIME",
-    "TIME_YEAR",
-    "TIME_MON",
-    "TIME_DAY",
-    "TIME_HOUR",
-    "TIME_MIN",
-    "TIME_SEC",
-    "TIME_WDAY",
-];
-
-/// Whether httpd has a variable of this name.
-pub(crate) fn is_variable(name: &[u8]) -> bool {
-    VARIABLES.iter().any(|own| own.as_bytes() == name)
+pub(super) struct Parser<'a> {
+    pub text: &'a [u8],
+    pub at: usize,
+    pub depth: u32,
+    pub scope: Scope,
 }
 
-const FUNCTIONS: &[&str] = &[
-    "osenv",
-    "env",
-    "resp",
-    "req",
-    "http",
-    "note",
-    "reqenv",
-    "req_novary",
-    "tolower",
-    "toupper",
-    "escape",
-    "unescape",
-    "base64",
-    "unbase64",
-    "md5",
-    "sha1",
-    "ldap",
-    "file",
-    "filesize",
-];
-
-/// The functions that read files; an `.htaccess` may not use them.
-const RESTRICTED: [&[u8]; 2] = [b"file", b"filesize"];
-
-struct Parser<'a> {
-    text: &'a [u8],
-    at: usize,
-    depth: u32,
-    scope: Scope,
-}
-
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 /// Reads a condition. The error is Apache's text, without its beginning.
 pub(crate) fn parse(text: &[u8], scope: Scope) -> Parsed<Expr> {
@@ -185,35 +99,38 @@ pub(crate) fn parse(text: &[u8], scope: Scope) -> Parsed<Expr> {
     if parser.at < text.len() { Err(parser.unexpected()) } else { Ok(expr) }
 }
 
-/// Checks a text that is put together when it is needed, `a %{REQUEST_URI} b`. The error is Apache's text, without its beginning.
-pub(crate) fn check_text(text: &[u8], scope: Scope) -> Parsed<()> {
+/// Reads a text that is put together when it is needed, `a %{REQUEST_URI} b`. The error is Apache's text, without its beginning.
+pub(crate) fn parse_text(text: &[u8], scope: Scope) -> Parsed<Word> {
     let mut parser = Parser { text, at: 0, depth: 0, scope };
-    while let Some(next) = memchr::memmem::find(parser.rest(), b"%{") {
-        parser.at += next;
-        parser.variable()?;
-    }
-    Ok(())
+    let mut word = Word::new();
+    parser.string(None, &mut word)?;
+    Ok(word)
+}
+
+/// Checks such a text.
+pub(crate) fn check_text(text: &[u8], scope: Scope) -> Parsed<()> {
+    parse_text(text, scope).map(drop)
 }
 
 impl<'a> Parser<'a> {
-    fn rest(&self) -> &'a [u8] {
+    pub fn rest(&self) -> &'a [u8] {
         &self.text[self.at..]
     }
 
-    fn blanks(&mut self) {
+    pub fn blanks(&mut self) {
         while self.rest().first().is_some_and(|&b| tokens::is_space(b)) {
             self.at += 1;
         }
     }
 
-    fn unexpected(&self) -> String {
+    pub fn unexpected(&self) -> String {
         match self.rest() {
             [] => "syntax error, unexpected $end".into(),
             rest => format!("syntax error near '{}'", lossy(&rest[..rest.len().min(20)])),
         }
     }
 
-    fn eat(&mut self, token: &[u8]) -> bool {
+    pub fn eat(&mut self, token: &[u8]) -> bool {
         self.blanks();
         let found = self.rest().starts_with(token);
         self.at += if found { token.len() } else { 0 };
@@ -402,137 +319,5 @@ impl<'a> Parser<'a> {
             Err(Bad::Unsupported) => Ok(Expr::Beyond(text.into())),
             Err(Bad::Syntax) => Err("invalid regular expression".into()),
         }
-    }
-
-    fn word(&mut self) -> Parsed<Word> {
-        let mut word = Vec::new();
-        loop {
-            self.blanks();
-            self.piece(&mut word)?;
-            self.blanks();
-            if self.rest().first() != Some(&b'.') {
-                return Ok(word);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn piece(&mut self, word: &mut Word) -> Parsed<()> {
-        match self.rest() {
-            [quote @ (b'"' | b'\''), ..] => {
-                self.at += 1;
-                self.string(*quote, word)
-            }
-            [b'%', b'{', ..] => self.variable().map(|piece| word.push(piece)),
-            [b'$', digit @ b'0'..=b'9', ..] => {
-                word.push(Piece::Group(digit - b'0'));
-                self.at += 2;
-                Ok(())
-            }
-            [b'0'..=b'9' | b'-', ..] => {
-                let sign = usize::from(self.rest()[0] == b'-');
-                let digits = self.rest()[sign..].iter().take_while(|b| b.is_ascii_digit()).count();
-                if digits == 0 {
-                    return Err(self.unexpected());
-                }
-                word.push(Piece::Text(self.rest()[..sign + digits].into()));
-                self.at += sign + digits;
-                Ok(())
-            }
-            [b'a'..=b'z' | b'A'..=b'Z' | b'_', ..] => self.call().map(|piece| word.push(piece)),
-            _ => Err(self.unexpected()),
-        }
-    }
-
-    fn string(&mut self, quote: u8, word: &mut Word) -> Parsed<()> {
-        let mut text = Vec::new();
-        loop {
-            match self.rest() {
-                [] => return Err("unterminated string".into()),
-                [b'\\', next, ..] => {
-                    text.push(match next {
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        b'b' => 8,
-                        b'f' => 12,
-                        other => *other,
-                    });
-                    self.at += 2;
-                }
-                [byte, ..] if *byte == quote => {
-                    self.at += 1;
-                    word.push(Piece::Text(text.into()));
-                    return Ok(());
-                }
-                [b'%', b'{', ..] => {
-                    word.push(Piece::Text(std::mem::take(&mut text).into()));
-                    word.push(self.variable()?);
-                }
-                [b'$', digit @ b'0'..=b'9', ..] => {
-                    word.push(Piece::Text(std::mem::take(&mut text).into()));
-                    word.push(Piece::Group(digit - b'0'));
-                    self.at += 2;
-                }
-                [byte, ..] => {
-                    text.push(*byte);
-                    self.at += 1;
-                }
-            }
-        }
-    }
-
-    /// `%{NAME}` or `%{function:argument}`.
-    fn variable(&mut self) -> Parsed<Piece> {
-        let Some(end) = memchr::memchr(b'}', self.rest()) else { return Err(self.unexpected()) };
-        let inner = &self.rest()[2..end];
-        self.at += end + 1;
-        match memchr::memchr(b':', inner) {
-            Some(colon) => {
-                let argument = vec![Piece::Text(inner[colon + 1..].into())];
-                function(&inner[..colon], argument, self.scope)
-            }
-            None => {
-                let name = inner.to_ascii_uppercase();
-                let of_ssl = self.scope.ssl && name.starts_with(b"SSL_");
-                let known = of_ssl || is_variable(&name);
-                match known {
-                    true => Ok(Piece::Variable(name.into())),
-                    false => Err(format!("Variable '{}' does not exist", lossy(inner))),
-                }
-            }
-        }
-    }
-
-    fn call(&mut self) -> Parsed<Piece> {
-        let length = self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-        let name = &self.rest()[..length];
-        let start = self.at;
-        self.at += length;
-        if !self.eat(b"(") {
-            self.at = start;
-            return Err(self.unexpected());
-        }
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err("nested too deeply: simplify it".into());
-        }
-        let argument = self.word()?;
-        self.depth -= 1;
-        if !self.eat(b")") {
-            return Err(self.unexpected());
-        }
-        function(name, argument, self.scope)
-    }
-}
-
-fn function(name: &[u8], argument: Word, scope: Scope) -> Parsed<Piece> {
-    let name = name.to_ascii_lowercase();
-    if scope.restricted && RESTRICTED.contains(&&*name) {
-        return Err(format!("{} not available in restricted context", lossy(&name)));
-    }
-    match FUNCTIONS.iter().any(|f| f.as_bytes() == name) {
-        true => Ok(Piece::Call(name.into(), argument)),
-        false => Err(format!("Function '{}' does not exist", lossy(&name))),
     }
 }

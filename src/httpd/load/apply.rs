@@ -20,6 +20,7 @@ use crate::httpd::syntax::tokens::{Tokens, is_two_words};
 use crate::httpd::syntax::tree::Node;
 use crate::httpd::syntax::uri;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 pub(super) type Done = Result<(), String>;
 
@@ -34,9 +35,6 @@ impl Builder<'_, '_> {
         self.check_arguments(node, number, directive)?;
         if let Act::ServerName | Act::ServerAlias | Act::DocumentRoot = directive.act {
             return self.host_directive(node, directive.act);
-        }
-        if directive.act == Act::AllowOverride && self.reader.tree.args(node).eq_ignore_ascii_case(b"none") {
-            return self.overrides(node, directive.act, &[Box::from(&b"none"[..])]);
         }
         let origin = self.reader.tree.node_origin(node);
         let words: Vec<Box<[u8]>> =
@@ -57,6 +55,8 @@ impl Builder<'_, '_> {
             | Act::TraceEnable
             | Act::AllowEncodedSlashes
             | Act::UserDir
+            | Act::ServerAdmin
+            | Act::ServerTokens
             | Act::VirtualDocumentRoot
             | Act::Alias
             | Act::ScriptAlias
@@ -131,6 +131,19 @@ impl Builder<'_, '_> {
                 let handed = Handed::conditional(&words, origin, self.reader.registry.scope())?;
                 self.core()?.handed.push(handed);
             }
+            Act::SetHandler => {
+                let scope = self.reader.registry.scope();
+                let handler =
+                    parse::parse_text(one, scope).map_err(|error| format!("Can't parse expression : {error}"))?;
+                self.core()?.set_handler = Some((!one.eq_ignore_ascii_case(b"none")).then_some(handler));
+            }
+            Act::AuthType
+            | Act::AuthName
+            | Act::AuthBasicProvider
+            | Act::AuthUserFile
+            | Act::AuthGroupFile
+            | Act::AuthBasicAuthoritative
+            | Act::AuthzSendForbidden => return self.auth(directive.act, words),
             act => return settings(self.core()?, act, words, origin),
         }
         Ok(())
@@ -190,7 +203,7 @@ impl Builder<'_, '_> {
             self.warn(node, Diagnosis::NoEffect, format!("Useless use of {name}: it works in <Directory> only"));
         }
         if act == Act::AllowOverride {
-            let Some(section) = self.section() else { return Ok(()) };
+            let section = self.section().ok_or("directive outside of any section")?;
             let old = section.allow.unwrap_or_default();
             let new = allow_override(words, old)?;
             section.allow = Some(new);
@@ -245,7 +258,17 @@ impl Builder<'_, '_> {
         if plain && to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
             return Err("Redirect to non-URL".into());
         }
-        self.core()?.redirects.push(Redirect { from, to, status, origin });
+        let composed = match from {
+            Matcher::Always if !final_status => {
+                let scope = self.reader.registry.scope();
+                Some(
+                    parse::parse_text(&to, scope)
+                        .map_err(|error| format!("Cannot parse expression in Redirect: {error}"))?,
+                )
+            }
+            _ => None,
+        };
+        self.core()?.redirects.push(Redirect { from, to, composed, status, origin });
         Ok(())
     }
 
@@ -334,11 +357,6 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
                 _ => return Err("AcceptPathInfo must be set to on, off or default".into()),
             });
         }
-        Act::SetHandler => {
-            let path = one.starts_with(b"proxy:unix");
-            let handler = if path { one } else { one.to_ascii_lowercase().into() };
-            core.set_handler = Some((!none).then_some(handler));
-        }
         Act::ForceType => core.force_type = Some((!none).then_some(one)),
         Act::AddHandler => add(&mut core.handlers, &words),
         Act::AddType => add(&mut core.types, &words),
@@ -364,8 +382,7 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
         Act::UnsetEnv => core.env.extend(words.into_iter().map(|name| (name, None))),
         Act::OutliveEngine => core.watched = Some((on, origin)),
         Act::OutliveHandlers => core.shown = Some((on, origin)),
-        Act::AuthType => core.auth_type = Some(one),
-        Act::AuthName => core.auth_name = Some(one),
+        Act::ServerSignature => core.signed = Some(!one.eq_ignore_ascii_case(b"off")),
         _ => {}
     }
     Ok(())
@@ -410,13 +427,14 @@ fn error_page(core: &mut Core, args: &[u8], origin: crate::origin::Origin, scope
         return Err(format!("Unsupported HTTP response code {}", String::from_utf8_lossy(&code)));
     };
     let what = words.word();
-    parse::check_text(&what, scope).map_err(|error| format!("Cannot parse expression in ErrorDocument: {error}"))?;
+    let text = parse::parse_text(&what, scope)
+        .map_err(|error| format!("Cannot parse expression in ErrorDocument: {error}"))?;
     let page = match &*what {
-        text if memchr::memchr(b' ', text).is_some() => ErrorPage::Text,
-        [b'/', ..] => ErrorPage::Local(what.into_owned().into()),
+        blank if memchr::memchr(b' ', blank).is_some() => ErrorPage::Text,
+        [b'/', ..] => ErrorPage::Local(Arc::new(text)),
         // The answer to a request without a password has to come from here.
         url if uri::is_url(url) && status == 401 => return Ok(()),
-        url if uri::is_url(url) => ErrorPage::Elsewhere(what.into_owned().into()),
+        url if uri::is_url(url) => ErrorPage::Elsewhere(Arc::new(text)),
         _ => ErrorPage::Text,
     };
     core.error_pages.push((status, (page, origin)));

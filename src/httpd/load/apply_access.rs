@@ -2,12 +2,14 @@
 
 use super::build::Builder;
 use crate::httpd::expression::evaluate::is_network;
+use crate::httpd::expression::parse;
 use crate::httpd::model::access::{Requirement, Rule};
 use crate::httpd::model::env::SetEnvIf;
 use crate::httpd::model::section::Text;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::modules::Directive;
 use crate::httpd::syntax::tree::Node;
+use std::os::unix::ffi::OsStrExt;
 
 impl Builder<'_, '_> {
     /// A `Require` line that has been read.
@@ -57,6 +59,26 @@ impl Builder<'_, '_> {
                     list.push((methods, word.clone()));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// `AuthType` and its relatives.
+    pub(super) fn auth(&mut self, act: Act, words: Vec<Text>) -> Result<(), String> {
+        let one = words.first().cloned().unwrap_or_default();
+        let on = one.eq_ignore_ascii_case(b"on");
+        let scope = self.reader.registry.scope();
+        let path = || self.reader.absolute(&one).as_os_str().as_bytes().into();
+        let file = matches!(act, Act::AuthUserFile | Act::AuthGroupFile).then(path);
+        let auth = self.core()?.auth.get_or_insert_default();
+        match act {
+            Act::AuthType => auth.kind = Some(parse::parse_text(&one, scope)?),
+            Act::AuthName => auth.name = Some(parse::parse_text(&one, scope)?),
+            Act::AuthBasicProvider => auth.providers = Some(words),
+            Act::AuthUserFile => auth.users = file,
+            Act::AuthGroupFile => auth.groups = file,
+            Act::AuthBasicAuthoritative => auth.authoritative = Some(on),
+            _ => auth.forbids = Some(on),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::build::Builder;
 use super::open_section::Kind;
 use crate::diagnostic::Diagnosis;
 use crate::files;
+use crate::httpd::expression::parse;
 use crate::httpd::model::section::Matcher;
 use crate::httpd::model::server::{Alias, Passed, Server, UserDirs};
 use crate::httpd::pattern::glob;
@@ -22,17 +23,16 @@ impl Builder<'_, '_> {
     pub(super) fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
         if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
-            return self.alias(node, directive, one, words.get(1).map(|to| &**to));
+            return self.alias(directive, one, words.get(1).map(|to| &**to));
         }
         let origin = self.reader.tree.node_origin(node);
         if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) {
-            if self.within(&[Kind::Directory, Kind::Files]).is_some() {
-                return Err(format!("{} cannot occur within <Directory> or <Files> section", directive.name));
+            self.not_within(directive.name)?;
+            let location = self.within(&[Kind::Location, Kind::Proxy]).is_some();
+            super::arguments_server::proxy_pass(directive.name, &words, location)?;
+            if location {
+                return self.location_passed(directive.act, one, origin);
             }
-            super::arguments_server::proxy_pass(directive.name, &words, self.within(&[Kind::Location]).is_some())?;
-        }
-        if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) && self.within(&[Kind::Location]).is_some() {
-            return self.location_passed(directive.act, one, origin);
         }
         let Some(server) = self.server() else { return Ok(()) };
         match directive.act {
@@ -46,6 +46,8 @@ impl Builder<'_, '_> {
                     _ => Slashes::Refuse,
                 });
             }
+            Act::ServerAdmin => server.identity.get_or_insert_default().admin = Some(one.into()),
+            Act::ServerTokens => server.identity.get_or_insert_default().tokens = Some(one.into()),
             Act::UserDir => return user_dir(server.user_dirs.get_or_insert_default(), &words),
             Act::VirtualDocumentRoot => server.virtual_root = (!one.eq_ignore_ascii_case(b"none")).then(|| one.into()),
             Act::ProxyPass | Act::ProxyPassMatch => {
@@ -90,11 +92,26 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
+    /// Refuses a directive that is of servers and of locations alone.
+    fn not_within(&self, name: &str) -> Done {
+        if self.within(&[Kind::Limit]).is_some() {
+            return Err(format!("{name} cannot occur within <Limit> or <LimitExcept> section"));
+        }
+        match self.within(&[Kind::Directory]).or_else(|| self.within(&[Kind::Files, Kind::If])) {
+            Some(outer) => {
+                let outer = messages::lossy(self.reader.tree.slice(outer.name));
+                Err(format!("{name} cannot occur within {outer}> section"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// `ProxyPass` in a location: the location is its path, and a pattern where it looks like one.
     fn location_passed(&mut self, act: Act, to: &[u8], origin: crate::origin::Origin) -> Done {
         let path: Box<[u8]> = match self.section().map(|section| &section.matcher) {
             Some(Matcher::Literal(path) | Matcher::Wild(path)) => path.clone(),
             Some(Matcher::Regex(pattern)) => pattern.text().into(),
+            // `<Proxy>`: no request of this server is in it.
             _ => return Ok(()),
         };
         let from = match act == Act::ProxyPassMatch || glob::is_pattern(&path) {
@@ -106,19 +123,13 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn alias(&mut self, node: &Node, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
+    fn alias(&mut self, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
         let Some(to) = to.filter(|to| !to.is_empty()) else {
-            let outer = [Kind::Directory, Kind::Files, Kind::If].iter().find_map(|&kind| self.within(&[kind]));
-            if let Some(outer) = outer {
-                let outer = messages::lossy(self.reader.tree.slice(outer.name));
-                return Err(format!("{} cannot occur within {outer}> section", directive.name));
-            }
+            self.not_within(directive.name)?;
             if self.within(&[Kind::Location]).is_some() {
-                if memchr::memchr3(b'%', b'$', b'\\', from).is_some() {
-                    self.not_evaluated(node, directive.name, "with an expression: its location may lead elsewhere");
-                    return Ok(());
-                }
-                let to = self.real_path(from, directive.act);
+                let scope = self.reader.registry.scope();
+                let to = parse::parse_text(from, scope)
+                    .map_err(|error| format!("Cannot parse expression in {}: {error}", directive.name))?;
                 let script = directive.act == Act::ScriptAlias;
                 self.core()?.alias = Some((to, script));
                 return Ok(());

@@ -49,7 +49,7 @@ pub(super) fn check(
     let one: &[u8] = words.first().map_or(b"", |word| word);
     let among = |list: &[&str]| list.iter().any(|own| one.eq_ignore_ascii_case(own.as_bytes()));
     let must = |fine: bool, what: &str| if fine { Ok(()) } else { Err(format!("{name} {what}")) };
-    arguments_modules::check(name, words, ruled)?;
+    arguments_modules::check(name, words, registry.scope(), ruled)?;
     arguments_words::check(name, words, args, registry, ruled)?;
     match name {
         "Header" => arguments_header::check(args, false, registry.scope()),

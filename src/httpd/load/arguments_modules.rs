@@ -1,6 +1,7 @@
 //! What directives of single modules ask of their words, as a table (tests/differential/directives.py shows it).
 
-use super::rules::{Rule, Ruled};
+use super::rules::{Rule, Ruled, text};
+use crate::httpd::syntax::modules::Scope;
 
 const NUMBER: i64 = i32::MAX as i64;
 const ON_OFF: &[&str] = &["on", "off"];
@@ -28,9 +29,6 @@ const RULES: &[(&str, usize, Rule)] = &[
     ("AsyncFilter", 0, Rule::Among(&["request", "connection", "network"])),
     ("AuthFormBody", 0, Rule::Name),
     ("AuthFormLocation", 0, Rule::Name),
-    ("AuthFormLoginRequiredLocation", 0, Rule::Text),
-    ("AuthFormLoginSuccessLocation", 0, Rule::Text),
-    ("AuthFormLogoutLocation", 0, Rule::Text),
     ("AuthFormMethod", 0, Rule::Name),
     ("AuthFormMimetype", 0, Rule::Name),
     ("AuthFormPassword", 0, Rule::Name),
@@ -38,8 +36,6 @@ const RULES: &[(&str, usize, Rule)] = &[
     ("AuthFormUsername", 0, Rule::Name),
     ("AuthLDAPDereferenceAliases", 0, Rule::Exactly(&["never", "off", "Off", "OFF", "searching", "finding", "always", "on", "On", "ON"])),
     ("AuthLDAPInitialBindPattern", 0, Rule::Regex),
-    ("AuthName", 0, Rule::Text),
-    ("AuthType", 0, Rule::Text),
     ("BalancerGrowth", 0, Rule::Number(0, 1000)),
     ("BrotliAlterETag", 0, Rule::Among(ETAG)),
     ("BrotliCompressionMaxInputBlock", 0, Rule::Number(16, 24)),
@@ -102,7 +98,6 @@ const RULES: &[(&str, usize, Rule)] = &[
     ("LDAPTrustedMode", 0, Rule::Among(&["NONE", "SSL", "TLS", "STARTTLS"])),
     ("ListenCoresBucketsRatio", 0, Rule::Number(1, NUMBER)),
     ("ListenTCPDeferAccept", 0, Rule::Number(1, NUMBER)),
-    ("LogMessage", 0, Rule::Text),
     ("LuaCodeCache", 0, Rule::Among(&["stat", "never", "forever"])),
     ("LuaHookAccessChecker", 2, Rule::Among(&["early", "late"])),
     ("LuaHookAuthChecker", 2, Rule::Among(&["early", "late"])),
@@ -168,12 +163,25 @@ const RULES: &[(&str, usize, Rule)] = &[
     ("SSLVerifyClient", 0, Rule::Among(VERIFY)),
     ("SSLVerifyDepth", 0, Rule::Number(0, NUMBER)),
     ("SessionExpiryUpdateInterval", 0, Rule::Number(0, NUMBER)),
-    ("SetHandler", 0, Rule::Text),
     ("WatchdogInterval", 0, Rule::Span(100_000, "s")),
 ];
 
-/// Refuses what httpd refuses.
-pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], ruled: &mut Ruled) -> Result<(), String> {
+/// Their first word is a text with `%{…}` in it.
+const TEXTS: &[&str] = &[
+    "AuthFormLoginRequiredLocation",
+    "AuthFormLoginSuccessLocation",
+    "AuthFormLogoutLocation",
+    "AuthName",
+    "AuthType",
+    "LogMessage",
+    "SetHandler",
+];
+
+/// Refuses what httpd refuses; `scope`: what expressions may use.
+pub(super) fn check(name: &str, words: &[impl AsRef<[u8]>], scope: Scope, ruled: &mut Ruled) -> Result<(), String> {
+    if TEXTS.contains(&name) {
+        return words.first().map_or(Ok(()), |word| text(name, word.as_ref(), scope));
+    }
     match RULES.binary_search_by(|(own, ..)| (*own).cmp(name)) {
         Ok(at) => RULES[at].2.check(name, words, RULES[at].1),
         Err(_) => ruled.no_rule(),

@@ -157,6 +157,9 @@ pub(super) fn proxy_pass(name: &str, words: &[Box<[u8]>], in_location: bool) -> 
     if in_location {
         // The path is the section's; expressions are worked out later.
         let to: &[u8] = words.first().map_or(b"", |word| word);
+        if words.get(1).is_some_and(|word| !word.contains(&b'=')) {
+            return Err("ProxyPass|ProxyPassMatch can not have a path when defined in a location.".into());
+        }
         let fine = *to == *b"!" || memchr::memmem::find(to, b"://").is_some() || to.contains(&b'%');
         return if fine { Ok(()) } else { Err(format!("{name} URL must be absolute!: {}", lossy(to))) };
     }

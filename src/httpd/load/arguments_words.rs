@@ -121,7 +121,7 @@ pub(super) fn check(
             let port = word(2).strip_prefix(b"fcgi://").and_then(|rest| rest.split(|&byte| byte == b':').nth(1));
             must(port.is_some_and(|port| number(port) > 0), "needs an address: fcgi://host:port/")
         }
-        "AuthnzFcgiCheckAuthnProvider" => fcgi_provider(words),
+        "AuthnzFcgiCheckAuthnProvider" => fcgi_provider(words, registry.scope()),
         "AuthLDAPURL" => ldap_url(words),
         "AuthLDAPBindPassword" => must(!one.starts_with(b"exec:") || one.len() > 5, "needs a program behind exec:"),
         "DBDriver" => must(
@@ -303,7 +303,7 @@ fn message_option(word: &[u8], scope: Scope) -> Checked {
     }
 }
 
-fn fcgi_provider(words: &[impl AsRef<[u8]>]) -> Checked {
+fn fcgi_provider(words: &[impl AsRef<[u8]>], scope: Scope) -> Checked {
     const NAME: &str = "AuthnzFcgiCheckAuthnProvider";
     let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
     match words.first() {
@@ -319,7 +319,7 @@ fn fcgi_provider(words: &[impl AsRef<[u8]>]) -> Checked {
                 }
             }
             () if among(option, &["DefaultUser"]) => {}
-            () if among(option, &["UserExpr"]) => super::rules::text(NAME, value)?,
+            () if among(option, &["UserExpr"]) => super::rules::text(NAME, value, scope)?,
             () => return Err(format!("{NAME}: Unexpected option '{}'", lossy(option))),
         }
     }

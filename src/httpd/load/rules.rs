@@ -51,8 +51,6 @@ pub(super) enum Rule {
     Duration(i64, bool),
     /// A name that a form or a cookie can carry.
     Name,
-    /// A text with `%{…}` in it.
-    Text,
     /// A regular expression.
     Regex,
     /// Nothing at all: the directive is gone.
@@ -111,7 +109,6 @@ impl Rule {
                 !word.is_empty() && memchr::memchr2(b'=', b'&', word).is_none(),
                 "cannot be empty, or contain '=' or '&'".into(),
             ),
-            Rule::Text => text(name, word),
             Rule::Regex => match Pattern::new(word, false) {
                 Err(Bad::Syntax) => Err(format!("{name}: regular expression could not be compiled.")),
                 _ => Ok(()),
@@ -121,9 +118,8 @@ impl Rule {
     }
 }
 
-/// A text with `%{…}` in it.
-pub(super) fn text(name: &str, word: &[u8]) -> Result<(), String> {
-    let scope = Scope { restricted: false, ssl: true };
+/// A text with `%{…}` in it; `scope`: what it may use where it stands.
+pub(super) fn text(name: &str, word: &[u8], scope: Scope) -> Result<(), String> {
     parse::check_text(word, scope)
         .map_err(|error| format!("Could not parse {name} expression '{}': {error}", lossy(word)))
 }

@@ -1,8 +1,8 @@
 //! Who may ask: `Require`, and the older `Order`, `Allow`, `Deny` and `Satisfy`.
 
 use super::methods::{self, Methods, Registered};
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, in_network, is_network};
-use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, in_network, is_network, text};
+use crate::httpd::expression::parse::{self, Expr, Word};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Registry;
 use crate::httpd::syntax::tokens::Tokens;
@@ -35,8 +35,10 @@ pub(crate) enum Rule {
     Method(Vec<Box<[u8]>>),
     Env(Vec<Box<[u8]>>),
     Expr(Expr),
-    /// A logged-in user; with a list, one of those names.
-    User(Option<Vec<Box<[u8]>>>),
+    /// A logged-in user; with a text, one of the names in it.
+    User(Option<Word>),
+    /// A member of one of the groups in this text.
+    Group(Word),
     /// Requirements that need a logged-in user: groups and directories.
     LoggedIn(Box<[u8]>),
     /// Over TLS.
@@ -86,20 +88,6 @@ impl Requirement {
     /// Whether it can refuse but never grant.
     pub fn is_negative(&self) -> bool {
         matches!(self.rule, Rule::Not(_) | Rule::None(_))
-    }
-
-    /// Whether it matters who has logged in.
-    pub fn asks_user(&self) -> bool {
-        fn asks(rule: &Rule) -> bool {
-            match rule {
-                Rule::All(list) | Rule::Any(list) | Rule::None(list) => list.iter().any(Requirement::asks_user),
-                Rule::Not(one) => asks(one),
-                Rule::User(_) | Rule::LoggedIn(_) => true,
-                Rule::Expr(condition) => condition.asks_user(),
-                _ => false,
-            }
-        }
-        asks(&self.rule)
     }
 
     /// Whether it lets everybody in for every method.
@@ -157,7 +145,8 @@ impl Rule {
                 Self::Expr(parse::parse(text, registry.scope()).map_err(broken)?)
             }
             "valid-user" => Self::User(None),
-            "user" => Self::User(Some(list)),
+            "user" => Self::User(Some(parse::parse_text(rest, registry.scope()).map_err(broken)?)),
+            "group" => Self::Group(parse::parse_text(rest, registry.scope()).map_err(broken)?),
             "ssl" => Self::Tls,
             "host" | "forward-dns" | "ssl-verify-client" => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
             _ if !known => Self::Live([&kind, b" ".as_slice(), rest].concat().into()),
@@ -206,12 +195,18 @@ impl Rule {
                 Truth::No => Verdict::Denied,
                 Truth::Unknown(why) => Verdict::Unknown(why),
             },
-            Self::User(names) => match (variables.user(), names) {
-                (None, _) => Verdict::NoUser,
-                (Some(_), None) => Verdict::Granted,
-                (Some(user), Some(names)) => Verdict::of(names.iter().any(|name| **name == *user)),
+            Self::User(_) | Self::Group(_) | Self::LoggedIn(_) if variables.user().is_none() => Verdict::NoUser,
+            Self::User(None) => Verdict::Granted,
+            Self::User(Some(names)) => match text(names, variables) {
+                Ok(names) => {
+                    Verdict::of(Tokens::new(&names).any(|name| variables.user().is_some_and(|user| *name == user)))
+                }
+                Err(why) => Verdict::Unknown(why),
             },
-            Self::LoggedIn(_) if variables.user().is_none() => Verdict::NoUser,
+            Self::Group(names) => match text(names, variables) {
+                Ok(names) => Verdict::of(Tokens::new(&names).any(|name| variables.is_member(&name))),
+                Err(why) => Verdict::Unknown(why),
+            },
             Self::Live(text) if named_local(text, variables).is_some() => {
                 Verdict::of(named_local(text, variables).unwrap_or_default())
             }

@@ -14,12 +14,16 @@ type Value = Result<Vec<u8>, String>;
 const MOST: usize = 4096;
 
 /// The variables by name; letter case does not count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Env(Vec<(Text, Value)>);
 
 impl Env {
     pub fn get(&self, name: &[u8]) -> Option<&Value> {
         self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub fn set(&mut self, name: &[u8], value: Value) {

@@ -2,8 +2,8 @@
 
 use super::answer::Variable;
 use super::section::{Core, Text};
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
-use crate::httpd::expression::parse::{self, Expr};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, text};
+use crate::httpd::expression::parse::{self, Expr, Word};
 use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::trim;
 use crate::origin::Origin;
@@ -15,15 +15,23 @@ pub(crate) struct Handed {
     condition: Option<Expr>,
     name: Text,
     /// `None`: the variable is removed.
-    value: Option<Text>,
+    value: Option<Value>,
     origin: Origin,
+}
+
+/// The value of a variable.
+#[derive(Debug)]
+enum Value {
+    Plain(Text),
+    /// Put together for each request.
+    Composed(Word),
 }
 
 impl Handed {
     /// `SetEnv NAME [VALUE]`
     pub fn plain(words: &[Box<[u8]>], origin: Origin) -> Self {
         let value = words.get(1).cloned().unwrap_or_default();
-        Self { condition: None, name: words[0].clone(), value: Some(value), origin }
+        Self { condition: None, name: words[0].clone(), value: Some(Value::Plain(value)), origin }
     }
 
     /// `ProxyFCGISetEnvIf CONDITION [!]NAME [VALUE]`
@@ -35,7 +43,11 @@ impl Handed {
             parse::parse(trim(condition), scope).map_err(|error| format!("Can't parse envvar expression: {error}"))?;
         let (name, value) = match name.strip_prefix(b"!") {
             Some(name) => (name.into(), None),
-            None => (name.clone(), Some(rest.first().cloned().unwrap_or_default())),
+            None => {
+                let value = parse::parse_text(rest.first().map_or(b"", |word| word), scope)
+                    .map_err(|error| format!("Can't parse envvar value expression: {error}"))?;
+                (name.clone(), Some(Value::Composed(value)))
+            }
         };
         Ok(Self { condition: Some(condition), name, value, origin })
     }
@@ -78,19 +90,30 @@ pub(crate) fn variables<'c>(
             }
             Truth::Yes => {}
         }
-        all.retain(|known| known.name != *one.name);
-        let Some(value) = &one.value else { continue };
-        let computed = one.condition.is_some() && (value.contains(&b'$') || value.windows(2).any(|two| two == b"%{"));
-        if computed {
-            notes.push(format!("{}: an expression as value is not evaluated; the variable is left out", one.origin));
+        let Some(value) = &one.value else {
+            all.retain(|known| !known.name.eq_ignore_ascii_case(&one.name));
             continue;
+        };
+        let value = match value {
+            Value::Plain(value) => value.to_vec(),
+            Value::Composed(word) => match text(word, variables) {
+                Ok(value) => value,
+                Err(why) => {
+                    all.retain(|known| !known.name.eq_ignore_ascii_case(&one.name));
+                    let name = String::from_utf8_lossy(&one.name);
+                    notes.push(format!("{}: the value of {name} depends on {why}; it is left out", one.origin));
+                    continue;
+                }
+            },
+        };
+        // Letter case does not count, and the name that was there first stays.
+        let known = all.iter().position(|known| known.name.eq_ignore_ascii_case(&one.name));
+        let name = known.map_or_else(|| one.name.to_vec(), |at| std::mem::take(&mut all[at].name));
+        let new = Variable { name, value, is_conditional: one.condition.is_some(), origin: one.origin.clone() };
+        match known {
+            Some(at) => all[at] = new,
+            None => all.push(new),
         }
-        all.push(Variable {
-            name: one.name.to_vec(),
-            value: value.to_vec(),
-            is_conditional: one.condition.is_some(),
-            origin: one.origin.clone(),
-        });
     }
     all
 }

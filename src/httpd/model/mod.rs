@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod answer;
+pub(crate) mod auth;
 pub(crate) mod dir_config;
 pub(crate) mod env;
 pub(crate) mod fast_index;

@@ -6,11 +6,10 @@ use super::rewrite_flags::Flags;
 use super::section::Text;
 use crate::files::Kind;
 use crate::httpd::expression::evaluate;
-use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target, Truth, evaluate_with_groups, groups_within};
+use crate::httpd::expression::evaluate::{RequestVariables, Target, Truth, evaluate_with_groups, groups_within};
 use crate::httpd::expression::parse::Expr;
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::modules::Scope;
-use crate::httpd::syntax::path::path_of;
 use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -136,11 +135,9 @@ impl Condition {
             }
             Test::File(b'l' | b'L' | b'h') => variables.files().is_symlink(path),
             Test::File(b'U') => variables.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400),
+            // A rewritten subrequest is not a file, nor is a directory without an index file.
             Test::File(b'F') => {
-                // A rewritten subrequest is not a file, nor is a directory without an index file.
-                let is_file = |path: &[u8]| matches!(variables.files().kind(path_of(path)), Ok(Kind::File));
-                let is_there = |seen: Seen| seen.status < 300 && is_file(&seen.filename);
-                variables.look(Target::File(&text)).is_some_and(is_there)
+                variables.look(Target::File(&text)).is_some_and(|seen| seen.status < 300 && seen.is_file)
             }
             Test::File(b'x') => variables.files().is_executable(path),
             Test::File(_) | Test::Beyond | Test::Expr(_) => false,

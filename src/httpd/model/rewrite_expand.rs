@@ -2,7 +2,6 @@
 
 use super::rewrite::State;
 use crate::httpd::expression::evaluate::{RequestVariables, Target};
-use crate::httpd::expression::parse::is_variable;
 
 pub(super) type Groups = Vec<Option<Vec<u8>>>;
 
@@ -139,22 +138,43 @@ fn variable(name: &[u8], state: &State<'_>, variables: &dyn RequestVariables) ->
         let target = uri.map_or(Target::File(&state.filename), Target::Uri);
         return match variables.look(target) {
             Some(seen) if name.eq_ignore_ascii_case(b"REQUEST_FILENAME") => seen.filename,
-            Some(_) if name.eq_ignore_ascii_case(b"REMOTE_USER") => variables.user().unwrap_or_default().to_vec(),
+            Some(seen) if name.eq_ignore_ascii_case(b"REMOTE_USER") => seen.user.unwrap_or_default(),
             Some(_) => variable(name, state, variables),
             None => Vec::new(),
         };
     }
-    match &name.to_ascii_uppercase()[..] {
+    let name = name.to_ascii_uppercase();
+    match &name[..] {
         b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
         b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
-        name => variables.variable(name).unwrap_or_else(|| {
-            let of_tls = name.starts_with(b"SSL:") && variables.variable(b"HTTPS").as_deref() == Some(b"on");
-            if of_tls || is_variable(name) {
-                let name = String::from_utf8_lossy(name);
-                variables
-                    .doubt(format!("a rewrite rule asks for %{{{name}}}, which is not known here and taken as empty"));
-            }
-            Vec::new()
-        }),
+        b"SCRIPT_USER" | b"SCRIPT_GROUP"
+            if variables.variable(b"SCRIPT_FILENAME").is_some_and(|file| file.is_empty()) =>
+        {
+            b"<unknown>".to_vec()
+        }
+        _ if name.starts_with(b"SSL:") && variables.variable(b"HTTPS").as_deref() != Some(b"on") => Vec::new(),
+        _ if !NAMES.contains(&&name[..]) && !name.starts_with(b"SSL:") => Vec::new(),
+        b"API_VERSION" => {
+            variables.doubt("the minor number that mod_rewrite adds to %{API_VERSION} is not known here".into());
+            b"20120211:".to_vec()
+        }
+        _ => variables.variable(&name).unwrap_or_else(|| unknown(&name, variables)),
     }
 }
+
+fn unknown(name: &[u8], variables: &dyn RequestVariables) -> Vec<u8> {
+    let name = String::from_utf8_lossy(name);
+    variables.doubt(format!("a rewrite rule asks for %{{{name}}}, which is not known here and taken as empty"));
+    Vec::new()
+}
+
+/// The variables that mod_rewrite knows by name; it takes every other name as empty (fact A-122).
+#[rustfmt::skip]
+const NAMES: &[&[u8]] = &[
+    b"API_VERSION", b"AUTH_TYPE", b"CONN_REMOTE_ADDR", b"CONTEXT_DOCUMENT_ROOT", b"CONTEXT_PREFIX", b"DOCUMENT_ROOT",
+    b"HTTP_ACCEPT", b"HTTP_COOKIE", b"HTTP_FORWARDED", b"HTTP_HOST", b"HTTP_PROXY_CONNECTION", b"HTTP_REFERER",
+    b"HTTP_USER_AGENT", b"HTTPS", b"IPV6", b"IS_SUBREQ", b"PATH_INFO", b"REMOTE_ADDR", b"REMOTE_HOST", b"REMOTE_IDENT",
+    b"REMOTE_PORT", b"REMOTE_USER", b"REQUEST_METHOD", b"REQUEST_SCHEME", b"REQUEST_URI", b"SCRIPT_GROUP", b"SCRIPT_USER",
+    b"SERVER_ADDR", b"SERVER_ADMIN", b"SERVER_NAME", b"SERVER_PORT", b"SERVER_PROTOCOL", b"SERVER_SOFTWARE", b"THE_REQUEST",
+    b"TIME", b"TIME_DAY", b"TIME_HOUR", b"TIME_MIN", b"TIME_MON", b"TIME_SEC", b"TIME_WDAY", b"TIME_YEAR",
+];

@@ -2,13 +2,14 @@
 
 use super::access::{LegacyAccess, Requirement};
 use super::answer::ServerLayer;
+use super::auth::Auth;
 use super::dir_config::DirConfig;
 use super::env::SetEnvIf;
 use super::fastcgi::Handed;
 use super::negotiation::Negotiation;
 use super::rewrite::RewriteConfig;
 use super::server::Passed;
-use crate::httpd::expression::parse::Expr;
+use crate::httpd::expression::parse::{Expr, Word};
 use crate::httpd::pattern::Pattern;
 use crate::httpd::pattern::glob::{self, Rules};
 use crate::origin::Origin;
@@ -138,9 +139,9 @@ pub(crate) type Placed<T> = (T, Origin);
 #[derive(Clone, Debug)]
 pub(crate) enum ErrorPage {
     /// A URL path on this server.
-    Local(Box<[u8]>),
+    Local(Arc<Word>),
     /// A redirect.
-    Elsewhere(Box<[u8]>),
+    Elsewhere(Arc<Word>),
     /// A text, or Apache's own page.
     Text,
 }
@@ -150,6 +151,8 @@ pub(crate) enum ErrorPage {
 pub(crate) struct Redirect {
     pub from: Matcher,
     pub to: Box<[u8]>,
+    /// Without a path of its own, the target is put together for each request.
+    pub composed: Option<Word>,
     pub status: u16,
     pub origin: Origin,
 }
@@ -171,7 +174,8 @@ pub(crate) struct Core {
     pub index_redirect: Option<u16>,
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,
-    pub set_handler: Option<Option<Box<[u8]>>>,
+    /// `SetHandler`; none: `None`.
+    pub set_handler: Option<Option<Word>>,
     pub handlers: ByExtension,
     pub types: ByExtension,
     pub force_type: Option<Option<Box<[u8]>>>,
@@ -188,13 +192,14 @@ pub(crate) struct Core {
     /// A location's own `ProxyPass`.
     pub passed: Option<Box<Passed>>,
     /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.
-    pub alias: Option<(Box<[u8]>, bool)>,
+    pub alias: Option<(Word, bool)>,
     /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.
     pub env: Vec<(Text, Option<Text>)>,
     /// `SetEnvIf` and its relatives.
     pub env_rules: Vec<SetEnvIf>,
-    pub auth_type: Option<Text>,
-    pub auth_name: Option<Text>,
+    pub auth: Option<Box<Auth>>,
+    /// `ServerSignature`
+    pub signed: Option<bool>,
     /// Variables for a FastCGI server.
     pub handed: Vec<Handed>,
     /// `OutliveEngine`

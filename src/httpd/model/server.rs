@@ -28,6 +28,15 @@ pub(crate) struct Passed {
     pub origin: Origin,
 }
 
+/// What a server says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Identity {
+    /// `ServerAdmin`
+    pub admin: Option<Box<[u8]>>,
+    /// `ServerTokens`
+    pub tokens: Option<Box<[u8]>>,
+}
+
 /// `UserDir`.
 #[derive(Debug, Default)]
 pub(crate) struct UserDirs {
@@ -50,6 +59,8 @@ pub(crate) struct Server {
     /// The name that a host without `ServerName` gets: the main server's, or that of its address.
     pub derived_name: Option<Box<[u8]>>,
     pub port: Option<u16>,
+    /// What few servers say of themselves.
+    pub identity: Option<Box<Identity>>,
     pub aliases_of_name: Vec<Box<[u8]>>,
     pub document_root: Option<Box<[u8]>>,
     pub access_names: Option<Vec<Box<[u8]>>>,
@@ -179,6 +190,7 @@ impl Server {
             name: None,
             derived_name: None,
             port: None,
+            identity: None,
             aliases_of_name: Vec::new(),
             document_root: None,
             access_names: None,

@@ -84,6 +84,13 @@ impl<'c> ResolveContext<'c> {
         })
     }
 
+    /// Whether mod_rewrite works on the URIs of a server; it is not inherited from the main server.
+    pub fn has_rules(&self, server: usize) -> bool {
+        let own =
+            self.host(server).unwrap_or(self.main()).section.core.as_ref().and_then(|core| core.rewrite.as_deref());
+        own.is_some_and(|rewrite| rewrite.engine == Some(true))
+    }
+
     pub fn access_names(&self, server: usize) -> Option<&'c [Box<[u8]>]> {
         self.layers(server).find_map(|server| server.access_names.as_deref())
     }

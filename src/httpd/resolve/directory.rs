@@ -1,13 +1,11 @@
 //! mod_dir: the slash of a directory, index files, and FallbackResource (fact A-113).
 
-use super::outcome::{Outcome, Ready};
+use super::outcome::{Looked, Outcome, Ready};
 use super::subrequest::Subrequest;
 use super::walk::{Found, Walked};
 use super::walk_cache::WalkCache;
 use crate::httpd::model::section::Core;
 use crate::httpd::syntax::uri;
-
-type Looked<'c, 't> = Result<Ready<'c, 't>, Box<Outcome<'c, 't>>>;
 
 fn cores<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = &'w Core> {
     walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref())
@@ -48,7 +46,7 @@ impl<'c, 't> Ready<'c, 't> {
                 target = [&target[..], b"?", query].concat();
             }
             match self.subrequest.sub(&target, Some(&self.bare), notes) {
-                Some(Ok(found)) if found.walked.found == Found::File => {
+                Ok(found) if found.walked.found == Found::File => {
                     let status = cores(&self.walked).find_map(|core| core.index_redirect).unwrap_or(0);
                     if status != 0 {
                         let to = Some(uri::escape(&found.subrequest.uri));
@@ -57,7 +55,7 @@ impl<'c, 't> Ready<'c, 't> {
                     }
                     return Ok(self.taken(found));
                 }
-                Some(Err(outcome)) => match *outcome {
+                Err(outcome) => match *outcome {
                     Outcome::Answer { status, because, location, .. } if (300..400).contains(&status) => {
                         let past = WalkCache::default();
                         return Err(Box::new(Outcome::Answer {
@@ -107,8 +105,8 @@ impl<'c, 't> Ready<'c, 't> {
             full = [&full[..], b"?", query].concat();
         }
         match self.subrequest.sub(&full, Some(&self.bare), notes) {
-            Some(Ok(found)) if found.walked.found == Found::File => Ok(self.taken(found)),
-            Some(Err(outcome)) => match *outcome {
+            Ok(found) if found.walked.found == Found::File => Ok(self.taken(found)),
+            Err(outcome) => match *outcome {
                 Outcome::Answer { status: 200 | 404, .. } => Ok(self),
                 Outcome::Answer { status, because, location, .. } if (300..400).contains(&status) => {
                     let past = WalkCache::default();

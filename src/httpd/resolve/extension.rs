@@ -110,6 +110,17 @@ pub(super) fn media_type<'a, I: Iterator<Item = &'a ByExtension>>(
     None
 }
 
+/// The media type by the last extension that has one, whatever it is.
+pub(super) fn any_type<'a, I: Iterator<Item = &'a ByExtension>>(
+    filename: &[u8],
+    types: &Types,
+    inner_first: impl Fn() -> I,
+) -> Option<Vec<u8>> {
+    let one =
+        |extension: &Vec<u8>| media(extension, inner_first()).or_else(|| types.get(extension)).map(<[u8]>::to_vec);
+    extensions(filename).iter().find_map(one)
+}
+
 /// The media type by the last extension that the types file has.
 pub(super) fn type_of_file(filename: &[u8], types: &Types) -> Option<Vec<u8>> {
     extensions(filename).iter().find_map(|extension| types.get(extension).map(<[u8]>::to_vec))

@@ -3,7 +3,7 @@
 use super::extension::walk_of;
 use super::subrequest::Subrequest;
 use super::walk::{SectionRef, Walked};
-use crate::httpd::expression::evaluate::Truth;
+use crate::httpd::expression::evaluate::{RequestVariables, Truth};
 use crate::httpd::model::access::{LegacyAccess, Logic, Requirement, Verdict, join};
 use crate::httpd::model::methods::Methods;
 use crate::httpd::model::section::{AuthMerging, Section};
@@ -38,22 +38,31 @@ impl<'c> Subrequest<'c, '_> {
         let (chain, place) = chain(walked);
         // Without `Require` nothing is refused, except under `Satisfy Any` when `Order`, `Allow` and `Deny` refuse.
         let Some(chain) = chain else {
-            let auth = self.auth(walked);
-            return (any && auth.is_none()).then(|| (403, format!("{legacy_place}: access is denied (Satisfy Any)")));
+            let asks = self.auth_kind(walked).is_some();
+            return (any && !asks).then(|| (403, format!("{legacy_place}: access is denied (Satisfy Any)")));
         };
-        match check(&chain, method, self).unwrap_or(Verdict::Granted) {
+        // First as nobody: httpd asks for a password only where nothing else decides. After an internal redirect, the user is known.
+        let verdict = match check(&chain, method, self).unwrap_or(Verdict::Granted) {
+            Verdict::NoUser => match self.log_in(walked, &place, notes) {
+                Ok(()) => check(&chain, method, self).unwrap_or(Verdict::Granted),
+                Err(answer) => return Some(answer),
+            },
+            Verdict::Denied | Verdict::Neutral => {
+                return Some((403, format!("{place}: access is denied (Require)")));
+            }
+            verdict => verdict,
+        };
+        match verdict {
             Verdict::Granted => None,
             Verdict::Unknown(why) => {
                 notes.push(format!("{place}: access depends on {why}; taken as granted"));
                 None
             }
-            Verdict::NoUser => Some(self.ask(walked, &place)),
-            Verdict::Denied | Verdict::Neutral => {
-                // A logged-in user may try again as another user (401), but only where the rules ask for a user.
-                let logged_in = self.asked.user.is_some() && self.auth(walked).is_some() && asks_user(&chain);
-                let who =
-                    self.asked.user.map_or_else(String::new, |user| format!(" to {}", String::from_utf8_lossy(user)));
-                Some((if logged_in { 401 } else { 403 }, format!("{place}: access is denied{who} (Require)")))
+            Verdict::NoUser | Verdict::Denied | Verdict::Neutral => {
+                let user = self.user().unwrap_or_default();
+                // A logged-in user may try again as another one.
+                let status = if self.forbids(walked) { 403 } else { 401 };
+                Some((status, format!("{place}: access is denied to {} (Require)", String::from_utf8_lossy(&user))))
             }
         }
     }
@@ -78,45 +87,6 @@ impl<'c> Subrequest<'c, '_> {
             }
             None => (Truth::Yes, String::new(), false),
         }
-    }
-
-    /// The `AuthType` in force; `None`: no password is asked for.
-    fn auth<'w>(&self, walked: &'w Walked<'c>) -> Option<&'w [u8]> {
-        let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        let kind = cores.find_map(|core| core.auth_type.as_deref())?;
-        (!kind.eq_ignore_ascii_case(b"none")).then_some(kind)
-    }
-
-    /// The answer where a login is required and nobody has logged in.
-    fn ask(&self, walked: &Walked<'c>, place: &str) -> (u16, String) {
-        let Some(kind) = self.auth(walked) else {
-            return (500, format!("{place}: Require asks for a user, and no AuthType says how to ask for a password"));
-        };
-        let shown = String::from_utf8_lossy(kind);
-        let module = match &*kind.to_ascii_lowercase() {
-            b"basic" => "mod_auth_basic.c",
-            b"digest" => "mod_auth_digest.c",
-            b"form" => "mod_auth_form.c",
-            _ if !self.context.data.registry.strangers().is_empty() => {
-                return (401, format!("{place}: a password is asked for (AuthType {shown})"));
-            }
-            _ => "",
-        };
-        if module.is_empty() || !self.context.data.registry.is_loaded(module.as_bytes()) {
-            return (500, format!("{place}: no module that is loaded asks for a password by AuthType {shown}"));
-        }
-        let mut cores = walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        if cores.find_map(|core| core.auth_name.as_deref()).is_none() {
-            return (500, format!("{place}: a password is asked for without a name for what it opens: add AuthName"));
-        }
-        (401, format!("{place}: a password is asked for (AuthType {shown}, Require)"))
-    }
-}
-
-fn asks_user(chain: &Chain<'_>) -> bool {
-    match chain {
-        Chain::One(requirement) => requirement.asks_user(),
-        Chain::Both(_, outer, inner) => asks_user(outer) || asks_user(inner),
     }
 }
 

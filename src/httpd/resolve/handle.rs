@@ -4,6 +4,7 @@ use super::handlers::{Work, work};
 use super::outcome::{Outcome, Ready, Sent, missing_elsewhere};
 use super::runner::engine_off;
 use super::subrequest::Subrequest;
+use super::type_map::MAP;
 use super::walk::Found;
 use crate::httpd::model::answer;
 use crate::httpd::model::section::{Core, options};
@@ -39,7 +40,7 @@ impl<'c, 't> Ready<'c, 't> {
         }
     }
 
-    fn own(&self, status: u16, because: impl Into<String>) -> Outcome<'c, 't> {
+    pub(super) fn own(&self, status: u16, because: impl Into<String>) -> Outcome<'c, 't> {
         self.subrequest.answer(status, because.into(), &self.walked, self.bare.clone())
     }
 
@@ -91,8 +92,20 @@ impl<'c, 't> Ready<'c, 't> {
             return self.own(status, because);
         }
         let proxied = handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:"));
+        // FastCGI alone is given the file; other servers answer whatever they will.
+        let is_script = handler.as_deref().is_some_and(|handler| {
+            [&b"fcgi://"[..], b"balancer://"].iter().any(|scheme| memchr::memmem::find(handler, scheme).is_some())
+        });
+        if found == Found::Missing && proxied && !is_script {
+            return Outcome::Run(subrequest.made(walked));
+        }
         if found == Found::Missing && proxied {
             return missing_elsewhere(&walked.filename, self.bare.clone());
+        }
+        // A file without a handler is a map by its type.
+        let is_map = matches!(kind.as_deref(), Some(b"type-map" | MAP)) && work != Work::Send;
+        if found == Found::File && is_map && subrequest.context.data.registry.is_loaded(b"mod_negotiation.c") {
+            return self.by_map();
         }
         if work == Work::Program && walked.options & options::EXEC == 0 && !subrequest.script {
             return self.own(403, "a program is not run where Options does not allow ExecCGI");
@@ -131,7 +144,7 @@ impl<'c, 't> Ready<'c, 't> {
     /// The script of an `Action` runs for the file that the rest of the URI names.
     fn act_on(&self, run: &mut answer::Run) {
         let mut notes = Vec::new();
-        if let Some(Ok(target)) = self.subrequest.sub(&uri::escape(&self.walked.path_info), None, &mut notes) {
+        if let Ok(target) = self.subrequest.sub(&uri::escape(&self.walked.path_info), None, &mut notes) {
             let script = std::mem::replace(&mut run.filename, target.walked.filename);
             (run.program, run.path_info) = (Some(script), target.walked.path_info);
         }

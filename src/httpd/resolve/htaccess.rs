@@ -4,8 +4,10 @@ use super::budget::Budget;
 use super::context::ResolveContext;
 use super::walk::Denied;
 use crate::error::Error;
+use crate::httpd::expression::evaluate::Seen;
 use crate::httpd::load::build;
 use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::env::Env;
 use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
 use crate::httpd::model::section::{AllowOverride, Matcher, Section, options};
 use crate::httpd::syntax::allowed::Allowed;
@@ -22,13 +24,18 @@ use std::sync::atomic::Ordering;
 const MAX_SIZE: usize = 16 << 20;
 
 /// A directory, under which rules, and what its access file says.
-type Seen = (Box<[u8]>, Rules, Option<Arc<Section>>);
+type Read = (Box<[u8]>, Rules, Option<Arc<Section>>);
+
+/// A subrequest that a condition asked for: how deep, whether for a file, from which URI and for what; the environment; its outcome.
+type Looked = (u32, bool, Box<[u8]>, Box<[u8]>, Env, Option<Seen>);
 
 /// The access files of one request: its subrequests and redirects see the same ones.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    seen: RefCell<Vec<Seen>>,
+    seen: RefCell<Vec<Read>>,
     pub budget: Budget,
+    /// The outcome of each subrequest that a condition has asked for, with the environment that it began with.
+    looked: RefCell<Vec<Looked>>,
     /// What rules depend on that is not known.
     doubts: RefCell<Vec<String>>,
     /// Set: what the access files have that is refused is put here, and reading goes on behind it.
@@ -37,6 +44,9 @@ pub(super) struct Memo {
 
 /// So many bytes of an access file are a step of its request's budget: reading it anew takes time for each line.
 const BYTES_OF_A_STEP: usize = 16;
+
+/// How many outcomes of subrequests are kept, and with how many variables at most.
+const MOST_LOOKED: usize = 200;
 
 impl Memo {
     /// One that keeps everything that is refused.
@@ -62,6 +72,26 @@ impl Memo {
         self.doubts.borrow().clone()
     }
 
+    /// The outcome of a subrequest that a condition asks for: conditions that ask for each other's URIs would make a thousand of them.
+    pub fn seen_by(
+        &self,
+        (depth, is_file, from, to): (u32, bool, &[u8], &[u8]),
+        env: &Env,
+        look: impl FnOnce() -> Option<Seen>,
+    ) -> Option<Seen> {
+        let is_same =
+            |one: &&Looked| one.0 == depth && one.1 == is_file && *one.2 == *from && *one.3 == *to && one.4 == *env;
+        if let Some(known) = self.looked.borrow().iter().find(is_same) {
+            return known.5.clone();
+        }
+        let seen = look();
+        if self.looked.borrow().len() >= MOST_LOOKED || env.len() > MOST_LOOKED {
+            return seen;
+        }
+        self.looked.borrow_mut().push((depth, is_file, from.into(), to.into(), env.clone(), seen.clone()));
+        seen
+    }
+
     /// Takes steps off the budget; false: too few are left.
     pub fn spend(&self, steps: u32) -> bool {
         self.budget.spend(steps)
@@ -77,7 +107,7 @@ pub(super) fn read(
     list: Option<&[Box<[u8]>]>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Arc<Section>>, Denied> {
-    let seen = |known: &&Seen| *known.0 == *directory && known.1.are(allow, list);
+    let seen = |known: &&Read| *known.0 == *directory && known.1.are(allow, list);
     if let Some((.., section)) = context.memo.seen.borrow().iter().find(seen) {
         return Ok(section.clone());
     }

@@ -2,7 +2,7 @@
 
 use super::context::ResolveContext;
 use super::walk::SectionRef;
-use crate::httpd::expression::evaluate::RequestVariables;
+use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
 use crate::httpd::model::section::{Core, Matcher, Redirect};
 use crate::httpd::model::server::{Alias, Passed, UserDirs};
@@ -144,14 +144,14 @@ pub(super) fn map(
     for section in located.iter().rev().map(SectionRef::get) {
         let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
         if let Some(core) = section.core.as_ref().filter(|core| own(core))
-            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref())
+            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref(), variables)
         {
             return found;
         }
     }
     for server in context.layers(server) {
         if let Some(core) = &server.section.core
-            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref())
+            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref(), variables)
         {
             return found;
         }
@@ -161,7 +161,7 @@ pub(super) fn map(
             let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
             (file, AliasContext { prefix: path[..end].to_vec(), root }, false)
         })
-        .or_else(|| location_alias(located))
+        .or_else(|| location_alias(context, located, variables))
         .or_else(|| context.layers(server).find_map(|server| alias_file(context, &server.aliases, &path)))
         .or_else(|| virtual_file(context, server, &path, variables).map(|file| (file, AliasContext::default(), false)));
     let Some((filename, alias_context, script)) = found else {
@@ -176,7 +176,7 @@ pub(super) fn map(
 }
 
 /// Cleans a path as httpd does: no double slashes, no dots.
-fn tidy(path: Vec<u8>) -> Vec<u8> {
+pub(super) fn tidy(path: Vec<u8>) -> Vec<u8> {
     let clean = !path.windows(2).any(|two| two == b"//") && memchr::memmem::find(&path, b"/.").is_none();
     if clean {
         return path;
@@ -325,9 +325,20 @@ fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
 }
 
 /// The `Alias` of the last location that has one: it comes before those of servers.
-fn location_alias(located: &[SectionRef<'_>]) -> Option<(Vec<u8>, AliasContext, bool)> {
+fn location_alias(
+    context: &ResolveContext<'_>,
+    located: &[SectionRef<'_>],
+    variables: &dyn RequestVariables,
+) -> Option<(Vec<u8>, AliasContext, bool)> {
     let (to, script) = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
-    Some((to.to_vec(), AliasContext::default(), *script))
+    match text(to, variables) {
+        Ok(to) if to.starts_with(b"/") => Some((to, AliasContext::default(), *script)),
+        Ok(to) => Some(([context.root(), b"/".to_vec(), to].concat(), AliasContext::default(), *script)),
+        Err(why) => {
+            variables.doubt(format!("an Alias depends on {why}, which is not known here; taken as none"));
+            None
+        }
+    }
 }
 
 fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> Option<(Vec<u8>, AliasContext, bool)> {
@@ -349,23 +360,46 @@ fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> O
     })
 }
 
+/// The target of a redirect that was put together: all but its query and fragment is escaped, and a port is left out where it is its
+/// scheme's own.
+fn escaped(to: &[u8]) -> Vec<u8> {
+    let end = memchr::memchr2(b'?', b'#', to).unwrap_or(to.len());
+    let start = memchr::memmem::find(&to[..end], b"://").map_or(0, |at| at + 3);
+    let path = memchr::memchr(b'/', &to[start..end]).map_or(end, |at| start + at);
+    let port = memchr::memrchr(b':', &to[start..path]).map_or(path, |at| start + at);
+    let usual = match &to[..start].to_ascii_lowercase()[..] {
+        b"http://" => 80,
+        b"https://" => 443,
+        b"ftp://" => 21,
+        _ => 0,
+    };
+    let given = std::str::from_utf8(to[port..path].strip_prefix(b":").unwrap_or_default()).ok();
+    let authority = if given.and_then(|text| text.parse().ok()) == Some(usual) { &to[..port] } else { &to[..path] };
+    [&uri::escape(authority)[..], &uri::escape(&to[path..end]), &to[end..]].concat()
+}
+
 /// `Redirect` and `RedirectMatch`.
 pub(super) fn redirect(
     context: &ResolveContext<'_>,
     list: &[Redirect],
     path: &[u8],
     query: Option<&[u8]>,
+    variables: &dyn RequestVariables,
 ) -> Option<Mapped> {
     list.iter().find_map(|one| {
         let to = match &one.from {
             Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
             Matcher::Regex(regex) => {
-                let made = substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?);
-                // A query and a fragment stay as they are.
-                let end = memchr::memchr2(b'?', b'#', &made).unwrap_or(made.len());
-                [&uri::escape(&made[..end])[..], &made[end..]].concat()
+                escaped(&substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?))
             }
-            Matcher::Always => one.to.to_vec(),
+            Matcher::Always => match one.composed.as_ref().map(|word| text(word, variables)) {
+                Some(Ok(to)) => escaped(&to),
+                Some(Err(why)) => {
+                    variables.doubt(format!("{}: Redirect depends on {why}; taken as none", one.origin));
+                    return None;
+                }
+                None => one.to.to_vec(),
+            },
             _ => return None,
         };
         let because = format!("{}: Redirect", one.origin);

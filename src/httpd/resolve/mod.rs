@@ -1,30 +1,35 @@
 //! One request, from its target to the containers that take part.
 
 mod budget;
+mod cgi_vars;
 pub(crate) mod context;
 mod directory;
 mod extension;
 pub(crate) mod fast_path;
+mod file_kind;
 mod guard;
 mod handle;
 mod handlers;
 mod htaccess;
 mod if_walk;
+mod login;
 mod mapping;
 mod negotiation;
 mod outcome;
+mod passing;
 mod request;
 mod request_vars;
 mod rewrite_below;
 pub(crate) mod runner;
 mod subrequest;
+mod type_map;
 mod walk;
 mod walk_cache;
 
 use self::budget::Counted;
 use self::context::{Passing, ResolveContext};
 use self::htaccess::Memo;
-use self::outcome::Outcome;
+use self::outcome::{Outcome, Page};
 use self::request::Asked;
 use self::subrequest::{MAX_REDIRECTS, Subrequest};
 use self::walk::Walked;
@@ -33,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::httpd::load::data::Data;
 use crate::httpd::model::answer::{Container, Resolution, Run, Watch};
-use crate::httpd::model::section::{ErrorPage, Section};
+use crate::httpd::model::section::Section;
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::uri;
 use crate::origin::Origin;
@@ -134,15 +139,20 @@ fn resolve_with(
                     return Ok(Resolution::Answer { status, because, location });
                 }
                 let page = match page {
-                    Some(ErrorPage::Local(page)) => page,
-                    Some(ErrorPage::Elsewhere(url)) => {
+                    Some(Page::Local(page)) => page,
+                    Some(Page::Elsewhere(url)) => {
                         let because = format!("{because}; ErrorDocument {status} redirects");
-                        return Ok(Resolution::Answer { status: 302, because, location: Some(url.into()) });
+                        return Ok(Resolution::Answer { status: 302, because, location: Some(url) });
                     }
-                    _ => return Ok(Resolution::Answer { status, because, location }),
+                    None => return Ok(Resolution::Answer { status, because, location }),
+                };
+                let Some(next) = subrequest.page(&page, status) else {
+                    let page = String::from_utf8_lossy(&page);
+                    let because = format!("{because}; ErrorDocument {status} leads to {page}, which is no path");
+                    return Ok(Resolution::Answer { status, because, location });
                 };
                 failed.get_or_insert((status, because, location));
-                subrequest = subrequest.page(&page, status);
+                subrequest = next;
                 before = Some(past);
             }
         }

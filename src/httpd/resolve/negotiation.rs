@@ -3,6 +3,7 @@
 use super::extension::{self, Meaning};
 use super::outcome::{Outcome, Ready};
 use super::subrequest::Subrequest;
+use super::type_map::{self, MAP, Record};
 use super::walk::{Found, Walked};
 use super::walk_cache::WalkCache;
 use crate::files::Kind;
@@ -19,17 +20,41 @@ const MAX_VARIANTS: usize = 100;
 /// The quality of a variant without a language, beside variants with one.
 const WITHOUT_LANGUAGE: f64 = 0.0001;
 
-/// A file that may stand for the one that is missing.
-struct Variant<'c, 't> {
-    ready: Ready<'c, 't>,
+/// Where a variant is.
+pub(super) enum What<'c, 't> {
+    File(Box<Ready<'c, 't>>),
+    /// A type map names it.
+    Named(Vec<u8>),
+    /// The type map has its text.
+    Text,
+}
+
+/// What may stand for a file that is missing, or for a type map.
+pub(super) struct Variant<'c, 't> {
+    pub what: What<'c, 't>,
     meaning: Meaning,
     size: u64,
+    /// How good a type map says it is.
+    source: f64,
     media: f64,
     language: f64,
     /// Its place in `LanguagePriority`.
     place: Option<usize>,
     encoding: f64,
     charset: f64,
+}
+
+impl<'c, 't> Variant<'c, 't> {
+    fn new(what: What<'c, 't>, meaning: Meaning, size: u64, source: f64) -> Self {
+        Self { what, meaning, size, source, media: 1.0, language: 1.0, place: None, encoding: 1.0, charset: 1.0 }
+    }
+
+    /// Whether the file is a type map.
+    fn is_map(&self) -> bool {
+        let What::File(ready) = &self.what else { return false };
+        let handler = ready.subrequest.set_handler(&ready.walked);
+        self.meaning.media.as_deref() == Some(MAP) || handler.as_deref() == Some(b"type-map")
+    }
 }
 
 /// The result of the choice.
@@ -88,64 +113,89 @@ impl<'c, 't> Subrequest<'c, 't> {
             return Chosen::Nothing;
         }
         let mut variants = match self.variants(walked, bare, notes) {
-            Ok(variants) if variants.is_empty() => return Chosen::Nothing,
-            Ok(variants) => variants,
-            Err(because) => return Chosen::Answer(Box::new(self.answer(403, because, walked, bare.clone()))),
+            Ok(None) => return Chosen::Nothing,
+            Ok(Some(variants)) if variants.is_empty() => {
+                let because = "files have the name with an extension, and none can stand for it (MultiViews): none has a media type \
+                               that is known, or access is denied";
+                return Chosen::Answer(Box::new(self.answer(404, because.to_owned(), walked, bare.clone())));
+            }
+            Ok(Some(variants)) => variants,
+            Err((status, because)) => {
+                return Chosen::Answer(Box::new(self.answer(status, because, walked, bare.clone())));
+            }
         };
-        self.weigh(&mut variants, walked);
-        let force = settings(walked).find_map(|own| own.force).unwrap_or(Force { prefer: true, fallback: false });
-        let mut best = best(&variants);
-        if best.is_none() && force.fallback {
-            for one in variants.iter_mut().filter(|one| one.place.is_some()) {
-                one.language = 1.0;
+        let Some(at) = best_of(self, &mut variants, walked) else {
+            let because = "no variant of the file is one that the client takes (MultiViews)".to_owned();
+            return Chosen::Answer(Box::new(self.answer(406, because, walked, bare.clone())));
+        };
+        let name = match variants.swap_remove(at).what {
+            What::File(ready) => return Chosen::File(ready),
+            What::Named(name) => name,
+            What::Text => {
+                let because = "no program runs: a type map has the text that is sent (MultiViews)".to_owned();
+                return Chosen::Answer(Box::new(self.answer(200, because, walked, bare.clone())));
             }
-            best = self::best(&variants);
+        };
+        let mut target = [&uri::escape(self.parent())[..], &name].concat();
+        if let Some(query) = &self.query {
+            target = [&target[..], b"?", query].concat();
         }
-        match best {
-            Some(at) => Chosen::File(Box::new(variants.swap_remove(at).ready)),
-            None => {
-                let because = "no variant of the file is one that the client takes (MultiViews)".to_owned();
-                Chosen::Answer(Box::new(self.answer(406, because, walked, bare.clone())))
-            }
+        match self.sub(&target, Some(bare), notes) {
+            Ok(ready) => Chosen::File(Box::new(ready)),
+            Err(outcome) => Chosen::Answer(outcome),
         }
     }
 
+    /// The URI of the directory that the requested name is in.
+    pub(super) fn parent(&self) -> &[u8] {
+        let path = self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri);
+        &path[..memchr::memrchr(b'/', path).map_or(0, |at| at + 1)]
+    }
+
+    /// The variants among the files that have the name with an extension; `None`: there is no such file.
     fn variants(
         &self,
         walked: &Walked<'c>,
         bare: &WalkCache<'c>,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<Variant<'c, 't>>, String> {
+    ) -> Result<Option<Vec<Variant<'c, 't>>>, (u16, String)> {
         let at = memchr::memrchr(b'/', &walked.filename).map_or(0, |at| at + 1);
         let (directory, name) = walked.filename.split_at(at);
         let mut names: Vec<Vec<u8>> = match self.context.files.list(path_of(directory)) {
             Ok(names) => names.into_iter().map(OsStringExt::into_vec).collect(),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return Err(format!("{} cannot be listed for MultiViews", path_of(directory).display()));
+                return Err((403, format!("{} cannot be listed for MultiViews", path_of(directory).display())));
             }
-            Err(_) => return Ok(Vec::new()),
+            Err(_) => return Ok(None),
         };
         names.retain(|own| own.strip_prefix(name).is_some_and(|rest| rest.starts_with(b".")));
         names.sort_unstable();
         names.truncate(MAX_VARIANTS);
-        let path = self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri);
-        let parent = &path[..memchr::memrchr(b'/', path).map_or(0, |at| at + 1)];
-        let mut found = Vec::new();
+        let parent = self.parent();
+        let (mut found, mut any) = (Vec::new(), false);
         for own in names {
             let file = [directory, &own].concat();
             if !matches!(self.context.files.kind(path_of(&file)), Ok(Kind::File)) {
                 continue;
             }
+            any = true;
             let mut target = uri::escape(&[parent, &own].concat());
             if let Some(query) = &self.query {
                 target = [&target[..], b"?", query].concat();
             }
-            let Some(Ok(ready)) = self.sub(&target, Some(bare), notes) else { continue };
-            if let Some(variant) = self.variant(ready, name, &own, &file) {
-                found.push(variant);
+            let Ok(ready) = self.sub(&target, Some(bare), notes) else { continue };
+            let Some(variant) = self.variant(ready, name, &own, &file) else { continue };
+            // A map is used instead of the files beside it.
+            if variant.is_map() {
+                let text = self.context.files.read(path_of(&file)).unwrap_or_default();
+                let records = type_map::read(&text).map_err(|line| {
+                    (500, format!("{}: a type map has no line without a colon: {line}", path_of(&file).display()))
+                })?;
+                return Ok(Some(records.into_iter().filter_map(|record| self.variant_of(record, &file)).collect()));
             }
+            found.push(variant);
         }
-        Ok(found)
+        Ok(any.then_some(found))
     }
 
     /// `None`: an extension is not known, or the type is not known.
@@ -164,29 +214,62 @@ impl<'c, 't> Subrequest<'c, 't> {
             Ok(Some(stamp)) => stamp.size,
             _ => self.context.files.read(path_of(file)).map_or(0, |bytes| bytes.len() as u64),
         };
-        Some(Variant { ready, meaning, size, media: 1.0, language: 1.0, place: None, encoding: 1.0, charset: 1.0 })
+        Some(Variant::new(What::File(Box::new(ready)), meaning, size, 1.0))
     }
 
-    fn weigh(&self, variants: &mut [Variant<'_, '_>], walked: &Walked<'c>) {
-        let header = |name: &[u8]| self.asked.header(name).and_then(Accepts::of);
-        let media = header(b"accept");
-        let languages = header(b"accept-language");
-        let (encodings, charsets) = (header(b"accept-encoding"), header(b"accept-charset"));
-        let method = self.method.unwrap_or(self.asked.method);
-        let programs_first = !matches!(method, b"GET" | b"HEAD") || self.query.is_some() || !self.path_info.is_empty();
-        let some_language = variants.iter().any(|one| one.meaning.language.is_some());
-        let priority = settings(walked).find_map(|own| own.priority.as_deref()).unwrap_or_default();
-        for one in variants {
-            one.media = media_quality(one.meaning.media.as_deref().unwrap_or_default(), media.as_ref(), programs_first);
-            one.encoding = encoding_quality(one.meaning.encoding.as_deref(), encodings.as_ref());
-            one.charset = charset_quality(one.meaning.charset.as_deref(), charsets.as_ref());
-            let Some(own) = &one.meaning.language else {
-                one.language = if some_language { WITHOUT_LANGUAGE } else { 1.0 };
-                continue;
-            };
-            one.place = priority.iter().position(|name| name.eq_ignore_ascii_case(own));
-            one.language = languages.as_ref().map_or(1.0, |accepts| language_quality(own, accepts));
+    /// A variant that a type map names; `None`: its media type is not known.
+    pub(super) fn variant_of(&self, record: Record, map: &[u8]) -> Option<Variant<'c, 't>> {
+        let meaning = record.meaning();
+        meaning.media.as_ref()?;
+        let beside = |name: &[u8]| [&map[..memchr::memrchr(b'/', map).map_or(0, |at| at + 1)], name].concat();
+        let size = |name: &[u8]| match self.context.files.stamp(path_of(&beside(name))) {
+            Ok(Some(stamp)) => stamp.size,
+            _ => 0,
+        };
+        let size = record.length.or_else(|| record.uri.as_deref().map(size)).unwrap_or(0);
+        Some(Variant::new(record.uri.map_or(What::Text, What::Named), meaning, size, record.quality))
+    }
+}
+
+/// The best of the variants for this request, once each is weighed; `None`: none is acceptable.
+pub(super) fn best_of(
+    subrequest: &Subrequest<'_, '_>,
+    variants: &mut [Variant<'_, '_>],
+    walked: &Walked<'_>,
+) -> Option<usize> {
+    weigh(subrequest, variants, walked);
+    let force = settings(walked).find_map(|own| own.force).unwrap_or(Force { prefer: true, fallback: false });
+    let mut best = best(variants);
+    if best.is_none() && force.fallback {
+        for one in variants.iter_mut().filter(|one| one.place.is_some()) {
+            one.language = 1.0;
         }
+        best = self::best(variants);
+    }
+    best
+}
+
+fn weigh(subrequest: &Subrequest<'_, '_>, variants: &mut [Variant<'_, '_>], walked: &Walked<'_>) {
+    let header = |name: &[u8]| subrequest.asked.header(name).and_then(Accepts::of);
+    let media = header(b"accept");
+    let languages = header(b"accept-language");
+    let (encodings, charsets) = (header(b"accept-encoding"), header(b"accept-charset"));
+    let method = subrequest.method.unwrap_or(subrequest.asked.method);
+    let programs_first =
+        !matches!(method, b"GET" | b"HEAD") || subrequest.query.is_some() || !subrequest.path_info.is_empty();
+    let some_language = variants.iter().any(|one| one.meaning.language.is_some());
+    let priority = settings(walked).find_map(|own| own.priority.as_deref()).unwrap_or_default();
+    for one in variants {
+        one.media = one.source
+            * media_quality(one.meaning.media.as_deref().unwrap_or_default(), media.as_ref(), programs_first);
+        one.encoding = encoding_quality(one.meaning.encoding.as_deref(), encodings.as_ref());
+        one.charset = charset_quality(one.meaning.charset.as_deref(), charsets.as_ref());
+        let Some(own) = &one.meaning.language else {
+            one.language = if some_language { WITHOUT_LANGUAGE } else { 1.0 };
+            continue;
+        };
+        one.place = priority.iter().position(|name| name.eq_ignore_ascii_case(own));
+        one.language = languages.as_ref().map_or(1.0, |accepts| language_quality(own, accepts));
     }
 }
 

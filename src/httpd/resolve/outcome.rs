@@ -3,6 +3,7 @@
 use super::subrequest::Subrequest;
 use super::walk::{SectionRef, Walked};
 use super::walk_cache::WalkCache;
+use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::answer::Run;
 use crate::httpd::model::section::{Core, ErrorPage};
 use crate::origin::Origin;
@@ -21,11 +22,19 @@ pub(super) enum Outcome<'c, 't> {
         status: u16,
         because: String,
         location: Option<Vec<u8>>,
-        page: Option<ErrorPage>,
+        page: Option<Page>,
         past: WalkCache<'c>,
         /// A rule or another server answers: if this is the request for an error page, httpd forgets which error it was.
         afresh: bool,
     },
+}
+
+/// The page that stands for an error, put together for this request.
+pub(super) enum Page {
+    /// A URL path on this server.
+    Local(Vec<u8>),
+    /// A redirect.
+    Elsewhere(Vec<u8>),
 }
 
 /// The internal redirect that a directory's rule asks for.
@@ -45,6 +54,9 @@ pub(super) struct Ready<'c, 't> {
     pub redirect: Option<Sent>,
 }
 
+/// A request up to its handler; or its outcome, where none is asked.
+pub(super) type Looked<'c, 't> = Result<Ready<'c, 't>, Box<Outcome<'c, 't>>>;
+
 impl<'c, 't> Outcome<'c, 't> {
     /// The same as a rule's own answer.
     pub fn afresh(mut self) -> Self {
@@ -58,28 +70,42 @@ impl<'c, 't> Outcome<'c, 't> {
     pub fn server_error(subrequest: &Subrequest<'c, 't>, status: u16, because: &str) -> Self {
         let sections =
             subrequest.context.layers(subrequest.asked.server).filter_map(|server| server.section.core.as_deref());
-        let page = error_page(sections, status);
+        let page = error_page(sections, status, subrequest);
         let past = WalkCache { walked: None, walks: subrequest.walks.clone() };
         Outcome::Answer { status, because: because.into(), location: None, page, past, afresh: false }
     }
 }
 
+/// An answer of a request that has met these sections.
 pub(super) fn answer<'c, 't>(
+    subrequest: &Subrequest<'c, 't>,
     status: u16,
     because: String,
     sections: &[SectionRef<'c>],
     past: WalkCache<'c>,
 ) -> Outcome<'c, 't> {
     let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-    let page = error_page(cores, status);
+    let page = error_page(cores, status, subrequest);
     Outcome::Answer { status, because, location: None, page, past, afresh: false }
 }
 
-fn error_page<'a>(inner_first: impl Iterator<Item = &'a Core>, status: u16) -> Option<ErrorPage> {
+/// The page of an error. A text whose parts are not known is as if the page were not set, and noted.
+fn error_page<'a>(
+    inner_first: impl Iterator<Item = &'a Core>,
+    status: u16,
+    variables: &dyn RequestVariables,
+) -> Option<Page> {
     let mut cores = inner_first.flat_map(|core| core.error_pages.iter().rev());
-    match cores.find(|(own, _)| *own == status)? {
-        (_, (ErrorPage::Text, _)) => None,
-        (_, (page, _)) => Some(page.clone()),
+    let (_, (page, origin)) = cores.find(|(own, _)| *own == status)?;
+    let made = |word| {
+        let unknown =
+            |why| variables.doubt(format!("{origin}: ErrorDocument {status} depends on {why}; taken as not set"));
+        text(word, variables).map_err(unknown).ok()
+    };
+    match page {
+        ErrorPage::Text => None,
+        ErrorPage::Local(word) => made(word).map(Page::Local),
+        ErrorPage::Elsewhere(word) => made(word).map(Page::Elsewhere),
     }
 }
 

@@ -1,51 +1,50 @@
 //! What conditions may ask about a request.
 
+use super::cgi_vars::Cgi;
 use super::outcome::{Outcome, Ready, Sent};
 use super::subrequest::Subrequest;
+use super::walk::Found;
 use crate::files::Files;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
+use crate::httpd::model::auth::is_in_group;
+use crate::httpd::model::server::Server;
+use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
-
-impl Subrequest<'_, '_> {
-    /// A variable of CGI; `None`: there is none of this name.
-    fn of_cgi(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if let Some(header) = name.strip_prefix(b"HTTP_") {
-            let meant = |own: &[u8]| {
-                own.len() == header.len()
-                    && own.iter().zip(header).all(|(one, other)| {
-                        one.to_ascii_uppercase() == *other || (*other == b'_' && !one.is_ascii_alphanumeric())
-                    })
-            };
-            return self.headers(&mut |own| meant(own));
-        }
-        let known: [&[u8]; 11] = [
-            b"SCRIPT_FILENAME",
-            b"REQUEST_METHOD",
-            b"REQUEST_SCHEME",
-            b"QUERY_STRING",
-            b"DOCUMENT_ROOT",
-            b"SERVER_NAME",
-            b"SERVER_PORT",
-            b"SERVER_ADDR",
-            b"SERVER_PROTOCOL",
-            b"REMOTE_ADDR",
-            b"CONTEXT_PREFIX",
-        ];
-        match name {
-            b"REQUEST_URI" => Some(self.asked.target.to_vec()),
-            b"PATH_INFO" => (!self.path_info.is_empty()).then(|| self.path_info.clone()),
-            b"SCRIPT_NAME" => Some(self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri).to_vec()),
-            b"HTTPS" if self.asked.scheme.eq_ignore_ascii_case(b"https") => Some(b"on".to_vec()),
-            name if known.contains(&name) => self.variable(name),
-            _ => None,
-        }
-    }
-}
 
 /// What servers usually have in their environment, whatever it is.
 fn is_of_servers(name: &[u8]) -> bool {
     let usual: [&[u8]; 7] = [b"PATH", b"HOME", b"LANG", b"PWD", b"TZ", b"USER", b"INVOCATION_ID"];
     usual.contains(&name) || name.starts_with(b"APACHE_")
+}
+
+impl Subrequest<'_, '_> {
+    /// What the server says of itself: exactly, where `ServerTokens` says so little that the files tell it.
+    fn software(&self) -> Vec<u8> {
+        let (major, minor, patch) = self.context.data.version;
+        let tokens = self.context.main().identity.as_ref().and_then(|own| own.tokens.as_deref());
+        match tokens.unwrap_or(b"Full").to_ascii_lowercase().as_slice() {
+            b"prod" | b"productonly" => "Apache".into(),
+            b"major" => format!("Apache/{major}"),
+            b"minor" => format!("Apache/{major}.{minor}"),
+            b"min" | b"minimal" => format!("Apache/{major}.{minor}.{patch}"),
+            _ => {
+                self.doubt("what the system and modules add to %{SERVER_SOFTWARE} is not known here".into());
+                format!("Apache/{major}.{minor}.{patch}")
+            }
+        }
+        .into_bytes()
+    }
+
+    /// A URI that a condition asks about: one without a slash in front is beside this one.
+    fn beside(&self, uri: &[u8]) -> Vec<u8> {
+        match uri.first() {
+            Some(b'/') => uri.to_vec(),
+            _ => {
+                let end = memchr::memrchr(b'/', &self.uri).map_or(0, |at| at + 1);
+                [&uri::escape(&self.uri[..end])[..], uri].concat()
+            }
+        }
+    }
 }
 
 impl RequestVariables for Subrequest<'_, '_> {
@@ -57,7 +56,8 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
             b"REQUEST_SCHEME" => asked.scheme.to_vec(),
             b"REQUEST_URI" | b"DOCUMENT_URI" => self.uri.clone(),
-            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.unmapped => Vec::new(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.handing.is_some() => self.handing.as_ref()?.script.clone(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" | b"SCRIPT_USER" | b"SCRIPT_GROUP" if self.unmapped => Vec::new(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" if self.filename.is_empty() => self.uri.clone(),
             b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => self.filename.clone(),
             b"PATH_INFO" => self.path_info.clone(),
@@ -67,7 +67,20 @@ impl RequestVariables for Subrequest<'_, '_> {
                 asked.document_root.unwrap_or(context.document_root(asked.server)).to_vec()
             }
             b"CONTEXT_PREFIX" => self.alias_context.prefix.clone(),
-            b"HANDLER" | b"AUTH_TYPE" | b"REMOTE_IDENT" | b"REQUEST_LOG_ID" | b"CONN_LOG_ID" => Vec::new(),
+            b"REMOTE_IDENT" | b"REQUEST_LOG_ID" | b"CONN_LOG_ID" => Vec::new(),
+            // The handler and the type of the answer: they are known once access is decided.
+            b"HANDLER" => self.kind.as_ref().map(|kind| kind.handler.clone()).unwrap_or_default(),
+            b"CONTENT_TYPE" => self.kind.as_ref().map(|kind| kind.media.clone()).unwrap_or_default(),
+            // No file has been sent yet.
+            b"LAST_MODIFIED" => b"19700101000000".to_vec(),
+            b"SERVER_ADMIN" => {
+                let admin = |server: &Server| server.identity.as_ref()?.admin.clone();
+                context
+                    .layers(asked.server)
+                    .find_map(admin)
+                    .map_or(b"[no address given]".to_vec(), |admin| admin.into())
+            }
+            b"AUTH_TYPE" => self.login.borrow().as_ref().map(|login| login.kind.clone()).unwrap_or_default(),
             ssl if ssl.starts_with(b"SSL_") && !asked.scheme.eq_ignore_ascii_case(b"https") => Vec::new(),
             b"API_VERSION" => b"20120211".to_vec(),
             b"HTTP2" if asked.protocol.starts_with(b"HTTP/2") => b"on".to_vec(),
@@ -77,24 +90,20 @@ impl RequestVariables for Subrequest<'_, '_> {
                 let is_new = memchr::memchr(b':', client).is_some() && !client.starts_with(b"::ffff:");
                 if is_new { b"on".to_vec() } else { b"off".to_vec() }
             }
-            b"REMOTE_USER" => asked.user.unwrap_or_default().to_vec(),
+            b"REMOTE_USER" => self.user().unwrap_or_default(),
             b"SERVER_NAME" => {
                 let own = context.layers(asked.server).find_map(|server| server.name.as_deref());
                 asked.host.clone().or_else(|| own.map(<[u8]>::to_vec))?
             }
             b"SERVER_PORT" => asked.shown_port(context, self.depth > 0).to_string().into_bytes(),
             b"REMOTE_HOST" => asked.client?.to_vec(),
-            b"REQUEST_STATUS" if !self.failed => b"200".to_vec(),
+            b"REQUEST_STATUS" => self.status.filter(|_| self.depth == 0).unwrap_or(200).to_string().into_bytes(),
             b"SERVER_PROTOCOL" => asked.protocol.to_vec(),
             b"THE_REQUEST" => [asked.method, b" ", asked.target, b" ", asked.protocol].concat(),
             b"REMOTE_ADDR" | b"CONN_REMOTE_ADDR" => asked.client?.to_vec(),
             // A client on this machine has connected to its own address.
             b"SERVER_ADDR" => asked.address.or(asked.client.filter(|client| client.starts_with(b"127.")))?.to_vec(),
-            b"SERVER_SOFTWARE" => {
-                let (major, minor, patch) = context.data.version;
-                self.doubt("what ServerTokens and modules add to %{SERVER_SOFTWARE} is not known here".into());
-                format!("Apache/{major}.{minor}.{patch}").into_bytes()
-            }
+            b"SERVER_SOFTWARE" => self.software(),
             b"HTTPS" if asked.scheme.eq_ignore_ascii_case(b"https") => b"on".to_vec(),
             b"HTTPS" => b"off".to_vec(),
             b"IS_SUBREQ" => {
@@ -113,7 +122,6 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"HTTP_PROXY_CONNECTION" => return header(b"Proxy-Connection"),
             b"HTTP_REFERER" => return header(b"Referer"),
             b"HTTP_USER_AGENT" => return header(b"User-Agent"),
-            b"CONTENT_TYPE" => return header(b"Content-Type"),
             _ => return None,
         };
         Some(text)
@@ -135,10 +143,10 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
-        if self.handing
-            && let Some(value) = self.of_cgi(name)
-        {
-            return Some(value);
+        match self.of_cgi(name) {
+            Cgi::Value(value) => return Some(value),
+            Cgi::Unknown => return None,
+            Cgi::Unset => {}
         }
         if let Some(value) = self.env.borrow().get(name) {
             return value.as_ref().ok().cloned();
@@ -151,7 +159,7 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn is_set(&self, name: &[u8]) -> Result<bool, String> {
-        if self.handing && self.of_cgi(name).is_some() {
+        if self.of_cgi(name) != Cgi::Unset {
             return Ok(true);
         }
         match self.env.borrow().get(name) {
@@ -167,8 +175,16 @@ impl RequestVariables for Subrequest<'_, '_> {
         }
     }
 
-    fn user(&self) -> Option<&[u8]> {
-        self.asked.user
+    fn user(&self) -> Option<Vec<u8>> {
+        self.login.borrow().as_ref().map(|login| login.user.clone())
+    }
+
+    fn is_member(&self, group: &[u8]) -> bool {
+        let login = self.login.borrow();
+        let Some((login, file)) = login.as_ref().and_then(|login| Some((login, login.groups.as_deref()?))) else {
+            return false;
+        };
+        self.context.files.read(path_of(file)).is_ok_and(|file| is_in_group(&file, &login.user, group))
     }
 
     fn is_here(&self, authority: &[u8]) -> bool {
@@ -189,30 +205,31 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn look(&self, target: Target<'_>) -> Option<Seen> {
-        let uri = match target {
-            Target::Uri(uri) => uri.to_vec(),
-            Target::File(path) => {
-                let root = self.context.document_root(self.asked.server);
-                let below = path.strip_prefix(root.strip_suffix(b"/").unwrap_or(root));
-                match below.filter(|below| below.starts_with(b"/")) {
-                    Some(below) => uri::escape(below),
-                    None => return Some(Seen { status: 200, filename: path.to_vec() }),
-                }
-            }
-        };
         // A subrequest for its own URI would never end.
         if self.outer.as_deref() == Some(&self.uri) {
             return None;
         }
-        Some(match self.sub(&uri, None, &mut Vec::new())? {
-            Ok(Ready { redirect: Some(Sent { uri: to, .. }), .. }) => {
-                Seen { status: 200, filename: [b"redirect:", &to[..]].concat() }
-            }
-            Ok(ready) => Seen { status: 200, filename: ready.walked.filename },
-            Err(outcome) => match *outcome {
-                Outcome::Answer { status, .. } => Seen { status, filename: uri },
-                _ => return None,
-            },
+        let (path, is_file) = match target {
+            Target::Uri(path) => (path, false),
+            Target::File(path) => (path, true),
+        };
+        self.context.memo.seen_by((self.depth, is_file, &self.uri, path), &self.env.borrow(), || {
+            let looked =
+                if is_file { self.sub_file(path) } else { self.sub(&self.beside(path), None, &mut Vec::new()) };
+            let seen = |status, filename, is_file, user| Seen { status, filename, is_file, user };
+            Some(match looked {
+                Ok(Ready { redirect: Some(Sent { uri: to, .. }), subrequest, .. }) => {
+                    seen(200, [b"redirect:", &to[..]].concat(), false, subrequest.user())
+                }
+                Ok(ready) => {
+                    let is_file = ready.walked.found == Found::File;
+                    seen(200, ready.walked.filename, is_file, ready.subrequest.user())
+                }
+                Err(outcome) => match *outcome {
+                    Outcome::Answer { status, .. } => seen(status, path.to_vec(), false, None),
+                    _ => return None,
+                },
+            })
         })
     }
 

@@ -1,18 +1,19 @@
 //! One pass over a URI: mapping, sections, access, and what modules prepare before somebody answers (facts ).
 
-use super::context::{Passing, ResolveContext};
-use super::extension::{self, by_extension, media_type};
-use super::htaccess::Memo;
+use super::cgi_vars::Handing;
+use super::context::ResolveContext;
+use super::file_kind::FileKind;
 use super::if_walk;
 use super::mapping::{self, AliasContext, Mapped};
 use super::negotiation::Chosen;
-use super::outcome::{Outcome, Ready, answer, missing_elsewhere};
+use super::outcome::{Looked, Outcome, Ready, answer, missing_elsewhere};
+use super::passing::with_files;
 use super::request::Asked;
 use super::walk::{self, Denied, Found, SectionRef, Walked};
 use super::walk_cache::{Kind, Merged, WalkCache, Walks};
-use crate::httpd::model::answer::{Run, ServerLayer};
+use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::auth::Login;
 use crate::httpd::model::env::Env;
-use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
 use crate::httpd::model::section::{Core, Matcher, options, options_below};
 use crate::httpd::syntax::uri;
@@ -54,11 +55,24 @@ pub(super) struct Subrequest<'c, 't> {
     pub env: Rc<RefCell<Env>>,
     /// The number of the configuration with which access was checked in the previous request.
     decided: Option<u32>,
-    /// Its variables are being handed to a FastCGI server: those of CGI exist.
-    pub handing: bool,
+    /// It is being handed to a FastCGI server: the variables of CGI exist.
+    pub handing: Option<Rc<Handing>>,
+    /// The URI and the query before the internal redirect.
+    pub before: Option<Rc<UriBefore>>,
+    /// Who has logged in.
+    pub login: RefCell<Option<Login>>,
+    /// Who had logged in in the request before: that counts where access is not checked again.
+    pub inherited: Option<Login>,
+    /// The handler and the media type, once access is decided.
+    pub kind: Option<Rc<FileKind>>,
+    /// A type map led here.
+    pub mapped: bool,
     /// `Action` led here: the script that it is for.
     pub acting: bool,
 }
+
+/// The URI and the query of an earlier request.
+pub(super) type UriBefore = (Vec<u8>, Option<Vec<u8>>);
 
 /// Subrequests inside subrequests.
 const MAX_DEPTH: u32 = 10;
@@ -96,8 +110,13 @@ impl<'c, 't> Subrequest<'c, 't> {
             walks: Walks::default(),
             env: Rc::default(),
             decided: None,
-            handing: false,
+            handing: None,
+            before: None,
+            login: RefCell::default(),
+            inherited: None,
+            kind: None,
             acting: false,
+            mapped: false,
         }
     }
 
@@ -108,16 +127,17 @@ impl<'c, 't> Subrequest<'c, 't> {
         (next.ended, next.status) = (self.ended, self.status);
         next.redirects = self.redirects + 1;
         next.env = Rc::new(RefCell::new(self.env.borrow().redirected(status)));
+        next.inherited = self.login.borrow().clone();
+        next.before = Some(Rc::new((self.uri.clone(), self.query.clone())));
         Some(next)
     }
 
-    /// The internal redirect to an error page.
-    pub fn page(&self, target: &[u8], status: u16) -> Self {
-        let mut next =
-            self.other(target, status).unwrap_or_else(|| Self::new(self.context, self.asked, b"/".to_vec(), None));
+    /// The internal redirect to an error page; `None`: its path is broken.
+    pub fn page(&self, target: &[u8], status: u16) -> Option<Self> {
+        let mut next = self.other(target, status)?;
         next.method = Some(b"GET");
         (next.failed, next.status) = (true, Some(status));
-        next
+        Some(next)
     }
 
     pub fn run(self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
@@ -143,7 +163,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
         if let Some(given) = self.given.take() {
             self.filename = given;
-        } else {
+        } else if self.filename.is_empty() {
             self.map()?;
             if self.method.unwrap_or(self.asked.method) == b"TRACE" {
                 return Err(Box::new(self.traced()));
@@ -170,9 +190,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         };
         let bare = WalkCache { walked: Some(bare), walks: self.walks.clone() };
         // httpd does not check access again where the previous request had the same configuration, not even after a refusal.
-        if self.decided != Some(self.walks.number)
-            && let Some((status, because)) = self.refused(&walked, notes)
-        {
+        if self.decided == Some(self.walks.number) {
+            self.login = RefCell::new(self.inherited.take());
+        } else if let Some((status, because)) = self.refused(&walked, notes) {
             return Err(Box::new(self.answer(status, because, &walked, bare)));
         }
         self.fixups(walked, bare, notes)
@@ -215,11 +235,11 @@ impl<'c, 't> Subrequest<'c, 't> {
             false => (405, "TraceEnable is off"),
         };
         let located = self.locate();
-        answer(status, because.into(), &located.sections, WalkCache { walked: None, walks: self.walks.clone() })
+        answer(self, status, because.into(), &located.sections, WalkCache { walked: None, walks: self.walks.clone() })
     }
 
     /// `SetEnv`: it acts after access control and rewriting of the same request.
-    fn late_env(&self, walked: &Walked<'c>) {
+    pub(super) fn late_env(&self, walked: &Walked<'c>) {
         let mut own: Vec<(&[u8], &[u8])> = Vec::new();
         for (name, value) in walked.sections.iter().filter_map(|s| s.get().core.as_deref()).flat_map(|core| &core.env) {
             own.retain(|(old, _)| !old.eq_ignore_ascii_case(name));
@@ -233,6 +253,17 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
+    /// What mod_rewrite says of the URI that was asked for first, where a server's rules run.
+    pub(super) fn set_script_url(&self) {
+        let name = |prefix: &str| [prefix.as_bytes(), b"SCRIPT_URL"].concat();
+        let known = self.env.borrow().get(&name("")).or(self.env.borrow().get(&name("REDIRECT_"))).cloned();
+        let url = known.unwrap_or_else(|| Ok(self.uri.clone()));
+        if let Ok(path) = &url {
+            self.env.borrow_mut().set(b"SCRIPT_URI", Ok(self.absolute(path)));
+        }
+        self.env.borrow_mut().set(b"SCRIPT_URL", url);
+    }
+
     /// From the URI to a file.
     fn map(&mut self) -> Result<(), Box<Outcome<'c, 't>>> {
         let server = self.asked.server;
@@ -242,6 +273,9 @@ impl<'c, 't> Subrequest<'c, 't> {
             self.locate()
         });
         let sections = located.as_ref().map_or(&[][..], |located| &located.sections);
+        if self.context.has_rules(server) {
+            self.set_script_url();
+        }
         let (asked, how) = ((&*self.uri, self.query.as_deref()), (self.depth > 0, self.ended));
         match mapping::map(&self.context, server, asked, how, sections, self) {
             Mapped::File(place) if place.passed => {
@@ -273,68 +307,14 @@ impl<'c, 't> Subrequest<'c, 't> {
             Mapped::Answer { status, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
-                Err(Box::new(answer(status, because, &located.sections, past)))
+                Err(Box::new(answer(self, status, because, &located.sections, past)))
             }
             Mapped::Ruled { status, to: None, because } => {
                 let located = located.unwrap_or_else(|| self.locate());
                 let past = WalkCache { walked: None, walks: self.walks.clone() };
-                Err(Box::new(answer(status, because, &located.sections, past).afresh()))
+                Err(Box::new(answer(self, status, because, &located.sections, past).afresh()))
             }
         }
-    }
-
-    /// Another server has the request: its answer, or a run as whoever asks takes it.
-    pub(super) fn passed_on(
-        &self,
-        to: Vec<u8>,
-        because: String,
-        sections: Vec<SectionRef<'c>>,
-        past: WalkCache<'c>,
-    ) -> Outcome<'c, 't> {
-        if self.context.passing == Passing::Answers {
-            return answer(0, because, &sections, past);
-        }
-        let handler = Some([b"proxy:", &to[..]].concat().into());
-        let place = mapping::Place {
-            filename: to,
-            uri: self.uri.clone(),
-            query: self.query.clone(),
-            forced: Forced { handler, media_type: None },
-            passed: true,
-            ..mapping::Place::default()
-        };
-        self.passed(place, sections)
-    }
-
-    /// The request is passed on: FastCGI runs the file that it is given.
-    pub(super) fn passed(&self, place: mapping::Place, sections: Vec<SectionRef<'c>>) -> Outcome<'c, 't> {
-        let mut subrequest = self.clone();
-        let (filename, path_info) = match place.forced.handler.as_deref().filter(|handler| is_here(handler)) {
-            None => (place.filename, Vec::new()),
-            Some(_) => match self.script(&place.filename) {
-                Some(found) => found,
-                None => return missing_elsewhere(&place.filename, WalkCache::default()),
-            },
-        };
-        (subrequest.forced, subrequest.uri, subrequest.query) = (place.forced, place.uri, place.query);
-        let walked = Walked {
-            servers: sections.len(),
-            sections,
-            directory: Vec::new(),
-            filename,
-            path_info,
-            found: Found::File,
-            options: 0,
-        };
-        subrequest.late_env(&walked);
-        Outcome::Run(subrequest.made(&walked))
-    }
-
-    /// The file that FPM finds on a path, and what follows it.
-    fn script(&self, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-        let ends = std::iter::once(path.len()).chain(memchr::memrchr_iter(b'/', path));
-        let found = ends.take_while(|&end| end > 0).find(|&end| self.context.stat(&path[..end]) == Found::File)?;
-        Some((path[..found].to_vec(), path[found..].to_vec()))
     }
 
     /// The walks before mapping, when there is no file yet. They decide error pages, and later walks may reuse their results.
@@ -379,19 +359,6 @@ impl<'c, 't> Subrequest<'c, 't> {
         walked.options = cores.fold(options::FOLLOW, options_below);
     }
 
-    pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
-        let mut run = super::run(&self.context, self.asked.server, self.asked, walked);
-        (run.handler, run.status) = (self.handler(walked), self.status.unwrap_or(200));
-        // Only a proxy handler hands variables over.
-        if run.handler.as_deref().is_some_and(|handler| handler.starts_with(b"proxy:")) {
-            let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
-            let mut own = self.clone();
-            (own.handing, own.filename, own.path_info) = (true, walked.filename.clone(), walked.path_info.clone());
-            run.variables = fastcgi::variables(cores, &own, &mut run.notes);
-        }
-        run
-    }
-
     pub(super) fn redirected(&self, status: u16, to: Option<Vec<u8>>, because: String) -> Outcome<'c, 't> {
         let location = to.map(|to| if to.starts_with(b"/") { self.absolute(&to) } else { to });
         if location.as_ref().is_some_and(|to| to.iter().any(|byte| *byte < b' ' || *byte == 0x7f)) {
@@ -417,7 +384,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         walked: &Walked<'c>,
         bare: WalkCache<'c>,
     ) -> Outcome<'c, 't> {
-        answer(status, because, &walked.sections, bare)
+        answer(self, status, because, &walked.sections, bare)
     }
 
     fn fixups(
@@ -449,12 +416,14 @@ impl<'c, 't> Subrequest<'c, 't> {
                 return subrequest.fixups(walked, bare, notes);
             }
         }
+        let handler = self.set_handler(&walked).unwrap_or_default();
+        self.kind = Some(Rc::new(FileKind { handler, media: self.media(&walked) }));
         let redirect = self.rewrite(&walked, &bare)?;
         for section in walked.sections.iter().rev() {
             // A server's own redirects were looked at before mapping.
             let section = section.get();
             let Some(core) = section.core.as_ref().filter(|_| !is_server(section.layer)) else { continue };
-            match mapping::redirect(&self.context, &core.redirects, &self.uri, self.query.as_deref()) {
+            match mapping::redirect(&self.context, &core.redirects, &self.uri, self.query.as_deref(), &self) {
                 Some(Mapped::Redirect { status, to, because }) => {
                     return Err(Box::new(self.redirected(status, to, because)));
                 }
@@ -473,16 +442,36 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
     }
 
-    /// Makes a subrequest and resolves it up to its handler.
-    pub(super) fn sub(
-        &self,
-        target: &[u8],
-        before: Option<&WalkCache<'c>>,
-        notes: &mut Vec<String>,
-    ) -> Option<Result<Ready<'c, 't>, Box<Outcome<'c, 't>>>> {
-        let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
-        let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
+    /// Makes a subrequest for a URI and resolves it up to its handler.
+    pub(super) fn sub(&self, target: &[u8], before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
+        match uri::parse(target, true, uri::Slashes::Refuse) {
+            Ok(parsed) => self.sub_of(Self::new(self.context, self.asked, parsed.path, parsed.query), before, notes),
+            Err((status, because)) => Err(unanswered(status, because.into())),
+        }
+    }
+
+    /// The same for a file, wherever it is: one without a slash in front is beside this request's file. It has a URI only where it is
+    /// in the same directory.
+    pub(super) fn sub_file(&self, path: &[u8]) -> Looked<'c, 't> {
+        let directory = |path: &[u8]| memchr::memrchr(b'/', path).map_or(0, |at| at + 1);
+        let own = &self.filename[..directory(&self.filename)];
+        let whole = if path.starts_with(b"/") { path.to_vec() } else { [own, path].concat() };
+        if whole.first() != Some(&b'/') {
+            return Err(unanswered(404, "a file without a slash in front is beside no file".into()));
+        }
+        let mut filename = mapping::tidy(whole);
+        if filename.len() > 1 && filename.ends_with(b"/") {
+            filename.pop();
+        }
+        let (parent, name) = filename.split_at(directory(&filename));
+        let uri = if parent == own { [self.parent(), name].concat() } else { Vec::new() };
+        let next = Self { filename, ..Self::new(self.context, self.asked, uri, None) };
+        self.sub_of(next, None, &mut Vec::new())
+    }
+
+    fn sub_of(&self, mut next: Self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
         next.env = Rc::new(RefCell::new(self.env.borrow().clone()));
+        next.inherited = self.login.borrow().clone();
         next.depth = self.depth + 1;
         next.method = Some(b"GET");
         next.failed = self.failed;
@@ -494,69 +483,17 @@ impl<'c, 't> Subrequest<'c, 't> {
             false if !self.context.memo.spend(STEPS_OF_A_SUBREQUEST) => {
                 "This request takes too many subrequests: DirectoryIndex or a rule leads to itself".into()
             }
-            false => return Some(next.look_up(before, notes)),
+            false => return next.look_up(before, notes),
         };
-        let past = WalkCache::default();
-        Some(Err(Box::new(Outcome::Answer {
-            status: 500,
-            because: why,
-            location: None,
-            page: None,
-            past,
-            afresh: false,
-        })))
-    }
-
-    /// The handler in force, or else the media type that a directive sets, or PHP's type from the types file.
-    pub(super) fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
-        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        let forced = || self.forced.media_type.as_ref().map(|kind| kind.to_vec());
-        self.set_handler(walked).or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
-            // `ForceType` does not apply to a directory.
-            _ if walked.found == Found::Directory => None,
-            Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
-            None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),
-        })
-    }
-
-    /// The media type that the types file gives a file.
-    pub(super) fn type_of_file(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
-        extension::type_of_file(&walked.filename, &self.context.data.types)
-    }
-
-    /// The handler, with `SetHandler` before extensions.
-    pub(super) fn set_handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
-        if let Some(handler) = &self.forced.handler {
-            return Some(handler.to_vec());
-        }
-        let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        if let Some(Some(handler)) = cores().find_map(|core| core.set_handler.as_ref()) {
-            return Some(handler.to_vec());
-        }
-        let script = || self.script.then(|| b"cgi-script".to_vec());
-        if walked.found == Found::Directory {
-            return script();
-        }
-        let own = by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec);
-        own.or_else(script)
+        Err(unanswered(500, why))
     }
 }
 
-fn is_server(layer: ServerLayer) -> bool {
+/// The answer of a subrequest that met no section.
+fn unanswered<'c, 't>(status: u16, because: String) -> Box<Outcome<'c, 't>> {
+    Box::new(Outcome::Answer { status, because, location: None, page: None, past: WalkCache::default(), afresh: false })
+}
+
+pub(super) fn is_server(layer: ServerLayer) -> bool {
     matches!(layer, ServerLayer::Server | ServerLayer::VirtualHost)
-}
-
-/// Whether a FastCGI server is on this machine, and sees the same files.
-/// `<Files>` counts for what is passed on, too, by the last name of its URL; directories do not.
-fn with_files<'c>(memo: &Memo, mut sections: Vec<SectionRef<'c>>, url: &[u8]) -> Vec<SectionRef<'c>> {
-    let servers = sections.iter().take_while(|section| is_server(section.get().layer)).count();
-    let met = walk::files(memo, &sections[..servers], url, &mut Vec::new());
-    sections.splice(servers..servers, met);
-    sections
-}
-
-fn is_here(handler: &[u8]) -> bool {
-    let Some(to) = handler.strip_prefix(b"proxy:") else { return false };
-    let host = to.strip_prefix(b"fcgi://").unwrap_or_default();
-    to.starts_with(b"unix:") || [&b"localhost"[..], b"127.", b"[::1]"].iter().any(|start| host.starts_with(start))
 }

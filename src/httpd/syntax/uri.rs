@@ -195,6 +195,11 @@ pub(crate) fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     decode(text, Slashes::Decode).ok()
 }
 
+/// The same, and `%2f` stays.
+pub(crate) fn unescape_all_but_slashes(text: &[u8]) -> Option<Vec<u8>> {
+    decode(text, Slashes::Keep).ok()
+}
+
 /// A path as it may stand in a URL.
 pub(crate) fn escape(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
