@@ -252,6 +252,10 @@ impl Php {
             if let Some(prefix) = &self.fpm_prefix {
                 builder.set_fpm_prefix(prefix);
             }
+            // Each version has directives of its own.
+            if let Some(version) = self.version() {
+                builder.set_php_version(version);
+            }
             let read = builder.load_fpm_pool(conf, None).and_then(|()| builder.build());
             read.map(|config| config.pools().to_vec()).map_err(|error| error.to_string())
         })

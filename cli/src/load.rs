@@ -5,7 +5,7 @@ mod options;
 
 use crate::answering::{Context, Served};
 use crate::args::{RequestArgs, SourceArgs};
-use crate::estate::accounts::{Account, Guard};
+use crate::estate::accounts::{self, Account, Guard};
 use crate::estate::{Search, layouts};
 use crate::output::{Problem, note};
 use crate::pair::{full_pair, pair};
@@ -102,6 +102,8 @@ pub fn config(args: &SourceArgs) -> Result<Loaded, Problem> {
         builder.set_default(b"max_execution_time", b"0");
     }
     let module = ask_module(&view, &mut builder);
+    let accounts = view.clone();
+    builder.ask_account(move |user| accounts::environment(&accounts, user));
     if let Some(path) = &args.fpm_pool {
         if let Some(prefix) = &args.fpm_prefix {
             builder.set_fpm_prefix(prefix);

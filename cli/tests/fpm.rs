@@ -179,28 +179,37 @@ fn the_environment_of_a_worker() {
         ("env[A]=$B\n", &["--env", "B=b"], "b", ""),
         ("env[A]=x$B\n", &["--env", "B=b"], "x$B", ""),
         ("", &["--cgi-variable", "A=request"], "request", ""),
-        ("env[A]=pool\n", &["--cgi-variable", "A=request"], "pool", ""),
+        ("env[A]=pool\n", &["--cgi-variable", "A=request"], "request", ""),
+        // The account's, whatever the master has.
+        ("user=www-data\n", &["--env", "USER=boss", "--env", "HOME=/root"], "www-data /srv/data", ""),
+        ("user=33\nclear_env=no\n", &["--env", "USER=boss"], "www-data /srv/data", ""),
+        ("user=www-data\nenv[HOME]=/own\n", &["--cgi-variable", "USER=request"], "request /own", ""),
     ] {
         let conf = format!("[www]\n{pool}");
-        let files: [(&str, &[u8]); 4] = [
+        let text: &[u8] =
+            if pool.starts_with("user") { b"user_agent=\"${USER} ${HOME}\"\n" } else { b"user_agent=${A}\n" };
+        let files: [(&str, &[u8]); 5] = [
             ("php.ini", b""),
             ("fpm.conf", conf.as_bytes()),
-            ("www/.user.ini", b"user_agent=${A}\n"),
+            ("www/.user.ini", text),
             ("www/a.php", b""),
+            ("etc/passwd", b"root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/srv/data:/bin/false\n"),
         ];
         let place = Place::new("fpm-env", &files);
-        let (root, file) = (place.path("www"), place.path("www/a.php"));
+        let (root, file) = ("/www", "/www/a.php");
         let args = [
             "get",
             "user_agent",
             "--fpm-conf",
-            "fpm.conf",
+            "/fpm.conf",
             "--php-ini",
-            "php.ini",
+            "/php.ini",
             "--document-root",
-            &root,
+            root,
             "--file",
-            &file,
+            file,
+            "--root",
+            ".",
         ];
         let output = place.run(&[&args, options].concat());
         assert_eq!(out(&output), format!("{value}\n"), "{pool}{options:?}");

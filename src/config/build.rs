@@ -1,6 +1,6 @@
 //! From a builder to a configuration: reads the files in PHP's order and applies what they say.
 
-use super::builder::{Builder, FastCgiParam};
+use super::builder::{AccountReader, Builder, FastCgiParam};
 use super::core::{Assignment, Core, Directives, Source};
 use super::directive::Directive;
 use super::directive_state::{Authority, Slot};
@@ -78,7 +78,7 @@ pub(super) fn build(mut builder: Builder) -> Result<Config> {
         &mut core,
         &*builder.files,
         &builder.pools,
-        builder.fpm_prefix.as_deref(),
+        (builder.fpm_prefix.as_deref(), builder.account_reader.as_ref()),
         &builder.params,
         &mut diagnostics,
     )?;
@@ -283,14 +283,14 @@ fn read_globals(
     core: &mut Core,
     files: &dyn Files,
     pools: &[(PathBuf, Option<Vec<u8>>)],
-    prefix: Option<&Path>,
+    (prefix, account): (Option<&Path>, Option<&AccountReader>),
     params: &[(FastCgiParam, Vec<u8>, Option<Origin>)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Result<()> {
     for (path, pool) in pools {
         fpm::read(core, files, path, pool.as_deref(), prefix, diagnostics)?;
     }
-    core.worker = fpm::worker(core);
+    core.worker = fpm::worker(core, account);
     for (param, text, origin) in params {
         fastcgi::read(core, *param, text, origin.as_ref(), diagnostics);
     }

@@ -40,6 +40,9 @@ pub struct CompiledIn {
 /// Reads from a module's file what its PHP was built with.
 pub(super) type ModuleReader = Box<dyn Fn(&Path) -> CompiledIn + Send>;
 
+/// Gives an account's name and home directory.
+pub(super) type AccountReader = Box<dyn Fn(&[u8]) -> Option<(Vec<u8>, Vec<u8>)> + Send>;
+
 /// Collects files, definitions and options. Nothing but the existence of files is looked at before
 /// [`Builder::build`], so the order of calls matters only among calls of the same kind.
 pub struct Builder {
@@ -47,6 +50,7 @@ pub struct Builder {
     /// `None`: not set; see [`Builder::set_php_version`].
     pub(super) version: Option<PhpVersion>,
     pub(super) module_reader: Option<ModuleReader>,
+    pub(super) account_reader: Option<AccountReader>,
     pub(super) sapi: Option<Sapi>,
     pub(super) env: Env,
     pub(super) sets: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -77,6 +81,7 @@ impl Builder {
             files,
             version: None,
             module_reader: None,
+            account_reader: None,
             sapi: None,
             env: Env::new(),
             sets: Vec::new(),
@@ -168,6 +173,12 @@ impl Builder {
     /// [`Builder::load_php_ini`], [`Builder::search_php_ini`], [`Builder::set_php_version`] or `PHPINIDir` in the files say otherwise.
     pub fn ask_php_module(&mut self, reader: impl Fn(&Path) -> CompiledIn + Send + 'static) {
         self.module_reader = Some(Box::new(reader));
+    }
+
+    /// [`Builder::build`] asks `reader` for the account that a pool's `user` names, by name or number: its name and its home directory. A worker of
+    /// FPM has them as `USER` and `HOME`; without an answer, `HOME` is not known.
+    pub fn ask_account(&mut self, reader: impl Fn(&[u8]) -> Option<(Vec<u8>, Vec<u8>)> + Send + 'static) {
+        self.account_reader = Some(Box::new(reader));
     }
 
     /// The directory of the PHP program, which CGI, FPM and the command line search too.

@@ -130,7 +130,7 @@ pub(super) struct Core {
 /// The environment of an FPM worker.
 #[derive(Debug)]
 pub(super) struct Worker {
-    /// The pool's own variables.
+    /// The pool's own variables, then `USER` and `HOME`.
     pub(super) env: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether there are no others.
     pub(super) clears_env: bool,

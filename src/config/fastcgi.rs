@@ -57,7 +57,7 @@ pub(super) fn of_request(core: &Core, variables: &[Variable]) -> Option<UserIni>
 fn parse(core: &Core, param: FastCgiParam, source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Assignment> {
     let power = if param == FastCgiParam::Value { Authority::Free } else { Authority::Admin };
     let mut found = Vec::new();
-    let lookup = CoreLookup::of_worker(core);
+    let lookup = CoreLookup::of_request(core);
     let options = ini::Options { mode: ini::Mode::Normal, version: core.version, stop_at_nul: false, lookup: &lookup };
     let result = ini::scan(&source.text, &options, &mut |event, line| {
         lookup.unset.tell(source, line, diagnostics);

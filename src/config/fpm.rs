@@ -6,6 +6,7 @@ pub(super) mod glob;
 mod pool;
 
 use super::build::{cannot_read, file_name};
+use super::builder::AccountReader;
 use super::core::{Assignment, Core, Source, Worker};
 use super::diagnose;
 use super::directive_state::Authority;
@@ -92,13 +93,20 @@ pub(super) fn read(
 }
 
 /// What the chosen pool makes of the environment: `$NAME` alone is the master's.
-pub(super) fn worker(core: &Core) -> Option<Worker> {
+pub(super) fn worker(core: &Core, account: Option<&AccountReader>) -> Option<Worker> {
     let pool = core.pools.iter().find(|pool| pool.is_chosen).filter(|_| core.sapi == Sapi::Fpm)?;
     let value = |value: &[u8]| match value.strip_prefix(b"$") {
         Some(name) => core.env.get(name).map(|value| value.to_vec()).unwrap_or_default(),
         None => value.to_vec(),
     };
-    let env = pool.env.iter().map(|(name, text, _)| (name.clone(), value(text))).collect();
+    let mut env: Vec<_> = pool.env.iter().map(|(name, text, _)| (name.clone(), value(text))).collect();
+    if let Some((user, _)) = pool.line(b"user").filter(|(user, _)| !user.is_empty()) {
+        match account.and_then(|account| account(user)) {
+            Some((name, home)) => env.extend([(b"USER".to_vec(), name), (b"HOME".to_vec(), home)]),
+            None if !user.iter().all(u8::is_ascii_digit) => env.push((b"USER".to_vec(), user.to_vec())),
+            None => {}
+        }
+    }
     Some(Worker { env, clears_env: pool.clears_env() })
 }
 

@@ -20,19 +20,13 @@ pub(super) struct CoreLookup<'a> {
 enum Place {
     /// PHP's, and that of FPM's master, which reads the pools.
     Process,
-    /// A worker's of FPM, which reads `PHP_VALUE`.
-    Worker,
-    /// A request's, which `.user.ini` is read in: what the web server hands over comes in.
+    /// A request's, which FPM's worker reads `PHP_VALUE` in, and PHP `.user.ini`: what the web server hands over comes first.
     Request,
 }
 
 impl<'a> CoreLookup<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
         Self { core, place: Place::Process, unset: Unset::default(), substituted: Cell::new(0) }
-    }
-
-    pub(super) fn of_worker(core: &'a Core) -> Self {
-        Self { place: Place::Worker, ..Self::new(core) }.cleared()
     }
 
     pub(super) fn of_request(core: &'a Core) -> Self {
@@ -51,7 +45,7 @@ impl<'a> CoreLookup<'a> {
         let Some(worker) = self.core.worker.as_ref().filter(|_| self.place != Place::Process) else {
             return param().or_else(process);
         };
-        find(&worker.env).or_else(param).or_else(|| process().filter(|_| !worker.clears_env))
+        param().or_else(|| find(&worker.env)).or_else(|| process().filter(|_| !worker.clears_env))
     }
 }
 

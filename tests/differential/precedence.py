@@ -29,7 +29,7 @@ import time
 NAMES = ["precision", "user_agent", "memory_limit", "default_charset", "sys_temp_dir", "upload_max_filesize", "arg_separator.output",
          "max_input_time", "html_errors", "ignore_user_abort", "variables_order", "open_basedir"]
 VALUES = {
-    "precision": ["5", "6", "7", "8", "9", '"10"', "1|2"], "user_agent": ["ua1", "ua2", "'ua 3'", '"ua;4"', "${FOO}", "${precision}x"],
+    "precision": ["5", "6", "7", "8", "9", '"10"', "1|2"], "user_agent": ["ua1", "ua2", "'ua 3'", '"ua;4"', "${FOO}", "${precision}x", '"${USER} ${HOME}"'],
     "memory_limit": ["64M", "65M", "96M", "0x6000000"], "default_charset": ["c1", "c2", "c3", ""],
     "sys_temp_dir": ["/tmp/s1", "/tmp/s2", "/tmp/s3"], "upload_max_filesize": ["1M", "2M", "3M"],
     "arg_separator.output": ['";"', '"&amp;"', "x"], "max_input_time": ["41", "42", "43"], "html_errors": ["On", "Off", "yes"],
@@ -111,7 +111,7 @@ def ini_text(rng, tree, special=True):
 
 def make(rng, tree, sapi, debian):
     """A combination: the environment, PHP's options, ours, and what FPM is given."""
-    env, php, ours = {"FOO": "foo"}, [], ["--env", "FOO=foo"]
+    env, php, ours = {"FOO": "foo", "USER": "boss", "HOME": "/h"}, [], ["--env", "FOO=foo", "--env", "USER=boss", "--env", "HOME=/h"]
     for name in ("one", "two"):
         for file in ("php.ini", f"php-{sapi}.ini", "php-other.ini"):
             if rng.random() < 0.4:
@@ -155,7 +155,7 @@ def make(rng, tree, sapi, debian):
         if how != "none":
             ours += ["--scan-dir", scan]
     for name, value in env.items():
-        if name not in ("FOO", "PHP_INI_SCAN_DIR"):
+        if name not in ("FOO", "USER", "HOME", "PHP_INI_SCAN_DIR"):
             ours += ["--env", f"{name}={value}"]
     for _ in range(rng.choice([0, 0, 1, 2])):
         name = rng.choice(NAMES[:8])
@@ -259,6 +259,10 @@ def compare(rng, root, program, debian):
             if rng.random() < 0.4:
                 params[name] = lines(rng, 2, [name for name in NAMES if name != "open_basedir"])
                 ours += ["--fastcgi-param", f"{name}={params[name]}"]
+        for name in ("FOO", "USER", "HOME"):
+            if rng.random() < 0.25:
+                params[name] = rng.choice(["param", "param", ""])
+                ours += ["--cgi-variable", f"{name}={params[name]}"]
         answer = ask_fpm(tree, extra, debian.programs["php-fpm8.2"], php, params, pool)
         ours += ["--fpm-pool", tree.path("fpm.conf"), "--pool", "www"]
     if answer.count("@@") != 2:

@@ -65,6 +65,18 @@ impl Account {
     }
 }
 
+/// Name and home of an account that a pool names, root's as well. None: there is none.
+pub fn environment(view: &View, user: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let list = view.read(Path::new("/etc/passwd")).ok()?;
+    let is_number = user.iter().all(u8::is_ascii_digit);
+    list.split(|&byte| byte == b'\n').find_map(|line| {
+        let row: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
+        let (name, home) = (row.first()?, row.get(5)?);
+        let fits = if is_number { row[2] == user } else { *name == user };
+        fits.then(|| (name.to_vec(), home.to_vec()))
+    })
+}
+
 /// The names of all users, or of all groups. None: the list of them cannot be read.
 pub fn names(view: &View, of_groups: bool) -> Option<HashSet<Vec<u8>>> {
     let list = view.read(Path::new(if of_groups { "/etc/group" } else { "/etc/passwd" })).ok()?;
