@@ -111,7 +111,7 @@ impl Tree<'_> {
     }
 }
 
-/// Among them the facts.
+/// Among them the facts.
 #[test]
 fn every_tree_is_answered_as_the_servers_did() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/trees/recorded.jsonl");

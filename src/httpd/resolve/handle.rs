@@ -24,12 +24,17 @@ impl<'c, 't> Ready<'c, 't> {
                 .own(status, format!("[H] gives its handler redirect:{uri}, which is no file: no program runs"));
         }
         if let Some(Sent { uri, query, origin }) = &self.redirect {
-            let escaped = uri::escape(uri);
-            let Some(mut next) = self.subrequest.other(&escaped, 200) else {
+            // httpd reads the path as if it had been asked for: it is decoded again, and what follows a `#` is no part of it and takes
+            // the query with it.
+            let fragment = memchr::memchr(b'#', uri);
+            let path = &uri[..fragment.unwrap_or(uri.len())];
+            let path = path.split(|&byte| byte == b'%').map(uri::escape).collect::<Vec<_>>().join(&b'%');
+            let query = query.as_ref().filter(|_| fragment.is_none());
+            let Some(mut next) = self.subrequest.other(&path, 200) else {
                 let because = format!("a rule leads to {}, which is no path", String::from_utf8_lossy(uri));
                 return self.own(400, because);
             };
-            next.query.clone_from(query);
+            next.query = query.cloned();
             (next.method, next.failed) = (self.subrequest.method, self.subrequest.failed);
             return Outcome::InternalRedirect { next: Box::new(next), by: Some(origin.clone()), past: self.bare };
         }
