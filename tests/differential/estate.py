@@ -15,6 +15,8 @@ import httpd
 
 AUTH = [f'LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so' for name in ('authn_core', 'authn_file', 'auth_basic', 'authz_user', 'autoindex')]
 HOSTS = 8
+# bob's is pw.
+PASSWORD = '$apr1$abcdefgh$5VEbMkemELfbhC5ck.U.z1\n'
 
 
 class Kind:
@@ -28,6 +30,10 @@ class Kind:
 
     def some(self, chance):
         return self.r.random() < chance
+
+    def server(self, root):
+        """Lines of the virtual host."""
+        return []
 
     def many(self, low, high, make):
         return [make() for _ in range(self.r.randint(low, high))]
@@ -209,16 +215,73 @@ class Front(Rewrite):
         return {self.pick('sub', 'public', 'bare') + '/.htaccess': self.pick('RewriteEngine Off', 'RewriteEngine On\nRewriteRule ^ index.php', 'Options -Indexes', 'RewriteEngine On', self.r.choice(self.SETS)) + '\n'} if self.some(.4) else {}
 
 
-KINDS = {'options': Options, 'limit': Limit, 'env': Env, 'auth': Auth, 'rewrite': Rewrite, 'front': Front}
+class Places(Front):
+    """Lines of all kinds in all places: a host, directories, locations, files, conditions, methods, nested access files."""
+
+    files = {**Kind.files, 'z.php': '@PROBE@', 'x.html': 'x', 'shop/index.php': '@PROBE@', 'shop/i.inc': '@PROBE@', 'm.var': 'URI: p.php\nContent-Type: text/html\n', 'shop/sub/index.php': '@PROBE@'}
+    urls = ['/', '/p.php', '/p.php?q=1', '/sub/', '/sub/p.php', '/a.txt', '/bare/', '/none', '/none?q=1', '/p.php/x', '/index.php', '/z', '/x', '/shop', '/shop/', '/shop/i.inc', '/shop/none', '/m.var', '/shop/sub/', '/shop/sub', '/al/p.php', '/al/']
+
+    def line(self):
+        text = self.pick('%{REQUEST_URI}', '%{HTTP_HOST}', '%{req:X-Y}', '%{tolower:%{req:X-Y}}', '%{QUERY_STRING}', '%{reqenv:k}', '%{escape:%{REQUEST_URI}}')
+        user = self.pick('AuthType Basic\nAuthName x\nAuthUserFile @ROOT@/users\n', 'AuthType Basic\nAuthName x\nAuthUserFile users\n', 'AuthType Basic\nAuthName x\nAuthUserFile gone\n', 'AuthType Basic\nAuthName x\n', 'AuthType Basic\n', 'AuthType None\n', '')
+        return self.pick(f'ErrorDocument 404 /p.php?u={text}', f'ErrorDocument 403 "/p.php/{text}"', 'ErrorDocument 401 /index.php', 'ErrorDocument 500 /p.php', 'ErrorDocument 404 "gone"', 'ErrorDocument 403 http://e.test/x', f'{user}Require valid-user', f'{user}Require user bob', f'{user}Require user eve', f'{user}Require valid-user\nSatisfy any\nDeny from all',
+                         'Require all denied', 'Require all granted', 'Require method GET POST', 'Require ip 127.0.0.1', 'Order deny,allow\nDeny from all', 'Order allow,deny\nAllow from all', 'Require expr "%{REQUEST_STATUS} == \'200\'"', 'Require expr "-F \'%{REQUEST_FILENAME}\'"', 'AuthMerging And', 'php_value user_agent a', 'php_value user_agent b', 'php_value docref_root c', 'php_flag error_append_string on',
+                         'SetHandler application/x-httpd-php', 'SetHandler none', 'SetHandler "%{req:H}"', 'ForceType text/plain', 'AddType application/x-httpd-php .inc', 'AddHandler type-map .var', 'AddType text/html .php', 'Options +MultiViews', 'Options -Indexes', 'Options -FollowSymLinks', 'DirectoryIndex p.php', 'DirectoryIndex z', 'DirectoryIndex /p.php', 'DirectorySlash Off',
+                         'FallbackResource /p.php', 'FallbackResource disabled', 'AcceptPathInfo Off', 'SetEnvIf X-Y (.*) k=$1', 'SetEnvIfExpr "%{REQUEST_URI} =~ /(p)/" k=$1', 'SetEnv k 1', 'RewriteEngine on\nRewriteRule ^none$ p.php', 'RewriteEngine on\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . index.php [L]', 'RewriteEngine on\nRewriteCond %{REMOTE_USER} =bob\nRewriteRule ^p\\.php$ sub/p.php',
+                         'RewriteEngine on\nRewriteCond expr "%{HANDLER} =~ /php/"\nRewriteRule ^z - [F]', 'RewriteEngine on\nRewriteCond %{REQUEST_FILENAME} -F\nRewriteRule ^p\\.php$ z.php', 'RewriteEngine on\nRewriteRule ^(z)$ $1.php', 'RewriteEngine on\nRewriteCond %{REQUEST_URI} -U\nRewriteRule ^a sub/', f'RedirectMatch ^/none$ "http://e.test/{self.pick("a b", "x?y z", "c")}"', 'Redirect 301 /none /p.php', 'Redirect gone /x')
+
+    def only_in_sections(self):
+        text = self.pick('%{REQUEST_URI}', '%{HTTP_HOST}', '%{req:X-Y}')
+        return self.pick(f'Redirect "http://e.test/{text}"', f'Redirect 301 "/p.php?{text}"', 'Redirect 404', self.line(), self.line())
+
+    def section(self, heads):
+        head = self.r.choice(heads)
+        lines = [self.only_in_sections() for _ in range(self.r.randint(1, 2))]
+        if self.some(.3):
+            condition = self.pick('true', '%{REQUEST_URI} =~ /p/', "-n %{QUERY_STRING}", "%{REQUEST_METHOD} == 'POST'", "reqenv('k') == 'p'", "-F '%{REQUEST_FILENAME}'", "%{REMOTE_USER} == 'bob'", "md5(%{QUERY_STRING}) == 'e7bfd6b6e1e3b8a56a3ba0e6ee0b5b2e'", "-z %{HANDLER}", "%{IS_SUBREQ} == 'true'")
+            lines += [f'<If "{condition}">', self.only_in_sections(), '</If>'] + (['<Else>', self.line(), '</Else>'] if self.some(.4) else [])
+        if self.some(.15):
+            lines += [self.pick('<Limit POST>|</Limit>', '<LimitExcept GET>|</LimitExcept>').replace('|', '\n' + self.pick('Require all denied', 'Require valid-user', 'Deny from all') + '\n')]
+        return [f'<{head}>'] + lines + [f'</{head.split()[0]}>']
+
+    BELOW = ['Files p.php', 'Files "*.php"', 'FilesMatch "\\.(inc|txt)$"', 'FilesMatch "^(z|x)"', 'If "%{REQUEST_URI} =~ m#^/shop#"', 'If "-n %{QUERY_STRING}"', 'IfModule mod_rewrite.c']
+
+    def htaccess(self):
+        lines = self.many(0, 2, self.line)
+        return lines + (self.section(self.BELOW) if self.some(.5) else [])
+
+    def server(self, root):
+        places = [f'Directory {root}', f'Directory {root}/shop', f'Directory {root}/*', 'DirectoryMatch "/shop/"', 'Location /', 'Location /shop', 'Location /none', 'LocationMatch "^/(?<n>p|z)"', 'Location /al', 'Files "*.php"', 'If "%{REQUEST_URI} =~ /none/"']
+        lines = [f'Alias /al {root}/sub'] if self.some(.5) else []
+        if self.some(.2):
+            lines += ['<Location /al>', f'Alias "{root}/%{{req:X-Y}}"', '</Location>']
+        for _ in range(self.r.randint(0, 2)):
+            lines += self.section(places)
+        return lines
+
+    def more(self):
+        return {f'{place}/.htaccess': '\n'.join(self.htaccess()) + '\n' for place in ('sub', 'shop', 'bare', 'shop/sub') if self.some(.3)}
+
+    def requests(self, host):
+        for url in self.r.sample(self.urls, 11):
+            asked = {'url': url, 'host': host, 'headers': {name: value for name, value in (('X-Y', self.pick('p.php', 'P', 'sub')), ('H', 'application/x-httpd-php')) if self.some(.6)}}
+            if self.some(.25):
+                asked['method'] = self.pick('POST', 'PUT', 'DELETE', 'OPTIONS')
+            if self.some(.3):
+                asked['headers']['Authorization'], asked['user'] = 'Basic Ym9iOnB3', 'bob'
+            yield asked
+
+
+KINDS = {'places': Places, 'options': Options, 'limit': Limit, 'env': Env, 'auth': Auth, 'rewrite': Rewrite, 'front': Front}
 
 
 def layout(rng, kind, name):
     conf = AUTH + ['DirectoryIndex index.php index.html', '<Directory @ROOT@/www>', 'Options Indexes FollowSymLinks', 'AllowOverride All', 'Require all granted', '</Directory>', 'DocumentRoot @ROOT@/www']
-    files, requests = {'users': 'bob:x\n'}, []
+    files, requests = {'users': 'bob:' + PASSWORD}, []
     for at in range(HOSTS):
         host = f'h{at}.test'
-        conf += ['<VirtualHost *:@PORT@>', f'ServerName {host}', f'DocumentRoot @ROOT@/www/{host}', '</VirtualHost>']
         maker = KINDS[kind](rng)
+        conf += ['<VirtualHost *:@PORT@>', f'ServerName {host}', f'DocumentRoot @ROOT@/www/{host}', *maker.server(f'@ROOT@/www/{host}'), '</VirtualHost>']
         own = {**maker.files, '.htaccess': '\n'.join(maker.htaccess()) + '\n', **maker.more()}
         files.update({f'www/{host}/{path}': text for path, text in own.items()})
         requests += maker.requests(host)

@@ -4,7 +4,7 @@ use super::context::ResolveContext;
 use super::walk::SectionRef;
 use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
-use crate::httpd::model::section::{Core, Matcher, Redirect};
+use crate::httpd::model::section::{Matcher, Redirect};
 use crate::httpd::model::server::{Alias, Passed, UserDirs};
 use crate::httpd::pattern::substitute;
 use crate::httpd::syntax::path::path_of;
@@ -140,14 +140,10 @@ pub(super) fn map(
         return Mapped::File(Box::new(place));
     }
     let (path, query) = (place.uri.clone(), place.query.clone());
-    // Redirects of locations and conditions apply before there is a file.
-    for section in located.iter().rev().map(SectionRef::get) {
-        let own = |core: &Core| core.redirects.iter().any(|one| matches!(one.from, Matcher::Always));
-        if let Some(core) = section.core.as_ref().filter(|core| own(core))
-            && let Some(found) = redirect(context, &core.redirects, &path, query.as_deref(), variables)
-        {
-            return found;
-        }
+    // The redirects without a path of locations and conditions apply before there is a file.
+    if let Some(found) = pathless(located).and_then(|one| redirect_of(context, one, &path, query.as_deref(), variables))
+    {
+        return found;
     }
     for server in context.layers(server) {
         if let Some(core) = &server.section.core
@@ -378,7 +374,13 @@ fn escaped(to: &[u8]) -> Vec<u8> {
     [&uri::escape(authority)[..], &uri::escape(&to[path..end]), &to[end..]].concat()
 }
 
-/// `Redirect` and `RedirectMatch`.
+/// The redirect without a path that is in force: of one container the last one counts, and inner containers replace it.
+pub(super) fn pathless<'s>(sections: &'s [SectionRef<'_>]) -> Option<&'s Redirect> {
+    let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
+    cores.flat_map(|core| core.redirects.iter().rev()).find(|one| matches!(one.from, Matcher::Always))
+}
+
+/// `Redirect` and `RedirectMatch` with a path.
 pub(super) fn redirect(
     context: &ResolveContext<'_>,
     list: &[Redirect],
@@ -386,35 +388,45 @@ pub(super) fn redirect(
     query: Option<&[u8]>,
     variables: &dyn RequestVariables,
 ) -> Option<Mapped> {
-    list.iter().find_map(|one| {
-        let to = match &one.from {
-            Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
-            Matcher::Regex(regex) => {
-                escaped(&substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?))
+    let mut with_path = list.iter().filter(|one| !matches!(one.from, Matcher::Always));
+    with_path.find_map(|one| redirect_of(context, one, path, query, variables))
+}
+
+/// What one redirect does to a path; `None`: it is for others.
+pub(super) fn redirect_of(
+    context: &ResolveContext<'_>,
+    one: &Redirect,
+    path: &[u8],
+    query: Option<&[u8]>,
+    variables: &dyn RequestVariables,
+) -> Option<Mapped> {
+    let to = match &one.from {
+        Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
+        Matcher::Regex(regex) => {
+            escaped(&substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?))
+        }
+        Matcher::Always => match one.composed.as_ref().map(|word| text(word, variables)) {
+            Some(Ok(to)) => escaped(&to),
+            Some(Err(why)) => {
+                variables.doubt(format!("{}: Redirect depends on {why}; taken as none", one.origin));
+                return None;
             }
-            Matcher::Always => match one.composed.as_ref().map(|word| text(word, variables)) {
-                Some(Ok(to)) => escaped(&to),
-                Some(Err(why)) => {
-                    variables.doubt(format!("{}: Redirect depends on {why}; taken as none", one.origin));
-                    return None;
-                }
-                None => one.to.to_vec(),
-            },
-            _ => return None,
-        };
-        let because = format!("{}: Redirect", one.origin);
-        if !(300..400).contains(&one.status) {
-            return Some(Mapped::Answer { status: one.status, because });
-        }
-        if to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
-            return Some(Mapped::Answer { status: 500, because: format!("{because} leads to what is no URL") });
-        }
-        let to = match query {
-            Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),
-            _ => to,
-        };
-        Some(Mapped::Redirect { status: one.status, to: Some(to), because })
-    })
+            None => one.to.to_vec(),
+        },
+        _ => return None,
+    };
+    let because = format!("{}: Redirect", one.origin);
+    if !(300..400).contains(&one.status) {
+        return Some(Mapped::Answer { status: one.status, because });
+    }
+    if to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
+        return Some(Mapped::Answer { status: 500, because: format!("{because} leads to what is no URL") });
+    }
+    let to = match query {
+        Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),
+        _ => to,
+    };
+    Some(Mapped::Redirect { status: one.status, to: Some(to), because })
 }
 
 /// `/~name/…`.

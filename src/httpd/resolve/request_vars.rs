@@ -214,8 +214,11 @@ impl RequestVariables for Subrequest<'_, '_> {
             Target::File(path) => (path, true),
         };
         self.context.memo.seen_by((self.depth, is_file, &self.uri, path), &self.env.borrow(), || {
-            let looked =
-                if is_file { self.sub_file(path) } else { self.sub(&self.beside(path), None, &mut Vec::new()) };
+            let looked = if is_file {
+                self.sub_file(path)
+            } else {
+                self.sub(&self.beside(path), Some(&self.past()), &mut Vec::new())
+            };
             let seen = |status, filename, is_file, user| Seen { status, filename, is_file, user };
             Some(match looked {
                 Ok(Ready { redirect: Some(Sent { uri: to, .. }), subrequest, .. }) => {

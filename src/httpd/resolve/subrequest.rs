@@ -419,19 +419,12 @@ impl<'c, 't> Subrequest<'c, 't> {
         let handler = self.set_handler(&walked).unwrap_or_default();
         self.kind = Some(Rc::new(FileKind { handler, media: self.media(&walked) }));
         let redirect = self.rewrite(&walked, &bare)?;
-        for section in walked.sections.iter().rev() {
-            // A server's own redirects were looked at before mapping.
-            let section = section.get();
-            let Some(core) = section.core.as_ref().filter(|_| !is_server(section.layer)) else { continue };
-            match mapping::redirect(&self.context, &core.redirects, &self.uri, self.query.as_deref(), &self) {
-                Some(Mapped::Redirect { status, to, because }) => {
-                    return Err(Box::new(self.redirected(status, to, because)));
-                }
-                Some(Mapped::Answer { status, because }) => {
-                    return Err(Box::new(self.answer(status, because, &walked, bare)));
-                }
-                _ => {}
-            }
+        if let Some(mapped) = self.redirects(&walked) {
+            return Err(Box::new(match mapped {
+                Mapped::Redirect { status, to, because } => self.redirected(status, to, because),
+                Mapped::Answer { status, because } => self.answer(status, because, &walked, bare),
+                _ => return Ok(Ready { subrequest: self, walked, bare, redirect }),
+            }));
         }
         self.late_env(&walked);
         let ready = Ready { subrequest: self, walked, bare, redirect };
@@ -440,6 +433,17 @@ impl<'c, 't> Subrequest<'c, 't> {
             Found::Missing => ready.fallback(notes),
             Found::File => Ok(ready),
         }
+    }
+
+    /// What the redirects of sections say. Those with a path, of a server itself, were looked at before mapping.
+    fn redirects(&self, walked: &Walked<'c>) -> Option<Mapped> {
+        let query = self.query.as_deref();
+        let below = walked.sections.iter().rev().map(SectionRef::get).filter(|section| !is_server(section.layer));
+        let mut cores = below.filter_map(|section| section.core.as_deref());
+        let pathless = mapping::pathless(&walked.sections);
+        pathless.and_then(|one| mapping::redirect_of(&self.context, one, &self.uri, query, self)).or_else(|| {
+            cores.find_map(|core| mapping::redirect(&self.context, &core.redirects, &self.uri, query, self))
+        })
     }
 
     /// Makes a subrequest for a URI and resolves it up to its handler.
@@ -466,7 +470,12 @@ impl<'c, 't> Subrequest<'c, 't> {
         let (parent, name) = filename.split_at(directory(&filename));
         let uri = if parent == own { [self.parent(), name].concat() } else { Vec::new() };
         let next = Self { filename, ..Self::new(self.context, self.asked, uri, None) };
-        self.sub_of(next, None, &mut Vec::new())
+        self.sub_of(next, Some(&self.past()), &mut Vec::new())
+    }
+
+    /// The walks so far: where a subrequest has met the same, access is not checked again.
+    pub(super) fn past(&self) -> WalkCache<'c> {
+        WalkCache { walked: None, walks: self.walks.clone() }
     }
 
     fn sub_of(&self, mut next: Self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
