@@ -226,3 +226,28 @@ fn nginx_and_php_fpm() {
         compare(path, &php, &json(&output));
     }
 }
+
+/// Sixty lines, each of which doubles what the one before has made, would be an exabyte.
+#[test]
+fn nginx_variables_that_double_are_not_followed() {
+    let dir = std::env::temp_dir().join(format!("outlive-nginx-doubling-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let lines: String = (0..60).map(|at| format!("set $a{} $a{at}$a{at};\n", at + 1)).collect();
+    let conf = format!(
+        "events {{}}\nhttp {{ server {{ listen 80; server_name h; root {0}; set $a0 xxxxxxxxxxxxxxxx;\n{lines}location / {{ fastcgi_pass 127.0.0.1:9000;\n\
+         fastcgi_param SCRIPT_FILENAME {0}/p.php; fastcgi_param PHP_VALUE user_agent=$a60; }} }} }}\n",
+        dir.display()
+    );
+    std::fs::write(dir.join("nginx.conf"), conf).unwrap();
+    std::fs::write(dir.join("pool.conf"), "[w]\nuser=x\nlisten=127.0.0.1:9000\npm=static\npm.max_children=2\n")
+        .unwrap();
+    let [nginx, pool] = ["nginx.conf", "pool.conf"].map(|name| dir.join(name));
+    let output = command()
+        .args(["explain", "user_agent", "--nginx-conf", nginx.to_str().unwrap(), "--fpm-pool", pool.to_str().unwrap()])
+        .args(["--url", "http://h/p.php"])
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), err(&output));
+    assert!(said.contains("nginx.conf:") && said.contains("a value that is larger than 1 MiB"), "{said}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}

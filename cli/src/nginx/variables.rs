@@ -15,6 +15,9 @@ pub struct Captures {
     named: HashMap<String, Vec<u8>>,
 }
 
+/// Lines can double each other's values; a larger one is taken for not known.
+const MAX_VALUE: usize = 1 << 20;
+
 /// An expression as nginx has it.
 fn regex(pattern: &[u8], caseless: bool) -> Result<Regex, String> {
     let text = std::str::from_utf8(pattern).map_err(|_| "the expression is no UTF-8".to_owned())?;
@@ -81,6 +84,9 @@ impl Request<'_> {
             }
             let name = String::from_utf8_lossy(&start[..length]).into_owned();
             out.extend(self.variable(&name, depth)?);
+            if out.len() > MAX_VALUE {
+                return Err("a value that is larger than 1 MiB".into());
+            }
             rest = start.get(length + usize::from(braced)..).unwrap_or_default();
         }
         out.extend_from_slice(rest);
