@@ -17,7 +17,7 @@ pub fn kept(key: &[u8]) -> Cow<'_, [u8]> {
     if key.len() > KEY { hex(&hmac_sha256::Hash::hash(key)).to_vec().into() } else { key.into() }
 }
 
-/// One slot's part of the array. The slot's facts say which fields are valid.
+/// One slot's part of the array. The slot's state says which fields are valid.
 pub struct Annex<H: Host> {
     /// The watched socket; only the owner uses it.
     pub socket: AtomicI32,

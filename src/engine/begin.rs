@@ -1,9 +1,9 @@
 //! The beginning of a request. A request like the previous one in its slot copies what was prepared for that one.
 
-use super::call_guard::facts_of;
+use super::call_guard::state_of;
 use super::flag_word::TAG_BITS;
 use super::handle::Handle;
-use super::slot::{Host, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, state};
 use super::sys::{self, guarded::Guard};
 use super::watched::Member;
 use crate::config::{Clock, Detect, HalfClose, Policy, Settings};
@@ -65,27 +65,27 @@ pub(super) fn begin<'e, H: Host>(
     let wants_notice = notices.is_some();
     slot.host.attach(options.callbacks, notices);
     let begin = Begin { resumed: options.resumed, ..Begin::of_method(options.method, options.reading_input) };
-    let is_clean = slot.facts.load(Relaxed) & facts::CHANGED == 0;
+    let is_clean = slot.state.load(Relaxed) & state::CHANGED == 0;
     let mut new = match slot.template(settings, begin) {
         Some(found) if is_clean => found,
         _ => new_template(slot, settings, begin),
     };
     if is_queued {
         slot.queue.store(options.stop_queue as u16, Relaxed); // no engine has more than MOST_QUEUES
-        new |= facts::QUEUED;
+        new |= state::QUEUED;
     } else if wants_notice {
-        new |= facts::NOTICE;
+        new |= state::NOTICE;
     }
     if slot.host.has_flush() {
-        new |= facts::ENDS_SLOWLY;
+        new |= state::ENDS_SLOWLY;
     }
     if !options.method.is_empty() {
         slot.shown().method.store(super::slot::pack(options.method), Relaxed);
-        new |= facts::METHOD;
+        new |= state::METHOD;
     }
     if !options.label.is_empty() {
         slot.set_label(options.label);
-        new |= facts::LABELLED;
+        new |= state::LABELLED;
     }
     if !options.key.is_empty() || options.on_ended.is_some() {
         new |= fill_annex(slot, options.key, options.on_ended);
@@ -94,12 +94,12 @@ pub(super) fn begin<'e, H: Host>(
     slot.began.store(now, Relaxed);
     slot.terms.begin();
     let limit = Machine::timer_at_begin(settings.policy(), begin).limit().unwrap_or(0);
-    let due = slot.timing().start(limit, now, new & facts::CPU != 0);
-    slot.facts.store(new & !facts::WATCHED, Relaxed);
+    let due = slot.timing().start(limit, now, new & state::CPU != 0);
+    slot.state.store(new & !state::WATCHED, Relaxed);
     let generation = slot.word.begin(|| slot.begin_lap());
     slot.shared().board.began(slot);
     slot.look_at(due);
-    if let (Some(socket), true) = (options.socket, new & facts::WATCHED != 0) {
+    if let (Some(socket), true) = (options.socket, new & state::WATCHED != 0) {
         watch(slot, socket, generation);
     }
     Handle { slot, tag: generation & TAG_BITS }
@@ -115,20 +115,20 @@ fn new_template<H: Host>(slot: &Slot<H>, settings: &Arc<Settings>, begin: Begin)
     let _ = machine.begin(policy, begin); // the limit starts later
     owned.forget_run_time();
     owned.settings = Some(Arc::clone(settings));
-    let slow = if begin.reading_input { facts::ENDS_SLOWLY } else { 0 };
-    let mut facts = facts_of(&machine) | facts_of_policy(policy) | slow | begin.bits() << facts::BEGIN_SHIFT;
+    let slow = if begin.reading_input { state::ENDS_SLOWLY } else { 0 };
+    let mut state = state_of(&machine) | state_of_policy(policy) | slow | begin.bits() << state::BEGIN_SHIFT;
     if begin.resumed {
-        facts &= !facts::WATCHED; // nobody waits for it
+        state &= !state::WATCHED; // nobody waits for it
     }
-    slot.set_template(settings, facts);
+    slot.set_template(settings, state);
     slot.terms.set_hard(u32::try_from(policy.hard_timeout.clamp(0, 999_999_999)).unwrap_or(0));
-    if facts & (facts::CAPPED | facts::TOTAL_CAPPED) != 0 {
+    if state & (state::CAPPED | state::TOTAL_CAPPED) != 0 {
         let annex = slot.annex();
         annex.max_detached.store(policy.max_detached, Relaxed);
         annex.max_detached_time.store(policy.max_detached_time, Relaxed);
         annex.max_detached_total.store(policy.max_detached_total, Relaxed);
     }
-    facts
+    state
 }
 
 /// The owned part of a free slot. A late call on the slot's previous request may hold it for the moment that it takes to see
@@ -143,22 +143,22 @@ fn take_over<H: Host>(slot: &Slot<H>) -> Guard<'_, Owned<H>> {
     }
 }
 
-/// The facts that the settings fix for the whole request. Also begins watching the socket, if there is one to watch.
+/// The bits of the state that the settings fix for the whole request.
 #[inline]
-fn facts_of_policy(policy: &Policy) -> u32 {
+fn state_of_policy(policy: &Policy) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-    bit(policy.max_execution_time_locked, facts::LIMIT_LOCKED)
-        | bit(policy.clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS, facts::CPU)
-        | bit(policy.half_close == HalfClose::Open, facts::HALF_OPEN)
-        | bit(policy.max_detached | policy.max_detached_time != 0, facts::CAPPED)
-        | bit(policy.max_detached_total != 0, facts::TOTAL_CAPPED)
-        | bit(policy.shutdown_time.is_some(), facts::SHUTDOWN_TIME)
-        | bit(policy.max_input_time >= 0, facts::INPUT_UNLIMITED)
-        | bit(policy.detect == Detect::Watch, facts::WATCHED)
-        | bit(policy.output_buffering.is_some(), facts::ENDS_SLOWLY)
+    bit(policy.max_execution_time_locked, state::LIMIT_LOCKED)
+        | bit(policy.clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS, state::CPU)
+        | bit(policy.half_close == HalfClose::Open, state::HALF_OPEN)
+        | bit(policy.max_detached | policy.max_detached_time != 0, state::CAPPED)
+        | bit(policy.max_detached_total != 0, state::TOTAL_CAPPED)
+        | bit(policy.shutdown_time.is_some(), state::SHUTDOWN_TIME)
+        | bit(policy.max_input_time >= 0, state::INPUT_UNLIMITED)
+        | bit(policy.detect == Detect::Watch, state::WATCHED)
+        | bit(policy.output_buffering.is_some(), state::ENDS_SLOWLY)
 }
 
-/// Stores the options that most requests do not have; returns the facts for them.
+/// Stores the options that most requests do not have; returns the state's bits for them.
 #[cold]
 #[inline(never)]
 fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>) -> u32 {
@@ -166,11 +166,11 @@ fn fill_annex<H: Host>(slot: &Slot<H>, key: &[u8], on_ended: Option<H::OnEnded>)
     let mut new = 0;
     if !key.is_empty() {
         annex.set_key(key);
-        new |= facts::KEYED;
+        new |= state::KEYED;
     }
     if on_ended.is_some() {
         *annex.on_ended.borrow_mut() = on_ended;
-        new |= facts::ON_ENDED | facts::ENDS_SLOWLY;
+        new |= state::ON_ENDED | state::ENDS_SLOWLY;
     }
     new
 }
@@ -181,7 +181,7 @@ fn watch<H: Host>(slot: &Slot<H>, socket: i32, generation: u64) {
     let member = Member { slot: slot.index(), generation };
     if slot.shared().watched.add(&slot.shared().poll, socket, member).is_ok() {
         slot.annex().socket.store(socket, Relaxed);
-        slot.facts.store(slot.facts.load(Relaxed) | facts::WATCHED, Relaxed);
+        slot.state.store(slot.state.load(Relaxed) | state::WATCHED, Relaxed);
         slot.shared().board.changed(slot);
     }
 }

@@ -1,14 +1,19 @@
-//! A lock that one thread takes with plain stores, until another one wants it.
+//! A biased lock: one thread takes it with plain stores, until another one wants it.
 //!
-//! A locked operation costs more than all else that a quick call does, and most requests are worked on by one thread. So the first
-//! thread that takes a lock becomes its *favourite*: it says that it is inside, passes the light half of the barrier, and looks whether it
-//! is the favourite still. A *stranger* ends that for good: it changes the favourite, passes the heavy half (a system call), then looks
-//! whether somebody is inside. So either the favourite sees that it is none any more, or the stranger sees it inside. From then on everybody
-//! takes the lock with a compare-and-swap, and asks whether the old favourite has left. Nobody waits: who finds somebody inside is told so, and
-//! of two that come at once that may be both.
+//! A locked operation costs more than the rest of a short call, and most requests are worked on by one thread. So a lock is biased towards
+//! the first thread that takes it, its *owner*:
 //!
-//! A favourite is made once, by the first who comes, and lost at most once: nothing is ever given back, so nothing has to be ordered
-//! against that. Where a host lets many threads work on its requests, no more are made. `tests/interleavings` tries every order of the steps.
+//! - The owner takes it so: it stores that it holds the lock, passes the light half of the barrier, and looks whether it still is the owner.
+//! - Any other thread *revokes* the bias first, once and for good: it takes the owner's number out of the lock, passes the heavy half of the barrier
+//!   (a system call), then looks whether the owner holds the lock. So either the owner sees that the bias is revoked, or the other thread
+//!   sees that the owner holds the lock.
+//! - From then on every thread, the old owner too, takes the lock with a compare-and-swap, and then looks whether the old owner has released it.
+//!
+//! Nobody waits: a thread that finds the lock held gets `None`. When two threads come at the same moment, both may get `None`.
+//!
+//! A lock gets an owner at most once, and loses it at most once, so no later step has to be ordered against a second owner. Once many
+//! biases have been revoked ([`MOST_REVOKED`]), new locks get no owner: the host lets many threads work on its requests.
+//! `tests/interleavings` tries every order of the steps.
 
 use super::sync::{
     AtomicU8,
@@ -16,125 +21,130 @@ use super::sync::{
 };
 use super::threads::{Caller, MOST, Number};
 
-/// Nobody has come so far.
-const NONE: Number = 0;
-/// A stranger has come, and may not have passed the barrier yet.
-const ENDING: Number = MOST as Number + 1;
-/// There is no favourite any more.
-const SHARED: Number = MOST as Number + 2;
+/// In the place of the owner's number: no thread has taken the lock so far.
+const UNBIASED: Number = 0;
+/// The same: a thread revokes the bias, and may not have passed the barrier yet.
+const REVOKING: Number = MOST as Number + 1;
+/// The same: the bias is revoked.
+const REVOKED: Number = MOST as Number + 2;
 
-/// So many favourites are lost before no more are made.
-const PATIENCE: u32 = if cfg!(loom) { 1 } else { 256 };
+/// After so many revocations no lock gets an owner any more.
+const MOST_REVOKED: u32 = if cfg!(loom) { 1 } else { 256 };
 
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub struct BiasedLock {
-    favourite: AtomicU8,
-    /// The favourite is inside; nobody else writes it.
-    alone: AtomicU8,
-    /// Another one is.
-    other: AtomicU8,
+    /// The owner's number, or one of the three values above.
+    owner: AtomicU8,
+    /// 1: the owner holds the lock. Only the owner writes it.
+    held_by_owner: AtomicU8,
+    /// 1: a thread holds it that took it after the bias was revoked.
+    held_by_any: AtomicU8,
 }
 
-/// How it was taken: as its favourite, or not. Handed back to [`BiasedLock::leave`].
+/// How a lock was taken. Handed back to [`BiasedLock::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    Alone,
-    Shared,
+    /// By its owner, with plain stores.
+    ByOwner,
+    /// After the bias was revoked, with a compare-and-swap.
+    ByAny,
 }
 
 impl BiasedLock {
-    /// Takes it; `None`: somebody is inside.
+    /// Takes the lock; revokes the bias where another thread is the owner. `None`: a thread holds it, perhaps the caller.
     #[inline(always)]
     pub fn take(&self, caller: Caller<'_>) -> Option<Taken> {
-        if self.take_as_favourite(caller) {
-            return Some(Taken::Alone);
+        if self.take_as_owner(caller) {
+            return Some(Taken::ByOwner);
         }
-        if self.favourite.load(Acquire) == SHARED { self.take_shared() } else { self.take_slowly(caller) }
+        if self.owner.load(Acquire) == REVOKED { self.take_revoked() } else { self.take_slowly(caller) }
     }
 
-    /// Takes it, unless it is another's; false: it is, or somebody is inside.
+    /// Takes the lock as its owner; a lock without an owner gets the caller. Revokes nothing. False: another thread is the owner, the
+    /// bias is revoked, or the lock is held.
     #[inline(always)]
-    pub fn take_alone(&self, caller: Caller<'_>) -> bool {
-        self.take_as_favourite(caller) || (self.favourite.load(Relaxed) == NONE && self.take_first(caller))
+    pub fn take_without_revoking(&self, caller: Caller<'_>) -> bool {
+        self.take_as_owner(caller) || (self.owner.load(Relaxed) == UNBIASED && self.become_owner(caller))
     }
 
-    /// Takes it, if it is the caller's; a thread that has the number of one that is gone sees what that has done here.
+    /// Takes the lock, if the caller is its owner and does not hold it. A thread with the number of one that has ended sees what that one
+    /// has written here.
     #[inline(always)]
-    pub fn take_as_favourite(&self, caller: Caller<'_>) -> bool {
-        let favourite = self.favourite.load(Relaxed);
-        caller.is(favourite) && self.alone.load(Acquire) == 0 && self.step_in(favourite, caller)
+    pub fn take_as_owner(&self, caller: Caller<'_>) -> bool {
+        let owner = self.owner.load(Relaxed);
+        caller.is(owner) && self.held_by_owner.load(Acquire) == 0 && self.hold_as_owner(owner, caller)
     }
 
     #[inline(always)]
-    fn step_in(&self, number: Number, caller: Caller<'_>) -> bool {
-        self.alone.store(1, Relaxed);
+    fn hold_as_owner(&self, number: Number, caller: Caller<'_>) -> bool {
+        self.held_by_owner.store(1, Relaxed);
         caller.barrier.light();
-        let is_favourite = self.favourite.load(Relaxed) == number;
-        if !is_favourite {
-            self.alone.store(0, Release);
+        let is_owner = self.owner.load(Relaxed) == number;
+        if !is_owner {
+            self.held_by_owner.store(0, Release);
         }
-        is_favourite
+        is_owner
     }
 
     #[cold]
     #[inline(never)]
-    fn take_first(&self, caller: Caller<'_>) -> bool {
+    fn become_owner(&self, caller: Caller<'_>) -> bool {
         let (number, is_own) = caller.number();
         is_own
             && caller.barrier.is_cheap()
-            && caller.lost.load(Relaxed) < PATIENCE
-            && self.favourite.compare_exchange(NONE, number, AcqRel, Relaxed).is_ok()
-            && self.step_in(number, caller)
+            && caller.revoked.load(Relaxed) < MOST_REVOKED
+            && self.owner.compare_exchange(UNBIASED, number, AcqRel, Relaxed).is_ok()
+            && self.hold_as_owner(number, caller)
     }
 
     #[cold]
     #[inline(never)]
     fn take_slowly(&self, caller: Caller<'_>) -> Option<Taken> {
-        let favourite = self.favourite.load(Relaxed);
-        if favourite == NONE && self.take_first(caller) {
-            return Some(Taken::Alone);
+        let owner = self.owner.load(Relaxed);
+        if owner == UNBIASED && self.become_owner(caller) {
+            return Some(Taken::ByOwner);
         }
-        if caller.is(favourite) && self.alone.load(Relaxed) != 0 {
-            return None; // the caller itself is inside
+        if caller.is(owner) && self.held_by_owner.load(Relaxed) != 0 {
+            return None; // the caller itself holds it
         }
-        self.take_as_stranger(caller)
+        self.revoke_and_take(caller)
     }
 
-    /// Takes it for whoever comes: from here on it has no favourite.
-    pub fn take_as_stranger(&self, caller: Caller<'_>) -> Option<Taken> {
-        if self.favourite.load(Acquire) != SHARED {
-            if self.favourite.swap(ENDING, AcqRel) != NONE {
-                caller.lost.fetch_add(1, Relaxed);
+    /// Revokes the bias, whoever the owner is, and takes the lock. `None`: a thread holds it; the bias is revoked all the same.
+    pub fn revoke_and_take(&self, caller: Caller<'_>) -> Option<Taken> {
+        if self.owner.load(Acquire) != REVOKED {
+            if self.owner.swap(REVOKING, AcqRel) != UNBIASED {
+                caller.revoked.fetch_add(1, Relaxed);
                 caller.barrier.heavy();
             }
-            self.favourite.store(SHARED, Release);
+            self.owner.store(REVOKED, Release);
         }
-        self.take_shared()
+        self.take_revoked()
     }
 
-    /// Takes it, where it has no favourite.
+    /// Takes a lock whose bias is revoked.
     #[inline(always)]
-    fn take_shared(&self) -> Option<Taken> {
-        self.other.compare_exchange(0, 1, Acquire, Relaxed).ok()?;
-        if self.alone.load(Acquire) != 0 {
-            self.other.store(0, Release);
+    fn take_revoked(&self) -> Option<Taken> {
+        self.held_by_any.compare_exchange(0, 1, Acquire, Relaxed).ok()?;
+        if self.held_by_owner.load(Acquire) != 0 {
+            self.held_by_any.store(0, Release);
             return None;
         }
-        Some(Taken::Shared)
+        Some(Taken::ByAny)
     }
 
-    /// Whether nobody is inside; who left has left for good.
+    /// Whether no thread holds the lock. If so, what the last holder did is visible to the caller.
     pub fn is_free(&self) -> bool {
-        self.alone.load(Acquire) == 0 && self.other.load(Acquire) == 0
+        self.held_by_owner.load(Acquire) == 0 && self.held_by_any.load(Acquire) == 0
     }
 
-    /// Gives it back.
+    /// Releases the lock.
     #[inline(always)]
-    pub fn leave(&self, taken: Taken) {
+    pub fn release(&self, taken: Taken) {
         match taken {
-            Taken::Alone => self.alone.store(0, Release),
-            Taken::Shared => self.other.store(0, Release),
+            Taken::ByOwner => self.held_by_owner.store(0, Release),
+            Taken::ByAny => self.held_by_any.store(0, Release),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! One call on a request: it owns the owned part while it runs, and publishes its changes when it ends.
+//! The guard of one call on a request: it holds the owned part while the call runs, and publishes the call's changes when it is dropped.
 
 use super::flag_word::{FLAG_GONE, Seen};
-use super::slot::{Host, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, state};
 use super::sys::{self, guarded::Guard};
 use crate::config::{Clock, Policy, Settings, whole_number};
 use crate::request::{Change, Events, Machine, Output, Stage, Timer, effective_limit};
@@ -40,28 +40,28 @@ impl Output for Failed {
     }
 }
 
-/// A call that holds the owned part; its changes are published when it ends.
-pub(super) struct Inside<'e, H: Host> {
+/// Holds the owned part for one call. Dropping it publishes what the call has changed.
+pub(super) struct CallGuard<'e, H: Host> {
     pub slot: &'e Slot<H>,
     pub owned: Guard<'e, Owned<H>>,
     pub before: Events,
     pub events: Events,
-    /// There is nothing to publish: no change that others see, or the request is over.
-    pub is_silent: bool,
+    /// Dropping it publishes nothing: the call has changed nothing that others see, or the request is over.
+    pub publishes_nothing: bool,
 }
 
-impl<'e, H: Host> Inside<'e, H> {
+impl<'e, H: Host> CallGuard<'e, H> {
     #[inline]
     pub fn new(slot: &'e Slot<H>, owned: Guard<'e, Owned<H>>, word: Seen) -> Self {
         let events = word.events();
-        let mut inside = Self { slot, owned, before: events, events, is_silent: false };
+        let mut guard = Self { slot, owned, before: events, events, publishes_nothing: false };
         if events != Events::NONE {
-            inside.owned.machine().absorb(events);
+            guard.owned.machine().absorb(events);
         }
-        inside
+        guard
     }
 
-    /// It does not change while a call is inside.
+    /// It does not change while a call holds the owned part.
     pub fn generation(&self) -> u64 {
         self.slot.word.load().generation()
     }
@@ -87,17 +87,17 @@ impl<'e, H: Host> Inside<'e, H> {
     /// Writes into the run-time layer without checking access.
     pub fn put(&mut self, name: &[u8], value: &[u8]) {
         self.owned.run_time_mut().put(name, value);
-        self.set_fact(facts::CHANGED);
+        self.set_state(state::CHANGED);
     }
 
-    /// Adds a published fact. Only the owner writes facts, so no read-modify-write is needed.
-    pub fn set_fact(&self, fact: u32) {
-        self.slot.facts.store(self.slot.facts.load(Relaxed) | fact, Release);
+    /// Sets bits of the slot's state. Only the owner writes the state, so no read-modify-write is needed.
+    pub fn set_state(&self, bits: u32) {
+        self.slot.state.store(self.slot.state.load(Relaxed) | bits, Release);
     }
 
-    /// Removes a published fact.
-    pub fn clear_fact(&self, fact: u32) {
-        self.slot.facts.store(self.slot.facts.load(Relaxed) & !fact, Release);
+    /// Clears bits of the slot's state.
+    pub fn clear_state(&self, bits: u32) {
+        self.slot.state.store(self.slot.state.load(Relaxed) & !bits, Release);
     }
 
     pub fn change(&mut self, change: Change) {
@@ -113,19 +113,19 @@ impl<'e, H: Host> Inside<'e, H> {
             Change::Shutdown(shutdown) => self.owned.machine().set_shutdown(shutdown),
             Change::Clock(clock) => self.change_clock(clock == Clock::Cpu && sys::HAS_THREAD_CLOCKS),
             Change::MaxDetachedTime(seconds) => self.change_detached_time(seconds),
-            Change::ShutdownTime(Some(_)) => self.set_fact(facts::SHUTDOWN_TIME),
-            Change::ShutdownTime(None) => self.clear_fact(facts::SHUTDOWN_TIME),
+            Change::ShutdownTime(Some(_)) => self.set_state(state::SHUTDOWN_TIME),
+            Change::ShutdownTime(None) => self.clear_state(state::SHUTDOWN_TIME),
         }
     }
 
     fn change_clock(&self, to_cpu: bool) {
         let slot = self.slot;
-        if (slot.facts.load(Relaxed) & facts::CPU != 0) == to_cpu {
+        if (slot.state.load(Relaxed) & state::CPU != 0) == to_cpu {
             return;
         }
         let due = slot.timing().change_clock(slot.shared().now(), to_cpu, || match to_cpu {
-            true => self.set_fact(facts::CPU),
-            false => self.clear_fact(facts::CPU),
+            true => self.set_state(state::CPU),
+            false => self.clear_state(state::CPU),
         });
         slot.look_at(due);
         slot.shared().board.clock_changed(slot);
@@ -137,8 +137,8 @@ impl<'e, H: Host> Inside<'e, H> {
         annex.max_detached.store(policy.map_or(0, |policy| policy.max_detached), Relaxed);
         annex.max_detached_time.store(seconds, Relaxed);
         match seconds > 0 || policy.is_some_and(Policy::caps_number) {
-            true => self.set_fact(facts::CAPPED),
-            false => self.clear_fact(facts::CAPPED),
+            true => self.set_state(state::CAPPED),
+            false => self.clear_state(state::CAPPED),
         }
         // The client's disconnect may be noticed at this moment: either this thread sees the disconnect, or the other
         // one sees the new cap.
@@ -148,7 +148,7 @@ impl<'e, H: Host> Inside<'e, H> {
         }
     }
 
-    /// `outlive.shutdown_time` as it is in force; asked only where a fact says that it is set.
+    /// `outlive.shutdown_time` as it is in force; asked only where [`state::SHUTDOWN_TIME`] says that it is set.
     pub fn shutdown_time(&self) -> Option<u32> {
         self.text_in_force(b"outlive.shutdown_time").and_then(whole_number)
     }
@@ -167,33 +167,33 @@ impl<'e, H: Host> Inside<'e, H> {
     }
 }
 
-impl<H: Host> Drop for Inside<'_, H> {
+impl<H: Host> Drop for CallGuard<'_, H> {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_silent {
+        if !self.publishes_nothing {
             self.publish();
         }
     }
 }
 
-impl<H: Host> Inside<'_, H> {
+impl<H: Host> CallGuard<'_, H> {
     #[inline(never)]
     fn publish(&mut self) {
         let machine = self.owned.machine();
-        let (is_stopped, gone, facts) = (machine.is_stopped(), machine.noticed_gone(), facts_of(machine));
+        let (is_stopped, gone, state) = (machine.is_stopped(), machine.noticed_gone(), state_of(machine));
         let after = match is_stopped {
             true => self.events.with(Events::STOPPED),
             false => self.events.without(Events::STOPPED),
         };
-        // Events first: whoever sees the facts of a new stage must not see events of the old one.
+        // Events first: whoever sees a new stage must not see events of the old one.
         self.slot.flags().settle(self.before, after);
-        let old = self.slot.facts.load(Relaxed);
-        let new = old & !facts::OF_MACHINE | facts;
+        let old = self.slot.state.load(Relaxed);
+        let new = old & !state::OF_MACHINE | state;
         if new != old {
-            self.slot.facts.store(new, Release);
+            self.slot.state.store(new, Release);
             self.slot.shared().board.changed(self.slot);
             // From here on the request works without its client.
-            if new & !old & facts::FINISHED != 0 && new & facts::TOTAL_CAPPED != 0 {
+            if new & !old & state::FINISHED != 0 && new & state::TOTAL_CAPPED != 0 {
                 self.slot.look_at(0);
                 self.slot.shared().wake();
             }
@@ -210,13 +210,13 @@ impl<H: Host> Inside<'_, H> {
 impl<H: Host> Slot<H> {
     /// The owner publishes a stage by itself.
     pub(super) fn set_stage(&self, stage: Stage) {
-        self.facts.store(self.facts.load(Relaxed) & !facts::STAGE | stage as u32, Release);
+        self.state.store(self.state.load(Relaxed) & !state::STAGE | stage as u32, Release);
     }
 
     /// Whether the limit counts CPU time.
     #[inline]
     pub(super) fn counts_cpu(&self) -> bool {
-        self.facts.load(Relaxed) & facts::CPU != 0
+        self.state.load(Relaxed) & state::CPU != 0
     }
 
     #[inline]
@@ -226,14 +226,14 @@ impl<H: Host> Slot<H> {
     }
 }
 
-/// The machine's part of the published facts.
-pub(super) fn facts_of(machine: &Machine) -> u32 {
+/// The machine's part of a slot's state.
+pub(super) fn state_of(machine: &Machine) -> u32 {
     let bit = |set: bool, bit: u32| if set { bit } else { 0 };
     machine.stage() as u32
-        | u32::from(machine.status()) << facts::STATUS_SHIFT
-        | bit(machine.is_held(), facts::HELD)
-        | bit(machine.is_finished(), facts::FINISHED)
-        | bit(machine.ignores_abort(), facts::IGNORES)
-        | bit(machine.is_direct(), facts::DIRECT)
-        | (machine.accepted_bits() * facts::ACCEPTED)
+        | u32::from(machine.status()) << state::STATUS_SHIFT
+        | bit(machine.is_held(), state::HELD)
+        | bit(machine.is_finished(), state::FINISHED)
+        | bit(machine.ignores_abort(), state::IGNORES)
+        | bit(machine.is_direct(), state::DIRECT)
+        | (machine.accepted_bits() * state::ACCEPTED)
 }

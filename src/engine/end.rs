@@ -1,11 +1,11 @@
 //! The end of a request: shutdown functions, the last output, and the place is free.
 
-use super::call_guard::{Below, Inside};
+use super::call_guard::{Below, CallGuard};
 use super::flag_word::{FLAG_ASKED, FLAG_COUNTED, FLAG_COUNTED_HERE, FLAG_LEFT_OFF};
 use super::gather::{QUICK, count_detached, count_slow};
 use super::handle::Handle;
 use super::scoreboard::Counted;
-use super::slot::{Host, Owned, facts};
+use super::slot::{Host, Owned, state};
 use super::stop_queue::StopKind;
 use super::stops;
 use super::sys::guarded::Guard;
@@ -26,8 +26,8 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline]
     pub fn end(self, call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
         self.slot.prefetch();
-        let facts = self.slot.facts.load(Relaxed);
-        if facts & (facts::ENDS_SLOWLY | facts::NOTICE | facts::WATCHED) == 0
+        let state = self.slot.state.load(Relaxed);
+        if state & (state::ENDS_SLOWLY | state::NOTICE | state::WATCHED) == 0
             && self.shared().fork.is_surely_parent()
             && self.slot.word.end_quietly(self.tag)
         {
@@ -37,19 +37,19 @@ impl<'e, H: Host> Handle<'e, H> {
             self.push();
             return Ok(Ending::Completed);
         }
-        self.end_slowly(facts, call)
+        self.end_slowly(state, call)
     }
 
     /// Apart, so that a quiet end saves no registers for it.
     #[inline(never)]
-    fn end_slowly(self, facts: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        if facts & facts::BEYOND_FUNCTIONS == Stage::Running as u32
+    fn end_slowly(self, state: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
+        if state & state::BEYOND_FUNCTIONS == Stage::Running as u32
             && let Some(owned) = self.enter_calmly().filter(|owned| owned.is_calm())
         {
             return self.end_calmly(owned, call);
         }
-        let inside = self.pass(facts, &mut call)?;
-        Ok(self.leave_inside(inside))
+        let guard = self.pass(state, &mut call)?;
+        Ok(self.finish_end(guard))
     }
 
     /// The end of a request to which nothing has happened: its functions run, and nothing else is to be done. It asks for what may be asked
@@ -102,16 +102,16 @@ impl<'e, H: Host> Handle<'e, H> {
         asks_to_stop: bool,
         call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
     ) -> Result<Ending, Code> {
-        let inside = self.function_returned(asks_to_stop)?;
-        let mut inside = self.run_functions(inside, call)?;
-        inside.owned.machine().end_output(&mut Below(self.slot));
-        Ok(self.leave_inside(inside))
+        let guard = self.function_returned(asks_to_stop)?;
+        let mut guard = self.run_functions(guard, call)?;
+        guard.owned.machine().end_output(&mut Below(self.slot));
+        Ok(self.finish_end(guard))
     }
 
-    fn leave_inside(self, mut inside: Inside<'e, H>) -> Ending {
-        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
-        inside.is_silent = true;
-        self.leave(inside, ending);
+    fn finish_end(self, mut guard: CallGuard<'e, H>) -> Ending {
+        let ending = guard.owned.machine().ending().unwrap_or(Ending::Completed);
+        guard.publishes_nothing = true;
+        self.leave(guard, ending);
         ending
     }
 
@@ -119,39 +119,43 @@ impl<'e, H: Host> Handle<'e, H> {
     /// which then only frees it. `Already`: it was done before. Errors as [`Handle::end`].
     pub fn shut_down(self, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<(Code, Ending), Code> {
         let was_done = self.enter()?.owned.machine().stage() == Stage::Ended;
-        let mut inside = self.pass(self.slot.facts.load(Relaxed), &mut call)?;
-        let ending = inside.owned.machine().ending().unwrap_or(Ending::Completed);
+        let mut guard = self.pass(self.slot.state.load(Relaxed), &mut call)?;
+        let ending = guard.owned.machine().ending().unwrap_or(Ending::Completed);
         Ok((if was_done { Code::Already } else { Code::Ok }, ending))
     }
 
     #[inline(always)]
-    fn pass(&self, facts: u32, call: &mut impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Inside<'e, H>, Code> {
-        let mut inside = self.enter()?;
-        if facts & facts::NOTICE != 0 && self.shared().is_own_thread() {
+    fn pass(
+        &self,
+        state: u32,
+        call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
+    ) -> Result<CallGuard<'e, H>, Code> {
+        let mut guard = self.enter()?;
+        if state & state::NOTICE != 0 && self.shared().is_own_thread() {
             return Err(Code::Busy); // an end would wait for the very callback that calls it
         }
-        if inside.owned.machine().stage() == Stage::Ended {
-            return Ok(inside); // it was shut down before
+        if guard.owned.machine().stage() == Stage::Ended {
+            return Ok(guard); // it was shut down before
         }
-        if inside.owned.machine().stage() > Stage::Running {
-            inside = self.take_up_again(inside)?;
+        if guard.owned.machine().stage() > Stage::Running {
+            guard = self.take_up_again(guard)?;
         } else {
-            if facts & facts::QUEUED != 0 {
+            if state & state::QUEUED != 0 {
                 self.withdraw_due();
             }
-            let shutdown_time = match facts & facts::SHUTDOWN_TIME {
+            let shutdown_time = match state & state::SHUTDOWN_TIME {
                 0 => None,
-                _ => inside.shutdown_time(),
+                _ => guard.shutdown_time(),
             };
-            let Inside { owned, events, .. } = &mut inside;
+            let CallGuard { owned, events, .. } = &mut guard;
             let timer = owned.machine().begin_shutdown(shutdown_time, events);
-            inside.apply(timer);
+            guard.apply(timer);
         }
-        if inside.owned.machine().has_functions() {
-            inside = self.run_functions(inside, call)?;
+        if guard.owned.machine().has_functions() {
+            guard = self.run_functions(guard, call)?;
         }
-        inside.owned.machine().end_output(&mut Below(self.slot));
-        Ok(inside)
+        guard.owned.machine().end_output(&mut Below(self.slot));
+        Ok(guard)
     }
 
     /// From here on the engine's thread reports no stop as due.
@@ -178,34 +182,34 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// No callback is called for its end.
     pub(super) fn forget_on_ended(&self) {
-        if self.slot.facts.load(Relaxed) & facts::ON_ENDED != 0 {
+        if self.slot.state.load(Relaxed) & state::ON_ENDED != 0 {
             *self.slot.annex().on_ended.borrow_mut() = None;
         }
     }
 
     /// Continues an end that was interrupted after a shutdown function.
     #[cold]
-    fn take_up_again(&self, mut inside: Inside<'e, H>) -> Result<Inside<'e, H>, Code> {
+    fn take_up_again(&self, mut guard: CallGuard<'e, H>) -> Result<CallGuard<'e, H>, Code> {
         let word = self.slot.word.load();
         if !word.has(FLAG_LEFT_OFF) {
             return Err(Code::Stage);
         }
         self.slot.word.forget(FLAG_LEFT_OFF | FLAG_ASKED);
-        inside.owned.machine().function_returned(word.has(FLAG_ASKED));
-        Ok(inside)
+        guard.owned.machine().function_returned(word.has(FLAG_ASKED));
+        Ok(guard)
     }
 
     /// Each function runs while the request can be used as usual; then all are dropped, the skipped ones included.
     #[inline(always)]
     fn run_functions(
         &self,
-        mut inside: Inside<'e, H>,
+        mut guard: CallGuard<'e, H>,
         call: &mut impl FnMut(&mut H::Function, Ending) -> bool,
-    ) -> Result<Inside<'e, H>, Code> {
+    ) -> Result<CallGuard<'e, H>, Code> {
         let (began, mut ran) = (self.shared().now(), 0);
-        while let Some((mut function, mut ending)) = inside.owned.next_function() {
-            drop(inside); // from here on others see the stage
-            inside = loop {
+        while let Some((mut function, mut ending)) = guard.owned.next_function() {
+            drop(guard); // from here on others see the stage
+            guard = loop {
                 let asks_to_stop = function.is_some_and(|mut function| call(&mut function, ending));
                 ran += 1;
                 let Some(mut owned) = self.enter_after(asks_to_stop) else {
@@ -213,35 +217,35 @@ impl<'e, H: Host> Handle<'e, H> {
                 };
                 match owned.next_function() {
                     Some(next) => (function, ending) = next,
-                    None => break Ok(Inside::new(self.slot, owned, self.slot.word.load())),
+                    None => break Ok(CallGuard::new(self.slot, owned, self.slot.word.load())),
                 }
             }
             .inspect_err(|_| self.count_functions(ran, began))?;
         }
-        inside.is_silent = false;
-        if inside.owned.machine().has_skipped() {
+        guard.publishes_nothing = false;
+        if guard.owned.machine().has_skipped() {
             // Dropping a function may call back into the request.
-            let functions = std::mem::take(inside.owned.functions());
-            drop(inside);
+            let functions = std::mem::take(guard.owned.functions());
+            drop(guard);
             drop(functions);
-            inside = self.enter_again(false)?;
+            guard = self.enter_again(false)?;
         } else {
-            inside.owned.functions().clear();
+            guard.owned.functions().clear();
         }
         self.count_functions(ran, began);
-        Ok(inside)
+        Ok(guard)
     }
 
     /// A function has returned, and something has happened meanwhile or is asked for.
     #[cold]
     #[inline(never)]
-    fn function_returned(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
-        let mut inside = self.enter_again(asks_to_stop)?;
-        let machine = inside.owned.machine();
+    fn function_returned(&self, asks_to_stop: bool) -> Result<CallGuard<'e, H>, Code> {
+        let mut guard = self.enter_again(asks_to_stop)?;
+        let machine = guard.owned.machine();
         let is_quiet = !(asks_to_stop || machine.is_stopped() || machine.is_held());
         machine.function_returned(asks_to_stop);
-        inside.is_silent = is_quiet && inside.events == Events::NONE;
-        Ok(inside)
+        guard.publishes_nothing = is_quiet && guard.events == Events::NONE;
+        Ok(guard)
     }
 
     fn count_functions(&self, ran: u64, began: u64) {
@@ -260,7 +264,7 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Takes the owned part again after a callback. Waits a little for another thread's call; then the end gives up and
     /// has to be called again.
-    fn enter_again(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+    fn enter_again(&self, asks_to_stop: bool) -> Result<CallGuard<'e, H>, Code> {
         match self.enter() {
             Err(Code::Busy) => self.enter_later(asks_to_stop),
             other => other,
@@ -269,7 +273,7 @@ impl<'e, H: Host> Handle<'e, H> {
 
     #[cold]
     #[inline(never)]
-    fn enter_later(&self, asks_to_stop: bool) -> Result<Inside<'e, H>, Code> {
+    fn enter_later(&self, asks_to_stop: bool) -> Result<CallGuard<'e, H>, Code> {
         for _ in 0..PATIENCE {
             std::thread::yield_now();
             match self.enter() {
@@ -287,14 +291,14 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline(always)]
     fn leave<G>(&self, owned: G, ending: Ending) {
         let (slot, counters) = (self.slot, &self.shared().counters);
-        let facts = slot.facts.load(Relaxed);
-        if facts & facts::SUSPENDED != 0 {
+        let state = slot.state.load(Relaxed);
+        if state & state::SUSPENDED != 0 {
             slot.timing().forget_suspension();
         }
-        if facts & facts::ON_ENDED != 0 {
+        if state & state::ON_ENDED != 0 {
             self.tell_ended(ending);
         }
-        if facts & facts::WATCHED != 0 {
+        if state & state::WATCHED != 0 {
             let member = Member { slot: slot.index(), generation: slot.word.load().generation() };
             slot.shared().watched.remove(&slot.shared().poll, slot.annex().socket.load(Relaxed), member);
         }
@@ -315,11 +319,11 @@ impl<'e, H: Host> Handle<'e, H> {
             let counted = if seen.has(FLAG_COUNTED) { Counted::InBoard } else { Counted::InEngine };
             slot.shared().board.uncount_detached(counted);
         }
-        if facts & facts::QUEUED != 0 {
+        if state & state::QUEUED != 0 {
             stops::withdraw(slot, StopKind::Forced);
         }
         drop(owned);
-        if facts & facts::NOTICE != 0 {
+        if state & state::NOTICE != 0 {
             slot.shared().gate.wait(slot.index(), &slot.shared().barrier);
         }
         self.push();

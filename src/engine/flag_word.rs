@@ -5,7 +5,7 @@
 //! | bits | what | who writes |
 //! | --- | --- | --- |
 //! | 0–31 | [`Events`] that wait for the owner; not zero: look | other threads set, the owner clears |
-//! | 32–39 | lasting facts, such as [`FLAG_GONE`] | whoever learns it first |
+//! | 32–39 | flags that stay, such as [`FLAG_GONE`] | whoever learns it first |
 //! | 40–63 | generation; odd: the slot is live | begin and end |
 //!
 //! The protocol, which makes it race-free (`tests/interleavings` tries every order of its steps):
@@ -15,7 +15,7 @@
 //! 3. *Clear* (owner): an atomic and-not of exactly the bits that were dealt with. A bit raised meanwhile stays.
 //! 4. *Begin* (whoever took the slot from the free list): one write, which moves the generation on. Whatever is raised for the
 //!    old one fails at its compare, or is overwritten.
-//! 5. *End* (owner): one swap, which moves the generation on and says what was there: a fact that somebody won, and counted, is
+//! 5. *End* (owner): one swap, which moves the generation on and says what was there: a flag that somebody won, and counted, is
 //!    seen by the end, which uncounts it.
 //! 6. *Enter* (owner, the first time): a raise of [`FLAG_ENTERED`], behind the taking of the owned part. *End quietly* (owner): a
 //!    compare-and-swap from the quiet word to the next generation. So of two calls that come at once, against the rules, one fails: the
@@ -93,12 +93,12 @@ impl Word {
         word & (TAG_BITS << GENERATION_SHIFT | FLAG_ENTERED | 0xffff_ffff) == tag << GENERATION_SHIFT | FLAG_ENTERED
     }
 
-    /// The owner: forgets facts.
-    pub fn forget(&self, facts: u64) {
-        self.0.fetch_and(!facts, AcqRel);
+    /// The owner: clears flags.
+    pub fn forget(&self, flags: u64) {
+        self.0.fetch_and(!flags, AcqRel);
     }
 
-    /// Who has the free slot: it is live from here on, in the next generation, without events or facts. A plain write: what is
+    /// Who has the free slot: it is live from here on, in the next generation, without events or flags. A plain write: what is
     /// raised at this moment is meant for another generation, and may be lost. `new_lap` is called where generations begin anew.
     #[inline]
     pub fn begin(&self, new_lap: impl FnOnce()) -> u64 {
@@ -221,14 +221,14 @@ impl Seen {
         self.0 & FLAG_GONE != 0
     }
 
-    /// Whether all these facts hold.
-    pub fn has(self, facts: u64) -> bool {
-        self.0 & facts == facts
+    /// Whether all these flags are set.
+    pub fn has(self, flags: u64) -> bool {
+        self.0 & flags == flags
     }
 
-    /// Whether any of these facts holds.
-    pub fn has_any(self, facts: u64) -> bool {
-        self.0 & facts != 0
+    /// Whether any of these flags is set.
+    pub fn has_any(self, flags: u64) -> bool {
+        self.0 & flags != 0
     }
 
     /// The generation, whole.
@@ -331,11 +331,11 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_shows_the_events_and_no_facts() {
+    fn the_hint_shows_the_events_and_no_flags() {
         let word = Both::default();
         let generation = word.begin(|| ());
         word.raise(generation, FLAG_GONE, FLAG_GONE);
-        assert_eq!(word.1.load(), 0, "a fact alone asks for nothing");
+        assert_eq!(word.1.load(), 0, "a flag alone asks for nothing");
         word.raise(generation, Events::GONE.0.into(), 0);
         word.raise(generation, Events::TIME_UP.0.into(), 0);
         assert_eq!(word.1.load(), Events::GONE.with(Events::TIME_UP).0);
@@ -367,12 +367,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_is_won_by_one() {
+    fn a_flag_is_won_by_one() {
         let word = Both::default();
         word.begin(|| ());
         let generation = word.load().generation();
         assert!(word.raise(generation, FLAG_GONE, FLAG_GONE));
         assert!(!word.raise(generation, FLAG_GONE, FLAG_GONE));
-        assert!(word.is_quiet(generation & TAG_BITS), "a fact alone asks for nothing");
+        assert!(word.is_quiet(generation & TAG_BITS), "a flag alone asks for nothing");
     }
 }

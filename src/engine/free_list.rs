@@ -131,9 +131,9 @@ impl FreeList {
     pub fn take<T>(&self, caller: Caller<'_>, look: impl Fn(u32) -> (T, u32)) -> Option<T> {
         let (number, is_own) = caller.number();
         let home = &self.homes[usize::from(number - 1) % MOST];
-        if is_own && home.kept.lock.take_alone(caller) {
+        if is_own && home.kept.lock.take_without_revoking(caller) {
             let found = home.kept.pop(&look);
-            home.kept.lock.leave(Taken::Alone);
+            home.kept.lock.release(Taken::ByOwner);
             if found.is_some() {
                 return found;
             }
@@ -234,14 +234,14 @@ impl FreeList {
         if home.kept.top.load(Relaxed) as u32 == 0 {
             return;
         }
-        let Some(taken) = home.kept.lock.take_as_stranger(caller) else { return };
+        let Some(taken) = home.kept.lock.revoke_and_take(caller) else { return };
         self.fresh.fetch_add(1 << ON_THEIR_WAY, AcqRel);
         while let Some((index, word)) = home.kept.pop(|index| ((index, link(index)), link(index).load(Relaxed))) {
             let of = word.load(Relaxed) & !NEXT;
             home.free.push(index, |next| word.store(of | next, Relaxed));
         }
         self.fresh.fetch_sub(1 << ON_THEIR_WAY, Release);
-        home.kept.lock.leave(taken);
+        home.kept.lock.release(taken);
     }
 
     /// Gives a slot back to its home. `word` is the slot's own.
@@ -250,9 +250,9 @@ impl FreeList {
         let home = word.load(Relaxed) & !NEXT;
         let of = &self.homes[(home >> HOME_SHIFT) as usize % MOST];
         let set_next = |next| word.store(home | next, Relaxed);
-        if of.kept.lock.take_as_favourite(caller) {
+        if of.kept.lock.take_as_owner(caller) {
             let is_kept = of.kept.push(index, set_next);
-            of.kept.lock.leave(Taken::Alone);
+            of.kept.lock.release(Taken::ByOwner);
             if is_kept {
                 return;
             }

@@ -4,11 +4,11 @@
 //! another thread or from within a callback that may not call back, is answered with `Busy` and changes nothing. The
 //! quick paths (`check`, a plain `write`, `set_time_limit`) take no lock and only read atomics.
 
-use super::call_guard::{Below, Failed, Inside};
+use super::call_guard::{Below, CallGuard, Failed};
 use super::flag_word::{FLAG_ENTERED, Seen};
 use super::limit::{limit_of_ms, seconds_of_ms};
 use super::shared::Shared;
-use super::slot::{Host, Owned, Slot, facts};
+use super::slot::{Host, Owned, Slot, state};
 use super::snapshot::Row;
 use super::sys::guarded::Guard;
 use crate::error::Code;
@@ -54,9 +54,9 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Takes the owned part. The handle's tag is checked before, so that a late call does not disturb a new request, and again
     /// after, because only then the result is certain.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Result<Inside<'e, H>, Code> {
+    pub(super) fn enter(&self) -> Result<CallGuard<'e, H>, Code> {
         let (owned, word) = self.own()?;
-        Ok(Inside::new(self.slot, owned, word))
+        Ok(CallGuard::new(self.slot, owned, word))
     }
 
     #[inline(always)]
@@ -92,7 +92,7 @@ impl<'e, H: Host> Handle<'e, H> {
     fn enters_first(self, owned: &mut Owned<H>, word: Seen) -> bool {
         let is_live = self.slot.flags().raise(word.generation(), FLAG_ENTERED, 0);
         if is_live {
-            owned.begin(Begin::from_bits(self.slot.facts.load(Relaxed) >> facts::BEGIN_SHIFT));
+            owned.begin(Begin::from_bits(self.slot.state.load(Relaxed) >> state::BEGIN_SHIFT));
         }
         is_live
     }
@@ -105,12 +105,12 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// The input has been read: the running stage begins.
     pub fn run(&self) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         let (machine, settings) = owned.machine_and_settings();
         let policy = settings.ok_or(Code::Ended)?.policy();
         let timer = machine.run(policy, events).ok_or(Code::Stage)?;
-        inside.apply(timer);
+        guard.apply(timer);
         Ok(Code::Ok)
     }
 
@@ -122,8 +122,8 @@ impl<'e, H: Host> Handle<'e, H> {
 
     #[cold]
     fn check_slowly(self) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         Ok(said(owned.machine().check(events)))
     }
 
@@ -140,7 +140,7 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Whether output goes straight to the host.
     #[inline]
     pub(crate) fn writes_directly(&self, bytes: &[u8]) -> bool {
-        self.is_quiet() && self.slot.facts.load(Relaxed) & facts::DIRECT != 0 && !bytes.is_empty()
+        self.is_quiet() && self.slot.state.load(Relaxed) & state::DIRECT != 0 && !bytes.is_empty()
     }
 
     /// Only behind [`Handle::writes_directly`].
@@ -155,8 +155,8 @@ impl<'e, H: Host> Handle<'e, H> {
 
     #[cold]
     fn write_slowly(self, bytes: &[u8], output: &mut impl Output) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         if owned.machine().stage() == Stage::Ended {
             return Err(Code::Stage);
         }
@@ -165,8 +165,8 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// `flush()`
     pub fn flush(&self) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         if owned.machine().stage() == Stage::Ended {
             return Err(Code::Stage);
         }
@@ -175,8 +175,8 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// `fastcgi_finish_request()`: `Already` where the response was complete before.
     pub fn finish(&self) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         if !matches!(owned.machine().stage(), Stage::Running | Stage::Shutdown) {
             return Err(Code::Stage);
         }
@@ -213,13 +213,13 @@ impl<'e, H: Host> Handle<'e, H> {
     /// `ignore_user_abort()`: sets it (`None`: only asks) and returns the value in force before. Locked, it
     /// changes nothing (C-086).
     pub fn ignore_user_abort(&self, enable: Option<bool>) -> Result<bool, Code> {
-        let mut inside = self.enter()?;
-        let before = inside.owned.machine().ignores_abort();
-        let policy = inside.policy().ok_or(Code::Ended)?;
+        let mut guard = self.enter()?;
+        let before = guard.owned.machine().ignores_abort();
+        let policy = guard.policy().ok_or(Code::Ended)?;
         let locked = policy.ignore_user_abort_locked || policy.disconnect_locked;
         if let (Some(ignore), false) = (enable, locked) {
-            inside.owned.machine().set_ignore(ignore);
-            inside.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
+            guard.owned.machine().set_ignore(ignore);
+            guard.put(b"ignore_user_abort", if ignore { b"1" } else { b"0" });
         }
         Ok(before)
     }
@@ -243,18 +243,18 @@ impl<'e, H: Host> Handle<'e, H> {
     #[inline(always)]
     pub(crate) fn set_limit_quickly(&self, seconds: i64) -> QuickLimit {
         let slot = self.slot;
-        let facts = slot.facts.load(Relaxed);
+        let state = slot.state.load(Relaxed);
         let (Timer::Start(limit), Some(now)) = (effective_limit(seconds), self.shared().tick()) else {
             return QuickLimit::No;
         };
         if !slot.word.load().is_tagged(self.tag)
             || !slot.common.fork.is_surely_parent()
-            || facts & facts::LIMIT_LOCKED != 0
-            || facts & facts::STAGE == Stage::Input as u32
+            || state & state::LIMIT_LOCKED != 0
+            || state & state::STAGE == Stage::Input as u32
         {
             return QuickLimit::No;
         }
-        let due = slot.timing().set_seconds(limit, now, facts & facts::CPU != 0);
+        let due = slot.timing().set_seconds(limit, now, state & state::CPU != 0);
         if slot.is_early(due) { QuickLimit::Done } else { QuickLimit::Arm(due) }
     }
 
@@ -328,11 +328,11 @@ impl<'e, H: Host> Handle<'e, H> {
 
     fn may_set_time_limit(self) -> Result<(), Code> {
         self.is_forked()?;
-        let facts = self.slot.facts.load(Relaxed);
+        let state = self.slot.state.load(Relaxed);
         match () {
             () if !self.slot.word.load().is_tagged(self.tag) => Err(Code::Ended),
-            () if facts & facts::LIMIT_LOCKED != 0 => Err(Code::Locked),
-            () if facts & facts::STAGE == Stage::Input as u32 => Err(Code::Stage),
+            () if state & state::LIMIT_LOCKED != 0 => Err(Code::Locked),
+            () if state & state::STAGE == Stage::Input as u32 => Err(Code::Stage),
             () => Ok(()),
         }
     }
@@ -363,9 +363,9 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Changes what people see of the request.
     pub fn set_label(&self, label: &[u8]) -> Answer {
-        let inside = self.enter()?;
-        inside.slot.set_label(label);
-        inside.set_fact(facts::LABELLED);
+        let guard = self.enter()?;
+        guard.slot.set_label(label);
+        guard.set_state(state::LABELLED);
         self.shared().board.relabelled(self.slot);
         Ok(Code::Ok)
     }
@@ -382,40 +382,40 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// Ends a hold: the last release delivers a stop that waited.
     pub fn release(&self) -> Answer {
-        let mut inside = self.enter()?;
-        let Inside { owned, events, .. } = &mut inside;
+        let mut guard = self.enter()?;
+        let CallGuard { owned, events, .. } = &mut guard;
         owned.machine().release(events).map(said).ok_or(Code::Stage)
     }
 
     /// The calling thread stops working on the request: CPU time is not charged until [`Handle::resume`].
     pub fn suspend(&self) -> Answer {
-        let inside = self.enter()?;
-        if inside.slot.facts.load(Relaxed) & facts::SUSPENDED != 0 {
+        let guard = self.enter()?;
+        if guard.slot.state.load(Relaxed) & state::SUSPENDED != 0 {
             return Err(Code::Stage);
         }
-        inside.set_fact(facts::SUSPENDED);
-        inside.slot.timing().suspend();
+        guard.set_state(state::SUSPENDED);
+        guard.slot.timing().suspend();
         Ok(Code::Ok)
     }
 
     /// The calling thread goes on with it.
     pub fn resume(&self) -> Answer {
-        let inside = self.enter()?;
-        if inside.slot.facts.load(Relaxed) & facts::SUSPENDED == 0 {
+        let guard = self.enter()?;
+        if guard.slot.state.load(Relaxed) & state::SUSPENDED == 0 {
             return Err(Code::Stage);
         }
-        let due = inside.slot.timing().resume(inside.slot.shared().now());
-        inside.clear_fact(facts::SUSPENDED);
-        inside.slot.look_at(due);
+        let due = guard.slot.timing().resume(guard.slot.shared().now());
+        guard.clear_state(state::SUSPENDED);
+        guard.slot.look_at(due);
         Ok(Code::Ok)
     }
 
     /// A directive as it is in force now; `visit` sees the text, a NUL behind it that is not counted.
     pub fn ini_get<T>(&self, name: &[u8], visit: impl FnOnce(&[u8]) -> T) -> Result<T, Code> {
-        let mut inside = self.enter()?;
-        inside.write_limit_text();
-        let settings = inside.owned.settings.as_deref().ok_or(Code::Ended)?;
-        match inside.owned.run_time() {
+        let mut guard = self.enter()?;
+        guard.write_limit_text();
+        let settings = guard.owned.settings.as_deref().ok_or(Code::Ended)?;
+        match guard.owned.run_time() {
             Some(run_time) => run_time.get(settings, name),
             None => settings.get(name),
         }
@@ -425,26 +425,26 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// `ini_set()`; `previous` sees the value before.
     pub fn ini_set(&self, name: &[u8], value: &[u8], previous: impl FnOnce(&[u8])) -> Answer {
-        let mut inside = self.enter()?;
-        inside.write_limit_text();
-        let stage = inside.owned.machine().stage();
-        let (run_time, settings) = inside.owned.run_time_and_settings();
+        let mut guard = self.enter()?;
+        guard.write_limit_text();
+        let stage = guard.owned.machine().stage();
+        let (run_time, settings) = guard.owned.run_time_and_settings();
         let (change, before) = run_time.set(settings.ok_or(Code::Ended)?, stage, name, value)?;
         previous(before);
-        inside.set_fact(facts::CHANGED);
-        inside.change(change);
+        guard.set_state(state::CHANGED);
+        guard.change(change);
         Ok(Code::Ok)
     }
 
     /// `ini_restore()`
     pub fn ini_restore(&self, name: &[u8]) -> Answer {
-        let mut inside = self.enter()?;
-        inside.write_limit_text();
-        let stage = inside.owned.machine().stage();
-        let (run_time, settings) = inside.owned.run_time_and_settings();
+        let mut guard = self.enter()?;
+        guard.write_limit_text();
+        let stage = guard.owned.machine().stage();
+        let (run_time, settings) = guard.owned.run_time_and_settings();
         let change = run_time.restore(settings.ok_or(Code::Ended)?, stage, name)?;
-        inside.set_fact(facts::CHANGED);
-        inside.change(change);
+        guard.set_state(state::CHANGED);
+        guard.change(change);
         Ok(Code::Ok)
     }
 
@@ -455,11 +455,11 @@ impl<'e, H: Host> Handle<'e, H> {
 
     /// The host ends this stage early, as `exit()`.
     pub fn exit(&self, ending: Ending) -> Answer {
-        let mut inside = self.enter()?;
-        if inside.owned.machine().stage() > Stage::Shutdown {
+        let mut guard = self.enter()?;
+        if guard.owned.machine().stage() > Stage::Shutdown {
             return Err(Code::Stage);
         }
-        inside.owned.machine().exit(ending);
+        guard.owned.machine().exit(ending);
         Ok(Code::Ok)
     }
 

@@ -127,14 +127,14 @@ impl Shared {
     #[inline(always)]
     pub fn caller(&self) -> Caller<'_> {
         let threads = &self.threads;
-        Caller { thread: sys::thread_number() as u64, threads, barrier: &self.barrier, lost: &threads.lost }
+        Caller { thread: sys::thread_number() as u64, threads, barrier: &self.barrier, revoked: &threads.revoked }
     }
 
-    /// The same for the locks of what is counted of limits. The engine's thread takes them most, so who only suspends requests loses others
-    /// no favourite.
+    /// The calling thread, for the locks of what is counted of limits. The engine's thread owns most of these, and a thread that suspends a
+    /// request revokes one; so they have a count of their own, and requests keep theirs.
     #[inline(always)]
     pub fn caller_of_counts(&self) -> Caller<'_> {
-        Caller { lost: &self.threads.lost_of_counts, ..self.caller() }
+        Caller { revoked: &self.threads.revoked_of_counts, ..self.caller() }
     }
 
     /// The engine's thread reads the clock for everybody; it is awake from here on.

@@ -80,8 +80,9 @@ impl Host for NoClient {
     fn ended(&self, (): (), _: Ending) {}
 }
 
-/// Lasting facts about a request that its owner publishes: bits of [`Slot::facts`].
-pub mod facts {
+/// What the owner of a request publishes of it: the bits of [`Slot::state`]. Other threads only read them; what they have to say goes into
+/// the flag word.
+pub mod state {
     /// The stage, in the low bits.
     pub const STAGE: u32 = 7;
     /// A hold is open.
@@ -104,7 +105,7 @@ pub mod facts {
     pub const WATCHED: u32 = 1 << 11;
     /// The end of the client's sending side does not mean that it has gone.
     pub const HALF_OPEN: u32 = 1 << 12;
-    /// A label was given; otherwise the slot's label is an old one. The same holds for the three facts that follow.
+    /// A label was given; otherwise the slot's label is an old one. The same holds for [`METHOD`] and [`KEYED`].
     pub const LABELLED: u32 = 1 << 13;
     /// A method was given.
     pub const METHOD: u32 = 1 << 14;
@@ -138,7 +139,7 @@ pub mod facts {
     pub const BEGIN_SHIFT: u32 = 28;
     /// Unless the stage alone is [`Stage::Running`](crate::request::Stage::Running) of these, an end has more to do than to run functions.
     pub const BEYOND_FUNCTIONS: u32 = STAGE | FINISHED | WATCHED | QUEUED | NOTICE | SHUTDOWN_TIME | ENDS_SLOWLY;
-    /// The facts that the machine sets again after each step.
+    /// The bits that follow the machine: set anew when a call has changed it.
     pub const OF_MACHINE: u32 = STAGE | HELD | FINISHED | IGNORES | DIRECT | STATUS | ACCEPTED | RESUMED;
 }
 
@@ -280,7 +281,7 @@ pub struct Slot<H: Host> {
     pub(super) word: Word,
     /// Follows `word`, for hosts.
     pub(super) hint: Hint,
-    pub(super) facts: AtomicU32,
+    pub(super) state: AtomicU32,
     started: Started,
     pub(super) common: Arc<Common<H>>,
     pub(super) written: AtomicU64,
@@ -291,10 +292,10 @@ pub struct Slot<H: Host> {
     pub(super) completed: Completed,
     pub(super) began: AtomicU64,
     pub(super) gone_at: AtomicU64,
-    /// The address of the last request's settings, which [`Owned::settings`] keeps alive, and its facts when it began: prepared for all
+    /// The address of the last request's settings, which [`Owned::settings`] keeps alive, and its slot's state when it began: prepared for all
     /// requests with the same settings and the same kind of method. 0: none yet. Written by a begin, read by the next one.
     template: AtomicUsize,
-    template_facts: AtomicU32,
+    template_state: AtomicU32,
     pub(super) next_free: AtomicU32,
     /// Its place in its chunk.
     lane: u16,
@@ -314,7 +315,7 @@ impl<H: Host> Slot<H> {
         Self {
             word: Word::default(),
             hint: Hint::default(),
-            facts: AtomicU32::new(0),
+            state: AtomicU32::new(0),
             started: Started::default(),
             common: Arc::clone(common),
             written: AtomicU64::new(0),
@@ -323,7 +324,7 @@ impl<H: Host> Slot<H> {
             began: AtomicU64::new(0),
             gone_at: AtomicU64::new(0),
             template: AtomicUsize::new(0),
-            template_facts: AtomicU32::new(0),
+            template_state: AtomicU32::new(0),
             next_free: AtomicU32::new(0),
             lane: u16::try_from(lane).expect("no chunk has so many slots"),
             queue: AtomicU16::new(0),
@@ -334,19 +335,19 @@ impl<H: Host> Slot<H> {
         }
     }
 
-    /// The facts of a new request with these settings; `None`: the previous request began differently.
+    /// The state that a new request with these settings begins with; `None`: the previous request began differently.
     #[inline]
     pub(super) fn template(&self, settings: &Arc<Settings>, begin: Begin) -> Option<u32> {
-        let facts = self.template_facts.load(Relaxed);
+        let state = self.template_state.load(Relaxed);
         let is_like =
-            self.template.load(Relaxed) == Arc::as_ptr(settings).addr() && facts >> facts::BEGIN_SHIFT == begin.bits();
-        is_like.then_some(facts)
+            self.template.load(Relaxed) == Arc::as_ptr(settings).addr() && state >> state::BEGIN_SHIFT == begin.bits();
+        is_like.then_some(state)
     }
 
-    /// Keeps the facts for the next request.
-    pub(super) fn set_template(&self, settings: &Arc<Settings>, facts: u32) {
+    /// Keeps that state for the next request.
+    pub(super) fn set_template(&self, settings: &Arc<Settings>, state: u32) {
         self.template.store(Arc::as_ptr(settings).addr(), Relaxed);
-        self.template_facts.store(facts, Relaxed);
+        self.template_state.store(state, Relaxed);
     }
 
     /// What all slots of the engine share.

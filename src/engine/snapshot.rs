@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::flag_word::Seen;
-use super::slot::{Host, Slot, facts};
+use super::slot::{Host, Slot, state};
 use super::watched::Member;
 use crate::request::{Events, Stage};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -63,31 +63,31 @@ impl Row {
         if !word.is_live() {
             return None;
         }
-        let facts = slot.facts.load(Acquire);
+        let state = slot.state.load(Acquire);
         let now = slot.shared().now();
         let since = |then: u64| now.saturating_sub(then);
-        let given = |fact: u32, text: &dyn Fn() -> Vec<u8>| if facts & fact != 0 { text() } else { Vec::new() };
-        let mut method = given(facts::METHOD, &|| slot.shown().method.load(Relaxed).to_ne_bytes().to_vec());
+        let given = |bit: u32, text: &dyn Fn() -> Vec<u8>| if state & bit != 0 { text() } else { Vec::new() };
+        let mut method = given(state::METHOD, &|| slot.shown().method.load(Relaxed).to_ne_bytes().to_vec());
         method.retain(|&byte| byte != 0);
         let row = Self {
             id: slot.id(word)?,
-            label: given(facts::LABELLED, &|| slot.label()),
+            label: given(state::LABELLED, &|| slot.label()),
             method,
             age_ms: since(slot.began.load(Relaxed)),
-            stage: Stage::of_number(facts & facts::STAGE).min(Stage::FinalFlush), // in flight, if only to be freed
-            status: ((facts & facts::STATUS) >> facts::STATUS_SHIFT) as u8,
+            stage: Stage::of_number(state & state::STAGE).min(Stage::FinalFlush), // in flight, if only to be freed
+            status: ((state & state::STATUS) >> state::STATUS_SHIFT) as u8,
             gone_ms: word.is_gone().then(|| since(slot.gone_at.load(Relaxed))),
-            held: facts & facts::HELD != 0,
-            ignores_abort: facts & facts::IGNORES != 0,
-            finished: facts & facts::FINISHED != 0,
+            held: state & state::HELD != 0,
+            ignores_abort: state & state::IGNORES != 0,
+            finished: state & state::FINISHED != 0,
             time_limit: slot.timing().started.seconds(),
             time_left_ms: slot.time_left(now, |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0)),
             written: slot.written.load(Relaxed),
             thread: slot.terms.thread(),
-            key: given(facts::KEYED, &|| slot.annex().key()),
-            accepted: facts & facts::ACCEPTED != 0,
-            resumed: facts & facts::RESUMED != 0,
-            watching: if facts & facts::WATCHED != 0 && slot.is_watched(word) {
+            key: given(state::KEYED, &|| slot.annex().key()),
+            accepted: state & state::ACCEPTED != 0,
+            resumed: state & state::RESUMED != 0,
+            watching: if state & state::WATCHED != 0 && slot.is_watched(word) {
                 Watching::Socket
             } else {
                 Watching::No
@@ -109,13 +109,13 @@ impl<H: Host> Slot<H> {
     /// Milliseconds until the request that `word` is about may be told to stop, at the earliest: 0 where a stop waits, before that at
     /// least 1; `None`: no known reason.
     pub(super) fn until_stop(&self, word: Seen) -> Option<u64> {
-        let (facts, events) = (self.facts.load(Acquire), word.events());
-        let stage = Stage::of_number(facts & facts::STAGE);
-        let is_limited = stage != Stage::Input || facts & facts::INPUT_UNLIMITED == 0;
+        let (state, events) = (self.state.load(Acquire), word.events());
+        let stage = Stage::of_number(state & state::STAGE);
+        let is_limited = stage != Stage::Input || state & state::INPUT_UNLIMITED == 0;
         let stops = [
             (Events::STOPPED.with(Events::CAP).with(Events::DRAIN), true),
             (Events::TIME_UP, is_limited),
-            (Events::GONE, facts & facts::IGNORES == 0),
+            (Events::GONE, state & state::IGNORES == 0),
             (Events::CANCEL, stage < Stage::Shutdown),
         ];
         if stops.iter().any(|&(event, stops)| stops && events.has(event)) {
@@ -133,7 +133,7 @@ impl<H: Host> Slot<H> {
     fn until_limit(&self, now: u64) -> Option<u64> {
         let mut read = |clock| super::sys::thread_cpu_ns(clock).unwrap_or(0);
         let cpu: Option<&mut dyn FnMut(i32) -> u64> =
-            if self.facts.load(Relaxed) & facts::CPU != 0 { Some(&mut read) } else { None };
+            if self.state.load(Relaxed) & state::CPU != 0 { Some(&mut read) } else { None };
         self.timing().until_fired(now, cpu)
     }
 
@@ -145,8 +145,8 @@ impl<H: Host> Slot<H> {
 
     /// What is left of the time limit, in milliseconds; `cpu_ns` reads a thread's CPU clock.
     pub(super) fn time_left(&self, now: u64, mut cpu_ns: impl FnMut(i32) -> u64) -> Option<u64> {
-        let facts = self.facts.load(Relaxed);
-        let cpu: Option<&mut dyn FnMut(i32) -> u64> = if facts & facts::CPU != 0 { Some(&mut cpu_ns) } else { None };
+        let state = self.state.load(Relaxed);
+        let cpu: Option<&mut dyn FnMut(i32) -> u64> = if state & state::CPU != 0 { Some(&mut cpu_ns) } else { None };
         self.timing().left(now, cpu)
     }
 }

@@ -1,7 +1,7 @@
 //! The stop queues of an engine: one for each of the host's loops, with an event descriptor to wait on.
 
 use super::shared::Shared;
-use super::slot::{Host, Slot, facts};
+use super::slot::{Host, Slot, state};
 use super::slot_table::{CHUNKS, extent, place};
 use super::stop_queue::{Node, Nodes, Signal, Stop, StopKind, StopQueue};
 use super::sys::EventFd;
@@ -84,7 +84,7 @@ pub fn push<H: Host>(slot: &Slot<H>, generation: u64, kind: StopKind, ending: En
     let word = slot.word.load();
     let Some(id) = slot.id(word).filter(|_| word.generation() == generation) else { return };
     let may = || {
-        let stage = slot.facts.load(Relaxed) & facts::STAGE;
+        let stage = slot.state.load(Relaxed) & state::STAGE;
         slot.word.load().generation() == generation && (kind == StopKind::Forced || stage < Stage::Shutdown as u32)
     };
     queue_of(slot, queues).push(&queues.nodes, slot.index(), Stop { kind, ending: ending as u32, id }, may);

@@ -1,7 +1,7 @@
 //! Numbers for the threads that use an engine.
 //!
-//! A thread keeps its number for good. One that is gone leaves it behind, for the thread that gets its control block after it: two threads that
-//! live at once never have the same.
+//! A thread keeps its number as long as it lives. When it has ended, its number belongs to the thread that gets its control block (the memory by
+//! which a thread is known here). Two threads that live at once never have the same number.
 
 use super::sync::{
     AtomicU32, AtomicU64, Barrier,
@@ -10,23 +10,25 @@ use super::sync::{
 
 /// Numbers go from 1 to this.
 pub const MOST: usize = if cfg!(loom) { 2 } else { 64 };
-/// How many numbers a thread tries before it does without.
+/// How many numbers a thread tries before it goes on without one of its own.
 const TRIES: usize = if cfg!(loom) { 1 } else { 4 };
-/// As many as a number's type has values, so that looking one up needs no test.
+/// As many as [`Number`] has values, so that an index needs no bounds check.
 const PLACES: usize = if cfg!(loom) { 5 } else { 256 };
 
-/// The number of a thread, or one of the values behind [`MOST`], which no thread has. 0: none.
+/// The number of a thread, 1 to [`MOST`]; 0: none. No thread has a greater one: `biased_lock` gives those values a meaning of their own.
 pub type Number = u8;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Threads {
+    /// The thread that has each number; 0: nobody has it.
     threads: [AtomicU64; PLACES],
-    /// By their numbers, less one.
+    /// What each numbered thread counts; number 1 is at index 0.
     counts: [Counts; MOST],
-    /// How many locks have lost their favourite; see `biased_lock`. Of requests and of free slots, and of the counts of limits.
-    pub lost: AtomicU32,
-    pub lost_of_counts: AtomicU32,
+    /// How many locks of requests and of free slots have had their bias revoked; see `biased_lock`.
+    pub revoked: AtomicU32,
+    /// How many locks of the counts of limits have.
+    pub revoked_of_counts: AtomicU32,
 }
 
 impl Default for Threads {
@@ -34,8 +36,8 @@ impl Default for Threads {
         Self {
             threads: std::array::from_fn(|_| AtomicU64::new(0)),
             counts: std::array::from_fn(|_| Counts::default()),
-            lost: AtomicU32::new(0),
-            lost_of_counts: AtomicU32::new(0),
+            revoked: AtomicU32::new(0),
+            revoked_of_counts: AtomicU32::new(0),
         }
     }
 }
@@ -48,7 +50,7 @@ struct Counts {
 }
 
 impl Threads {
-    /// Shutdown functions that have run, as the threads with numbers of their own have counted them.
+    /// How many shutdown functions the threads with numbers of their own have run.
     pub fn functions(&self) -> u64 {
         self.counts.iter().map(|counts| counts.functions.load(Acquire)).sum()
     }
@@ -61,18 +63,18 @@ pub struct Caller<'s> {
     pub thread: u64,
     pub threads: &'s Threads,
     pub barrier: &'s Barrier,
-    /// How many locks of this kind have lost their favourite.
-    pub lost: &'s AtomicU32,
+    /// How many locks of this kind have had their bias revoked.
+    pub revoked: &'s AtomicU32,
 }
 
 impl Caller<'_> {
-    /// Whether this is its number.
+    /// Whether the caller has this number.
     #[inline(always)]
     pub fn is(self, number: Number) -> bool {
         self.threads.threads[usize::from(number) % PLACES].load(Relaxed) == self.thread
     }
 
-    /// Counts shutdown functions; false: it has no number of its own.
+    /// Counts shutdown functions for this thread; false: nothing is counted, because the thread has no number of its own.
     #[inline]
     pub fn count_functions(self, ran: u64) -> bool {
         let (number, is_own) = self.number();
@@ -83,7 +85,7 @@ impl Caller<'_> {
         is_own
     }
 
-    /// Its number, and whether it is its own: where too many threads came before, it is another's.
+    /// The caller's number, and whether it is its own. False: too many threads came before, and it is the number of another one.
     #[inline(always)]
     pub fn number(self) -> (Number, bool) {
         let first = first(self.thread);

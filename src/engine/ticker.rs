@@ -8,7 +8,7 @@ use super::gather::gather;
 use super::numbers::Numbers;
 use super::scoreboard::Counted;
 use super::shared::Shared;
-use super::slot::{Host, Slot, facts};
+use super::slot::{Host, Slot, state};
 use super::slot_table::Table;
 use super::stop_queue::StopKind;
 use super::sys::{self, Readiness};
@@ -115,7 +115,7 @@ fn notice<H: Host>(shared: &Shared, table: &Table<H>, seen: &Readiness, members:
     shared.watched.members(seen.token, members);
     for &Member { slot, generation } in &*members {
         let slot = table.slot(slot);
-        let half_open = slot.facts.load(Relaxed) & facts::HALF_OPEN != 0;
+        let half_open = slot.state.load(Relaxed) & state::HALF_OPEN != 0;
         if slot.word.load().generation() == generation && (seen.closed || (seen.half_closed && !half_open)) {
             slot.client_gone(generation);
         }
@@ -166,11 +166,11 @@ pub fn force<H: Host>(slot: &Slot<H>, generation: u64, ending: Ending) {
         return;
     }
     count_alone(&slot.shared().counters.forced);
-    if slot.facts.load(Relaxed) & facts::QUEUED != 0 {
+    if slot.state.load(Relaxed) & state::QUEUED != 0 {
         stops::push(slot, generation, StopKind::Forced, ending);
     }
     // An end waits for callbacks only if the host has any.
-    if slot.facts.load(Relaxed) & facts::NOTICE != 0 {
+    if slot.state.load(Relaxed) & state::NOTICE != 0 {
         with_host(slot, generation, |host, notices| host.on_forced(notices, ending));
     }
 }
@@ -189,13 +189,13 @@ fn cap_time<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 /// and not where the disconnect is noticed: it needs other processes' counts, and the disconnect may be noticed in a signal handler.
 fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     const DECIDED: u64 = FLAG_COUNTED | FLAG_COUNTED_HERE | FLAG_REFUSED;
-    let facts = slot.facts.load(Relaxed);
-    if facts & facts::TOTAL_CAPPED == 0 {
+    let state = slot.state.load(Relaxed);
+    if state & state::TOTAL_CAPPED == 0 {
         return NEVER;
     }
     let word = slot.word.load();
     // A resumed request never had a client: if a cap stopped it, it would only be resumed again.
-    let works_on = word.is_gone() || facts & (facts::FINISHED | facts::RESUMED) == facts::FINISHED;
+    let works_on = word.is_gone() || state & (state::FINISHED | state::RESUMED) == state::FINISHED;
     if !works_on || word.has_any(DECIDED) {
         return NEVER;
     }
@@ -203,12 +203,12 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
     let Some(counted) = board.count_detached(slot.annex().max_detached_total.load(Relaxed), now) else {
         return now + 1;
     };
-    let fact = match counted {
+    let flag = match counted {
         Counted::InBoard => FLAG_COUNTED,
         Counted::InEngine => FLAG_COUNTED_HERE,
         Counted::Refused => FLAG_REFUSED | u64::from(Events::CAP.0),
     };
-    if !slot.flags().raise(generation, fact, DECIDED) {
+    if !slot.flags().raise(generation, flag, DECIDED) {
         board.uncount_detached(counted); // it has ended meanwhile
     }
     NEVER
@@ -216,12 +216,12 @@ fn count_in_total<H: Host>(slot: &Slot<H>, generation: u64, now: u64) -> u64 {
 
 /// Notifies the host that a stop is due at the next safe point, once for each cause.
 fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
-    // The events that belong to these facts were written before them.
-    let facts = slot.facts.load(Acquire);
+    // The events that belong to this state were written before it.
+    let state = slot.state.load(Acquire);
     let word = slot.word.load();
-    let last = if facts & facts::QUEUED != 0 { Stage::Running } else { Stage::Shutdown };
-    if facts & (facts::NOTICE | facts::QUEUED) == 0
-        || facts & facts::STAGE > last as u32
+    let last = if state & state::QUEUED != 0 { Stage::Running } else { Stage::Shutdown };
+    if state & (state::NOTICE | state::QUEUED) == 0
+        || state & state::STAGE > last as u32
         || word.generation() != generation
     {
         return;
@@ -230,12 +230,12 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
     if events == Events::NONE {
         return; // looked at for its limit: nothing is made for its notices
     }
-    let running = facts & facts::STAGE != Stage::Input as u32;
-    let handed_back = (facts & facts::ACCEPTED != 0).then_some(Ending::HandedBack);
+    let running = state & state::STAGE != Stage::Input as u32;
+    let handed_back = (state & state::ACCEPTED != 0).then_some(Ending::HandedBack);
     let due = [
         (Events::TIME_UP, Ending::TimeLimit, running),
-        (Events::GONE, Ending::Aborted, facts & facts::IGNORES == 0),
-        (Events::CANCEL, Ending::Cancelled, facts & facts::STAGE < Stage::Shutdown as u32),
+        (Events::GONE, Ending::Aborted, state & state::IGNORES == 0),
+        (Events::CANCEL, Ending::Cancelled, state & state::STAGE < Stage::Shutdown as u32),
         (Events::CAP, handed_back.unwrap_or(Ending::Aborted), true),
         (Events::DRAIN, handed_back.unwrap_or(Ending::Shutdown), true),
     ];
@@ -245,7 +245,7 @@ fn tell<H: Host>(slot: &Slot<H>, generation: u64) {
         let told = if u64::from(told >> 8) == generation { told & 0xff } else { 0 };
         if stops && events.has(event) && told & event.0 == 0 {
             notified.store((generation as u32) << 8 | told | event.0, Relaxed);
-            if facts & facts::QUEUED != 0 {
+            if state & state::QUEUED != 0 {
                 stops::push(slot, generation, StopKind::Due, ending);
             } else {
                 with_host(slot, generation, |host, notices| host.on_stop(notices, ending));
@@ -265,7 +265,7 @@ impl<H: Host> Slot<H> {
     /// Notes that the client has gone; counted once. From any thread and from signal handlers. False: it was known, the
     /// response was finished before, or the request has ended.
     pub(super) fn client_gone(&self, generation: u64) -> bool {
-        if self.facts.load(Relaxed) & facts::FINISHED != 0 {
+        if self.state.load(Relaxed) & state::FINISHED != 0 {
             return false;
         }
         let new = self.flags().raise(generation, u64::from(Events::GONE.0) | FLAG_GONE, FLAG_GONE);
@@ -278,7 +278,7 @@ impl<H: Host> Slot<H> {
     /// Cancels the request, from any thread and from signal handlers. False: it was cancelled before, or it has ended.
     pub(super) fn cancel(&self, generation: u64) -> bool {
         let new = self.flags().raise(generation, u64::from(Events::CANCEL.0) | FLAG_CANCELLED, FLAG_CANCELLED);
-        if new && self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED) != 0 {
+        if new && self.state.load(Relaxed) & (state::NOTICE | state::QUEUED) != 0 {
             self.look_at(0);
             self.shared().wake();
         }
@@ -297,7 +297,7 @@ impl<H: Host> Slot<H> {
         if most > 0 && count > i64::from(most) {
             self.flags().raise(generation, Events::CAP.0.into(), 0);
         }
-        if self.facts.load(Relaxed) & (facts::NOTICE | facts::QUEUED | facts::TOTAL_CAPPED) != 0 {
+        if self.state.load(Relaxed) & (state::NOTICE | state::QUEUED | state::TOTAL_CAPPED) != 0 {
             self.look_at(0);
             self.shared().wake();
         } else if time > 0 {
@@ -319,7 +319,7 @@ impl<H: Host> Slot<H> {
 
     /// How many requests may be detached at once, and for how many milliseconds each; 0: no cap.
     pub(super) fn caps(&self) -> (u32, u64) {
-        if self.facts.load(Relaxed) & facts::CAPPED == 0 {
+        if self.state.load(Relaxed) & state::CAPPED == 0 {
             return (0, 0);
         }
         let annex = self.annex();

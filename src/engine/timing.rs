@@ -279,7 +279,7 @@ mod tests {
         fn timing(&self) -> Timing<'_> {
             static SHARED: LazyLock<(Threads, Barrier)> = LazyLock::new(|| (Threads::default(), Barrier::new()));
             let (threads, barrier) = &*SHARED;
-            let caller = Caller { thread: sys::thread_number() as u64, threads, barrier, lost: &threads.lost };
+            let caller = Caller { thread: sys::thread_number() as u64, threads, barrier, revoked: &threads.revoked };
             Timing { started: &self.started, terms: &self.terms, counted: &self.counted, caller }
         }
     }

@@ -129,7 +129,7 @@ pub fn summary(view: &View, snapshot: &Snapshot) -> String {
             parts.push(format!(
                 "{BAD}process {} is unresponsive: no sign of life for {}{BAD:#}",
                 process.process,
-                duration(process.silent_ms)
+                duration(process.unresponsive_ms)
             ));
         }
     }

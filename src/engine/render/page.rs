@@ -25,7 +25,7 @@ pub fn page(snapshot: &Snapshot, extra: Extra<'_>) -> String {
             live,
             "<p class=\"note bad\" data-is=\"unresponsive\">Process {} has requests and has given no sign of life for {}.</p>",
             process.process,
-            duration(process.silent_ms)
+            duration(process.unresponsive_ms)
         );
     }
     live.push_str(&table(snapshot));

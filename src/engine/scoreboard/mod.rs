@@ -60,7 +60,7 @@ pub use writer::prepare;
 
 use super::flag_word::Seen;
 use super::numbers::{Gauges, Numbers};
-use super::slot::{Host, Slot, facts};
+use super::slot::{Host, Slot, state};
 use super::sys;
 use crate::config::Settings;
 use crate::error::{Error, Result};
@@ -235,7 +235,7 @@ impl Board {
     #[inline]
     pub fn changed<H: Host>(&self, slot: &Slot<H>) {
         if let Some(row) = self.row(slot) {
-            row.set_facts(facts_of(slot));
+            row.set_state(state_of(slot));
         }
     }
 
@@ -353,22 +353,22 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let Some(row) = writer.row_or_claim(slot.index(), began) else { return writer.count_not_shown() };
     let limit = slot.timing().started.seconds();
     let whole = u64::from(limit) * 1_000;
-    let facts = slot.facts.load(Relaxed);
-    // Without the fact, the stored value is an earlier request's.
+    let state = slot.state.load(Relaxed);
+    // Without the bit, the stored value is an earlier request's.
     let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
-    let key = if facts & facts::KEYED != 0 { slot.annex().key() } else { Vec::new() };
+    let key = if state & state::KEYED != 0 { slot.annex().key() } else { Vec::new() };
     row.begin(&First {
         began,
         limit,
         thread: slot.terms.thread(),
         left: match limit {
             0 => NO_LIMIT,
-            _ if facts & facts::CPU != 0 => whole | CPU_LEFT,
+            _ if state & state::CPU != 0 => whole | CPU_LEFT,
             _ => began + whole,
         },
-        facts: facts_of(slot),
-        method: if facts & facts::METHOD != 0 { slot.shown().method.load(Relaxed) } else { 0 },
-        label: if facts & facts::LABELLED != 0 { &slot.shown().label } else { &none },
+        state: state_of(slot),
+        method: if state & state::METHOD != 0 { slot.shown().method.load(Relaxed) } else { 0 },
+        label: if state & state::LABELLED != 0 { &slot.shown().label } else { &none },
         key: &key,
     });
     slot.shared().wake_if_asleep();
@@ -378,25 +378,25 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
 fn left<H: Host>(slot: &Slot<H>, now: u64, cpu_ns: &mut dyn FnMut(i32) -> u64) -> u64 {
     match slot.time_left(now, cpu_ns) {
         None => NO_LIMIT,
-        Some(left) if slot.facts.load(Relaxed) & facts::CPU != 0 => left | CPU_LEFT,
+        Some(left) if slot.state.load(Relaxed) & state::CPU != 0 => left | CPU_LEFT,
         Some(left) => now + left,
     }
 }
 
-fn facts_of<H: Host>(slot: &Slot<H>) -> u64 {
-    let facts = slot.facts.load(Relaxed);
-    let bit = |ours: u32, theirs: u64| if facts & ours != 0 { theirs } else { 0 };
-    u64::from(facts & facts::STAGE)
-        | bit(facts::HELD, row::facts::HELD)
-        | bit(facts::FINISHED, row::facts::FINISHED)
-        | bit(facts::IGNORES, row::facts::IGNORES)
-        | bit(facts::WATCHED, row::facts::WATCHED)
-        | bit(facts::ACCEPTED, row::facts::ACCEPTED)
-        | bit(facts::RESUMED, row::facts::RESUMED)
-        | u64::from((facts & facts::STATUS) >> facts::STATUS_SHIFT) << row::facts::STATUS_SHIFT
+fn state_of<H: Host>(slot: &Slot<H>) -> u64 {
+    let state = slot.state.load(Relaxed);
+    let bit = |ours: u32, theirs: u64| if state & ours != 0 { theirs } else { 0 };
+    u64::from(state & state::STAGE)
+        | bit(state::HELD, row::state::HELD)
+        | bit(state::FINISHED, row::state::FINISHED)
+        | bit(state::IGNORES, row::state::IGNORES)
+        | bit(state::WATCHED, row::state::WATCHED)
+        | bit(state::ACCEPTED, row::state::ACCEPTED)
+        | bit(state::RESUMED, row::state::RESUMED)
+        | u64::from((state & state::STATUS) >> state::STATUS_SHIFT) << row::state::STATUS_SHIFT
 }
 
 /// Whether a journal has accepted it.
 pub(super) fn is_accepted<H: Host>(slot: &Slot<H>) -> bool {
-    slot.facts.load(Relaxed) & facts::ACCEPTED != 0
+    slot.state.load(Relaxed) & state::ACCEPTED != 0
 }

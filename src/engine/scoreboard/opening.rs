@@ -42,17 +42,17 @@ pub fn open(path: &Path, account: Account) -> Result<(File, Found)> {
 pub fn take(descriptor: i32) -> Result<(File, Found, bool)> {
     let path = PathBuf::from(format!("/proc/self/fd/{descriptor}"));
     let (file, is_own) = files::open_again(descriptor).map_err(|error| layout::unusable(&path, &error))?;
-    let facts = facts_of(&path, &file)?;
+    let metadata = metadata_of(&path, &file)?;
     match files::seal(&file) {
         Some(true) => {}
-        Some(false) if facts.nlink() == 0 => {
+        Some(false) if metadata.nlink() == 0 => {
             return Err(refused(
                 &path,
                 "the scoreboard's memory could be cut off: make it with MFD_ALLOW_SEALING, or seal it with F_SEAL_SHRINK",
             ));
         }
         // A file with a name, on a disk or a memory file system: other users' rights to it matter.
-        _ => judge(&path, &facts, Account { user: sys::effective_user(), group: None }, true)?,
+        _ => judge(&path, &metadata, Account { user: sys::effective_user(), group: None }, true)?,
     }
     match layout::judge(&path, &file)? {
         Found::Other(version) => {
@@ -81,9 +81,9 @@ fn put_aside(path: &Path, file: &File, version: u64) -> Result<()> {
     let (directory, name) = way_to(path)?;
     let named = match files::look_at(&directory, &name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        looked => facts_of(path, &looked.map_err(failed)?)?,
+        looked => metadata_of(path, &looked.map_err(failed)?)?,
     };
-    let own = facts_of(path, file)?;
+    let own = metadata_of(path, file)?;
     if (named.dev(), named.ino()) != (own.dev(), own.ino()) {
         return Ok(());
     }
@@ -104,13 +104,13 @@ fn open_any(path: &Path, account: Account) -> Result<File> {
             },
             Err(error) => return Err(layout::unusable(path, &error)),
         };
-        let seen = facts_of(path, &looked)?;
+        let seen = metadata_of(path, &looked)?;
         judge(path, &seen, account, false)?;
         let file = match files::open_to_write(&directory, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.map_err(|error| layout::unusable(path, &error))?,
         };
-        let opened = facts_of(path, &file)?;
+        let opened = metadata_of(path, &file)?;
         if (seen.dev(), seen.ino()) == (opened.dev(), opened.ino()) {
             judge(path, &opened, account, false)?;
             return Ok(file);
@@ -129,24 +129,24 @@ fn give(path: &Path, file: File, account: Account) -> Result<File> {
 }
 
 /// `is_open`: the file is open already, so this account need not be able to open it.
-fn judge(path: &Path, facts: &Metadata, account: Account, is_open: bool) -> Result<()> {
-    let is_own = facts.uid() == account.user;
-    let shared_by_root = facts.uid() == 0
-        && (is_open || facts.mode() & 0o020 != 0 && account.group.is_none_or(|group| facts.gid() == group));
+fn judge(path: &Path, metadata: &Metadata, account: Account, is_open: bool) -> Result<()> {
+    let is_own = metadata.uid() == account.user;
+    let shared_by_root = metadata.uid() == 0
+        && (is_open || metadata.mode() & 0o020 != 0 && account.group.is_none_or(|group| metadata.gid() == group));
     let text = match () {
-        () if facts.file_type().is_symlink() => {
+        () if metadata.file_type().is_symlink() => {
             "the scoreboard is a symbolic link, which is not followed: name the file itself"
         }
-        () if !facts.is_file() => "the scoreboard must be a regular file",
-        () if facts.nlink() > 1 => {
+        () if !metadata.is_file() => "the scoreboard must be a regular file",
+        () if metadata.nlink() > 1 => {
             "the scoreboard has another name beside this one (a hard link): delete it when no server uses it"
         }
-        () if facts.mode() & 0o002 != 0 => "everybody may write to the scoreboard: take that away (chmod o-w)",
-        () if is_own && facts.mode() & 0o020 != 0 => {
+        () if metadata.mode() & 0o002 != 0 => "everybody may write to the scoreboard: take that away (chmod o-w)",
+        () if is_own && metadata.mode() & 0o020 != 0 => {
             "a group may write to the scoreboard, and cut it off: take that away (chmod g-w)"
         }
         () if is_own || shared_by_root => return Ok(()),
-        () if facts.uid() == 0 => {
+        () if metadata.uid() == 0 => {
             "the scoreboard is root's, and its group may not write it: it must belong to the processes that use it; delete it when no \
              server uses it"
         }
@@ -159,7 +159,7 @@ fn refused(path: &Path, text: &str) -> Error {
     layout::refused(path, Code::Io, text)
 }
 
-fn facts_of(path: &Path, file: &File) -> Result<Metadata> {
+fn metadata_of(path: &Path, file: &File) -> Result<Metadata> {
     file.metadata().map_err(|error| layout::unusable(path, &error))
 }
 
@@ -180,13 +180,13 @@ fn way_to(path: &Path) -> Result<(File, OsString)> {
             continue;
         }
         let next = files::look_at(&directory, &step).map_err(failed)?;
-        let facts = next.metadata().map_err(failed)?;
-        if !facts.file_type().is_symlink() {
+        let metadata = next.metadata().map_err(failed)?;
+        if !metadata.file_type().is_symlink() {
             directory = next; // what is no directory fails at the next step
             continue;
         }
         links += 1;
-        if links > MOST_LINKS || !is_trusted(&facts, &directory.metadata().map_err(failed)?) {
+        if links > MOST_LINKS || !is_trusted(&metadata, &directory.metadata().map_err(failed)?) {
             let text = format!(
                 "{} on the way to the scoreboard is a symbolic link that another user could have set: name the directory itself",
                 step.to_string_lossy()
@@ -208,7 +208,7 @@ fn prepend(steps: &mut VecDeque<OsString>, path: &Path) {
 
 /// Whether only root and this process's user can have set the link.
 fn is_trusted(link: &Metadata, directory: &Metadata) -> bool {
-    let is_ours = |facts: &Metadata| facts.uid() == 0 || facts.uid() == sys::effective_user();
+    let is_ours = |metadata: &Metadata| metadata.uid() == 0 || metadata.uid() == sys::effective_user();
     let is_sticky = directory.mode() & 0o1000 != 0;
     let is_closed = directory.mode() & 0o022 == 0;
     is_ours(link) && link.nlink() == 1 && (is_sticky || is_closed && is_ours(directory))

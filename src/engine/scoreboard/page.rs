@@ -34,7 +34,7 @@ pub const COMMON: u32 = 0;
 const OWNER: usize = 0;
 const BOOT: usize = 1;
 const NAMESPACE: usize = 2;
-const FACTS: usize = 3;
+const LOCK: usize = 3;
 const BEAT: usize = 4;
 const POLICY: usize = 5;
 const GAUGES: usize = 8;
@@ -83,7 +83,7 @@ impl<'a> Page<'a> {
     }
 
     fn is_locked(self) -> bool {
-        self.words[FACTS].load(Relaxed) & LOCKED != 0
+        self.words[LOCK].load(Relaxed) & LOCKED != 0
     }
 
     /// Whether its owner is known to be dead.
@@ -123,7 +123,7 @@ impl<'a> Page<'a> {
         }
         self.words[BOOT].store(world.boot, Relaxed);
         self.words[NAMESPACE].store(world.namespace, Relaxed);
-        self.words[FACTS].store(if locked { LOCKED } else { 0 }, Relaxed);
+        self.words[LOCK].store(if locked { LOCKED } else { 0 }, Relaxed);
         self.words[BEAT].store(sys::now_ms(), Relaxed);
         self.pass(owner.cleaning(), owner)
     }
@@ -227,7 +227,7 @@ impl PageCopy {
         self.number != COMMON
             && owner != Owner::NOBODY
             && !owner.is_cleaning()
-            && lives(here, owner, world, self.words[FACTS] & LOCKED != 0, file, layout.page(self.number))
+            && lives(here, owner, world, self.words[LOCK] & LOCKED != 0, file, layout.page(self.number))
     }
 
     pub fn numbers(&self) -> Numbers {

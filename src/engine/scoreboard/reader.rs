@@ -6,7 +6,7 @@
 
 use super::layout::{self, BLOCK, ENTRY, Layout, PAGE, ROW, ROWS};
 use super::process::{Owner, World};
-use super::row::{CPU_LEFT, Columns, NO_LIMIT, RowCopy, facts};
+use super::row::{CPU_LEFT, Columns, NO_LIMIT, RowCopy, state};
 use super::table::Entry;
 use super::totals::{self, Totals};
 use crate::engine::sys;
@@ -170,7 +170,7 @@ pub fn put_aside(path: &Path) -> Vec<(PathBuf, u64)> {
         PathBuf::from(name)
     };
     let all = (1..=layout::VERSION + 8).map(|layout| (name(layout), layout));
-    all.filter(|(path, _)| std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file())).collect()
+    all.filter(|(path, _)| std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())).collect()
 }
 
 /// A request of a scoreboard by its row and count, in order to cancel it; `None`: it is over, or there never was one.
@@ -189,14 +189,14 @@ pub(super) fn is_there(file: &File, layout: Layout, row: u32, count: u64) -> io:
 /// Opens a file for reading that other users may have replaced.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File> {
     // Checked before it is opened, because opening a device may have effects, and again afterwards.
-    let is_other = |facts: &std::fs::Metadata| !facts.is_file() && !facts.file_type().is_symlink();
-    if std::fs::symlink_metadata(path).is_ok_and(|facts| is_other(&facts)) {
+    let is_other = |metadata: &std::fs::Metadata| !metadata.is_file() && !metadata.file_type().is_symlink();
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| is_other(&metadata)) {
         return Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file"));
     }
     let opened = if is_descriptor(path) { options.open(path) } else { sys::open_warily(path, options) };
     let file = opened.map_err(|error| layout::unusable(path, &error))?;
     match file.metadata() {
-        Ok(facts) if facts.is_file() => Ok(file),
+        Ok(metadata) if metadata.is_file() => Ok(file),
         Ok(_) => Err(layout::refused(path, Code::Io, "this is no scoreboard: it is not a regular file")),
         Err(error) => Err(layout::unusable(path, &error)),
     }
@@ -208,7 +208,7 @@ fn is_descriptor(path: &Path) -> bool {
     let parts: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
     matches!(parts[..], ["/", "proc", process, "fd", number]
         if (process == "self" || process.parse::<u32>().is_ok()) && number.parse::<u32>().is_ok())
-        && std::fs::metadata(path).is_ok_and(|facts| facts.is_file())
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// The blocks that have rows.
@@ -287,7 +287,7 @@ impl Reader<'_> {
             let (during, after) = (copy()?, copy()?);
             for (((before, during), after), found) in rows(&before).zip(rows(&during)).zip(rows(&after)).zip(&mut found)
             {
-                let same = before.state() == during.state() && before.state() == after.state();
+                let same = before.sequence() == during.sequence() && before.sequence() == after.sequence();
                 if found.is_none() && before.is_live() && same {
                     *found = Some(during.columns());
                 }
@@ -305,7 +305,7 @@ impl Reader<'_> {
             false => sys::now_ms().wrapping_add(super::process::clock_offset()).wrapping_sub(entry.clock),
         };
         let since = |then: u64| u64::try_from(now.wrapping_sub(then) as i64).unwrap_or(0);
-        let has = |bit: u64| columns.facts & bit != 0;
+        let has = |bit: u64| columns.state & bit != 0;
         let time_left_ms = match columns.left {
             NO_LIMIT => None,
             left if left & CPU_LEFT != 0 => Some((left & !CPU_LEFT).min(u64::from(columns.limit) * 1_000)),
@@ -314,20 +314,20 @@ impl Reader<'_> {
         let request = Row {
             id: 0,
             key: columns.key,
-            accepted: has(facts::ACCEPTED),
-            resumed: has(facts::RESUMED),
+            accepted: has(state::ACCEPTED),
+            resumed: has(state::RESUMED),
             age_ms: since(columns.began),
-            stage: Stage::of_number((columns.facts & facts::STAGE) as u32).min(Stage::FinalFlush),
-            status: (columns.facts >> facts::STATUS_SHIFT & 3) as u8,
+            stage: Stage::of_number((columns.state & state::STAGE) as u32).min(Stage::FinalFlush),
+            status: (columns.state >> state::STATUS_SHIFT & 3) as u8,
             gone_ms: columns.gone.map(since),
-            held: has(facts::HELD),
-            ignores_abort: has(facts::IGNORES),
-            finished: has(facts::FINISHED),
+            held: has(state::HELD),
+            ignores_abort: has(state::IGNORES),
+            finished: has(state::FINISHED),
             time_limit: columns.limit,
             time_left_ms,
             written: columns.written,
             thread: columns.thread,
-            watching: if has(facts::WATCHED) { Watching::Socket } else { Watching::No },
+            watching: if has(state::WATCHED) { Watching::Socket } else { Watching::No },
             label: columns.label,
             method: columns.method,
         };
@@ -404,7 +404,7 @@ mod tests {
                 limit: 30,
                 thread: 1,
                 left: NO_LIMIT,
-                facts: 1,
+                state: 1,
                 method: 0,
                 label: &label,
                 key: b"a key",

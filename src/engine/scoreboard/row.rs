@@ -2,20 +2,20 @@
 //!
 //! | word | what |
 //! | --- | --- |
-//! | 0 | state: count of requests << 16, count of labels << 2 (an odd one is the second), phase (0 free, 1 being written, 2 live) |
+//! | 0 | sequence: count of requests << 16, count of labels << 2 (an odd one is the second), phase (0 free, 1 being written, 2 live) |
 //! | 1 | when it began, milliseconds of the machine's monotonic clock; above bit 48 the length of the key |
 //! | 2 | when the client went, with the low 16 bits of the count above bit 48; another count: it is there |
 //! | 3 | time limit in seconds << 32, thread |
 //! | 4 | what is left: when the limit is due, or with bit 62 the CPU time left; all ones: no limit |
-//! | 5 | [`Facts`] |
+//! | 5 | [`state`] |
 //! | 6 | bytes written |
 //! | 7 | method |
 //! | 8 … 19, 20 … 31 | two labels, zeros behind them |
 //! | 32 … 39 | the key of a submission |
 //!
-//! The state is a sequence lock: a reader that finds the same live state before and after has one whole request between.
+//! Word 0 is a sequence lock: a reader that finds it live and the same before and after has one whole request between.
 //! A row is live from its last store in `begin`, so a process killed before that has begun nothing. A new label is
-//! written beside the old one and put in force by the state's one store; so there is no moment at which a
+//! written beside the old one and put in force by one store into the sequence; so there is no moment at which a
 //! killed process leaves half a label. Words 2 to 6 stand each for itself and change without the lock.
 //!
 //! The count goes on when a block changes hands, so that number and count of a row name one request for as long as the file lives. Whoever
@@ -35,12 +35,12 @@ const LIVE: u64 = 2;
 const NEXT_LABEL: u64 = 1 << 2;
 const COUNT_SHIFT: u32 = 16;
 
-const STATE: usize = 0;
+const SEQUENCE: usize = 0;
 const BEGAN: usize = 1;
 const GONE: usize = 2;
 const LIMIT: usize = 3;
 const LEFT: usize = 4;
-const FACTS: usize = 5;
+const STATE: usize = 5;
 const WRITTEN: usize = 6;
 const METHOD: usize = 7;
 const LABELS: [usize; 2] = [8, 20];
@@ -55,8 +55,8 @@ pub const NO_LIMIT: u64 = u64::MAX;
 /// be changed at run time.
 pub const CPU_LEFT: u64 = 1 << 62;
 
-/// Bits of the facts word.
-pub mod facts {
+/// Bits of the state word: what the row shows of a slot's state.
+pub mod state {
     /// The stage, in the low bits.
     pub const STAGE: u64 = 7;
     /// A hold is open.
@@ -81,7 +81,7 @@ pub struct First<'a> {
     pub limit: u32,
     pub thread: u32,
     pub left: u64,
-    pub facts: u64,
+    pub state: u64,
     pub method: u64,
     pub label: &'a [AtomicU64],
     pub key: &'a [u8],
@@ -102,15 +102,15 @@ impl<'a> RowWriter<'a> {
 impl RowWriter<'_> {
     /// A request has begun: once this returns, readers of the file see it.
     pub fn begin(self, first: &First<'_>) {
-        let count = (self.0[STATE].load(Relaxed) >> COUNT_SHIFT) + 1;
-        self.0[STATE].store(count << COUNT_SHIFT | WRITING, Relaxed);
+        let count = (self.0[SEQUENCE].load(Relaxed) >> COUNT_SHIFT) + 1;
+        self.0[SEQUENCE].store(count << COUNT_SHIFT | WRITING, Relaxed);
         fence(Release);
         let key = &first.key[..first.key.len().min(annex::KEY)];
         self.0[BEGAN].store(first.began & TIME | (key.len() as u64) << KEY_SHIFT, Relaxed);
         self.0[GONE].store(0, Relaxed);
         self.0[LIMIT].store(u64::from(first.limit) << 32 | u64::from(first.thread), Relaxed);
         self.0[LEFT].store(first.left, Relaxed);
-        self.0[FACTS].store(first.facts, Relaxed);
+        self.0[STATE].store(first.state, Relaxed);
         self.0[WRITTEN].store(0, Relaxed);
         self.0[METHOD].store(first.method, Relaxed);
         self.copy_label(LABELS[0], first.label);
@@ -119,26 +119,26 @@ impl RowWriter<'_> {
             word[..part.len()].copy_from_slice(part);
             place.store(u64::from_ne_bytes(word), Relaxed);
         }
-        self.0[STATE].store(count << COUNT_SHIFT | LIVE, Release);
+        self.0[SEQUENCE].store(count << COUNT_SHIFT | LIVE, Release);
     }
 
     /// It has ended.
     pub fn end(self) {
-        let state = self.0[STATE].load(Relaxed);
-        self.0[STATE].store(state & !PHASE, Release);
+        let sequence = self.0[SEQUENCE].load(Relaxed);
+        self.0[SEQUENCE].store(sequence & !PHASE, Release);
     }
 
     /// Writes another label.
     pub fn set_label(self, label: &[AtomicU64]) {
-        let state = self.0[STATE].load(Relaxed);
-        if state & PHASE != LIVE {
+        let sequence = self.0[SEQUENCE].load(Relaxed);
+        if sequence & PHASE != LIVE {
             return;
         }
         let others = (1 << COUNT_SHIFT) - NEXT_LABEL;
-        let next = state & !others | state.wrapping_add(NEXT_LABEL) & others;
+        let next = sequence & !others | sequence.wrapping_add(NEXT_LABEL) & others;
         fence(Release);
         self.copy_label(label_of(next), label);
-        self.0[STATE].store(next, Release);
+        self.0[SEQUENCE].store(next, Release);
     }
 
     fn copy_label(self, at: usize, label: &[AtomicU64]) {
@@ -151,20 +151,20 @@ impl RowWriter<'_> {
         }
     }
 
-    fn gone(self, state: u64) -> Option<u64> {
-        untagged(state, self.0[GONE].load(Relaxed))
+    fn gone(self, sequence: u64) -> Option<u64> {
+        untagged(sequence, self.0[GONE].load(Relaxed))
     }
 
     /// Writes the owner's published state.
-    pub fn set_facts(self, facts: u64) {
-        self.0[FACTS].store(facts, Relaxed);
+    pub fn set_state(self, state: u64) {
+        self.0[STATE].store(state, Relaxed);
     }
 
     /// Its client has gone. `is_still` says, once the row's count is known, whether the row is that of the same request.
     pub fn set_gone(self, at: u64, is_still: impl FnOnce() -> bool) {
-        let state = self.0[STATE].load(Acquire);
-        if is_still() && state & PHASE == LIVE && self.gone(state).is_none() {
-            self.0[GONE].store(tagged(state, at), Relaxed);
+        let sequence = self.0[SEQUENCE].load(Acquire);
+        if is_still() && sequence & PHASE == LIVE && self.gone(sequence).is_none() {
+            self.0[GONE].store(tagged(sequence, at), Relaxed);
         }
     }
 
@@ -182,32 +182,32 @@ impl RowWriter<'_> {
     /// Whether this row's request was asked to be cancelled.
     pub fn is_cancelled(self) -> bool {
         let count = self.1.load(Relaxed);
-        let state = self.0[STATE].load(Acquire);
-        count != 0 && state & PHASE == LIVE && count == state >> COUNT_SHIFT
+        let sequence = self.0[SEQUENCE].load(Acquire);
+        count != 0 && sequence & PHASE == LIVE && count == sequence >> COUNT_SHIFT
     }
 
     /// Called by another process, for a dead owner's row: clears the request that was seen, if it is still there.
     pub fn forget(self, seen: RowCopy<'_>) -> bool {
-        self.0[STATE].compare_exchange(seen.state(), seen.ended(), SeqCst, Relaxed).is_ok()
+        self.0[SEQUENCE].compare_exchange(seen.sequence(), seen.ended(), SeqCst, Relaxed).is_ok()
     }
 
     /// Whether a request lives in it.
     pub fn is_live(self) -> bool {
-        self.0[STATE].load(Acquire) & PHASE == LIVE
+        self.0[SEQUENCE].load(Acquire) & PHASE == LIVE
     }
 }
 
 /// Where the label in force stands.
-fn label_of(state: u64) -> usize {
-    LABELS[usize::from(state & NEXT_LABEL != 0)]
+fn label_of(sequence: u64) -> usize {
+    LABELS[usize::from(sequence & NEXT_LABEL != 0)]
 }
 
-fn tagged(state: u64, at: u64) -> u64 {
-    (state >> COUNT_SHIFT) << 48 | (at & TIME).max(1)
+fn tagged(sequence: u64, at: u64) -> u64 {
+    (sequence >> COUNT_SHIFT) << 48 | (at & TIME).max(1)
 }
 
-fn untagged(state: u64, gone: u64) -> Option<u64> {
-    let same = gone >> 48 == state >> COUNT_SHIFT & 0xffff;
+fn untagged(sequence: u64, gone: u64) -> Option<u64> {
+    let same = gone >> 48 == sequence >> COUNT_SHIFT & 0xffff;
     Some(gone & TIME).filter(|&at| same && at != 0)
 }
 
@@ -223,7 +223,7 @@ pub struct Columns {
     pub limit: u32,
     pub thread: u32,
     pub left: u64,
-    pub facts: u64,
+    pub state: u64,
     pub written: u64,
     pub method: Vec<u8>,
     pub label: Vec<u8>,
@@ -238,26 +238,26 @@ impl RowCopy<'_> {
     }
 
     /// Equal before and after: the same request with the same label.
-    pub fn state(self) -> u64 {
-        self.word(STATE)
+    pub fn sequence(self) -> u64 {
+        self.word(SEQUENCE)
     }
 
     pub fn is_live(self) -> bool {
-        self.state() & PHASE == LIVE
+        self.sequence() & PHASE == LIVE
     }
 
     /// Which request of the row it is.
     pub fn count(self) -> u64 {
-        self.state() >> COUNT_SHIFT
+        self.sequence() >> COUNT_SHIFT
     }
 
-    /// The state with which it is over.
+    /// The sequence with which it is over.
     fn ended(self) -> u64 {
-        self.state() & !PHASE
+        self.sequence() & !PHASE
     }
 
     pub fn columns(self) -> Columns {
-        let (state, limit) = (self.state(), self.word(LIMIT));
+        let (sequence, limit) = (self.sequence(), self.word(LIMIT));
         let text = |at: usize, words: usize| {
             let bytes = self.0.get(8 * at..8 * (at + words)).unwrap_or_default();
             bytes.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
@@ -268,14 +268,14 @@ impl RowCopy<'_> {
             began: began & TIME,
             key: self.0.get(8 * KEY..8 * KEY + key_len).unwrap_or_default().to_vec(),
             count: self.count(),
-            gone: untagged(state, self.word(GONE)),
+            gone: untagged(sequence, self.word(GONE)),
             limit: (limit >> 32) as u32,
             thread: limit as u32,
             left: self.word(LEFT),
-            facts: self.word(FACTS),
+            state: self.word(STATE),
             written: self.word(WRITTEN),
             method: text(METHOD, 1),
-            label: text(label_of(state), LABEL),
+            label: text(label_of(sequence), LABEL),
         }
     }
 }

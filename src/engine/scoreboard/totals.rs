@@ -1,7 +1,7 @@
 //! The counts of all processes of a scoreboard together, and the state of the living ones.
 //!
-//! An idle process is silent too, because its thread sleeps. So the rows decide whether a process is unresponsive: they show what has begun and
-//! not ended, while its gauges are as old as its last heartbeat. Only the rows of silent processes are read.
+//! An idle process has no heartbeat either, because its thread sleeps. So the rows decide whether a process is unresponsive: they show what has
+//! begun and not ended, while its gauges are as old as its last heartbeat. Only the rows of processes without a heartbeat are read.
 
 use super::super::numbers::{Gauges, Numbers};
 use super::super::sys;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Milliseconds without a heartbeat, counted while it has requests, after which a process is checked a second time. It
 /// beats four times a second.
-const SILENCE: u64 = 5_000;
+const MOST_WITHOUT_HEARTBEAT: u64 = 5_000;
 /// How long the second check waits: after a machine was asleep, it takes a moment until all processes beat again.
 const SECOND_LOOK: Duration = Duration::from_millis(300);
 
@@ -44,12 +44,12 @@ pub struct Unresponsive {
     /// As it is numbered in its own PID namespace.
     pub process: u32,
     /// Milliseconds since its last heartbeat, or since the oldest of its requests began, whichever is less.
-    pub silent_ms: u64,
+    pub unresponsive_ms: u64,
     /// Where it counts.
     pub(super) page: u32,
 }
 
-/// Reads the pages, and the rows of silent processes; unfinished requests are not counted here. `entries`: the blocks that have rows.
+/// Reads the pages, and the rows of processes without a heartbeat; unfinished requests are not counted here. `entries`: the blocks that have rows.
 pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) -> io::Result<Totals> {
     let mut totals = Totals::default();
     let mut suspects = Vec::new();
@@ -65,7 +65,7 @@ pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) 
         if page.policy() != 0 {
             totals.policies.insert(page.policy());
         }
-        if is_long(since(page.beat())) && is_long(blocks.silence(file, layout, &page)?) {
+        if is_long(since(page.beat())) && is_long(blocks.without_heartbeat(file, layout, &page)?) {
             suspects.push(page);
         }
     }
@@ -78,17 +78,17 @@ pub fn read(file: &File, layout: Layout, here: World, entries: &[(u32, Entry)]) 
             continue;
         }
         // It may have ended its requests meanwhile, and sleep.
-        let silent = blocks.silence(file, layout, &now)?;
-        if let Some(silent_ms) = silent.filter(|&ms| ms > SILENCE) {
+        let without = blocks.without_heartbeat(file, layout, &now)?;
+        if let Some(unresponsive_ms) = without.filter(|&ms| ms > MOST_WITHOUT_HEARTBEAT) {
             let process = now.owner().process();
-            totals.unresponsive.push(Unresponsive { process, silent_ms, page: now.number });
+            totals.unresponsive.push(Unresponsive { process, unresponsive_ms, page: now.number });
         }
     }
     Ok(totals)
 }
 
-fn is_long(silent_ms: Option<u64>) -> bool {
-    silent_ms.is_some_and(|ms| ms > SILENCE)
+fn is_long(unresponsive_ms: Option<u64>) -> bool {
+    unresponsive_ms.is_some_and(|ms| ms > MOST_WITHOUT_HEARTBEAT)
 }
 
 /// Which blocks belong to which page, sorted by page.
@@ -103,7 +103,7 @@ impl Blocks {
     }
 
     /// Milliseconds in which the owner of the page had requests and did not beat; `None`: it has no requests.
-    fn silence(&self, file: &File, layout: Layout, page: &PageCopy) -> io::Result<Option<u64>> {
+    fn without_heartbeat(&self, file: &File, layout: Layout, page: &PageCopy) -> io::Result<Option<u64>> {
         let first = self.0.partition_point(|&(number, ..)| number < page.number);
         let of_page = self.0[first..].iter().take_while(|&&(number, ..)| number == page.number);
         let mut oldest = None::<u64>;

@@ -56,12 +56,12 @@ pub fn to_begin_at(options: &mut OpenOptions) -> &mut OpenOptions {
 pub fn look_at(directory: &File, name: &OsStr) -> io::Result<File> {
     let text = CString::new(name.as_bytes())?;
     // SAFETY: numbers only; zero is valid for each.
-    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: an open descriptor, a NUL-terminated name and a valid place.
-    if unsafe { libc::fstatat(directory.as_raw_fd(), text.as_ptr(), &raw mut facts, libc::AT_SYMLINK_NOFOLLOW) } != 0 {
+    if unsafe { libc::fstatat(directory.as_raw_fd(), text.as_ptr(), &raw mut status, libc::AT_SYMLINK_NOFOLLOW) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    match facts.st_mode & libc::S_IFMT {
+    match status.st_mode & libc::S_IFMT {
         libc::S_IFREG | libc::S_IFDIR => open(
             directory,
             name,

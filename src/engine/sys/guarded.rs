@@ -21,7 +21,7 @@ impl<T> Guarded<T> {
         Self { lock: BiasedLock::default(), value: UnsafeCell::new(value) }
     }
 
-    /// The value, for the caller alone until the guard is dropped; `None`: somebody has it.
+    /// The value, for the caller alone until the guard is dropped; `None`: a caller has it already.
     #[inline(always)]
     pub fn enter(&self, caller: Caller<'_>) -> Option<Guard<'_, T>> {
         let taken = self.lock.take(caller)?;
@@ -82,6 +82,6 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.of.lock.leave(self.taken);
+        self.of.lock.release(self.taken);
     }
 }

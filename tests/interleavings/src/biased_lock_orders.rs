@@ -1,4 +1,4 @@
-//! A favourite and strangers, at one lock; and what a home's thread keeps of the free slots.
+//! The owner of a biased lock and threads that revoke the bias; and the free slots that a home's thread keeps.
 
 use crate::biased_lock::BiasedLock;
 use crate::free_list::FreeList;
@@ -11,7 +11,7 @@ use loom::thread;
 
 static BARRIER: Barrier = Barrier;
 
-/// What a lock guards: the checker finds two that are there at once.
+/// A value behind a lock: the checker finds two threads that hold it at once.
 struct Place {
     threads: Threads,
     lock: BiasedLock,
@@ -24,15 +24,15 @@ impl Place {
     }
 
     fn caller(&self, thread: u64) -> Caller<'_> {
-        Caller { thread, threads: &self.threads, barrier: &BARRIER, lost: &self.threads.lost }
+        Caller { thread, threads: &self.threads, barrier: &BARRIER, revoked: &self.threads.revoked }
     }
 
-    /// One more, if nobody is inside.
+    /// Adds one, if no thread holds the lock.
     fn add(&self, thread: u64) -> bool {
         let Some(taken) = self.lock.take(self.caller(thread)) else { return false };
         self.value.with_mut(|value| unsafe { *value += 1 });
-        assert!(self.lock.take(self.caller(thread)).is_none(), "it is inside already");
-        self.lock.leave(taken);
+        assert!(self.lock.take(self.caller(thread)).is_none(), "this thread holds it already");
+        self.lock.release(taken);
         true
     }
 }
@@ -43,30 +43,30 @@ fn bounded(switches: usize, steps: impl Fn() + Sync + Send + 'static) {
     model.check(steps);
 }
 
-/// Of the favourite and a stranger, or of two strangers and the favourite, at most one is inside; afterwards anybody gets in.
+/// Of the owner and one or two threads that revoke the bias, at most one holds the lock; afterwards any thread can take it.
 #[test]
-fn one_is_inside_whoever_comes() {
-    for (strangers, switches) in [(1, 4), (2, 2)] {
+fn one_holds_it_whoever_comes() {
+    for (others, switches) in [(1, 4), (2, 2)] {
         bounded(switches, move || {
             let place = Arc::new(Place::new());
-            assert!(place.add(1), "nobody is there");
-            let others: Vec<_> = (0..strangers)
+            assert!(place.add(1), "no thread holds it");
+            let threads: Vec<_> = (0..others)
                 .map(|at| {
                     let place = Arc::clone(&place);
                     thread::spawn(move || u32::from(place.add(100 + at)))
                 })
                 .collect();
             let mine = u32::from(place.add(1)) + u32::from(place.add(1));
-            let all: u32 = others.into_iter().map(|other| other.join().unwrap()).sum();
+            let all: u32 = threads.into_iter().map(|other| other.join().unwrap()).sum();
             assert_eq!(place.value.with(|value| unsafe { *value }), 1 + mine + all);
-            assert!(place.add(7) && place.add(1), "all have left");
+            assert!(place.add(7) && place.add(1), "no thread holds it");
         });
     }
 }
 
-/// Two come first, at once: one becomes the favourite, and the other a stranger; each may find the other inside.
+/// Two threads are the first, at once: one becomes the owner, and the other revokes that; each may find that the other holds the lock.
 #[test]
-fn two_come_first() {
+fn two_threads_are_the_first() {
     bounded(4, || {
         let place = Arc::new(Place::new());
         let other = {
@@ -94,7 +94,7 @@ impl Slots {
     }
 
     fn caller(&self, thread: u64) -> Caller<'_> {
-        Caller { thread, threads: &self.threads, barrier: &BARRIER, lost: &self.threads.lost }
+        Caller { thread, threads: &self.threads, barrier: &BARRIER, revoked: &self.threads.revoked }
     }
 
     fn take(&self, thread: u64) -> Option<u32> {

@@ -293,7 +293,7 @@ impl Places {
     }
 
     fn caller(&self, thread: u64) -> Caller<'_> {
-        Caller { thread, threads: &self.threads, barrier: &Barrier, lost: &self.threads.lost }
+        Caller { thread, threads: &self.threads, barrier: &Barrier, revoked: &self.threads.revoked }
     }
 
     fn take(&self, thread: u64) -> Option<u32> {

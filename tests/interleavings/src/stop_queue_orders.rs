@@ -203,7 +203,7 @@ fn each_entry_is_taken_once() {
 }
 
 fn caller(threads: &Threads, thread: u64) -> Caller<'_> {
-    Caller { thread, threads, barrier: &Barrier, lost: &threads.lost }
+    Caller { thread, threads, barrier: &Barrier, revoked: &threads.revoked }
 }
 
 /// The last requests end while the engine drains: DRAINED comes once, behind both ends, the whole of them.
