@@ -16,7 +16,7 @@ use crate::httpd::syntax::modules::{Directive, place};
 use crate::httpd::syntax::not_acted::influence;
 use crate::httpd::syntax::reader::Reader;
 use crate::httpd::syntax::tokens;
-use crate::httpd::syntax::tree::{Node, Span, Tree, UNKNOWN};
+use crate::httpd::syntax::tree::{Node, Piece, Tree, UNKNOWN};
 use crate::origin::Origin;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -356,7 +356,7 @@ impl Builder<'_, '_> {
         if self.stack.len() > MAX_NESTING {
             return Err(format!("Sections are nested more than {MAX_NESTING} deep"));
         }
-        let (end, name) = (node.end, node.name);
+        let (end, name) = (node.end, Tree::name_piece(node));
         let within = self.within_all().and(kind, self.reader.tree.slice(name));
         let values = self.open_values.len();
         let limit = self.limit();
@@ -433,7 +433,7 @@ pub(crate) fn htaccess<'r, 'f>(reader: &'r mut Reader<'f>, section: Section) -> 
         requires: Vec::new(),
         limit: methods::ALL,
         act: Act::Keep,
-        name: Span::default(),
+        name: Piece::default(),
         origin: Origin::default(),
     };
     Builder::new(reader, context)
@@ -460,7 +460,7 @@ pub(crate) fn server<'r, 'f>(reader: &'r mut Reader<'f>) -> Builder<'r, 'f> {
         requires: Vec::new(),
         limit: methods::ALL,
         act: Act::Keep,
-        name: Span::default(),
+        name: Piece::default(),
         origin: Origin::default(),
     };
     Builder::new(reader, context)

@@ -6,7 +6,7 @@ use crate::httpd::model::methods::Methods;
 use crate::httpd::model::section::Section;
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::directives::Act;
-use crate::httpd::syntax::tree::Span;
+use crate::httpd::syntax::tree::Piece;
 use crate::origin::Origin;
 
 /// What a place in the tree is.
@@ -69,8 +69,8 @@ pub(crate) struct Context {
     /// The methods that the current lines apply to.
     pub limit: Methods,
     pub act: Act,
-    /// Its name as written, with its `<`: a span of the tree's text.
-    pub name: Span,
+    /// Its name as written, with its `<`.
+    pub name: Piece,
     /// Where it opens.
     pub origin: Origin,
 }

@@ -2,7 +2,7 @@
 
 use super::messages::lossy;
 use super::tokens::{Tokens, next_token, trim};
-use super::tree::Source;
+use super::tree::MacroLines;
 use crate::origin::Origin;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,9 @@ pub(crate) struct Macro {
 pub(crate) struct Instance {
     pub name: Box<[u8]>,
     pub text: Vec<u8>,
-    pub source: Source,
+    /// Where the macro is defined.
+    pub file: Option<Arc<[u8]>>,
+    pub lines: MacroLines,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -188,7 +190,6 @@ impl Macros {
         let text = found.text(&given)?;
         let note = format!("{} used on {}", found.defined(), on_line(origin));
         let numbers: Arc<[u32]> = found.numbers.as_slice().into();
-        let source = Source { file: found.origin.file.clone(), macro_lines: Some((numbers, note)) };
-        Ok(Instance { name: name.into(), text, source })
+        Ok(Instance { name: name.into(), text, file: found.origin.file.clone(), lines: (numbers, note) })
     }
 }

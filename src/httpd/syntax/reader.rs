@@ -45,8 +45,6 @@ enum Open {
 struct Frame {
     lines: Lines,
     source: u32,
-    /// Where the tree keeps its text.
-    kept: u32,
     parent: u32,
     open: Vec<Open>,
     /// While a false container is skipped: the sections that are open in it, and the line where it began.
@@ -146,14 +144,9 @@ impl<'f> Reader<'f> {
 
     /// Reads one text.
     pub fn read_text(&mut self, text: &[u8], file: Option<Arc<[u8]>>) -> Result<()> {
-        let source = self.source(Source { file, macro_lines: None });
-        let kept = self.tree.keep(text)?;
-        self.run(Frame::text(Lines::new(text.into()), source, kept, NONE))
-    }
-
-    fn source(&mut self, source: Source) -> u32 {
-        self.tree.sources.push(source);
-        self.tree.sources.len() as u32 - 1
+        let lines = Lines::new(text.into());
+        let source = self.tree.add_source(Source { file, text: Arc::clone(lines.text()), macro_lines: None })?;
+        self.run(Frame::text(lines, source, NONE))
     }
 
     fn run(&mut self, first: Frame) -> Result<()> {
@@ -269,11 +262,10 @@ impl<'f> Reader<'f> {
             let text = format!("Could not open configuration file {}: {error}", path.display());
             Error::new(Code::Io, text)
         })?;
-        self.tree.reserve(bytes.len());
-        let file: Arc<[u8]> = path.as_os_str().as_bytes().into();
-        let source = self.source(Source { file: Some(file), macro_lines: None });
-        let kept = self.tree.keep(&bytes).map_err(|error| error.at(self.tree.origin(source, 0)))?;
-        Ok(Frame::text(Lines::new(bytes), source, kept, parent))
+        let lines = Lines::new(bytes);
+        let file = Some(path.as_os_str().as_bytes().into());
+        let source = self.tree.add_source(Source { file, text: Arc::clone(lines.text()), macro_lines: None })?;
+        Ok(Frame::text(lines, source, parent))
     }
 
     fn line(&mut self, frame: &mut Frame, line: &[u8], stack: &[Frame]) -> Result<Step> {
@@ -336,7 +328,7 @@ impl<'f> Reader<'f> {
             return self.act(frame, directive.act, directive.name, args, stack);
         }
         let node = Node::new(number, frame.source, frame.lines.number, frame.section());
-        let pushed = self.tree.push(name, args, frame.lines.text(), frame.kept, node);
+        let pushed = self.tree.push(name, args, node);
         let at = pushed.map_err(|e| e.at(self.tree.origin(frame.source, frame.lines.number)))?;
         if name.first() == Some(&b'<') {
             frame.open.push(Open::Section(at));
@@ -453,9 +445,10 @@ impl<'f> Reader<'f> {
             let text = "Macros make more than 64 MiB of text or are used more than 200,000 times in all: check those that use others";
             return Err(self.error(frame, frame.lines.number, text, Code::TooLarge));
         }
-        let source = self.source(used.source);
-        let kept = self.tree.keep(&used.text).map_err(|error| error.at(self.here(frame)))?;
-        let mut inner = Frame::text(Lines::new(used.text), source, kept, frame.section());
+        let lines = Lines::new(used.text);
+        let source = Source { file: used.file, text: Arc::clone(lines.text()), macro_lines: Some(used.lines) };
+        let source = self.tree.add_source(source).map_err(|error| error.at(self.here(frame)))?;
+        let mut inner = Frame::text(lines, source, frame.section());
         inner.uses = Some(used.name);
         Ok(Step::Enter(Box::new(inner)))
     }
@@ -490,7 +483,7 @@ impl<'f> Reader<'f> {
             }
             frame.skipped.pop();
             if let Some((from, opening)) = frame.dead.take_if(|_| frame.skipped.is_empty()) {
-                let inside = Tree::part(frame.kept, from, frame.lines.at);
+                let inside = Tree::part(frame.source, from, frame.lines.at);
                 self.tree.dead.push(Dead { source: frame.source, line: frame.skipped_line, opening, inside });
             }
             return Ok(());
@@ -560,13 +553,13 @@ impl<'f> Reader<'f> {
 }
 
 impl Frame {
-    fn text(lines: Lines, source: u32, kept: u32, parent: u32) -> Self {
+    fn text(lines: Lines, source: u32, parent: u32) -> Self {
         let (open, skipped, queue) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lines, source, kept, parent, open, skipped, skipped_line: 0, dead: None, body: None, queue, uses: None }
+        Self { lines, source, parent, open, skipped, skipped_line: 0, dead: None, body: None, queue, uses: None }
     }
 
     fn list(queue: Vec<Result<PathBuf>>, parent: u32) -> Self {
-        let mut new = Self::text(Lines::new(Vec::new()), NONE, 0, parent);
+        let mut new = Self::text(Lines::new(Vec::new()), NONE, parent);
         new.queue = queue;
         new
     }

@@ -14,11 +14,21 @@ const MAX_TEXT: usize = 128 << 20;
 /// More directives than this are refused.
 const MAX_NODES: usize = 4 << 20;
 
-/// A piece of the tree's text.
+/// Marks a span whose text is no part of what was read.
+const OWN: u32 = 1 << 31;
+
+/// Where a text is: in its source's, or, with [`OWN`], in the tree's own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
+struct Span {
     from: u32,
     to: u32,
+}
+
+/// A piece of the tree's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Piece {
+    source: u32,
+    span: Span,
 }
 
 /// One directive, or a section and what is in it: the nodes up to `end`.
@@ -29,7 +39,7 @@ pub(crate) struct Node {
     pub line: u32,
     pub parent: u32,
     pub end: u32,
-    pub name: Span,
+    name: Span,
     args: Span,
 }
 
@@ -37,9 +47,13 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub file: Option<Arc<[u8]>>,
-    /// For a macro: the true line of each of its lines, and the words Apache uses for it.
-    pub macro_lines: Option<(Arc<[u32]>, String)>,
+    /// Directives are places in it, so most of them need no copy of their own.
+    pub text: Arc<Vec<u8>>,
+    pub macro_lines: Option<MacroLines>,
 }
+
+/// For a macro: the true line of each of its lines, and the words Apache uses for it.
+pub(crate) type MacroLines = (Arc<[u32]>, String);
 
 /// An `<IfModule>` that is false and meant for another PHP.
 #[derive(Clone, Debug)]
@@ -49,16 +63,19 @@ pub(crate) struct Dead {
     pub line: u32,
     pub opening: Box<[u8]>,
     /// The text behind that line, up to the end of the line that closes it.
-    pub inside: Span,
+    pub inside: Piece,
 }
 
 /// All directives, in reading order.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub nodes: Vec<Node>,
-    pub sources: Vec<Source>,
     pub dead: Vec<Dead>,
-    text: Vec<u8>,
+    sources: Vec<Source>,
+    /// Pieces that are no part of a source: joined lines, and lines with variables.
+    own: Vec<u8>,
+    /// Bytes of all texts.
+    size: usize,
 }
 
 impl Tree {
@@ -80,59 +97,73 @@ impl Tree {
         self.origin(node.source, node.line)
     }
 
-    /// Reserves memory for a file of so many bytes, about what its directives need, so that nothing is moved while it grows.
-    pub fn reserve(&mut self, length: usize) {
-        let length = length.min(MAX_TEXT);
-        self.text.reserve(length);
+    /// Keeps a text that directives will be read from, and reserves about what they need, so that nothing is moved while it grows.
+    pub fn add_source(&mut self, source: Source) -> Result<u32> {
+        let number = self.sources.len() as u32;
+        let (file, length) = (source.file.clone(), source.text.len());
+        self.grow(length).map_err(|error| error.at(Origin { file, line: 0 }))?;
         self.nodes.reserve(length / size_of::<Node>());
+        self.sources.push(source);
+        Ok(number)
     }
 
-    /// Keeps a text that directives will be read from: most of them need no copy of their own then. The answer is where it begins.
-    pub fn keep(&mut self, text: &[u8]) -> Result<u32> {
-        if self.text.len() + text.len() > MAX_TEXT {
-            return Err(too_large());
-        }
-        let from = self.text.len() as u32;
-        self.text.extend_from_slice(text);
-        Ok(from)
+    fn grow(&mut self, by: usize) -> Result<()> {
+        self.size = self.size.saturating_add(by);
+        if self.size > MAX_TEXT { Err(too_large()) } else { Ok(()) }
     }
 
-    /// Adds a directive; `text` is the one that it was read from, and `kept` where that is kept.
-    pub fn push(&mut self, name: &[u8], args: &[u8], text: &[u8], kept: u32, mut node: Node) -> Result<u32> {
+    /// Adds a directive. Its name and arguments are parts of its source's text, but for those that were put together.
+    pub fn push(&mut self, name: &[u8], args: &[u8], mut node: Node) -> Result<u32> {
         if self.nodes.len() >= MAX_NODES {
             return Err(too_large());
         }
-        node.name = self.span(name, text, kept)?;
-        node.args = self.span(args, text, kept)?;
+        node.name = self.span(name, node.source)?;
+        node.args = self.span(args, node.source)?;
         self.nodes.push(node);
         Ok(self.nodes.len() as u32 - 1)
     }
 
-    /// Where a piece is kept. One that is no part of the text, because a line was joined or a variable was put in, is kept by itself.
-    fn span(&mut self, piece: &[u8], text: &[u8], kept: u32) -> Result<Span> {
+    fn span(&mut self, piece: &[u8], source: u32) -> Result<Span> {
+        let text = self.source_text(source);
         let offset = (piece.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
         let from = match text.len().checked_sub(piece.len()) {
-            Some(most) if offset <= most => kept + offset as u32,
-            _ => self.keep(piece)?,
+            Some(most) if offset <= most => offset as u32,
+            _ => {
+                self.grow(piece.len())?;
+                let from = self.own.len() as u32 | OWN;
+                self.own.extend_from_slice(piece);
+                from
+            }
         };
         Ok(Span { from, to: from + piece.len() as u32 })
     }
 
-    /// The part of a text that is kept from here on: from one place in it to another.
-    pub fn part(kept: u32, from: usize, to: usize) -> Span {
-        Span { from: kept + from as u32, to: kept + to as u32 }
+    fn source_text(&self, source: u32) -> &[u8] {
+        self.sources.get(source as usize).map_or(&[], |source| &source.text)
     }
 
-    pub fn slice(&self, span: Span) -> &[u8] {
-        &self.text[span.from as usize..span.to as usize]
+    /// The part of a source's text from one place in it to another.
+    pub fn part(source: u32, from: usize, to: usize) -> Piece {
+        Piece { source, span: Span { from: from as u32, to: to as u32 } }
+    }
+
+    /// A directive's name, to be asked for later.
+    pub fn name_piece(node: &Node) -> Piece {
+        Piece { source: node.source, span: node.name }
+    }
+
+    pub fn slice(&self, piece: Piece) -> &[u8] {
+        let Piece { source, span } = piece;
+        let text = if span.from & OWN == 0 { self.source_text(source) } else { &self.own };
+        &text[(span.from & !OWN) as usize..(span.to & !OWN) as usize]
     }
 
     pub fn name(&self, node: &Node) -> &[u8] {
-        self.slice(node.name)
+        self.slice(Self::name_piece(node))
     }
 
     pub fn args(&self, node: &Node) -> &[u8] {
-        self.slice(node.args)
+        self.slice(Piece { source: node.source, span: node.args })
     }
 }
 
