@@ -2,7 +2,7 @@
 //! a php.ini) says the same.
 
 use outlive::Code;
-use outlive::config::{Builder, Check};
+use outlive::config::{Builder, ValueRule};
 use outlive::files::Memory;
 use outlive::request::Ending;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,10 +68,10 @@ fn everybody_has_the_endings() {
 fn choices() -> BTreeMap<String, BTreeSet<String>> {
     let config = Builder::new(Arc::new(Memory::new())).build().unwrap();
     let own = config.directives().iter().filter(|directive| directive.extension() == "outlive");
-    let named = own.filter_map(|directive| match directive.check() {
-        Check::Words(words) => {
+    let named = own.filter_map(|directive| match directive.value_rule() {
+        ValueRule::Choice(choices) => {
             let name = String::from_utf8(directive.name().to_vec()).unwrap();
-            Some((name, words.iter().map(|word| (*word).to_owned()).collect()))
+            Some((name, choices.iter().map(|choice| (*choice).to_owned()).collect()))
         }
         _ => None,
     });

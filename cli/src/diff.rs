@@ -9,7 +9,7 @@ use crate::estate::question::{self, Question};
 use crate::extensions::Extensions;
 use crate::load;
 use crate::output::{Answer, Problem, note};
-use outlive::config::{Check, Config, Directive, Explanation, Fate, Layer, Outcome, Settings, Step};
+use outlive::config::{Config, Directive, Explanation, Fate, Layer, Outcome, Settings, Step, ValueRule};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -235,11 +235,11 @@ fn kind(a: &Settings, b: &Settings, name: &[u8]) -> Option<Kind> {
 
 /// The number or switch that the directive's owner sees, where it sees one.
 fn reading(settings: &Settings, name: &[u8]) -> Option<i64> {
-    match settings.directive(name)?.check() {
-        Check::Assertions => settings.get_quantity(name),
-        check if check.is_quantity() => settings.get_quantity(name),
-        check if check.is_int() => settings.get_int(name),
-        check if check.is_bool() => settings.get_bool(name).map(i64::from),
+    match settings.directive(name)?.value_rule() {
+        ValueRule::Assertions => settings.get_quantity(name),
+        rule if rule.is_quantity() => settings.get_quantity(name),
+        rule if rule.is_int() => settings.get_int(name),
+        rule if rule.is_bool() => settings.get_bool(name).map(i64::from),
         _ => None,
     }
 }
@@ -254,7 +254,7 @@ fn why(kind: Kind, a: Option<&Standing>, b: Option<&Standing>, known: &Directive
             Some("the same line, which the two read differently".into())
         }
         Kind::Meaning => {
-            let what = known.check().word();
+            let what = known.value_rule().name();
             Some(format!("the same text, which the two read as another {what}"))
         }
         _ => None,

@@ -42,10 +42,10 @@ pub fn of_value(directive: &Directive, value: &[u8], version: PhpVersion) -> Opt
     if name == "display_errors" && value.is_empty() {
         return Some("off".to_owned());
     }
-    if directive.check().is_bool() {
+    if directive.value_rule().is_bool() {
         return Some(if number::boolean(value) { "on" } else { "off" }.to_owned());
     }
-    let quantity = directive.check().is_quantity();
+    let quantity = directive.value_rule().is_quantity();
     let number = if quantity { number::quantity(value, version).value } else { number::int_prefix(value) };
     if let Some((_, nothing)) = SECONDS.iter().find(|(known, _)| *known == name) {
         // For the input limit zero is a limit of its own: none.

@@ -5,7 +5,7 @@ use super::error::{outlive_error, report, report_code};
 use super::host::outlive_destroy_function;
 use super::text::{bytes, optional};
 use super::{guard, guard_with, sized_struct};
-use crate::config::{Access, Builder, Check, Directive};
+use crate::config::{Access, Builder, Directive, ValueRule};
 use crate::error::{Code, Error};
 use crate::files::Disk;
 use crate::version::PhpVersion;
@@ -366,8 +366,8 @@ unsafe fn register(builder: &mut Builder, directive: *const outlive_directive) -
     }
     let default = (!directive.default_value.is_null()).then_some(default);
     let host = HostCheck { check: directive.check, userdata: directive.userdata, destroy: directive.destroy };
-    let check = Check::Host(Arc::new(move |value| host.accepts(value)));
-    builder.register(Directive::new(name, access, default).with_check(check))
+    let rule = ValueRule::Host(Arc::new(move |value| host.accepts(value)));
+    builder.register(Directive::new(name, access, default).with_value_rule(rule))
 }
 
 /// Reads everything and makes the configuration; *out is a reference that the caller owns. It uses up everything that

@@ -104,7 +104,7 @@ fn odd(core: &Core, directive: &Directive, value: &Text, at_startup: bool, origi
                 format!("`{name}` does not take `{text}`: {why}; this line does nothing"),
             )
         }
-        _ => match directive.check.warning(value.bytes(), core.version) {
+        _ => match directive.value_rule.warning(value.bytes(), core.version) {
             Some(warning) => {
                 (Severity::Warning, Diagnosis::MalformedQuantity, format!("Invalid \"{name}\" setting. {warning}"))
             }

@@ -2,7 +2,7 @@
 
 use super::Access;
 use super::text::Text;
-use super::value_rule::Check;
+use super::value_rule::ValueRule;
 use std::borrow::Cow;
 
 /// A directive as one configuration knows it.
@@ -11,7 +11,7 @@ pub struct Directive {
     pub(super) name: Cow<'static, [u8]>,
     pub(super) access: Access,
     pub(super) default: Option<Text>,
-    pub(super) check: Check,
+    pub(super) value_rule: ValueRule,
     pub(super) extension: &'static str,
 }
 
@@ -23,15 +23,15 @@ impl Directive {
             name: Cow::Owned(name.to_vec()),
             access,
             default: default.map(Text::new),
-            check: Check::Text,
+            value_rule: ValueRule::Text,
             extension: "host",
         }
     }
 
-    /// The same directive, taking only what `check` lets through.
+    /// The same directive, with a rule for its values.
     #[must_use]
-    pub fn with_check(mut self, check: Check) -> Self {
-        self.check = check;
+    pub fn with_value_rule(mut self, value_rule: ValueRule) -> Self {
+        self.value_rule = value_rule;
         self
     }
 
@@ -51,8 +51,8 @@ impl Directive {
     }
 
     /// What it takes.
-    pub fn check(&self) -> &Check {
-        &self.check
+    pub fn value_rule(&self) -> &ValueRule {
+        &self.value_rule
     }
 
     /// The PHP extension that brings it; `core`, `outlive`, `host`, or `sapi/…` for one SAPI's own.

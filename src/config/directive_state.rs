@@ -3,7 +3,7 @@
 use super::Access;
 use super::directive::Directive;
 use super::text::Text;
-use super::value_rule::{Check, Moment};
+use super::value_rule::{Moment, ValueRule};
 use crate::version::PhpVersion;
 
 /// With which right a layer sets a value.
@@ -72,10 +72,10 @@ impl Slot {
             self.locked = true;
         }
         let moment = if power == Authority::Startup { Moment::Startup } else { Moment::Later(self.value.bytes()) };
-        if power == Authority::User && matches!(directive.check, Check::NotByUsers) {
+        if power == Authority::User && matches!(directive.value_rule, ValueRule::NotByUsers) {
             return Err(Refusal::Value("PHP does not take it from a .user.ini".into()));
         }
-        directive.check.accepts(value.bytes(), moment, version).map_err(Refusal::Value)?;
+        directive.value_rule.accepts(value.bytes(), moment, version).map_err(Refusal::Value)?;
         self.value = value.clone();
         Ok(())
     }

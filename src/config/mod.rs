@@ -69,7 +69,7 @@ pub use secret::holds_secret;
 pub use settings::Settings;
 pub use table::versions_with;
 pub(crate) use value_rule::whole_number;
-pub use value_rule::{Check, HostCheck};
+pub use value_rule::{HostCheck, ValueRule};
 
 /// Who may change a directive; PHP's access levels as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -82,7 +82,7 @@ struct Inner {
     // These locks are only tried, never waited for: a child that was forked while another thread held one works without the cache.
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
     /// By the sections of httpd's configuration that apply to a request, where nothing else matters.
-    quick: RwLock<BySections>,
+    by_sections: RwLock<BySections>,
     user_inis: Mutex<UserInis>,
     /// How often [`Config::refresh`] was called.
     generation: AtomicU64,
@@ -119,9 +119,11 @@ impl Config {
     ) -> Self {
         let core = Arc::new(core);
         let base = Arc::new(Settings::new(Arc::clone(&core), Box::default()));
-        let (cache, quick, user_inis) = (Mutex::default(), RwLock::default(), Mutex::default());
+        let (cache, by_sections, user_inis) = (Mutex::default(), RwLock::default(), Mutex::default());
         let generation = AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, quick, user_inis, generation }) }
+        Self {
+            inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, by_sections, user_inis, generation }),
+        }
     }
 
     /// The PHP that is the model.
@@ -231,8 +233,8 @@ impl Config {
             _ => None,
         };
         if let Some(met) = &met
-            && let Ok(quick) = inner.quick.try_read()
-            && let Some(known) = quick.get(met.ids())
+            && let Ok(by_sections) = inner.by_sections.try_read()
+            && let Some(known) = by_sections.get(met.ids())
         {
             return Ok(Outcome::Run(Arc::clone(known)));
         }
@@ -247,11 +249,11 @@ impl Config {
         };
         let settings = self.settings(self.contributions(target, run, now));
         if let Some(met) = met
-            && let Ok(mut quick) = inner.quick.try_write()
+            && let Ok(mut by_sections) = inner.by_sections.try_write()
         {
             // The cache may hold one entry for each section: no more memory than the configuration itself.
             let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.containers()).max(CACHE);
-            quick.put(met.ids(), Arc::clone(&settings), most);
+            by_sections.put(met.ids(), Arc::clone(&settings), most);
         }
         Ok(Outcome::Run(settings))
     }

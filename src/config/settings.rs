@@ -119,7 +119,7 @@ impl Settings {
         sources.filter_map(|source| Some((source.file.as_ref()?, &*source.text)))
     }
 
-    /// The directive of that name: access, default, check.
+    /// The directive of that name: access, default, the rule for its values.
     pub fn directive(&self, name: &[u8]) -> Option<&Directive> {
         self.core.find(name).map(|at| &self.core.directives[at])
     }
@@ -133,12 +133,12 @@ impl Settings {
         out
     }
 
-    /// Whether the directive would take this value at run time (PHP's own checks). Whether it may be changed at all is
+    /// Whether the directive would take this value at run time (PHP's own rules). Whether it may be changed at all is
     /// a matter of [`Entry::access`].
     pub fn accepts(&self, name: &[u8], value: &[u8]) -> bool {
         let Some(at) = self.core.find(name) else { return false };
         let moment = Moment::Later(self.slot(at).value.bytes());
-        self.core.directives[at].check.accepts(value, moment, self.core.version).is_ok()
+        self.core.directives[at].value_rule.accepts(value, moment, self.core.version).is_ok()
     }
 
     /// Whether a running program may change the directive at all; false where there is none.

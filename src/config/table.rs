@@ -7,7 +7,7 @@
 use super::Access;
 use super::directive::Directive;
 use super::text::Text;
-use super::value_rule::Check;
+use super::value_rule::ValueRule;
 use crate::version::PhpVersion;
 use once_cell::race::OnceBox;
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ static DIRECTIVES: &str = include_str!("directives.tsv");
 struct Row {
     name: &'static str,
     extension: &'static str,
-    check: Check,
+    value_rule: ValueRule,
     /// Access and default of each version; `None`: the version does not have it.
     cells: [Option<(Access, Option<Text>)>; PhpVersion::ALL.len()],
 }
@@ -53,7 +53,7 @@ fn rows() -> &'static [Row] {
 fn row(line: &'static str) -> Row {
     let mut fields = line.split('\t');
     let mut next = || fields.next().unwrap_or_default();
-    let (name, extension, check) = (next(), next(), Check::from_word(next()));
+    let (name, extension, value_rule) = (next(), next(), ValueRule::named(next()));
     let cells = cells(fields, |field| {
         let (access, default) = match field.split_once(':') {
             Some((access, default)) => (access, Some(Text::new(default.as_bytes()))),
@@ -61,7 +61,7 @@ fn row(line: &'static str) -> Row {
         };
         Some((Access(access.parse().unwrap_or_default()), default))
     });
-    Row { name, extension, check, cells }
+    Row { name, extension, value_rule, cells }
 }
 
 fn column(version: PhpVersion) -> usize {
@@ -74,7 +74,7 @@ pub(super) fn directives(version: PhpVersion) -> impl Iterator<Item = Directive>
     rows().iter().filter_map(move |row| {
         let (access, default) = row.cells[column].clone()?;
         let name = Cow::Borrowed(row.name.as_bytes());
-        Some(Directive { name, access, default, check: row.check.clone(), extension: row.extension })
+        Some(Directive { name, access, default, value_rule: row.value_rule.clone(), extension: row.extension })
     })
 }
 

@@ -11,9 +11,9 @@ const MEMORY_AT_REST: i64 = 2 << 20;
 /// A host's own check of a value.
 pub type HostCheck = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
-/// The values that a directive takes. Apart from the last three these are PHP's own rules, which seldom refuse anything.
+/// The values that a directive takes. Apart from `Choice`, `OnOffOr`, `Whole` and `Host` these are PHP's own rules, which seldom refuse anything.
 #[derive(Clone)]
-pub enum Check {
+pub enum ValueRule {
     /// Anything.
     Text,
     /// Anything; read as a boolean (I-103).
@@ -60,9 +60,9 @@ pub enum Check {
     Zone,
     /// `iconv.*_encoding`: anything of less than 64 bytes.
     Charset,
-    /// One of these words, in any letter case.
-    Words(&'static [&'static str]),
-    /// On or off, as ini texts have them (php.ini makes `1` of an unquoted `on`, and nothing of `off`), or one of these words.
+    /// One of these choices, in any letter case.
+    Choice(&'static [&'static str]),
+    /// On or off, as ini texts have them (php.ini makes `1` of an unquoted `on`, and nothing of `off`), or one of these choices.
     OnOffOr(&'static [&'static str]),
     /// A decimal number in this range, nothing around it; empty text too where the flag says so.
     Whole {
@@ -82,8 +82,8 @@ pub enum Check {
 /// The numbers that a directive of PHP's takes.
 #[derive(Debug)]
 pub struct Between {
-    /// The word in the data file.
-    word: &'static str,
+    /// The name in the data file.
+    name: &'static str,
     /// The smallest.
     pub min: i64,
     /// The largest.
@@ -95,8 +95,8 @@ pub struct Between {
 }
 
 impl Between {
-    const fn new(word: &'static str, min: i64, max: i64, is_quantity: bool, since: PhpVersion) -> Self {
-        Self { word, min, max, is_quantity, since }
+    const fn new(name: &'static str, min: i64, max: i64, is_quantity: bool, since: PhpVersion) -> Self {
+        Self { name, min, max, is_quantity, since }
     }
 }
 
@@ -126,16 +126,16 @@ pub(crate) enum Moment<'a> {
     Later(&'a [u8]),
 }
 
-impl fmt::Debug for Check {
+impl fmt::Debug for ValueRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.name())
     }
 }
 
-impl Check {
-    /// From the word in the data file.
-    pub(super) fn from_word(word: &str) -> Self {
-        match word {
+impl ValueRule {
+    /// By its name in the data file.
+    pub(super) fn named(name: &str) -> Self {
+        match name {
             "bool" => Self::Bool,
             "off_later" => Self::OffLater,
             "int" => Self::Int,
@@ -152,7 +152,7 @@ impl Check {
             "jit" => Self::Jit,
             "zone" => Self::Zone,
             "charset" => Self::Charset,
-            "syslog_filter" => Self::Words(&["all", "no-ctrl", "ascii", "raw"]),
+            "syslog_filter" => Self::Choice(&["all", "no-ctrl", "ascii", "raw"]),
             "filled" => Self::Filled,
             "precision" => Self::Precision,
             "name" => Self::Name,
@@ -161,12 +161,12 @@ impl Check {
             "buffering" => Self::Buffering,
             "switch" => Self::Switch,
             "display" => Self::Display,
-            word => BETWEEN.iter().find(|known| known.word == word).map_or(Self::Text, Self::Between),
+            name => BETWEEN.iter().find(|known| known.name == name).map_or(Self::Text, Self::Between),
         }
     }
 
-    /// A word for it.
-    pub fn word(&self) -> &'static str {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Bool | Self::OffLater => "bool",
@@ -190,7 +190,7 @@ impl Check {
             Self::Jit => "jit",
             Self::Zone => "zone",
             Self::Charset => "charset",
-            Self::Words(_) | Self::OnOffOr(_) => "words",
+            Self::Choice(_) | Self::OnOffOr(_) => "choice",
             Self::Whole { .. } => "whole",
             Self::Between(between) if between.is_quantity => "quantity",
             Self::Between(_) => "int",
@@ -251,10 +251,9 @@ impl Check {
             }
             Self::Jit => is_jit(value),
             Self::Charset if value.len() >= 64 => return Err("it must be shorter than 64 bytes".into()),
-            Self::Words(words) => words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())),
-            Self::OnOffOr(words) => {
-                let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
-                ON_OFF.iter().chain(*words).any(|word| is(word))
+            Self::Choice(choices) => choices.iter().any(|choice| value.eq_ignore_ascii_case(choice.as_bytes())),
+            Self::OnOffOr(choices) => {
+                ON_OFF.iter().chain(*choices).any(|choice| value.eq_ignore_ascii_case(choice.as_bytes()))
             }
             Self::Whole { min, max, or_empty } => {
                 (value.is_empty() && *or_empty) || whole(value).is_some_and(|number| (*min..=*max).contains(&number))
@@ -275,8 +274,8 @@ impl Check {
     /// The accepted values, for people.
     fn expectation(&self) -> String {
         match self {
-            Self::Words(words) => format!("it must be one of {}", words.join(", ")),
-            Self::OnOffOr(words) => format!("it must be one of off, on, {}", words.join(", ")),
+            Self::Choice(choices) => format!("it must be one of {}", choices.join(", ")),
+            Self::OnOffOr(choices) => format!("it must be one of off, on, {}", choices.join(", ")),
             Self::Jit => "it must be disable, on, off, tracing, function or a number such as 1255: up to four digits, of which the last \
                           is 1 to 5, the one before 0 to 3 or 5, then 0 to 2, then 0 or 1"
                 .into(),
@@ -428,20 +427,20 @@ mod tests {
     #[test]
     fn facilities_zones_and_character_sets() {
         let takes =
-            |check: &Check, value: &str, version| check.accepts(value.as_bytes(), Moment::Startup, version).is_ok();
+            |rule: &ValueRule, value: &str, version| rule.accepts(value.as_bytes(), Moment::Startup, version).is_ok();
         for (value, fine) in
             [("LOG_USER", true), ("local3", true), ("security", true), ("log_user", false), ("USER", false)]
         {
-            assert_eq!(takes(&Check::Facility, value, PhpVersion::V8_2), fine, "{value}");
+            assert_eq!(takes(&ValueRule::Facility, value, PhpVersion::V8_2), fine, "{value}");
         }
         for value in ["LOG_NOPE", "LOG_user", "LOG_SECURITY", "", "128", "LOG_", "user "] {
-            assert!(!takes(&Check::Facility, value, PhpVersion::V8_2), "{value}");
+            assert!(!takes(&ValueRule::Facility, value, PhpVersion::V8_2), "{value}");
         }
         for (value, fine) in
             [("europe/paris", true), ("Etc/GMT+5", true), ("", false), ("UTC ", false), ("+02:00", false)]
         {
-            assert_eq!(takes(&Check::Zone, value, PhpVersion::V8_2), fine, "{value}");
-            assert!(takes(&Check::Zone, value, PhpVersion::V8_1));
+            assert_eq!(takes(&ValueRule::Zone, value, PhpVersion::V8_2), fine, "{value}");
+            assert!(takes(&ValueRule::Zone, value, PhpVersion::V8_1));
         }
         // As a real PHP 8.2 with opcache accepted and refused them.
         for (value, fine) in [
@@ -458,19 +457,19 @@ mod tests {
             ("1111x", false),
             ("abc", false),
         ] {
-            assert_eq!(takes(&Check::Jit, value, PhpVersion::V8_2), fine, "{value}");
+            assert_eq!(takes(&ValueRule::Jit, value, PhpVersion::V8_2), fine, "{value}");
         }
-        assert!(takes(&Check::Charset, &"x".repeat(63), PhpVersion::V8_2));
-        assert!(!takes(&Check::Charset, &"x".repeat(64), PhpVersion::V8_2));
+        assert!(takes(&ValueRule::Charset, &"x".repeat(63), PhpVersion::V8_2));
+        assert!(!takes(&ValueRule::Charset, &"x".repeat(64), PhpVersion::V8_2));
     }
 
     /// As php8.2 with opcache has them (I-184).
     #[test]
     fn opcache_refuses_numbers_out_of_range() {
-        let check = Check::from_word;
+        let rule = ValueRule::named;
         let takes =
-            |word: &str, value: &str, version| check(word).accepts(value.as_bytes(), Moment::Startup, version).is_ok();
-        for (word, good, bad) in [
+            |name: &str, value: &str, version| rule(name).accepts(value.as_bytes(), Moment::Startup, version).is_ok();
+        for (name, good, bad) in [
             (
                 "jit",
                 &["0", "5", "11", "1255", "+1205", " 12", "0205", "tracing", ""][..],
@@ -486,32 +485,32 @@ mod tests {
             ("opcache_checks", &["0", "abc", "0x20"], &["1", "-1", "1K"]),
         ] {
             for value in good {
-                assert!(takes(word, value, PhpVersion::V8_2), "{word} {value}");
+                assert!(takes(name, value, PhpVersion::V8_2), "{name} {value}");
             }
             for value in bad {
-                assert!(!takes(word, value, PhpVersion::V8_2), "{word} {value}");
+                assert!(!takes(name, value, PhpVersion::V8_2), "{name} {value}");
             }
         }
         assert!(takes("opcache_strings", "4096", PhpVersion::V8_1));
         assert!(takes("opcache_files", "1", PhpVersion::V7_4));
         let later =
-            |value: &str| check("off_later").accepts(value.as_bytes(), Moment::Later(b"1"), PhpVersion::V8_2).is_ok();
+            |value: &str| rule("off_later").accepts(value.as_bytes(), Moment::Later(b"1"), PhpVersion::V8_2).is_ok();
         assert!(later("0") && later("") && later("abc") && !later("1") && !later("yes") && !later("64M"));
     }
 
     #[test]
     fn strict_checks_say_what_they_want() {
-        let words = Check::Words(&["php", "all"]);
-        assert!(words.accepts(b"PHP", Moment::Startup, PhpVersion::V8_2).is_ok());
-        let refused = words.accepts(b"both", Moment::Startup, PhpVersion::V8_2).unwrap_err();
+        let choice = ValueRule::Choice(&["php", "all"]);
+        assert!(choice.accepts(b"PHP", Moment::Startup, PhpVersion::V8_2).is_ok());
+        let refused = choice.accepts(b"both", Moment::Startup, PhpVersion::V8_2).unwrap_err();
         assert_eq!(refused, "it must be one of php, all");
-        let switch = Check::OnOffOr(&["required"]);
+        let switch = ValueRule::OnOffOr(&["required"]);
         for (value, fine) in
             [("", true), ("1", true), ("On", true), ("Required", true), ("2", false), ("require", false)]
         {
             assert_eq!(switch.accepts(value.as_bytes(), Moment::Startup, PhpVersion::V8_2).is_ok(), fine, "{value}");
         }
-        let whole = Check::Whole { min: 0, max: 10, or_empty: true };
+        let whole = ValueRule::Whole { min: 0, max: 10, or_empty: true };
         for (value, fine) in [("", true), ("10", true), ("11", false), ("-1", false), (" 1", false), ("1s", false)] {
             assert_eq!(whole.accepts(value.as_bytes(), Moment::Startup, PhpVersion::V8_2).is_ok(), fine, "{value}");
         }

@@ -4,7 +4,7 @@
     python3 tests/tools/directives.py
 
 Access levels, defaults and presence come from tests/conformance/php/directives.json; tests/config_defaults.rs holds
-the written file against it. The kind of check is not in that file: it is written down here, as phpinfo() shows it
+the written file against it. The rule for its values is not in that file: it is written down here, as phpinfo() shows it
 (On and Off: a boolean) and as facts I-100 ... I-183 have it.
 """
 import json
@@ -153,7 +153,7 @@ def directives():
         of = lambda at: default if not isinstance(default, dict) else default[max(v for v in default if v <= at)]
         entries = [None] * since + [(access, of(at)) for at in range(since, len(versions))]
         rows[name] = (name, extension, kind(name, entries), [cell(e) for e in entries])
-    header = "# Written by tests/tools/directives.py: name, extension, check, then access:default for 7.4 ... 8.5.\n"
+    header = "# Written by tests/tools/directives.py: name, extension, rule for its values, then access:default for 7.4 ... 8.5.\n"
     write(OUT / "directives.tsv", header, [rows[name] for name in sorted(rows, key=str.encode)])
 
 

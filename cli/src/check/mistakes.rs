@@ -101,7 +101,7 @@ fn comments(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
 }
 
 fn quantity(directive: &Directive, value: &[u8], config: &Config) -> Option<String> {
-    let is = directive.check().is_quantity() || directive.check().is_int();
+    let is = directive.value_rule().is_quantity() || directive.value_rule().is_int();
     let meaning = crate::meaning::of_value(directive, value, config.php_version());
     meaning.filter(|_| is).or_else(|| is.then(|| number::quantity(value, config.php_version()).value.to_string()))
 }

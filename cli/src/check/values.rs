@@ -31,8 +31,8 @@ fn shown(bytes: &[u8]) -> String {
 pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut Vec<Diagnostic>) {
     let (name, bytes) = (shown(directive.name()), value);
     let value = shown(bytes);
-    match directive.check() {
-        check if check.is_bool() && !is_switch(bytes) => {
+    match directive.value_rule() {
+        rule if rule.is_bool() && !is_switch(bytes) => {
             let on = outlive::ini::number::boolean(bytes);
             let word = if on { "on" } else { "off" };
             found.push(warning(
@@ -41,7 +41,7 @@ pub fn meaning(directive: &Directive, value: &[u8], origin: &Origin, found: &mut
                 format!("`{name}` = `{value}` means {word} to PHP; write {word} if that is meant"),
             ));
         }
-        check if check.is_int() && !bytes.is_empty() && !is_whole(bytes) => {
+        rule if rule.is_int() && !bytes.is_empty() && !is_whole(bytes) => {
             let number = outlive::ini::number::int_prefix(bytes);
             found.push(warning(
                 Diagnosis::OddNumber,
@@ -77,7 +77,7 @@ pub fn extension(
     let Some(owner) = extensions.missing(directive) else { return };
     let default = directive.default().unwrap_or_default();
     let boolean = outlive::ini::number::boolean;
-    let same = value == default || (directive.check().is_bool() && boolean(value) == boolean(default));
+    let same = value == default || (directive.value_rule().is_bool() && boolean(value) == boolean(default));
     if !same && !value.is_empty() && !stock::has(directive.name(), value) {
         found.push(stock::missing(directive.name(), owner, origin.clone()));
     }
