@@ -353,7 +353,10 @@ typedef struct outlive_ini_event {
     double real;
 } outlive_ini_event;
 
-/** Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
+/**
+ * Sees one statement; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * Must not throw or longjmp.
+ */
 typedef int (*outlive_ini_visitor)(void *userdata, const struct outlive_ini_event *event);
 
 /**
@@ -642,7 +645,7 @@ void outlive_dir_config_free(struct outlive_dir_config *dir_config);
 
 /* Configuration -------------------------------------------------------------------------------------------------------
  *
- * What was read, and which settings are in force for a target.
+ * What was read, and the settings in force for a target.
  * Unless a function says otherwise: Thread safety: any thread. Fork safety: yes. Signal safety: no.
  */
 
@@ -685,7 +688,10 @@ typedef struct outlive_diagnostic {
     struct outlive_str text;
 } outlive_diagnostic;
 
-/** Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
+/**
+ * Sees one diagnostic; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * Must not throw or longjmp.
+ */
 typedef int (*outlive_diagnostic_visitor)(void *userdata,
                                           const struct outlive_diagnostic *diagnostic);
 
@@ -880,7 +886,10 @@ typedef struct outlive_origin {
     struct outlive_str because;
 } outlive_origin;
 
-/** Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
+/**
+ * Sees one layer; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * Must not throw or longjmp.
+ */
 typedef int (*outlive_origin_visitor)(void *userdata, const struct outlive_origin *origin);
 
 /** One directive, as outlive_settings_each shows it. May grow at its end; `size` says how far. */
@@ -911,7 +920,10 @@ typedef struct outlive_setting {
     int locked;
 } outlive_setting;
 
-/** Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp. */
+/**
+ * Sees one directive; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * Must not throw or longjmp.
+ */
 typedef int (*outlive_setting_visitor)(void *userdata, const struct outlive_setting *setting);
 
 /**
@@ -1005,7 +1017,7 @@ void outlive_settings_free(const struct outlive_settings *settings);
 
 /* Engine --------------------------------------------------------------------------------------------------------------
  *
- * Keeps the requests in flight: time limits, watched sockets, the table of rows, the end of the process.
+ * Holds the requests in flight: runs their time limits, watches their sockets, shows them as rows, and drains at the end of the process.
  * Unless a function says otherwise: Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 
@@ -1162,8 +1174,8 @@ typedef struct outlive_request_row {
 } outlive_request_row;
 
 /**
- * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
- * outlive_engine_free. Must not throw or longjmp.
+ * Sees one row; the row and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * May call anything but outlive_engine_free. Must not throw or longjmp.
  */
 typedef int (*outlive_request_visitor)(void *userdata, const struct outlive_request_row *row);
 
@@ -1288,7 +1300,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 
 /* Request -------------------------------------------------------------------------------------------------------------
  *
- * Begun, asked at safe points whether it should stop, and ended.
+ * A host begins a request, asks at safe points whether it should stop, and ends it.
  * Unless a function says otherwise: Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
  */
 
@@ -1793,8 +1805,8 @@ typedef struct outlive_scoreboard_row {
 } outlive_scoreboard_row;
 
 /**
- * Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
- * longjmp.
+ * Sees one row; the row and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+ * May call anything. Must not throw or longjmp.
  */
 typedef int (*outlive_scoreboard_visitor)(void *userdata, const struct outlive_scoreboard_row *row);
 
@@ -1878,7 +1890,7 @@ int outlive_scoreboard_prepare(const char *path,
                                uint32_t group,
                                struct outlive_error *error);
 
-/* What can be seen, as text -------------------------------------------------------------------------------------------
+/* Rendering -----------------------------------------------------------------------------------------------------------
  *
  * Numbers for Prometheus, a document for programs and a page for people, the same from every host.
  * Unless a function says otherwise: Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

@@ -177,7 +177,7 @@ const CASES: [Case; 15] = [
     },
     Case {
         title: "Not allowed at this level",
-        story: "`.htaccess` may not set what only the system may: PHP passes over the line without a word.",
+        story: "`.htaccess` may not set a directive that belongs to the system: PHP ignores the line and says nothing.",
         server: MOD_PHP,
         files: &[
             ("etc/php/8.2/apache2/php.ini", ""),
@@ -201,7 +201,7 @@ const CASES: [Case; 15] = [
     },
     Case {
         title: "A `;` or `#` that is no comment",
-        story: "In php.ini a `#` begins no comment behind a value.",
+        story: "In php.ini a `#` after a value does not begin a comment.",
         server: MOD_PHP,
         files: &[("etc/php/8.2/apache2/php.ini", "memory_limit = 512M # for imports\n")],
         args: &["check"],
@@ -256,7 +256,7 @@ const CASES: [Case; 15] = [
         files: &[("etc/php/8.4/fpm/php-fpm.conf", "[www]\nlisten = /run/php/php8.4-fpm.sock\n")],
         args: &["explain", "memory_limit", URL],
         says: &["no pool that was found listens on /run/php/php8.2-fpm.sock", "8.4/fpm/www"],
-        cure: "Lead the handler to a pool that is there.",
+        cure: "Point the handler at a pool that exists.",
     },
 ];
 

@@ -78,7 +78,8 @@ pub struct outlive_diagnostic {
     pub text: outlive_str,
 }
 
-/// Sees one diagnostic; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+/// Sees one diagnostic; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// Must not throw or longjmp.
 pub type outlive_diagnostic_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, diagnostic: *const outlive_diagnostic) -> c_int>;
 

@@ -106,8 +106,8 @@ pub struct outlive_request_row {
     pub resumed: c_int,
 }
 
-/// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything but
-/// outlive_engine_free. Must not throw or longjmp.
+/// Sees one row; the row and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// May call anything but outlive_engine_free. Must not throw or longjmp.
 pub type outlive_request_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_request_row) -> c_int>;
 

@@ -69,7 +69,8 @@ pub struct outlive_ini_event {
     pub real: f64,
 }
 
-/// Sees one statement; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+/// Sees one statement; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// Must not throw or longjmp.
 pub type outlive_ini_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, event: *const outlive_ini_event) -> c_int>;
 

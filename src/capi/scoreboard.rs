@@ -31,8 +31,8 @@ pub struct outlive_scoreboard_row {
     pub request: outlive_request_row,
 }
 
-/// Sees one row; the row and its texts live until it returns. Not 0: no more rows. May call anything. Must not throw or
-/// longjmp.
+/// Sees one row; the row and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// May call anything. Must not throw or longjmp.
 pub type outlive_scoreboard_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, row: *const outlive_scoreboard_row) -> c_int>;
 

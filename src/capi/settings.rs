@@ -57,11 +57,13 @@ pub struct outlive_origin {
     pub because: outlive_str,
 }
 
-/// Sees one directive; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+/// Sees one directive; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// Must not throw or longjmp.
 pub type outlive_setting_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, setting: *const outlive_setting) -> c_int>;
 
-/// Sees one layer; it and its texts live until it returns. Not 0: no more. Must not throw or longjmp.
+/// Sees one layer; it and its texts live until it returns. Returns 0 to see the next one, anything else to end the visit.
+/// Must not throw or longjmp.
 pub type outlive_origin_visitor =
     Option<unsafe extern "C" fn(userdata: *mut c_void, origin: *const outlive_origin) -> c_int>;
 

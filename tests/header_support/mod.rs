@@ -60,7 +60,7 @@ pub const SECTIONS: [Section; 10] = [
     },
     Section {
         title: "Configuration",
-        about: "What was read, and which settings are in force for a target.",
+        about: "What was read, and the settings in force for a target.",
         safety: ANY,
         names: &[
             "outlive_config*",
@@ -78,7 +78,7 @@ pub const SECTIONS: [Section; 10] = [
         names: &["OUTLIVE_FATE_*", "outlive_settings*", "outlive_setting*", "outlive_origin*", "outlive_holds_secret"],
     },
     Section {
-        title: "What can be seen, as text",
+        title: "Rendering",
         about: "Numbers for Prometheus, a document for programs and a page for people, the same from every host.",
         safety: "Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.",
         names: &[
@@ -99,7 +99,7 @@ pub const SECTIONS: [Section; 10] = [
     // These two are read last: see ORDER.
     Section {
         title: "Engine",
-        about: "Keeps the requests in flight: time limits, watched sockets, the table of rows, the end of the process.",
+        about: "Holds the requests in flight: runs their time limits, watches their sockets, shows them as rows, and drains at the end of the process.",
         safety: "Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.",
         names: &[
             "outlive_engine*",
@@ -114,7 +114,7 @@ pub const SECTIONS: [Section; 10] = [
     },
     Section {
         title: "Request",
-        about: "Begun, asked at safe points whether it should stop, and ended.",
+        about: "A host begins a request, asks at safe points whether it should stop, and ends it.",
         safety: "Thread safety: the thread that works on it. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.",
         names: &["*"],
     },

@@ -20,7 +20,7 @@ class Source(Protocol):
     """A middleware, or an engine."""
 
     def render(self, what: Rendered, *, title: str = "", notes: str = "") -> str:
-        """What can be seen, as text."""
+        """The state of all processes, rendered as text."""
 
 
 def status_app(source: Union[Source, Path], *, title: str = "") -> StatusApp:
