@@ -20,8 +20,9 @@ use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// The most entries of either cache; a full cache is emptied.
 const CACHE: usize = 4096;
@@ -41,8 +42,8 @@ struct BySections {
 /// Nearly every request has at most this many sections that set values.
 const FEW: usize = 6;
 
-fn few(ids: &[u32]) -> Option<[u32; FEW]> {
-    let mut key = [0; FEW];
+fn few<const MOST: usize>(ids: &[u32]) -> Option<[u32; MOST]> {
+    let mut key = [0; MOST];
     key.get_mut(..ids.len())?.copy_from_slice(ids);
     Some(key)
 }
@@ -67,6 +68,34 @@ impl BySections {
     }
 }
 
+/// As many numbers, with the settings and what says that they are there, are half a cache line.
+const AT_SERVER: usize = 4;
+
+/// What the first request at a server met, and its settings. Most servers give nearly all of their requests the same: no lock and no hash for
+/// those, and the place is known as soon as the server is.
+#[repr(align(32))]
+#[derive(Default)]
+struct AtServer(OnceLock<([u32; AT_SERVER], Arc<Settings>)>);
+
+impl AtServer {
+    /// Has the settings on their way into the processor's cache.
+    fn fetch(&self) {
+        if let Some((_, settings)) = self.0.get() {
+            black_box(Arc::strong_count(settings));
+        }
+    }
+
+    fn get(&self, ids: &[u32]) -> Option<&Arc<Settings>> {
+        let (known, settings) = self.0.get()?;
+        (*known == few(ids)?).then_some(settings)
+    }
+
+    /// Whether it was free. To be called by one thread at a time, so that none waits for another.
+    fn put(&self, ids: &[u32], settings: &Arc<Settings>) -> bool {
+        few(ids).is_some_and(|ids| self.0.set((ids, Arc::clone(settings))).is_ok())
+    }
+}
+
 /// An immutable configuration, shared by all threads. Cloning shares it. To reload, build another one.
 #[derive(Clone)]
 pub struct Config {
@@ -83,6 +112,8 @@ struct Inner {
     cache: Mutex<HashMap<u64, Arc<Settings>>>,
     /// By the sections of httpd's configuration that apply to a request, where nothing else matters.
     by_sections: RwLock<BySections>,
+    /// The same for what comes first at each server; made, and filled, by who holds `by_sections`.
+    at_server: OnceLock<Box<[AtServer]>>,
     user_inis: Mutex<UserInis>,
     /// How often [`Config::refresh`] was called.
     generation: AtomicU64,
@@ -120,10 +151,10 @@ impl Config {
         let core = Arc::new(core);
         let base = Arc::new(Settings::new(Arc::clone(&core), Box::default()));
         let (cache, by_sections, user_inis) = (Mutex::default(), RwLock::default(), Mutex::default());
-        let generation = AtomicU64::new(0);
-        Self {
-            inner: Arc::new(Inner { core, httpd, files, diagnostics, base, cache, by_sections, user_inis, generation }),
-        }
+        let (generation, at_server) = (AtomicU64::new(0), OnceLock::new());
+        let inner =
+            Inner { core, httpd, files, diagnostics, base, cache, by_sections, at_server, user_inis, generation };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The PHP that is the model.
@@ -228,15 +259,21 @@ impl Config {
     pub fn outcome_at(&self, target: &Target<'_>, now: Option<i64>) -> Result<Outcome> {
         let inner = &*self.inner;
         // `.user.ini` files and PHP's own sections depend on more than httpd's sections.
+        let at_server = inner.at_server.get().map_or(&[][..], |all| all);
+        let fetch = |server: usize| at_server.get(server).map_or((), AtServer::fetch);
         let met = match &inner.httpd {
-            Some(httpd) if !inner.core.sapi.has_user_ini() => httpd.met(&*inner.files, target),
+            Some(httpd) if !inner.core.sapi.has_user_ini() => httpd.met(&*inner.files, target, fetch),
             _ => None,
         };
-        if let Some(met) = &met
-            && let Ok(by_sections) = inner.by_sections.try_read()
-            && let Some(known) = by_sections.get(met.ids())
-        {
-            return Ok(Outcome::Run(Arc::clone(known)));
+        if let Some(met) = &met {
+            if let Some(known) = at_server.get(met.server()).and_then(|known| known.get(met.ids())) {
+                return Ok(Outcome::Run(Arc::clone(known)));
+            }
+            if let Ok(by_sections) = inner.by_sections.try_read()
+                && let Some(known) = by_sections.get(met.ids())
+            {
+                return Ok(Outcome::Run(Arc::clone(known)));
+            }
         }
         let run = match &inner.httpd {
             None => None,
@@ -251,9 +288,14 @@ impl Config {
         if let Some(met) = met
             && let Ok(mut by_sections) = inner.by_sections.try_write()
         {
-            // The cache may hold one entry for each section: no more memory than the configuration itself.
-            let most = inner.httpd.as_ref().map_or(0, |httpd| 2 * httpd.containers()).max(CACHE);
-            by_sections.put(met.ids(), Arc::clone(&settings), most);
+            let httpd = inner.httpd.as_deref();
+            let servers = || (0..httpd.map_or(0, Configuration::servers)).map(|_| AtServer::default()).collect();
+            let at_server = inner.at_server.get_or_init(servers);
+            if !at_server.get(met.server()).is_some_and(|free| free.put(met.ids(), &settings)) {
+                // The cache may hold one entry for each section: no more memory than the configuration itself.
+                let most = httpd.map_or(0, |httpd| 2 * httpd.containers()).max(CACHE);
+                by_sections.put(met.ids(), Arc::clone(&settings), most);
+            }
         }
         Ok(Outcome::Run(settings))
     }

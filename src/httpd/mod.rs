@@ -148,8 +148,14 @@ impl Configuration {
 
     /// The numbers of the sections that give a request its values; `None`: only [`Configuration::resolve`] can tell. Within one
     /// configuration, equal answers mean equal containers. Does not allocate; reads one path's kind where the target names no file.
-    pub(crate) fn met(&self, files: &dyn Files, target: &Target<'_>) -> Option<SectionIds> {
-        resolve::fast_path::met(&self.data, files, target)
+    /// `likely` is told the number of a server that it may be, before that is known.
+    pub(crate) fn met(&self, files: &dyn Files, target: &Target<'_>, likely: impl Fn(usize)) -> Option<SectionIds> {
+        resolve::fast_path::met(&self.data, files, target, likely)
+    }
+
+    /// How many servers there are, the main one counted.
+    pub(crate) fn servers(&self) -> usize {
+        self.data.servers.len()
     }
 
     /// How many servers and sections set values.

@@ -120,8 +120,11 @@ fn access(core: &Core) -> Option<bool> {
     core.requires.as_deref().map(Requirement::lets_everybody_in)
 }
 
+/// So many literal sections have their place in the server's own lines; nearly every virtual host has no more.
+const OWN: usize = 2;
+
 /// A literal section.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LiteralSection {
     pub hash: u64,
     text: u32,
@@ -133,9 +136,9 @@ pub(crate) struct LiteralSection {
     pub effect: Effect,
 }
 
-/// A server.
+/// A server: two cache lines.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub(crate) struct ServerEntry {
     /// As [`super::server::Index::depths`].
     pub depths: u64,
@@ -148,13 +151,16 @@ pub(crate) struct ServerEntry {
     pub location_patterns: bool,
     /// One of its URIs may lead to a file outside the document root.
     pub may_leave_docroot: bool,
-    /// Where its directories begin in `parts`; its locations follow them, and so on.
+    /// Its directories and its locations behind them: in `own`, or where they are more, from that place in `parts` on.
+    own: [LiteralSection; OWN],
     parts: u32,
     dirs: u32,
     locations: u32,
-    /// Where its names begin in `text`, each preceded by its length; its document root follows.
+    /// Where its names begin in `text`, each preceded by its length: behind the texts of its sections, its own name first.
     names: u32,
     names_end: u32,
+    /// Where its document root is, which is the main server's unless it has one.
+    root: u32,
     root_end: u32,
 }
 
@@ -186,6 +192,16 @@ impl FastIndex {
     }
 
     fn add(&mut self, server: &Server, main_root: &[u8]) {
+        let first = self.parts.len();
+        self.list(&server.dir_index, &server.dirs);
+        let between = self.parts.len();
+        self.list(&server.location_index, &server.locations);
+        let (dirs, locations) = (between - first, self.parts.len() - between);
+        let mut sections = [LiteralSection::default(); OWN];
+        if let Some(own) = sections.get_mut(..dirs + locations) {
+            own.copy_from_slice(&self.parts[first..]);
+            self.parts.truncate(first);
+        }
         let names = self.text.len() as u32;
         server.names().for_each(|name| {
             if name.len() <= LONGEST_NAME {
@@ -197,12 +213,14 @@ impl FastIndex {
         });
         let names_end = self.text.len() as u32;
         let root = server.document_root.as_deref().unwrap_or(main_root);
-        self.text.extend_from_slice(root.strip_suffix(b"/").unwrap_or(root));
-        let root_end = self.text.len() as u32;
-        let first = self.parts.len();
-        self.list(&server.dir_index, &server.dirs);
-        let between = self.parts.len();
-        self.list(&server.location_index, &server.locations);
+        let inherited = self.own.first().filter(|_| server.document_root.is_none());
+        let (root_start, root_end) = match inherited.map(|main| (main.root, main.root_end)) {
+            Some(known) => known,
+            None => {
+                self.text.extend_from_slice(root.strip_suffix(b"/").unwrap_or(root));
+                (names_end, self.text.len() as u32)
+            }
+        };
         let index = &server.location_index;
         self.own.push(ServerEntry {
             depths: server.dir_index.depths,
@@ -213,11 +231,13 @@ impl FastIndex {
             regex: !server.dir_index.regex.is_empty(),
             location_patterns: !index.wild.is_empty() || !index.regex.is_empty(),
             may_leave_docroot: may_leave_docroot(server, root),
+            own: sections,
             parts: first as u32,
-            dirs: (between - first) as u32,
-            locations: (self.parts.len() - between) as u32,
+            dirs: dirs as u32,
+            locations: locations as u32,
             names,
             names_end,
+            root: root_start,
             root_end,
         });
     }
@@ -257,16 +277,16 @@ impl FastIndex {
 
     /// A server's document root, without a slash at its end.
     pub fn root(&self, own: &ServerEntry) -> &[u8] {
-        self.slice(own.names_end..own.root_end)
+        self.slice(own.root..own.root_end)
     }
 
     /// A server's literal sections of one kind, sorted by hash.
-    pub fn parts(&self, own: &ServerEntry, which: Which) -> &[LiteralSection] {
-        let from = own.parts as usize;
-        let between = from + own.dirs as usize;
+    pub fn parts<'b>(&'b self, own: &'b ServerEntry, which: Which) -> &'b [LiteralSection] {
+        let (dirs, count) = (own.dirs as usize, (own.dirs + own.locations) as usize);
+        let all = own.own.get(..count).unwrap_or_else(|| &self.parts[own.parts as usize..][..count]);
         match which {
-            Which::Directories => &self.parts[from..between],
-            Which::Locations => &self.parts[between..between + own.locations as usize],
+            Which::Directories => &all[..dirs],
+            Which::Locations => &all[dirs..],
         }
     }
 

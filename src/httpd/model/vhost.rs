@@ -160,10 +160,9 @@ impl Hosts {
 
     /// The hosts that an address leads to.
     fn set(&self, ip: Option<IpAddr>, port: u16) -> Option<&Set> {
-        let own = [Address { ip, port }, Address { ip, port: 0 }];
-        let any = [Address { ip: None, port }, Address { ip: None, port: 0 }];
-        let own = own.iter().filter(|address| address.ip.is_some() && self.by_ip);
-        own.chain(&any).find_map(|address| self.sets.get(self.place(address))).map(|(_, set)| set)
+        let at = |ip| [port, 0].into_iter().find_map(|port| self.sets.get(self.place(&Address { ip, port })));
+        let own = ip.filter(|_| self.by_ip).and_then(|ip| at(Some(ip)));
+        own.or_else(|| at(None)).map(|(_, set)| set)
     }
 
     /// The server for an address and a lower-case name. `has` tells whether a server has a name. Where the address is not known, it is this
@@ -177,15 +176,23 @@ impl Hosts {
     ) -> Chosen {
         let assumed = ip.or_else(|| self.by_ip.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let set = self.set(assumed, port);
-        let own = name.and_then(|name| set?.find(name, has));
-        let elsewhere = name.filter(|_| own.is_none() && ip.is_none() && self.by_ip);
-        let named = elsewhere.and_then(|name| self.named(port, name, has));
-        let first = || Chosen { server: set.map_or(0, |set| set.first), is_one_of_several: false };
-        own.map(|server| Chosen { server, is_one_of_several: false }).or(named).unwrap_or_else(first)
+        if let Some(name) = name {
+            if let Some(server) = set.and_then(|set| set.find(name, has)) {
+                return Chosen { server, is_one_of_several: false };
+            }
+            if ip.is_none()
+                && self.by_ip
+                && let Some(chosen) = self.named(port, name, &has)
+            {
+                return chosen;
+            }
+        }
+        Chosen { server: set.map_or(0, |set| set.first), is_one_of_several: false }
     }
 
     /// The first host of that name at any address.
-    fn named(&self, port: u16, name: &[u8], has: impl Fn(u32, &[u8]) -> bool + Copy) -> Option<Chosen> {
+    #[cold] // and so the search for the usual address is compiled into its caller
+    fn named(&self, port: u16, name: &[u8], has: &dyn Fn(u32, &[u8]) -> bool) -> Option<Chosen> {
         let sets = self.sets.iter().filter(|(address, _)| address.port == port || address.port == 0);
         let hosts = || sets.clone().filter_map(|(_, set)| set.find(name, has));
         let server = hosts().min()?;

@@ -20,9 +20,10 @@ const MOST: usize = 16;
 /// The longest file name; longer ones are left to the full walk.
 const LONGEST_PATH: usize = 512;
 
-/// The numbers of the sections that set values, weakest first.
+/// The numbers of the sections that set values, weakest first, and the server's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SectionIds {
+    server: usize,
     ids: [u32; MOST],
     length: usize,
 }
@@ -30,6 +31,10 @@ pub(crate) struct SectionIds {
 impl SectionIds {
     pub(crate) fn ids(&self) -> &[u32] {
         &self.ids[..self.length]
+    }
+
+    pub(crate) fn server(&self) -> usize {
+        self.server
     }
 }
 
@@ -92,7 +97,8 @@ struct Walk<'c> {
     depths: u64,
 }
 
-pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option<SectionIds> {
+/// `likely` is told which server it may be, before that is known: what will be wanted of it can be fetched meanwhile.
+pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>, likely: impl Fn(usize)) -> Option<SectionIds> {
     let text = match target.uri {
         Some(text) => text,
         None => target.filename.map(|_| &b"/"[..])?,
@@ -100,7 +106,7 @@ pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
     if text.first() != Some(&b'/') {
         return None;
     }
-    let number = server(data, target)?;
+    let number = server(data, target, likely)?;
     let fast_index = &data.fast_index;
     let main = (0, fast_index.own(0)?);
     let host = if number == 0 { None } else { Some((number, fast_index.own(number)?)) };
@@ -118,7 +124,7 @@ pub(crate) fn met(data: &Data, files: &dyn Files, target: &Target<'_>) -> Option
         data,
         fast_index,
         layers: [Some(main), host],
-        met: SectionIds { ids: [0; MOST], length: 0 },
+        met: SectionIds { server: number, ids: [0; MOST], length: 0 },
         with_files: Few::new(None),
         options: OUTSIDE,
         closed: false,
@@ -167,7 +173,7 @@ fn mapped<'b>(
 }
 
 /// Chooses the server as [`super::request::Asked`] does.
-fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
+fn server(data: &Data, target: &Target<'_>, likely: impl Fn(usize)) -> Option<usize> {
     let https = target.scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"));
     let port = match target.port {
         0 if https => 443,
@@ -182,7 +188,11 @@ fn server(data: &Data, target: &Target<'_>) -> Option<usize> {
         None => None,
     };
     let ip = target.server_address.and_then(|text| std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok());
-    let chosen = data.hosts.choose(ip, port, name, |server, name| data.fast_index.has_name(server, name));
+    let has = |server: u32, name: &[u8]| {
+        likely(server as usize);
+        data.fast_index.has_name(server, name)
+    };
+    let chosen = data.hosts.choose(ip, port, name, has);
     (!chosen.is_one_of_several).then_some(chosen.server as usize)
 }
 
