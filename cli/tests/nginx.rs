@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::{Place, json};
 
 /// A server's lines, a path, and what becomes of it: a status, or the program and its value.
-const CASES: [(&str, &str, &str); 9] = [
+const CASES: [(&str, &str, &str); 18] = [
     // A page in place of an error keeps the error's status, unless `=` gives another one.
     ("error_page 404 /page.html;", "/none", "404"),
     ("error_page 404 = /page.html;", "/none", "200"),
@@ -21,6 +21,19 @@ const CASES: [(&str, &str, &str); 9] = [
     // What is internal is so for what it holds as well, a slash that nginx would add included.
     ("location /in { internal; location /in/deep { return 410; } }", "/in/deep", "404"),
     ("location /in { internal; location ^~ /in/ { include pass; } }", "/in", "404"),
+    // An `if` that holds takes its location's place, and has none of its try_files, whatever else it holds.
+    ("location ~ php { try_files $uri =404; include pass; if ($uri ~ more) { set $x 1; } }", "/a.php/more", "a.php v"),
+    ("location ~ php { try_files $uri =404; include pass; if ($uri ~ none) { set $x 1; } }", "/a.php/more", "404"),
+    ("if ($uri ~ more) { set $x 1; }\nlocation ~ php { try_files $uri =404; include pass; }", "/a.php/more", "404"),
+    // A file with a slash behind its name is none.
+    ("location / { try_files $uri $uri/ =410; }", "/page.html/", "410"),
+    ("", "/page.html/", "404"),
+    // A path without its slash is looked for as it is.
+    ("location / { try_files $uri none.php; }", "/none", "404"),
+    // Where a redirect leads is a whole URL.
+    ("", "/sub", "301 http://localhost/sub/"),
+    ("absolute_redirect off;", "/sub", "301 /sub/"),
+    ("server_name_in_redirect on; server_name other.test;\nreturn 302 /x;", "/sub", "302 http://other.test/x"),
 ];
 
 #[test]
@@ -52,7 +65,10 @@ fn a_request_on_its_way_through_nginx() {
                 let value = told["answer"]["user_agent"].as_str().unwrap_or_default();
                 format!("{} {value}", script.rsplit('/').next().unwrap_or_default())
             }
-            status => status.to_string(),
+            status => match told["answer"]["location"].as_str() {
+                Some(location) => format!("{status} {location}"),
+                None => status.to_string(),
+            },
         };
         assert_eq!(got, want, "{lines} {path}: {output:?}");
     }

@@ -1,15 +1,17 @@
 //! A request on its way through nginx: the server's rewriting, a location, its rewriting, access, try_files, what serves it.
 
-use super::listen::Server;
+use super::listen::{Server, host};
 use super::location::{Kind, kind};
 use super::tree::Directive;
 use super::variables::Captures;
-use super::{Answer, Nginx, uri};
+use super::{Answer, Nginx, port_of, uri};
 use crate::text;
 use crate::view::View;
+use outlive::files::{Files, Kind as FileKind};
 use outlive::target::Target;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -116,9 +118,15 @@ impl<'a> Request<'a> {
         self.locations.push(location);
     }
 
+    /// An `if` that holds takes the place of its location, and of an `if` before it.
     pub fn enter_if(&mut self, block: &'a Directive) {
+        self.levels.truncate(2 + self.locations.len());
         self.levels.push(block.inside());
         self.ifs += 1;
+    }
+
+    pub fn is_in_location(&self) -> bool {
+        !self.locations.is_empty()
     }
 
     pub fn leave_locations(&mut self) {
@@ -218,10 +226,11 @@ impl<'a> Request<'a> {
                 },
                 Flow::Again(uri, args) => {
                     let merge = self.is_on(b"merge_slashes", true);
-                    let Some((path, _)) = uri::normal(&escaped(&uri), merge) else {
-                        return self.own(500, format!("{} is no path to go on with", text::shown(&uri)), None);
+                    // What does not begin with a slash is taken as it is.
+                    self.uri = match uri::normal(&escaped(&uri), merge) {
+                        Some((path, _)) => path,
+                        None => uri,
                     };
-                    self.uri = path;
                     if let Some(args) = args {
                         self.args = args;
                     }
@@ -338,7 +347,36 @@ impl<'a> Request<'a> {
             because.push_str("; it is the page for an error");
         }
         let status = kept.unwrap_or(status);
+        let location = location.map(|path| self.absolute(path));
         Answer::Own { status, because, location, notes: self.notes }
+    }
+
+    /// A path that a redirect leads to, with the scheme, the host and the port before it, as `absolute_redirect` says.
+    fn absolute(&self, path: Vec<u8>) -> Vec<u8> {
+        if !path.starts_with(b"/") || !self.is_on(b"absolute_redirect", true) {
+            return path;
+        }
+        let named =
+            self.is_on(b"server_name_in_redirect", false).then(|| self.server.names.first().map(|name| name.to_vec()));
+        let Some(host) = named.flatten().or_else(|| host(self.target)) else { return path };
+        let (scheme, usual) = match self.target.scheme {
+            Some(b"https") => (&b"https://"[..], 443),
+            _ => (&b"http://"[..], 80),
+        };
+        let port = match port_of(self.target) {
+            port if port == usual || !self.is_on(b"port_in_redirect", true) => String::new(),
+            port => format!(":{port}"),
+        };
+        [scheme, &host, port.as_bytes(), &path].concat()
+    }
+
+    /// What a path names; with a slash at its end a directory or nothing.
+    pub fn kind(&self, path: &[u8]) -> std::io::Result<FileKind> {
+        match self.view.kind(Self::path(path))? {
+            FileKind::Directory => Ok(FileKind::Directory),
+            _ if path.ends_with(b"/") => Err(ErrorKind::NotADirectory.into()),
+            other => Ok(other),
+        }
     }
 
     /// The notes to report.

@@ -8,9 +8,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What these directives are called.
-const OWN: [&[u8]; 6] = [b"set", b"return", b"rewrite", b"if", b"break", b"rewrite_log"];
-
 impl<'a> Request<'a> {
     /// Runs the lines of one block.
     pub fn run(&mut self, block: &'a [Directive]) -> Flow {
@@ -123,7 +120,8 @@ impl<'a> Request<'a> {
             Ok(false) => Flow::On,
             Err(why) => self.may_change(one, &why),
             Ok(true) => {
-                if one.inside().iter().any(|own| !OWN.contains(&&*own.name)) {
+                // Within a location it counts whatever it holds: what the location does not hand down, as try_files, is gone.
+                if self.is_in_location() {
                     self.enter_if(one);
                 }
                 self.run(one.inside())

@@ -6,7 +6,7 @@ use super::tree::Directive;
 use super::{Answer, Handed};
 use crate::text;
 use outlive::config::FastCgiParam;
-use outlive::files::{Files, Kind as FileKind};
+use outlive::files::Kind as FileKind;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
@@ -168,7 +168,7 @@ impl<'a> Request<'a> {
                     return Flow::Answer(0, because, None);
                 }
             };
-            let kind = self.view.kind(Self::path(&path));
+            let kind = self.kind(&path);
             let found =
                 if wants_dir { matches!(kind, Ok(FileKind::Directory)) } else { matches!(kind, Ok(FileKind::File)) };
             if found {
@@ -243,7 +243,7 @@ impl<'a> Request<'a> {
             let uri = [&self.uri[..], &value].concat();
             // Where the root is not known, nothing below it is; that is reported later.
             let Ok(path) = self.file_of(&uri) else { break };
-            match self.view.kind(Self::path(&path)) {
+            match self.kind(&path) {
                 Ok(_) => return Flow::Again(uri, None),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                     return Flow::Answer(403, format!("{} may not be read", text::shown(&path)), None);
@@ -255,7 +255,7 @@ impl<'a> Request<'a> {
             Ok(dir) => dir,
             Err(why) => return Flow::Answer(0, format!("which file is asked for is not known: {why}"), None),
         };
-        if self.view.kind(Self::path(&dir)).is_err() {
+        if self.kind(&dir).is_err() {
             return Flow::Answer(404, format!("{} does not exist", text::shown(&dir)), None);
         }
         if self.is_on(b"autoindex", false) {
@@ -270,7 +270,7 @@ impl<'a> Request<'a> {
             Err(why) => return Flow::Answer(0, format!("which file is asked for is not known: {why}"), None),
         };
         let method = self.target.method.unwrap_or(b"GET");
-        match self.view.kind(Self::path(&path)) {
+        match self.kind(&path) {
             Ok(FileKind::Directory) => {
                 Flow::Answer(301, "nginx adds a directory's slash".into(), Some([&self.uri[..], b"/"].concat()))
             }
@@ -373,7 +373,7 @@ impl<'a> Request<'a> {
         }
         let mut path = path;
         loop {
-            match self.view.kind(Self::path(path)) {
+            match self.kind(path) {
                 Ok(FileKind::File) => return Some(path.to_vec()),
                 Ok(_) => return None,
                 Err(_) => {
