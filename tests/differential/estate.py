@@ -3,7 +3,7 @@
 
   estate.py [KIND] [--count N] [--seed S] [--port P] [--keep FILE]
 
-KIND: options, limit, env, auth, rewrite, front, files, or all. Each layout has several hosts, each with an .htaccess of its own, so that one
+KIND: headers, places, options, limit, env, auth, rewrite, front, or all. Each layout has several hosts, each with an .htaccess of its own, so that one
 server answers for many of them. As httpd.py, whose harness it uses, in all else.
 """
 import os
@@ -272,7 +272,51 @@ class Places(Front):
             yield asked
 
 
-KINDS = {'places': Places, 'options': Options, 'limit': Limit, 'env': Env, 'auth': Auth, 'rewrite': Rewrite, 'front': Front}
+class Headers(Kind):
+    """RequestHeader in all places, and what reads a header after it."""
+
+    files = {**Kind.files, 'z.php': '@PROBE@', 'sub/v.php': '@PROBE@', 'v.en.php': '@PROBE@', 'v.de.php': '@PROBE@'}
+    urls = ['/', '/p.php', '/sub/', '/none', '/none/', '/sub/none', '/gone', '/a.txt', '/z', '/v', '/sub/p.php', '/sub', '/loc/x']
+
+    def header(self):
+        return self.pick('X-Y', 'X-Y', 'x-y', 'X-Z', 'Host', 'Cookie', 'Accept-Language', 'Authorization', 'X-Y:')
+
+    def change(self, early=.1):
+        name, value = self.header(), self.pick('v', 'v', 'w', 'a b', 'v, w', '%{k}e', '%{k}e-x', 'a%%b', 'expr=%{REQUEST_URI}', 'expr=x%{req:X-Z}', '"v\\\\t"', 'expr=%{HTTP_HOST}', 'de', 'Basic Ym9iOnB3', 'v%{K}e', '%{SSL_PROTOCOL}s')
+        value = f'"{value}"' if ' ' in value else value
+        line = self.pick(f'set {name} {value}', f'set {name} {value}', f'append {name} {value}', f'add {name} {value}', f'merge {name} {value}', f'setifempty {name} {value}', f'unset {name}', f'edit {name} v w', f'edit* {name} (.) $1$1', f'edit {name} "^(.)(.*)" "$2-%{{k}}e"', f'edit* {name} [a-m] expr=%{{REQUEST_METHOD}}',
+                         f'edit {name} x* y', f'edit* {name} x* y')
+        if self.some(early):
+            return f'RequestHeader {line} early'
+        return f'RequestHeader {line} ' + self.pick('', '', '', '', 'env=k', 'env=!k', 'env=K', 'env=REDIRECT_STATUS', 'env=!REDIRECT_STATUS', "\"expr=%{REQUEST_URI} =~ m#/none#\"", "\"expr=-n req('X-Z')\"", '"expr=%{REQUEST_METHOD} == \'POST\'"')
+
+    def reader(self):
+        name = self.pick('X-Y', 'X-Y', 'X-Z', 'Host', 'Cookie', 'Accept-Language')
+        value = self.pick('v', 'w', 'vv', 'v, v', 'a b', 'b', '/none', 'v, w', 'de')
+        return self.pick(f'RewriteEngine on\nRewriteCond %{{HTTP:{name}}} {value.split()[0].rstrip(",")}\nRewriteRule ^(none|gone)$ z.php', f'<If "%{{req:{name}}} == \'{value}\'">\nphp_value user_agent {name}\n</If>', f'<If "-n req(\'{name}\')">\nphp_value docref_root {name}\n</If>', f'SetEnvIf {name} (.+) k=$1', 'SetEnvIf ^X- v k', 'ErrorDocument 404 /p.php/%{req:X-Y}', f'ErrorDocument 404 /p.php/%{{req:{name}}}', 'RewriteEngine on\nRewriteRule ^none$ p.php',
+                         'RewriteEngine on\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule . index.php [L]', f'RewriteEngine on\nRewriteCond %{{HTTP_HOST}} ^(v|w)\nRewriteRule ^none$ z.php', 'RewriteEngine on\nRewriteCond %{HTTP_COOKIE} .\nRewriteRule ^none$ sub/p.php', f'Require expr "req(\'{name}\') != \'{value}\'"', f'SetEnvIf {name} {value.split()[0]} bad\nDeny from env=bad', 'SetEnv k 1', 'Options +MultiViews',
+                         'AuthType Basic\nAuthName x\nAuthUserFile @ROOT@/users\nRequire valid-user', 'FallbackResource /p.php', 'AddLanguage en .en\nAddLanguage de .de', f'<Files p.php>\n{self.change(0)}\n</Files>', 'ErrorDocument 403 /z.php/%{req:X-Y}', 'ErrorDocument 401 /z.php/%{req:X-Y}', 'RequestHeader set Content-Type application/x-httpd-php', 'SetHandler none', 'RequestHeader set Content-Type text/plain env=k')
+
+    def htaccess(self):
+        lines = self.many(1, 2, self.change) + self.many(2, 4, self.reader)
+        self.r.shuffle(lines)
+        return lines
+
+    def server(self, root):
+        lines = self.many(0, 2, lambda: self.change(.5))
+        lines += [self.pick('SetEnvIf X-Y (.+) k=$1', 'SetEnvIf X-Z (.+) k=$1', 'ErrorDocument 404 /p.php/%{req:X-Y}', 'RewriteEngine on\nRewriteCond %{HTTP:X-Y} v\nRewriteRule ^/gone /z.php', '<If "%{req:X-Y} =~ /v/">\nphp_value error_append_string s\n</If>', '<Location /loc>\nRequestHeader set X-Y v\n</Location>', f'<Directory {root}>\n{self.change()}\n</Directory>')] if self.some(.6) else []
+        return lines
+
+    def more(self):
+        return {'sub/.htaccess': '\n'.join([self.change(), self.reader()]) + '\n'} if self.some(.4) else {}
+
+    def requests(self, host):
+        for url in self.r.sample(self.urls, 7):
+            headers = {name: value for name, value in (('X-Y', self.pick('v', 'w', 'v, w', 'kaka', '')), ('X-Z', self.pick('v', 'de')), ('Cookie', 'a=v'), ('Accept-Language', self.pick('en', 'de'))) if self.some(.5)}
+            yield {'url': url, 'host': host, 'headers': headers, **({'method': 'POST'} if self.some(.2) else {})}
+
+
+KINDS = {'headers': Headers, 'places': Places, 'options': Options, 'limit': Limit, 'env': Env, 'auth': Auth, 'rewrite': Rewrite, 'front': Front}
 
 
 def layout(rng, kind, name):

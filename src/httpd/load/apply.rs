@@ -8,6 +8,7 @@ use crate::httpd::expression::parse;
 use crate::httpd::model::access::Rule;
 use crate::httpd::model::fastcgi::Handed;
 use crate::httpd::model::negotiation::{Force, Matching, Negotiation};
+use crate::httpd::model::request_header::{Change, RequestHeader};
 use crate::httpd::model::rewrite::{Inherit, RewriteConfig};
 use crate::httpd::model::rewrite_map::{Map, Source};
 use crate::httpd::model::section::{AuthMerging, ByExtension, Core, ErrorPage, Matcher, Redirect, Section};
@@ -97,6 +98,14 @@ impl Builder<'_, '_> {
                     .filter_map(|name| self.reader.defines.variable(&name).map(|value| (name, Some(value.into()))))
                     .collect();
                 self.core()?.env.extend(values);
+            }
+            Act::RequestHeader => {
+                let args = self.reader.tree.args(node);
+                let header = RequestHeader::new(args, origin, self.reader.registry.scope())?;
+                if let Change::Edit(None, _) = header.change {
+                    self.not_evaluated(node, directive.name, "this pattern: what it makes of the header is not known");
+                }
+                self.core()?.request_headers.push(header);
             }
             Act::NameVirtualHost => {
                 self.warn(

@@ -1,67 +1,29 @@
 //! The words of `Header` and `RequestHeader`.
 
 use crate::httpd::expression::parse;
+use crate::httpd::model::header_words::{Action, Words, prefixed};
 use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::modules::Scope;
-use crate::httpd::syntax::tokens::Tokens;
-
-/// The action of one line.
-const ACTIONS: [&str; 10] = ["set", "setifempty", "add", "append", "merge", "unset", "echo", "note", "edit", "edit*"];
 
 /// Refuses what httpd refuses; `request`: the line is a `RequestHeader`.
 pub(super) fn check(args: &[u8], request: bool, scope: Scope) -> Result<(), String> {
-    let mut words = Tokens::new(args);
-    let mut action = words.word().to_ascii_lowercase();
-    if !request && matches!(&*action, b"always" | b"onsuccess") {
-        action = words.word().to_ascii_lowercase();
-    }
-    let header = words.word();
-    let (mut value, mut new, mut clause) = (words.next(), None, None);
-    if action.starts_with(b"edit") {
-        new = words.next();
-    }
-    if value.is_some() {
-        clause = words.next();
-    }
-    if words.next().is_some() {
-        return Err("Too many arguments to directive".into());
-    }
-    let action = ACTIONS.iter().find(|own| own.as_bytes() == action).ok_or_else(|| {
-        "first argument must be 'add', 'set', 'setifempty', 'append', 'merge', 'unset', 'echo', 'note', 'edit', or 'edit*'"
-            .to_owned()
-    })?;
-    match *action {
-        "unset" | "echo" => {
-            if *action == "echo" && request {
-                return Err("Header echo only valid on Header directives".into());
-            }
-            if clause.is_some() {
-                return Err(format!("header {action} takes two arguments"));
-            }
-            clause = value.take();
-            if *action == "echo" && matches!(Pattern::new(&header, true), Err(Bad::Syntax)) {
-                return Err("Header echo regex could not be compiled".into());
-            }
+    let Words { action, header, value, new, clause } = Words::of(args, request)?;
+    match action {
+        Action::Echo if matches!(Pattern::new(&header, true), Err(Bad::Syntax)) => {
+            return Err("Header echo regex could not be compiled".into());
         }
-        "edit" | "edit*" => {
-            if new.is_none() {
-                return Err("Header edit requires a match and a substitution".into());
-            }
-            let regex = value.as_deref().unwrap_or_default();
-            if matches!(Pattern::new(regex, false), Err(Bad::Syntax)) {
-                return Err("Header edit regex could not be compiled".into());
-            }
-            value = new;
+        Action::Edit | Action::EditAll
+            if matches!(Pattern::new(value.as_deref().unwrap_or_default(), false), Err(Bad::Syntax)) =>
+        {
+            return Err("Header edit regex could not be compiled".into());
         }
-        "note" if request => return Err("RequestHeader does not support the 'note' action".into()),
-        _ if value.is_none() => return Err("Header requires three arguments".into()),
         _ => {}
     }
     if let Some(clause) = clause {
         check_clause(&clause, scope)?;
     }
-    match value.as_deref().map(|value| value.strip_prefix(b"expr=").ok_or(value)) {
+    match new.or(value).as_deref().map(|value| value.strip_prefix(b"expr=").ok_or(value)) {
         None => Ok(()),
         Some(Ok(text)) => {
             parse::check_text(text, scope).map_err(|error| format!("Can't parse value expression: {error}"))
@@ -75,11 +37,7 @@ fn check_clause(clause: &[u8], scope: Scope) -> Result<(), String> {
     if clause.eq_ignore_ascii_case(b"early") {
         return Ok(());
     }
-    let prefix = |name: &[u8]| {
-        let (first, rest) = clause.split_at_checked(name.len())?;
-        first.eq_ignore_ascii_case(name).then_some(rest)
-    };
-    if let Some(name) = prefix(b"env=") {
+    if let Some(name) = prefixed(clause, b"env=") {
         return match name {
             b"" | b"!" => {
                 Err("error: missing environment variable name. envclause should be in the form env=envar".into())
@@ -87,7 +45,7 @@ fn check_clause(clause: &[u8], scope: Scope) -> Result<(), String> {
             _ => Ok(()),
         };
     }
-    match prefix(b"expr=") {
+    match prefixed(clause, b"expr=") {
         Some(text) => {
             parse::parse(text, scope).map(drop).map_err(|error| format!("Can't parse envclause/expression: {error}"))
         }

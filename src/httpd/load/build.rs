@@ -34,7 +34,7 @@ fn compiles(act: Act, args: &[u8]) -> bool {
         Act::Directory | Act::Location | Act::Files | Act::Proxy => args.first() == Some(&b'~'),
         Act::DirectoryMatch | Act::LocationMatch | Act::FilesMatch | Act::ProxyMatch | Act::If | Act::ElseIf => true,
         Act::AliasMatch | Act::ScriptAliasMatch | Act::RedirectMatch | Act::ProxyPassMatch => true,
-        Act::RewriteCond | Act::RewriteRule | Act::Header | Act::ProxyFcgiSetEnvIf => true,
+        Act::RewriteCond | Act::RewriteRule | Act::Header | Act::RequestHeader | Act::ProxyFcgiSetEnvIf => true,
         Act::SetEnvIf | Act::SetEnvIfNoCase | Act::SetEnvIfExpr | Act::BrowserMatch | Act::BrowserMatchNoCase => true,
         _ => false,
     }

@@ -7,6 +7,7 @@ use super::dir_config::DirConfig;
 use super::env::SetEnvIf;
 use super::fastcgi::Handed;
 use super::negotiation::Negotiation;
+use super::request_header::RequestHeader;
 use super::rewrite::RewriteConfig;
 use super::server::Passed;
 use crate::httpd::expression::parse::{Expr, Word};
@@ -197,6 +198,8 @@ pub(crate) struct Core {
     pub env: Vec<(Text, Option<Text>)>,
     /// `SetEnvIf` and its relatives.
     pub env_rules: Vec<SetEnvIf>,
+    /// `RequestHeader`
+    pub request_headers: Vec<RequestHeader>,
     pub auth: Option<Box<Auth>>,
     /// `ServerSignature`
     pub signed: Option<bool>,

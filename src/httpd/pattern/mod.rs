@@ -115,6 +115,11 @@ impl Pattern {
         self.regex().ok_or(TooCostly)?.is_match(subject).map_err(|_| TooCostly)
     }
 
+    /// Where the first match is; none: nowhere, or it takes too many steps.
+    pub fn place(&self, subject: &[u8]) -> Option<std::ops::Range<usize>> {
+        self.regex()?.find(subject).ok()?.map(|found| found.start()..found.end())
+    }
+
     /// The groups of the first match; group 0 is the match.
     pub fn groups(&self, subject: &[u8]) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
         let found = self.regex().ok_or(TooCostly)?.captures(subject).map_err(|_| TooCostly)?;

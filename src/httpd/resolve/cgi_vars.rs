@@ -46,13 +46,16 @@ impl Subrequest<'_, '_> {
         if let Some(header) = upper.strip_prefix(b"HTTP_") {
             return self.of_header(&header.to_ascii_lowercase());
         }
-        let given = |name: &[u8]| self.asked.header(name).map(<[u8]>::to_vec);
+        let given = |name: &[u8]| match self.given(name) {
+            None => Cgi::Unset,
+            Some(value) => Cgi::of(value.map_err(|why| self.doubt(why)).ok()),
+        };
         let not_empty = |text: &[u8]| (!text.is_empty()).then(|| text.to_vec());
         let before = self.before.as_deref();
         match &upper[..] {
             b"GATEWAY_INTERFACE" => Cgi::Value(b"CGI/1.1".to_vec()),
-            b"CONTENT_TYPE" => Cgi::some(given(b"Content-Type")),
-            b"CONTENT_LENGTH" => Cgi::some(given(b"Content-Length")),
+            b"CONTENT_TYPE" => given(b"Content-Type"),
+            b"CONTENT_LENGTH" => given(b"Content-Length"),
             b"REQUEST_URI" => Cgi::Value(self.asked.target.to_vec()),
             b"SCRIPT_NAME" => Cgi::Value(self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri).to_vec()),
             b"PATH_INFO" => Cgi::some(not_empty(&self.path_info)),

@@ -125,6 +125,7 @@ impl<'c, 't> Ready<'c, 't> {
     pub(super) fn taken(self, mut found: Self) -> Self {
         (*self.subrequest.env.borrow_mut()).clone_from(&found.subrequest.env.borrow());
         found.subrequest.env = self.subrequest.env;
+        found.subrequest.headers = self.subrequest.headers;
         found.subrequest.depth = self.subrequest.depth;
         (found.subrequest.method, found.subrequest.status) = (self.subrequest.method, self.subrequest.status);
         found.subrequest.outer = self.subrequest.outer;

@@ -9,6 +9,7 @@ use crate::httpd::load::build;
 use crate::httpd::model::answer::ServerLayer;
 use crate::httpd::model::env::Env;
 use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
+use crate::httpd::model::request_header::Headers;
 use crate::httpd::model::section::{AllowOverride, Matcher, Section, options};
 use crate::httpd::syntax::allowed::Allowed;
 use crate::httpd::syntax::lines;
@@ -27,7 +28,7 @@ const MAX_SIZE: usize = 16 << 20;
 type Read = (Box<[u8]>, Rules, Option<Arc<Section>>);
 
 /// A subrequest that a condition asked for: how deep, whether for a file, from which URI and for what; the environment; its outcome.
-type Looked = (u32, bool, Box<[u8]>, Box<[u8]>, Env, Option<Seen>);
+type Looked = (u32, bool, Box<[u8]>, Box<[u8]>, (Env, Option<Headers>), Option<Seen>);
 
 /// The access files of one request: its subrequests and redirects see the same ones.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub(super) struct Memo {
     looked: RefCell<Vec<Looked>>,
     /// What rules depend on that is not known.
     doubts: RefCell<Vec<String>>,
+    /// Why httpd would give no answer.
+    silence: RefCell<Option<(Option<Origin>, String)>>,
     /// Set: what the access files have that is refused is put here, and reading goes on behind it.
     refusals: Option<RefCell<Vec<Error>>>,
 }
@@ -67,6 +70,28 @@ impl Memo {
         }
     }
 
+    /// Says that httpd gives no answer, since its process crashes.
+    pub fn silence(&self, because: String) {
+        self.silence.borrow_mut().get_or_insert((None, because));
+    }
+
+    /// Whether httpd would give no answer; `place`: which line has just been looked at.
+    pub fn silent_at(&self, place: &Origin) -> bool {
+        if let Some((origin, _)) = self.silence.borrow_mut().as_mut() {
+            origin.get_or_insert_with(|| place.clone());
+            return true;
+        }
+        false
+    }
+
+    /// Why httpd would give no answer.
+    pub fn silent_because(&self) -> Option<String> {
+        let silence = self.silence.borrow();
+        let (place, because) = silence.as_ref()?;
+        let place = place.as_ref().map_or(String::new(), |place| format!("{place}: "));
+        Some(format!("{place}{because}: httpd crashes here, and gives no answer"))
+    }
+
     /// What rules depend on that is not known.
     pub fn doubts(&self) -> Vec<String> {
         self.doubts.borrow().clone()
@@ -76,11 +101,16 @@ impl Memo {
     pub fn seen_by(
         &self,
         (depth, is_file, from, to): (u32, bool, &[u8], &[u8]),
-        env: &Env,
+        (env, headers): (&Env, &Option<Headers>),
         look: impl FnOnce() -> Option<Seen>,
     ) -> Option<Seen> {
-        let is_same =
-            |one: &&Looked| one.0 == depth && one.1 == is_file && *one.2 == *from && *one.3 == *to && one.4 == *env;
+        let is_same = |one: &&Looked| {
+            one.0 == depth
+                && one.1 == is_file
+                && *one.2 == *from
+                && *one.3 == *to
+                && (&one.4.0, &one.4.1) == (env, headers)
+        };
         if let Some(known) = self.looked.borrow().iter().find(is_same) {
             return known.5.clone();
         }
@@ -88,7 +118,14 @@ impl Memo {
         if self.looked.borrow().len() >= MOST_LOOKED || env.len() > MOST_LOOKED {
             return seen;
         }
-        self.looked.borrow_mut().push((depth, is_file, from.into(), to.into(), env.clone(), seen.clone()));
+        self.looked.borrow_mut().push((
+            depth,
+            is_file,
+            from.into(),
+            to.into(),
+            (env.clone(), headers.clone()),
+            seen.clone(),
+        ));
         seen
     }
 

@@ -1,8 +1,9 @@
 //! `<If>`: which conditions hold, outermost first (fact A-077).
 
+use super::subrequest::Subrequest;
 use super::walk::SectionRef;
 use super::walk_cache::{Kind, Merged, Walks};
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
+use crate::httpd::expression::evaluate::{Truth, evaluate};
 use crate::httpd::model::section::{Matcher, Section};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ const MAX_LEVELS: usize = 200;
 pub(super) fn conditions<'c>(
     walks: &mut Walks<'c>,
     mut merged: Merged<'c>,
-    variables: &dyn RequestVariables,
+    variables: &Subrequest<'c, '_>,
     notes: &mut Vec<String>,
 ) -> Merged<'c> {
     let mut level: Option<Vec<SectionRef<'c>>> = None;
@@ -36,7 +37,7 @@ pub(super) fn conditions<'c>(
 
 fn holding<'c>(
     outer: &[SectionRef<'c>],
-    variables: &dyn RequestVariables,
+    variables: &Subrequest<'c, '_>,
     notes: &mut Vec<String>,
 ) -> Vec<SectionRef<'c>> {
     let mut held = Vec::new();
@@ -58,7 +59,7 @@ fn holding<'c>(
     held
 }
 
-fn holds(section: &Section, before: &mut bool, variables: &dyn RequestVariables, notes: &mut Vec<String>) -> bool {
+fn holds(section: &Section, before: &mut bool, variables: &Subrequest<'_, '_>, notes: &mut Vec<String>) -> bool {
     let Matcher::Condition { expr, chained } = &section.matcher else { return false };
     if *chained && *before {
         return false;
@@ -66,6 +67,7 @@ fn holds(section: &Section, before: &mut bool, variables: &dyn RequestVariables,
     let yes = match expr {
         None => true,
         Some(expr) => match evaluate(expr, variables) {
+            _ if variables.context.memo.silent_at(&section.origin) => false,
             Truth::Yes => true,
             Truth::No => false,
             Truth::Unknown(why) => {

@@ -56,8 +56,11 @@ impl<'c> Subrequest<'c, '_> {
             return Err((500, format!("{place}: {because}")));
         }
         let basic = kind.eq_ignore_ascii_case(b"basic");
-        let header = || named_in(self.asked.header(b"Authorization").filter(|_| basic)?, unbase64);
-        let (user, is_told) = match self.asked.user {
+        let header = || named_in(&self.given_or_doubt(b"Authorization").filter(|_| basic)?, unbase64);
+        // Whoever asks without a header has said who it is; a line may have taken that header away.
+        let told =
+            self.asked.user.filter(|_| !self.has_changed_headers() || self.asked.header(b"Authorization").is_none());
+        let (user, is_told) = match told {
             Some(user) => (user.to_vec(), true),
             None => match header() {
                 Some(user) => (user, false),

@@ -18,6 +18,7 @@ mod negotiation;
 mod outcome;
 mod passing;
 mod request;
+mod request_headers;
 mod request_vars;
 mod rewrite_below;
 pub(crate) mod runner;
@@ -120,6 +121,9 @@ fn resolve_with(
                 _ => because,
             };
             return Ok(Resolution::Answer { status: 500, because, location: None });
+        }
+        if let Some(because) = memo.silent_because() {
+            return Ok(Resolution::Answer { status: 0, because, location: None });
         }
         match outcome {
             Outcome::Run(mut run) => {

@@ -250,7 +250,7 @@ pub(super) fn best_of(
 }
 
 fn weigh(subrequest: &Subrequest<'_, '_>, variants: &mut [Variant<'_, '_>], walked: &Walked<'_>) {
-    let header = |name: &[u8]| subrequest.asked.header(name).and_then(Accepts::of);
+    let header = |name: &[u8]| subrequest.given_or_doubt(name).and_then(|value| Accepts::of(&value));
     let media = header(b"accept");
     let languages = header(b"accept-language");
     let (encodings, charsets) = (header(b"accept-encoding"), header(b"accept-charset"));

@@ -60,6 +60,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             options: 0,
         };
         subrequest.late_env(&walked);
+        subrequest.late_headers(&walked);
         Outcome::Run(subrequest.made_of(&walked, (&whole, b"")))
     }
 

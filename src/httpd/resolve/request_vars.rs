@@ -50,7 +50,10 @@ impl Subrequest<'_, '_> {
 impl RequestVariables for Subrequest<'_, '_> {
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
         let asked = self.asked;
-        let header = |name: &[u8]| Some(asked.header(name).unwrap_or_default().to_vec());
+        let header = |name: &[u8]| match self.given(name) {
+            None => Some(Vec::new()),
+            Some(value) => value.map_err(|why| self.doubt(why)).ok(),
+        };
         let context = &self.context;
         let text: Vec<u8> = match name {
             b"REQUEST_METHOD" => self.method.unwrap_or(asked.method).to_vec(),
@@ -114,6 +117,7 @@ impl RequestVariables for Subrequest<'_, '_> {
                 }
             }
             // A host in the request target wins over the header.
+            b"HTTP_HOST" if self.has_changed_headers() => return header(b"Host"),
             b"HTTP_HOST" if asked.target.first() != Some(&b'/') && asked.host.is_some() => return asked.named_host(),
             b"HTTP_HOST" => return header(b"Host").filter(|host| !host.is_empty()).or_else(|| asked.named_host()),
             b"HTTP_ACCEPT" => return header(b"Accept"),
@@ -128,12 +132,20 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn header(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let own = self.asked.header(name).map(<[u8]>::to_vec);
-        let host = || name.eq_ignore_ascii_case(b"host").then(|| self.asked.named_host()).flatten();
-        Some(own.or_else(host).unwrap_or_default())
+        let host = || {
+            let sent = name.eq_ignore_ascii_case(b"host") && !self.has_changed_headers();
+            sent.then(|| self.asked.named_host()).flatten()
+        };
+        match self.given(name) {
+            None => Some(host().unwrap_or_default()),
+            Some(value) => value.map_err(|why| self.doubt(why)).ok(),
+        }
     }
 
     fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
+        if let Some(headers) = &*self.headers.borrow() {
+            return headers.find(meant)?.clone().map_err(|why| self.doubt(why)).ok();
+        }
         if self.asked.header(b"host").is_none()
             && let Some(host) = self.asked.named_host().filter(|_| meant(b"Host"))
         {
@@ -209,11 +221,16 @@ impl RequestVariables for Subrequest<'_, '_> {
         if self.outer.as_deref() == Some(&self.uri) {
             return None;
         }
+        if self.unmapped && matches!(target, Target::File(_)) {
+            self.context.memo.silence("a condition asks for a file (-F) before the request has one".into());
+            return None;
+        }
         let (path, is_file) = match target {
             Target::Uri(path) => (path, false),
             Target::File(path) => (path, true),
         };
-        self.context.memo.seen_by((self.depth, is_file, &self.uri, path), &self.env.borrow(), || {
+        let (env, headers) = (self.env.borrow(), self.headers.borrow());
+        self.context.memo.seen_by((self.depth, is_file, &self.uri, path), (&env, &headers), || {
             let looked = if is_file {
                 self.sub_file(path)
             } else {

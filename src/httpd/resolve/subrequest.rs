@@ -14,6 +14,7 @@ use super::walk_cache::{Kind, Merged, WalkCache, Walks};
 use crate::httpd::model::answer::ServerLayer;
 use crate::httpd::model::auth::Login;
 use crate::httpd::model::env::Env;
+use crate::httpd::model::request_header::Headers;
 use crate::httpd::model::rewrite::Forced;
 use crate::httpd::model::section::{Core, Matcher, options, options_below};
 use crate::httpd::syntax::uri;
@@ -53,6 +54,8 @@ pub(super) struct Subrequest<'c, 't> {
     pub walks: Walks<'c>,
     /// The environment; copies of a request share it.
     pub env: Rc<RefCell<Env>>,
+    /// The headers, once a line has changed them; copies of a request and what it redirects to share them.
+    pub headers: Rc<RefCell<Option<Headers>>>,
     /// The number of the configuration with which access was checked in the previous request.
     decided: Option<u32>,
     /// It is being handed to a FastCGI server: the variables of CGI exist.
@@ -109,6 +112,7 @@ impl<'c, 't> Subrequest<'c, 't> {
             unmapped: false,
             walks: Walks::default(),
             env: Rc::default(),
+            headers: Rc::default(),
             decided: None,
             handing: None,
             before: None,
@@ -122,11 +126,12 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     /// The internal redirect to another URI of this server; `None`: its path is broken.
     pub fn other(&self, target: &[u8], status: u16) -> Option<Self> {
-        let parsed = uri::parse(target, true, uri::Slashes::Refuse).ok()?;
+        let parsed = uri::parse_own(target).ok()?;
         let mut next = Self::new(self.context, self.asked, parsed.path, parsed.query);
         (next.ended, next.status) = (self.ended, self.status);
         next.redirects = self.redirects + 1;
         next.env = Rc::new(RefCell::new(self.env.borrow().redirected(status)));
+        next.headers = Rc::clone(&self.headers);
         next.inherited = self.login.borrow().clone();
         next.before = Some(Rc::new((self.uri.clone(), self.query.clone())));
         Some(next)
@@ -159,6 +164,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         self.decided = before.map(|past| past.walks.number);
         if self.depth == 0 {
             let layers = [Some(self.context.main()), self.context.host(server)].into_iter().flatten();
+            self.change_headers(layers.clone().filter_map(|server| server.section.core.as_deref()), true);
             self.set_env(layers.filter_map(|server| server.section.core.as_deref()));
         }
         if let Some(given) = self.given.take() {
@@ -186,6 +192,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         }
         let Some(bare) = bare else {
             self.late_env(&walked);
+            self.late_headers(&walked);
             return Err(Box::new(Outcome::Run(self.made(&walked))));
         };
         let bare = WalkCache { walked: Some(bare), walks: self.walks.clone() };
@@ -195,7 +202,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         } else if let Some((status, because)) = self.refused(&walked, notes) {
             return Err(Box::new(self.answer(status, because, &walked, bare)));
         }
-        self.fixups(walked, bare, notes)
+        let ready = self.fixups(walked, bare, notes)?;
+        ready.subrequest.late_headers(&ready.walked);
+        Ok(ready)
     }
 
     /// The groups with names of the patterns that sections are for, as `MATCH_NAME`.
@@ -251,6 +260,11 @@ impl<'c, 't> Subrequest<'c, 't> {
                 env.set(name, Ok(value.to_vec()));
             }
         }
+    }
+
+    /// `RequestHeader`: the last thing before somebody answers.
+    pub(super) fn late_headers(&self, walked: &Walked<'c>) {
+        self.change_headers(walked.sections.iter().filter_map(|section| section.get().core.as_deref()), false);
     }
 
     /// What mod_rewrite says of the URI that was asked for first, where a server's rules run.
@@ -448,7 +462,7 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     /// Makes a subrequest for a URI and resolves it up to its handler.
     pub(super) fn sub(&self, target: &[u8], before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
-        match uri::parse(target, true, uri::Slashes::Refuse) {
+        match uri::parse_own(target) {
             Ok(parsed) => self.sub_of(Self::new(self.context, self.asked, parsed.path, parsed.query), before, notes),
             Err((status, because)) => Err(unanswered(status, because.into())),
         }
@@ -480,6 +494,7 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     fn sub_of(&self, mut next: Self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
         next.env = Rc::new(RefCell::new(self.env.borrow().clone()));
+        next.headers = Rc::new(RefCell::new(self.headers.borrow().clone()));
         next.inherited = self.login.borrow().clone();
         next.depth = self.depth + 1;
         next.method = Some(b"GET");

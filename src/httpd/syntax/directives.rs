@@ -62,7 +62,7 @@ acts! {
     AuthBasicProvider = "AuthBasicProvider", AuthUserFile = "AuthUserFile", AuthGroupFile = "AuthGroupFile",
     AuthBasicAuthoritative = "AuthBasicAuthoritative", AuthzSendForbidden = "AuthzSendForbiddenOnFailure",
     ServerAdmin = "ServerAdmin", ServerTokens = "ServerTokens", ServerSignature = "ServerSignature",
-    Header = "Header", UseCanonicalName = "UseCanonicalName", NameVirtualHost = "NameVirtualHost",
+    Header = "Header", RequestHeader = "RequestHeader", UseCanonicalName = "UseCanonicalName", NameVirtualHost = "NameVirtualHost",
     TypesConfig = "TypesConfig",
     ProxyPass = "ProxyPass", ProxyPassMatch = "ProxyPassMatch", ProxyFcgiSetEnvIf = "ProxyFCGISetEnvIf",
     RegexDefaultOptions = "RegexDefaultOptions",

@@ -18,6 +18,17 @@ pub(crate) fn parse(target: &[u8], merge: bool, encoded: Slashes) -> Result<Targ
     if target.iter().any(|&b| b <= b' ' || b == 0x7f) {
         return Err((400, "the request target has a blank or control character"));
     }
+    parts(target, merge, encoded)
+}
+
+/// Splits what a rule, an error page or a condition leads to. No client has sent it: blanks and control characters are taken, and a
+/// fragment is cut off.
+pub(crate) fn parse_own(target: &[u8]) -> Result<Target, (u16, &'static str)> {
+    let end = memchr::memchr(b'#', target).unwrap_or(target.len());
+    parts(&target[..end], true, Slashes::Refuse)
+}
+
+fn parts(target: &[u8], merge: bool, encoded: Slashes) -> Result<Target, (u16, &'static str)> {
     let (host, rest) = split_host(target)?;
     let (path, query) = match memchr::memchr(b'?', rest) {
         Some(at) => (&rest[..at], Some(rest[at + 1..].to_vec())),
