@@ -17,7 +17,12 @@ impl<'c> Subrequest<'c, '_> {
     pub(super) fn handler(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
         let forced = || self.forced.media_type.as_ref().map(|kind| kind.to_vec());
-        self.set_handler(walked).or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+        let set = self.set_handler(walked);
+        // An empty name is a handler that nobody has; directories are listed all the same.
+        if set.as_ref().is_some_and(Vec::is_empty) && walked.found == Found::Directory {
+            return None;
+        }
+        set.or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
             // `ForceType` does not apply to a directory.
             _ if walked.found == Found::Directory => None,
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),

@@ -25,8 +25,7 @@ impl<'c, 't> Subrequest<'c, 't> {
                 last = Some(section);
             }
         }
-        let Some((section, directory)) = last.and_then(|last| Some((last, directory_of(last, &walked.filename)?)))
-        else {
+        let Some((section, directory)) = last.and_then(|last| Some((last, directory_of(last)?))) else {
             return Ok(None);
         };
         // A directory without its slash is redirected to the slash first.
@@ -155,15 +154,20 @@ fn joined(base: &[u8], rest: &[u8]) -> Vec<u8> {
     [base, slash, rest].concat()
 }
 
-/// The directory that a container's rewrite rules are relative to.
-fn directory_of(section: &section::Section, filename: &[u8]) -> Option<Vec<u8>> {
+/// The directory that a container's rewrite rules are relative to: for all but plain directories, the container's own text with a slash,
+/// which few paths begin with (fact A-128).
+fn directory_of(section: &section::Section) -> Option<Vec<u8>> {
     use section::Matcher;
     if section.layer == ServerLayer::Htaccess {
         let file = section.origin.file.as_deref()?;
         return Some(file[..=memchr::memrchr(b'/', file)?].to_vec());
     }
-    match &section.matcher {
-        Matcher::Literal(path) if section.layer == ServerLayer::Directory => Some(path.to_vec()),
-        _ => Some(filename[..=memchr::memrchr(b'/', filename)?].to_vec()),
-    }
+    let text = match &section.matcher {
+        Matcher::Literal(text) | Matcher::Wild(text) => text,
+        Matcher::Regex(pattern) => pattern.text(),
+        Matcher::Condition { .. } => b"*If",
+        Matcher::Always | Matcher::Never => return None,
+    };
+    let slash: &[u8] = if text.ends_with(b"/") { b"" } else { b"/" };
+    Some([text, slash].concat())
 }
