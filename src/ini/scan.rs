@@ -80,10 +80,14 @@ impl<'t, 'o> Scanner<'t, 'o> {
         let lexer = &mut self.lexer;
         loop {
             match lexer.byte(lexer.at) {
-                Some(b';') => match lexer.line_end(lexer.at) {
-                    Some(end) => lexer.end_line(end),
-                    None => return Err(Stop::Done),
-                },
+                Some(b';') => {
+                    let (at, lines) = find::comments(lexer.text, lexer.at);
+                    lexer.line += lines;
+                    match lexer.line_end(at) {
+                        Some(end) => lexer.end_line(end),
+                        None => return Err(Stop::Done),
+                    }
+                }
                 Some(b'\n' | b'\r') => lexer.end_line(lexer.at),
                 _ => return Ok(()),
             };
