@@ -20,6 +20,9 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/tools"))
+from waiting import rest, wait_for  # noqa: E402, F401
+
 BUILD = pathlib.Path(os.environ.get("APACHE_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/apache")
 MODULES = pathlib.Path("/usr/lib/apache2/modules")
 LOADED = ["authz_core", "alias", "dir", "mime", "env", "setenvif", "headers", "proxy", "proxy_http", "proxy_fcgi", "status",
@@ -48,18 +51,6 @@ def told_to_end(*_):
 
 # Whoever ends a test ends its servers, too.
 signal.signal(signal.SIGTERM, told_to_end)
-
-
-def wait_for(what, condition, seconds=60, pause=0.02):
-    """The first true answer of condition, or a failure that says what was waited for."""
-    until = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(pause)
 
 
 EPOLL = ("232", "281", "22")  # epoll_wait and epoll_pwait of x86-64, epoll_pwait of AArch64
@@ -115,19 +106,10 @@ def cgi_module(name):
     return [f"LoadModule {name}_module {MODULES}/mod_{name}.so"] + (["ScriptSock @ROOT@/run/cgid"] if name == "cgid" else [])
 
 
-def rest(connection):
-    """What still comes, to the end of the connection."""
-    seen = b""
-    with contextlib.suppress(ConnectionResetError):
-        while more := connection.recv(65536):
-            seen += more
-    return seen
-
-
 def marked(page, mark, text=None):
     """What stands in a page between <!-- mark --> and <!-- /mark -->; a text that is given is put there."""
-    before, _, rest = page.read_text().partition(f"<!-- {mark} -->\n")
-    there, _, after = rest.partition(f"<!-- /{mark} -->\n")
+    before, _, from_there = page.read_text().partition(f"<!-- {mark} -->\n")
+    there, _, after = from_there.partition(f"<!-- /{mark} -->\n")
     if text is not None:
         page.write_text(f"{before}<!-- {mark} -->\n{text}<!-- /{mark} -->\n{after}")
     return there

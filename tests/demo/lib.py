@@ -10,22 +10,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/tools"))
+from waiting import rest, wait_for  # noqa: E402, F401
+
 BUILD = pathlib.Path(os.environ.get("DEMO_BUILD") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/demo")
-
-
-def wait_for(what, condition, seconds=60):
-    """The first true answer of condition, or a failure that says what was waited for."""
-    until = time.monotonic() + seconds
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        if time.monotonic() > until:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
 
 
 class Server:

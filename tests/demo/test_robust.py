@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from lib import Server, wait_for
+from lib import Server, rest, wait_for
 
 SUPPRESSIONS = pathlib.Path(__file__).parent.parent / "c" / "valgrind.supp"
 VALGRIND = ("valgrind", "-q", f"--suppressions={SUPPRESSIONS}", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible")
@@ -33,20 +33,12 @@ def connect(server):
     return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
-def read_all(client):
-    text = b""
-    with contextlib.suppress(ConnectionResetError):
-        while part := client.recv(65536):
-            text += part
-    return text
-
-
 def send(server, text):
     """The first line of the answer to these bytes; empty: the server only closed."""
     with connect(server) as client:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(text)
-        return read_all(client).split(b"\r\n", 1)[0].decode()
+        return rest(client).split(b"\r\n", 1)[0].decode()
 
 
 def test_malformed(server):
@@ -97,7 +89,7 @@ def test_slow(server):
         for byte in b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n":
             client.sendall(bytes([byte]))
             time.sleep(0.005)
-        assert b" 200 OK" in read_all(client)
+        assert b" 200 OK" in rest(client)
     before = server.live()["endings"]["ABORTED"]
     with connect(server) as client:
         client.sendall(b"POST /save/finish HTTP/1.1\r\nContent-Length: 100\r\n\r\nnote=half")
@@ -124,7 +116,7 @@ def test_many(server, wrapper, capsys):
             if leaves:
                 time.sleep(stay)
             else:
-                text = read_all(one).decode()
+                text = rest(one).decode()
                 with lock:
                     answers[note] = text
 
