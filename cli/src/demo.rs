@@ -215,20 +215,6 @@ impl Host for Server {
         let client = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         client.as_ref().is_none_or(|mut client| client.write_all(bytes).is_ok())
     }
-
-    fn flush(&self) -> bool {
-        true
-    }
-
-    fn wants_notice(_: &Self::Callbacks) -> bool {
-        false
-    }
-
-    fn on_stop(&self, (): &(), _: Ending) {}
-
-    fn on_forced(&self, (): &(), _: Ending) {}
-
-    fn ended(&self, (): (), _: Ending) {}
 }
 
 /// The line that put a directive in force.

@@ -29,24 +29,28 @@ pub trait Host: Default + Send + Sync + 'static {
     /// What [`Host::on_stop`] and [`Host::on_forced`] need. Kept apart, because few requests have it.
     type Notices: Default + Send + Sync;
 
-    /// Whether [`Host::on_stop`] or [`Host::on_forced`] would do anything.
-    fn wants_notice(callbacks: &Self::Callbacks) -> bool;
+    /// Whether [`Host::on_stop`] or [`Host::on_forced`] would do anything: only then are they called. False unless the host says otherwise.
+    fn wants_notice(_callbacks: &Self::Callbacks) -> bool {
+        false
+    }
     /// Takes the callbacks of a new request; `notices`, where it wants notice and no queue reports its stops.
     fn attach(&self, callbacks: Self::Callbacks, notices: Option<&Self::Notices>);
     /// Writes all of `bytes`; false: the client has gone.
     fn write(&self, bytes: &[u8]) -> bool;
-    /// Flushes the host's own buffers; false: the client has gone.
-    fn flush(&self) -> bool;
+    /// Flushes the host's own buffers; false: the client has gone. A host without buffers of its own has nothing to do.
+    fn flush(&self) -> bool {
+        true
+    }
     /// Whether [`Host::flush`] does anything.
     fn has_flush(&self) -> bool {
         true
     }
     /// A stop is due at the next safe point.
-    fn on_stop(&self, notices: &Self::Notices, ending: Ending);
+    fn on_stop(&self, _notices: &Self::Notices, _ending: Ending) {}
     /// The forced stage: no safe point came in time.
-    fn on_forced(&self, notices: &Self::Notices, ending: Ending);
-    /// The request has ended; called last, on the thread that ends it.
-    fn ended(&self, on_ended: Self::OnEnded, ending: Ending);
+    fn on_forced(&self, _notices: &Self::Notices, _ending: Ending) {}
+    /// The request has ended; called last, on the thread that ends it, where it was begun with [`Options::on_ended`](super::Options::on_ended).
+    fn ended(&self, _on_ended: Self::OnEnded, _ending: Ending) {}
 }
 
 /// A host without a client: its output goes nowhere and always arrives, and it is told of nothing.
@@ -64,20 +68,6 @@ impl Host for NoClient {
     fn write(&self, _: &[u8]) -> bool {
         true
     }
-
-    fn flush(&self) -> bool {
-        true
-    }
-
-    fn wants_notice(_: &Self::Callbacks) -> bool {
-        false
-    }
-
-    fn on_stop(&self, (): &(), _: Ending) {}
-
-    fn on_forced(&self, (): &(), _: Ending) {}
-
-    fn ended(&self, (): (), _: Ending) {}
 }
 
 /// What the owner of a request publishes of it: the bits of [`Slot::state`]. Other threads only read them; what they have to say goes into
