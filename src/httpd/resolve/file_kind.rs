@@ -22,12 +22,13 @@ impl<'c> Subrequest<'c, '_> {
         if set.as_ref().is_some_and(Vec::is_empty) && walked.found == Found::Directory {
             return None;
         }
-        set.or_else(forced).or_else(|| match cores().find_map(|core| core.force_type.as_ref()) {
+        let by_type = || match cores().find_map(|core| core.force_type.as_ref()) {
             // `ForceType` does not apply to a directory.
             _ if walked.found == Found::Directory => None,
             Some(forced) => forced.as_ref().map(|kind| kind.to_vec()),
             None => media_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types)),
-        })
+        };
+        set.or_else(|| forced().or_else(by_type).map(without_parameters))
     }
 
     /// The media type of a file that is found; empty: none.
@@ -39,8 +40,10 @@ impl<'c> Subrequest<'c, '_> {
         let forced = || {
             cores().find_map(|core| core.force_type.as_ref()).map(|forced| forced.as_ref().map(|kind| kind.to_vec()))
         };
-        let own =
-            || extension::any_type(&walked.filename, &self.context.data.types, || cores().map(|core| &core.types));
+        let own = || {
+            let types = &self.context.data.types;
+            extension::any_type(&walked.filename, types, || cores().map(|core| &core.types)).map(|kind| tidy(&kind))
+        };
         let media = self.forced.media_type.as_ref().map(|kind| kind.to_vec());
         media.or_else(|| forced().unwrap_or_else(own)).unwrap_or_default()
     }
@@ -72,4 +75,17 @@ impl<'c> Subrequest<'c, '_> {
         let own = by_extension(&walked.filename, || outer_first(walked)).map(<[u8]>::to_vec);
         own.or_else(script)
     }
+}
+
+/// A media type as mod_mime puts it together: one blank in front of each parameter.
+fn tidy(kind: &[u8]) -> Vec<u8> {
+    kind.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b"; "[..])
+}
+
+/// A media type as the name of a handler: what stands behind a `;` is no part of it (fact A-130).
+fn without_parameters(mut kind: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = memchr::memchr(b';', &kind) {
+        kind.truncate(kind[..end].trim_ascii_end().len());
+    }
+    kind
 }
