@@ -89,6 +89,78 @@ fn the_pool_that_listens_where_the_handler_leads() {
     }
 }
 
+/// The path of the handler's URL comes before the file's, as php-fpm8.2 behind apache2 2.4 has it: a slash alone hides the `.user.ini` above the
+/// script's directory, anything else leads to no file.
+#[test]
+fn the_path_of_the_handlers_url() {
+    let files: [(&str, &[u8]); 5] = [
+        ("www/.user.ini", b"memory_limit = 60M\n"),
+        ("www/a.php", b""),
+        ("www/sub/.user.ini", b"precision = 5\n"),
+        ("www/sub/b.php", b""),
+        ("php.ini", b""),
+    ];
+    let place = Place::new("fpm-url", &files);
+    let root = place.0.to_str().unwrap().to_owned();
+    std::fs::write(place.path("fpm.conf"), format!("[www]\nlisten={root}/a.sock\n")).unwrap();
+    let told = |url: &str, path: &str| {
+        let conf = format!(
+            "LoadModule proxy_fcgi_module x/mod_proxy_fcgi.so\nServerName localhost\nDocumentRoot {root}/www\n<FilesMatch php$>\nSetHandler \"proxy:unix:{root}/a.sock|{url}\"\n</FilesMatch>\n"
+        );
+        std::fs::write(place.path("httpd.conf"), conf).unwrap();
+        let url = format!("http://localhost{path}");
+        let (httpd, fpm, ini) = (place.path("httpd.conf"), place.path("fpm.conf"), place.path("php.ini"));
+        let sources = ["--httpd-conf", &httpd, "--fpm-conf", &fpm, "--php-ini", &ini];
+        place.run(&[&["get", "memory_limit", "precision", "--url", &url], &sources[..]].concat())
+    };
+    for (url, path, want) in [
+        ("fcgi://localhost", "/sub/b.php", "60M 5"),
+        ("fcgi://localhost/", "/sub/b.php", "128M 5"),
+        ("fcgi://localhost/", "/a.php", "60M 14"),
+    ] {
+        let output = told(url, path);
+        let text = out(&output);
+        let values: Vec<&str> = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(values.join(" "), want, "{url} {path}: {output:?}");
+    }
+    let output = told("fcgi://localhost/srv/", "/a.php");
+    assert!(err(&output).contains("404") && err(&output).contains("does not exist"), "{output:?}");
+}
+
+/// `VirtualDocumentRoot` names the document root of what it maps: for rules, for PHP and for `.user.ini`.
+#[test]
+fn the_document_root_of_virtual_hosts_by_name() {
+    let rules = "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\n";
+    let files: [(&str, &[u8]); 5] = [
+        ("hosts/one/.htaccess", rules.as_bytes()),
+        ("hosts/one/.user.ini", b"memory_limit = 61M\n"),
+        ("hosts/one/index.php", b""),
+        ("hosts/one/sub/a.php", b""),
+        ("php.ini", b""),
+    ];
+    let place = Place::new("fpm-vdoc", &files);
+    let root = place.0.to_str().unwrap().to_owned();
+    std::fs::write(place.path("fpm.conf"), format!("[www]\nlisten={root}/a.sock\n")).unwrap();
+    let conf = format!(
+        "LoadModule rewrite_module x/mod_rewrite.so\nLoadModule vhost_alias_module x/mod_vhost_alias.so\nServerName localhost\nUseCanonicalName Off\n\
+         VirtualDocumentRoot {root}/hosts/%1\n<Directory {root}>\nAllowOverride All\n</Directory>\n\
+         <FilesMatch php$>\nSetHandler \"proxy:unix:{root}/a.sock|fcgi://localhost\"\n</FilesMatch>\n"
+    );
+    std::fs::write(place.path("httpd.conf"), conf).unwrap();
+    let (httpd, fpm, ini) = (place.path("httpd.conf"), place.path("fpm.conf"), place.path("php.ini"));
+    let sources = ["--httpd-conf", &httpd, "--fpm-conf", &fpm, "--php-ini", &ini];
+    for (path, script) in [("/none", "index.php"), ("/sub/a.php", "sub/a.php")] {
+        let url = format!("http://one.test{path}");
+        let output =
+            place.run(&[&["get", "--json", "--context", "memory_limit", "--url", &url], &sources[..]].concat());
+        let told: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+        let one = &told["answers"][0];
+        assert_eq!(one["answer"]["memory_limit"], "61M", "{path}: {output:?}");
+        assert_eq!(one["answering_for"]["script"], format!("{root}/hosts/one/{script}"), "{path}: {output:?}");
+        assert_eq!(one["answering_for"]["document_root"], format!("{root}/hosts/one"), "{path}: {output:?}");
+    }
+}
+
 #[test]
 fn calls_that_do_not_fit_together() {
     let place = Place::new("fpm-calls", &[("a.conf", POOL)]);

@@ -13,7 +13,7 @@ use super::user_ini;
 use super::{diagnose, fastcgi};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Code, Error, Result};
-use crate::httpd::{Configuration, Container, DirConfig, DirValue, Resolution, Run};
+use crate::httpd::{Configuration, Container, DirConfig, DirValue, Resolution, Run, path_before};
 use crate::target::Target;
 use crate::version::PhpVersion;
 use rustc_hash::FxBuildHasher;
@@ -335,6 +335,10 @@ impl Config {
             };
             let filename = target.filename.or_else(|| handed(b"SCRIPT_FILENAME"));
             let filename = filename.or(run.as_ref().map(|run| &*run.filename));
+            // PHP takes the path as it is handed over.
+            let before = run.as_ref().and_then(|run| run.handler.as_deref()).map_or(&b""[..], path_before);
+            let whole = filename.filter(|_| !before.is_empty()).map(|filename| [before, filename].concat());
+            let filename = whole.as_deref().or(filename);
             let root = target.document_root.or_else(|| handed(b"DOCUMENT_ROOT"));
             let root = root.or(run.as_ref().map(|run| &*run.document_root));
             if let Some(run) = run.as_ref().filter(|_| core.sapi.has_pool()) {

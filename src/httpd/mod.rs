@@ -29,6 +29,7 @@ mod syntax;
 
 pub use model::answer::{Container, Resolution, Run, ServerLayer, Variable, Watch};
 pub use model::dir_config::{DirConfig, DirValue, ValueKind};
+pub(crate) use model::fastcgi::path_before;
 pub(crate) use resolve::fast_path::SectionIds;
 pub use syntax::options::Options;
 

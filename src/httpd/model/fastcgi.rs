@@ -117,3 +117,11 @@ pub(crate) fn variables<'c>(
     }
     all
 }
+
+/// The path of a proxy handler's URL: `proxy:fcgi://localhost/` has `/`. PHP-FPM sees it before the path of its file.
+pub(crate) fn path_before(handler: &[u8]) -> &[u8] {
+    let url = handler.strip_prefix(b"proxy:").unwrap_or_default();
+    let url = memchr::memchr(b'|', url).map_or(url, |at| &url[at + 1..]);
+    let authority = url.strip_prefix(b"fcgi://").unwrap_or_default();
+    memchr::memchr(b'/', authority).map_or(&b""[..], |at| &authority[at..])
+}

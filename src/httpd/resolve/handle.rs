@@ -7,6 +7,7 @@ use super::subrequest::Subrequest;
 use super::type_map::MAP;
 use super::walk::Found;
 use crate::httpd::model::answer;
+use crate::httpd::model::fastcgi::path_before;
 use crate::httpd::model::section::{Core, options};
 use crate::httpd::syntax::uri;
 
@@ -106,6 +107,14 @@ impl<'c, 't> Ready<'c, 't> {
         }
         if found == Found::Missing && proxied {
             return missing_elsewhere(&walked.filename, self.bare.clone());
+        }
+        // PHP-FPM looks for what the URL's path and the file's make together.
+        let before = handler.as_deref().filter(|_| is_script).map_or(&b""[..], path_before);
+        if before.iter().any(|&byte| byte != b'/') {
+            let whole = [before, &walked.filename, &walked.path_info].concat();
+            if subrequest.script(&whole).is_none() {
+                return missing_elsewhere(&whole, self.bare.clone());
+            }
         }
         // A file without a handler is a map by its type.
         let is_map = matches!(kind.as_deref(), Some(b"type-map" | MAP)) && work != Work::Send;

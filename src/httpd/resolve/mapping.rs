@@ -464,11 +464,19 @@ fn user_directory(context: &ResolveContext<'_>, pattern: &[u8], name: &[u8]) -> 
     Some([home, b"/", pattern].concat())
 }
 
-/// `VirtualDocumentRoot`: `%0` the whole name, `%N`, `%-N`, `%N+` its parts.
 fn virtual_file(
     context: &ResolveContext<'_>,
     server: usize,
     path: &[u8],
+    variables: &dyn RequestVariables,
+) -> Option<Vec<u8>> {
+    virtual_root(context, server, variables).map(|root| [&root, path].concat())
+}
+
+/// What `VirtualDocumentRoot` names for the request's host, without a slash at its end: `%0` the whole name, `%N`, `%-N`, `%N+` its parts.
+pub(super) fn virtual_root(
+    context: &ResolveContext<'_>,
+    server: usize,
     variables: &dyn RequestVariables,
 ) -> Option<Vec<u8>> {
     let pattern = context.layers(server).find_map(|server| server.virtual_root.as_deref())?;
@@ -494,7 +502,7 @@ fn virtual_file(
         }
         at += 2;
     }
-    Some([out.strip_suffix(b"/").unwrap_or(&out), path].concat())
+    Some(out.strip_suffix(b"/").unwrap_or(&out).to_vec())
 }
 
 /// One `%` part, without the `%`; the answer is its length.

@@ -12,6 +12,7 @@ use super::walk_cache::WalkCache;
 use crate::httpd::model::answer::Run;
 use crate::httpd::model::fastcgi;
 use crate::httpd::model::rewrite::Forced;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 impl<'c, 't> Subrequest<'c, 't> {
@@ -65,10 +66,20 @@ impl<'c, 't> Subrequest<'c, 't> {
     }
 
     /// The file that FPM finds on a path, and what follows it.
-    fn script(&self, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn script(&self, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         let ends = std::iter::once(path.len()).chain(memchr::memrchr_iter(b'/', path));
         let found = ends.take_while(|&end| end > 0).find(|&end| self.context.stat(&path[..end]) == Found::File)?;
         Some((path[..found].to_vec(), path[found..].to_vec()))
+    }
+
+    /// The document root in force. `VirtualDocumentRoot` names it where it has mapped the request: not before, and not below an alias.
+    pub(super) fn document_root(&self) -> Cow<'_, [u8]> {
+        if let Some(given) = self.asked.document_root {
+            return Cow::Borrowed(given);
+        }
+        let mapped = !self.unmapped && !self.filename.is_empty() && self.alias_context.root.is_empty();
+        let named = mapped.then(|| mapping::virtual_root(&self.context, self.asked.server, self)).flatten();
+        named.map_or_else(|| Cow::Borrowed(self.context.document_root(self.asked.server)), Cow::Owned)
     }
 
     pub(super) fn made(&self, walked: &Walked<'c>) -> Run {
@@ -78,6 +89,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     /// The run; `handed`: the path that a proxy is given, and what follows it.
     fn made_of(&self, walked: &Walked<'c>, handed: (&[u8], &[u8])) -> Run {
         let mut run = super::run(&self.context, self.asked.server, self.asked, walked);
+        run.document_root = self.document_root().into_owned();
         (run.handler, run.status) = (self.handler(walked), self.status.unwrap_or(200));
         // Only a proxy handler hands variables over.
         let Some(server) = run.handler.as_deref().and_then(|handler| handler.strip_prefix(b"proxy:")) else {

@@ -66,9 +66,7 @@ impl RequestVariables for Subrequest<'_, '_> {
             b"PATH_INFO" => self.path_info.clone(),
             b"QUERY_STRING" => self.query.clone().unwrap_or_default(),
             b"CONTEXT_DOCUMENT_ROOT" if !self.alias_context.root.is_empty() => self.alias_context.root.clone(),
-            b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => {
-                asked.document_root.unwrap_or(context.document_root(asked.server)).to_vec()
-            }
+            b"DOCUMENT_ROOT" | b"CONTEXT_DOCUMENT_ROOT" => self.document_root().into_owned(),
             b"CONTEXT_PREFIX" => self.alias_context.prefix.clone(),
             b"REMOTE_IDENT" | b"REQUEST_LOG_ID" | b"CONN_LOG_ID" => Vec::new(),
             // The handler and the type of the answer: they are known once access is decided.

@@ -135,8 +135,8 @@ impl<'c, 't> Subrequest<'c, 't> {
                 return joined(base, rest);
             }
         } else {
-            let root = self.asked.document_root.unwrap_or(self.context.document_root(self.asked.server));
-            let root = root.strip_suffix(b"/").unwrap_or(root);
+            let root = self.document_root();
+            let root = root.strip_suffix(b"/").unwrap_or(&root);
             if let Some(rest) = path.strip_prefix(root).filter(|rest| rest.starts_with(b"/")) {
                 return rest.to_vec();
             }
