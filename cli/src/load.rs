@@ -402,7 +402,7 @@ fn refused(loaded: &Loaded, args: &RequestArgs) -> Result<Option<(u16, String)>,
 /// What httpd's part of an answer depends on that is not known.
 pub fn doubts(loaded: &Loaded, args: &RequestArgs) -> Vec<String> {
     let asked = with_target(args, |target| {
-        let httpd = loaded.config.httpd().filter(|_| target.uri.is_some())?;
+        let httpd = loaded.config.httpd().filter(|_| target.uri.is_some() || target.filename.is_some())?;
         httpd.resolve(&**loaded.config.files(), target).ok()
     });
     match asked {

@@ -147,3 +147,24 @@ fn a_section_for_a_server_without_mod_php() {
         ],
     );
 }
+
+/// httpd refuses the URL of a file behind a link that may not be followed; whoever names the file itself is told.
+#[test]
+fn a_file_behind_a_forbidden_link_says_what_its_url_is_answered() {
+    let place = laid_out("file-behind-link");
+    std::os::unix::fs::symlink(place.path("www/a"), place.path("www/link")).unwrap();
+    let conf = std::fs::read_to_string(place.path("httpd.conf")).unwrap();
+    let asked = |options: &str| {
+        std::fs::write(place.path("httpd.conf"), conf.replace("AllowOverride None", options)).unwrap();
+        let file = place.path("www/link/x.php");
+        let done = place.run(&["get", "--httpd-conf", "httpd.conf", "--file", &file, "memory_limit"]);
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let refused = asked("AllowOverride None\nOptions None");
+    assert!(
+        refused.contains("www/link is a symbolic link, and Options does not allow FollowSymLinks: httpd answers 403"),
+        "{refused}"
+    );
+    let followed = asked("AllowOverride None\nOptions FollowSymLinks");
+    assert!(!followed.contains("symbolic link"), "{followed}");
+}

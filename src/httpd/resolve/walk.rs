@@ -164,7 +164,11 @@ impl<'c> Walk<'_, 'c> {
                     (found, stopped) = (kind, next);
                     break;
                 }
-            } else if known && !trusted && next == filename.len() {
+            }
+            if !trusted && known {
+                self.known_link(&filename[..next], notes);
+            }
+            if known && !trusted && next == filename.len() {
                 (found, stopped) = (Found::File, next);
                 break;
             }
@@ -254,6 +258,17 @@ impl<'c> Walk<'_, 'c> {
             self.add(SectionRef::Htaccess(section));
         }
         Ok(())
+    }
+
+    /// Says of a file that the caller has named what httpd would say of its URL.
+    fn known_link(&self, path: &[u8], notes: &mut Vec<String>) {
+        let path = path_of(path);
+        if self.options & (options::FOLLOW | options::OWNER) == 0 && self.context.files.is_symlink(path) {
+            notes.push(format!(
+                "{} is a symbolic link, and Options does not allow FollowSymLinks: httpd answers 403 for a URL that leads there",
+                path.display()
+            ));
+        }
     }
 
     /// Checks one step of the path, where links may not be followed or the file does not exist.
