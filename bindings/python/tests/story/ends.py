@@ -111,6 +111,7 @@ def cells(case):
 
     def played(scene, more=(), seconds=30):
         with contextlib.closing(Server(server, app, view, more, patience=seconds)) as running:
+            running.rests()
             try:
                 return scene(running)
             except BaseException:

@@ -104,6 +104,16 @@ class Group:
             return False
         return True
 
+    def work(self):
+        """Its processes, their states and how long each has worked."""
+        found = []
+        for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended
+                state, _, group, *rest = file.read_text().rpartition(")")[2].split()
+                if int(group) == self.process.pid:
+                    found.append((file.parent.name, state, *rest[8:10]))
+        return sorted(found)
+
     def close(self):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -139,6 +149,17 @@ class Process:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=60) as asked:
             asked.sendall(b"OPTIONS /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return asked.recv(1)
+
+    def rests(self):
+        """Waits until none of its processes has worked for half a second: a worker that still starts may lose a signal."""
+        seen, since, until = None, 0, time.monotonic() + 60
+        while time.monotonic() < until:  # some servers look after something all the time
+            work = self.group.work()
+            if work != seen or any(state not in "SI" for _, state, *_ in work):
+                seen, since = work, time.monotonic()
+            elif time.monotonic() - since > 0.5:
+                return
+            time.sleep(0.05)
 
     def said(self):
         self.log.seek(0)
