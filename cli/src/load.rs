@@ -2,6 +2,7 @@
 
 mod by;
 mod options;
+mod refused;
 
 use crate::answering::{Context, Served};
 use crate::args::{RequestArgs, SourceArgs};
@@ -360,43 +361,14 @@ pub fn outcome(loaded: &Loaded, args: &RequestArgs) -> Result<Outcome, Problem> 
             ));
         }
     }
-    Ok(match (&outcome, refused(loaded, args)?) {
-        (Outcome::Run(_), Some((status, because))) => Outcome::Answer { status, because, location: None },
-        _ => outcome,
-    })
-}
-
-/// The status with which PHP-FPM refuses a program, and why: its account may not read it, the file has none of the names that it runs, or it is a
-/// directory.
-fn refused(loaded: &Loaded, args: &RequestArgs) -> Result<Option<(u16, String)>, Problem> {
-    if loaded.config.sapi() != Sapi::Fpm {
-        return Ok(None);
-    }
-    let Some(script) = served(loaded, args)?.script else { return Ok(None) };
-    let path = Path::new(OsStr::from_bytes(&script));
-    let shown = loaded.view.shown(path);
-    if loaded.guard.program_may_read(path).is_err() {
-        let name = loaded.guard.program_name();
-        let because = format!("the pool's account {name} may not read {shown}: PHP-FPM answers \"Access denied.\"");
-        return Ok(Some((403, because)));
-    }
-    let Some(pool) = loaded.config.pools().iter().find(|pool| pool.is_chosen) else { return Ok(None) };
-    let (list, place) = match pool.line(b"security.limit_extensions") {
-        Some((list, origin)) => (list, origin.to_string()),
-        None => (&b".php .phar"[..], "its default".to_owned()),
+    let refused = match &outcome {
+        Outcome::Run(settings) => refused::why(loaded, settings, served(loaded, args)?.script),
+        Outcome::Answer { .. } => None,
     };
-    let mut extensions = list.split(|byte| b" ,".contains(byte)).filter(|one| !one.is_empty()).peekable();
-    let none_named = extensions.peek().is_none();
-    let fits = none_named || extensions.any(|one| script.ends_with(one));
-    if !fits {
-        let list = crate::text::shown(list);
-        let because = format!(
-            "{shown} is no file that the pool runs (security.limit_extensions = {list}, {place}): PHP-FPM answers \"Access denied.\""
-        );
-        return Ok(Some((403, because)));
-    }
-    let is_dir = loaded.view.is_dir(path);
-    Ok(is_dir.then(|| (404, format!("{shown} is a directory: PHP-FPM answers \"No input file specified.\""))))
+    Ok(match refused {
+        Some((status, because)) => Outcome::Answer { status, because, location: None },
+        None => outcome,
+    })
 }
 
 /// What httpd's part of an answer depends on that is not known.

@@ -127,6 +127,32 @@ fn the_path_of_the_handlers_url() {
     assert!(err(&output).contains("404") && err(&output).contains("does not exist"), "{output:?}");
 }
 
+/// A program outside of `open_basedir` is not run, whoever sets it; real paths are compared, directory by directory.
+#[test]
+fn a_program_outside_of_open_basedir() {
+    let files: [(&str, &[u8]); 3] = [("www/a.php", b""), ("other/.user.ini", b""), ("php.ini", b"")];
+    let place = Place::new("fpm-basedir", &files);
+    let root = place.0.canonicalize().unwrap().to_str().unwrap().to_owned();
+    std::os::unix::fs::symlink(format!("{root}/www/a.php"), format!("{root}/other/link.php")).unwrap();
+    let told = |script: &str, basedir: &str| {
+        let pool = format!("[www]\nphp_admin_value[open_basedir]={}\n", basedir.replace('@', &root));
+        std::fs::write(place.path("www.conf"), pool).unwrap();
+        let (pool, ini, script) = (place.path("www.conf"), place.path("php.ini"), format!("{root}/{script}"));
+        let output = place.run(&["get", "memory_limit", "--fpm-pool", &pool, "--php-ini", &ini, "--file", &script]);
+        (out(&output), err(&output))
+    };
+    for basedir in ["@/www", "@/www/", "@/www/a.php", "@/other:@/www", "@", ".", "relative:@/other"] {
+        assert_eq!(told("www/a.php", basedir), ("128M\n".to_owned(), String::new()), "{basedir}");
+    }
+    for (script, basedir) in [("www/a.php", "@/other"), ("www/a.php", "@/ww"), ("other/link.php", "@/other")] {
+        let (out, err) = told(script, basedir);
+        assert!(
+            out.is_empty() && err.contains("outside of open_basedir") && err.contains("404"),
+            "{basedir}: {out}{err}"
+        );
+    }
+}
+
 /// `VirtualDocumentRoot` names the document root of what it maps: for rules, for PHP and for `.user.ini`.
 #[test]
 fn the_document_root_of_virtual_hosts_by_name() {
