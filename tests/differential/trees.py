@@ -249,7 +249,7 @@ def varied(rng, asked, at, https):
 def difference(real, own):
     """What the two say otherwise; none: they agree."""
     if 'error' in own:
-        return own['error']
+        return own['error'] or 'says nothing'
     if 'ini' not in real:
         if real.get('ran') and 'ini' in own:
             return None

@@ -179,11 +179,9 @@ impl<'c, 't> Subrequest<'c, 't> {
                 continue;
             }
             any = true;
-            let mut target = uri::escape(&[parent, &own].concat());
-            if let Some(query) = &self.query {
-                target = [&target[..], b"?", query].concat();
-            }
-            let Ok(ready) = self.sub(&target, Some(bare), notes) else { continue };
+            // httpd looks at the file itself, with what follows the name in the URI: rules see both.
+            let uri = [parent, &own, &self.path_info].concat();
+            let Ok(ready) = self.sub_beside(file.clone(), uri, bare, notes) else { continue };
             let Some(variant) = self.variant(ready, name, &own, &file) else { continue };
             // A map is used instead of the files beside it.
             if variant.is_map() {

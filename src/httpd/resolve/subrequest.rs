@@ -184,6 +184,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         };
         // What a later request in the same directory may reuse; no other follows where the caller named the file.
         let bare = if known { None } else { Some(walked.clone()) };
+        if walked.path_info.is_empty() {
+            walked.path_info = std::mem::take(&mut self.path_info);
+        }
         (self.filename, self.path_info) = (walked.filename.clone(), walked.path_info.clone());
         self.merge(&mut walked, notes);
         if self.depth == 0 {
@@ -411,10 +414,19 @@ impl<'c, 't> Subrequest<'c, 't> {
             Chosen::Nothing => {}
             Chosen::Answer(answer) => return Err(answer),
             Chosen::File(found) => {
-                let path_info = self.path_info.clone();
+                let (path_info, alias_context) = (self.path_info.clone(), self.alias_context.clone());
                 let mut taken = Ready { subrequest: self, walked, bare, redirect: None }.taken(*found);
                 (taken.subrequest.path_info, taken.walked.path_info) = (path_info.clone(), path_info);
-                let Ready { subrequest, walked, bare, redirect } = taken;
+                taken.subrequest.alias_context = alias_context;
+                let Ready { mut subrequest, walked, bare, redirect } = taken;
+                // The rules run again, on the name that they have left.
+                if let Some(sent) = &redirect {
+                    let filename = [b"redirect:", &sent.uri[..]].concat();
+                    let again = subrequest.rewrite(&Walked { filename, ..walked.clone() }, &bare)?;
+                    if again.is_some() {
+                        return Ok(Ready { subrequest, walked, bare, redirect: again });
+                    }
+                }
                 if redirect.is_some()
                     && subrequest.set_handler(&walked).is_some_and(|handler| handler.starts_with(b"proxy:"))
                 {
@@ -485,6 +497,19 @@ impl<'c, 't> Subrequest<'c, 't> {
         let uri = if parent == own { [self.parent(), name].concat() } else { Vec::new() };
         let next = Self { filename, ..Self::new(self.context, self.asked, uri, None) };
         self.sub_of(next, Some(&self.past()), &mut Vec::new())
+    }
+
+    /// The same for a file beside this request's, with its query and what follows its file in the URI.
+    pub(super) fn sub_beside(
+        &self,
+        filename: Vec<u8>,
+        uri: Vec<u8>,
+        before: &WalkCache<'c>,
+        notes: &mut Vec<String>,
+    ) -> Looked<'c, 't> {
+        let mut next = Self { filename, ..Self::new(self.context, self.asked, uri, self.query.clone()) };
+        next.path_info.clone_from(&self.path_info);
+        self.sub_of(next, Some(before), notes)
     }
 
     /// The walks so far: where a subrequest has met the same, access is not checked again.
