@@ -237,7 +237,8 @@ fn rewrite(
     if done.proxy {
         return Some(pass_to(&done.filename, &done.origin, "RewriteRule [P]", &place.uri, place.query.as_deref()));
     }
-    let far = scheme(&done.filename);
+    // With `[PT]` the result is always a path, even if it looks like a URL: one that is refused.
+    let far = scheme(&done.filename).filter(|_| !done.pass_through);
     if (far.is_none() || done.no_escape)
         && let Some(answer) = control_in(place.query.as_deref(), &done.origin)
     {
@@ -252,7 +253,7 @@ fn rewrite(
         });
     }
     place.status = done.status;
-    if done.pass_through {
+    if done.pass_through && done.filename.first() == Some(&b'/') {
         place.uri = done.filename;
         return None;
     }

@@ -20,8 +20,6 @@ pub(super) struct Asked<'t> {
     pub client: Option<&'t [u8]>,
     /// Who has logged in.
     pub user: Option<&'t [u8]>,
-    /// The local port.
-    pub port: u16,
     pub address: Option<&'t [u8]>,
     pub document_root: Option<&'t [u8]>,
     /// No file is looked for.
@@ -66,7 +64,6 @@ impl<'t> Asked<'t> {
             target: text,
             client: target.client_address,
             user: target.user,
-            port,
             address: target.server_address,
             document_root: target.document_root,
             routes: target.routes

@@ -203,7 +203,8 @@ impl RequestVariables for Subrequest<'_, '_> {
         let usual = if scheme.eq_ignore_ascii_case(b"https") { 443 } else { 80 };
         let context = &self.context;
         let own = context.host(self.asked.server).unwrap_or(context.main());
-        port.unwrap_or(usual) == self.asked.port && own.has_name(&host)
+        // Names count with the port of ServerName, which is 0 where that gives none, whatever port the request came to.
+        port.unwrap_or(usual) == own.port.unwrap_or(0) && own.has_name(&host)
     }
 
     fn spend(&self, steps: u32) -> bool {
