@@ -84,6 +84,8 @@ pub(crate) fn groups_within(
 pub(crate) enum Target<'a> {
     Uri(&'a [u8]),
     File(&'a [u8]),
+    /// A file, even for a subrequest for the URI that asks: httpd's `-F` of expressions has no guard against itself.
+    FileAgain(&'a [u8]),
 }
 
 /// The outcome of such a subrequest.
@@ -236,7 +238,7 @@ impl Evaluation<'_> {
             // As mod_rewrite's -U: anything that is not refused.
             b'U' | b'A' => Truth::from(self.variables.look(Target::Uri(&text)).is_some_and(|seen| seen.status < 400)),
             b'F' => Truth::from(
-                self.variables.look(Target::File(&text)).is_some_and(|seen| seen.status < 300 && seen.is_file),
+                self.variables.look(Target::FileAgain(&text)).is_some_and(|seen| seen.status < 300 && seen.is_file),
             ),
             b'R' => match self.variables.variable(b"REMOTE_ADDR") {
                 Some(address) => Truth::from(in_network(&address, &text).unwrap_or(false)),

@@ -217,16 +217,16 @@ impl RequestVariables for Subrequest<'_, '_> {
 
     fn look(&self, target: Target<'_>) -> Option<Seen> {
         // A subrequest for its own URI would never end.
-        if self.outer.as_deref() == Some(&self.uri) {
+        if self.outer.as_deref() == Some(&self.uri) && !matches!(target, Target::FileAgain(_)) {
             return None;
         }
-        if self.unmapped && matches!(target, Target::File(_)) {
+        if self.unmapped && !matches!(target, Target::Uri(_)) {
             self.context.memo.silence("a condition asks for a file (-F) before the request has one".into());
             return None;
         }
         let (path, is_file) = match target {
             Target::Uri(path) => (path, false),
-            Target::File(path) => (path, true),
+            Target::File(path) | Target::FileAgain(path) => (path, true),
         };
         let (env, headers) = (self.env.borrow(), self.headers.borrow());
         self.context.memo.seen_by((self.depth, is_file, &self.uri, path), (&env, &headers), || {
