@@ -88,6 +88,20 @@ def wait_for(what, condition, seconds=60):
         time.sleep(0.02)
 
 
+def marked_port():
+    """A port that nobody has, and a socket: while it is open, no other server of these tests gets the port, though its own may not listen yet."""
+    while True:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind("\0outlive-test-port-%d" % port)
+            return port, mark
+        except OSError:
+            mark.close()
+
+
 class Group:
     """A server's processes: none of them outlives `close`, nor this test, even where it is cut off."""
 
@@ -128,9 +142,7 @@ class Process:
 
     def __init__(self, prefix):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port, self.mark = marked_port()
         self.log = open(self.directory / "log", "w+b")
 
     def start(self, name, command, env, cwd=HERE):
@@ -179,6 +191,7 @@ class Process:
 
     def close(self):
         self.group.close()
+        self.mark.close()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
