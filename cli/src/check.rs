@@ -88,15 +88,14 @@ fn below_roots(
         for question in &questions.all {
             below::of_question(question, &mut walk, &mut below)?;
         }
+        let mut known = HashSet::new();
+        below.retain(|one| known.insert(below::said_once(one)));
     } else {
         for source in sources.iter().filter(|source| !estate::names_a_source(source)) {
             below::of_machine(source, &mut walk, &mut below)?;
         }
     }
     found.append(&mut walk.notes);
-    // Of what several servers say of one line, the first is enough.
-    let mut known = HashSet::new();
-    below.retain(|one| known.insert((one.origin.to_string(), one.code)));
     found.append(&mut below);
     Ok(())
 }

@@ -54,7 +54,7 @@ fn every_directory_below_the_roots_of_an_apache() {
     let files: [(&str, &[u8]); 15] = [
         ("www/index.php", b""),
         ("www/.htaccess", b"php_value memory_limt 1G\n"),
-        ("www/a/b/.htaccess", b"php_flag log_errors true\nRewriteEngine on\n"),
+        ("www/a/b/.htaccess", b"php_flag log_errors true\n"),
         ("www/a/c/.htaccess", b"Require all denied\nphp_flag log_errors yes\n"),
         ("www/bad/.htaccess", b"Bogus x\nphp_admin_value a b\n"),
         ("www/bad/below/.htaccess", b"php_flag log_errors on\n"),
@@ -71,7 +71,6 @@ fn every_directory_below_the_roots_of_an_apache() {
     let place = tree("below-apache", &files);
     symlink("..", place.path("www/a/loop")).unwrap();
     symlink(place.path("real"), place.path("shop/link")).unwrap();
-    fs::write(place.path("www/a/b/.htaccess"), "php_flag log_errors true\n").unwrap();
     let got = lines(&place, &["check", "--httpd-conf", "httpd.conf"]);
     let want = [
         "shop/deep/er/.htaccess:1: warning: `max_execution_time` = `30s`",
@@ -99,6 +98,29 @@ fn every_directory_below_the_roots_of_an_apache() {
     // One document for programs has them too.
     let output = place.run(&["check", "--httpd-conf", "httpd.conf", "--json", "--context"]);
     assert!(out(&output).contains("www/none/x/.htaccess"), "{output:?}");
+}
+
+/// A file that one host reads is read, though another one with the same root does not read it.
+#[test]
+fn a_root_that_two_hosts_have() {
+    let place = Place::new(
+        "below-two",
+        &[("www/.htaccess", b"php_value memory_limit 1G\n"), ("www/x.php", b""), ("other/x.php", b"")],
+    );
+    let top = place.0.to_str().unwrap();
+    let host = |port: u16, allowed: &str| {
+        format!(
+            "<VirtualHost *:{port}>\nServerName two\nDocumentRoot {top}/www\n<Directory {top}/www>\nAllowOverride {allowed}\n</Directory>\n</VirtualHost>\n"
+        )
+    };
+    let modules = "LoadModule php_module modules/libphp.so\nLoadModule mime_module modules/mod_mime.so\nAddHandler application/x-httpd-php .php\n";
+    for (second, unread) in [("All", 0), ("None", 1)] {
+        let conf = format!("{modules}DocumentRoot {top}/other\n{}{}", host(80, "None"), host(443, second));
+        fs::write(place.path("httpd.conf"), conf).unwrap();
+        let got = lines(&place, &["check", "--httpd-conf", "httpd.conf"]);
+        let said = got.iter().filter(|line| line.contains("Apache does not read this file")).count();
+        assert_eq!(said, unread, "{second}: {got:#?}");
+    }
 }
 
 /// The pool that a handler leads to reads `.user.ini`; without one that is named, nobody is known.

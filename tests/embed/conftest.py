@@ -55,7 +55,7 @@ def program(library):
         if not program.exists():
             for old in place.glob(f"*/{name}"):
                 shutil.rmtree(old.parent)
-            program.parent.mkdir()
+            program.parent.mkdir(exist_ok=True)
             part = program.with_suffix(".part")
             subprocess.run([*command, "-o", part], cwd=ROOT, check=True)
             part.replace(program)

@@ -3,7 +3,7 @@
 use super::walk::{self, Place, Walk, whole};
 use super::{finding, judge_unknown, mistakes, note, of_settings, texts, warning};
 use crate::args::{RequestArgs, SourceArgs};
-use crate::estate::question::{self, Question};
+use crate::estate::question::{self, Question, Wanted};
 use crate::estate::{self, Machine, WebServer, follow, watch};
 use crate::extensions::Extensions;
 use crate::load::{self, Loaded};
@@ -16,11 +16,11 @@ use outlive::files::{Files, Kind, Stamp};
 use outlive::httpd::{Configuration, Host, OverrideLine, Resolution};
 use outlive::origin::Origin;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is found below the roots of the servers that options name.
 pub fn of_question(question: &Question, walk: &mut Walk, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
@@ -31,19 +31,29 @@ pub fn of_question(question: &Question, walk: &mut Walk, found: &mut Vec<Diagnos
 
 /// What is found below the roots of the web servers of a machine.
 pub fn of_machine(args: &SourceArgs, walk: &mut Walk, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
+    let args = &Wanted::of(args)?.free(args); // they choose among PHPs, and a server is none
     let machine = estate::machine(args)?;
     let running = machine.servers.iter().any(|server| server.running.is_some());
+    let mut known = HashSet::new();
     for server in machine.servers.iter().filter(|server| !running || server.running.is_some()) {
+        let mut own = Vec::new();
         if server.is_nginx {
-            of_nginx(&machine, server, args, walk, found)?;
-            continue;
+            of_nginx(&machine, server, args, walk, &mut own)?;
+        } else {
+            // What is wrong with its files is said where the PHP behind it is checked.
+            let Ok((source, loaded)) = question::of_apache(&machine, server, args) else { continue };
+            let ask = |request: &RequestArgs, _: &[u8]| follow::at(&machine, server, args, request);
+            Apache::new(&source, &loaded, &ask).check(walk, &mut own)?;
         }
-        // What is wrong with its files is said where the PHP behind it is checked.
-        let Ok((source, loaded)) = question::of_apache(&machine, server, args) else { continue };
-        let ask = |request: &RequestArgs, _: &[u8]| follow::at(&machine, server, args, request);
-        Apache::new(&source, &loaded, &ask).check(walk, found)?;
+        let new = |one: &Diagnostic| known.insert((server.view.root().map(Path::to_path_buf), said_once(one)));
+        found.extend(own.into_iter().filter(new));
     }
     Ok(())
+}
+
+/// Of what several servers say of one line, the first is enough.
+pub fn said_once(one: &Diagnostic) -> (String, Diagnosis) {
+    (one.origin.to_string(), one.code)
 }
 
 /// The PHPs behind a handler, for a request.
@@ -57,17 +67,31 @@ struct Apache<'a> {
     /// The name of PHP's own files.
     user_ini: Vec<u8>,
     /// Who is behind a handler; what is not known is said once.
-    known: HashMap<Vec<u8>, Vec<Question>>,
+    known: HashMap<Behind, Vec<Question>>,
+    /// The access files that a host reads, and what is said of those that one does not.
+    read: HashSet<PathBuf>,
+    unread: Vec<(PathBuf, Diagnostic)>,
 }
+
+/// A handler, the program that it leads to, and what in its environment chooses a php.ini.
+type Behind = (Vec<u8>, Option<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
 
 impl<'a> Apache<'a> {
     fn new(source: &'a SourceArgs, loaded: &'a Loaded, ask: &'a Ask<'a>) -> Self {
         let base = loaded.config.base();
         let user_ini = base.get(b"user_ini.filename").filter(|name| !name.is_empty()).unwrap_or(b".user.ini").to_vec();
-        Self { source, loaded, ask, user_ini, known: HashMap::new() }
+        Self { source, loaded, ask, user_ini, known: HashMap::new(), read: HashSet::new(), unread: Vec::new() }
     }
 
-    fn check(&mut self, walk: &mut Walk, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
+    fn check(mut self, walk: &mut Walk, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
+        self.hosts(walk, found)?;
+        // A file that one host reads is read, whatever the others do.
+        let Self { read, unread, .. } = self;
+        found.extend(unread.into_iter().filter(|(path, _)| !read.contains(path)).map(|(_, said)| said));
+        Ok(())
+    }
+
+    fn hosts(&mut self, walk: &mut Walk, found: &mut Vec<Diagnostic>) -> Result<(), Problem> {
         let config = self.loaded.config;
         let Some(httpd) = config.httpd() else { return Ok(()) };
         for host in httpd.hosts() {
@@ -108,7 +132,7 @@ impl<'a> Apache<'a> {
 
     /// An `.htaccess`: whether Apache reads it, and what is wrong with it.
     fn access_file(
-        &self,
+        &mut self,
         httpd: &Configuration,
         host: &Host<'_>,
         (path, by_link): (&Path, Option<&Path>),
@@ -135,9 +159,10 @@ impl<'a> Apache<'a> {
                 Resolution::Answer { because, .. } => because,
                 Resolution::Run(_) => not_allowed(httpd, host, path.parent().unwrap_or(path)),
             };
-            found.push(unread(path, &why, &sets));
+            self.unread.push((path.to_path_buf(), unread(path, &why, &sets)));
             return Ok(());
         }
+        self.read.insert(path.to_path_buf());
         let mut refused = with_target(request, |target| httpd.refusals(&**config.files(), target))??;
         refused.retain(|error| error.origin.file.as_deref() == Some(path.as_os_str().as_bytes()));
         for (at, error) in refused.iter().enumerate() {
@@ -179,7 +204,12 @@ impl<'a> Apache<'a> {
             let is_php = watch::MOD_PHP.contains(&&*handler) || httpd.is_stock();
             return if is_php { of_file(self.source, self.loaded, request, &path, found) } else { Ok(()) };
         }
-        let questions = match self.known.entry(handler.to_vec()) {
+        let chooses = |name: &[u8]| matches!(name, b"PHPRC" | b"PHP_INI_SCAN_DIR");
+        let variables = run.variables.iter().filter(|one| chooses(&one.name));
+        let variables = variables.map(|one| (one.name.to_vec(), one.value.to_vec())).collect();
+        // A CGI script is its own program.
+        let program = run.program.clone().or_else(|| (!handler.starts_with(b"proxy:")).then(|| run.filename.clone()));
+        let questions = match self.known.entry((handler.to_vec(), program, variables)) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => {
                 let asked = (self.ask)(request, &handler);

@@ -30,13 +30,15 @@ pub struct Place {
     pub by_link: Option<PathBuf>,
 }
 
+/// A root that was searched: where its view begins, the root, and the names.
+type Searched = (Option<PathBuf>, PathBuf, Vec<OsString>);
+
 /// The search, and what is left of its budget.
 pub struct Walk {
     directories: usize,
     files: usize,
     told: HashSet<&'static str>,
-    /// The roots that were searched, with the names.
-    done: HashMap<(PathBuf, Vec<OsString>), Arc<[Place]>>,
+    done: HashMap<Searched, Arc<[Place]>>,
     pub notes: Vec<Diagnostic>,
 }
 
@@ -61,7 +63,7 @@ impl Walk {
     /// The places below a root, the root itself among them, in the order of their names. A directory that several symbolic links lead to is looked
     /// into once.
     pub fn below(&mut self, view: &View, root: &Path, names: &[OsString]) -> Arc<[Place]> {
-        let key = (root.to_path_buf(), names.to_vec());
+        let key = (view.root().map(Path::to_path_buf), root.to_path_buf(), names.to_vec());
         if let Some(done) = self.done.get(&key) {
             return Arc::clone(done);
         }
