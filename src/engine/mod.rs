@@ -2,7 +2,8 @@
 //!
 //! An [`Engine`] has at most one thread of its own, started when the first request needs it and gone with the engine. It
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
-//! that are watched and requests that are suspended).
+//! that are watched, requests that are suspended, the end of a request with `on_stop` while callbacks are made, and once for a lock
+//! that a second thread takes).
 //!
 //! A server implements [`Host`] to receive a request's output and notices. This example writes no output.
 //!
