@@ -114,9 +114,12 @@ impl BiasedLock {
     /// Revokes the bias, whoever the owner is, and takes the lock. `None`: a thread holds it; the bias is revoked all the same.
     pub fn revoke_and_take(&self, caller: Caller<'_>) -> Option<Taken> {
         if self.owner.load(Acquire) != REVOKED {
-            if self.owner.swap(REVOKING, AcqRel) != UNBIASED {
-                caller.revoked.fetch_add(1, Relaxed);
-                caller.barrier.heavy();
+            let before = self.owner.swap(REVOKING, AcqRel);
+            if before != UNBIASED {
+                if before != REVOKING {
+                    caller.revoked.fetch_add(1, Relaxed);
+                }
+                caller.barrier.heavy(); // another thread that revokes it may not have passed it yet
             }
             self.owner.store(REVOKED, Release);
         }

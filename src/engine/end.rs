@@ -43,8 +43,11 @@ impl<'e, H: Host> Handle<'e, H> {
     /// Apart, so that a quiet end saves no registers for it.
     #[inline(never)]
     fn end_slowly(self, state: u32, mut call: impl FnMut(&mut H::Function, Ending) -> bool) -> Result<Ending, Code> {
-        if state & state::BEYOND_FUNCTIONS == Stage::Running as u32
-            && let Some(owned) = self.enter_calmly().filter(|owned| owned.is_calm())
+        let runs = |state: u32| state & state::BEYOND_FUNCTIONS == Stage::Running as u32;
+        // Asked again behind the lock: another call may have begun the end meanwhile.
+        let is_calm = |owned: &Guard<'e, Owned<H>>| owned.is_calm() && runs(self.slot.state.load(Relaxed));
+        if runs(state)
+            && let Some(owned) = self.enter_calmly().filter(is_calm)
         {
             return self.end_calmly(owned, call);
         }
@@ -61,7 +64,8 @@ impl<'e, H: Host> Handle<'e, H> {
         mut call: impl FnMut(&mut H::Function, Ending) -> bool,
     ) -> Result<Ending, Code> {
         let slot = self.slot;
-        let _ = owned.machine().begin_shutdown(None, &mut Events::NONE.without(Events::NONE)); // no timer starts
+        let mut nothing = Events::NONE; // has happened, and no timer starts
+        let _ = owned.machine().begin_shutdown(None, &mut nothing);
         if owned.machine().has_functions() {
             slot.set_stage(Stage::Shutdown); // others see it while they run
             slot.shared().board.changed(slot);
@@ -228,7 +232,7 @@ impl<'e, H: Host> Handle<'e, H> {
             let functions = std::mem::take(guard.owned.functions());
             drop(guard);
             drop(functions);
-            guard = self.enter_again(false)?;
+            guard = self.enter_again(false).inspect_err(|_| self.count_functions(ran, began))?;
         } else {
             guard.owned.functions().clear();
         }

@@ -98,6 +98,68 @@ static void together(void) {
     CHECK(aborted >= WORKERS * EACH / 10);
 }
 
+static outlive_request *shared;
+static pthread_barrier_t step;
+static int runs, ends;
+
+static void spin(int turns) {
+    for (volatile int i = 0; i < turns; i++) {}
+}
+
+static int take_a_while(outlive_request *request, int ending, void *userdata) {
+    (void)request, (void)ending, (void)userdata;
+    __atomic_store_n(&runs, 1, __ATOMIC_SEQ_CST);
+    spin(3000);
+    __atomic_store_n(&runs, 0, __ATOMIC_SEQ_CST);
+    return OUTLIVE_OK;
+}
+
+static void end_shared(void) {
+    int answer = outlive_request_end(shared, NULL);
+    if (answer == OUTLIVE_OK) {
+        EQUAL(__atomic_load_n(&runs, __ATOMIC_SEQ_CST), 0);
+        __atomic_add_fetch(&ends, 1, __ATOMIC_SEQ_CST);
+    } else {
+        CHECK(answer == OUTLIVE_ERROR_BUSY || answer == OUTLIVE_ERROR_STAGE || answer == OUTLIVE_ERROR_ENDED);
+    }
+}
+
+static void *other_end(void *argument) {
+    (void)argument;
+    for (int i = 0; i < EACH; i++) {
+        pthread_barrier_wait(&step);
+        spin(i % 100);
+        end_shared();
+        pthread_barrier_wait(&step);
+    }
+    return NULL;
+}
+
+/* Two threads end one request: one of them does, and none of its functions runs any more then. */
+static void two_ends(void) {
+    pthread_t other;
+    host host = {0};
+    destroyed = 0;
+    pthread_barrier_init(&step, NULL, 2);
+    pthread_create(&other, NULL, other_end, NULL);
+    for (int i = 0; i < EACH; i++) {
+        shared = begin(engine, settings, &host, "POST");
+        for (int j = 0; j < 3; j++) {
+            outlive_request_register_shutdown_function(shared, take_a_while, NULL, count_destroy);
+        }
+        ends = 0;
+        pthread_barrier_wait(&step);
+        end_shared();
+        pthread_barrier_wait(&step);
+        if (ends == 0) {
+            end_shared(); /* both were told that the other one works on it */
+        }
+        EQUAL(ends, 1);
+    }
+    pthread_join(other, NULL);
+    EQUAL(destroyed, 3 * EACH);
+}
+
 /* Real sockets that clients close at random: each is noticed, none twice. */
 static void many_sockets(void) {
     const outlive_settings *watch = settings_of("outlive.detect=watch");
@@ -146,6 +208,7 @@ int main(void) {
         return 1;
     }
     together();
+    two_ends();
     many_sockets();
     EQUAL(outlive_engine_drain(engine, 1000), OUTLIVE_OK);
     outlive_engine_free(engine);

@@ -5,6 +5,7 @@ use super::super::sync::pause;
 use super::super::threads::Caller;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 /// See the [module](self).
@@ -25,7 +26,7 @@ impl<T> Guarded<T> {
     #[inline(always)]
     pub fn enter(&self, caller: Caller<'_>) -> Option<Guard<'_, T>> {
         let taken = self.lock.take(caller)?;
-        Some(Guard { of: self, taken })
+        Some(Guard { of: self, taken, stays: PhantomData })
     }
 }
 
@@ -59,6 +60,8 @@ impl<T> fmt::Debug for Guarded<T> {
 pub struct Guard<'g, T> {
     of: &'g Guarded<T>,
     taken: Taken,
+    /// It stays with its thread: only the owner releases what it took as the owner.
+    stays: PhantomData<*const ()>,
 }
 
 impl<T> Deref for Guard<'_, T> {
