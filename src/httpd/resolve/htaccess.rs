@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::httpd::expression::evaluate::Seen;
 use crate::httpd::load::build;
 use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::auth::Login;
 use crate::httpd::model::env::Env;
 use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
 use crate::httpd::model::request_header::Headers;
@@ -27,16 +28,29 @@ const MAX_SIZE: usize = 16 << 20;
 /// A directory, under which rules, and what its access file says.
 type Read = (Box<[u8]>, Rules, Option<Arc<Section>>);
 
-/// A subrequest that a condition asked for: how deep, whether for a file, from which URI and for what; the environment; its outcome.
-type Looked = (u32, bool, Box<[u8]>, Box<[u8]>, (Env, Option<Headers>), Option<Seen>);
+/// What the outcome of a subrequest that a condition asks for depends on, beside the files.
+#[derive(Debug, PartialEq)]
+pub(super) struct Question {
+    pub depth: u32,
+    pub is_file: bool,
+    pub target: Vec<u8>,
+    /// The URI and the file of the request that asks; it has no file before it is mapped.
+    pub uri: Vec<u8>,
+    pub filename: Vec<u8>,
+    /// The number of its last merged configuration, where access is not asked for again.
+    pub walks: u32,
+    pub login: Option<Login>,
+    pub env: Env,
+    pub headers: Option<Headers>,
+}
 
 /// The access files of one request: its subrequests and redirects see the same ones.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     seen: RefCell<Vec<Read>>,
     pub budget: Budget,
-    /// The outcome of each subrequest that a condition has asked for, with the environment that it began with.
-    looked: RefCell<Vec<Looked>>,
+    /// The outcome of each subrequest that a condition has asked for.
+    looked: RefCell<Vec<(Question, Option<Seen>)>>,
     /// What rules depend on that is not known.
     doubts: RefCell<Vec<String>>,
     /// Why httpd would give no answer.
@@ -98,34 +112,15 @@ impl Memo {
     }
 
     /// The outcome of a subrequest that a condition asks for: conditions that ask for each other's URIs would make a thousand of them.
-    pub fn seen_by(
-        &self,
-        (depth, is_file, from, to): (u32, bool, &[u8], &[u8]),
-        (env, headers): (&Env, &Option<Headers>),
-        look: impl FnOnce() -> Option<Seen>,
-    ) -> Option<Seen> {
-        let is_same = |one: &&Looked| {
-            one.0 == depth
-                && one.1 == is_file
-                && *one.2 == *from
-                && *one.3 == *to
-                && (&one.4.0, &one.4.1) == (env, headers)
-        };
-        if let Some(known) = self.looked.borrow().iter().find(is_same) {
-            return known.5.clone();
+    pub fn seen_by(&self, question: Question, look: impl FnOnce() -> Option<Seen>) -> Option<Seen> {
+        if let Some((_, known)) = self.looked.borrow().iter().find(|(one, _)| *one == question) {
+            return known.clone();
         }
         let seen = look();
-        if self.looked.borrow().len() >= MOST_LOOKED || env.len() > MOST_LOOKED {
-            return seen;
+        let mut looked = self.looked.borrow_mut();
+        if looked.len() < MOST_LOOKED && question.env.len() <= MOST_LOOKED {
+            looked.push((question, seen.clone()));
         }
-        self.looked.borrow_mut().push((
-            depth,
-            is_file,
-            from.into(),
-            to.into(),
-            (env.clone(), headers.clone()),
-            seen.clone(),
-        ));
         seen
     }
 

@@ -1,6 +1,7 @@
 //! What conditions may ask about a request.
 
 use super::cgi_vars::Cgi;
+use super::htaccess::Question;
 use super::outcome::{Outcome, Ready, Sent};
 use super::subrequest::Subrequest;
 use super::walk::Found;
@@ -228,8 +229,18 @@ impl RequestVariables for Subrequest<'_, '_> {
             Target::Uri(path) => (path, false),
             Target::File(path) | Target::FileAgain(path) => (path, true),
         };
-        let (env, headers) = (self.env.borrow(), self.headers.borrow());
-        self.context.memo.seen_by((self.depth, is_file, &self.uri, path), (&env, &headers), || {
+        let question = Question {
+            depth: self.depth,
+            is_file,
+            target: path.to_vec(),
+            uri: self.uri.clone(),
+            filename: self.filename.clone(),
+            walks: self.walks.number,
+            login: self.login.borrow().clone(),
+            env: self.env.borrow().clone(),
+            headers: self.headers.borrow().clone(),
+        };
+        self.context.memo.seen_by(question, || {
             let looked = if is_file {
                 self.sub_file(path)
             } else {
