@@ -11,21 +11,20 @@ mod texts;
 mod values;
 mod walk;
 
-use crate::args::{CheckArgs, SourceArgs};
+use crate::args::{CheckArgs, RequestArgs, SourceArgs};
 use crate::diff::side;
 use crate::estate::question::{self, Question, Questions};
-use crate::estate::{self, agree};
+use crate::estate::{self, agree, named};
 use crate::extensions::Extensions;
 use crate::output::{Answer, BAD, DIM, GOOD, ODD, Problem, complain};
 use crate::{json, load, plain, request, suggest};
+use below::Below;
 use outlive::config::{Config, Outcome, Settings, versions_with};
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
 use outlive::error::{Code, Error};
 use outlive::origin::Origin;
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
-use walk::Walk;
 
 /// Gathers findings and prints them.
 pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
@@ -37,67 +36,76 @@ pub fn run(args: &CheckArgs) -> Result<Answer, Problem> {
         paths => paths.iter().map(|path| side::with_word(&args.source, path)).collect::<Result<_, _>>()?,
     };
     let mut questions = Questions::default();
+    let mut below = Below::default();
+    let is_request = question::is_request(&args.request);
     for source in &sources {
-        let mut more = match question::all(source, &args.request).map_err(with_fix) {
+        let mut more = match asked(source, &args.request).map_err(with_fix) {
             Err(Problem::Library(error)) if error.code == Code::Refused && error.origin.file.is_some() => {
                 return Ok(no_start(&error, args.json));
             }
             more => more?,
         };
-        if !estate::names_a_source(source) && !question::is_request(&args.request) {
+        if !is_request {
+            below.look(source, &more)?;
+        }
+        if !estate::names_a_source(source) && !is_request {
             let known = more.all.iter().map(Question::id).collect::<Vec<_>>();
             let idle = agree::idle(&more);
             more.all.extend(idle.into_iter().filter(|one| !known.contains(&one.id())));
         }
         questions.all.append(&mut more.all);
     }
+    let (mut below, mut notes) = below.all();
     if args.json && args.source.context {
-        let one = |question: &Question| {
-            let mut found = one(question, args.portable)?;
-            if sources.iter().all(estate::names_a_source) && !question::is_request(&args.request) {
-                let mut walk = Walk::default();
-                below::of_question(question, &mut walk, &mut found)?;
-                found.append(&mut walk.notes);
-            }
-            sort(&mut found);
-            Ok(answer(&found, true))
-        };
-        return agree::respond(&questions, true, true, one, |_| Ok(Answer::text("")));
+        return in_envelope(&questions, args, below, notes);
     }
     let mut found: Vec<Diagnostic> = Vec::new();
     for question in &questions.all {
         found.extend(one(question, args.portable)?);
     }
-    below_roots(&sources, args, &questions, &mut found)?;
+    found.append(&mut notes);
+    found.extend(below.drain(..).map(|(_, one)| one));
     sort(&mut found);
     Ok(answer(&found, args.json))
 }
 
-/// What is below the document roots of the web servers, where no request is named.
-fn below_roots(
-    sources: &[SourceArgs],
-    args: &CheckArgs,
+/// The PHPs that a source is about. Those behind an nginx depend on the request: without one, those are meant that are named beside it.
+fn asked(source: &SourceArgs, request: &RequestArgs) -> Result<Questions, Problem> {
+    if source.nginx_conf.is_none() || question::is_request(request) {
+        return question::all(source, request);
+    }
+    named::alone(source)?;
+    let rest = SourceArgs { nginx_conf: None, ..source.clone() };
+    if !estate::names_a_source(&rest) {
+        let text =
+            "--nginx-conf names no PHP: give --fpm-conf FILE of the one behind it, or --url URL for a single request";
+        return Err(Problem::Call(text.into()));
+    }
+    question::all(&rest, request)
+}
+
+/// One document for programs. What is below document roots stands with the PHP that it is about, and with the first one where that is none of
+/// those that were asked.
+fn in_envelope(
     questions: &Questions,
-    found: &mut Vec<Diagnostic>,
-) -> Result<(), Problem> {
-    if question::is_request(&args.request) {
-        return Ok(());
+    args: &CheckArgs,
+    below: Vec<(String, Diagnostic)>,
+    notes: Vec<Diagnostic>,
+) -> Result<Answer, Problem> {
+    let ids: Vec<String> = questions.all.iter().map(Question::id).collect();
+    let mut parts: Vec<Vec<Diagnostic>> = vec![Vec::new(); ids.len()];
+    for (id, one) in below.into_iter().chain(notes.into_iter().map(|one| (String::new(), one))) {
+        let at = ids.iter().position(|own| *own == id).unwrap_or_default();
+        parts[at].push(one);
     }
-    let (mut walk, mut below) = (Walk::default(), Vec::new());
-    if sources.iter().all(estate::names_a_source) {
-        for question in &questions.all {
-            below::of_question(question, &mut walk, &mut below)?;
-        }
-        let mut known = HashSet::new();
-        below.retain(|one| known.insert(below::said_once(one)));
-    } else {
-        for source in sources.iter().filter(|source| !estate::names_a_source(source)) {
-            below::of_machine(source, &mut walk, &mut below)?;
-        }
-    }
-    found.append(&mut walk.notes);
-    found.append(&mut below);
-    Ok(())
+    let one = |question: &Question| {
+        let mut found = one(question, args.portable)?;
+        let at = questions.all.iter().position(|own| std::ptr::eq(own, question)).unwrap_or_default();
+        found.extend(parts[at].iter().cloned());
+        sort(&mut found);
+        Ok(answer(&found, true))
+    };
+    agree::respond(questions, true, true, one, |_| Ok(Answer::text("")))
 }
 
 /// All lines that a server does not start with, of which it names the first.

@@ -2,13 +2,15 @@
 
 pub mod accounts;
 pub mod agree;
+mod cgi;
 pub mod find;
 pub mod follow;
 pub mod layouts;
-mod named;
+pub mod named;
 mod panels;
 mod processes;
 pub mod question;
+pub mod runner;
 mod units;
 pub mod watch;
 

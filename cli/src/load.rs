@@ -236,6 +236,7 @@ fn close(guard: &Guard, view: &View, config: &Config) {
 }
 
 /// The configuration that was read, with notes.
+#[derive(Clone)]
 pub struct Loaded {
     pub config: &'static Config,
     pub context: Context,
@@ -246,6 +247,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// From now on a file counts as there: what would be in force for it.
+    pub fn plant(&self, path: &Path) {
+        self.guard.plant(path);
+    }
+
     /// From now on this is what becomes of the request.
     pub fn answer_with(&mut self, outcome: Outcome) {
         self.answer = Some(outcome);

@@ -5,6 +5,7 @@ mod listen;
 mod location;
 mod phases;
 mod rewrite;
+mod roots;
 mod serve;
 mod tokens;
 mod tree;
@@ -16,8 +17,7 @@ use crate::view::View;
 use outlive::config::FastCgiParam;
 use outlive::origin::Origin;
 use outlive::target::Target;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+pub use roots::Root;
 use std::path::{Path, PathBuf};
 use tree::Directive;
 
@@ -56,15 +56,6 @@ pub struct Handed {
     pub steps: Vec<String>,
 }
 
-/// A document root of a server.
-#[derive(Debug)]
-pub struct Root {
-    pub dir: Vec<u8>,
-    /// A name and a port by which the server is asked.
-    pub name: String,
-    pub port: u16,
-}
-
 /// Reads the main file and what it includes.
 pub fn read(view: &View, path: &Path, prefix: Option<&Path>) -> Result<Nginx, Problem> {
     let all = tree::read(view, path).map_err(|error| Problem::Call(format!("nginx would not start: {error}")))?;
@@ -99,41 +90,6 @@ impl Nginx {
     /// Whether a server listens on a port.
     pub fn listens(&self, port: u16) -> bool {
         listen::servers(&self.http).iter().any(|server| server.listens.iter().any(|one| one.port == port))
-    }
-
-    /// The document roots of its servers and their locations, as far as they are plain paths: each once for each server.
-    pub fn roots(&self) -> Vec<Root> {
-        fn roots(block: &[Directive], out: &mut Vec<Vec<u8>>) {
-            for one in block {
-                match &*one.name {
-                    b"root" if !one.arg(0).contains(&b'$') && !out.iter().any(|known| known == one.arg(0)) => {
-                        out.push(one.arg(0).to_vec())
-                    }
-                    b"location" => roots(one.inside(), out),
-                    _ => {}
-                }
-            }
-        }
-        let mut all = Vec::new();
-        for server in listen::servers(&self.http) {
-            let mut dirs = Vec::new();
-            roots(server.block, &mut dirs);
-            if dirs.is_empty() {
-                // Inherited.
-                dirs.extend(self.http.iter().filter(|one| one.name == b"root").map(|one| one.arg(0).to_vec()));
-            }
-            let port = server.listens.first().map_or(80, |one| one.port);
-            let Some(name) = server.names.iter().find_map(|name| listen::example(name)) else { continue };
-            for dir in dirs {
-                let dir = match &self.prefix {
-                    _ if dir.starts_with(b"/") => dir,
-                    Some(prefix) => prefix.join(OsStr::from_bytes(&dir)).into_os_string().into_encoded_bytes(),
-                    None => continue,
-                };
-                all.push(Root { dir, name: name.clone(), port });
-            }
-        }
-        all
     }
 
     /// What becomes of a request.

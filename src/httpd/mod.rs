@@ -27,15 +27,19 @@ pub(crate) mod pattern;
 mod resolve;
 mod syntax;
 
-pub use model::answer::{Container, Resolution, Run, ServerLayer, Variable, Watch};
+pub use model::answer::{AccessFile, Container, Resolution, Run, ServerLayer, Variable, Watch};
 pub use model::dir_config::{DirConfig, DirValue, ValueKind};
 pub(crate) use model::fastcgi::path_before;
 pub(crate) use resolve::fast_path::SectionIds;
 pub use syntax::options::Options;
 
 use self::load::data::Data;
+use self::model::section::Matcher;
+use self::model::server::Server;
 use self::resolve::context::Passing;
+use self::syntax::path::path_of;
 use self::syntax::tokens::Tokens;
+use self::syntax::tree::Node;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::files::Files;
@@ -76,23 +80,13 @@ pub struct Host<'c> {
     pub port: u16,
     /// Its `DocumentRoot`, the main server's where it has none.
     pub document_root: &'c [u8],
-    /// What `AccessFileName` says; empty: `.htaccess`.
+    /// The names of access files, of which the first that is there counts.
     pub access_names: Vec<&'c [u8]>,
+    /// The beginnings of URLs that its own `Alias` and `ScriptAlias` lines give a directory or a file, with it.
+    pub aliases: Vec<(&'c [u8], Vec<u8>)>,
     /// Where its section opens; without a file: the main server.
     pub origin: &'c Origin,
-}
-
-/// An `AllowOverride` line.
-#[derive(Clone, Debug)]
-pub struct OverrideLine<'c> {
-    /// Its arguments, as written.
-    pub args: &'c [u8],
-    /// The arguments of its `<Directory>`.
-    pub directory: &'c [u8],
-    /// Where its `<VirtualHost>` opens; `None`: it stands in none.
-    pub host: Option<Origin>,
-    /// Where.
-    pub origin: Origin,
+    number: usize,
 }
 
 /// An `<IfModule>` for another PHP that httpd skips ([`crate::diagnostic::Diagnosis::DeadSection`]).
@@ -209,37 +203,53 @@ impl Configuration {
     /// All servers, the main one first.
     pub fn hosts(&self) -> impl Iterator<Item = Host<'_>> {
         let main = &self.data.servers[0];
-        self.data.servers.iter().map(|server| {
+        self.data.servers.iter().enumerate().map(|(number, server)| {
             let first = server.addresses.first();
             let layers = [&**server, &**main];
             let root = layers.iter().find_map(|server| server.document_root.as_deref());
-            let names = layers.iter().find_map(|server| server.access_names.as_deref()).unwrap_or_default();
+            let aliases = server.aliases.iter().filter_map(|alias| match &alias.from {
+                Matcher::Literal(from) => {
+                    let to = self.data.root.join(path_of(&alias.to)).into_os_string().into_encoded_bytes();
+                    Some((&**from, to))
+                }
+                _ => None,
+            });
             Host {
                 name: server.own_name(),
                 address: first.and_then(|address| address.ip),
                 port: first.map(|address| address.port).filter(|&port| port != 0).or(server.port).unwrap_or_default(),
                 document_root: root.unwrap_or(&self.data.default_document_root),
-                access_names: names.iter().map(|name| &**name).collect(),
+                access_names: Server::access_names(layers).collect(),
+                aliases: aliases.collect(),
+                number,
                 origin: &server.section.origin,
             }
         })
     }
 
-    /// Every `AllowOverride` line of the files, in reading order.
-    pub fn override_lines(&self) -> impl Iterator<Item = OverrideLine<'_>> {
+    /// What httpd does about the access files of the directories on the way to a target's file, from `/` on, as far as it gets. Those
+    /// of its subrequests and error pages follow.
+    pub fn access_files(&self, files: &dyn Files, target: &Target<'_>) -> Result<Vec<AccessFile>> {
         let tree = &self.data.tree;
-        let lines = tree.nodes.iter().filter(|node| tree.name(node).eq_ignore_ascii_case(b"AllowOverride"));
-        lines.filter_map(|node| {
-            let directory = tree.nodes.get(node.parent as usize)?;
-            let host = tree.nodes.get(directory.parent as usize);
-            let host = host.filter(|host| tree.name(host).eq_ignore_ascii_case(b"<VirtualHost"));
-            Some(OverrideLine {
-                args: tree.args(node),
-                directory: tree.args(directory),
-                host: host.map(|host| tree.node_origin(host)),
-                origin: tree.node_origin(node),
-            })
-        })
+        let mut all = resolve::access_files(&self.data, files, target)?;
+        for one in &mut all {
+            let AccessFile::Closed { by, .. } = one else { continue };
+            let is_line = |node: &&Node| {
+                let section = tree.nodes.get(node.parent as usize);
+                tree.name(node).eq_ignore_ascii_case(b"AllowOverride")
+                    && section.is_some_and(|section| tree.node_origin(section) == *by)
+            };
+            if let Some(line) = tree.nodes.iter().rev().find(is_line) {
+                *by = tree.node_origin(line);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The directories that the `UserDir` lines of one of [`Configuration::hosts`] itself give to users, as far as they are there: names of
+    /// users, each with its directory. Accounts are those of `/etc/passwd` in `files`.
+    pub fn user_directories(&self, files: &dyn Files, host: &Host<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        resolve::user_directories(&self.data, files, host.number)
     }
 
     /// The sections that are skipped because they are meant for another PHP, in reading order.

@@ -24,8 +24,8 @@ pub struct Place {
     pub dir: PathBuf,
     /// The names among those that were looked for.
     pub names: Vec<OsString>,
-    /// A program in it or else below it; none: there is none as far as was looked.
-    pub script: Option<PathBuf>,
+    /// Files in it and below it that may be programs, those that most likely are first.
+    pub programs: Vec<PathBuf>,
     /// The path from the root to it, where a symbolic link is on it.
     pub by_link: Option<PathBuf>,
 }
@@ -82,17 +82,18 @@ impl Walk {
             "the files of {FILES} directories below document roots were checked, and no more are: those from here on were not; check a single one \
              with --url URL"
         );
-        self.tell("files", dir, text);
+        self.say_once("files", dir, text);
         false
     }
 
-    /// Says something of a path, once for each reason.
-    fn tell(&mut self, why: &'static str, path: &Path, text: String) {
-        if self.told.insert(why) {
+    /// Says where the search ended; of one reason, the first place is enough.
+    fn say_once(&mut self, reason: &'static str, path: &Path, text: String) {
+        if self.told.insert(reason) {
             self.say(path, text);
         }
     }
 
+    /// Says that something of a path was not looked at, and why.
     pub fn say(&mut self, path: &Path, text: String) {
         self.notes.push(note(Diagnosis::NotSearched, whole(path), text));
     }
@@ -113,7 +114,7 @@ impl Walk {
                     "{DIRECTORIES} directories below document roots were looked into, and no more are: .htaccess and .user.ini files from here on \
                      were not; check a single one with --url URL"
                 );
-                self.tell("directories", &one.dir, text);
+                self.say_once("directories", &one.dir, text);
                 break;
             };
             self.directories = left;
@@ -131,7 +132,7 @@ impl Walk {
         scripts.sort();
         places.sort_by(|a, b| a.dir.cmp(&b.dir));
         for place in &mut places {
-            place.script = script_of(&scripts, &place.dir);
+            place.programs.extend(programs_below(&scripts, &place.dir));
         }
         places
     }
@@ -150,7 +151,7 @@ impl Walk {
         links: &mut VecDeque<Next>,
     ) {
         listed.sort_by(|a, b| a.0.cmp(&b.0));
-        let (mut own, mut has_script) = (Vec::new(), false);
+        let (mut own, mut files) = (Vec::new(), Vec::new());
         for (name, kind) in listed {
             let path = one.dir.join(&name);
             let is_link = kind.is_none() && view.is_symlink(&path);
@@ -159,7 +160,7 @@ impl Walk {
                 Some(Kind::Directory) if one.depth >= DEPTH => {
                     let text =
                         format!("directories more than {DEPTH} levels below a document root were not looked into");
-                    self.tell("depth", &path, text);
+                    self.say_once("depth", &path, text);
                 }
                 Some(Kind::Directory) => {
                     let real = if is_link { view.canonical(&path) } else { one.real.join(&name) };
@@ -167,29 +168,52 @@ impl Walk {
                     queue.push_back(Next { dir: path, real, depth: one.depth + 1, by_link: one.by_link || is_link });
                 }
                 Some(Kind::File) if names.contains(&name) => own.push(name),
-                Some(Kind::File) if !has_script && name.as_bytes().ends_with(b".php") => {
-                    has_script = true;
-                    scripts.push(path);
-                }
+                Some(Kind::File) => files.push(name),
                 // It is there and cannot be looked at: whoever reads it says so.
                 None if names.contains(&name) => own.push(name),
                 _ => {}
             }
         }
+        let programs = programs(&files);
+        scripts.extend(programs.iter().filter(|name| is_php(name)).map(|name| one.dir.join(name)));
         if !own.is_empty() {
             let by_link = one.dir.strip_prefix(root).ok().filter(|_| one.by_link).map(Path::to_path_buf);
-            places.push(Place { dir: one.dir.clone(), names: own, script: None, by_link });
+            let programs = programs.iter().map(|name| one.dir.join(name)).collect();
+            places.push(Place { dir: one.dir.clone(), names: own, programs, by_link });
         }
     }
 }
 
-/// The first program in a directory, or else below it.
-fn script_of(scripts: &[PathBuf], dir: &Path) -> Option<PathBuf> {
+/// How many files of one directory are asked whether they are programs, and how many below it.
+const PROGRAMS: usize = 8;
+
+fn is_php(name: &OsStr) -> bool {
+    name.as_bytes().ends_with(b".php")
+}
+
+/// Which files of a directory may be programs: index.php, others of that kind, and one of each other kind. Which of them are, the server says.
+fn programs(files: &[OsString]) -> Vec<&OsString> {
+    let first = files.iter().filter(|name| *name == "index.php");
+    let php = files.iter().filter(|name| is_php(name) && *name != "index.php");
+    let mut all: Vec<&OsString> = first.chain(php.take(PROGRAMS / 2)).collect();
+    for name in files.iter().filter(|name| !is_php(name) && !name.as_bytes().starts_with(b".")) {
+        let kind = |name: &OsString| Path::new(name).extension().map(OsStr::to_owned);
+        if all.len() < PROGRAMS && !all.iter().any(|own| kind(own) == kind(name)) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+/// Programs below a directory; `scripts`: some of each directory, in order.
+fn programs_below<'s>(scripts: &'s [PathBuf], dir: &Path) -> impl Iterator<Item = PathBuf> + use<'s> {
     let from = scripts.partition_point(|script| script.as_path() < dir);
-    let below = scripts[from..].iter().take_while(|script| script.starts_with(dir));
-    let mut below = below.take(1000).peekable();
-    let first = below.peek().copied();
-    below.find(|script| script.parent() == Some(dir)).or(first).cloned()
+    let dir = dir.to_path_buf();
+    let below = scripts[from..].iter().take_while({
+        let dir = dir.clone();
+        move |script| script.starts_with(&dir)
+    });
+    below.filter(move |script| script.parent() != Some(&dir)).take(PROGRAMS).cloned()
 }
 
 /// A whole file or directory.
@@ -197,13 +221,10 @@ pub fn whole(path: &Path) -> Origin {
     Origin { file: Some(path.as_os_str().as_bytes().into()), line: 0 }
 }
 
-/// The names that are looked for: Apache's, where there is one, and PHP's.
+/// The names that are looked for: Apache's and PHP's.
 pub fn names(access: &[&[u8]], user_ini: &[u8]) -> Vec<OsString> {
     let mut names: Vec<OsString> = access.iter().map(|name| OsStr::from_bytes(name).to_owned()).collect();
-    if names.is_empty() {
-        names.push(".htaccess".into());
-    }
-    let user_ini = OsStr::from_bytes(if user_ini.is_empty() { b".user.ini" } else { user_ini }).to_owned();
+    let user_ini = OsStr::from_bytes(user_ini).to_owned();
     if !names.contains(&user_ini) {
         names.push(user_ini);
     }
@@ -223,14 +244,14 @@ mod tests {
         }
         std::fs::write(root.join("a/b/i.php"), "").unwrap();
         std::os::unix::fs::symlink(&root, root.join("c/round")).unwrap();
-        let names = names(&[], b"");
+        let names = names(&[b".htaccess"], b".user.ini");
         let mut walk = Walk::default();
         let dirs = |places: &[Place]| {
             places.iter().map(|one| one.dir.strip_prefix(&root).unwrap().to_owned()).collect::<Vec<_>>()
         };
         let all = walk.below(&View::default(), &root, &names);
         assert_eq!(dirs(&all), ["a/b", "c", "d", "e"].map(PathBuf::from));
-        assert_eq!((all[0].script.as_deref(), &all[1].script), (Some(&*root.join("a/b/i.php")), &None));
+        assert_eq!((&all[0].programs[..], &all[1].programs[..]), (&[root.join("a/b/i.php")][..], &[][..]));
         assert!(walk.notes.is_empty() && all.iter().all(|one| one.by_link.is_none()));
         // The root and three directories in it.
         let mut walk = Walk { directories: 4, files: 1, ..Walk::default() };

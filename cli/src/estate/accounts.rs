@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, RwLock};
 
 const READ: u32 = 4;
 const SEARCH: u32 = 1;
@@ -96,6 +96,8 @@ pub struct Guard {
     user_ini: OnceLock<Vec<u8>>,
     /// Below here alone `.user.ini` is read: a packager's change.
     user_ini_home: OnceLock<PathBuf>,
+    /// These count as files, whether they are there or not.
+    planted: RwLock<HashSet<PathBuf>>,
 }
 
 impl Guard {
@@ -116,6 +118,13 @@ impl Guard {
     pub fn user_ini_below_home(&self) -> Option<&Path> {
         let home = self.program.get()?.home.clone()?;
         Some(self.user_ini_home.get_or_init(|| home))
+    }
+
+    /// From now on this is an empty file: what would be in force for it, were it there.
+    pub fn plant(&self, path: &Path) {
+        if let Ok(mut planted) = self.planted.write() {
+            planted.insert(path.to_path_buf());
+        }
     }
 
     fn is_user_ini(&self, path: &Path) -> bool {
@@ -181,6 +190,9 @@ impl Files for Guard {
 
     fn kind(&self, path: &Path) -> io::Result<Kind> {
         self.check(path, 0)?;
+        if self.planted.read().is_ok_and(|planted| planted.contains(path)) {
+            return Ok(Kind::File);
+        }
         self.view.kind(path)
     }
 

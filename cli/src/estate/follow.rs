@@ -1,7 +1,8 @@
 //! From a request to the PHP that runs it: web server, handler, SAPI, pool.
 
 use super::question::{Question, Questions, of_apache};
-use super::{Found, Machine, Php, WebServer, panels, question, watch};
+use super::runner::Runner;
+use super::{Found, Machine, Php, WebServer, cgi, panels, question, watch};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::load::{self, Loaded};
 use crate::nginx;
@@ -11,13 +12,10 @@ use crate::request::with_target;
 use crate::text;
 use crate::view::View;
 use outlive::config::{Outcome, Pool, Sapi};
-use outlive::files::{Files, Kind};
-use outlive::httpd::{Resolution, Run};
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
+use outlive::httpd::Resolution;
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The result of a broken chain.
@@ -100,21 +98,6 @@ fn without_server(
     Ok(out)
 }
 
-/// The PHPs that run a request which one web server takes.
-pub fn at(
-    machine: &Machine,
-    server: &WebServer,
-    args: &SourceArgs,
-    request: &RequestArgs,
-) -> Result<Vec<Question>, Problem> {
-    if server.is_nginx {
-        nginx_in_front(machine, server, args, request, false)
-    } else {
-        let (source, loaded) = of_apache(machine, server, args)?;
-        behind_apache(machine, server, source, loaded, request)
-    }
-}
-
 fn apache_in_front(
     machine: &Machine,
     server: &WebServer,
@@ -122,12 +105,16 @@ fn apache_in_front(
     request: &RequestArgs,
 ) -> Result<Vec<Question>, Problem> {
     let (source, loaded) = of_apache(machine, server, args)?;
+    let port = with_target(request, nginx::port_of)?;
+    if machine.servers.len() > 1 && loaded.config.httpd().is_some_and(|httpd| !listens(httpd, port)) {
+        return Ok(Vec::new());
+    }
     let looked = watch::look(&source, &loaded, request)?;
     looked.beside(request, behind_apache(machine, server, source, loaded, request))
 }
 
 /// The PHPs that may run a request that an Apache takes; the Apache itself where it answers.
-fn behind_apache(
+pub fn behind_apache(
     machine: &Machine,
     server: &WebServer,
     source: SourceArgs,
@@ -136,10 +123,6 @@ fn behind_apache(
 ) -> Result<Vec<Question>, Problem> {
     let config = loaded.config;
     let Some(httpd) = config.httpd() else { return Ok(Vec::new()) };
-    let port = with_target(request, nginx::port_of)?;
-    if machine.servers.len() > 1 && !listens(httpd, port) {
-        return Ok(Vec::new());
-    }
     let run = match with_target(request, |target| httpd.resolve(&**config.files(), target))?? {
         Resolution::Run(run) => run,
         Resolution::Answer { .. } => return Ok(vec![Question::new(source, request.clone(), loaded)]),
@@ -151,33 +134,33 @@ fn behind_apache(
     steps.push(format!("{} is {}", asked(request), text::shown(&run.filename)));
     let handler = run.handler.as_deref().unwrap_or_default();
     steps.push(format!("its handler is {}", if handler.is_empty() { "none".into() } else { text::shown(handler) }));
-    let sources = if handler.starts_with(b"proxy:") {
-        let addresses = pools::of_httpd(&server.view, httpd, handler);
-        if addresses.is_empty() {
-            return Err(broken(
-                &steps,
-                &format!("{} leads to a balancer without a fcgi member that is known", text::shown(handler)),
-            ));
+    let sources = match Runner::of(httpd, &run) {
+        Runner::Fcgi => {
+            let addresses = pools::of_httpd(&server.view, httpd, handler);
+            if addresses.is_empty() {
+                return Err(broken(
+                    &steps,
+                    &format!("{} leads to a balancer without a fcgi member that is known", text::shown(handler)),
+                ));
+            }
+            let mut sources = Vec::new();
+            for address in addresses {
+                let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
+                sources.push(php.source(&source, Some(pool)));
+            }
+            sources
         }
-        let mut sources = Vec::new();
-        for address in addresses {
-            let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
-            sources.push(php.source(&source, Some(pool)));
-        }
-        sources
-    } else if matches!(handler, b"cgi-script" | b"fcgid-script") || run.program.is_some() {
-        vec![cgi(machine, server, &source, &run, &steps)?]
-    } else if let Some(panel) = panels::of_handler(handler) {
-        match panels::php(machine, httpd, &server.view, &panel) {
+        Runner::Cgi => vec![cgi::source(machine, server, &source, &run, &steps)?],
+        Runner::Panel(panel) => match panels::php(machine, httpd, &server.view, &panel) {
             Ok(php) => vec![php.source(&source, None)],
             Err(why) => return Err(broken(&steps, &why)),
+        },
+        Runner::Unknown => {
+            let why = "it is no handler of a module that is known here, and one is loaded that is not; give --sapi and --php-ini FILE of the \
+                       PHP that runs it";
+            return Err(broken(&steps, why));
         }
-    } else if !watch::MOD_PHP.contains(&handler) && httpd.no_program(&run).is_none() && !httpd.is_stock() {
-        let why = "it is no handler of a module that is known here, and one is loaded that is not; give --sapi and --php-ini FILE of the PHP \
-                   that runs it";
-        return Err(broken(&steps, why));
-    } else {
-        return Ok(vec![Question::new(source, request.clone(), loaded)]);
+        Runner::Httpd => return Ok(vec![Question::new(source, request.clone(), loaded)]),
     };
     let shared = config.httpd_shared().cloned();
     let question = |mut source: SourceArgs| {
@@ -261,115 +244,6 @@ fn pool_at<'m>(
     }
 }
 
-/// php-cgi, by the program that `Action`, mod_cgi or mod_fcgid starts.
-pub(super) fn cgi(
-    machine: &Machine,
-    server: &WebServer,
-    source: &SourceArgs,
-    run: &Run,
-    steps: &[String],
-) -> Result<SourceArgs, Problem> {
-    let view = &server.view;
-    let program = run.program.as_deref().unwrap_or(&run.filename);
-    let program = Path::new(OsStr::from_bytes(program));
-    let mut real = view.canonical(program);
-    let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    let cannot = |error| broken(steps, &format!("cannot read {}: {error}", view.shown(&real)));
-    if let Some(text) = script(view, &real).map_err(cannot)? {
-        let (target, more) = wrapper(&text).ok_or_else(|| {
-            broken(
-                steps,
-                &format!(
-                    "{} is a script, and which PHP it starts is not known; give --sapi cgi-fcgi and --php-ini FILE",
-                    view.shown(&real)
-                ),
-            )
-        })?;
-        env = more;
-        real = view.canonical(&target);
-    }
-    let ours = || machine.phps.iter().filter(|php| php.sapi == Sapi::Cgi && php.view.root() == view.root());
-    let by = |same: &dyn Fn(&Path) -> bool| ours().find(|php| php.program.as_deref().is_some_and(same));
-    let known = by(&|own| view.canonical(own) == real).or_else(|| by(&|own| same_text(view, own, &real)));
-    let mut source = match known {
-        Some(php) => php.source(source, None),
-        None => {
-            let php = super::find::program(view, Sapi::Cgi, &real);
-            if php.place.is_none()
-                && let Err(why) = php.built()
-            {
-                return Err(broken(steps, &format!("{} runs it: {why}", view.shown(&real))));
-            }
-            php.source(source, None)
-        }
-    };
-    if let Some(found) = source.found.as_mut().map(Arc::make_mut) {
-        if let Some(search) = &mut found.search {
-            // The server starts a program in its own directory.
-            search.working_dir = program.parent().map(Path::to_path_buf);
-        }
-        // mod_env's variables are those of the program.
-        for variable in run.variables.iter().filter(|one| matches!(&*one.name, b"PHPRC" | b"PHP_INI_SCAN_DIR")) {
-            found.env.insert(0, (variable.name.clone(), variable.value.clone()));
-        }
-        found.env.splice(0..0, env);
-    }
-    Ok(source)
-}
-
-/// A script that starts PHP is short: no more of it is looked at.
-const SCRIPT: u64 = 64 << 10;
-
-/// The beginning of a program, where it is a script; none: it is no script.
-fn script(view: &View, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut text = vec![0; 2];
-    let mut file = open(view, path)?;
-    if file.read_exact(&mut text).is_err() || text != b"#!" {
-        return Ok(None);
-    }
-    file.take(SCRIPT).read_to_end(&mut text)?;
-    Ok(Some(text))
-}
-
-/// Debian keeps one program under two names, and neither is a link. Both are read side by side, and only as far as they are the same.
-fn same_text(view: &View, one: &Path, two: &Path) -> bool {
-    let (Ok(mut one), Ok(mut two)) = (open(view, one), open(view, two)) else { return false };
-    let size = |file: &File| file.metadata().map(|data| data.len()).ok();
-    if size(&one) != size(&two) || size(&one).is_none_or(|size| size == 0) {
-        return false;
-    }
-    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
-    loop {
-        match one.read(&mut left) {
-            Ok(0) => return true,
-            Ok(got) if two.read_exact(&mut right[..got]).is_ok() && left[..got] == right[..got] => {}
-            _ => return false,
-        }
-    }
-}
-
-const PIECE: usize = 64 << 10;
-
-/// A regular file; a device or a pipe is not opened.
-fn open(view: &View, path: &Path) -> io::Result<File> {
-    match view.kind(path)? {
-        Kind::File => File::open(view.outside(path)?),
-        _ => Err(io::Error::other("it is no regular file")),
-    }
-}
-
-type Variables = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// The program that a script starts: `exec PROGRAM`, with the variables that it exports.
-fn wrapper(text: &[u8]) -> Option<(PathBuf, Variables)> {
-    let line = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.starts_with(b"exec "))?;
-    let program = line[5..].split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
-    let plain =
-        program.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._+-".contains(byte)) && program.starts_with(b"/");
-    let env = crate::envvars::read(text, &[]).variables;
-    plain.then(|| (PathBuf::from(OsStr::from_bytes(program)), env))
-}
-
 pub(super) fn ask(server: &nginx::Nginx, view: &View, request: &RequestArgs) -> Result<nginx::Answer, Problem> {
     with_target(request, |target| server.ask(view, target))
 }
@@ -406,14 +280,26 @@ pub(super) fn own(
 }
 
 /// The request as the PHP behind nginx gets it.
+pub fn handed_request(request: &RequestArgs, handed: &nginx::Handed) -> RequestArgs {
+    let text = |bytes: &Option<Vec<u8>>| bytes.clone().map(OsString::from_vec);
+    RequestArgs {
+        url: None,
+        uri: None,
+        host: text(&handed.server_name).or_else(|| request.host.clone()),
+        file: text(&handed.script),
+        document_root: text(&handed.document_root),
+        ..request.clone()
+    }
+}
+
+/// What nginx hands over, as options for the PHP behind it.
 pub(super) fn handed_over(
     mut source: SourceArgs,
-    request: &RequestArgs,
     config: &Path,
     view: &View,
     handed: nginx::Handed,
     steps: Vec<String>,
-) -> (SourceArgs, RequestArgs) {
+) -> SourceArgs {
     let mut found = source.found.as_deref().cloned().unwrap_or_default();
     found.view = view.clone();
     found.server = Some(config.to_path_buf());
@@ -421,16 +307,7 @@ pub(super) fn handed_over(
     found.steps = steps;
     found.params = handed.php_values;
     source.found = Some(Arc::new(found));
-    let text = |bytes: Vec<u8>| OsString::from_vec(bytes);
-    let request = RequestArgs {
-        url: None,
-        uri: None,
-        host: handed.server_name.map(text).or_else(|| request.host.clone()),
-        file: handed.script.map(text),
-        document_root: handed.document_root.map(text),
-        ..request.clone()
-    };
-    (source, request)
+    source
 }
 
 fn nginx_in_front(
@@ -445,9 +322,8 @@ fn nginx_in_front(
     if several && !nginx.listens(port) {
         return Ok(Vec::new());
     }
-    let mut steps = vec![format!("{} ({})", server.view.shown(&server.config), server.found_by)];
-    let source = server.source(args);
-    let source = SourceArgs { nginx_conf: None, ..source };
+    let steps = vec![format!("{} ({})", server.view.shown(&server.config), server.found_by)];
+    let source = SourceArgs { nginx_conf: None, ..server.source(args) };
     match ask(&nginx, &server.view, request)? {
         nginx::Answer::Own { status, because, location, notes } => {
             let answer = (status, because, location);
@@ -455,15 +331,30 @@ fn nginx_in_front(
             Ok(watch::of_nginx(&nginx, questions))
         }
         nginx::Answer::FastCgi(handed) => {
-            steps.extend(handed.steps.clone());
-            let Some(address) = pools::of_pass(&server.view, &handed.pass) else {
-                return Err(broken(&steps, &format!("fastcgi_pass {} is not known", text::shown(&handed.pass))));
-            };
-            let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
-            let (source, request) = handed_over(source, request, &server.config, &server.view, *handed, steps);
-            let source = php.source(&source, Some(pool));
-            let loaded = load::config(&source)?;
-            Ok(watch::of_nginx(&nginx, vec![Question::new(source, request, loaded)]))
+            let question = behind_nginx(machine, server, args, request, *handed, steps)?;
+            Ok(watch::of_nginx(&nginx, vec![question]))
         }
     }
+}
+
+/// The PHP that gets what an nginx hands over.
+pub fn behind_nginx(
+    machine: &Machine,
+    server: &WebServer,
+    args: &SourceArgs,
+    request: &RequestArgs,
+    handed: nginx::Handed,
+    mut steps: Vec<String>,
+) -> Result<Question, Problem> {
+    steps.extend(handed.steps.clone());
+    let Some(address) = pools::of_pass(&server.view, &handed.pass) else {
+        return Err(broken(&steps, &format!("fastcgi_pass {} is not known", text::shown(&handed.pass))));
+    };
+    let (php, pool) = pool_at(machine, &server.view, &address, &steps)?;
+    let source = SourceArgs { nginx_conf: None, ..server.source(args) };
+    let request = handed_request(request, &handed);
+    let source = handed_over(source, &server.config, &server.view, handed, steps);
+    let source = php.source(&source, Some(pool));
+    let loaded = load::config(&source)?;
+    Ok(Question::new(source, request, loaded))
 }

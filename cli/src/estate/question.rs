@@ -31,6 +31,8 @@ pub struct Questions {
     pub idle: Vec<SourceArgs>,
     /// Main files of Apaches whose mod_outlive was not asked: no request was named.
     pub watched: Vec<String>,
+    /// What was found, where no option names a source.
+    pub machine: Option<Machine>,
 }
 
 impl Questions {
@@ -78,10 +80,7 @@ pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Proble
     load::fit_together(args)?;
     with_target(request, |_| ())?;
     if is_named {
-        let mut source = args.clone();
-        if args.root.is_some() {
-            source.found = Some(Arc::new(super::Found { view: super::view(args)?, ..Default::default() }));
-        }
+        let source = with_view(args)?;
         if args.nginx_conf.is_some() {
             return named::nginx(&source, request);
         }
@@ -92,7 +91,17 @@ pub fn all(args: &SourceArgs, request: &RequestArgs) -> Result<Questions, Proble
     machine.notes.iter().for_each(|text| note(text));
     let questions =
         if is_request(request) { follow::request(&machine, args, request)? } else { survey(&machine, args, request)? };
-    filtered(questions, args, &machine)
+    let questions = filtered(questions, args, &machine)?;
+    Ok(Questions { machine: Some(machine), ..questions })
+}
+
+/// The options with the view that `--root` names.
+pub fn with_view(args: &SourceArgs) -> Result<SourceArgs, Problem> {
+    let mut source = args.clone();
+    if args.root.is_some() {
+        source.found = Some(Arc::new(super::Found { view: super::view(args)?, ..Default::default() }));
+    }
+    Ok(source)
 }
 
 /// Options that only filter: they choose among the PHPs and do not change one into another.

@@ -13,6 +13,8 @@ pub struct Listen {
     pub address: Vec<u8>,
     pub port: u16,
     pub is_default: bool,
+    /// `ssl`, and `quic`, which is never without.
+    pub is_tls: bool,
 }
 
 /// A host name that a `server_name` takes; none: it is an expression.
@@ -44,7 +46,7 @@ pub fn servers(http: &[Directive]) -> Vec<Server<'_>> {
         let block = one.inside();
         let mut listens: Vec<Listen> = block.iter().filter(|one| one.name == b"listen").filter_map(listen).collect();
         if !block.iter().any(|one| one.name == b"listen") {
-            listens.push(Listen { address: Vec::new(), port: 80, is_default: false });
+            listens.push(Listen { address: Vec::new(), port: 80, is_default: false, is_tls: false });
         }
         let names = block.iter().filter(|one| one.name == b"server_name");
         let names: Vec<&[u8]> = names.flat_map(|one| one.args.iter().map(Vec::as_slice)).collect();
@@ -59,6 +61,7 @@ fn listen(one: &Directive) -> Option<Listen> {
         return None;
     }
     let is_default = one.args.iter().any(|arg| arg == b"default_server" || arg == b"default");
+    let is_tls = one.args.iter().any(|arg| arg == b"ssl" || arg == b"quic");
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u16>().ok();
     let colon = text.iter().rposition(|&byte| byte == b':').filter(|&at| !text[at..].contains(&b']'));
     let (address, port) = match (number(text), colon) {
@@ -70,7 +73,7 @@ fn listen(one: &Directive) -> Option<Listen> {
         b"*" | b"0.0.0.0" => Vec::new(),
         other => other.iter().copied().filter(|byte| *byte != b'[' && *byte != b']').collect(),
     };
-    Some(Listen { address, port, is_default })
+    Some(Listen { address, port, is_default, is_tls })
 }
 
 /// The server that has a file below its `root`, the deepest one, and the file's path there.

@@ -90,6 +90,23 @@ impl Watch {
     }
 }
 
+/// What httpd does about the access file of a directory on the way to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessFile {
+    /// It opens this one, whether it can use what stands there or not.
+    Read {
+        /// The directory and the file's name.
+        path: Vec<u8>,
+    },
+    /// It opens none, since `AllowOverride` lets nothing be set there.
+    Closed {
+        /// With a slash at its end.
+        directory: Vec<u8>,
+        /// The line in force.
+        by: Origin,
+    },
+}
+
 /// What httpd does with a request.
 #[derive(Clone, Debug)]
 pub enum Resolution {

@@ -214,6 +214,13 @@ impl Server {
         self.name.as_deref().or(self.derived_name.as_deref())
     }
 
+    /// The names of access files, the first of which counts: what the first of `layers` says that says anything.
+    pub fn access_names<'s>(layers: impl IntoIterator<Item = &'s Self>) -> impl Iterator<Item = &'s [u8]> {
+        let said = layers.into_iter().find_map(|server| server.access_names.as_deref());
+        let default = said.is_none().then_some(&b".htaccess"[..]);
+        said.unwrap_or_default().iter().map(|name| &**name).chain(default)
+    }
+
     /// All names, wildcards included.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.own_name().into_iter().chain(self.aliases_of_name.iter().map(|name| &**name))

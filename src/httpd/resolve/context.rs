@@ -91,8 +91,8 @@ impl<'c> ResolveContext<'c> {
         own.is_some_and(|rewrite| rewrite.engine == Some(true))
     }
 
-    pub fn access_names(&self, server: usize) -> Option<&'c [Box<[u8]>]> {
-        self.layers(server).find_map(|server| server.access_names.as_deref())
+    pub fn access_names(&self, server: usize) -> impl Iterator<Item = &'c [u8]> {
+        Server::access_names(self.layers(server))
     }
 
     pub fn root(&self) -> Vec<u8> {

@@ -6,7 +6,7 @@ use super::walk::Denied;
 use crate::error::Error;
 use crate::httpd::expression::evaluate::Seen;
 use crate::httpd::load::build;
-use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::answer::{AccessFile, ServerLayer};
 use crate::httpd::model::auth::Login;
 use crate::httpd::model::env::Env;
 use crate::httpd::model::htaccess_cache::{Entry, Parsed, Rules};
@@ -57,6 +57,8 @@ pub(super) struct Memo {
     silence: RefCell<Option<(Option<Origin>, String)>>,
     /// Set: what the access files have that is refused is put here, and reading goes on behind it.
     refusals: Option<RefCell<Vec<Error>>>,
+    /// Set: what becomes of each directory's access file is put here.
+    access: Option<RefCell<Vec<AccessFile>>>,
 }
 
 /// So many bytes of an access file are a step of its request's budget: reading it anew takes time for each line.
@@ -74,6 +76,23 @@ impl Memo {
     /// What was refused.
     pub fn refusals(self) -> Vec<Error> {
         self.refusals.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// One that keeps what becomes of access files.
+    pub fn of_access() -> Self {
+        Self { access: Some(RefCell::default()), ..Self::default() }
+    }
+
+    /// What became of them.
+    pub fn access(self) -> Vec<AccessFile> {
+        self.access.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// Keeps what becomes of an access file.
+    pub fn met(&self, one: impl FnOnce() -> AccessFile) {
+        if let Some(access) = &self.access {
+            access.borrow_mut().push(one());
+        }
     }
 
     /// Keeps what a rule depends on.
@@ -157,28 +176,32 @@ fn look(
     list: Option<&[Box<[u8]>]>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Arc<Section>>, Denied> {
-    let default: [Box<[u8]>; 1] = [Box::from(&b".htaccess"[..])];
-    let names = context.access_names(server).unwrap_or(&default);
     let cache = &context.data.htaccess;
     let is_missing = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
-    for name in names {
+    for name in context.access_names(server) {
         let path = [directory, name].concat();
         // The stamp is taken before reading: if the file changes meanwhile, the next request sees another stamp.
         let stamp = match context.files.stamp(path_of(&path)) {
             Err(error) if is_missing(error.kind()) => continue,
             stamp => stamp.ok().flatten(),
         };
+        let met = || context.memo.met(|| AccessFile::Read { path: path.clone() });
         if let Some(stamp) = &stamp
             && let Some(parsed) = cache.get(&path, stamp, allow, list)
         {
+            met();
             notes.extend(parsed.notes.iter().cloned());
             return Ok(Some(parsed.section));
         }
         let generation = cache.generation.load(Ordering::Acquire);
         let parsed = match context.files.read(path_of(&path)) {
-            Ok(text) => parse(context, &path, text, allow, list)?,
+            Ok(text) => {
+                met();
+                parse(context, &path, text, allow, list)?
+            }
             Err(error) if is_missing(error.kind()) => continue,
             Err(error) => {
+                met();
                 let because = format!("{} cannot be read: {error}", String::from_utf8_lossy(&path));
                 return Err(Denied { status: 403, because });
             }

@@ -1,11 +1,12 @@
 //! From a URI to a file name (facts ).
 
 use super::context::ResolveContext;
+use super::user_dirs;
 use super::walk::SectionRef;
 use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
 use crate::httpd::model::section::{Matcher, Redirect};
-use crate::httpd::model::server::{Alias, Passed, UserDirs};
+use crate::httpd::model::server::{Alias, Passed};
 use crate::httpd::pattern::substitute;
 use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
@@ -152,7 +153,7 @@ pub(super) fn map(
             return found;
         }
     }
-    let found = user_file(context, server, &path)
+    let found = user_dirs::file(context, server, &path)
         .map(|(file, root)| {
             let end = path[1..].iter().position(|&b| b == b'/').map_or(path.len(), |at| at + 1);
             (file, AliasContext { prefix: path[..end].to_vec(), root }, false)
@@ -428,41 +429,6 @@ pub(super) fn redirect_of(
         _ => to,
     };
     Some(Mapped::Redirect { status: one.status, to: Some(to), because })
-}
-
-/// `/~name/…`.
-fn user_file(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let rest = path.strip_prefix(b"/~")?;
-    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
-    let (name, rest) = (&rest[..end], &rest[end..]);
-    let dirs: &UserDirs = context.layers(server).find_map(|server| server.user_dirs.as_deref())?;
-    if name.is_empty() || name == b"." || name == b".." {
-        return None;
-    }
-    let listed = |list: &[Box<[u8]>]| list.iter().any(|one| **one == *name);
-    if listed(&dirs.disabled) || (dirs.all_disabled == Some(true) && !listed(&dirs.enabled)) {
-        return None;
-    }
-    let mut made = dirs.patterns.iter().filter_map(|pattern| user_directory(context, pattern, name));
-    let first = made.next()?;
-    let exists = |dir: &Vec<u8>| context.files.kind(path_of(dir)).is_ok();
-    let chosen = if exists(&first) { first } else { made.find(exists).unwrap_or(first) };
-    Some(([&chosen[..], rest].concat(), chosen))
-}
-
-fn user_directory(context: &ResolveContext<'_>, pattern: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    if let Some(star) = memchr::memchr(b'*', pattern).filter(|_| pattern.starts_with(b"/")) {
-        return Some([&pattern[..star], name, &pattern[star + 1..]].concat());
-    }
-    if pattern.starts_with(b"/") {
-        return Some([pattern, b"/", name].concat());
-    }
-    // A relative one is below the user's home, which the system's user table knows.
-    let table = context.files.read(path_of(b"/etc/passwd")).ok()?;
-    let line =
-        table.split(|&b| b == b'\n').find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(b":")))?;
-    let home = line.split(|&b| b == b':').nth(5)?;
-    Some([home, b"/", pattern].concat())
 }
 
 fn virtual_file(

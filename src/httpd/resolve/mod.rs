@@ -24,6 +24,7 @@ mod rewrite_below;
 pub(crate) mod runner;
 mod subrequest;
 mod type_map;
+mod user_dirs;
 mod walk;
 mod walk_cache;
 
@@ -38,7 +39,7 @@ use self::walk_cache::WalkCache;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::httpd::load::data::Data;
-use crate::httpd::model::answer::{Container, Resolution, Run, Watch};
+use crate::httpd::model::answer::{AccessFile, Container, Resolution, Run, Watch};
 use crate::httpd::model::section::Section;
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::uri;
@@ -69,6 +70,19 @@ pub(crate) fn refusals(data: &Data, files: &dyn Files, target: &Target<'_>) -> R
     let mut seen = std::collections::HashSet::new();
     all.retain(|one| seen.insert(one.to_string()));
     Ok(all)
+}
+
+/// What httpd does about the access files on the way to a file; an `AllowOverride` is told by where its section opens.
+pub(crate) fn access_files(data: &Data, files: &dyn Files, target: &Target<'_>) -> Result<Vec<AccessFile>> {
+    let memo = Memo::of_access();
+    resolve_with(data, files, target, Passing::Answers, &memo)?;
+    Ok(memo.access())
+}
+
+/// The directories of a server's own `UserDir` lines: names of users, each with its directory.
+pub(crate) fn user_directories(data: &Data, files: &dyn Files, server: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let memo = Memo::default();
+    user_dirs::all(&ResolveContext { data, files, memo: &memo, passing: Passing::Answers }, server)
 }
 
 fn resolve_with(

@@ -5,7 +5,7 @@ use super::htaccess;
 use super::htaccess::Memo;
 use crate::files::Kind;
 use crate::httpd::expression::evaluate::{COMPILE, COSTLY};
-use crate::httpd::model::answer::ServerLayer;
+use crate::httpd::model::answer::{AccessFile, ServerLayer};
 use crate::httpd::model::section::{AllowOverride, Hit, Matcher, Section, options, options_below};
 use crate::httpd::model::server::Server;
 use crate::httpd::pattern::hash::{FNV_START, finish, hash, step};
@@ -66,6 +66,8 @@ struct Walk<'e, 'c> {
     sections: Vec<SectionRef<'c>>,
     options: u16,
     allow: Option<AllowOverride>,
+    /// Which of the sections says so.
+    allow_at: usize,
     allow_list: Option<Vec<Box<[u8]>>>,
     wild: [usize; 2],
 }
@@ -99,6 +101,7 @@ pub(super) fn directories<'c>(
         sections: Vec::with_capacity(8),
         options: options::FOLLOW,
         allow: None,
+        allow_at: 0,
         allow_list: None,
         wild: [0, 0],
     };
@@ -111,7 +114,9 @@ pub(super) fn directories<'c>(
 impl<'c> Walk<'_, 'c> {
     fn add(&mut self, section: SectionRef<'c>) {
         let is_directory = section.get().layer == ServerLayer::Directory;
-        self.allow = section.get().allow.filter(|_| is_directory).or(self.allow);
+        if let Some(allow) = section.get().allow.filter(|_| is_directory) {
+            (self.allow, self.allow_at) = (Some(allow), self.sections.len());
+        }
         if let Some(core) = &section.get().core {
             self.options = options_below(self.options, core);
             if core.allow_list.is_some() && is_directory {
@@ -249,6 +254,10 @@ impl<'c> Walk<'_, 'c> {
         let closed =
             self.allow.is_some_and(|allow| allow.bits == 0 && !allow.nonfatal_override && !allow.nonfatal_unknown);
         if closed && self.allow_list.as_ref().is_none_or(Vec::is_empty) {
+            self.context.memo.met(|| {
+                let by = self.sections[self.allow_at].get().origin.clone();
+                AccessFile::Closed { directory: directory.to_vec(), by }
+            });
             return Ok(());
         }
         let allow = self.allow.unwrap_or_default();

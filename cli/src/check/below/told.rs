@@ -1,0 +1,54 @@
+//! What is said of the files below document roots: each thing once, whoever finds it.
+
+use crate::load::Loaded;
+use crate::view::View;
+use outlive::diagnostic::{Diagnosis, Diagnostic};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// A file: where its view begins, and its path there.
+type Place = (Option<PathBuf>, PathBuf);
+
+fn place(view: &View, path: &Path) -> Place {
+    (view.root().map(Path::to_path_buf), path.to_path_buf())
+}
+
+#[derive(Default)]
+pub struct Told {
+    said: Vec<(String, Diagnostic)>,
+    /// Of what several servers or hosts say of one line, the first is enough.
+    known: HashSet<(Option<PathBuf>, String, Diagnosis)>,
+    read: HashSet<Place>,
+    unread: Vec<(Place, String, Diagnostic)>,
+}
+
+impl Told {
+    /// Says something that is about a PHP, or about the server that it is in.
+    pub fn say(&mut self, about: &Loaded, one: Diagnostic) {
+        let key = (about.view.root().map(Path::to_path_buf), one.origin.to_string(), one.code);
+        if self.known.insert(key) {
+            self.said.push((about.context.id(about.config), one));
+        }
+    }
+
+    /// Somebody reads a file.
+    pub fn is_read(&mut self, view: &View, path: &Path) {
+        self.read.insert(place(view, path));
+    }
+
+    /// A server, which has an id, does not read a file: what to say of that, where no other does.
+    pub fn is_unread(&mut self, view: &View, id: &str, path: &Path, said: Diagnostic) {
+        self.unread.push((place(view, path), id.to_owned(), said));
+    }
+
+    /// Everything, with the ids of those whom it is about.
+    pub fn all(mut self) -> Vec<(String, Diagnostic)> {
+        for (file, id, said) in self.unread {
+            // Of one file once.
+            if self.read.insert(file) {
+                self.said.push((id, said));
+            }
+        }
+        self.said
+    }
+}
