@@ -57,7 +57,7 @@ typedef struct outlive_dir_config outlive_dir_config;
 
 /**
  * Manages many requests at once: their time limits, their watched sockets, the table of requests in flight. One per process
- * is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free; it
+ * is usual. It has one thread of its own, started with its first request and ended by outlive_engine_free (none if it is asked for none); it
  * installs no signal handlers and uses no timers of the process.
  *
  * After fork the child cannot use its parent's engine: every call on it, or on its requests, answers
@@ -1022,7 +1022,7 @@ void outlive_settings_free(const struct outlive_settings *settings);
  */
 
 /** The initialiser of an outlive_engine_options: as many requests as there is room for, no scoreboard. */
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0, 0}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0, 0, 0}
 
 /** The initialiser of an outlive_stop. */
 #define OUTLIVE_STOP_INIT {sizeof(outlive_stop), 0, 0, 0, NULL}
@@ -1067,6 +1067,14 @@ typedef struct outlive_engine_options {
      * callbacks are not called.
      */
     uint32_t stop_queues;
+    /**
+     * Not 0: the engine has no thread; it looks at limits, caps, sockets and the scoreboard whenever outlive_engine_next_stop is called and no
+     * stop waits. The descriptor of outlive_engine_stop_fd is then readable when there is something to do, by a timer where nothing is due before: wait on
+     * it in any case. For servers whose requests begin, work and end on the thread of one event loop: in a process without a second
+     * thread, system calls and the allocator of the C library are cheaper. A loop that is blocked stops nothing meanwhile. Needs stop_queues =
+     * 1, and Linux (OUTLIVE_ERROR_UNSUPPORTED).
+     */
+    int no_thread;
 } outlive_engine_options;
 
 /** A stop that a queue reports. OUTLIVE_STOP_INIT sets the size. May grow at its end. */
@@ -1306,7 +1314,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 
 /** The initialiser of an outlive_request_options: no output, no socket to watch. */
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
-    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0}
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
@@ -1398,7 +1406,7 @@ typedef struct outlive_request_options {
      */
     size_t size;
     /**
-     * A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+     * A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, or with its length in label_len; copied; may be NULL.
      */
     const char *label;
     /**
@@ -1465,6 +1473,10 @@ typedef struct outlive_request_options {
      * The engine's stop queue that reports its stops, from 0.
      */
     uint32_t stop_queue;
+    /**
+     * Length of label in bytes, for one without a NUL at its end; 0: it has one.
+     */
+    size_t label_len;
 } outlive_request_options;
 
 /**
@@ -1479,7 +1491,7 @@ typedef int (*outlive_shutdown_function)(struct outlive_request *request, int en
  * keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
  * `options` may be NULL: no output, no watching.
  *
- * OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or key_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size, key_len or label_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
  * engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
  * could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

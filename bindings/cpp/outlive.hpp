@@ -1653,6 +1653,7 @@ struct engine_options {
     std::uint32_t scoreboard_rows = 0; ///< of a file that is made; 0: 65,536
     int scoreboard_fd = 0;             ///< an open file in place of a path; stays yours; 0: none
     std::uint32_t stop_queues = 0;  ///< one for each event loop; 0: stops are told by request_options::on_stop and on_forced
+    bool no_thread = false;         ///< the only queue's loop looks around, and no thread does
 };
 
 /// outlive_stop's kind.
@@ -1795,6 +1796,7 @@ private:
         given.scoreboard_rows = options.scoreboard_rows;
         given.scoreboard_fd = options.scoreboard_fd;
         given.stop_queues = options.stop_queues;
+        given.no_thread = options.no_thread;
         outlive_engine *made = nullptr;
         const result answer = to.said(outlive_engine_new(&given, &made, to.record()));
         handle_.reset(made);

@@ -34,7 +34,7 @@ comma := ,
 .PHONY: install-nginx
 install-nginx: lib
 	$(INSTALL) -d '$(DESTDIR)$(NGINX_MODULES)' '$(DESTDIR)$(NGINX_SHARE)/modules-available' '$(DESTDIR)$(PREFIX)/share/outlive/nginx'
-	@set -e; build=$$(mktemp -d '$(NGINX_BUILD).XXXXXX'); trap 'rm -rf "$$build"' EXIT; \
+	@set -e; build=$$(mktemp -d '$(NGINX_BUILD)-XXXXXX'); trap 'rm -rf "$$build"' EXIT; \
 		$(MAKE) --no-print-directory nginx-module NGINX_RPATH='$(INSTALLED_RPATH)' NGINX_BUILD="$$build"; \
 		$(INSTALL) -m 644 "$$build/ngx_http_outlive_module.so" '$(DESTDIR)$(NGINX_MODULES)/'
 	$(INSTALL) -m 644 bindings/nginx/outlive.conf bindings/nginx/without.conf '$(DESTDIR)$(PREFIX)/share/outlive/nginx/'

@@ -76,11 +76,17 @@ typedef struct {
     ngx_http_outlive_place_t    max_detached_place;
     ngx_http_outlive_place_t    max_detached_time_place;
 
+    ngx_uint_t                  status;    /* unsigned  status:1 */
+
     ngx_http_outlive_policy_t  *policy;    /* NULL: nothing is configured */
 } ngx_http_outlive_loc_conf_t;
 
 
-typedef struct {
+typedef struct ngx_http_outlive_ctx_s  ngx_http_outlive_ctx_t;
+
+/* set to zeros for each request up to look, which is prepared once */
+
+struct ngx_http_outlive_ctx_s {
     ngx_http_request_t           *request;  /* the main one */
     ngx_http_outlive_loc_conf_t  *conf;
     outlive_request              *outlive;  /* NULL: the request has ended */
@@ -90,10 +96,6 @@ typedef struct {
     ngx_send_chain_pt             send_chain;
     ngx_chain_t                  *frames;   /* buffers that HTTP/2 has taken */
 
-    ngx_http_cleanup_t            finalize;
-    ngx_pool_cleanup_t            cleanup;
-
-    ngx_event_t                   look;     /* checks the client later */
     ngx_uint_t                   *alive;    /* set to 0 when it is freed */
 
     ngx_msec_t                    gone_at;
@@ -108,7 +110,13 @@ typedef struct {
     unsigned                      tunnel:1;   /* an upgraded connection */
     unsigned                      complete:1; /* the response is complete */
     unsigned                      leaving:1;  /* worker_shutdown_timeout */
-} ngx_http_outlive_ctx_t;
+
+    ngx_event_t                   look;     /* checks the client later */
+
+    ngx_http_cleanup_t            finalize;
+    ngx_pool_cleanup_t            cleanup;
+    ngx_http_outlive_ctx_t       *next;     /* of those that are not in use */
+};
 
 
 /* ngx_http_outlive_module.c */
@@ -154,6 +162,7 @@ ngx_uint_t ngx_http_outlive_is_at_work(ngx_http_outlive_ctx_t *ctx);
 
 /* ngx_http_outlive_connection.c */
 
+void ngx_http_outlive_look(ngx_event_t *ev);
 void ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx);
 ngx_uint_t ngx_http_outlive_is_attached(ngx_http_outlive_ctx_t *ctx);
 void ngx_http_outlive_detach(ngx_http_outlive_ctx_t *ctx);
@@ -178,7 +187,6 @@ void ngx_http_outlive_work_on(ngx_http_outlive_ctx_t *ctx);
 
 char *ngx_http_outlive_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-ngx_uint_t ngx_http_outlive_is_status(ngx_http_request_t *r);
 ngx_int_t ngx_http_outlive_add_variables(ngx_conf_t *cf);
 
 

@@ -31,7 +31,6 @@ static void ngx_http_outlive_note_frames(ngx_http_outlive_ctx_t *ctx,
 static void ngx_http_outlive_forget_frames(ngx_http_outlive_ctx_t *ctx,
     ngx_chain_t *left);
 static void ngx_http_outlive_lose(ngx_http_outlive_ctx_t *ctx);
-static void ngx_http_outlive_look(ngx_event_t *ev);
 
 
 /*
@@ -45,12 +44,6 @@ ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
     ngx_connection_t  *c;
 
     c = ctx->request->connection;
-
-    if (ctx->look.data == NULL) {
-        ctx->look.data = ctx;
-        ctx->look.handler = ngx_http_outlive_look;
-        ctx->look.log = c->log;
-    }
 
     if (ctx->read_handler == NULL) {
         ctx->read_handler = c->read->handler;
@@ -176,7 +169,7 @@ ngx_http_outlive_read_handler(ngx_event_t *rev)
 
 /* the client has gone: detaches the request, stops it, or checks again later */
 
-static void
+void
 ngx_http_outlive_look(ngx_event_t *ev)
 {
     ngx_connection_t        *c;

@@ -367,8 +367,11 @@ ngx_http_outlive_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->max_detached_time, prev->max_detached_time,
                               NGX_HTTP_OUTLIVE_NONE);
 
-    if (conf->disconnect == NGX_HTTP_OUTLIVE_OFF
-        && conf->time_limit == NGX_HTTP_OUTLIVE_NONE)
+    /* requests for the status page are not supervised */
+
+    if (conf->status
+        || (conf->disconnect == NGX_HTTP_OUTLIVE_OFF
+            && conf->time_limit == NGX_HTTP_OUTLIVE_NONE))
     {
         return NGX_CONF_OK;
     }

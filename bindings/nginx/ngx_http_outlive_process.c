@@ -1,6 +1,6 @@
 /*
- * Each worker has an engine, and a queue by which the engine tells the worker's
- * event loop which requests to stop.
+ * Each worker has an engine, which looks around when its descriptor wakes the
+ * worker's event loop, and a queue of the requests that are to be stopped.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -82,6 +82,17 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
     }
 
     options.stop_queues = 1;
+
+#if (NGX_LINUX)
+
+    /*
+     * In a process with a second thread each system call and each allocation
+     * of the C library costs more: the engine looks around in the event loop.
+     */
+
+    options.no_thread = 1;
+
+#endif
 
     if (omcf->scoreboard.len) {
         options.scoreboard = (char *) omcf->scoreboard.data;

@@ -7,22 +7,24 @@
 #include "ngx_http_outlive.h"
 
 
-/* the most bytes of a label, which people read */
-
-#define NGX_HTTP_OUTLIVE_LABEL   96
-
 /* the most bytes of a method */
 
 #define NGX_HTTP_OUTLIVE_METHOD  8
 
 
+static ngx_http_outlive_ctx_t *ngx_http_outlive_create_ctx(
+    ngx_http_request_t *r);
+static void ngx_http_outlive_free_ctx(ngx_http_outlive_ctx_t *ctx);
 static ngx_int_t ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     ngx_http_outlive_loc_conf_t *olcf);
-static const char *ngx_http_outlive_method(ngx_http_request_t *r,
-    u_char *buf);
+static const char *ngx_http_outlive_method(ngx_http_request_t *r);
 static int ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_finalize(void *data);
 static void ngx_http_outlive_cleanup(void *data);
+
+
+static ngx_http_outlive_ctx_t  *ngx_http_outlive_free_ctxs;
+static outlive_error            ngx_http_outlive_error;
 
 
 ngx_int_t
@@ -60,38 +62,74 @@ ngx_http_outlive_preaccess_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    /* requests for the status page are not supervised */
-
-    if (olcf->policy == NULL || ngx_http_outlive_is_status(r)) {
+    if (olcf->policy == NULL) {
         return NGX_DECLINED;
     }
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_outlive_ctx_t));
+    ctx = ngx_http_outlive_create_ctx(r);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->request = r;
-
     if (ngx_http_outlive_begin(ctx, olcf) != NGX_OK) {
+        ngx_http_outlive_free_ctx(ctx);
         return NGX_DECLINED;
     }
 
-    /* ngx_http_cleanup_add() and ngx_pool_cleanup_add() in one allocation */
-
-    ctx->finalize.handler = ngx_http_outlive_finalize;
-    ctx->finalize.data = ctx;
     ctx->finalize.next = r->cleanup;
     r->cleanup = &ctx->finalize;
 
-    ctx->cleanup.handler = ngx_http_outlive_cleanup;
-    ctx->cleanup.data = ctx;
     ctx->cleanup.next = r->pool->cleanup;
     r->pool->cleanup = &ctx->cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_outlive_module);
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * Contexts are used again, and not taken from the request's pool: most pools
+ * would have to grow for them.
+ */
+
+static ngx_http_outlive_ctx_t *
+ngx_http_outlive_create_ctx(ngx_http_request_t *r)
+{
+    ngx_http_outlive_ctx_t  *ctx;
+
+    ctx = ngx_http_outlive_free_ctxs;
+
+    if (ctx) {
+        ngx_http_outlive_free_ctxs = ctx->next;
+        ngx_memzero(ctx, offsetof(ngx_http_outlive_ctx_t, look));
+
+    } else {
+        ctx = ngx_calloc(sizeof(ngx_http_outlive_ctx_t), ngx_cycle->log);
+        if (ctx == NULL) {
+            return NULL;
+        }
+
+        ctx->look.data = ctx;
+        ctx->finalize.handler = ngx_http_outlive_finalize;
+        ctx->finalize.data = ctx;
+        ctx->cleanup.handler = ngx_http_outlive_cleanup;
+        ctx->cleanup.data = ctx;
+    }
+
+    ctx->request = r;
+    ctx->look.handler = ngx_http_outlive_look;
+    ctx->look.log = r->connection->log;
+
+    return ctx;
+}
+
+
+static void
+ngx_http_outlive_free_ctx(ngx_http_outlive_ctx_t *ctx)
+{
+    ctx->next = ngx_http_outlive_free_ctxs;
+    ngx_http_outlive_free_ctxs = ctx;
 }
 
 
@@ -122,31 +160,27 @@ static ngx_int_t
 ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     ngx_http_outlive_loc_conf_t *olcf)
 {
-    int                       rc;
-    u_char                    label[NGX_HTTP_OUTLIVE_LABEL + 1];
-    u_char                    method[NGX_HTTP_OUTLIVE_METHOD + 1];
-    ngx_msec_t                elapsed;
-    ngx_time_t               *tp;
-    outlive_error             error;
-    ngx_http_request_t       *r;
-    outlive_request_options   options = OUTLIVE_REQUEST_OPTIONS_INIT;
+    ngx_msec_t           elapsed;
+    ngx_time_t          *tp;
+    ngx_http_request_t  *r;
+
+    static outlive_request_options  options = OUTLIVE_REQUEST_OPTIONS_INIT;
 
     r = ctx->request;
 
-    *ngx_cpymem(label, r->uri.data,
-                ngx_min(r->uri.len, sizeof(label) - 1)) = '\0';
-
-    options.label = (char *) label;
-    options.method = ngx_http_outlive_method(r, method);
+    options.label = (char *) r->uri.data;
+    options.label_len = r->uri.len;
+    options.method = ngx_http_outlive_method(r);
     options.userdata = ctx;
 
-    rc = outlive_request_begin(ngx_http_outlive_engine,
-                               olcf->policy->settings, &options,
-                               &ctx->outlive, &error);
-
-    if (rc != OUTLIVE_OK) {
+    if (outlive_request_begin(ngx_http_outlive_engine, olcf->policy->settings,
+                              &options, &ctx->outlive,
+                              &ngx_http_outlive_error)
+        != OUTLIVE_OK)
+    {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "outlive: request is not supervised: %s", error.message);
+                      "outlive: request is not supervised: %s",
+                      ngx_http_outlive_error.message);
         ctx->outlive = NULL;
         return NGX_ERROR;
     }
@@ -184,11 +218,13 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 }
 
 
-/* copies a text of nginx, which has no zero at its end, to a C string */
+/* as a C string, until the next call: nginx has no zero at its end */
 
 static const char *
-ngx_http_outlive_method(ngx_http_request_t *r, u_char *buf)
+ngx_http_outlive_method(ngx_http_request_t *r)
 {
+    static u_char  buf[NGX_HTTP_OUTLIVE_METHOD + 1];
+
     switch (r->method) {
 
     case NGX_HTTP_GET:
@@ -211,8 +247,6 @@ ngx_http_outlive_method(ngx_http_request_t *r, u_char *buf)
 void
 ngx_http_outlive_end(ngx_http_outlive_ctx_t *ctx)
 {
-    outlive_error  error;
-
     if (ctx->outlive == NULL) {
         return;
     }
@@ -232,9 +266,11 @@ ngx_http_outlive_end(ngx_http_outlive_ctx_t *ctx)
         ctx->detached_time = ngx_current_msec - ctx->gone_at;
     }
 
-    if (outlive_request_end(ctx->outlive, &error) != OUTLIVE_OK) {
+    if (outlive_request_end(ctx->outlive, &ngx_http_outlive_error)
+        != OUTLIVE_OK)
+    {
         ngx_log_error(NGX_LOG_ALERT, ctx->request->connection->log, 0,
-                      "outlive: %s", error.message);
+                      "outlive: %s", ngx_http_outlive_error.message);
     }
 
     ctx->outlive = NULL;
@@ -322,6 +358,8 @@ ngx_http_outlive_cleanup(void *data)
     if (!ctx->over) {
         ngx_http_outlive_finalize(ctx);
     }
+
+    ngx_http_outlive_free_ctx(ctx);
 }
 
 

@@ -134,25 +134,20 @@ ngx_http_outlive_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_outlive_set_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
 {
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_outlive_loc_conf_t  *olcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    olcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_outlive_module);
 
     if (clcf->handler) {
         return "is in a location that has another handler";
     }
 
     clcf->handler = handler;
+    olcf->status = 1;
 
     return NGX_CONF_OK;
-}
-
-
-ngx_uint_t
-ngx_http_outlive_is_status(ngx_http_request_t *r)
-{
-    return r->content_handler == ngx_http_outlive_status_handler
-           || r->content_handler == ngx_http_outlive_metrics_handler;
 }
 
 

@@ -85,6 +85,12 @@ impl Deadlines {
         self.blocks.iter().any(|block| block.load(Relaxed) != NEVER)
     }
 
+    /// The next deadline that a sweep would find; [`NEVER`]: none.
+    #[cfg(not(loom))]
+    pub fn earliest(&self) -> u64 {
+        self.blocks.iter().map(|block| block.load(Relaxed)).min().unwrap_or(NEVER)
+    }
+
     /// Calls `look` for every slot that is due, and for its neighbours; `look` returns when to look again.
     pub fn sweep(&self, now: u64, taken: &mut Taken, barrier: &Barrier, mut look: impl FnMut(usize) -> u64) {
         let mut next = 0;

@@ -135,6 +135,9 @@ impl<H: Host> Engine<H> {
             if is_empty(&self.table) {
                 return Ok(Code::Ok);
             }
+            if let Some(rounds) = &self.shared.rounds {
+                rounds.look_around(&self.shared, &self.table);
+            }
             std::thread::sleep(LOOK);
             if has_forced && until.is_some_and(|until| Instant::now() >= until) {
                 return if is_empty(&self.table) { Ok(Code::Ok) } else { Err(Code::Timeout) };

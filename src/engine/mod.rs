@@ -1,6 +1,7 @@
 //! Clocks, threads and sockets for the machine: time limits, the client watcher, the live table, draining.
 //!
-//! An [`Engine`] has at most one thread of its own, started when the first request needs it and gone with the engine. It
+//! An [`Engine`] has at most one thread of its own, started when the first request needs it and gone with the engine; one that is asked to
+//! have none looks around in its host's loop. It
 //! installs no signal handler, uses no timer of the process, and makes no system call per request (but for sockets
 //! that are watched, requests that are suspended, the end of a request with `on_stop` while callbacks are made, and once for a lock
 //! that a second thread takes).
@@ -68,6 +69,7 @@ mod handle;
 mod limit;
 pub mod numbers;
 pub mod render;
+mod rounds;
 pub mod scoreboard;
 mod shared;
 mod slot;
@@ -112,6 +114,9 @@ pub struct EngineOptions {
     /// How many queues report stops, one for each of the host's event loops, at most 1,024. 0: stops are reported by [`Host::on_stop`]
     /// and [`Host::on_forced`].
     pub stop_queues: u32,
+    /// The engine has no thread: it looks around when its host's loop asks for the next stop, and the only queue's descriptor is readable
+    /// when there is something to do. For hosts whose requests all live on that loop's thread. Linux only.
+    pub no_thread: bool,
     /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
     pub scoreboard: Option<PathBuf>,
     /// A descriptor of the scoreboard's file, in place of its path; it stays the caller's.
@@ -125,6 +130,7 @@ impl Default for EngineOptions {
         Self {
             most_requests: shared::MOST_REQUESTS,
             stop_queues: 0,
+            no_thread: false,
             scoreboard: None,
             scoreboard_fd: None,
             scoreboard_rows: scoreboard::DEFAULT_ROWS,
@@ -155,7 +161,14 @@ impl<H: Host> Engine<H> {
                 format!("an engine may have up to {most} stop queues, not {asked}"),
             ));
         }
-        let shared = Arc::new(Shared::new(options.stop_queues)?);
+        if options.no_thread && options.stop_queues != 1 {
+            let message = "an engine without a thread looks around in one loop: it has one stop queue";
+            return Err(Error::new(Code::Argument, message));
+        }
+        if options.no_thread && !sys::HAS_TIMERS {
+            return Err(Error::new(Code::Unsupported, "an engine without a thread needs Linux"));
+        }
+        let shared = Arc::new(Shared::new(options.stop_queues, !options.no_thread)?);
         let rows = options.scoreboard_rows;
         if rows == 0 || rows > scoreboard::MOST_ROWS {
             let most = scoreboard::MOST_ROWS;
@@ -215,6 +228,10 @@ impl<H: Host> Engine<H> {
     }
 
     fn start_thread(&self) -> std::result::Result<(), Code> {
+        if self.shared.rounds.is_some() {
+            self.shared.set_door(OPEN);
+            return Ok(());
+        }
         let mut thread = sync::lock(&self.thread);
         if thread.is_none() {
             let (shared, table) = (Arc::clone(&self.shared), Arc::clone(&self.table));

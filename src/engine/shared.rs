@@ -6,6 +6,7 @@ use super::drain::Drain;
 use super::free_list::FreeList;
 use super::gather::Gathered;
 use super::numbers::{BUCKETS, ENDINGS};
+use super::rounds::Rounds;
 use super::scoreboard::Board;
 use super::stops::StopQueues;
 use super::sync::Barrier;
@@ -26,6 +27,8 @@ pub struct Shared {
     door: AtomicU32,
     pub barrier: Barrier,
     pub poll: Poll,
+    /// The host's loop looks around, and no thread does.
+    pub rounds: Option<Rounds>,
     pub watched: Watched,
     /// The engine's thread has to end.
     pub closing: AtomicBool,
@@ -76,7 +79,7 @@ impl Counters {
 }
 
 impl Shared {
-    pub fn new(stop_queues: u32) -> Result<Self> {
+    pub fn new(stop_queues: u32, has_thread: bool) -> Result<Self> {
         let refused = |what: &str, error: std::io::Error| {
             Error::new(Code::System, format!("cannot make an engine: the system refused {what} ({error})"))
         };
@@ -85,7 +88,8 @@ impl Shared {
             clock: Clock::default(),
             door: AtomicU32::new(0),
             barrier: Barrier::new(),
-            poll: Poll::new().map_err(|error| refused("an epoll or event descriptor", error))?,
+            poll: Poll::new(!has_thread).map_err(|error| refused("an epoll, event or timer descriptor", error))?,
+            rounds: (!has_thread).then(Rounds::default),
             watched: Watched::default(),
             closing: AtomicBool::new(false),
             thread: AtomicUsize::new(0),
@@ -111,10 +115,11 @@ impl Shared {
         self.door.fetch_or(bit, SeqCst);
     }
 
-    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock.
+    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock; without a thread, that of the system's
+    /// own last tick.
     #[inline]
     pub fn now(&self) -> u64 {
-        self.clock.now().unwrap_or_else(ask_the_system)
+        self.clock.now().unwrap_or_else(|| if self.rounds.is_some() { sys::tick_ms() } else { ask_the_system() })
     }
 
     /// The same, where it takes no more than a load.
@@ -152,9 +157,16 @@ impl Shared {
         self.thread.load(Relaxed) == sys::thread_number()
     }
 
-    /// Called after writing what the engine's thread has to see. Async-signal-safe.
+    /// Called after writing what has to be seen by `due`: a thread that is awake sees it in any case. Async-signal-safe.
     #[inline]
-    pub fn wake_if_asleep(&self) {
+    pub fn wake_by(&self, due: u64) {
+        match &self.rounds {
+            Some(rounds) => rounds.by(due, &self.poll),
+            None => self.wake_if_asleep(),
+        }
+    }
+
+    fn wake_if_asleep(&self) {
         if self.clock.sleeps(&self.barrier) && self.clock.wake(sys::now_ms()) {
             self.poll.wake();
         }

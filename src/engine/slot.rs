@@ -412,7 +412,7 @@ impl<H: Host> Slot<H> {
     #[inline(never)]
     pub(crate) fn arm(&self, due: u64) {
         self.common.deadlines.move_forward(usize::from(self.lane), due, &self.shared().barrier);
-        self.shared().wake_if_asleep();
+        self.shared().wake_by(due);
     }
 
     /// Prefetches what a begin or an end is about to need; after an end, the next begin here comes soon.
@@ -446,7 +446,7 @@ impl<H: Host> Slot<H> {
     /// By the owner, or before the slot is live.
     pub(super) fn set_label(&self, label: &[u8]) {
         let shown = self.shown();
-        whole_words::write(&shown.label_turn, &shown.label, whole_words::of_text(cut(label, LABEL)));
+        whole_words::write_text(&shown.label_turn, &shown.label, cut(label, LABEL));
     }
 
     /// A consistent copy, even if it is being written; empty where its writer is stuck.

@@ -144,6 +144,13 @@ impl<S: Signal> StopQueue<S> {
         }
     }
 
+    /// Whether a pop would find nothing.
+    #[cfg(not(loom))]
+    pub fn is_empty(&self) -> bool {
+        let list = lock(&self.list);
+        list.first == 0 && list.drained != Drained::Waits
+    }
+
     /// The first stop, with the result of `see` for its slot. `None`: there is none, and the signal is clear.
     pub fn pop<T>(&self, nodes: &impl Nodes, see: impl FnOnce(u32) -> T) -> Option<(Stop, Option<T>)> {
         let mut list = lock(&self.list);

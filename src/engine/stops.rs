@@ -114,14 +114,22 @@ impl Shared {
 impl<H: Host> Engine<H> {
     /// A descriptor that is readable while the queue is not empty. It belongs to the engine: wait on it, and never read it.
     pub fn stop_fd(&self, queue: u32) -> Result<i32, Code> {
-        self.shared.queue(queue).map(|(_, queue)| queue.signal.fd())
+        let fd = self.shared.queue(queue).map(|(_, queue)| queue.signal.fd())?;
+        Ok(if self.shared.rounds.is_some() { self.shared.poll.fd() } else { fd })
     }
 
     /// The first stop of a queue, with the result of `see` for the request's host. `None`: there is none, and the descriptor is not
-    /// readable until there is one.
+    /// readable until there is one. An engine without a thread looks around first, where none waits.
     pub fn next_stop<T>(&self, queue: u32, see: impl FnOnce(&H) -> T) -> Result<Option<(Stop, Option<T>)>, Code> {
         let (queues, queue) = self.shared.queue(queue)?;
-        Ok(queue.pop(&queues.nodes, |index| see(&self.table.slot(index).host)))
+        if let Some(rounds) = self.shared.rounds.as_ref().filter(|_| queue.is_empty()) {
+            rounds.look_around(&self.shared, &self.table);
+        }
+        let stop = queue.pop(&queues.nodes, |index| see(&self.table.slot(index).host));
+        if stop.is_some() && self.shared.rounds.is_some() {
+            self.shared.wake(); // whether there are more is seen at the next call
+        }
+        Ok(stop)
     }
 
     /// Whether a request may name this queue.

@@ -1,4 +1,5 @@
-//! The engine's thread: it reads the clock for everybody, checks limits, watches sockets and notifies hosts.
+//! The engine's thread: it reads the clock for everybody, checks limits, watches sockets and notifies hosts. An engine without a thread does
+//! the same in the rounds of its host's loop (`rounds.rs`): what is said of the engine's thread here is true of these.
 //!
 //! It sets bits and calls `on_stop` and `on_forced`; it never touches the owned part of a request.
 
@@ -32,48 +33,66 @@ const IDLE_TICKS: u32 = 100;
 /// The thread's loop; ends when the engine closes.
 pub fn run<H: Host>(shared: &Shared, table: &Arc<Table<H>>) {
     shared.thread.store(sys::thread_number(), Relaxed);
-    let mut idle = 0;
-    let (mut seen, mut members) = (Vec::new(), Vec::new());
-    let (mut busy, mut counted) = (true, Numbers::default());
-    let (mut clocks, mut taken) = (Clocks::default(), Taken::default());
+    let (mut idle, mut busy) = (0, true);
+    let mut round = Round::default();
     while !shared.closing.load(SeqCst) {
         let now = shared.publish_now();
-        for socket in &seen {
-            notice(shared, table, socket, &mut members);
-        }
-        clocks.forget();
-        let mut armed = drain::step(shared, table, now);
-        for (deadlines, slots) in table.deadlines() {
-            deadlines.sweep(now, &mut taken, &shared.barrier, |slot| look(&slots[slot], now, &mut clocks));
-            armed |= deadlines.any();
-        }
-        shared.gate.close();
+        let drains = round.step(shared, table, now);
+        let armed = drains || table.deadlines().any(|(deadlines, _)| deadlines.any());
         idle = if armed { 0 } else { idle + 1 };
         let asleep = idle >= IDLE_TICKS && fall_asleep(shared, table);
         // From here on, a begin wakes the thread, so a deadline that this check misses is not missed.
         if shared.board.is_due(now) || asleep {
-            busy = refresh(shared, table, now, &mut clocks, &mut counted);
+            busy = round.refresh(shared, table, now);
         }
         let time = if asleep { shared.board.pause(busy) } else { Some(Duration::from_millis(TICK)) };
-        shared.poll.wait(time, &mut seen);
+        shared.poll.wait(time, &mut round.seen);
     }
 }
 
-/// Brings the scoreboard up to date. Returns whether to do it again soon: a request is in flight, or was until just now.
-fn refresh<H: Host>(shared: &Shared, table: &Table<H>, now: u64, clocks: &mut Clocks, counted: &mut Numbers) -> bool {
-    let (turn, is_asked) = shared.board.turn(shared.free.used());
-    let (numbers, gauges) = gather(shared, table, |slot, word| {
-        if turn.contains(&slot.index()) {
-            shared.board.refresh(slot, word, now, &mut |clock| clocks.read(clock));
+/// What one look around leaves to the next, and the memory that they use again.
+#[derive(Default)]
+pub struct Round {
+    /// The sockets that have changed.
+    pub seen: Vec<Readiness>,
+    members: Vec<Member>,
+    clocks: Clocks,
+    taken: Taken,
+    counted: Numbers,
+}
+
+impl Round {
+    /// Does what is due of sockets, limits, caps and a drain. Returns whether more will be due of the drain.
+    pub fn step<H: Host>(&mut self, shared: &Shared, table: &Table<H>, now: u64) -> bool {
+        for socket in &self.seen {
+            notice(shared, table, socket, &mut self.members);
         }
-        if is_asked && shared.board.is_cancelled(slot, word) {
-            slot.cancel(word.generation());
+        self.clocks.forget();
+        let drains = drain::step(shared, table, now);
+        for (deadlines, slots) in table.deadlines() {
+            let clocks = &mut self.clocks;
+            deadlines.sweep(now, &mut self.taken, &shared.barrier, |slot| look(&slots[slot], now, clocks));
         }
-    });
-    shared.board.publish(&numbers, gauges, now);
-    let has_changed = *counted != numbers;
-    *counted = numbers;
-    has_changed || gauges.in_flight > 0
+        shared.gate.close();
+        drains
+    }
+
+    /// Brings the scoreboard up to date. Returns whether to do it again soon: a request is in flight, or was until just now.
+    pub fn refresh<H: Host>(&mut self, shared: &Shared, table: &Table<H>, now: u64) -> bool {
+        let (turn, is_asked) = shared.board.turn(shared.free.used());
+        let (numbers, gauges) = gather(shared, table, |slot, word| {
+            if turn.contains(&slot.index()) {
+                shared.board.refresh(slot, word, now, &mut |clock| self.clocks.read(clock));
+            }
+            if is_asked && shared.board.is_cancelled(slot, word) {
+                slot.cancel(word.generation());
+            }
+        });
+        shared.board.publish(&numbers, gauges, now);
+        let has_changed = self.counted != numbers;
+        self.counted = numbers;
+        has_changed || gauges.in_flight > 0
+    }
 }
 
 /// Publishes that the thread sleeps, then looks for work once more. A deadline armed before that is found here; a thread that arms

@@ -21,6 +21,24 @@ pub fn write<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS], n
     turn.store(before.wrapping_add(2), Release);
 }
 
+/// By one thread at a time: a text that fits, and a zero behind it where there is room. Words behind that keep what they had, which no reader looks
+/// for; a short text costs no more than its own words.
+#[inline]
+pub fn write_text(turn: &AtomicU32, words: &[AtomicU64], text: &[u8]) {
+    let before = turn.load(Relaxed);
+    turn.store(before.wrapping_add(1), Relaxed);
+    fence(Release);
+    let (whole, rest) = text.as_chunks::<8>();
+    for (word, &new) in words.iter().zip(whole) {
+        word.store(u64::from_ne_bytes(new), Relaxed);
+    }
+    if let Some(word) = words.get(whole.len()) {
+        let last = rest.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+        word.store(u64::from_ne_bytes(last.to_le_bytes()), Relaxed);
+    }
+    turn.store(before.wrapping_add(2), Release);
+}
+
 /// `None`: the writer is stuck.
 pub fn read<const WORDS: usize>(turn: &AtomicU32, words: &[AtomicU64; WORDS]) -> Option<[u64; WORDS]> {
     for _ in 0..TRIES {
@@ -63,5 +81,15 @@ mod tests {
         });
         assert_eq!(read(&turn, &words), Some([19_999; 8]));
         assert_eq!(text_of(&of_text::<2>(b"0123456789"), 10), b"0123456789");
+    }
+
+    #[test]
+    fn a_text_ends_with_a_zero_where_there_is_room() {
+        let (turn, words) = (AtomicU32::new(0), std::array::from_fn::<_, 3, _>(|_| AtomicU64::new(u64::MAX)));
+        for text in ["012345678901234567890123", "0123456789012345", "0123456789", "01234567", "012", ""] {
+            write_text(&turn, &words, text.as_bytes());
+            let read = text_of(&read(&turn, &words).unwrap(), 24);
+            assert_eq!(read.split(|&byte| byte == 0).next(), Some(text.as_bytes()));
+        }
     }
 }

@@ -1,6 +1,7 @@
 /* Stops as events: queues, their descriptors, and a drain that does not wait. One loop, several, and loops whose requests are ended by others. */
 #include "test.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -8,10 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The engines of one loop look around in it, and have no thread. */
+static int no_thread;
+
 static outlive_engine *engine_with(uint32_t queues) {
     outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
     outlive_engine *engine = NULL;
     options.stop_queues = queues;
+    options.no_thread = no_thread;
     EQUAL(outlive_engine_new(&options, &engine, NULL), OUTLIVE_OK);
     return engine;
 }
@@ -178,10 +183,128 @@ static void ends_take_their_entries_with_them(void) {
     outlive_settings_free(settings);
 }
 
+/* ---- without a thread ---- */
+
+static int threads_here(void) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    for (struct dirent *task; (task = readdir(tasks));) {
+        count += task->d_name[0] != '.';
+    }
+    closedir(tasks);
+    return count;
+}
+
+static void refused_without_a_thread(void) {
+    outlive_error error;
+    for (uint32_t queues = 0; queues < 3; queues += 2) {
+        outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
+        outlive_engine *engine = NULL;
+        options.stop_queues = queues;
+        options.no_thread = 1;
+        EQUAL(outlive_engine_new(&options, &engine, &error), OUTLIVE_ERROR_ARGUMENT);
+        CHECK(strstr(error.message, "one stop queue") != NULL);
+        CHECK(engine == NULL);
+    }
+}
+
+/* The descriptor wakes a loop that does nothing else for each deadline, and for nothing between two of them. */
+static void deadlines_wake_the_loop(void) {
+    int threads = threads_here();
+    outlive_engine *engine = engine_with(1);
+    const outlive_settings *settings = settings_of("max_execution_time=0\noutlive.clock=wall\nignore_user_abort=1\noutlive.max_detached_time=1");
+    outlive_stop stop;
+    int here[4], woken = 0;
+    outlive_request *requests[3];
+    int64_t began = now_ms();
+    for (int i = 0; i < 3; i++) {
+        requests[i] = start(engine, settings, &here[i], 0, -1);
+        outlive_request_set_time_limit_ms(requests[i], i == 2 ? 60000 : 700 - 400 * i);
+    }
+    for (int left = 2; left > 0;) { /* the second first */
+        CHECK(readable(engine, 0, 20000));
+        woken++;
+        while (next(engine, 0, &stop) == OUTLIVE_OK) {
+            left--;
+            is(&stop, OUTLIVE_STOP_DUE, OUTLIVE_ENDING_TIME_LIMIT, outlive_request_id(requests[left]), &here[left]);
+            CHECK(now_ms() - began >= 690 - 400 * left); /* as exact as the system's own ticks */
+            EQUAL(outlive_request_end(requests[left], NULL), OUTLIVE_OK);
+        }
+    }
+    CHECK(woken < 10); /* no tick */
+    outlive_request_client_gone(requests[2]);
+    CHECK(comes(engine, 0, &stop));
+    is(&stop, OUTLIVE_STOP_DUE, OUTLIVE_ENDING_ABORTED, outlive_request_id(requests[2]), &here[2]);
+    CHECK(now_ms() - began >= 1290);
+    EQUAL(outlive_request_end(requests[2], NULL), OUTLIVE_OK);
+    for (int i = 0; i < 10000; i++) { /* what has ended wakes nobody */
+        outlive_request_end(start(engine, settings, NULL, 0, -1), NULL);
+    }
+    EQUAL(next(engine, 0, &stop), OUTLIVE_ERROR_NOT_FOUND);
+    CHECK(!readable(engine, 0, 50));
+    EQUAL(threads_here(), threads);
+    outlive_engine_free(engine);
+    outlive_settings_free(settings);
+}
+
+typedef struct known {
+    outlive_engine *engine;
+    uint64_t id;
+} known;
+
+static void *cancel_by_id(void *request) {
+    known *it = request;
+    EQUAL(outlive_engine_cancel(it->engine, it->id), OUTLIVE_OK);
+    return NULL;
+}
+
+static int keep_row(void *kept, const outlive_scoreboard_row *row) {
+    *(outlive_scoreboard_row *)kept = *row;
+    return 0;
+}
+
+/* Another thread, and another process by the scoreboard, reach a loop that waits. */
+static void others_wake_the_loop(const char *directory) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/board", directory);
+    outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
+    outlive_engine *engine = NULL;
+    options.stop_queues = 1;
+    options.no_thread = 1;
+    options.scoreboard = path;
+    EQUAL(outlive_engine_new(&options, &engine, NULL), OUTLIVE_OK);
+    const outlive_settings *settings = settings_of("max_execution_time=0");
+    outlive_stop stop;
+    pthread_t other;
+    outlive_request *request = start(engine, settings, &stop, 0, -1);
+    known it = {engine, outlive_request_id(request)};
+    EQUAL(pthread_create(&other, NULL, cancel_by_id, &it), 0);
+    CHECK(readable(engine, 0, 20000));
+    CHECK(comes(engine, 0, &stop));
+    is(&stop, OUTLIVE_STOP_DUE, OUTLIVE_ENDING_CANCELLED, it.id, &stop);
+    pthread_join(other, NULL);
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+
+    sleep_ms(600); /* nothing is in flight, and nothing wakes the loop; the next request does, for those who look at the file */
+    while (next(engine, 0, &stop) == OUTLIVE_OK || readable(engine, 0, 300)) {
+    }
+    request = start(engine, settings, &stop, 0, -1);
+    outlive_scoreboard_row row = {0};
+    EQUAL(outlive_scoreboard_read(path, OUTLIVE_NTS, keep_row, &row, NULL), OUTLIVE_OK);
+    EQUAL(outlive_scoreboard_cancel(path, OUTLIVE_NTS, row.row, row.count, NULL), OUTLIVE_OK);
+    CHECK(comes(engine, 0, &stop));
+    is(&stop, OUTLIVE_STOP_DUE, OUTLIVE_ENDING_CANCELLED, outlive_request_id(request), &stop);
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+    outlive_engine_free(engine);
+    outlive_settings_free(settings);
+}
+
 /* ---- drain ---- */
 
 static void drained_without_any_request(void) {
-    outlive_engine *engine = engine_with(3);
+    uint32_t queues = no_thread ? 1 : 3;
+    outlive_engine *engine = engine_with(queues);
     outlive_stop stop;
     EQUAL(outlive_engine_is_drained(engine), 1);
     EQUAL(outlive_engine_begin_drain(engine, -1), OUTLIVE_OK);
@@ -189,7 +312,7 @@ static void drained_without_any_request(void) {
     is(&stop, OUTLIVE_STOP_DRAINED, OUTLIVE_ENDING_NONE, 0, NULL);
     EQUAL(outlive_engine_begin_drain(engine, 0), OUTLIVE_OK);
     CHECK(!readable(engine, 0, 60) || next(engine, 0, &stop) == OUTLIVE_ERROR_NOT_FOUND); /* once */
-    for (uint32_t queue = 0; queue < 3; queue++) {
+    for (uint32_t queue = 0; queue < queues; queue++) {
         EQUAL(next(engine, queue, &stop), OUTLIVE_ERROR_NOT_FOUND);
     }
     outlive_engine_free(engine);
@@ -456,11 +579,17 @@ static void refused(void) {
 
 int main(int argc, char **argv) {
     int few = argc > 2 && atoi(argv[2]) < 50;
-    each_cause();
-    forced();
+    for (no_thread = 0; no_thread < 2; no_thread++) {
+        each_cause();
+        forced();
+        drained_without_any_request();
+        drain_in_steps();
+    }
+    refused_without_a_thread();
+    deadlines_wake_the_loop();
+    others_wake_the_loop(argv[1]);
+    no_thread = 0;
     ends_take_their_entries_with_them();
-    drained_without_any_request();
-    drain_in_steps();
     loops(few ? 2 : 20);
     ended_by_others(few ? 300 : 3000);
     many(few ? 1000 : 10000);

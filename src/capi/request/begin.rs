@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct outlive_request_options {
     /// sizeof(outlive_request_options)
     pub size: usize,
-    /// A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, copied; may be NULL.
+    /// A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, or with its length in label_len; copied; may be NULL.
     pub label: *const c_char,
     /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
     pub method: *const c_char,
@@ -62,6 +62,8 @@ pub struct outlive_request_options {
     pub resumed: c_int,
     /// The engine's stop queue that reports its stops, from 0.
     pub stop_queue: u32,
+    /// Length of label in bytes, for one without a NUL at its end; 0: it has one.
+    pub label_len: usize,
 }
 
 impl outlive_request_options {
@@ -76,7 +78,7 @@ impl outlive_request_options {
 /// keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
 /// `options` may be NULL: no output, no watching.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or key_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size, key_len or label_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
 /// engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
 /// could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn outlive_request_begin(
             Err(code) => {
                 let message = match code {
                     Code::Argument => {
-                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), key is NULL or impossibly long, or the engine has no such stop queue"
+                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), key or label is NULL or impossibly long, or the engine has no such stop queue"
                     }
                     _ => "",
                 };
@@ -134,8 +136,13 @@ unsafe fn begin<'e, const PLAIN: bool>(
     options: &outlive_request_options,
 ) -> Result<Handle<'e, CHost>, Code> {
     // SAFETY: passed on; the options live until the call returns.
-    let (label, method, callbacks) =
-        unsafe { (optional(options.label), optional(options.method), Callbacks::of(options)) };
+    let (method, callbacks) = unsafe { (optional(options.method), Callbacks::of(options)) };
+    let label = match options.label_len {
+        // SAFETY: passed on.
+        0 => unsafe { optional(options.label) },
+        // SAFETY: passed on.
+        len => unsafe { bytes(options.label, len) }?,
+    };
     let socket = (options.socket >= 0).then_some(options.socket);
     let key = match options.key_len {
         len if PLAIN || len == 0 => &[],
@@ -190,6 +197,7 @@ unsafe fn other_options(options: *const outlive_request_options) -> Option<outli
         key_len: 0,
         resumed: 0,
         stop_queue: 0,
+        label_len: 0,
     };
     // SAFETY: passed on.
     if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }

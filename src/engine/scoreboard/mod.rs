@@ -323,6 +323,11 @@ impl Board {
         }
     }
 
+    /// When [`Board::is_due`] says so next; `None`: there is no file, and nobody waits for it.
+    pub fn next_refresh(&self) -> Option<u64> {
+        self.writer().map(|_| self.refreshed.load(Relaxed) + REFRESH)
+    }
+
     /// How long the engine's thread may sleep when no deadline is armed; without a request in flight, without limit.
     pub fn pause(&self, is_live: bool) -> Option<Duration> {
         self.writer()?;
@@ -347,7 +352,7 @@ impl Board {
     }
 }
 
-#[cold]
+#[inline(never)] // most engines have no scoreboard
 fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let began = slot.began.load(Relaxed);
     let Some(row) = writer.row_or_claim(slot.index(), began) else { return writer.count_not_shown() };
@@ -355,8 +360,8 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let whole = u64::from(limit) * 1_000;
     let state = slot.state.load(Relaxed);
     // Without the bit, the stored value is an earlier request's.
-    let none: [AtomicU64; super::slot::LABEL / 8] = Default::default();
-    let key = if state & state::KEYED != 0 { slot.annex().key() } else { Vec::new() };
+    let (is_shown, kept) = (state & (state::METHOD | state::LABELLED) != 0, kept_key(slot, state));
+    let shown = is_shown.then(|| slot.shown());
     row.begin(&First {
         began,
         limit,
@@ -367,11 +372,16 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
             _ => began + whole,
         },
         state: state_of(slot),
-        method: if state & state::METHOD != 0 { slot.shown().method.load(Relaxed) } else { 0 },
-        label: if state & state::LABELLED != 0 { &slot.shown().label } else { &none },
-        key: &key,
+        method: shown.filter(|_| state & state::METHOD != 0).map_or(0, |shown| shown.method.load(Relaxed)),
+        label: shown.filter(|_| state & state::LABELLED != 0).map_or(&[], |shown| &shown.label),
+        key: kept.as_deref().unwrap_or_default(),
     });
-    slot.shared().wake_if_asleep();
+    slot.shared().wake_by(began + REFRESH);
+}
+
+#[inline]
+fn kept_key<H: Host>(slot: &Slot<H>, state: u32) -> Option<Vec<u8>> {
+    (state & state::KEYED != 0).then(|| slot.annex().key())
 }
 
 /// The rest of the limit, as a row shows it.

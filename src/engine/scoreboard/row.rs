@@ -142,6 +142,9 @@ impl RowWriter<'_> {
     }
 
     fn copy_label(self, at: usize, label: &[AtomicU64]) {
+        if label.is_empty() {
+            self.0[at].store(0, Relaxed);
+        }
         for (place, word) in self.0[at..at + LABEL].iter().zip(label) {
             let word = word.load(Relaxed);
             place.store(word, Relaxed);

@@ -11,6 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 pub use super::poller::{EventFd, Poll};
 
+pub const HAS_TIMERS: bool = false;
+
 /// Not known.
 pub fn thread_of_clock(_clock: i32) -> u32 {
     0

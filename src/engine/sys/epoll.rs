@@ -37,23 +37,53 @@ impl EventFd {
     }
 }
 
-/// A set of watched sockets, and a way to wake the thread that waits on it.
+/// A set of watched sockets, and two ways to wake whoever waits on it: at once, and at a time.
 pub struct Poll {
     epoll: OwnedFd,
     wake: EventFd,
+    timer: Option<OwnedFd>,
 }
 
 const WAKE: u64 = u64::MAX;
+const TIMER: u64 = u64::MAX - 1;
 const WATCH: u32 = (libc::EPOLLRDHUP | libc::EPOLLET) as u32;
 
 impl Poll {
-    /// An empty set.
-    pub fn new() -> io::Result<Self> {
+    /// An empty set; with a timer if a host's loop waits on it and not a thread in [`Poll::wait`].
+    pub fn new(is_timed: bool) -> io::Result<Self> {
+        const FLAGS: libc::c_int = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: no memory is involved.
         let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        let poll = Self { epoll, wake: EventFd::new()? };
+        // SAFETY: as above.
+        let timer = || owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, FLAGS) });
+        let poll = Self { epoll, wake: EventFd::new()?, timer: if is_timed { Some(timer()?) } else { None } };
         poll.control(libc::EPOLL_CTL_ADD, poll.wake.fd(), libc::EPOLLIN as u32, WAKE)?;
+        if let Some(timer) = &poll.timer {
+            poll.control(libc::EPOLL_CTL_ADD, timer.as_raw_fd(), libc::EPOLLIN as u32, TIMER)?;
+        }
         Ok(poll)
+    }
+
+    /// A descriptor that is readable while [`Poll::wait`] would find something.
+    pub fn fd(&self) -> i32 {
+        self.epoll.as_raw_fd()
+    }
+
+    /// Wakes the waiter at this time (`None`: no more), in milliseconds of the monotonic clock, and not at an earlier one that was named
+    /// before. Async-signal-safe.
+    pub fn ring_at(&self, at: Option<u64>) {
+        let Some(timer) = &self.timer else { return };
+        // SAFETY: numbers only; zero is valid for each.
+        let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
+        if let Some(at) = at {
+            time.it_value.tv_sec = libc::time_t::try_from(at / 1_000).unwrap_or(libc::time_t::MAX);
+            time.it_value.tv_nsec = (at % 1_000 * 1_000_000) as libc::c_long;
+            time.it_value.tv_nsec |= libc::c_long::from(at == 0); // a time of zero would be none
+        }
+        // SAFETY: a valid place; the old time is not asked for.
+        unsafe {
+            libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const time, std::ptr::null_mut())
+        };
     }
 
     /// Watches a socket, edge-triggered: an event that is ignored does not come again. False: this file is watched
@@ -102,7 +132,7 @@ impl Poll {
             let (bits, token) = (event.events as i32, event.u64);
             if token == WAKE {
                 self.wake.clear();
-            } else {
+            } else if token != TIMER {
                 let closed = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
                 seen.push(Readiness { token, closed, half_closed: bits & libc::EPOLLRDHUP != 0 });
             }

@@ -10,6 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 
 pub use super::epoll::{EventFd, Poll};
 
+/// Whether a host's loop can wait on a [`Poll`].
+pub const HAS_TIMERS: bool = true;
+
 /// The kernel's number of the thread behind a CPU-time clock.
 pub fn thread_of_clock(clock: i32) -> u32 {
     !(clock >> 3) as u32

@@ -88,8 +88,11 @@ enum Look {
 }
 
 impl Poll {
-    /// An empty set.
-    pub fn new() -> io::Result<Self> {
+    /// An empty set. No system has a timer here, by which a host's loop could wait on it.
+    pub fn new(is_timed: bool) -> io::Result<Self> {
+        if is_timed {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let (poller, wake) = (Poller::new()?, EventFd::new()?);
         // SAFETY: the pipe lives as long as the poller, and is removed by nobody.
         unsafe { poller.add(wake.fd(), Event::readable(WAKE))? };
@@ -136,6 +139,14 @@ impl Poll {
         // SAFETY: as in `remove`; the number is not negative, since it was added.
         self.poller.modify(unsafe { BorrowedFd::borrow_raw(socket) }, event)
     }
+
+    /// Not asked for: see [`Poll::new`].
+    pub fn fd(&self) -> i32 {
+        -1
+    }
+
+    /// Not asked for: see [`Poll::new`].
+    pub fn ring_at(&self, _at: Option<u64>) {}
 
     /// Wakes the waiter. Async-signal-safe.
     pub fn wake(&self) {
