@@ -184,18 +184,20 @@ impl FastIndex {
     pub fn new(servers: &[Box<Server>], default_root: &[u8]) -> Self {
         let mut new = Self { own: Vec::with_capacity(servers.len()), ..Self::default() };
         let main_root = servers.first().and_then(|main| main.document_root.as_deref()).unwrap_or(default_root);
-        servers.iter().for_each(|server| new.add(server, main_root));
+        let mut places = Vec::new();
+        servers.iter().for_each(|server| new.add(server, main_root, &mut places));
         // A virtual host inherits the main server's aliases and rules.
         let main_may_leave = new.own.first().is_some_and(|main| main.may_leave_docroot);
         new.own.iter_mut().for_each(|own| own.may_leave_docroot |= main_may_leave);
         new
     }
 
-    fn add(&mut self, server: &Server, main_root: &[u8]) {
+    /// `places` is for [`Self::list`] to work in.
+    fn add(&mut self, server: &Server, main_root: &[u8], places: &mut Vec<u32>) {
         let first = self.parts.len();
-        self.list(&server.dir_index, &server.dirs);
+        self.list(&server.dir_index, &server.dirs, places);
         let between = self.parts.len();
-        self.list(&server.location_index, &server.locations);
+        self.list(&server.location_index, &server.locations, places);
         let (dirs, locations) = (between - first, self.parts.len() - between);
         let mut sections = [LiteralSection::default(); OWN];
         if let Some(own) = sections.get_mut(..dirs + locations) {
@@ -242,14 +244,20 @@ impl FastIndex {
         });
     }
 
-    fn list(&mut self, index: &Index, sections: &[Section]) {
-        for &(hash, number) in index.literals() {
-            let section = &sections[number as usize];
+    /// Lists the literal sections by hash. They are read in the order of the file, in which they lie in memory.
+    fn list(&mut self, index: &Index, sections: &[Section], places: &mut Vec<u32>) {
+        let (first, literals) = (self.parts.len(), index.literals());
+        places.clear();
+        places.resize(sections.len(), u32::MAX);
+        literals.iter().zip(0..).for_each(|(&(_, number), place)| places[number as usize] = place);
+        self.parts.resize(first + literals.len(), LiteralSection::default());
+        for (number, (section, &place)) in (0..).zip(sections.iter().zip(&*places)) {
             let Matcher::Literal(own) = &section.matcher else { continue };
             let (text, length) = (self.text.len() as u32, own.len() as u32);
             self.text.extend_from_slice(own);
-            let effect = Effect::of(section);
-            self.parts.push(LiteralSection { hash, text, length, section: number, id: section.id, effect });
+            let (hash, effect) = (literals[place as usize].0, Effect::of(section));
+            self.parts[first + place as usize] =
+                LiteralSection { hash, text, length, section: number, id: section.id, effect };
         }
     }
 

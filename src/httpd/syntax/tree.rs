@@ -97,12 +97,14 @@ impl Tree {
         self.origin(node.source, node.line)
     }
 
-    /// Keeps a text that directives will be read from, and reserves about what they need, so that nothing is moved while it grows.
+    /// Keeps a text that directives will be read from, and reserves what they need at most, so that nothing is moved while it grows; what is
+    /// not used of it is never touched.
     pub fn add_source(&mut self, source: Source) -> Result<u32> {
         let number = self.sources.len() as u32;
-        let (file, length) = (source.file.clone(), source.text.len());
-        self.grow(length).map_err(|error| error.at(Origin { file, line: 0 }))?;
-        self.nodes.reserve(length / size_of::<Node>());
+        let file = source.file.clone();
+        self.grow(source.text.len()).map_err(|error| error.at(Origin { file, line: 0 }))?;
+        let lines = memchr::memchr_iter(b'\n', &source.text).count() + 1;
+        self.nodes.reserve(lines.min(MAX_NODES - self.nodes.len()));
         self.sources.push(source);
         Ok(number)
     }
