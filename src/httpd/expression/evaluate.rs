@@ -1,10 +1,10 @@
 //! Evaluates `<If>` conditions. What only a live request could decide is unknown, never guessed.
 
+use super::budget::Budget;
 use super::digest;
 use super::parse::{Expr, Op, Piece, Word};
 use crate::files::{Files, Kind};
 use crate::httpd::pattern::glob::{self, Rules};
-use crate::httpd::pattern::{Pattern, TooCostly};
 use crate::httpd::syntax::messages::lossy;
 use crate::httpd::syntax::tokens;
 use crate::httpd::syntax::uri;
@@ -35,8 +35,8 @@ pub(crate) trait RequestVariables {
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// A request header.
     fn header(&self, name: &[u8]) -> Option<Vec<u8>>;
-    /// The first header whose name is meant.
-    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>>;
+    /// The first header whose name is meant, or what depends on whether it is there and what it says; none: there is no such header.
+    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Result<Vec<u8>, String>>;
     /// A variable of the request's environment, or else of the server's; empty: there is none. `None`: not known.
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;
     /// Whether the request's environment has a variable, or what that depends on.
@@ -45,38 +45,17 @@ pub(crate) trait RequestVariables {
     fn assign(&self, name: &[u8], value: Option<Vec<u8>>);
     /// Who has logged in so far.
     fn user(&self) -> Option<Vec<u8>>;
-    /// Whether that user is in a group.
-    fn is_member(&self, group: &[u8]) -> bool;
+    /// The groups that this user is in, in the order of their names.
+    fn groups(&self) -> Vec<Vec<u8>>;
     /// Whether a host with its port is this server.
     fn is_here(&self, authority: &[u8]) -> bool;
-    /// Takes steps off the request's budget; false: too few are left.
-    fn spend(&self, steps: u32) -> bool;
+    /// What the request may cost yet.
+    fn budget(&self) -> &Budget;
     /// Notes that a rule depends on something that is not known.
     fn doubt(&self, about: String);
     /// The outcome of a subrequest for a URI of this server, or for a file.
     fn look(&self, target: Target<'_>) -> Option<Seen>;
     fn files(&self) -> &dyn Files;
-}
-
-/// The cost of a match that was broken off for taking too many steps, against the budget of its request.
-pub(crate) const COSTLY: u32 = 10_000;
-
-/// The cost of a pattern that is matched for the first time.
-pub(crate) const COMPILE: u32 = 40;
-
-/// The groups of a pattern's first match, paid out of the request's budget; without one there is no match.
-pub(crate) fn groups_within(
-    variables: &dyn RequestVariables,
-    pattern: &Pattern,
-    text: &[u8],
-) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
-    let compile = if pattern.is_new() { COMPILE } else { 1 };
-    if !variables.spend(compile + (text.len() / 64) as u32) {
-        return Ok(None);
-    }
-    pattern.groups(text).inspect_err(|_| {
-        variables.spend(COSTLY);
-    })
 }
 
 /// The target of a subrequest that an expression asks for.
@@ -171,7 +150,7 @@ impl Evaluation<'_> {
             },
             Expr::Compare(left, op, right) => self.compare(left, *op, right),
             Expr::Matches { word, regex, not } => match self.value(word) {
-                Value::Text(text) => match groups_within(self.variables, regex, &text) {
+                Value::Text(text) => match self.variables.budget().groups(regex, &text) {
                     Ok(Some(groups)) => {
                         self.groups = groups;
                         Truth::from(!not)
@@ -206,7 +185,13 @@ impl Evaluation<'_> {
     fn compare(&mut self, left: &Word, op: Op, right: &Word) -> Truth {
         let (left, right) = (self.value(left), self.value(right));
         match (left, right) {
-            (Value::Text(left), Value::Text(right)) => compare_texts(&left, op, &right),
+            (Value::Text(left), Value::Text(right)) => {
+                let is_wild = matches!(op, Op::StrMatch | Op::StrCaseMatch | Op::FnMatch);
+                if is_wild && !self.variables.budget().afford_wild(&right, &left) {
+                    return Truth::No;
+                }
+                compare_texts(&left, op, &right)
+            }
             (Value::Between(low, high, why), Value::Text(right)) => between(low, high, op, number(&right), why),
             (Value::Unknown(why) | Value::Between(_, _, why), _)
             | (_, Value::Unknown(why) | Value::Between(_, _, why)) => Truth::Unknown(why),
@@ -252,7 +237,7 @@ impl Evaluation<'_> {
         let mut out = Vec::new();
         for piece in word {
             match self.piece(piece) {
-                Value::Text(text) => out.extend_from_slice(&text),
+                Value::Text(text) => self.variables.budget().grow(&mut out, &text),
                 // A number with bounds keeps them only where it is the whole text.
                 other if word.iter().all(|p| matches!(p, Piece::Text(t) if t.is_empty()) || std::ptr::eq(p, piece)) => {
                     return other;

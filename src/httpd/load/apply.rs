@@ -6,6 +6,7 @@ use super::override_args::{allow_override, options};
 use crate::diagnostic::Diagnosis;
 use crate::httpd::expression::parse;
 use crate::httpd::model::access::Rule;
+use crate::httpd::model::env::SetEnv;
 use crate::httpd::model::fastcgi::Handed;
 use crate::httpd::model::negotiation::{Force, Matching, Negotiation};
 use crate::httpd::model::request_header::{Change, RequestHeader};
@@ -95,7 +96,10 @@ impl Builder<'_, '_> {
             Act::PassEnv => {
                 let values: Vec<_> = words
                     .into_iter()
-                    .filter_map(|name| self.reader.defines.variable(&name).map(|value| (name, Some(value.into()))))
+                    .filter_map(|name| {
+                        let value = Some(self.reader.defines.variable(&name)?.into());
+                        Some(SetEnv { name, value, origin: origin.clone() })
+                    })
                     .collect();
                 self.core()?.env.extend(values);
             }
@@ -144,7 +148,7 @@ impl Builder<'_, '_> {
                 let scope = self.reader.registry.scope();
                 let handler =
                     parse::parse_text(one, scope).map_err(|error| format!("Can't parse expression : {error}"))?;
-                self.core()?.set_handler = Some((!one.eq_ignore_ascii_case(b"none")).then_some(handler));
+                self.core()?.set_handler = Some(((!one.eq_ignore_ascii_case(b"none")).then_some(handler), origin));
             }
             Act::AuthType
             | Act::AuthName
@@ -152,7 +156,7 @@ impl Builder<'_, '_> {
             | Act::AuthUserFile
             | Act::AuthGroupFile
             | Act::AuthBasicAuthoritative
-            | Act::AuthzSendForbidden => return self.auth(directive.act, words),
+            | Act::AuthzSendForbidden => return self.auth(directive.act, words, origin),
             act => return settings(self.core()?, act, words, origin),
         }
         Ok(())
@@ -319,7 +323,7 @@ fn rewrite(
     match act {
         Act::RewriteEngine => config.engine = Some(words.word().eq_ignore_ascii_case(b"on")),
         Act::RewriteBase => config.base = Some(base(&words.word())?),
-        Act::RewriteCond => return config.condition(args, scope),
+        Act::RewriteCond => return config.condition(args, origin, scope),
         Act::RewriteRule => return config.rule(args, origin),
         Act::RewriteOptions => config.inherit.get_or_insert(Inherit::default()).take(words)?,
         _ => {}
@@ -385,10 +389,12 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             });
         }
         Act::SetEnv => {
-            core.handed.push(Handed::plain(&words, origin));
-            core.env.push((one, Some(words.get(1).cloned().unwrap_or_default())));
+            core.handed.push(Handed::plain(&words, origin.clone()));
+            core.env.push(SetEnv { name: one, value: Some(words.get(1).cloned().unwrap_or_default()), origin });
         }
-        Act::UnsetEnv => core.env.extend(words.into_iter().map(|name| (name, None))),
+        Act::UnsetEnv => {
+            core.env.extend(words.into_iter().map(|name| SetEnv { name, value: None, origin: origin.clone() }));
+        }
         Act::OutliveEngine => core.watched = Some((on, origin)),
         Act::OutliveHandlers => core.shown = Some((on, origin)),
         Act::ServerSignature => core.signed = Some(!one.eq_ignore_ascii_case(b"off")),

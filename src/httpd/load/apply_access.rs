@@ -9,6 +9,7 @@ use crate::httpd::model::section::Text;
 use crate::httpd::syntax::directives::Act;
 use crate::httpd::syntax::modules::Directive;
 use crate::httpd::syntax::tree::Node;
+use crate::origin::Origin;
 use std::os::unix::ffi::OsStrExt;
 
 impl Builder<'_, '_> {
@@ -64,7 +65,7 @@ impl Builder<'_, '_> {
     }
 
     /// `AuthType` and its relatives.
-    pub(super) fn auth(&mut self, act: Act, words: Vec<Text>) -> Result<(), String> {
+    pub(super) fn auth(&mut self, act: Act, words: Vec<Text>, origin: Origin) -> Result<(), String> {
         let one = words.first().cloned().unwrap_or_default();
         let on = one.eq_ignore_ascii_case(b"on");
         let scope = self.reader.registry.scope();
@@ -72,7 +73,7 @@ impl Builder<'_, '_> {
         let file = matches!(act, Act::AuthUserFile | Act::AuthGroupFile).then(path);
         let auth = self.core()?.auth.get_or_insert_default();
         match act {
-            Act::AuthType => auth.kind = Some(parse::parse_text(&one, scope)?),
+            Act::AuthType => auth.kind = Some((parse::parse_text(&one, scope)?, origin)),
             Act::AuthName => auth.name = Some(parse::parse_text(&one, scope)?),
             Act::AuthBasicProvider => auth.providers = Some(words),
             Act::AuthUserFile => auth.users = file,
@@ -86,12 +87,12 @@ impl Builder<'_, '_> {
     /// `SetEnvIf` in all its forms.
     pub(super) fn set_env_if(&mut self, node: &Node, directive: &Directive) -> Result<(), String> {
         let args = self.reader.tree.args(node).to_vec();
-        let name = directive.name;
+        let (name, origin) = (directive.name, self.reader.tree.node_origin(node));
         let rule = match directive.act {
-            Act::SetEnvIfExpr => SetEnvIf::expr(name, &args, self.reader.registry.scope())?,
-            Act::BrowserMatch => SetEnvIf::new(name, Some(b"User-Agent"), false, &args)?,
-            Act::BrowserMatchNoCase => SetEnvIf::new(name, Some(b"User-Agent"), true, &args)?,
-            act => SetEnvIf::new(name, None, act == Act::SetEnvIfNoCase, &args)?,
+            Act::SetEnvIfExpr => SetEnvIf::expr(name, &args, self.reader.registry.scope(), origin)?,
+            Act::BrowserMatch => SetEnvIf::new(name, Some(b"User-Agent"), false, &args, origin)?,
+            Act::BrowserMatchNoCase => SetEnvIf::new(name, Some(b"User-Agent"), true, &args, origin)?,
+            act => SetEnvIf::new(name, None, act == Act::SetEnvIfNoCase, &args, origin)?,
         };
         if rule.is_unsupported() {
             self.not_evaluated(node, name, "this pattern: what it sets is not known");

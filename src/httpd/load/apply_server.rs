@@ -15,6 +15,7 @@ use crate::httpd::syntax::modules::Directive;
 use crate::httpd::syntax::tokens::Tokens;
 use crate::httpd::syntax::tree::Node;
 use crate::httpd::syntax::uri::Slashes;
+use crate::origin::Origin;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ impl Builder<'_, '_> {
     pub(super) fn server_directive(&mut self, node: &Node, directive: &Directive, words: Vec<Box<[u8]>>) -> Done {
         let one = words.first().map(|word| &**word).unwrap_or_default();
         if matches!(directive.act, Act::Alias | Act::ScriptAlias | Act::AliasMatch | Act::ScriptAliasMatch) {
-            return self.alias(directive, one, words.get(1).map(|to| &**to));
+            return self.alias(directive, one, words.get(1).map(|to| &**to), self.reader.tree.node_origin(node));
         }
         let origin = self.reader.tree.node_origin(node);
         if matches!(directive.act, Act::ProxyPass | Act::ProxyPassMatch) {
@@ -107,7 +108,7 @@ impl Builder<'_, '_> {
     }
 
     /// `ProxyPass` in a location: the location is its path, and a pattern where it looks like one.
-    fn location_passed(&mut self, act: Act, to: &[u8], origin: crate::origin::Origin) -> Done {
+    fn location_passed(&mut self, act: Act, to: &[u8], origin: Origin) -> Done {
         let path: Box<[u8]> = match self.section().map(|section| &section.matcher) {
             Some(Matcher::Literal(path) | Matcher::Wild(path)) => path.clone(),
             Some(Matcher::Regex(pattern)) => pattern.text().into(),
@@ -123,7 +124,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    fn alias(&mut self, directive: &Directive, from: &[u8], to: Option<&[u8]>) -> Done {
+    fn alias(&mut self, directive: &Directive, from: &[u8], to: Option<&[u8]>, origin: Origin) -> Done {
         let Some(to) = to.filter(|to| !to.is_empty()) else {
             self.not_within(directive.name)?;
             if self.within(&[Kind::Location]).is_some() {
@@ -131,7 +132,7 @@ impl Builder<'_, '_> {
                 let to = parse::parse_text(from, scope)
                     .map_err(|error| format!("Cannot parse expression in {}: {error}", directive.name))?;
                 let script = directive.act == Act::ScriptAlias;
-                self.core()?.alias = Some((to, script));
+                self.core()?.alias = Some(((to, script), origin));
                 return Ok(());
             }
             return Err(format!("{} must have two arguments when used globally", directive.name));
@@ -144,7 +145,7 @@ impl Builder<'_, '_> {
         let Some(server) = self.server() else { return Ok(()) };
         let from = if matched { pattern(from)? } else { Matcher::Literal(from.into()) };
         let script = matches!(directive.act, Act::ScriptAlias | Act::ScriptAliasMatch);
-        server.aliases.push(Alias { from, to, script });
+        server.aliases.push(Alias { from, to, script, origin });
         Ok(())
     }
 

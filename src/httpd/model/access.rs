@@ -82,6 +82,7 @@ impl Requirement {
 
     /// `None`: the rule does not apply to this method.
     pub fn check(&self, method: Methods, variables: &dyn RequestVariables) -> Option<Verdict> {
+        variables.budget().spend(1);
         (self.methods & method != 0).then(|| self.rule.check(method, variables))
     }
 
@@ -204,7 +205,12 @@ impl Rule {
                 Err(why) => Verdict::Unknown(why),
             },
             Self::Group(names) => match text(names, variables) {
-                Ok(names) => Verdict::of(Tokens::new(&names).any(|name| variables.is_member(&name))),
+                Ok(names) => {
+                    let own = variables.groups();
+                    Verdict::of(
+                        Tokens::new(&names).any(|name| own.binary_search_by(|group| (**group).cmp(&name)).is_ok()),
+                    )
+                }
                 Err(why) => Verdict::Unknown(why),
             },
             Self::Live(text) if named_local(text, variables).is_some() => {
@@ -290,6 +296,7 @@ fn both(one: Truth, other: Truth) -> Truth {
 
 fn matches(list: &[(Methods, Box<[u8]>)], method: Methods, variables: &dyn RequestVariables) -> Truth {
     let mut doubt = None;
+    variables.budget().spend(u32::try_from(list.len()).unwrap_or(u32::MAX));
     for (_, one) in list.iter().filter(|(methods, _)| methods & method != 0) {
         match matches_one(one, variables) {
             Truth::Yes => return Truth::Yes,

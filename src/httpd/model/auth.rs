@@ -1,13 +1,14 @@
 //! How a container asks for a password: `AuthType` and what belongs to it (fact A-121).
 
-use super::section::Text;
+use super::section::{Placed, Text};
 use crate::httpd::expression::parse::Word;
+use std::collections::BTreeSet;
 
 /// What one container says.
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
     /// `AuthType`
-    pub kind: Option<Word>,
+    pub kind: Option<Placed<Word>>,
     /// `AuthName`
     pub name: Option<Word>,
     /// `AuthBasicProvider`
@@ -37,13 +38,13 @@ pub(crate) fn has_user(file: &[u8], user: &[u8]) -> bool {
     lines(file).any(|line| line.strip_prefix(user).is_some_and(|rest| rest.starts_with(b":")))
 }
 
-/// Whether a file of groups says that a user is in a group.
-pub(crate) fn is_in_group(file: &[u8], user: &[u8], group: &[u8]) -> bool {
-    let members = lines(file).filter_map(|line| {
-        let colon = memchr::memchr(b':', line)?;
-        (line[..colon].trim_ascii() == group).then_some(&line[colon + 1..])
-    });
-    members.flat_map(|rest| rest.split(u8::is_ascii_whitespace)).any(|name| name == user)
+/// The groups that a file of groups has a user in.
+pub(crate) fn groups_of<'f>(file: &'f [u8], user: &[u8]) -> BTreeSet<&'f [u8]> {
+    let group = |line: &'f [u8]| {
+        let (group, members) = line.split_at(memchr::memchr(b':', line)?);
+        members[1..].split(u8::is_ascii_whitespace).any(|name| name == user).then(|| group.trim_ascii())
+    };
+    lines(file).filter_map(group).collect()
 }
 
 fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {

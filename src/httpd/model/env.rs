@@ -1,11 +1,15 @@
 //! The environment of a request, as modules fill it before a program runs: `SetEnvIf` and its relatives, `[E=…]`, `SetEnv`.
 
 use super::section::Text;
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups, groups_within};
+use crate::httpd::expression::budget::substitute;
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate_with_groups};
 use crate::httpd::expression::parse::{self, Expr};
-use crate::httpd::pattern::{Bad, Pattern, substitute};
+use crate::httpd::pattern::{Bad, Pattern};
 use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::Tokens;
+use crate::origin::Origin;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// A variable: its value, or what it depends on that is not known.
 type Value = Result<Vec<u8>, String>;
@@ -24,6 +28,11 @@ impl Env {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// So many bytes have its names and values.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum()
     }
 
     pub fn set(&mut self, name: &[u8], value: Value) {
@@ -46,6 +55,15 @@ impl Env {
         new.set(b"REDIRECT_STATUS", Ok(status.to_string().into_bytes()));
         new
     }
+}
+
+/// A line of `SetEnv`, `PassEnv` or `UnsetEnv`.
+#[derive(Debug)]
+pub(crate) struct SetEnv {
+    pub name: Text,
+    /// None: the variable is taken away.
+    pub value: Option<Text>,
+    pub origin: Origin,
 }
 
 /// The characters that make a text a pattern.
@@ -73,11 +91,18 @@ pub(crate) struct SetEnvIf {
     unsupported: bool,
     /// Names and values; `None`: the variable is removed.
     sets: Vec<(Text, Option<Text>)>,
+    pub origin: Origin,
 }
 
 impl SetEnvIf {
     /// `SetEnvIf` and `BrowserMatch`, with or without `NoCase`. `subject`: what it tests.
-    pub fn new(name: &str, subject: Option<&[u8]>, any_case: bool, args: &[u8]) -> Result<Self, String> {
+    pub fn new(
+        name: &str,
+        subject: Option<&[u8]>,
+        any_case: bool,
+        args: &[u8],
+        origin: Origin,
+    ) -> Result<Self, String> {
         let mut words = Tokens::new(args);
         let missing = || format!("Missing regular expression for {name}");
         let what = match subject {
@@ -98,11 +123,11 @@ impl SetEnvIf {
         };
         let plain = !any_case && !regex.iter().any(|byte| SPECIAL.contains(byte));
         let unsupported = pattern.is_none();
-        Ok(Self { subject: subject_of(&what)?, pattern, plain, unsupported, sets: sets(name, words)? })
+        Ok(Self { subject: subject_of(&what)?, pattern, plain, unsupported, sets: sets(name, words)?, origin })
     }
 
     /// `SetEnvIfExpr`.
-    pub fn expr(name: &str, args: &[u8], scope: Scope) -> Result<Self, String> {
+    pub fn expr(name: &str, args: &[u8], scope: Scope, origin: Origin) -> Result<Self, String> {
         let mut words = Tokens::new(args);
         let text =
             words.next().filter(|word| !word.is_empty()).ok_or_else(|| format!("Missing expression for {name}"))?;
@@ -114,26 +139,31 @@ impl SetEnvIf {
             plain: false,
             unsupported: false,
             sets: sets(name, words)?,
+            origin,
         })
     }
 
     /// Sets the rule's variables, if the rule matches.
-    pub fn apply(&self, env: &mut Env, variables: &dyn RequestVariables) {
+    pub fn apply(&self, env: &RefCell<Env>, variables: &dyn RequestVariables) {
         let (truth, groups) = self.holds(env, variables);
         if truth == Truth::No {
             return;
         }
+        let (mut env, budget) = (env.borrow_mut(), variables.budget());
         for (name, value) in &self.sets {
+            if !budget.afford_names(env.len()) {
+                return;
+            }
             match (&truth, value) {
                 (Truth::Unknown(why), _) => env.set(name, Err(why.clone())),
                 (_, None) => env.unset(name),
                 (_, Some(value)) if self.plain => env.set(name, Ok(value.to_vec())),
-                (_, Some(value)) => env.set(name, Ok(substitute(value, &groups))),
+                (_, Some(value)) => env.set(name, Ok(substitute(value, &groups, budget))),
             }
         }
     }
 
-    fn holds(&self, env: &Env, variables: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
+    fn holds(&self, env: &RefCell<Env>, variables: &dyn RequestVariables) -> (Truth, Vec<Option<Vec<u8>>>) {
         let unknown = |why: String| (Truth::Unknown(why), Vec::new());
         let text = match &self.subject {
             Subject::Expr(expr) => return evaluate_with_groups(expr, variables),
@@ -142,19 +172,24 @@ impl SetEnvIf {
                 None => return unknown(format!("%{{{}}}", String::from_utf8_lossy(name))),
             },
             Subject::Named(name) => match variables.headers(&mut |own| own.eq_ignore_ascii_case(name)) {
-                Some(text) => text,
-                None => match env.get(name) {
+                Some(Ok(text)) => text,
+                Some(Err(why)) => return unknown(why),
+                None => match env.borrow().get(name) {
                     Some(Ok(text)) => text.clone(),
                     Some(Err(why)) => return unknown(why.clone()),
                     None => Vec::new(),
                 },
             },
             Subject::Headers(names) => {
-                variables.headers(&mut |own| names.is_match(own).unwrap_or(false)).unwrap_or_default()
+                let meant = &mut |own: &[u8]| variables.budget().is_match(names, own).unwrap_or(false);
+                match variables.headers(meant).transpose() {
+                    Ok(text) => text.unwrap_or_default(),
+                    Err(why) => return unknown(why),
+                }
             }
         };
         let Some(pattern) = &self.pattern else { return unknown("a pattern that is not supported".into()) };
-        match groups_within(variables, pattern, &text) {
+        match variables.budget().groups(pattern, &text) {
             Ok(Some(groups)) => (Truth::Yes, groups),
             Ok(None) => (Truth::No, Vec::new()),
             Err(_) => unknown(format!("the pattern {pattern:?}, which takes too many steps")),
@@ -190,7 +225,8 @@ fn subject_of(what: &[u8]) -> Result<Subject, String> {
 }
 
 fn sets(name: &str, words: Tokens<'_>) -> Result<Vec<(Text, Option<Text>)>, String> {
-    let mut sets = Vec::new();
+    // In the order of the names: the last one about a name counts.
+    let mut sets = BTreeMap::new();
     // An empty word ends the list.
     for word in words.take_while(|word| !word.is_empty()) {
         let set: (Text, Option<Text>) = match (word.strip_prefix(b"!"), memchr::memchr(b'=', &word)) {
@@ -198,9 +234,10 @@ fn sets(name: &str, words: Tokens<'_>) -> Result<Vec<(Text, Option<Text>)>, Stri
             (None, Some(at)) => (word[..at].into(), Some(word[at + 1..].into())),
             (None, None) => (word.as_ref().into(), Some(Box::from(&b"1"[..]))),
         };
-        // The last rule about a name counts.
-        sets.retain(|(own, _): &(Text, Option<Text>)| !own.eq_ignore_ascii_case(&set.0));
-        sets.push(set);
+        sets.insert(set.0.to_ascii_lowercase(), set);
     }
-    if sets.is_empty() { Err(format!("Missing envariable expression for {name}")) } else { Ok(sets) }
+    match sets.is_empty() {
+        true => Err(format!("Missing envariable expression for {name}")),
+        false => Ok(sets.into_values().collect()),
+    }
 }

@@ -7,6 +7,7 @@ use crate::httpd::expression::parse::{self, Expr, Word};
 use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::trim;
 use crate::origin::Origin;
+use std::collections::BTreeMap;
 
 /// One line that sets or removes a variable.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) fn variables<'c>(
     variables: &dyn RequestVariables,
     notes: &mut Vec<String>,
 ) -> Vec<Variable> {
-    let mut all: Vec<Variable> = Vec::new();
+    let (mut all, budget) = (Table::default(), variables.budget());
     // What SetEnvIf and rules have set, too.
     for name in [&b"PHP_VALUE"[..], b"PHP_ADMIN_VALUE"] {
         match variables.is_set(name) {
@@ -67,7 +68,7 @@ pub(crate) fn variables<'c>(
                 let value = variables.environment(name);
                 let made =
                     |value| Variable { name: name.to_vec(), value, is_conditional: false, origin: Origin::default() };
-                all.extend(value.map(made));
+                value.map(made).into_iter().for_each(|one| all.put(one));
             }
             Ok(false) => {}
             Err(why) => {
@@ -80,7 +81,9 @@ pub(crate) fn variables<'c>(
     let (plain, conditional) = (lines.clone(), lines);
     let ordered = plain.filter(|one| one.condition.is_none()).chain(conditional.filter(|one| one.condition.is_some()));
     for one in ordered {
+        budget.spend_at(1, || one.origin.to_string());
         let holds = one.condition.as_ref().map_or(Truth::Yes, |condition| evaluate(condition, variables));
+        budget.blame(|| one.origin.to_string());
         match holds {
             Truth::No => continue,
             Truth::Unknown(why) => {
@@ -91,7 +94,7 @@ pub(crate) fn variables<'c>(
             Truth::Yes => {}
         }
         let Some(value) = &one.value else {
-            all.retain(|known| !known.name.eq_ignore_ascii_case(&one.name));
+            all.remove(&one.name);
             continue;
         };
         let value = match value {
@@ -99,23 +102,46 @@ pub(crate) fn variables<'c>(
             Value::Composed(word) => match text(word, variables) {
                 Ok(value) => value,
                 Err(why) => {
-                    all.retain(|known| !known.name.eq_ignore_ascii_case(&one.name));
+                    all.remove(&one.name);
                     let name = String::from_utf8_lossy(&one.name);
                     notes.push(format!("{}: the value of {name} depends on {why}; it is left out", one.origin));
                     continue;
                 }
             },
         };
-        // Letter case does not count, and the name that was there first stays.
-        let known = all.iter().position(|known| known.name.eq_ignore_ascii_case(&one.name));
-        let name = known.map_or_else(|| one.name.to_vec(), |at| std::mem::take(&mut all[at].name));
-        let new = Variable { name, value, is_conditional: one.condition.is_some(), origin: one.origin.clone() };
-        match known {
-            Some(at) => all[at] = new,
-            None => all.push(new),
+        let (name, is_conditional) = (one.name.to_vec(), one.condition.is_some());
+        all.put(Variable { name, value, is_conditional, origin: one.origin.clone() });
+    }
+    all.lines.into_iter().flatten().collect()
+}
+
+/// Variables in the order in which they came first, and where each name is: letter case does not count.
+#[derive(Default)]
+struct Table {
+    lines: Vec<Option<Variable>>,
+    places: BTreeMap<Vec<u8>, usize>,
+}
+
+impl Table {
+    /// Puts a variable in the place of one with its name, which keeps the letters' case that it had, or else at the end.
+    fn put(&mut self, mut new: Variable) {
+        let at = *self.places.entry(new.name.to_ascii_lowercase()).or_insert(self.lines.len());
+        match self.lines.get_mut(at) {
+            Some(line) => {
+                if let Some(known) = line.take() {
+                    new.name = known.name;
+                }
+                *line = Some(new);
+            }
+            None => self.lines.push(Some(new)),
         }
     }
-    all
+
+    fn remove(&mut self, name: &[u8]) {
+        if let Some(at) = self.places.remove(&name.to_ascii_lowercase()) {
+            self.lines[at] = None;
+        }
+    }
 }
 
 /// The path of a proxy handler's URL: `proxy:fcgi://localhost/` has `/`. PHP-FPM sees it before the path of its file.

@@ -173,6 +173,10 @@ impl Headers {
         self.find(&mut |own| own.eq_ignore_ascii_case(name))
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The first one whose name is meant.
     pub fn find(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<&Value> {
         self.0.iter().find(|(own, _)| meant(own)).map(|(_, value)| value)

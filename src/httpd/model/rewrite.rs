@@ -1,13 +1,15 @@
 //! mod_rewrite, as far as it decides which file answers: rules, conditions, and the flags that steer them.
 
 use super::rewrite_cond::{Condition, Test};
-use super::rewrite_expand::{Groups, begins_query_unsafely, expand, groups_escaped, mark_queries};
+use super::rewrite_expand::{
+    Expansion, MOST_INSIDE, begins_query_unsafely, groups_escaped, mark_queries, nests_deeply,
+};
 use super::rewrite_flags::{self, Flags};
 use super::rewrite_map::Map;
 use super::section::Text;
-use crate::httpd::expression::evaluate::{RequestVariables, groups_within};
+use crate::httpd::expression::evaluate::RequestVariables;
 use crate::httpd::expression::parse;
-use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::pattern::{Bad, Groups, Pattern};
 use crate::httpd::syntax::modules::Scope;
 use crate::httpd::syntax::tokens::{is_space, trim};
 use crate::origin::Origin;
@@ -16,6 +18,8 @@ use crate::origin::Origin;
 const MAX_PATH: usize = 2 * 8190;
 /// What a rule may look at for one step.
 const BYTES_OF_A_STEP: usize = 64;
+/// Why rules are not followed to the end.
+const TOO_MUCH: &str = "the rules of this request take more than 2 million steps: they lead to themselves, or what they make grows without end";
 /// httpd has no bound for the query; here one that grows beyond this ends the request as well.
 const MAX_QUERY: usize = 1 << 20;
 
@@ -178,12 +182,15 @@ fn arguments(line: &[u8]) -> Option<Arguments<'_>> {
 
 impl RewriteConfig {
     /// `RewriteCond`. The answer names what the condition tests and cannot be evaluated here, if anything.
-    pub fn condition(&mut self, args: &[u8], scope: Scope) -> Result<Option<&'static str>, String> {
+    pub fn condition(&mut self, args: &[u8], origin: Origin, scope: Scope) -> Result<Option<&'static str>, String> {
         let shown = String::from_utf8_lossy(args);
         let bad = || format!("RewriteCond: bad argument line '{shown}'");
         let (text, pattern, flags) = arguments(trim(args)).ok_or_else(bad)?;
         let flags = rewrite_flags::of_condition(flags).map_err(|error| format!("RewriteCond: {error}"))?;
-        let (condition, beyond) = Condition::new(text, pattern, &flags, scope)?;
+        if nests_deeply(text) {
+            return Err(format!("RewriteCond: more than {MOST_INSIDE} braces inside one another"));
+        }
+        let (condition, beyond) = Condition::new(text, pattern, &flags, origin, scope)?;
         self.pending.push(condition);
         Ok(beyond)
     }
@@ -194,6 +201,10 @@ impl RewriteConfig {
         let bad = || format!("RewriteRule: bad argument line '{shown}'");
         let (pattern, to, flags) = arguments(trim(args)).ok_or_else(bad)?;
         let flags = rewrite_flags::of_rule(flags).map_err(|error| format!("RewriteRule: {error}"))?;
+        let env = flags.env.iter().flat_map(|(name, value)| [Some(name), value.as_ref()]).flatten();
+        if nests_deeply(to) || env.into_iter().any(|text| nests_deeply(text)) {
+            return Err(format!("RewriteRule: more than {MOST_INSIDE} braces inside one another"));
+        }
         let (not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
         let shown = String::from_utf8_lossy(pattern);
         let conditions = std::mem::take(&mut self.pending);
@@ -219,11 +230,14 @@ impl Rules<'_> {
             }
             // A rule's cost grows with the length of the text that it tests.
             let size = state.filename.len() + state.query.as_ref().map_or(0, Vec::len);
-            if !variables.spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
-                let why = "the rules of this request take more than 2 million steps: they lead to themselves";
-                return Rewritten::Status(500, rule.origin.clone(), Some(why));
+            if !variables.budget().spend(1 + rule.conditions.len() as u32 + (size / BYTES_OF_A_STEP) as u32) {
+                return Rewritten::Status(500, rule.origin.clone(), Some(TOO_MUCH));
             }
-            match rule.apply(&mut state, variables) {
+            let applied = rule.apply(&mut state, variables);
+            if variables.budget().is_used_up() {
+                return Rewritten::Status(500, rule.origin.clone(), Some(TOO_MUCH));
+            }
+            match applied {
                 Applied::Yes => {}
                 Applied::No => {
                     // A chain whose first rule does not apply is skipped as a whole.
@@ -345,7 +359,7 @@ enum Applied {
 impl Rule {
     fn apply(&self, state: &mut State<'_>, variables: &dyn RequestVariables) -> Applied {
         let subject = state.subject();
-        let Ok(found) = groups_within(variables, &self.pattern, &subject) else {
+        let Ok(found) = variables.budget().groups(&self.pattern, &subject) else {
             variables.doubt(format!("{}: the rule's pattern takes too many steps; it is left out", self.origin));
             return Applied::No;
         };
@@ -355,27 +369,22 @@ impl Rule {
         let groups = found.unwrap_or_default();
         let Some(last) = self.conditions_hold(&groups, state, variables) else { return Applied::No };
         let no_sub = *self.to == *b"-" || self.flags.status.is_some();
-        let made = match () {
-            () if no_sub => Vec::new(),
-            () if self.flags.escape => {
-                expand(&self.to, &groups_escaped(&groups), &groups_escaped(&last), state, variables)
-            }
-            () => expand(&self.to, &groups, &last, state, variables),
+        let place = &self.origin;
+        let plain = Expansion { groups: &groups, last: &last, state, variables, place };
+        let escaped = (self.flags.escape && !no_sub).then(|| (groups_escaped(&groups), groups_escaped(&last)));
+        let sub = match &escaped {
+            Some((groups, last)) => Expansion { groups, last, ..plain },
+            None => plain,
         };
-        if memchr::memchr(b'?', &made).is_some() && !self.flags.unsafe_3f {
-            let (groups, last) = match self.flags.escape {
-                true => (&groups_escaped(&groups), &groups_escaped(&last)),
-                false => (&groups, &last),
-            };
-            let marked = expand(&mark_queries(&self.to), groups, last, state, variables);
-            if begins_query_unsafely(&marked, self.flags.query_last) {
-                return Applied::Unsafe;
-            }
+        let made = if no_sub { Vec::new() } else { sub.of(&self.to) };
+        if memchr::memchr(b'?', &made).is_some()
+            && !self.flags.unsafe_3f
+            && begins_query_unsafely(&sub.of(&mark_queries(&self.to)), self.flags.query_last)
+        {
+            return Applied::Unsafe;
         }
         for (name, value) in &self.flags.env {
-            let name = expand(name, &groups, &last, state, variables);
-            let value = value.as_ref().map(|value| expand(value, &groups, &last, state, variables));
-            variables.assign(&name, value);
+            variables.assign(&plain.of(name), value.as_ref().map(|value| plain.of(value)));
         }
         if no_sub {
             self.force(state);

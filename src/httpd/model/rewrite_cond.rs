@@ -1,15 +1,16 @@
 //! The conditions of rewrite rules.
 
 use super::rewrite::{State, condition_expr};
-use super::rewrite_expand::{Groups, expand};
+use super::rewrite_expand::Expansion;
 use super::rewrite_flags::Flags;
 use super::section::Text;
 use crate::files::Kind;
 use crate::httpd::expression::evaluate;
-use crate::httpd::expression::evaluate::{RequestVariables, Target, Truth, evaluate_with_groups, groups_within};
+use crate::httpd::expression::evaluate::{RequestVariables, Target, Truth, evaluate_with_groups};
 use crate::httpd::expression::parse::Expr;
-use crate::httpd::pattern::{Bad, Pattern};
+use crate::httpd::pattern::{Bad, Groups, Pattern};
 use crate::httpd::syntax::modules::Scope;
+use crate::origin::Origin;
 use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub(super) struct Condition {
     not: bool,
     any_case: bool,
     pub or_next: bool,
+    origin: Origin,
 }
 
 /// What it asks.
@@ -49,6 +51,7 @@ impl Condition {
         text: &[u8],
         pattern: &[u8],
         flags: &Flags,
+        origin: Origin,
         scope: Scope,
     ) -> Result<(Self, Option<&'static str>), String> {
         let (mut not, pattern) = pattern.strip_prefix(b"!").map_or((false, pattern), |rest| (true, rest));
@@ -85,7 +88,7 @@ impl Condition {
             _ => None,
         };
         let (any_case, or_next) = (flags.any_case, flags.or_next);
-        Ok((Self { text: text.into(), test, not, any_case, or_next }, beyond))
+        Ok((Self { text: text.into(), test, not, any_case, or_next, origin }, beyond))
     }
 
     pub fn holds(
@@ -98,18 +101,18 @@ impl Condition {
         if let Test::Expr(expr) = &self.test {
             let (truth, found) = evaluate_with_groups(expr, variables);
             if let Truth::Unknown(why) = &truth {
-                variables.doubt(format!("a rewrite condition depends on {why}; taken as false"));
+                variables.doubt(format!("{}: RewriteCond depends on {why}; taken as false", self.origin));
             }
             if truth == Truth::Yes && !self.not {
                 *last = found;
             }
             return (truth == Truth::Yes) != self.not;
         }
-        let text = expand(&self.text, groups, last, state, variables);
+        let text = Expansion { groups, last, state, variables, place: &self.origin }.of(&self.text);
         let path = Path::new(std::ffi::OsStr::from_bytes(&text));
         let kind = || variables.files().kind(path);
         let yes = match &self.test {
-            Test::Regex(regex) => match groups_within(variables, regex, &text) {
+            Test::Regex(regex) => match variables.budget().groups(regex, &text) {
                 Ok(Some(found)) => {
                     if !self.not {
                         *last = found;
@@ -119,7 +122,8 @@ impl Condition {
                 Ok(None) => false,
                 Err(_) => {
                     variables.doubt(format!(
-                        "a rewrite condition has the pattern {regex:?}, which takes too many steps; taken as false"
+                        "{}: RewriteCond has the pattern {regex:?}, which takes too many steps; taken as false",
+                        self.origin
                     ));
                     false
                 }

@@ -1,9 +1,10 @@
 //! Expands the texts of rules and conditions: groups, variables, maps.
 
+use super::header_words::prefixed;
 use super::rewrite::State;
 use crate::httpd::expression::evaluate::{RequestVariables, Target};
-
-pub(super) type Groups = Vec<Option<Vec<u8>>>;
+use crate::httpd::pattern::Groups;
+use crate::origin::Origin;
 
 /// `[B]`: groups are escaped so that they can stand in a query.
 pub(super) fn groups_escaped(groups: &Groups) -> Groups {
@@ -20,48 +21,135 @@ pub(super) fn groups_escaped(groups: &Groups) -> Groups {
     groups.iter().map(|group| group.as_ref().map(escape)).collect()
 }
 
-/// Replaces `$1`, `%1` and `%{NAME}`.
-pub(super) fn expand(
-    text: &[u8],
-    groups: &Groups,
-    last: &Groups,
-    state: &State<'_>,
-    variables: &dyn RequestVariables,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + 32);
-    let mut at = 0;
-    let group = |list: &Groups, digit: u8| list.get(usize::from(digit - b'0')).cloned().flatten().unwrap_or_default();
-    while at < text.len() {
-        match &text[at..] {
-            [b'\\', next, ..] => {
-                out.push(*next);
-                at += 2;
-            }
-            [b'$', digit @ b'0'..=b'9', ..] => {
-                out.extend(group(groups, *digit));
-                at += 2;
-            }
-            [b'%', digit @ b'0'..=b'9', ..] => {
-                out.extend(group(last, *digit));
-                at += 2;
-            }
-            [b'$', b'{', rest @ ..] if closing(rest).is_some() => {
-                let end = closing(rest).unwrap_or(0);
-                out.extend(mapped(&rest[..end], groups, last, state, variables));
-                at += end + 3;
-            }
-            [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
-                let end = memchr::memchr(b'}', rest).unwrap_or(0);
-                out.extend(variable(&rest[..end], state, variables));
-                at += end + 3;
-            }
-            rest => {
-                out.push(rest[0]);
-                at += 1;
+/// The most braces inside one another in a text.
+pub(super) const MOST_INSIDE: usize = 100;
+
+/// Whether a text has more: each takes the text inside it apart by itself.
+pub(super) fn nests_deeply(text: &[u8]) -> bool {
+    let mut depth = 0usize;
+    text.iter().any(|&byte| {
+        depth = depth.saturating_add(usize::from(byte == b'{')).saturating_sub(usize::from(byte == b'}'));
+        depth > MOST_INSIDE
+    })
+}
+
+/// What `$1`, `%1`, `%{NAME}` and `${MAP:KEY}` stand for in the texts of one rule.
+#[derive(Clone, Copy)]
+pub(super) struct Expansion<'a> {
+    /// The groups of the rule, and of the last condition.
+    pub groups: &'a Groups,
+    pub last: &'a Groups,
+    pub state: &'a State<'a>,
+    pub variables: &'a dyn RequestVariables,
+    /// The rule or condition.
+    pub place: &'a Origin,
+}
+
+impl Expansion<'_> {
+    /// A text with all of them replaced.
+    pub fn of(&self, text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len() + 32);
+        let budget = self.variables.budget();
+        budget.afford_bytes(text.len());
+        let group =
+            |list: &Groups, digit: u8| list.get(usize::from(digit - b'0')).cloned().flatten().unwrap_or_default();
+        let mut at = 0;
+        while at < text.len() {
+            match &text[at..] {
+                [b'\\', next, ..] => {
+                    out.push(*next);
+                    at += 2;
+                }
+                [b'$', digit @ b'0'..=b'9', ..] => {
+                    budget.grow(&mut out, &group(self.groups, *digit));
+                    at += 2;
+                }
+                [b'%', digit @ b'0'..=b'9', ..] => {
+                    budget.grow(&mut out, &group(self.last, *digit));
+                    at += 2;
+                }
+                [b'$', b'{', rest @ ..] if closing(rest).is_some() => {
+                    let end = closing(rest).unwrap_or(0);
+                    budget.grow(&mut out, &self.mapped(&rest[..end]));
+                    at += end + 3;
+                }
+                [b'%', b'{', rest @ ..] if memchr::memchr(b'}', rest).is_some() => {
+                    let end = memchr::memchr(b'}', rest).unwrap_or(0);
+                    budget.grow(&mut out, &self.variable(&rest[..end]));
+                    at += end + 3;
+                }
+                rest => {
+                    out.push(rest[0]);
+                    at += 1;
+                }
             }
         }
+        out
     }
-    out
+
+    /// `map:key|default`, each part expanded by itself.
+    fn mapped(&self, text: &[u8]) -> Vec<u8> {
+        let (name, rest) = match memchr::memchr(b':', text) {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &b""[..]),
+        };
+        let mut depth = 0;
+        let bar = rest.iter().position(|&byte| {
+            depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+            byte == b'|' && depth == 0
+        });
+        let (key, default) = bar.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
+        let key = self.of(key);
+        self.variables.budget().afford_names(self.state.maps.len());
+        let map = self.state.maps.iter().find(|map| *map.name == *name);
+        map.and_then(|map| map.value(&key, self.variables.files())).unwrap_or_else(|| self.of(default))
+    }
+    fn variable(&self, name: &[u8]) -> Vec<u8> {
+        let (state, variables) = (self.state, self.variables);
+        if let Some(header) = prefixed(name, b"HTTP:") {
+            return variables.header(header).unwrap_or_default();
+        }
+        if let Some(name) = prefixed(name, b"ENV:") {
+            return variables.environment(name).unwrap_or_else(|| self.unknown(&[b"ENV:", name].concat()));
+        }
+        if let Some((is_file, name)) = looks_ahead(name) {
+            // Of a request for the same URI, as it would end: its file.
+            let target = if is_file { Target::File(&state.filename) } else { Target::Uri(&state.filename) };
+            return match variables.look(target) {
+                Some(seen) if name.eq_ignore_ascii_case(b"REQUEST_FILENAME") => seen.filename,
+                Some(seen) if name.eq_ignore_ascii_case(b"REMOTE_USER") => seen.user.unwrap_or_default(),
+                Some(_) => self.variable(name),
+                None => Vec::new(),
+            };
+        }
+        let name = name.to_ascii_uppercase();
+        match &name[..] {
+            b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
+            b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
+            b"SCRIPT_USER" | b"SCRIPT_GROUP"
+                if variables.variable(b"SCRIPT_FILENAME").is_some_and(|file| file.is_empty()) =>
+            {
+                b"<unknown>".to_vec()
+            }
+            _ if name.starts_with(b"SSL:") && variables.variable(b"HTTPS").as_deref() != Some(b"on") => Vec::new(),
+            _ if !NAMES.contains(&&name[..]) && !name.starts_with(b"SSL:") => Vec::new(),
+            b"API_VERSION" => {
+                let place = self.place;
+                variables.doubt(format!(
+                    "{place}: the minor number that mod_rewrite adds to %{{API_VERSION}} is not known here"
+                ));
+                b"20120211:".to_vec()
+            }
+            _ => variables.variable(&name).unwrap_or_else(|| self.unknown(&name)),
+        }
+    }
+
+    fn unknown(&self, name: &[u8]) -> Vec<u8> {
+        let (place, name) = (self.place, String::from_utf8_lossy(name));
+        let about = format!("{place}: a rewrite rule asks for %{{{name}}}, which is not known here and taken as empty");
+        self.variables.doubt(about);
+        Vec::new()
+    }
 }
 
 /// Stands for a question mark of the rule's own text; no request has this byte.
@@ -104,68 +192,14 @@ fn closing(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// `map:key|default`, each part expanded by itself.
-fn mapped(text: &[u8], groups: &Groups, last: &Groups, state: &State<'_>, variables: &dyn RequestVariables) -> Vec<u8> {
-    let (name, rest) = match memchr::memchr(b':', text) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, &b""[..]),
-    };
-    let mut depth = 0;
-    let bar = rest.iter().position(|&byte| {
-        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
-        byte == b'|' && depth == 0
-    });
-    let (key, default) = bar.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
-    let key = expand(key, groups, last, state, variables);
-    let map = state.maps.iter().find(|map| *map.name == *name);
-    map.and_then(|map| map.value(&key, variables.files()))
-        .unwrap_or_else(|| expand(default, groups, last, state, variables))
-}
-
-fn variable(name: &[u8], state: &State<'_>, variables: &dyn RequestVariables) -> Vec<u8> {
-    let after = |start: &[u8]| {
-        name.get(..start.len()).filter(|own| own.eq_ignore_ascii_case(start)).map(|_| &name[start.len()..])
-    };
-    if let Some(header) = after(b"HTTP:") {
-        return variables.header(header).unwrap_or_default();
+/// The name behind `LA-U:` or `LA-F:`, and whether it is the latter. Of several in a row, the last one counts.
+fn looks_ahead(mut name: &[u8]) -> Option<(bool, &[u8])> {
+    let mut found = None;
+    while let Some(rest) = prefixed(name, b"LA-U:").or(prefixed(name, b"LA-F:")) {
+        found = Some((name[3].eq_ignore_ascii_case(&b'f'), rest));
+        name = rest;
     }
-    if let Some(name) = after(b"ENV:") {
-        return variables.environment(name).unwrap_or_default();
-    }
-    if let Some(name) = after(b"LA-U:").or(after(b"LA-F:")) {
-        // Of a request for the same URI, as it would end: its file.
-        let uri = if after(b"LA-F:").is_some() { None } else { Some(&state.filename[..]) };
-        let target = uri.map_or(Target::File(&state.filename), Target::Uri);
-        return match variables.look(target) {
-            Some(seen) if name.eq_ignore_ascii_case(b"REQUEST_FILENAME") => seen.filename,
-            Some(seen) if name.eq_ignore_ascii_case(b"REMOTE_USER") => seen.user.unwrap_or_default(),
-            Some(_) => variable(name, state, variables),
-            None => Vec::new(),
-        };
-    }
-    let name = name.to_ascii_uppercase();
-    match &name[..] {
-        b"QUERY_STRING" => state.query.clone().unwrap_or_default(),
-        b"REQUEST_FILENAME" | b"SCRIPT_FILENAME" => state.filename.clone(),
-        b"SCRIPT_USER" | b"SCRIPT_GROUP"
-            if variables.variable(b"SCRIPT_FILENAME").is_some_and(|file| file.is_empty()) =>
-        {
-            b"<unknown>".to_vec()
-        }
-        _ if name.starts_with(b"SSL:") && variables.variable(b"HTTPS").as_deref() != Some(b"on") => Vec::new(),
-        _ if !NAMES.contains(&&name[..]) && !name.starts_with(b"SSL:") => Vec::new(),
-        b"API_VERSION" => {
-            variables.doubt("the minor number that mod_rewrite adds to %{API_VERSION} is not known here".into());
-            b"20120211:".to_vec()
-        }
-        _ => variables.variable(&name).unwrap_or_else(|| unknown(&name, variables)),
-    }
-}
-
-fn unknown(name: &[u8], variables: &dyn RequestVariables) -> Vec<u8> {
-    let name = String::from_utf8_lossy(name);
-    variables.doubt(format!("a rewrite rule asks for %{{{name}}}, which is not known here and taken as empty"));
-    Vec::new()
+    found
 }
 
 /// The variables that mod_rewrite knows by name; it takes every other name as empty (fact A-122).

@@ -4,7 +4,7 @@ use super::access::{LegacyAccess, Requirement};
 use super::answer::ServerLayer;
 use super::auth::Auth;
 use super::dir_config::DirConfig;
-use super::env::SetEnvIf;
+use super::env::{SetEnv, SetEnvIf};
 use super::fastcgi::Handed;
 use super::negotiation::Negotiation;
 use super::request_header::RequestHeader;
@@ -176,7 +176,7 @@ pub(crate) struct Core {
     pub fallback: Option<Placed<Option<Box<[u8]>>>>,
     pub path_info: Option<Option<bool>>,
     /// `SetHandler`; none: `None`.
-    pub set_handler: Option<Option<Word>>,
+    pub set_handler: Option<Placed<Option<Word>>>,
     pub handlers: ByExtension,
     pub types: ByExtension,
     pub force_type: Option<Option<Box<[u8]>>>,
@@ -193,9 +193,9 @@ pub(crate) struct Core {
     /// A location's own `ProxyPass`.
     pub passed: Option<Box<Passed>>,
     /// A location's own `Alias`: the whole location leads there, whatever follows in the URI.
-    pub alias: Option<(Word, bool)>,
-    /// `SetEnv`, `PassEnv`; none: `UnsetEnv`.
-    pub env: Vec<(Text, Option<Text>)>,
+    pub alias: Option<Placed<(Word, bool)>>,
+    /// `SetEnv`, `PassEnv`, `UnsetEnv`.
+    pub env: Vec<SetEnv>,
     /// `SetEnvIf` and its relatives.
     pub env_rules: Vec<SetEnvIf>,
     /// `RequestHeader`

@@ -17,6 +17,7 @@ pub(crate) struct Alias {
     pub to: Box<[u8]>,
     /// `ScriptAlias`: what is there is run.
     pub script: bool,
+    pub origin: Origin,
 }
 
 /// `ProxyPass`.

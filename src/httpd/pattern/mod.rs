@@ -23,6 +23,7 @@ use self::pairs::Pairs;
 use self::translate::{Translated, translate};
 use once_cell::race::OnceBox;
 use std::fmt;
+use std::ops::Range;
 
 /// The backtracking steps that one match may take. A pattern that needs more is reported as too costly.
 const BACKTRACKS: usize = 200_000;
@@ -46,6 +47,9 @@ pub(crate) struct Pattern {
     any_case: bool,
     head: Head,
 }
+
+/// The groups of a match, each with what it holds; group 0 is the match.
+pub(crate) type Groups = Vec<Option<Vec<u8>>>;
 
 /// A match that took too many steps.
 #[derive(Clone, Copy, Debug)]
@@ -115,18 +119,18 @@ impl Pattern {
         self.regex().ok_or(TooCostly)?.is_match(subject).map_err(|_| TooCostly)
     }
 
-    /// Where the first match is; none: nowhere, or it takes too many steps.
-    pub fn place(&self, subject: &[u8]) -> Option<std::ops::Range<usize>> {
-        self.regex()?.find(subject).ok()?.map(|found| found.start()..found.end())
+    /// The groups of the first match.
+    pub fn groups(&self, subject: &[u8]) -> Result<Option<Groups>, TooCostly> {
+        Ok(self.found(subject)?.map(|(_, groups)| groups))
     }
 
-    /// The groups of the first match; group 0 is the match.
-    pub fn groups(&self, subject: &[u8]) -> Result<Option<Vec<Option<Vec<u8>>>>, TooCostly> {
+    /// The same, with where the match is.
+    pub fn found(&self, subject: &[u8]) -> Result<Option<(Range<usize>, Groups)>, TooCostly> {
         let found = self.regex().ok_or(TooCostly)?.captures(subject).map_err(|_| TooCostly)?;
-        Ok(found.map(|groups| {
-            (0..groups.len())
-                .map(|at| groups.get(at).map(|group| subject[group.start()..group.end()].to_vec()))
-                .collect()
+        Ok(found.map(|found| {
+            let group = |at| found.get(at).map(|group| subject[group.start()..group.end()].to_vec());
+            let place = found.get(0).map_or(0..0, |whole| whole.start()..whole.end());
+            (place, (0..found.len()).map(group).collect())
         }))
     }
 }
@@ -158,32 +162,6 @@ impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}/", String::from_utf8_lossy(&self.text))
     }
-}
-
-/// `$0` … `$9` (and `&` for the whole match) put into a text; `\` protects.
-pub(crate) fn substitute(template: &[u8], groups: &[Option<Vec<u8>>]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(template.len() + 32);
-    let mut at = 0;
-    while at < template.len() {
-        let byte = template[at];
-        let next = template.get(at + 1).copied();
-        match (byte, next) {
-            (b'$', Some(digit @ b'0'..=b'9')) => {
-                if let Some(Some(group)) = groups.get(usize::from(digit - b'0')) {
-                    out.extend_from_slice(group);
-                }
-                at += 1;
-            }
-            (b'\\', Some(escaped @ (b'$' | b'&'))) => {
-                out.push(escaped);
-                at += 1;
-            }
-            (b'&', _) => out.extend_from_slice(groups.first().and_then(|g| g.as_deref()).unwrap_or_default()),
-            _ => out.push(byte),
-        }
-        at += 1;
-    }
-    out
 }
 
 #[cfg(test)]

@@ -20,12 +20,19 @@ pub(super) enum Cgi {
     Unset,
     /// The server sets it, to what is not known here.
     Unknown,
+    /// Whether it is set depends on this, which is not known here.
+    Doubtful(String),
     Value(Vec<u8>),
 }
 
 impl Cgi {
     fn of(value: Option<Vec<u8>>) -> Self {
         value.map_or(Self::Unknown, Self::Value)
+    }
+
+    /// A header as a variable.
+    fn header(value: Option<Result<Vec<u8>, String>>) -> Self {
+        value.map_or(Self::Unset, |value| value.map_or_else(Self::Doubtful, Self::Value))
     }
 
     /// A variable that is only set where there is something to say.
@@ -46,16 +53,12 @@ impl Subrequest<'_, '_> {
         if let Some(header) = upper.strip_prefix(b"HTTP_") {
             return self.of_header(&header.to_ascii_lowercase());
         }
-        let given = |name: &[u8]| match self.given(name) {
-            None => Cgi::Unset,
-            Some(value) => Cgi::of(value.map_err(|why| self.doubt(why)).ok()),
-        };
         let not_empty = |text: &[u8]| (!text.is_empty()).then(|| text.to_vec());
         let before = self.before.as_deref();
         match &upper[..] {
             b"GATEWAY_INTERFACE" => Cgi::Value(b"CGI/1.1".to_vec()),
-            b"CONTENT_TYPE" => given(b"Content-Type"),
-            b"CONTENT_LENGTH" => given(b"Content-Length"),
+            b"CONTENT_TYPE" => Cgi::header(self.given(b"Content-Type")),
+            b"CONTENT_LENGTH" => Cgi::header(self.given(b"Content-Length")),
             b"REQUEST_URI" => Cgi::Value(self.asked.target.to_vec()),
             b"SCRIPT_NAME" => Cgi::Value(self.uri.strip_suffix(&self.path_info[..]).unwrap_or(&self.uri).to_vec()),
             b"PATH_INFO" => Cgi::some(not_empty(&self.path_info)),
@@ -102,7 +105,7 @@ impl Subrequest<'_, '_> {
             };
             own.len() == wanted.len() && own.iter().zip(wanted).all(same)
         };
-        Cgi::some(self.headers(&mut |own| meant(own)))
+        Cgi::header(self.headers(&mut |own| meant(own)))
     }
 
     /// The file that the path behind the script would be, were it a URI.

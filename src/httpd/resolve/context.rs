@@ -3,11 +3,12 @@
 use super::htaccess::Memo;
 use super::walk::Found;
 use crate::files::{Files, Kind};
-use crate::httpd::expression::evaluate::{COMPILE, COSTLY};
+use crate::httpd::expression::budget::substitute;
 use crate::httpd::load::data::Data;
 use crate::httpd::model::server::Server;
 use crate::httpd::pattern::Pattern;
 use crate::httpd::syntax::path::path_of;
+use crate::origin::Origin;
 use std::os::unix::ffi::OsStrExt;
 
 /// What a request that is passed on to another server counts as.
@@ -72,16 +73,20 @@ impl<'c> ResolveContext<'c> {
     }
 
     /// The groups of a pattern's first match, paid out of the request's budget; none: it does not match, or nobody can afford to know.
-    pub fn groups(&self, pattern: &Pattern, text: &[u8], place: impl Fn() -> String) -> Option<Vec<Option<Vec<u8>>>> {
-        let compile = if pattern.is_new() { COMPILE } else { 1 };
-        if !self.memo.budget.spend_at(compile, &place) {
-            return None;
-        }
-        pattern.groups(text).unwrap_or_else(|_| {
-            self.memo.budget.spend_at(COSTLY, &place);
-            self.memo.doubt(format!("{}: the pattern takes too many steps; taken as not matching", place()));
+    pub fn groups(&self, pattern: &Pattern, text: &[u8], place: &Origin) -> Option<Vec<Option<Vec<u8>>>> {
+        let found = self.memo.budget.groups(pattern, text);
+        self.memo.budget.blame(|| place.to_string());
+        found.unwrap_or_else(|_| {
+            self.memo.doubt(format!("{place}: the pattern takes too many steps; taken as not matching"));
             None
         })
+    }
+
+    /// A text with these groups put in.
+    pub fn substitute(&self, template: &[u8], groups: &[Option<Vec<u8>>], place: &Origin) -> Vec<u8> {
+        let made = substitute(template, groups, &self.memo.budget);
+        self.memo.budget.blame(|| place.to_string());
+        made
     }
 
     /// Whether mod_rewrite works on the URIs of a server; it is not inherited from the main server.

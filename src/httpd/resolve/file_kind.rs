@@ -59,13 +59,14 @@ impl<'c> Subrequest<'c, '_> {
             return Some(handler.to_vec());
         }
         let cores = || walked.sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-        if let Some(Some(word)) = cores().find_map(|core| core.set_handler.as_ref()) {
-            match text(word, self) {
+        if let Some((Some(word), origin)) = cores().find_map(|core| core.set_handler.as_ref()) {
+            let made = text(word, self);
+            self.budget().blame(|| origin.to_string());
+            match made {
                 Ok(handler) if handler.starts_with(b"proxy:unix") => return Some(handler),
                 Ok(handler) => return Some(handler.to_ascii_lowercase()),
-                Err(why) => {
-                    self.doubt(format!("SetHandler depends on {why}, which is not known here; taken as not set"))
-                }
+                Err(why) => self
+                    .doubt(format!("{origin}: SetHandler depends on {why}, which is not known here; taken as not set")),
             }
         }
         let script = || self.script.then(|| b"cgi-script".to_vec());

@@ -1,9 +1,9 @@
 //! `.htaccess`: looked for at every request, as httpd does, and parsed when it has changed (facts ).
 
-use super::budget::Budget;
 use super::context::ResolveContext;
 use super::walk::Denied;
 use crate::error::Error;
+use crate::httpd::expression::budget::Budget;
 use crate::httpd::expression::evaluate::Seen;
 use crate::httpd::load::build;
 use crate::httpd::model::answer::{AccessFile, ServerLayer};
@@ -141,11 +141,6 @@ impl Memo {
             looked.push((question, seen.clone()));
         }
         seen
-    }
-
-    /// Takes steps off the budget; false: too few are left.
-    pub fn spend(&self, steps: u32) -> bool {
-        self.budget.spend(steps)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::subrequest::Subrequest;
 use super::walk::SectionRef;
 use super::walk_cache::{Kind, Merged, Walks};
-use crate::httpd::expression::evaluate::{Truth, evaluate};
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate};
 use crate::httpd::model::section::{Matcher, Section};
 use std::sync::Arc;
 
@@ -64,17 +64,20 @@ fn holds(section: &Section, before: &mut bool, variables: &Subrequest<'_, '_>, n
     if *chained && *before {
         return false;
     }
-    let yes = match expr {
+    let truth = expr.as_ref().map(|expr| {
+        variables.budget().spend(1);
+        evaluate(expr, variables)
+    });
+    variables.budget().blame(|| section.origin.to_string());
+    let yes = match truth {
         None => true,
-        Some(expr) => match evaluate(expr, variables) {
-            _ if variables.context.memo.silent_at(&section.origin) => false,
-            Truth::Yes => true,
-            Truth::No => false,
-            Truth::Unknown(why) => {
-                notes.push(format!("{}: the condition depends on {why}; taken as false", section.origin));
-                false
-            }
-        },
+        Some(_) if variables.context.memo.silent_at(&section.origin) => false,
+        Some(Truth::Yes) => true,
+        Some(Truth::No) => false,
+        Some(Truth::Unknown(why)) => {
+            notes.push(format!("{}: the condition depends on {why}; taken as false", section.origin));
+            false
+        }
     };
     *before = yes;
     yes

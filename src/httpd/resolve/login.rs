@@ -18,9 +18,9 @@ fn auths<'w>(walked: &'w Walked<'_>) -> impl Iterator<Item = &'w Auth> {
 impl<'c> Subrequest<'c, '_> {
     /// The `AuthType` in force, in lower case; `None`: no password is asked for.
     pub(super) fn auth_kind(&self, walked: &Walked<'c>) -> Option<Vec<u8>> {
-        let kind = auths(walked).find_map(|auth| auth.kind.as_ref())?;
+        let (kind, origin) = auths(walked).find_map(|auth| auth.kind.as_ref())?;
         let kind = text(kind, self).unwrap_or_else(|why| {
-            self.doubt(format!("AuthType depends on {why}, which is not known here; taken as Basic"));
+            self.doubt(format!("{origin}: AuthType depends on {why}, which is not known here; taken as Basic"));
             b"basic".to_vec()
         });
         (!kind.eq_ignore_ascii_case(b"none")).then_some(kind)

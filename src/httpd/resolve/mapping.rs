@@ -7,7 +7,6 @@ use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
 use crate::httpd::model::section::{Matcher, Redirect};
 use crate::httpd::model::server::{Alias, Passed};
-use crate::httpd::pattern::substitute;
 use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
 
@@ -77,8 +76,11 @@ fn proxied(context: &ResolveContext<'_>, one: &Passed, path: &[u8], query: Optio
             one.to.as_ref().map(|to| [to, rest].concat())
         }
         Matcher::Regex(regex) => {
-            let groups = context.groups(regex, path, || one.origin.to_string())?;
-            one.to.as_ref().map(|to| if to.contains(&b'$') { substitute(to, &groups) } else { [to, path].concat() })
+            let groups = context.groups(regex, path, &one.origin)?;
+            one.to.as_ref().map(|to| match to.contains(&b'$') {
+                true => context.substitute(to, &groups, &one.origin),
+                false => [to, path].concat(),
+            })
         }
         _ => return None,
     };
@@ -328,12 +330,13 @@ fn location_alias(
     located: &[SectionRef<'_>],
     variables: &dyn RequestVariables,
 ) -> Option<(Vec<u8>, AliasContext, bool)> {
-    let (to, script) = located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
+    let ((to, script), origin) =
+        located.iter().rev().find_map(|section| section.get().core.as_ref()?.alias.as_ref())?;
     match text(to, variables) {
         Ok(to) if to.starts_with(b"/") => Some((to, AliasContext::default(), *script)),
         Ok(to) => Some(([context.root(), b"/".to_vec(), to].concat(), AliasContext::default(), *script)),
         Err(why) => {
-            variables.doubt(format!("an Alias depends on {why}, which is not known here; taken as none"));
+            variables.doubt(format!("{origin}: Alias depends on {why}, which is not known here; taken as none"));
             None
         }
     }
@@ -348,7 +351,7 @@ fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> O
                 ([&*one.to, alias(path, from)?].concat(), AliasContext { prefix, root })
             }
             Matcher::Regex(regex) => (
-                substitute(&one.to, &context.groups(regex, path, || format!("AliasMatch {regex:?}"))?),
+                context.substitute(&one.to, &context.groups(regex, path, &one.origin)?, &one.origin),
                 AliasContext::default(),
             ),
             _ => return None,
@@ -405,7 +408,7 @@ pub(super) fn redirect_of(
     let to = match &one.from {
         Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
         Matcher::Regex(regex) => {
-            escaped(&substitute(&one.to, &context.groups(regex, path, || one.origin.to_string())?))
+            escaped(&context.substitute(&one.to, &context.groups(regex, path, &one.origin)?, &one.origin))
         }
         Matcher::Always => match one.composed.as_ref().map(|word| text(word, variables)) {
             Some(Ok(to)) => escaped(&to),

@@ -1,6 +1,5 @@
 //! One request, from its target to the containers that take part.
 
-mod budget;
 mod cgi_vars;
 pub(crate) mod context;
 mod directory;
@@ -28,7 +27,6 @@ mod user_dirs;
 mod walk;
 mod walk_cache;
 
-use self::budget::Counted;
 use self::context::{Passing, ResolveContext};
 use self::htaccess::Memo;
 use self::outcome::{Outcome, Page};
@@ -38,6 +36,7 @@ use self::walk::Walked;
 use self::walk_cache::WalkCache;
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::httpd::expression::budget::Counted;
 use crate::httpd::load::data::Data;
 use crate::httpd::model::answer::{AccessFile, Container, Resolution, Run, Watch};
 use crate::httpd::model::section::Section;

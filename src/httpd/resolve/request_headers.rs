@@ -1,10 +1,11 @@
 //! The headers of a request as `RequestHeader` lines leave them (fact A-127).
 
 use super::subrequest::Subrequest;
-use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, groups_within, text};
+use crate::httpd::expression::budget::substitute;
+use crate::httpd::expression::evaluate::{RequestVariables, Truth, evaluate, text};
 use crate::httpd::model::request_header::{Change, Condition, Headers, Made, Piece, RequestHeader, Value, has_word};
 use crate::httpd::model::section::Core;
-use crate::httpd::pattern::{Pattern, substitute};
+use crate::httpd::pattern::Pattern;
 use crate::origin::Origin;
 
 /// The most matches of one `edit*`.
@@ -39,6 +40,14 @@ impl Subrequest<'_, '_> {
     }
 
     fn change_header(&self, line: &RequestHeader) {
+        let number = self.headers.borrow().as_ref().map_or(self.asked.headers.len(), Headers::len);
+        if self.budget().afford_names(number) {
+            self.do_change(line);
+        }
+        self.budget().blame(|| line.origin.to_string());
+    }
+
+    fn do_change(&self, line: &RequestHeader) {
         let name = &*line.name;
         let depends = |why: String| {
             let name = String::from_utf8_lossy(name);
@@ -109,7 +118,7 @@ impl Subrequest<'_, '_> {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 Piece::Env(name) => match self.env.borrow().get(name) {
-                    Some(value) => out.extend(value.clone()?),
+                    Some(value) => self.budget().grow(&mut out, value.as_ref().map_err(Clone::clone)?),
                     None => out.extend_from_slice(b"(null)"),
                 },
                 Piece::Tls if !self.context.data.registry.is_loaded(b"mod_ssl.c") => out.extend_from_slice(b"(null)"),
@@ -125,12 +134,11 @@ impl Subrequest<'_, '_> {
         let mut out = Vec::new();
         let mut rest = value;
         for _ in 0..MOST_MATCHES {
-            let groups = groups_within(self, pattern, rest)
-                .map_err(|_| format!("the pattern {pattern:?}, which takes too many steps"))?;
-            let place = pattern.place(rest).filter(|_| groups.is_some());
-            let Some((place, groups)) = place.zip(groups) else { break };
+            let found = self.budget().found(pattern, rest);
+            let found = found.map_err(|_| format!("the pattern {pattern:?}, which takes too many steps"))?;
+            let Some((place, groups)) = found else { break };
             out.extend_from_slice(&rest[..place.start]);
-            out.extend(substitute(new, &groups));
+            self.budget().grow(&mut out, &substitute(new, &groups, self.budget()));
             rest = &rest[place.end..];
             let Some(line) = every else { break };
             if place.is_empty() {

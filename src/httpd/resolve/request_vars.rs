@@ -6,8 +6,9 @@ use super::outcome::{Outcome, Ready, Sent};
 use super::subrequest::Subrequest;
 use super::walk::Found;
 use crate::files::Files;
+use crate::httpd::expression::budget::Budget;
 use crate::httpd::expression::evaluate::{RequestVariables, Seen, Target};
-use crate::httpd::model::auth::is_in_group;
+use crate::httpd::model::auth::groups_of;
 use crate::httpd::model::server::Server;
 use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
@@ -141,24 +142,29 @@ impl RequestVariables for Subrequest<'_, '_> {
         }
     }
 
-    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
+    fn headers(&self, meant: &mut dyn FnMut(&[u8]) -> bool) -> Option<Result<Vec<u8>, String>> {
         if let Some(headers) = &*self.headers.borrow() {
-            return headers.find(meant)?.clone().map_err(|why| self.doubt(why)).ok();
+            return headers.find(meant).cloned();
         }
         if self.asked.header(b"host").is_none()
             && let Some(host) = self.asked.named_host().filter(|_| meant(b"Host"))
         {
-            return Some(host);
+            return Some(Ok(host));
         }
-        self.asked.headers.iter().find(|(name, _)| meant(name)).map(|(_, value)| value.to_vec())
+        self.asked.headers.iter().find(|(name, _)| meant(name)).map(|(_, value)| Ok(value.to_vec()))
     }
 
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
         match self.of_cgi(name) {
             Cgi::Value(value) => return Some(value),
             Cgi::Unknown => return None,
+            Cgi::Doubtful(why) => {
+                self.doubt(why);
+                return None;
+            }
             Cgi::Unset => {}
         }
+        self.budget().afford_names(self.env.borrow().len());
         if let Some(value) = self.env.borrow().get(name) {
             return value.as_ref().ok().cloned();
         }
@@ -170,9 +176,12 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn is_set(&self, name: &[u8]) -> Result<bool, String> {
-        if self.of_cgi(name) != Cgi::Unset {
-            return Ok(true);
+        match self.of_cgi(name) {
+            Cgi::Unset => {}
+            Cgi::Doubtful(why) => return Err(why),
+            Cgi::Unknown | Cgi::Value(_) => return Ok(true),
         }
+        self.budget().afford_names(self.env.borrow().len());
         match self.env.borrow().get(name) {
             Some(Err(why)) => Err(why.clone()),
             found => Ok(found.is_some()),
@@ -180,6 +189,9 @@ impl RequestVariables for Subrequest<'_, '_> {
     }
 
     fn assign(&self, name: &[u8], value: Option<Vec<u8>>) {
+        if !self.budget().afford_names(self.env.borrow().len()) {
+            return;
+        }
         match value {
             Some(value) => self.env.borrow_mut().set(name, Ok(value)),
             None => self.env.borrow_mut().unset(name),
@@ -190,12 +202,13 @@ impl RequestVariables for Subrequest<'_, '_> {
         self.login.borrow().as_ref().map(|login| login.user.clone())
     }
 
-    fn is_member(&self, group: &[u8]) -> bool {
+    fn groups(&self) -> Vec<Vec<u8>> {
         let login = self.login.borrow();
         let Some((login, file)) = login.as_ref().and_then(|login| Some((login, login.groups.as_deref()?))) else {
-            return false;
+            return Vec::new();
         };
-        self.context.files.read(path_of(file)).is_ok_and(|file| is_in_group(&file, &login.user, group))
+        let file = self.context.files.read(path_of(file)).unwrap_or_default();
+        groups_of(&file, &login.user).into_iter().map(<[u8]>::to_vec).collect()
     }
 
     fn is_here(&self, authority: &[u8]) -> bool {
@@ -208,8 +221,8 @@ impl RequestVariables for Subrequest<'_, '_> {
         port.unwrap_or(usual) == own.port.unwrap_or(0) && own.has_name(&host)
     }
 
-    fn spend(&self, steps: u32) -> bool {
-        self.context.memo.spend(steps)
+    fn budget(&self) -> &Budget {
+        &self.context.memo.budget
     }
 
     fn doubt(&self, about: String) {
@@ -229,6 +242,8 @@ impl RequestVariables for Subrequest<'_, '_> {
             Target::Uri(path) => (path, false),
             Target::File(path) | Target::FileAgain(path) => (path, true),
         };
+        // It is copied to be asked with, and to be known again.
+        self.budget().afford_bytes(self.env.borrow().size());
         let question = Question {
             depth: self.depth,
             is_file,

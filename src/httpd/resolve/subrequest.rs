@@ -11,9 +11,10 @@ use super::passing::with_files;
 use super::request::Asked;
 use super::walk::{self, Denied, Found, SectionRef, Walked};
 use super::walk_cache::{Kind, Merged, WalkCache, Walks};
+use crate::httpd::expression::evaluate::RequestVariables;
 use crate::httpd::model::answer::ServerLayer;
 use crate::httpd::model::auth::Login;
-use crate::httpd::model::env::Env;
+use crate::httpd::model::env::{Env, SetEnv};
 use crate::httpd::model::request_header::Headers;
 use crate::httpd::model::rewrite::Forced;
 use crate::httpd::model::section::{Core, Matcher, options, options_below};
@@ -223,6 +224,8 @@ impl<'c, 't> Subrequest<'c, 't> {
             };
             let name = memchr::memrchr(b'/', subject).map_or(0, |at| at + 1);
             let subject = if section.layer == ServerLayer::Files { &subject[name..] } else { subject };
+            self.budget().afford(pattern, subject);
+            self.budget().blame(|| section.origin.to_string());
             for (name, text) in pattern.named_groups(subject) {
                 let name = [b"MATCH_", &name.to_ascii_uppercase()[..]].concat();
                 self.env.borrow_mut().set(&name, Ok(text));
@@ -233,9 +236,8 @@ impl<'c, 't> Subrequest<'c, 't> {
     /// `SetEnvIf` and its relatives, outermost first.
     fn set_env<'a>(&self, cores: impl Iterator<Item = &'a Core>) {
         for rule in cores.flat_map(|core| &core.env_rules) {
-            let mut env = self.env.borrow().clone();
-            rule.apply(&mut env, self);
-            *self.env.borrow_mut() = env;
+            rule.apply(&self.env, self);
+            self.budget().blame(|| rule.origin.to_string());
         }
     }
 
@@ -252,14 +254,16 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     /// `SetEnv`: it acts after access control and rewriting of the same request.
     pub(super) fn late_env(&self, walked: &Walked<'c>) {
-        let mut own: Vec<(&[u8], &[u8])> = Vec::new();
-        for (name, value) in walked.sections.iter().filter_map(|s| s.get().core.as_deref()).flat_map(|core| &core.env) {
-            own.retain(|(old, _)| !old.eq_ignore_ascii_case(name));
-            own.extend(value.as_deref().map(|value| (&**name, value)));
-        }
+        let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
+        let mut lines: Vec<&SetEnv> = cores.flat_map(|core| &core.env).collect();
+        // By name, and of one name in the order of the lines: the last one counts.
+        lines.sort_by_cached_key(|line| line.name.to_ascii_lowercase());
         let mut env = self.env.borrow_mut();
-        for (name, value) in own {
-            if env.get(name).is_none() {
+        for own in lines.chunk_by(|one, other| one.name.eq_ignore_ascii_case(&other.name)) {
+            let Some(SetEnv { name, value: Some(value), origin }) = own.last().copied() else { continue };
+            let is_paid = self.budget().afford_names(env.len());
+            self.budget().blame(|| origin.to_string());
+            if is_paid && env.get(name).is_none() {
                 env.set(name, Ok(value.to_vec()));
             }
         }
@@ -518,6 +522,7 @@ impl<'c, 't> Subrequest<'c, 't> {
     }
 
     fn sub_of(&self, mut next: Self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Looked<'c, 't> {
+        self.budget().afford_bytes(self.env.borrow().size());
         next.env = Rc::new(RefCell::new(self.env.borrow().clone()));
         next.headers = Rc::new(RefCell::new(self.headers.borrow().clone()));
         next.inherited = self.login.borrow().clone();
@@ -529,7 +534,7 @@ impl<'c, 't> Subrequest<'c, 't> {
         let why = match next.depth > MAX_DEPTH || next.redirects >= MAX_REDIRECTS {
             true if next.depth <= MAX_DEPTH => format!("More than {MAX_REDIRECTS} internal redirects"),
             true => format!("More than {MAX_DEPTH} subrequests inside one another: DirectoryIndex leads to itself"),
-            false if !self.context.memo.spend(STEPS_OF_A_SUBREQUEST) => {
+            false if !self.budget().spend(STEPS_OF_A_SUBREQUEST) => {
                 "This request takes too many subrequests: DirectoryIndex or a rule leads to itself".into()
             }
             false => return next.look_up(before, notes),

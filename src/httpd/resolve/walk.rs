@@ -4,7 +4,6 @@ use super::context::ResolveContext;
 use super::htaccess;
 use super::htaccess::Memo;
 use crate::files::Kind;
-use crate::httpd::expression::evaluate::{COMPILE, COSTLY};
 use crate::httpd::model::answer::{AccessFile, ServerLayer};
 use crate::httpd::model::section::{AllowOverride, Hit, Matcher, Section, options, options_below};
 use crate::httpd::model::server::Server;
@@ -207,9 +206,9 @@ impl<'c> Walk<'_, 'c> {
         for which in 0..2 {
             let Some(server) = self.servers[which] else { continue };
             let index = &server.dir_index;
-            let mut hits: Vec<u32> = Vec::new();
+            let mut met: Vec<u32> = Vec::new();
             if index.has_literals() && index.depths & (1 << depth.min(63)) != 0 {
-                hits.extend(index.find(hash, path, &server.dirs));
+                met.extend(index.find(hash, path, &server.dirs));
             }
             let at = &mut self.wild[which];
             let start = Start::new(path);
@@ -219,16 +218,15 @@ impl<'c> Walk<'_, 'c> {
                     break;
                 }
                 *at += 1;
-                if section.depth == depth && head.may_match(start) && matches!(section.matcher.hits(path), Hit::Yes) {
-                    hits.push(number);
+                if section.depth == depth && head.may_match(start) && hits(self.context.memo, section, path, notes) {
+                    met.push(number);
                 }
             }
-            hits.sort_unstable();
-            for number in hits {
+            met.sort_unstable();
+            for number in met {
                 self.add(SectionRef::Config(&server.dirs[number as usize]));
             }
         }
-        let _ = notes;
     }
 
     /// All regular expressions, by their slashes, main server's first among equals.
@@ -325,24 +323,19 @@ fn link_denied(path: &Path) -> Denied {
     }
 }
 
+/// Whether a section is for a path, name or URI; paid out of the request's budget.
 fn hits(memo: &Memo, section: &Section, text: &[u8], notes: &mut Vec<String>) -> bool {
-    if let Matcher::Regex(pattern) = &section.matcher
-        && pattern.is_new()
-        && !memo.budget.spend_at(COMPILE, || section.origin.to_string())
-    {
-        return false;
-    }
-    match section.matcher.hits(text) {
-        Hit::Yes => true,
-        Hit::No => false,
-        Hit::TooCostly => {
-            if !memo.budget.spend_at(COSTLY, || section.origin.to_string()) {
-                return false;
-            }
-            notes.push(format!("{}: the pattern takes too many steps; taken as not matching", section.origin));
-            false
-        }
-    }
+    let budget = &memo.budget;
+    let hit = match &section.matcher {
+        Matcher::Regex(pattern) => budget.is_match(pattern, text),
+        Matcher::Wild(pattern) if !budget.afford_wild(pattern, text) => Ok(false),
+        other => Ok(matches!(other.hits(text), Hit::Yes)),
+    };
+    budget.blame(|| section.origin.to_string());
+    hit.unwrap_or_else(|_| {
+        notes.push(format!("{}: the pattern takes too many steps; taken as not matching", section.origin));
+        false
+    })
 }
 
 /// `<Files>`: those of the servers in order, then those inside the merged sections.
