@@ -188,6 +188,19 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The most diagnostics of one kind of text that are kept.
+const MOST_KEPT: usize = 10_000;
+
+/// Adds a diagnostic, as long as there is room; the last one says that there are more.
+pub(crate) fn add(all: &mut Vec<Diagnostic>, make: impl FnOnce() -> Diagnostic) {
+    if all.len() < MOST_KEPT {
+        all.push(make());
+    } else if all.len() == MOST_KEPT {
+        let message = "there are more than 10,000 of these: from here on they are not listed".to_owned();
+        all.push(Diagnostic { message, ..make() });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,24 +78,9 @@ fn many_lines_are_no_more_work_than_each() {
     assert!(status == 200, "{because}");
 }
 
-/// A pattern is paid for whenever it is matched, not only when it is compiled.
+/// A star is gone back to for each byte that does not fit.
 #[test]
-fn patterns_that_are_known_are_paid_for() {
-    let patterns = lines(300, |at| format!("<FilesMatch \"(?=(a+)+$)(a|aa)+\\1?b{at}$\">\n</FilesMatch>"));
-    let conf = format!("{ALL}{patterns}");
-    let files = Memory::new().with("/etc/httpd.conf", &*conf).with("/w/p.php", "");
-    let configuration = load(&conf).expect("loads");
-    let uri = [b"/".to_vec(), vec![b'a'; 60]].concat();
-    let target =
-        Target { uri: Some(&uri), filename: Some(&[b"/w".to_vec(), uri.clone()].concat()), ..Target::default() };
-    for _ in 0..2 {
-        match configuration.resolve(&files, &target).expect("resolves") {
-            Resolution::Answer { status: 500, because, .. } => {
-                assert!(because.starts_with("/etc/httpd.conf:") && because.contains("2 million steps"), "{because}");
-            }
-            other => panic!("{other:?}"),
-        }
-    }
+fn wildcards_are_paid_for() {
     let stars = lines(3_000, |_| format!("<Files \"{}q\">\n</Files>", "*p".repeat(1_000)));
     let uri = [b"/".to_vec(), vec![b'p'; 250]].concat();
     let (status, because) = answer(ALL, &stars, &uri);
@@ -119,4 +104,40 @@ fn maps_within_maps_are_refused_where_they_stand() {
     assert!(load(&format!("{ALL}RewriteEngine On\n{line}\n")).is_ok());
     let (status, because) = answer(&format!("{ALL}RewriteEngine On\n{line}\n"), "", b"/p.php");
     assert_eq!(status, 200, "{because}");
+}
+
+/// The bounds of docs/behaviour/httpd.md on what the server's files hold, with the line that exceeds each.
+#[test]
+fn large_configurations_are_refused_where_they_stand() {
+    let comment = [b"#".to_vec(), vec![b'x'; (8 << 20) - 2], b"\n".to_vec()].concat();
+    let read = |includes: usize| {
+        let conf = "Include big.conf\n".repeat(includes);
+        let files = Memory::new().with("/etc/httpd.conf", conf).with("/etc/big.conf", &*comment);
+        Configuration::load(&files, Path::new("/etc/httpd.conf"), &Options::default())
+    };
+    let error = read(17).expect_err("refused").to_string();
+    assert!(error.starts_with("/etc/big.conf: ") && error.contains("larger than 128 MiB"), "{error}");
+    assert!(error.contains("/etc/httpd.conf:16"), "{error}");
+
+    let lines = lines(100_001, |_| "SetEnvIfExpr true a".into());
+    let error = load(&format!("LoadModule setenvif_module x\n{lines}")).expect_err("refused").to_string();
+    assert!(error.starts_with("/etc/httpd.conf:100002: More than 100000 directives"), "{error}");
+
+    let mut files = Memory::new().with("/etc/httpd.conf", "ServerName x\nInclude many/*.conf\n");
+    for at in 0..=100_000 {
+        files = files.with(format!("/etc/many/{at}.conf"), "");
+    }
+    let error = Configuration::load(&files, Path::new("/etc/httpd.conf"), &Options::default()).expect_err("refused");
+    let error = error.to_string();
+    assert!(error.starts_with("/etc/httpd.conf:2: ") && error.contains("more than 100,000 files"), "{error}");
+}
+
+#[test]
+fn the_last_of_many_diagnostics_says_that_there_are_more() {
+    let configuration = load(&"NameVirtualHost *\n".repeat(10_003)).expect("loads");
+    let all = configuration.diagnostics();
+    assert_eq!(all.len(), 10_001);
+    assert!(all[9_999].message.contains("NameVirtualHost"), "{}", all[9_999]);
+    assert!(all[10_000].to_string().contains("/etc/httpd.conf:10001: "), "{}", all[10_000]);
+    assert!(all[10_000].message.contains("more than 10,000"), "{}", all[10_000]);
 }

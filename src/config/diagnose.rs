@@ -7,24 +7,12 @@ use super::reader::{unknown, unknown_at};
 use super::removed;
 use super::request_layers::Contribution;
 use super::text::Text;
+pub(super) use crate::diagnostic::add;
 use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
 use crate::error::Error;
 use crate::httpd::{DirConfig, DirValue};
 use crate::origin::Origin;
 use std::path::Path;
-
-/// The most diagnostics of one kind of text that are kept.
-const MOST_KEPT: usize = 10_000;
-
-/// Adds a diagnostic, as long as there is room; the last one says that there are more.
-pub(super) fn add(all: &mut Vec<Diagnostic>, make: impl FnOnce() -> Diagnostic) {
-    if all.len() < MOST_KEPT {
-        all.push(make());
-    } else if all.len() == MOST_KEPT {
-        let message = "there are more than 10,000 of these: from here on they are not listed".to_owned();
-        all.push(Diagnostic { message, ..make() });
-    }
-}
 
 /// At most this many unknown names are reported.
 const MOST: usize = 1000;

@@ -23,7 +23,7 @@ const BYTES: usize = 64;
 /// So many variables or headers that are gone through for a name are a step.
 const NAMES: usize = 16;
 /// So many bytes of a text for each byte of a wildcard pattern are a step: both are gone through at most this often.
-const PAIRS: usize = 512;
+const PAIRS: usize = 128;
 
 /// The steps that one request has taken.
 #[derive(Debug, Default)]
@@ -205,5 +205,43 @@ impl Files for Counted<'_> {
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         let names = self.look(LOOK, path, || self.files.list(path))?;
         self.look(steps(names.len()), path, || Ok(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a match costs, as docs/behaviour/httpd.md has it: not only the first one.
+    #[test]
+    fn each_match_is_paid_for() {
+        let cost = |budget: &Budget, text: &[u8], pattern: &Pattern| {
+            let before = budget.spent.get();
+            let _ = budget.groups(pattern, text);
+            budget.spent.get() - before
+        };
+        let (budget, pattern) = (Budget::default(), Pattern::new(b"a", false).expect("a pattern"));
+        assert_eq!(cost(&budget, b"b", &pattern), 40);
+        assert_eq!(cost(&budget, b"b", &pattern), 1);
+        assert_eq!(cost(&budget, &[b'b'; 640], &pattern), 11);
+        let costly = Pattern::new(br"^(?=(a+)+$)(a|aa)+\1?b$", false).expect("a pattern");
+        assert_eq!(cost(&budget, &[b'a'; 60], &costly), 10_040);
+        budget.spend(MAX_STEPS);
+        assert!(matches!(budget.groups(&pattern, b"a"), Ok(None)));
+        budget.blame(|| "here".into());
+        budget.blame(|| "elsewhere".into());
+        assert!(budget.complaint().is_some_and(|text| text.starts_with("here: ")));
+    }
+
+    #[test]
+    fn a_text_grows_as_far_as_there_are_steps() {
+        let (budget, mut text) = (Budget::default(), Vec::new());
+        while text.len() < 64 << 20 {
+            let piece = if text.is_empty() { b"x".to_vec() } else { text.clone() };
+            budget.grow(&mut text, &piece);
+        }
+        assert_eq!(budget.spent.get(), 1 << 20);
+        budget.grow(&mut text, &vec![b'x'; 64 << 20]);
+        assert!(budget.is_used_up() && text.len() == 64 << 20);
     }
 }

@@ -1,11 +1,8 @@
 //! Texts that several parts use, and the list of diagnostics.
 
-use crate::diagnostic::{Diagnosis, Diagnostic, Severity};
+use crate::diagnostic::{self, Diagnosis, Diagnostic, Severity};
 use crate::origin::Origin;
 use std::borrow::Cow;
-
-/// Diagnostics that are kept.
-const MAX_DIAGNOSTICS: usize = 10_000;
 
 /// A text for people.
 pub(crate) fn lossy(text: &[u8]) -> Cow<'_, str> {
@@ -20,9 +17,7 @@ pub(crate) fn not_allowed(name: &str, parent: Option<&[u8]>) -> String {
     }
 }
 
-/// Adds a diagnostic, as long as there is room.
+/// Adds a diagnostic, as long as there is room; the last one says that there are more.
 pub(crate) fn push(to: &mut Vec<Diagnostic>, severity: Severity, code: Diagnosis, origin: Origin, message: String) {
-    if to.len() < MAX_DIAGNOSTICS {
-        to.push(Diagnostic::new(severity, code, origin, message));
-    }
+    diagnostic::add(to, || Diagnostic::new(severity, code, origin, message));
 }

@@ -183,3 +183,20 @@ impl Node {
         Self { directive, source, line, parent, end: NONE, name: empty, args: empty }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_million_directives_are_the_most() {
+        let mut tree = Tree::default();
+        let add = |tree: &mut Tree| tree.push(b"", b"", Node::new(0, 0, 1, NONE));
+        for _ in 0..MAX_NODES {
+            add(&mut tree).expect("there is room");
+        }
+        let error = add(&mut tree).expect_err("one more");
+        assert_eq!(error.code, Code::TooLarge);
+        assert!(error.to_string().contains("more than 4 million directives"), "{error}");
+    }
+}
