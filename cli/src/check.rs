@@ -111,16 +111,19 @@ fn in_envelope(
 /// All lines that a server does not start with, of which it names the first.
 fn no_start(error: &Error, json: bool) -> Answer {
     complain(&Problem::Library(error.clone()));
+    answer(&refused(error), json)
+}
+
+/// A line that a server does not start with, and those behind it.
+fn refused(error: &Error) -> Vec<Diagnostic> {
     let first = (error, "; the server stops at this line");
     let others = error.others.iter().map(|error| (error, "; it would be refused as well"));
-    let found: Vec<_> = std::iter::once(first)
-        .chain(others)
-        .map(|(error, more)| {
-            let text = format!("{}{more}", error.message);
-            finding(Severity::Error, Diagnosis::RefusedLine, error.origin.clone(), text)
-        })
-        .collect();
-    answer(&found, json).with_status(2)
+    let all = std::iter::once(first).chain(others);
+    all.map(|(error, more)| {
+        let text = format!("{}{more}", error.message);
+        finding(Severity::Error, Diagnosis::RefusedLine, error.origin.clone(), text)
+    })
+    .collect()
 }
 
 fn sort(found: &mut Vec<Diagnostic>) {
@@ -131,7 +134,8 @@ fn sort(found: &mut Vec<Diagnostic>) {
 }
 
 fn answer(found: &[Diagnostic], json: bool) -> Answer {
-    let status = if found.iter().any(|finding| finding.code == Diagnosis::Unreadable) {
+    let is_unusable = |one: &Diagnostic| matches!(one.code, Diagnosis::Unreadable | Diagnosis::RefusedLine);
+    let status = if found.iter().any(is_unusable) {
         2
     } else {
         u8::from(found.iter().any(|finding| finding.severity > Severity::Note))
@@ -187,6 +191,7 @@ fn of_settings(config: &Config, settings: &Settings, extensions: &Extensions, fo
     values::check(settings, extensions, found);
     inert::check(config, settings, found);
     mistakes::check(config, settings, found);
+    texts::of_user_ini(config, settings, found);
 }
 
 fn judge_unknown(config: &Config, found: &mut Vec<Diagnostic>) {

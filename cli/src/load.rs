@@ -229,6 +229,8 @@ fn close(guard: &Guard, view: &View, config: &Config) {
         |name: &[u8]| pool.and_then(|pool| pool.line(name)).map(|(text, _)| String::from_utf8_lossy(text).into_owned());
     let program = match config.sapi() {
         Sapi::Fpm => line(b"user").and_then(|user| Account::of(view, &user, line(b"group").as_deref())),
+        // Each host has its own.
+        Sapi::Cgi if config.httpd().and_then(|httpd| last(httpd, "SuexecUserGroup")).is_some() => None,
         _ => server.clone(),
     };
     let user_ini = config.base().get(b"user_ini.filename").unwrap_or_default().to_vec();
@@ -247,6 +249,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The one directory below which this PHP reads `.user.ini`; none: it has no such bound.
+    pub fn user_ini_only_below(&self) -> Option<&Path> {
+        self.guard.user_ini_only_below()
+    }
+
     /// From now on a file counts as there: what would be in force for it.
     pub fn plant(&self, path: &Path) {
         self.guard.plant(path);

@@ -183,8 +183,9 @@ pub fn in_dead_sections(config: &Config) -> Vec<Skipped> {
 
 /// Why a line does not count that stands in an `<IfModule>` which is false.
 fn in_block(block: &[u8], loaded: bool) -> String {
-    let of_php = memchr::memmem::find(&block.to_ascii_lowercase(), b"php").is_some();
-    let why = match (loaded, of_php) {
+    let has = |what: &[u8]| memchr::memmem::find(&block.to_ascii_lowercase(), what).is_some();
+    let of_another = has(b"php") && !has(b"mod_php.c") && !has(b"php_module");
+    let why = match (loaded, of_another) {
         (true, _) => "that module is loaded",
         (false, true) => "no such module is loaded; mod_php of PHP 8 is mod_php.c",
         (false, false) => "no such module is loaded",

@@ -116,7 +116,7 @@ fn files_that_nobody_is_known_to_read() {
     fs::remove_file(place.path("etc/apache2/conf-enabled/x.conf")).unwrap();
     fs::remove_file(place.path("etc/apache2/mods-enabled/z.load")).unwrap();
     let got = below(&place, "/var/www", &[]);
-    let note = "/.user.ini: note: no PHP runs what is served from this directory, so nobody reads this file";
+    let note = "/.user.ini: note: nobody reads this file: no PHP runs what is served from this directory";
     begin(&got, &["", "/a", "/b"].map(|dir| format!("/var/www/html{dir}{note}")).each_ref().map(|line| &**line));
 }
 

@@ -419,7 +419,7 @@ impl Config {
 }
 
 fn keep(user: Arc<UserIni>) -> Option<Arc<UserIni>> {
-    (!user.assignments.is_empty() || !user.diagnostics.is_empty()).then_some(user)
+    (!user.sources.is_empty() || !user.diagnostics.is_empty()).then_some(user)
 }
 
 /// The `[HOST=…]` section of the server's name, then the `[PATH=…]` sections of the script's directories, deeper ones

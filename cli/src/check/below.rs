@@ -13,14 +13,11 @@ use crate::extensions::Extensions;
 use crate::load::{self, Loaded};
 use crate::output::Problem;
 use crate::request::with_target;
-use crate::statements::statements;
 use crate::{nginx as servers, pools, text};
 use apache::Apache;
 use nginx::Nginx;
 use outlive::config::{Config, Outcome, Sapi, Settings};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
-use outlive::files::Files;
-use outlive::ini::Event;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -74,15 +71,26 @@ impl Below {
         let args = &Wanted::of(args)?.free(args); // they choose among PHPs, and a server is none
         let running = machine.servers.iter().any(|server| server.running.is_some());
         for server in machine.servers.iter().filter(|server| !running || server.running.is_some()) {
-            // What is wrong with a server's own files is said where the PHP behind it is checked.
             if server.is_nginx {
-                let Ok(nginx) = servers::read(&server.view, &server.config, server.root.as_deref()) else { continue };
+                let nginx = match servers::read(&server.view, &server.config, server.root.as_deref()) {
+                    Ok(nginx) => nginx,
+                    Err(problem) => {
+                        self.told.refused(problem);
+                        continue;
+                    }
+                };
                 let ask = |request: &RequestArgs, handed: servers::Handed| {
                     follow::behind_nginx(machine, server, args, request, handed, Vec::new())
                 };
                 Nginx::new(&nginx, &server.view, &ask).check(&mut self.walk, &mut self.told)?;
             } else {
-                let Ok((source, loaded)) = question::of_apache(machine, server, args) else { continue };
+                let (source, loaded) = match question::of_apache(machine, server, args) {
+                    Ok(both) => both,
+                    Err(problem) => {
+                        self.told.refused(problem);
+                        continue;
+                    }
+                };
                 let ask = |request: &RequestArgs, _: &[u8]| {
                     follow::behind_apache(machine, server, source.clone(), loaded.clone(), request)
                 };
@@ -140,10 +148,11 @@ fn not_known(path: &Path, why: &str) -> Diagnostic {
     note(Diagnosis::NotSearched, whole(path), text)
 }
 
-/// That no PHP reads a file.
-fn nobody(path: &Path) -> Diagnostic {
-    let text = "no PHP runs what is served from this directory, so nobody reads this file";
-    note(Diagnosis::NoEffect, whole(path), text.into())
+/// That no PHP reads a file, and why, where the server says it.
+fn nobody(path: &Path, because: Option<&str>) -> Diagnostic {
+    let because = because.map_or_else(String::new, |because| format!(" ({because})"));
+    let text = format!("nobody reads this file: no PHP runs what is served from this directory{because}");
+    note(Diagnosis::NoEffect, whole(path), text)
 }
 
 /// The `.user.ini` of a program's directory, for the PHP that runs it: what is wrong with it, or why this PHP does not read it.
@@ -160,7 +169,7 @@ fn user_ini(
             let is_this = |file: &[u8]| file == path.as_os_str().as_bytes();
             let unreadable = settings.diagnostics().iter().any(|one| one.origin.file.as_deref().is_some_and(is_this));
             let is_read = unreadable || settings.user_ini_files().any(|(file, _)| is_this(file));
-            if is_read || !has_user_ini(loaded) || is_empty(loaded, path) {
+            if is_read || !has_user_ini(loaded) {
                 told.is_read(&loaded.view, path);
                 return of_run(source, loaded, request, &settings, path, told);
             }
@@ -178,22 +187,16 @@ fn has_user_ini(loaded: &Loaded) -> bool {
     matches!(loaded.config.sapi(), Sapi::Fpm | Sapi::Cgi)
 }
 
-/// Whether a file sets nothing, so that it does not matter who reads it.
-fn is_empty(loaded: &Loaded, path: &Path) -> bool {
-    let mut empty = true;
-    let text = loaded.view.read(path).unwrap_or_default();
-    statements(loaded.config.php_version(), &text, &mut |event, _| {
-        empty &= !matches!(event, Event::Entry { .. } | Event::ArrayEntry { .. })
-    });
-    empty
-}
-
 /// Why a PHP does not read a `.user.ini`, though it runs the program beside it.
 fn passed_over(loaded: &Loaded, request: &RequestArgs, path: &Path) -> String {
     let base = loaded.config.base();
     let name = base.get(b"user_ini.filename").unwrap_or_default();
     if path.file_name().is_none_or(|own| own.as_bytes() != name) {
         return format!("its user_ini.filename is \"{}\"", text::shown(name));
+    }
+    if let Some(home) = loaded.user_ini_only_below().filter(|home| !path.starts_with(home)) {
+        let home = loaded.view.shown(home);
+        return format!("it reads none outside of {home}, the home of the account that runs it");
     }
     if request.document_root.is_none() && loaded.config.httpd().is_none() {
         return "the web server hands over no DOCUMENT_ROOT, without which it looks for none; add fastcgi_param DOCUMENT_ROOT $document_root".into();

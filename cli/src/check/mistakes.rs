@@ -82,6 +82,7 @@ fn seconds(value: &[u8]) -> Option<i64> {
 
 /// `256M # big`: `#` and `//` begin no comment behind a value.
 fn comments(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
+    let mut told: Vec<Origin> = Vec::new();
     for (directive, _) in settings.each() {
         let Some(explanation) = settings.explain(directive.name()) else { continue };
         for step in explanation.trail.iter().filter(|step| step.origin.file.is_some()) {
@@ -96,8 +97,11 @@ fn comments(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
             }
             text.push_str("; only `;` begins a comment");
             found.push(warning(Diagnosis::CommentInValue, step.origin.clone(), text));
+            told.push(step.origin.clone());
         }
     }
+    // What PHP says of such a value is its consequence.
+    found.retain(|one| one.code != Diagnosis::MalformedQuantity || !told.contains(&one.origin));
 }
 
 fn quantity(directive: &Directive, value: &[u8], config: &Config) -> Option<String> {

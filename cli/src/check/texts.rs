@@ -4,7 +4,7 @@ use super::{note, place, stock, warning};
 use crate::extensions::Extensions;
 use crate::skipped;
 use crate::statements::statements;
-use outlive::config::{Config, Sapi};
+use outlive::config::{Config, Sapi, Settings};
 use outlive::diagnostic::{Diagnosis, Diagnostic};
 use outlive::ini::{Event, Value};
 use outlive::origin::Origin;
@@ -32,6 +32,19 @@ pub fn check(config: &Config, extensions: &Extensions, found: &mut Vec<Diagnosti
     }
 }
 
+/// Looks at the texts of a request's `.user.ini` files. Apache's lines are among the configuration's own diagnostics.
+pub fn of_user_ini(config: &Config, settings: &Settings, found: &mut Vec<Diagnostic>) {
+    for (file, text) in settings.user_ini_files() {
+        statements(config.php_version(), text, &mut |event, line| {
+            if let Event::Bare { key } = event
+                && !is_apache(key)
+            {
+                bare(key, file, line, found);
+            }
+        });
+    }
+}
+
 /// `[PATH=]` and `[HOST=]` count under CGI and FPM only, and last to the end of the file.
 fn section(config: &Config, name: &[u8], special: &mut Option<String>, origin: Origin, found: &mut Vec<Diagnostic>) {
     let shown = crate::text::shown(name);
@@ -55,15 +68,21 @@ fn section(config: &Config, name: &[u8], special: &mut Option<String>, origin: O
 /// A line without `=` does nothing.
 fn bare(key: &[u8], file: &Arc<[u8]>, line: u32, found: &mut Vec<Diagnostic>) {
     let shown = crate::text::shown(key);
-    let first = key.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    let is = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
-    if is(&["php_value", "php_flag", "php_admin_value", "php_admin_flag"]) {
+    if is_apache(key) {
         let message = format!("`{shown}` is Apache's way to write it and does nothing here; write NAME = VALUE");
         found.push(warning(Diagnosis::ApacheSyntax, place(file, line), message));
     } else if !key.is_empty() && !key.starts_with(b"#") {
-        let message = format!("`{shown}` has no `=`, so PHP ignores it; write {shown} = VALUE, or take it out");
+        let (name, value) = shown.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((&shown, "VALUE"));
+        let value = value.trim();
+        let message = format!("`{shown}` has no `=`, so PHP ignores it; write {name} = {value}, or take it out");
         found.push(note(Diagnosis::NoValue, place(file, line), message));
     }
+}
+
+fn is_apache(key: &[u8]) -> bool {
+    let first = key.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    let names = ["php_value", "php_flag", "php_admin_value", "php_admin_flag"];
+    names.iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// Files beside the program that this PHP does not read.

@@ -221,12 +221,13 @@ pub fn whole(path: &Path) -> Origin {
     Origin { file: Some(path.as_os_str().as_bytes().into()), line: 0 }
 }
 
-/// The names that are looked for: Apache's and PHP's.
+/// The names that are looked for: Apache's and PHP's, and php.ini, which many expect to count wherever it stands.
 pub fn names(access: &[&[u8]], user_ini: &[u8]) -> Vec<OsString> {
     let mut names: Vec<OsString> = access.iter().map(|name| OsStr::from_bytes(name).to_owned()).collect();
-    let user_ini = OsStr::from_bytes(user_ini).to_owned();
-    if !names.contains(&user_ini) {
-        names.push(user_ini);
+    for name in [OsStr::from_bytes(user_ini), OsStr::new("php.ini")] {
+        if !names.iter().any(|own| own == name) {
+            names.push(name.to_owned());
+        }
     }
     names
 }

@@ -120,6 +120,11 @@ impl Guard {
         Some(self.user_ini_home.get_or_init(|| home))
     }
 
+    /// Where alone `.user.ini` is read, once [`Self::user_ini_below_home`] was asked.
+    pub fn user_ini_only_below(&self) -> Option<&Path> {
+        self.user_ini_home.get().map(PathBuf::as_path)
+    }
+
     /// From now on this is an empty file: what would be in force for it, were it there.
     pub fn plant(&self, path: &Path) {
         if let Ok(mut planted) = self.planted.write() {

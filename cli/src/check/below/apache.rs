@@ -72,7 +72,8 @@ enum Runs {
     By(Runner, Box<Run>),
     /// Another server answers, whoever that has behind it.
     Passed(String),
-    Nobody,
+    /// With the server's reason, where it answers by itself.
+    Nobody(Option<String>),
 }
 
 impl<'a> Apache<'a> {
@@ -118,8 +119,10 @@ impl<'a> Apache<'a> {
             let path = place.dir.join(OsStr::from_bytes(name));
             self.access_file(httpd, host, root, (&path, place.by_link.as_deref()), &program, told)?;
         }
-        if place.names.iter().any(|own| own.as_bytes() == self.user_ini) {
-            self.user_ini_file(&place.dir, &program, walk, told)?;
+        for name in [self.user_ini.clone(), b"php.ini".to_vec()] {
+            if place.names.iter().any(|own| own.as_bytes() == name) {
+                self.file_of_php(&place.dir.join(OsStr::from_bytes(&name)), &program, walk, told)?;
+            }
         }
         Ok(())
     }
@@ -142,7 +145,7 @@ impl<'a> Apache<'a> {
     /// Where there is none, one that may be put there.
     fn program(&self, httpd: &Configuration, host: &Host<'_>, root: &Root, place: &Place) -> Result<Program, Problem> {
         let made = place.dir.join("index.php");
-        let mut passed = None;
+        let (mut passed, mut why) = (None, None);
         for is_made in [false, true] {
             let files = if is_made { std::slice::from_ref(&made) } else { &place.programs[..] };
             for is_named in [false, true] {
@@ -156,7 +159,7 @@ impl<'a> Apache<'a> {
                     }
                     let request = Self::request(host, root, file, is_named);
                     match self.runs(httpd, &request, root, file)? {
-                        Runs::Nobody => {}
+                        Runs::Nobody(because) => why = why.or(because.filter(|_| is_named)),
                         Runs::Passed(because) => passed = passed.or(Some(because)),
                         runs => return Ok(Program { request, runs, made: is_made.then(|| made.clone()) }),
                     }
@@ -164,7 +167,7 @@ impl<'a> Apache<'a> {
             }
         }
         let request = Self::request(host, root, &made, true);
-        Ok(Program { request, runs: passed.map_or(Runs::Nobody, Runs::Passed), made: Some(made) })
+        Ok(Program { request, runs: passed.map_or(Runs::Nobody(why), Runs::Passed), made: Some(made) })
     }
 
     /// Who runs the program of a request, where it is that file.
@@ -173,7 +176,7 @@ impl<'a> Apache<'a> {
         let run = match with_target(request, |target| httpd.resolve(&**files, target))?? {
             Resolution::Run(run) => run,
             Resolution::Answer { status: 0, because, .. } => return Ok(Runs::Passed(because)),
-            Resolution::Answer { .. } => return Ok(Runs::Nobody),
+            Resolution::Answer { because, .. } => return Ok(Runs::Nobody(Some(because))),
         };
         let runner = Runner::of(httpd, &run);
         // A FastCGI server may have another path for it.
@@ -183,7 +186,7 @@ impl<'a> Apache<'a> {
         match httpd.no_program(&run).filter(|_| !matches!(runner, Runner::Cgi)) {
             Some((0, because)) if is_it => Ok(Runs::Passed(because)),
             None if is_it => Ok(Runs::By(runner, Box::new(run))),
-            _ => Ok(Runs::Nobody),
+            _ => Ok(Runs::Nobody(None)),
         }
     }
 
@@ -251,28 +254,25 @@ impl<'a> Apache<'a> {
         self.loaded.context.id(self.loaded.config)
     }
 
-    /// A `.user.ini`, for the PHP in this Apache or behind it.
-    fn user_ini_file(
-        &mut self,
-        dir: &Path,
-        program: &Program,
-        walk: &mut Walk,
-        told: &mut Told,
-    ) -> Result<(), Problem> {
-        let path = dir.join(OsStr::from_bytes(&self.user_ini));
-        let (runner, run) = match &program.runs {
-            Runs::By(runner, run) => (runner, run),
-            Runs::Passed(because) => {
-                told.is_unread(&self.loaded.view, &self.id(), &path, not_known(&path, because));
+    /// A `.user.ini` or php.ini, for the PHP in this Apache or behind it.
+    fn file_of_php(&mut self, path: &Path, program: &Program, walk: &mut Walk, told: &mut Told) -> Result<(), Problem> {
+        let is_user_ini = path.file_name().is_some_and(|own| own.as_bytes() == self.user_ini);
+        let look = if is_user_ini { user_ini } else { of_file };
+        let (runner, run) = match (&program.runs, &program.made) {
+            // Of a php.ini where no program is, nobody expects anything.
+            (_, Some(_)) if !is_user_ini => return Ok(()),
+            (Runs::By(runner, run), _) => (runner, run),
+            (Runs::Passed(because), _) => {
+                told.is_unread(&self.loaded.view, &self.id(), path, not_known(path, because));
                 return Ok(());
             }
-            Runs::Nobody => {
-                told.is_unread(&self.loaded.view, &self.id(), &path, nobody(&path));
+            (Runs::Nobody(because), _) => {
+                told.is_unread(&self.loaded.view, &self.id(), path, nobody(path, because.as_deref()));
                 return Ok(());
             }
         };
         if matches!(runner, Runner::Httpd) {
-            return user_ini(self.source, self.loaded, &program.request, &path, told);
+            return look(self.source, self.loaded, &program.request, path, told);
         }
         let handler = run.handler.clone().unwrap_or_default();
         let chooses = |name: &[u8]| matches!(name, b"PHPRC" | b"PHP_INI_SCAN_DIR");
@@ -286,10 +286,11 @@ impl<'a> Apache<'a> {
             Ok(questions) => {
                 for question in questions.iter() {
                     program.made.iter().for_each(|file| question.loaded.plant(file));
-                    user_ini(&question.source, &question.loaded, &program.request, &path, told)?;
+                    look(&question.source, &question.loaded, &program.request, path, told)?;
                 }
             }
-            Err(problem) => walk.notes.push(unknown(&path, problem)),
+            Err(problem) if is_user_ini => walk.notes.push(unknown(path, problem)),
+            Err(_) => {}
         }
         Ok(())
     }

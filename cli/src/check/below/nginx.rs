@@ -63,7 +63,8 @@ impl<'a> Nginx<'a> {
             let text = self.view.read(&place.dir.join(name)).unwrap_or_default();
             !skipped::set_by_htaccess(&text).is_empty()
         };
-        [".user.ini", ".htaccess"].into_iter().filter(|name| has(name) && (is_php(name) || sets(name))).collect()
+        let is_wanted = |name: &&str| has(name) && (*name != ".htaccess" || sets(name));
+        [".user.ini", "php.ini", ".htaccess"].into_iter().filter(is_wanted).collect()
     }
 
     fn place(
@@ -79,7 +80,7 @@ impl<'a> Nginx<'a> {
             Err(passed) => {
                 for name in names.iter().filter(|name| is_php(name)) {
                     let path = place.dir.join(name);
-                    let said = passed.as_ref().map_or_else(|| nobody(&path), |because| not_known(&path, because));
+                    let said = passed.as_ref().map_or_else(|| nobody(&path, None), |because| not_known(&path, because));
                     told.is_unread(self.view, "nginx", &path, said);
                 }
                 return Ok(());
@@ -111,9 +112,11 @@ impl<'a> Nginx<'a> {
     fn handed(&self, root: &Root, place: &Place) -> Result<Result<Way, Option<String>>, Problem> {
         let mut passed = None;
         let dir = Path::new(OsStr::from_bytes(&root.dir));
-        for program in &place.programs {
-            let path = program.strip_prefix(dir).unwrap_or(program).as_os_str().as_bytes();
-            let uri = escaped(&[&root.uri[..], b"/", path].concat());
+        // A front controller may be for others' URLs alone, such as that of its directory.
+        for asked in place.programs.iter().chain([&place.dir]) {
+            let path = asked.strip_prefix(dir).unwrap_or(asked).as_os_str().as_bytes();
+            let slash: &[u8] = if *asked == place.dir && !path.is_empty() { b"/" } else { b"" };
+            let uri = escaped(&[&root.uri[..], b"/", path, slash].concat());
             for door in &root.doors {
                 let request = RequestArgs {
                     url: Some(format!("{}://{}:{}{uri}", door.scheme, root.name, door.port).into()),
@@ -130,10 +133,11 @@ impl<'a> Nginx<'a> {
                     Answer::Own { .. } => continue,
                 };
                 let script = PathBuf::from(OsString::from_vec(handed.script.clone().unwrap_or_default()));
-                // Another program takes it.
-                if self.view.canonical(&script) != self.view.canonical(program) {
+                // Where it is none of these, another directory's program takes it.
+                let real = self.view.canonical(&script);
+                let Some(program) = place.programs.iter().find(|program| self.view.canonical(program) == real) else {
                     continue;
-                }
+                };
                 let below = program.strip_prefix(&place.dir).map_or(1, |rest| rest.components().count());
                 let dir = script.ancestors().nth(below).unwrap_or(&place.dir).to_path_buf();
                 return Ok(Ok((request, handed, dir)));

@@ -1,8 +1,11 @@
 //! What is said of the files below document roots: each thing once, whoever finds it.
 
+use crate::check::{finding, refused, with_fix};
 use crate::load::Loaded;
+use crate::output::Problem;
 use crate::view::View;
-use outlive::diagnostic::{Diagnosis, Diagnostic};
+use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
+use outlive::origin::Origin;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +32,19 @@ impl Told {
         if self.known.insert(key) {
             self.said.push((about.context.id(about.config), one));
         }
+    }
+
+    /// A server does not start.
+    pub fn refused(&mut self, problem: Problem) {
+        let all = match with_fix(problem) {
+            Problem::Library(error) => refused(&error),
+            problem => {
+                let text = problem.text();
+                let text = text.lines().next().unwrap_or_default().to_owned();
+                vec![finding(Severity::Error, Diagnosis::RefusedLine, Origin::default(), text)]
+            }
+        };
+        self.said.extend(all.into_iter().map(|one| (String::new(), one)));
     }
 
     /// Somebody reads a file.
