@@ -5,12 +5,13 @@
 
 use crate::view::View;
 use outlive::files::{Files, Kind, Stamp};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 const READ: u32 = 4;
 const SEARCH: u32 = 1;
@@ -98,6 +99,8 @@ pub struct Guard {
     user_ini_home: OnceLock<PathBuf>,
     /// These count as files, whether they are there or not.
     planted: RwLock<HashSet<PathBuf>>,
+    /// The directories on the way to files, each looked at once; none: it is not there.
+    above: Mutex<HashMap<PathBuf, Option<Arc<Metadata>>>>,
 }
 
 impl Guard {
@@ -149,42 +152,50 @@ impl Guard {
             return Err(io::ErrorKind::NotFound.into());
         }
         let Some(account) = self.account(path) else { return Ok(()) };
-        may(&self.view, account, path, what, self.open.as_deref())
+        self.may(account, path, what)
     }
 
     /// Whether the account of the program may read its file.
     pub fn program_may_read(&self, path: &Path) -> io::Result<()> {
         let Some(account) = self.program.get() else { return Ok(()) };
-        may(&self.view, account, path, READ, self.open.as_deref())
+        self.may(account, path, READ)
     }
 
     /// The name of the account that runs the program.
     pub fn program_name(&self) -> &str {
         self.program.get().map_or("", |account| &account.name)
     }
-}
 
-fn may(view: &View, account: &Account, path: &Path, what: u32, open: Option<&Path>) -> io::Result<()> {
-    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-    let path = std::path::absolute(path)?;
-    let real = view.canonical(&path);
-    for (path, is_last) in [(&path, false), (&real, true)] {
-        let above: Vec<&Path> = path.ancestors().skip(1).collect();
-        for dir in above.into_iter().rev().filter(|dir| open.is_none_or(|open| !open.starts_with(dir))) {
-            let Ok(data) = view.outside(dir).and_then(|dir| dir.metadata()) else { break };
-            if data.is_dir() && !account.may(&data, SEARCH) {
+    /// A directory on the way to files.
+    fn above(&self, dir: &Path) -> Option<Arc<Metadata>> {
+        let look = || self.view.outside(dir).and_then(|dir| dir.metadata()).ok().map(Arc::new);
+        let Ok(mut known) = self.above.lock() else { return look() };
+        known.entry(dir.to_path_buf()).or_insert_with(look).clone()
+    }
+
+    fn may(&self, account: &Account, path: &Path, what: u32) -> io::Result<()> {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let path = std::path::absolute(path)?;
+        let real = self.view.canonical(&path);
+        for (path, is_last) in [(&path, false), (&real, true)] {
+            let above: Vec<&Path> = path.ancestors().skip(1).collect();
+            let is_open = |dir: &&&Path| self.open.as_ref().is_some_and(|open| open.starts_with(dir));
+            for dir in above.into_iter().rev().filter(|dir| !is_open(&dir)) {
+                let Some(data) = self.above(dir) else { break };
+                if data.is_dir() && !account.may(&data, SEARCH) {
+                    return Err(denied());
+                }
+            }
+            if is_last
+                && what != 0
+                && let Ok(data) = self.view.outside(path).and_then(|path| path.metadata())
+                && !account.may(&data, what)
+            {
                 return Err(denied());
             }
         }
-        if is_last
-            && what != 0
-            && let Ok(data) = view.outside(path).and_then(|path| path.metadata())
-            && !account.may(&data, what)
-        {
-            return Err(denied());
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Files for Guard {

@@ -205,13 +205,16 @@ impl<'a> Apache<'a> {
         // Whatever is in the directory, httpd asks for its access file first.
         let request = &Self::request(host, root, &dir.join("index.php"), true);
         let mut met = with_target(request, |target| httpd.access_files(&**files, target))??;
-        let mut resolution = with_target(request, |target| httpd.resolve(&**files, target))??;
+        let mut barred = None;
         if by_link.is_some() {
             // A file that is named is not refused for the links on its path; a URL is.
             let request = Self::request(host, root, dir, false);
-            let answer = with_target(&request, |target| httpd.resolve(&**files, target))??;
-            if matches!(&answer, Resolution::Answer { status: 403, because, .. } if because.contains("symbolic link")) {
-                (met, resolution) = (Vec::new(), answer);
+            if let Resolution::Answer { status: 403, because, .. } =
+                with_target(&request, |target| httpd.resolve(&**files, target))??
+                && because.contains("symbolic link")
+            {
+                met.clear();
+                barred = Some(because);
             }
         }
         let text = files.read(path).unwrap_or_default();
@@ -222,10 +225,13 @@ impl<'a> Apache<'a> {
                 AccessFile::Closed { directory, by } if self::path(directory) == dir => Some(by),
                 _ => None,
             });
-            let why = match (closed, resolution) {
-                (Some(by), _) => format!("AllowOverride None holds here, {by}"),
-                (None, Resolution::Answer { because, .. }) => because,
-                (None, Resolution::Run(_)) => "it stops before this directory".into(),
+            let why = match (barred, closed) {
+                (Some(because), _) => because,
+                (None, Some(by)) => format!("AllowOverride None holds here, {by}"),
+                (None, None) => match with_target(request, |target| httpd.resolve(&**files, target))?? {
+                    Resolution::Answer { because, .. } => because,
+                    Resolution::Run(_) => "it stops before this directory".into(),
+                },
             };
             told.is_unread(&self.loaded.view, &self.id(), path, unread(path, &why, &sets));
             return Ok(());
