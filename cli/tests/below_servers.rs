@@ -227,8 +227,14 @@ fn the_document_of_a_machine() {
     fs::create_dir_all(place.path("named")).unwrap();
     fs::write(place.path("named.conf"), html).unwrap();
     fs::write(place.path("named/.htaccess"), "php_value memory_limt 1G\n").unwrap();
-    let named = place.run(&["check", "--httpd-conf", "named.conf"]);
-    assert!(out(&named).contains("named/.htaccess:1: warning: there is no directive `memory_limt`"), "{named:?}");
+    fs::write(place.path("machine"), format!("--root {}", place.0.display())).unwrap();
+    for words in [["named.conf", "@machine"], ["@machine", "named.conf"]] {
+        let both = place.run(&[&["check"][..], &words].concat());
+        for file in ["named/.htaccess", "/srv/a/.user.ini", "/srv/b/.user.ini", "/var/www/html/.htaccess"] {
+            let said = out(&both).matches(&format!("{file}:")).count();
+            assert_eq!(said, if file.starts_with("/srv") { 2 } else { 1 }, "{file}: {both:?}");
+        }
+    }
 }
 
 /// A program that is there stands for its directory, whatever its name and whoever may not be asked by index.php.
