@@ -393,6 +393,7 @@ fn settings(core: &mut Core, act: Act, words: Vec<Box<[u8]>>, origin: crate::ori
             core.env.push(SetEnv { name: one, value: Some(words.get(1).cloned().unwrap_or_default()), origin });
         }
         Act::UnsetEnv => {
+            core.handed.extend(words.iter().map(|name| Handed::unset(name, origin.clone())));
             core.env.extend(words.into_iter().map(|name| SetEnv { name, value: None, origin: origin.clone() }));
         }
         Act::OutliveEngine => core.watched = Some((on, origin)),

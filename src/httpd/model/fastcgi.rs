@@ -35,6 +35,11 @@ impl Handed {
         Self { condition: None, name: words[0].clone(), value: Some(Value::Plain(value)), origin }
     }
 
+    /// `UnsetEnv NAME`
+    pub fn unset(name: &[u8], origin: Origin) -> Self {
+        Self { condition: None, name: name.into(), value: None, origin }
+    }
+
     /// `ProxyFCGISetEnvIf CONDITION [!]NAME [VALUE]`
     pub fn conditional(words: &[Box<[u8]>], origin: Origin, scope: Scope) -> Result<Self, String> {
         let [condition, name, rest @ ..] = words else {
@@ -51,6 +56,13 @@ impl Handed {
             }
         };
         Ok(Self { condition: Some(condition), name, value, origin })
+    }
+}
+
+impl Handed {
+    fn made(&self, value: Vec<u8>) -> Variable {
+        let (name, is_conditional) = (self.name.to_vec(), self.condition.is_some());
+        Variable { name, value, is_conditional, origin: self.origin.clone() }
     }
 }
 
@@ -78,11 +90,20 @@ pub(crate) fn variables<'c>(
         }
     }
     let lines = cores.flat_map(|core| &core.handed);
-    let (plain, conditional) = (lines.clone(), lines);
-    let ordered = plain.filter(|one| one.condition.is_none()).chain(conditional.filter(|one| one.condition.is_some()));
-    for one in ordered {
+    // `UnsetEnv` takes away what `SetEnv` has set, and nothing else.
+    let mut plain = Table::default();
+    for one in lines.clone().filter(|one| one.condition.is_none()) {
         budget.spend_at(1, || one.origin.to_string());
-        let holds = one.condition.as_ref().map_or(Truth::Yes, |condition| evaluate(condition, variables));
+        match &one.value {
+            Some(Value::Plain(value)) => plain.put(one.made(value.to_vec())),
+            _ => plain.remove(&one.name),
+        }
+    }
+    plain.lines.into_iter().flatten().for_each(|one| all.put(one));
+    for one in lines {
+        let Some(condition) = &one.condition else { continue };
+        budget.spend_at(1, || one.origin.to_string());
+        let holds = evaluate(condition, variables);
         budget.blame(|| one.origin.to_string());
         match holds {
             Truth::No => continue,
@@ -109,8 +130,7 @@ pub(crate) fn variables<'c>(
                 }
             },
         };
-        let (name, is_conditional) = (one.name.to_vec(), one.condition.is_some());
-        all.put(Variable { name, value, is_conditional, origin: one.origin.clone() });
+        all.put(one.made(value));
     }
     all.lines.into_iter().flatten().collect()
 }

@@ -12,7 +12,7 @@ use crate::httpd::model::section::{Core, options};
 use crate::httpd::syntax::uri;
 
 impl<'c, 't> Ready<'c, 't> {
-    pub fn answered(self, _notes: &mut Vec<String>) -> Outcome<'c, 't> {
+    pub fn answered(self) -> Outcome<'c, 't> {
         if let Some(Sent { uri, .. }) = self.redirect.as_ref().filter(|_| self.subrequest.forced.handler.is_some()) {
             // The forced handler replaces the redirect, and gets a name that is no file.
             let status = match self.walked.found {

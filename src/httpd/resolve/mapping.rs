@@ -1,11 +1,12 @@
 //! From a URI to a file name (facts ).
 
 use super::context::ResolveContext;
+use super::redirects::{pathless, redirect, redirect_of};
 use super::user_dirs;
 use super::walk::SectionRef;
 use crate::httpd::expression::evaluate::{RequestVariables, text};
 use crate::httpd::model::rewrite::{Forced, Rewritten, Rules, Start, scheme};
-use crate::httpd::model::section::{Matcher, Redirect};
+use crate::httpd::model::section::Matcher;
 use crate::httpd::model::server::{Alias, Passed};
 use crate::httpd::syntax::path::path_of;
 use crate::httpd::syntax::uri;
@@ -318,7 +319,7 @@ fn under_root(context: &ResolveContext<'_>, server: usize, path: &[u8]) -> Vec<u
 }
 
 /// The rest of a path after a prefix that ends at a slash.
-fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
+pub(super) fn alias<'p>(path: &'p [u8], prefix: &[u8]) -> Option<&'p [u8]> {
     let rest = path.strip_prefix(prefix)?;
     let fine = prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/';
     fine.then_some(rest)
@@ -359,79 +360,6 @@ fn alias_file(context: &ResolveContext<'_>, aliases: &[Alias], path: &[u8]) -> O
         let made = if made.starts_with(b"/") { made } else { [context.root(), b"/".to_vec(), made].concat() };
         Some((made, alias_context, one.script))
     })
-}
-
-/// The target of a redirect that was put together: all but its query and fragment is escaped, and a port is left out where it is its
-/// scheme's own.
-fn escaped(to: &[u8]) -> Vec<u8> {
-    let end = memchr::memchr2(b'?', b'#', to).unwrap_or(to.len());
-    let start = memchr::memmem::find(&to[..end], b"://").map_or(0, |at| at + 3);
-    let path = memchr::memchr(b'/', &to[start..end]).map_or(end, |at| start + at);
-    let port = memchr::memrchr(b':', &to[start..path]).map_or(path, |at| start + at);
-    let usual = match &to[..start].to_ascii_lowercase()[..] {
-        b"http://" => 80,
-        b"https://" => 443,
-        b"ftp://" => 21,
-        _ => 0,
-    };
-    let given = std::str::from_utf8(to[port..path].strip_prefix(b":").unwrap_or_default()).ok();
-    let authority = if given.and_then(|text| text.parse().ok()) == Some(usual) { &to[..port] } else { &to[..path] };
-    [&uri::escape(authority)[..], &uri::escape(&to[path..end]), &to[end..]].concat()
-}
-
-/// The redirect without a path that is in force: of one container the last one counts, and inner containers replace it.
-pub(super) fn pathless<'s>(sections: &'s [SectionRef<'_>]) -> Option<&'s Redirect> {
-    let cores = sections.iter().rev().filter_map(|section| section.get().core.as_deref());
-    cores.flat_map(|core| core.redirects.iter().rev()).find(|one| matches!(one.from, Matcher::Always))
-}
-
-/// `Redirect` and `RedirectMatch` with a path.
-pub(super) fn redirect(
-    context: &ResolveContext<'_>,
-    list: &[Redirect],
-    path: &[u8],
-    query: Option<&[u8]>,
-    variables: &dyn RequestVariables,
-) -> Option<Mapped> {
-    let mut with_path = list.iter().filter(|one| !matches!(one.from, Matcher::Always));
-    with_path.find_map(|one| redirect_of(context, one, path, query, variables))
-}
-
-/// What one redirect does to a path; `None`: it is for others.
-pub(super) fn redirect_of(
-    context: &ResolveContext<'_>,
-    one: &Redirect,
-    path: &[u8],
-    query: Option<&[u8]>,
-    variables: &dyn RequestVariables,
-) -> Option<Mapped> {
-    let to = match &one.from {
-        Matcher::Literal(from) => [&one.to[..], &uri::escape(alias(path, from)?)].concat(),
-        Matcher::Regex(regex) => {
-            escaped(&context.substitute(&one.to, &context.groups(regex, path, &one.origin)?, &one.origin))
-        }
-        Matcher::Always => match one.composed.as_ref().map(|word| text(word, variables)) {
-            Some(Ok(to)) => escaped(&to),
-            Some(Err(why)) => {
-                variables.doubt(format!("{}: Redirect depends on {why}; taken as none", one.origin));
-                return None;
-            }
-            None => one.to.to_vec(),
-        },
-        _ => return None,
-    };
-    let because = format!("{}: Redirect", one.origin);
-    if !(300..400).contains(&one.status) {
-        return Some(Mapped::Answer { status: one.status, because });
-    }
-    if to.first() != Some(&b'/') && memchr::memchr(b':', &to).is_none() {
-        return Some(Mapped::Answer { status: 500, because: format!("{because} leads to what is no URL") });
-    }
-    let to = match query {
-        Some(query) if memchr::memchr(b'?', &to).is_none() => [&to[..], b"?", query].concat(),
-        _ => to,
-    };
-    Some(Mapped::Redirect { status: one.status, to: Some(to), because })
 }
 
 fn virtual_file(

@@ -16,6 +16,7 @@ mod mapping;
 mod negotiation;
 mod outcome;
 mod passing;
+mod redirects;
 mod request;
 mod request_headers;
 mod request_vars;

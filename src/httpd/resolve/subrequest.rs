@@ -8,6 +8,7 @@ use super::mapping::{self, AliasContext, Mapped};
 use super::negotiation::Chosen;
 use super::outcome::{Looked, Outcome, Ready, answer, missing_elsewhere};
 use super::passing::with_files;
+use super::redirects;
 use super::request::Asked;
 use super::walk::{self, Denied, Found, SectionRef, Walked};
 use super::walk_cache::{Kind, Merged, WalkCache, Walks};
@@ -148,7 +149,7 @@ impl<'c, 't> Subrequest<'c, 't> {
 
     pub fn run(self, before: Option<&WalkCache<'c>>, notes: &mut Vec<String>) -> Outcome<'c, 't> {
         match self.look_up(before, notes) {
-            Ok(ready) => ready.answered(notes),
+            Ok(ready) => ready.answered(),
             Err(outcome) => *outcome,
         }
     }
@@ -470,9 +471,9 @@ impl<'c, 't> Subrequest<'c, 't> {
         let query = self.query.as_deref();
         let below = walked.sections.iter().rev().map(SectionRef::get).filter(|section| !is_server(section.layer));
         let mut cores = below.filter_map(|section| section.core.as_deref());
-        let pathless = mapping::pathless(&walked.sections);
-        pathless.and_then(|one| mapping::redirect_of(&self.context, one, &self.uri, query, self)).or_else(|| {
-            cores.find_map(|core| mapping::redirect(&self.context, &core.redirects, &self.uri, query, self))
+        let pathless = redirects::pathless(&walked.sections);
+        pathless.and_then(|one| redirects::redirect_of(&self.context, one, &self.uri, query, self)).or_else(|| {
+            cores.find_map(|core| redirects::redirect(&self.context, &core.redirects, &self.uri, query, self))
         })
     }
 
