@@ -1022,7 +1022,7 @@ void outlive_settings_free(const struct outlive_settings *settings);
  */
 
 /** The initialiser of an outlive_engine_options: as many requests as there is room for, no scoreboard. */
-#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0, 0, 0}
+#define OUTLIVE_ENGINE_OPTIONS_INIT {sizeof(outlive_engine_options), 0, NULL, 0, 0, 0, 0, NULL}
 
 /** The initialiser of an outlive_stop. */
 #define OUTLIVE_STOP_INIT {sizeof(outlive_stop), 0, 0, 0, NULL}
@@ -1075,6 +1075,11 @@ typedef struct outlive_engine_options {
      * 1, and Linux (OUTLIVE_ERROR_UNSUPPORTED).
      */
     int no_thread;
+    /**
+     * Where the loop keeps its time, for an engine without a thread: milliseconds of CLOCK_MONOTONIC, no older than what the loop does now. The engine then
+     * reads no clock when a request begins and ends. It stays the host's, which keeps it for as long as the engine lives. NULL: none.
+     */
+    const uint64_t *loop_time;
 } outlive_engine_options;
 
 /** A stop that a queue reports. OUTLIVE_STOP_INIT sets the size. May grow at its end. */
@@ -1314,7 +1319,7 @@ void outlive_engine_free(struct outlive_engine *engine);
 
 /** The initialiser of an outlive_request_options: no output, no socket to watch. */
 #define OUTLIVE_REQUEST_OPTIONS_INIT \
-    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0}
+    {sizeof(outlive_request_options), NULL, NULL, -1, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define OUTLIVE_LOAD_RELAXED_(flags) __atomic_load_n((flags), __ATOMIC_RELAXED)
@@ -1410,7 +1415,7 @@ typedef struct outlive_request_options {
      */
     const char *label;
     /**
-     * "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
+     * "GET" …; NUL-terminated, or with its length in method_len; copied; NULL: unknown. HEAD: no output reaches the write function.
      */
     const char *method;
     /**
@@ -1477,6 +1482,10 @@ typedef struct outlive_request_options {
      * Length of label in bytes, for one without a NUL at its end; 0: it has one.
      */
     size_t label_len;
+    /**
+     * The same of method.
+     */
+    size_t method_len;
 } outlive_request_options;
 
 /**
@@ -1491,7 +1500,7 @@ typedef int (*outlive_shutdown_function)(struct outlive_request *request, int en
  * keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
  * `options` may be NULL: no output, no watching.
  *
- * OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size, key_len or label_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+ * OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or length, or no such stop queue. OUTLIVE_ERROR_FULL: the
  * engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
  * could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
  * Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.

@@ -53,7 +53,8 @@ typedef struct {
     ngx_msec_t                  time_limit;
     ngx_uint_t                  max_detached;
     ngx_msec_t                  max_detached_time;
-    const outlive_settings     *settings;
+    ngx_uint_t                  inexact;   /* no whole seconds: the limit is */
+    const outlive_settings     *settings;  /* set for each request */
 } ngx_http_outlive_policy_t;
 
 
@@ -84,7 +85,7 @@ typedef struct {
 
 typedef struct ngx_http_outlive_ctx_s  ngx_http_outlive_ctx_t;
 
-/* set to zeros for each request up to look, which is prepared once */
+/* set to zeros for each request, but for what is prepared once: look and on */
 
 struct ngx_http_outlive_ctx_s {
     ngx_http_request_t           *request;  /* the main one */

@@ -22,6 +22,7 @@
 
 static void ngx_http_outlive_read_handler(ngx_event_t *rev);
 static void ngx_http_outlive_write_handler(ngx_event_t *wev);
+static void ngx_http_outlive_cannot_write(ngx_event_t *wev);
 static ngx_chain_t *ngx_http_outlive_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static ngx_chain_t *ngx_http_outlive_drop(ngx_connection_t *c,
@@ -44,6 +45,14 @@ ngx_http_outlive_attach(ngx_http_outlive_ctx_t *ctx)
     ngx_connection_t  *c;
 
     c = ctx->request->connection;
+
+    if (c->read->handler == ngx_http_outlive_read_handler
+        && c->write->handler == ngx_http_outlive_write_handler
+        && c->send_chain == ngx_http_outlive_send_chain
+        && !c->read->pending_eof)
+    {
+        return;
+    }
 
     if (ctx->read_handler == NULL) {
         ctx->read_handler = c->read->handler;
@@ -227,6 +236,26 @@ ngx_http_outlive_look(ngx_event_t *ev)
 
 static void
 ngx_http_outlive_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_outlive_ctx_t  *ctx;
+
+    c = wev->data;
+    r = c->data;
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_outlive_module);
+
+    if (ctx && ctx->frames == NULL && !wev->timedout && !c->error) {
+        ctx->write_handler(wev);
+        return;
+    }
+
+    ngx_http_outlive_cannot_write(wev);
+}
+
+
+static void
+ngx_http_outlive_cannot_write(ngx_event_t *wev)
 {
     ngx_uint_t               timedout;
     ngx_connection_t        *c;

@@ -45,6 +45,7 @@ ngx_http_outlive_policy(ngx_conf_t *cf, ngx_http_outlive_loc_conf_t *olcf)
 
     policy->disconnect = olcf->disconnect;
     policy->time_limit = olcf->time_limit;
+    policy->inexact = olcf->time_limit % 1000 != 0;
     policy->max_detached = olcf->max_detached;
     policy->max_detached_time = olcf->max_detached_time;
 

@@ -72,6 +72,13 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
     ngx_http_outlive_main_conf_t  *omcf;
     outlive_engine_options         options = OUTLIVE_ENGINE_OPTIONS_INIT;
 
+#if (NGX_LINUX && NGX_PTR_SIZE == 8)
+
+    ngx_msec_t                     now;
+    struct timespec                ts;
+
+#endif
+
     omcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_outlive_module);
 
     if (omcf == NULL || !omcf->enabled
@@ -92,6 +99,19 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 
     options.no_thread = 1;
 
+#if (NGX_PTR_SIZE == 8)
+
+    /* nginx has kept it by this clock since 1.13.10 */
+
+    if (clock_gettime(CLOCK_MONOTONIC, &ts) == 0) {
+        now = (ngx_msec_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+
+        if (now - ngx_current_msec < 60000) {
+            options.loop_time = (uint64_t *) &ngx_current_msec;
+        }
+    }
+
+#endif
 #endif
 
     if (omcf->scoreboard.len) {

@@ -7,17 +7,11 @@
 #include "ngx_http_outlive.h"
 
 
-/* the most bytes of a method */
-
-#define NGX_HTTP_OUTLIVE_METHOD  8
-
-
 static ngx_http_outlive_ctx_t *ngx_http_outlive_create_ctx(
     ngx_http_request_t *r);
 static void ngx_http_outlive_free_ctx(ngx_http_outlive_ctx_t *ctx);
 static ngx_int_t ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     ngx_http_outlive_loc_conf_t *olcf);
-static const char *ngx_http_outlive_method(ngx_http_request_t *r);
 static int ngx_http_outlive_why(ngx_http_outlive_ctx_t *ctx);
 static void ngx_http_outlive_finalize(void *data);
 static void ngx_http_outlive_cleanup(void *data);
@@ -102,7 +96,8 @@ ngx_http_outlive_create_ctx(ngx_http_request_t *r)
 
     if (ctx) {
         ngx_http_outlive_free_ctxs = ctx->next;
-        ngx_memzero(ctx, offsetof(ngx_http_outlive_ctx_t, look));
+        ngx_memzero(&ctx->conf, offsetof(ngx_http_outlive_ctx_t, look)
+                                - offsetof(ngx_http_outlive_ctx_t, conf));
 
     } else {
         ctx = ngx_calloc(sizeof(ngx_http_outlive_ctx_t), ngx_cycle->log);
@@ -170,7 +165,8 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
     options.label = (char *) r->uri.data;
     options.label_len = r->uri.len;
-    options.method = ngx_http_outlive_method(r);
+    options.method = (char *) r->method_name.data;
+    options.method_len = r->method_name.len;
     options.userdata = ctx;
 
     if (outlive_request_begin(ngx_http_outlive_engine, olcf->policy->settings,
@@ -198,7 +194,7 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
 
         /* the settings have the limit in whole seconds from now on */
 
-        if (elapsed || olcf->time_limit % 1000) {
+        if (elapsed || olcf->policy->inexact) {
             elapsed = ngx_min(elapsed, olcf->time_limit - 1);
 
             outlive_request_set_time_limit_ms(ctx->outlive,
@@ -215,32 +211,6 @@ ngx_http_outlive_begin(ngx_http_outlive_ctx_t *ctx,
     }
 
     return NGX_OK;
-}
-
-
-/* as a C string, until the next call: nginx has no zero at its end */
-
-static const char *
-ngx_http_outlive_method(ngx_http_request_t *r)
-{
-    static u_char  buf[NGX_HTTP_OUTLIVE_METHOD + 1];
-
-    switch (r->method) {
-
-    case NGX_HTTP_GET:
-        return "GET";
-
-    case NGX_HTTP_POST:
-        return "POST";
-
-    case NGX_HTTP_HEAD:
-        return "HEAD";
-    }
-
-    *ngx_cpymem(buf, r->method_name.data,
-                ngx_min(r->method_name.len, NGX_HTTP_OUTLIVE_METHOD)) = '\0';
-
-    return (const char *) buf;
 }
 
 

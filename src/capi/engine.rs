@@ -11,6 +11,7 @@ use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Manages many requests at once: their time limits, their watched sockets, the table of requests in flight. One per process
@@ -52,6 +53,9 @@ pub struct outlive_engine_options {
     /// thread, system calls and the allocator of the C library are cheaper. A loop that is blocked stops nothing meanwhile. Needs stop_queues =
     /// 1, and Linux (OUTLIVE_ERROR_UNSUPPORTED).
     pub no_thread: c_int,
+    /// Where the loop keeps its time, for an engine without a thread: milliseconds of CLOCK_MONOTONIC, no older than what the loop does now. The engine then
+    /// reads no clock when a request begins and ends. It stays the host's, which keeps it for as long as the engine lives. NULL: none.
+    pub loop_time: *const u64,
 }
 
 /// A stop that a queue reports. OUTLIVE_STOP_INIT sets the size. May grow at its end.
@@ -163,6 +167,7 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
         scoreboard_fd: 0,
         stop_queues: 0,
         no_thread: 0,
+        loop_time: ptr::null(),
     };
     // SAFETY: passed on.
     let options = unsafe { super::sized_struct(options.cast(), default) }
@@ -172,6 +177,10 @@ unsafe fn engine_options(options: *const outlive_engine_options) -> Result<Engin
         no_thread: options.no_thread != 0,
         ..EngineOptions::default()
     };
+    if !options.loop_time.is_null() {
+        // SAFETY: not NULL, so valid for as long as the engine lives, and only read. The loop writes it in one piece.
+        made.loop_time = Some(unsafe { AtomicU64::from_ptr(options.loop_time.cast_mut()) });
+    }
     if options.max_requests != 0 {
         made.most_requests = options.max_requests;
     }

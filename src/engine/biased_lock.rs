@@ -16,10 +16,10 @@
 //! `tests/interleavings` tries every order of the steps.
 
 use super::sync::{
-    AtomicU8,
+    AtomicU8, AtomicU32, Barrier,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use super::threads::{Caller, MOST, Number};
+use super::threads::{Caller, MOST, Number, Threads};
 
 /// In the place of the owner's number: no thread has taken the lock so far.
 const UNBIASED: Number = 0;
@@ -65,7 +65,9 @@ impl BiasedLock {
     /// bias is revoked, or the lock is held.
     #[inline(always)]
     pub fn take_without_revoking(&self, caller: Caller<'_>) -> bool {
-        self.take_as_owner(caller) || (self.owner.load(Relaxed) == UNBIASED && self.become_owner(caller))
+        self.take_as_owner(caller)
+            || (self.owner.load(Relaxed) == UNBIASED
+                && self.become_owner(caller.thread, caller.threads, caller.barrier, caller.revoked))
     }
 
     /// Takes the lock, if the caller is its owner and does not hold it. A thread with the number of one that has ended sees what that one
@@ -87,9 +89,11 @@ impl BiasedLock {
         is_owner
     }
 
+    /// By the caller's parts, which stay in registers.
     #[cold]
     #[inline(never)]
-    fn become_owner(&self, caller: Caller<'_>) -> bool {
+    fn become_owner(&self, thread: u64, threads: &Threads, barrier: &Barrier, revoked: &AtomicU32) -> bool {
+        let caller = Caller { thread, threads, barrier, revoked };
         let (number, is_own) = caller.number();
         is_own
             && caller.barrier.is_cheap()
@@ -102,7 +106,7 @@ impl BiasedLock {
     #[inline(never)]
     fn take_slowly(&self, caller: Caller<'_>) -> Option<Taken> {
         let owner = self.owner.load(Relaxed);
-        if owner == UNBIASED && self.become_owner(caller) {
+        if owner == UNBIASED && self.become_owner(caller.thread, caller.threads, caller.barrier, caller.revoked) {
             return Some(Taken::ByOwner);
         }
         if caller.is(owner) && self.held_by_owner.load(Relaxed) != 0 {

@@ -117,10 +117,10 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// A new request on the calling thread.
+    /// A new request on the thread with this clock.
     #[inline]
-    pub fn begin(&self) {
-        self.clock.store(sys::thread_clock(), Relaxed);
+    pub fn begin(&self, clock: i32) {
+        self.clock.store(clock, Relaxed);
     }
 
     /// Sets `hard_timeout` in seconds, 0: none; for this request and the following ones in the slot.

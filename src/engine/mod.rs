@@ -99,11 +99,15 @@ pub(crate) use slot_table::{LARGEST, REACH};
 use crate::config::Settings;
 use crate::error::{Code, Error, Result};
 use crate::request::Ending;
+use rounds::Rounds;
 use shared::Shared;
 use shared::{DRAINING, OPEN};
 use slot_table::Table;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::{Release, SeqCst};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Release, SeqCst},
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How an engine is made.
@@ -117,6 +121,9 @@ pub struct EngineOptions {
     /// The engine has no thread: it looks around when its host's loop asks for the next stop, and the only queue's descriptor is readable
     /// when there is something to do. For hosts whose requests all live on that loop's thread. Linux only.
     pub no_thread: bool,
+    /// Where the host's loop keeps its time, in milliseconds of the system's monotonic clock, for an engine without a thread: it reads this and no clock
+    /// of its own.
+    pub loop_time: Option<&'static AtomicU64>,
     /// The [scoreboard]; `None`: `outlive.scoreboard` of the first settings that have it.
     pub scoreboard: Option<PathBuf>,
     /// A descriptor of the scoreboard's file, in place of its path; it stays the caller's.
@@ -131,6 +138,7 @@ impl Default for EngineOptions {
             most_requests: shared::MOST_REQUESTS,
             stop_queues: 0,
             no_thread: false,
+            loop_time: None,
             scoreboard: None,
             scoreboard_fd: None,
             scoreboard_rows: scoreboard::DEFAULT_ROWS,
@@ -168,7 +176,8 @@ impl<H: Host> Engine<H> {
         if options.no_thread && !sys::HAS_TIMERS {
             return Err(Error::new(Code::Unsupported, "an engine without a thread needs Linux"));
         }
-        let shared = Arc::new(Shared::new(options.stop_queues, !options.no_thread)?);
+        let rounds = options.no_thread.then(|| Rounds::new(options.loop_time));
+        let shared = Arc::new(Shared::new(options.stop_queues, rounds)?);
         let rows = options.scoreboard_rows;
         if rows == 0 || rows > scoreboard::MOST_ROWS {
             let most = scoreboard::MOST_ROWS;

@@ -16,7 +16,7 @@ use super::sys::{self, Poll};
 use super::ticker::{Round, TICK};
 use std::sync::Mutex;
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicI32, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::time::Duration;
@@ -25,17 +25,32 @@ use std::time::Duration;
 pub struct Rounds {
     /// When the timer rings.
     next: AtomicU64,
+    /// The loop's thread, as [`sys::thread_number`] knows it, and its CPU-time clock: read once.
+    thread: AtomicUsize,
+    clock: AtomicI32,
+    /// Where the loop keeps its time.
+    time: Option<&'static AtomicU64>,
     /// Held through a round: one at a time, whichever thread calls.
     round: Mutex<Round>,
 }
 
-impl Default for Rounds {
-    fn default() -> Self {
-        Self { next: AtomicU64::new(NEVER), round: Mutex::default() }
-    }
-}
-
 impl Rounds {
+    pub fn new(time: Option<&'static AtomicU64>) -> Self {
+        Self {
+            time,
+            next: AtomicU64::new(NEVER),
+            thread: AtomicUsize::new(0),
+            clock: AtomicI32::new(0),
+            round: Mutex::default(),
+        }
+    }
+
+    /// The time of the loop.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.time.map_or_else(sys::tick_ms, |time| time.load(Relaxed))
+    }
+
     /// There is a round by `due`. Async-signal-safe.
     #[inline]
     pub fn by(&self, due: u64, poll: &Poll) {
@@ -60,6 +75,21 @@ impl Rounds {
                 return;
             }
         }
+    }
+
+    /// The CPU-time clock of the calling thread, which is the loop's: a begin asks for nothing else.
+    #[inline]
+    pub fn thread_clock(&self) -> i32 {
+        if self.thread.load(Relaxed) == sys::thread_number() { self.clock.load(Relaxed) } else { self.read_clock() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_clock(&self) -> i32 {
+        let clock = sys::thread_clock();
+        self.clock.store(clock, Relaxed);
+        self.thread.store(sys::thread_number(), Relaxed);
+        clock
     }
 
     /// Does what is due. Another thread's round that runs now is enough.

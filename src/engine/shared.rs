@@ -79,7 +79,7 @@ impl Counters {
 }
 
 impl Shared {
-    pub fn new(stop_queues: u32, has_thread: bool) -> Result<Self> {
+    pub fn new(stop_queues: u32, rounds: Option<Rounds>) -> Result<Self> {
         let refused = |what: &str, error: std::io::Error| {
             Error::new(Code::System, format!("cannot make an engine: the system refused {what} ({error})"))
         };
@@ -88,8 +88,8 @@ impl Shared {
             clock: Clock::default(),
             door: AtomicU32::new(0),
             barrier: Barrier::new(),
-            poll: Poll::new(!has_thread).map_err(|error| refused("an epoll, event or timer descriptor", error))?,
-            rounds: (!has_thread).then(Rounds::default),
+            poll: Poll::new(rounds.is_some()).map_err(|error| refused("an epoll, event or timer descriptor", error))?,
+            rounds,
             watched: Watched::default(),
             closing: AtomicBool::new(false),
             thread: AtomicUsize::new(0),
@@ -115,11 +115,14 @@ impl Shared {
         self.door.fetch_or(bit, SeqCst);
     }
 
-    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock; without a thread, that of the system's
-    /// own last tick.
+    /// The engine's time: at most a tick old while anything is timed, so it costs a load and not a clock; without a thread, that of the
+    /// host's loop, or of the system's last tick.
     #[inline]
     pub fn now(&self) -> u64 {
-        self.clock.now().unwrap_or_else(|| if self.rounds.is_some() { sys::tick_ms() } else { ask_the_system() })
+        match &self.rounds {
+            None => self.clock.now().unwrap_or_else(ask_the_system),
+            Some(rounds) => rounds.now(),
+        }
     }
 
     /// The same, where it takes no more than a load.
@@ -140,6 +143,12 @@ impl Shared {
     #[inline(always)]
     pub fn caller_of_counts(&self) -> Caller<'_> {
         Caller { revoked: &self.threads.revoked_of_counts, ..self.caller() }
+    }
+
+    /// The CPU-time clock of the calling thread.
+    #[inline]
+    pub fn thread_clock(&self) -> i32 {
+        self.rounds.as_ref().map_or_else(sys::thread_clock, Rounds::thread_clock)
     }
 
     /// The engine's thread reads the clock for everybody; it is awake from here on.

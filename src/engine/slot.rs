@@ -444,6 +444,7 @@ impl<H: Host> Slot<H> {
     }
 
     /// By the owner, or before the slot is live.
+    #[inline]
     pub(super) fn set_label(&self, label: &[u8]) {
         let shown = self.shown();
         whole_words::write_text(&shown.label_turn, &shown.label, cut(label, LABEL));
@@ -457,14 +458,6 @@ impl<H: Host> Slot<H> {
         label.truncate(label.iter().position(|&byte| byte == 0).unwrap_or(LABEL));
         label
     }
-}
-
-/// Up to eight bytes in one word, zeros behind them.
-pub(super) fn pack(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    let count = bytes.len().min(8);
-    word[..count].copy_from_slice(&bytes[..count]);
-    u64::from_ne_bytes(word)
 }
 
 /// At most `most` bytes, not cutting a UTF-8 character in half. Whoever reads a label stops at its first NUL: here nobody has to look for one.

@@ -149,7 +149,7 @@ mod tests {
     fn it_is_not_full_while_slots_are_on_their_way() {
         const THREADS: u32 = 16;
         for _ in 0..200 {
-            let shared = Arc::new(Shared::new(0, true).unwrap());
+            let shared = Arc::new(Shared::new(0, None).unwrap());
             let (free, at_once) = (&shared.free, std::sync::Barrier::new(THREADS as usize));
             let table = Table::<NoClient>::new(&shared, THREADS);
             std::thread::scope(|scope| {

@@ -89,17 +89,20 @@ impl Caller<'_> {
     #[inline(always)]
     pub fn number(self) -> (Number, bool) {
         let first = first(self.thread);
-        if self.is(first) { (first, true) } else { self.find_number(first) }
+        if self.is(first) { (first, true) } else { self.threads.find(self.thread, first) }
     }
+}
 
+impl Threads {
+    /// The number of a thread, for which `first` is not the one that it has. By its parts, so that a caller stays in registers.
     #[cold]
     #[inline(never)]
-    fn find_number(self, first: Number) -> (Number, bool) {
+    fn find(&self, thread: u64, first: Number) -> (Number, bool) {
         for more in 0..TRIES {
             let number = ((usize::from(first) - 1 + more) % MOST + 1) as Number;
-            let place = &self.threads.threads[usize::from(number)];
-            let is_mine = self.is(number)
-                || (place.load(Relaxed) == 0 && place.compare_exchange(0, self.thread, AcqRel, Relaxed).is_ok());
+            let place = &self.threads[usize::from(number)];
+            let is_mine = place.load(Relaxed) == thread
+                || (place.load(Relaxed) == 0 && place.compare_exchange(0, thread, AcqRel, Relaxed).is_ok());
             if is_mine {
                 return (number, true);
             }

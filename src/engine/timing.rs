@@ -383,7 +383,7 @@ mod tests {
     fn a_new_limit_owes_nothing_to_what_was_counted_of_the_one_before() {
         let parts = Parts::default();
         let timing = parts.timing();
-        timing.terms.begin();
+        timing.terms.begin(sys::thread_clock());
         timing.start(1_000, 0, true);
         assert_eq!(timing.look(3, || true, &mut |_| 0), Look::Later(1_000_003));
         // Suspended and resumed before anybody has looked.
@@ -405,7 +405,7 @@ mod tests {
     fn what_was_used_of_a_limit_stays_used_on_another_clock() {
         let parts = Parts::default();
         let timing = parts.timing();
-        timing.terms.begin();
+        timing.terms.begin(sys::thread_clock());
         timing.start(10, 1_000, false);
         assert_eq!(timing.change_clock(5_000, true, || ()), 5_000 + 6_000);
         let base = timing.counted.0.wait(timing.caller).cpu_base;
@@ -430,7 +430,7 @@ mod tests {
     fn a_clock_that_is_changed_while_suspended_charges_from_the_resume_on() {
         let parts = Parts::default();
         let timing = parts.timing();
-        timing.terms.begin();
+        timing.terms.begin(sys::thread_clock());
         timing.start(10, 0, true);
         timing.suspend();
         assert_eq!(timing.change_clock(100, false, || ()), 10_100 + SLACK);

@@ -28,15 +28,35 @@ pub fn write_text(turn: &AtomicU32, words: &[AtomicU64], text: &[u8]) {
     let before = turn.load(Relaxed);
     turn.store(before.wrapping_add(1), Relaxed);
     fence(Release);
-    let (whole, rest) = text.as_chunks::<8>();
-    for (word, &new) in words.iter().zip(whole) {
-        word.store(u64::from_ne_bytes(new), Relaxed);
+    let (mut words, mut rest) = (words, text);
+    while let (Some((word, behind)), Some((new, others))) = (words.split_first(), rest.split_first_chunk()) {
+        word.store(u64::from_ne_bytes(*new), Relaxed);
+        (words, rest) = (behind, others);
     }
-    if let Some(word) = words.get(whole.len()) {
-        let last = rest.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
-        word.store(u64::from_ne_bytes(last.to_le_bytes()), Relaxed);
+    if let Some(word) = words.first() {
+        word.store(word_of(rest), Relaxed);
     }
     turn.store(before.wrapping_add(2), Release);
+}
+
+/// The first eight bytes of a text in one word, zeros behind a shorter one. From its two ends, which overlap: no call is made to copy three bytes.
+#[inline]
+pub fn word_of(text: &[u8]) -> u64 {
+    let bits = |bytes: usize| 8 * bytes as u32;
+    let little = match (text, text.len()) {
+        ([], _) => 0,
+        (&[byte], _) => byte.into(),
+        (_, length @ 2..4) => {
+            let end = |at: usize| u64::from(u16::from_le_bytes([text[at], text[at + 1]]));
+            end(0) | end(length - 2) << bits(length - 2)
+        }
+        (_, length @ 4..8) => {
+            let end = |at: usize| u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]));
+            end(0) | end(length - 4) << bits(length - 4)
+        }
+        _ => text.first_chunk().map_or(0, |all| u64::from_le_bytes(*all)),
+    };
+    u64::from_ne_bytes(little.to_le_bytes())
 }
 
 /// `None`: the writer is stuck.
@@ -81,6 +101,16 @@ mod tests {
         });
         assert_eq!(read(&turn, &words), Some([19_999; 8]));
         assert_eq!(text_of(&of_text::<2>(b"0123456789"), 10), b"0123456789");
+    }
+
+    #[test]
+    fn a_word_has_what_fits_of_a_text() {
+        let text = b"abcdefghij";
+        for length in 0..=text.len() {
+            let mut bytes = [0; 8];
+            bytes[..length.min(8)].copy_from_slice(&text[..length.min(8)]);
+            assert_eq!(word_of(&text[..length]).to_ne_bytes(), bytes, "{length}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::engine::{Handle, Options};
 use crate::error::Code;
 use std::ffi::{c_char, c_int, c_void};
+use std::slice;
 use std::sync::Arc;
 
 /// The options of a request. OUTLIVE_REQUEST_OPTIONS_INIT sets the size, socket to -1, and the rest to 0.
@@ -24,7 +25,7 @@ pub struct outlive_request_options {
     pub size: usize,
     /// A label for people, shown in the live table, cut to 96 bytes. NUL-terminated, or with its length in label_len; copied; may be NULL.
     pub label: *const c_char,
-    /// "GET" …; NUL-terminated, copied; NULL: unknown. HEAD: no output reaches the write function.
+    /// "GET" …; NUL-terminated, or with its length in method_len; copied; NULL: unknown. HEAD: no output reaches the write function.
     pub method: *const c_char,
     /// A connected socket to watch if outlive.detect = watch, or -1. It stays the host's, which keeps it open until the request's
     /// end. Several requests may have the same socket, such as the streams of an HTTP/2 connection: each is told when the client
@@ -64,6 +65,8 @@ pub struct outlive_request_options {
     pub stop_queue: u32,
     /// Length of label in bytes, for one without a NUL at its end; 0: it has one.
     pub label_len: usize,
+    /// The same of method.
+    pub method_len: usize,
 }
 
 impl outlive_request_options {
@@ -78,7 +81,7 @@ impl outlive_request_options {
 /// keeps its own reference, and its slot in the engine keeps that until a request with other settings begins there.
 /// `options` may be NULL: no output, no watching.
 ///
-/// OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size, key_len or label_len, or no such stop queue. OUTLIVE_ERROR_FULL: the
+/// OUTLIVE_ERROR_ARGUMENT: NULL, or an invalid options size or length, or no such stop queue. OUTLIVE_ERROR_FULL: the
 /// engine holds its maximum of requests. OUTLIVE_ERROR_DRAINING: it takes no new ones. OUTLIVE_ERROR_SYSTEM: no thread
 /// could be made. Cost: tens of nanoseconds, no system call (but for a watched socket).
 /// Thread safety: any thread. Fork safety: OUTLIVE_ERROR_FORKED in a child. Signal safety: no.
@@ -116,7 +119,7 @@ pub unsafe extern "C" fn outlive_request_begin(
             Err(code) => {
                 let message = match code {
                     Code::Argument => {
-                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), key or label is NULL or impossibly long, or the engine has no such stop queue"
+                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), a text is NULL or impossibly long, or the engine has no such stop queue"
                     }
                     _ => "",
                 };
@@ -127,8 +130,22 @@ pub unsafe extern "C" fn outlive_request_begin(
     })
 }
 
+/// A text that has a length, or a NUL at its end where that is 0.
+///
 /// # Safety
-/// The texts in `options` are NULL or NUL-terminated.
+/// As for [`bytes`], or as for [`optional`] where the length is 0.
+#[inline(always)]
+unsafe fn text<'a>(ptr: *const c_char, len: usize) -> Result<&'a [u8], Code> {
+    if !ptr.is_null() && len as isize > 0 {
+        // SAFETY: passed on.
+        return Ok(unsafe { slice::from_raw_parts(ptr.cast(), len) });
+    }
+    // SAFETY: passed on.
+    unsafe { if len == 0 { Ok(optional(ptr)) } else { bytes(ptr, len) } }
+}
+
+/// # Safety
+/// The texts in `options` are NULL, or as their lengths say.
 #[inline(always)] // once for plain options as they are today, once for all others
 unsafe fn begin<'e, const PLAIN: bool>(
     engine: &'e outlive_engine,
@@ -136,12 +153,8 @@ unsafe fn begin<'e, const PLAIN: bool>(
     options: &outlive_request_options,
 ) -> Result<Handle<'e, CHost>, Code> {
     // SAFETY: passed on; the options live until the call returns.
-    let (method, callbacks) = unsafe { (optional(options.method), Callbacks::of(options)) };
-    let label = match options.label_len {
-        // SAFETY: passed on.
-        0 => unsafe { optional(options.label) },
-        // SAFETY: passed on.
-        len => unsafe { bytes(options.label, len) }?,
+    let (label, method, callbacks) = unsafe {
+        (text(options.label, options.label_len)?, text(options.method, options.method_len)?, Callbacks::of(options))
     };
     let socket = (options.socket >= 0).then_some(options.socket);
     let key = match options.key_len {
@@ -198,6 +211,7 @@ unsafe fn other_options(options: *const outlive_request_options) -> Option<outli
         resumed: 0,
         stop_queue: 0,
         label_len: 0,
+        method_len: 0,
     };
     // SAFETY: passed on.
     if options.is_null() { Some(default) } else { unsafe { sized_struct(options.cast(), default) } }

@@ -360,9 +360,8 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
     let whole = u64::from(limit) * 1_000;
     let state = slot.state.load(Relaxed);
     // Without the bit, the stored value is an earlier request's.
-    let (is_shown, kept) = (state & (state::METHOD | state::LABELLED) != 0, kept_key(slot, state));
-    let shown = is_shown.then(|| slot.shown());
-    row.begin(&First {
+    let shown = (state & (state::METHOD | state::LABELLED) != 0).then(|| slot.shown());
+    let first = First {
         began,
         limit,
         thread: slot.terms.thread(),
@@ -374,14 +373,20 @@ fn began<H: Host>(writer: &Writer, slot: &Slot<H>) {
         state: state_of(slot),
         method: shown.filter(|_| state & state::METHOD != 0).map_or(0, |shown| shown.method.load(Relaxed)),
         label: shown.filter(|_| state & state::LABELLED != 0).map_or(&[], |shown| &shown.label),
-        key: kept.as_deref().unwrap_or_default(),
-    });
+        key: &[],
+    };
+    if state & state::KEYED == 0 {
+        row.begin(&first);
+    } else {
+        begin_with_key(row, slot, first);
+    }
     slot.shared().wake_by(began + REFRESH);
 }
 
-#[inline]
-fn kept_key<H: Host>(slot: &Slot<H>, state: u32) -> Option<Vec<u8>> {
-    (state & state::KEYED != 0).then(|| slot.annex().key())
+#[cold]
+#[inline(never)]
+fn begin_with_key<H: Host>(row: RowWriter<'_>, slot: &Slot<H>, first: First<'_>) {
+    row.begin(&First { key: &slot.annex().key(), ..first });
 }
 
 /// The rest of the limit, as a row shows it.

@@ -101,6 +101,7 @@ impl<'a> RowWriter<'a> {
 
 impl RowWriter<'_> {
     /// A request has begun: once this returns, readers of the file see it.
+    #[inline] // most requests are known to have no key
     pub fn begin(self, first: &First<'_>) {
         let count = (self.0[SEQUENCE].load(Relaxed) >> COUNT_SHIFT) + 1;
         self.0[SEQUENCE].store(count << COUNT_SHIFT | WRITING, Relaxed);

@@ -3,6 +3,7 @@
 use super::Readiness;
 use super::system::owned;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -123,12 +124,15 @@ impl Poll {
     /// Waits for something to happen, or for the time to pass (`None`: for ever).
     pub fn wait(&self, time: Option<Duration>, seen: &mut Vec<Readiness>) {
         const ROOM: usize = 256;
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; ROOM];
+        let mut events = [const { MaybeUninit::<libc::epoll_event>::uninit() }; ROOM];
         let milliseconds = time.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
         seen.clear();
         // SAFETY: `events` has room for ROOM entries.
-        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), ROOM as i32, milliseconds) };
+        let count =
+            unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr().cast(), ROOM as i32, milliseconds) };
         for event in events.iter().take(usize::try_from(count).unwrap_or(0)) {
+            // SAFETY: the kernel has written so many.
+            let event = unsafe { event.assume_init() };
             let (bits, token) = (event.events as i32, event.u64);
             if token == WAKE {
                 self.wake.clear();

@@ -97,7 +97,7 @@ class EngineOptions(Structure):
 
     _fields_ = [
         ("size", c_size_t), ("max_requests", c_uint32), ("scoreboard", c_char_p), ("scoreboard_rows", c_uint32), ("scoreboard_fd", c_int),
-        ("stop_queues", c_uint32), ("no_thread", c_int),
+        ("stop_queues", c_uint32), ("no_thread", c_int), ("loop_time", c_void_p),
     ]
 
 
@@ -134,7 +134,7 @@ class RequestOptions(Structure):
         ("size", c_size_t), ("label", c_char_p), ("method", c_char_p), ("socket", c_int), ("reading_input", c_int),
         ("write", c_void_p), ("flush", c_void_p), ("on_stop", c_void_p), ("on_forced", c_void_p), ("userdata", c_void_p), ("on_ended", c_void_p),
         ("key", c_void_p), ("key_len", c_size_t), ("resumed", c_int), ("stop_queue", c_uint32),
-        ("label_len", c_size_t),
+        ("label_len", c_size_t), ("method_len", c_size_t),
     ]
 
 
