@@ -119,7 +119,7 @@ pub unsafe extern "C" fn outlive_request_begin(
             Err(code) => {
                 let message = match code {
                     Code::Argument => {
-                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), a text is NULL or impossibly long, or the engine has no such stop queue"
+                        "outlive_request_options: size is wrong (use OUTLIVE_REQUEST_OPTIONS_INIT), a key, label or method with a length is NULL or impossibly long, or the engine has no such stop queue"
                     }
                     _ => "",
                 };
