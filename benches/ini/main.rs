@@ -171,7 +171,7 @@ fn main() {
     {
         let rounds = rounds.parse().expect("a count");
         let took = if what == "files" {
-            time(rounds, || files::ours(Path::new(path)))
+            time(rounds, || files::ours(Path::new(path)).diagnostics().len())
         } else {
             let work = if what == "map" { map } else { events };
             let text = std::fs::read(path).expect("a text");
