@@ -342,6 +342,8 @@ ngx_http_outlive_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_outlive_loc_conf_t *prev = parent;
     ngx_http_outlive_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
+
     if (conf->disconnect == NGX_CONF_UNSET_UINT) {
         conf->disconnect_place = prev->disconnect_place;
     }
@@ -367,7 +369,16 @@ ngx_http_outlive_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->max_detached_time, prev->max_detached_time,
                               NGX_HTTP_OUTLIVE_NONE);
 
-    /* requests for the status page are not supervised */
+    /*
+     * requests for the status page are not supervised; an "if" has the handler
+     * of its location
+     */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && clcf->handler == NULL) {
+        conf->status = prev->status;
+    }
 
     if (conf->status
         || (conf->disconnect == NGX_HTTP_OUTLIVE_OFF

@@ -75,6 +75,7 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 #if (NGX_LINUX && NGX_PTR_SIZE == 8)
 
     ngx_msec_t                     now;
+    ngx_core_conf_t               *ccf;
     struct timespec                ts;
 
 #endif
@@ -101,9 +102,16 @@ ngx_http_outlive_init_process(ngx_cycle_t *cycle)
 
 #if (NGX_PTR_SIZE == 8)
 
-    /* nginx has kept it by this clock since 1.13.10 */
+    /*
+     * nginx has kept it by this clock since 1.13.10; with timer_resolution it
+     * may be older than what the worker does
+     */
 
-    if (clock_gettime(CLOCK_MONOTONIC, &ts) == 0) {
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ccf->timer_resolution == 0
+        && clock_gettime(CLOCK_MONOTONIC, &ts) == 0)
+    {
         now = (ngx_msec_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 
         if (now - ngx_current_msec < 60000) {

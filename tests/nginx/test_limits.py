@@ -32,6 +32,7 @@ location = /copy { internal; proxy_pass http://127.0.0.1:@BACKEND@/copy?held&sil
 location /long/ { outlive_disconnect finish; outlive_max_detached 2; outlive_max_detached_time 1s; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location /cap/ { outlive_disconnect finish; outlive_max_detached 2; proxy_pass http://127.0.0.1:@BACKEND@/; }
 location /status { outlive_status; }
+location /status-if { outlive_status; if ($request_method = GET) { set $asked 1; } }
 location /metrics { outlive_metrics; }
 """
 
@@ -62,6 +63,11 @@ def test_refused(nginx, back):
     said = nginx.said()
     assert f"outlive: time limit: stopped after 700 ms: outlive_time_limit in {nginx.conf}:{line_of(nginx, '/limit/')}" in said, said
     assert "upstream timed out" not in said and "prematurely closed" not in said, said
+
+
+def test_status_beside_if(nginx):
+    """An if has settings of its own, and the page of its location: a request for that is not supervised either."""
+    assert "/status-if" not in nginx.ask("/status-if")[2].decode()
 
 
 def test_page(nginx, back):
