@@ -54,7 +54,8 @@ pub struct outlive_engine_options {
     /// 1, and Linux (OUTLIVE_ERROR_UNSUPPORTED).
     pub no_thread: c_int,
     /// Where the loop keeps its time, for an engine without a thread: milliseconds of CLOCK_MONOTONIC, no older than what the loop does now. The engine then
-    /// reads no clock when a request begins and ends. It stays the host's, which keeps it for as long as the engine lives. NULL: none.
+    /// reads no clock when a request begins and ends, and the limit that a request begins with counts from it. Aligned to 8 bytes. It stays the
+    /// host's, which keeps it for as long as the engine lives. NULL: none.
     pub loop_time: *const u64,
 }
 
@@ -124,7 +125,8 @@ pub type outlive_request_visitor =
 /// Makes an engine. `options` may be NULL. On success *out is the caller's, to be freed with outlive_engine_free.
 ///
 /// OUTLIVE_ERROR_ARGUMENT: out is NULL, or the options are invalid. OUTLIVE_ERROR_SYSTEM: no descriptor or memory.
-/// OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard.
+/// OUTLIVE_ERROR_IO, OUTLIVE_ERROR_UNSUPPORTED: options->scoreboard cannot be used; see outlive_engine_scoreboard. OUTLIVE_ERROR_UNSUPPORTED, too:
+/// no_thread where it does not work.
 /// Thread safety: any thread. Fork safety: make it after the fork. Signal safety: no.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn outlive_engine_new(
@@ -240,7 +242,7 @@ pub unsafe extern "C" fn outlive_engine_is_drained(engine: *const outlive_engine
     })
 }
 
-/// A descriptor (on Linux an eventfd) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
+/// A descriptor (on Linux an eventfd, or the epoll descriptor of an engine without a thread) that is readable while the queue is not empty, for epoll, poll, uv_poll … It is the engine's: wait on it, but
 /// do not read, write or close it; outlive_engine_next_stop makes it unreadable. It may be readable while the queue is empty, and is always
 /// readable while an entry waits. Take it out of the loop before outlive_engine_free, which closes it.
 ///

@@ -92,7 +92,7 @@ pub(super) fn begin<'e, H: Host>(
     }
     slot.written.store(0, Relaxed);
     slot.began.store(now, Relaxed);
-    slot.terms.begin(slot.shared().thread_clock());
+    slot.terms.begin(sys::thread_clock());
     let limit = Machine::timer_at_begin(settings.policy(), begin).limit().unwrap_or(0);
     let due = slot.timing().start(limit, now, new & state::CPU != 0);
     slot.state.store(new & !state::WATCHED, Relaxed);

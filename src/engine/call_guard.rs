@@ -70,7 +70,7 @@ impl<'e, H: Host> CallGuard<'e, H> {
         let Some(limit) = timer.limit() else { return };
         self.write_limit_text(); // the new limit has none
         let slot = self.slot;
-        slot.look_at(slot.timing().start(limit, slot.shared().now(), slot.counts_cpu()));
+        slot.look_at(slot.timing().start(limit, slot.shared().now_within(), slot.counts_cpu()));
     }
 
     pub fn policy(&self) -> Option<&Policy> {
@@ -123,7 +123,7 @@ impl<'e, H: Host> CallGuard<'e, H> {
         if (slot.state.load(Relaxed) & state::CPU != 0) == to_cpu {
             return;
         }
-        let due = slot.timing().change_clock(slot.shared().now(), to_cpu, || match to_cpu {
+        let due = slot.timing().change_clock(slot.shared().now_within(), to_cpu, || match to_cpu {
             true => self.set_state(state::CPU),
             false => self.clear_state(state::CPU),
         });

@@ -263,7 +263,7 @@ impl<'e, H: Host> Handle<'e, H> {
     pub(crate) fn set_limit_slowly(self, seconds: i64) -> Answer {
         self.may_set_time_limit()?;
         let limit = effective_limit(seconds).limit().unwrap_or(0);
-        let due = self.slot.timing().set(limit, seconds, self.shared().now(), self.slot.counts_cpu());
+        let due = self.slot.timing().set(limit, seconds, self.shared().now_within(), self.slot.counts_cpu());
         self.slot.look_at(due);
         Ok(Code::Ok)
     }

@@ -12,22 +12,20 @@ use super::deadlines::NEVER;
 use super::shared::Shared;
 use super::slot::Host;
 use super::slot_table::Table;
+use super::stops::StopQueues;
 use super::sys::{self, Poll};
 use super::ticker::{Round, TICK};
-use std::sync::Mutex;
 use std::sync::atomic::{
-    AtomicI32, AtomicU64, AtomicUsize,
+    AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
 /// See the [module](self).
 pub struct Rounds {
     /// When the timer rings.
     next: AtomicU64,
-    /// The loop's thread, as [`sys::thread_number`] knows it, and its CPU-time clock: read once.
-    thread: AtomicUsize,
-    clock: AtomicI32,
     /// Where the loop keeps its time.
     time: Option<&'static AtomicU64>,
     /// Held through a round: one at a time, whichever thread calls.
@@ -36,13 +34,7 @@ pub struct Rounds {
 
 impl Rounds {
     pub fn new(time: Option<&'static AtomicU64>) -> Self {
-        Self {
-            time,
-            next: AtomicU64::new(NEVER),
-            thread: AtomicUsize::new(0),
-            clock: AtomicI32::new(0),
-            round: Mutex::default(),
-        }
+        Self { time, next: AtomicU64::new(NEVER), round: Mutex::default() }
     }
 
     /// The time of the loop.
@@ -77,25 +69,16 @@ impl Rounds {
         }
     }
 
-    /// The CPU-time clock of the calling thread, which is the loop's: a begin asks for nothing else.
-    #[inline]
-    pub fn thread_clock(&self) -> i32 {
-        if self.thread.load(Relaxed) == sys::thread_number() { self.clock.load(Relaxed) } else { self.read_clock() }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn read_clock(&self) -> i32 {
-        let clock = sys::thread_clock();
-        self.clock.store(clock, Relaxed);
-        self.thread.store(sys::thread_number(), Relaxed);
-        clock
-    }
-
     /// Does what is due. Another thread's round that runs now is enough.
     pub fn look_around<H: Host>(&self, shared: &Shared, table: &Table<H>) {
-        let Ok(mut round) = self.round.try_lock() else { return };
+        let mut round = match self.round.try_lock() {
+            Ok(round) => round,
+            // A host's function has panicked in it: what it does next begins anew.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let promised = self.next.swap(NEVER, SeqCst);
+        shared.barrier.heavy(); // whoever still read that time has written its work before
         shared.poll.wait(Some(Duration::ZERO), &mut round.seen);
         let now = sys::now_ms();
         let drains = round.step(shared, table, now);
@@ -113,5 +96,10 @@ impl Rounds {
         }
         self.next.fetch_min(next, SeqCst);
         self.set(&shared.poll);
+        // Only rounds add stops, and only rounds make the descriptor unreadable: it stays readable while one waits, whichever thread's round
+        // has found it (a drain's, too).
+        if shared.queues.as_ref().is_some_and(StopQueues::has_any) {
+            shared.wake();
+        }
     }
 }

@@ -125,6 +125,11 @@ impl Shared {
         }
     }
 
+    /// The same for what counts from within a request: a host's loop may have read its time long before.
+    pub fn now_within(&self) -> u64 {
+        if self.rounds.is_some() { sys::now_ms() } else { self.now() }
+    }
+
     /// The same, where it takes no more than a load.
     #[inline]
     pub fn tick(&self) -> Option<u64> {
@@ -143,12 +148,6 @@ impl Shared {
     #[inline(always)]
     pub fn caller_of_counts(&self) -> Caller<'_> {
         Caller { revoked: &self.threads.revoked_of_counts, ..self.caller() }
-    }
-
-    /// The CPU-time clock of the calling thread.
-    #[inline]
-    pub fn thread_clock(&self) -> i32 {
-        self.rounds.as_ref().map_or_else(sys::thread_clock, Rounds::thread_clock)
     }
 
     /// The engine's thread reads the clock for everybody; it is awake from here on.
@@ -170,7 +169,10 @@ impl Shared {
     #[inline]
     pub fn wake_by(&self, due: u64) {
         match &self.rounds {
-            Some(rounds) => rounds.by(due, &self.poll),
+            Some(rounds) => {
+                self.barrier.light();
+                rounds.by(due, &self.poll);
+            }
             None => self.wake_if_asleep(),
         }
     }

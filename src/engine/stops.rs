@@ -66,6 +66,11 @@ impl StopQueues {
         (queue as usize) < self.queues.len()
     }
 
+    /// Whether any queue has a stop that waits.
+    pub fn has_any(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.is_empty())
+    }
+
     /// Reports that the engine has drained.
     pub fn push_drained(&self) {
         self.queues[0].push_drained();
@@ -125,11 +130,7 @@ impl<H: Host> Engine<H> {
         if let Some(rounds) = self.shared.rounds.as_ref().filter(|_| queue.is_empty()) {
             rounds.look_around(&self.shared, &self.table);
         }
-        let stop = queue.pop(&queues.nodes, |index| see(&self.table.slot(index).host));
-        if stop.is_some() && self.shared.rounds.is_some() {
-            self.shared.wake(); // whether there are more is seen at the next call
-        }
-        Ok(stop)
+        Ok(queue.pop(&queues.nodes, |index| see(&self.table.slot(index).host)))
     }
 
     /// Whether a request may name this queue.

@@ -312,6 +312,65 @@ static void others_wake_the_loop(const char *directory) {
     outlive_settings_free(settings);
 }
 
+/* ---- the loop's time, and its threads ---- */
+
+/* A limit that is set within a request counts from now, however long ago the loop has read its time. */
+static void limits_within_a_request(void) {
+    uint64_t loop_time = (uint64_t)now_ms();
+    outlive_engine_options options = OUTLIVE_ENGINE_OPTIONS_INIT;
+    outlive_engine *engine = NULL;
+    options.stop_queues = 1;
+    options.no_thread = 1;
+    options.loop_time = &loop_time;
+    EQUAL(outlive_engine_new(&options, &engine, NULL), OUTLIVE_OK);
+    const outlive_settings *settings = settings_of("max_execution_time=0\noutlive.clock=wall");
+    outlive_stop stop;
+    outlive_request *request = start(engine, settings, &stop, 0, -1);
+    sleep_ms(1200); /* the loop is in one handler */
+    int64_t set = now_ms();
+    EQUAL(outlive_request_set_time_limit(request, 1), OUTLIVE_OK);
+    CHECK(comes(engine, 0, &stop));
+    CHECK(now_ms() - set >= 1000);
+    is(&stop, OUTLIVE_STOP_DUE, OUTLIVE_ENDING_TIME_LIMIT, outlive_request_id(request), &stop);
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+    outlive_engine_free(engine);
+    outlive_settings_free(settings);
+}
+
+typedef struct {
+    outlive_engine *engine;
+    const outlive_settings *settings;
+    int works; /* until its limit of processor time stops it */
+} turn;
+
+static void *takes_its_turn(void *data) {
+    turn *it = data;
+    outlive_stop stop = OUTLIVE_STOP_INIT;
+    outlive_request *request = start(it->engine, it->settings, &stop, 0, -1);
+    int64_t until = now_ms() + 60000;
+    int came = 0;
+    while (it->works && !came && now_ms() < until) {
+        came = readable(it->engine, 0, 0) && next(it->engine, 0, &stop) == OUTLIVE_OK;
+    }
+    EQUAL(came, it->works);
+    EQUAL(outlive_request_end(request, NULL), OUTLIVE_OK);
+    return NULL;
+}
+
+/* A thread may have the place in memory of one that has ended, but not its clock. */
+static void the_clock_of_another_thread(void) {
+    outlive_engine *engine = engine_with(1);
+    const outlive_settings *settings = settings_of("max_execution_time=1\noutlive.clock=cpu");
+    for (int works = 0; works < 2; works++) {
+        turn it = {engine, settings, works};
+        pthread_t thread;
+        EQUAL(pthread_create(&thread, NULL, takes_its_turn, &it), 0);
+        pthread_join(thread, NULL);
+    }
+    outlive_engine_free(engine);
+    outlive_settings_free(settings);
+}
+
 /* ---- drain ---- */
 
 static void drained_without_any_request(void) {
@@ -604,6 +663,8 @@ int main(int argc, char **argv) {
     } else {
         deadlines_wake_the_loop();
         others_wake_the_loop(argv[1]);
+        limits_within_a_request();
+        the_clock_of_another_thread();
     }
     no_thread = 0;
     ends_take_their_entries_with_them();
