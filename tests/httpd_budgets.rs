@@ -141,3 +141,26 @@ fn the_last_of_many_diagnostics_says_that_there_are_more() {
     assert!(all[10_000].to_string().contains("/etc/httpd.conf:10001: "), "{}", all[10_000]);
     assert!(all[10_000].message.contains("more than 10,000"), "{}", all[10_000]);
 }
+
+/// A text of megabytes beside a pattern of kilobytes, and brackets that nothing closes: each `[` is looked for its end.
+#[test]
+fn wildcards_of_variables_are_paid_for() {
+    let doubled = |name: &str, text: &str, times: usize| {
+        let eightfold = format!("SetEnvIf {name} \"^(.*)$\" {name}={}\n", "$1".repeat(8)).repeat(times);
+        format!("SetEnvIf Request_URI \"^(.*)$\" {name}={text}\n{eightfold}")
+    };
+    let over = doubled("A", &"a".repeat(4_000), 4) + &doubled("P", &("*a".repeat(1_999) + "*b"), 1);
+    ends_at(&(over + "SetEnvIfExpr \"%{env:A} -strmatch '%{env:P}'\" X=1\n"), "8");
+    let open = format!("SetEnvIf Request_URI \"^(.*)$\" T={}\n", "[".repeat(4_000));
+    ends_at(&format!("{open}SetEnvIfExpr \"%{{env:T}} -strmatch '*{}x'\" X=1\n", "[".repeat(2_000)), "2");
+}
+
+/// A subrequest sets the variables of its own; lines of one name are lines, too.
+#[test]
+fn variables_of_subrequests_are_paid_for() {
+    let conf = ALL.to_owned() + &"SetEnv a b\n".repeat(300_000);
+    let rules =
+        "RewriteEngine On\n".to_owned() + &lines(20, |at| format!("RewriteCond /u{at} -U\nRewriteRule ^ - [E=x:1]"));
+    let (status, because) = answer(&conf, &rules, b"/p.php");
+    assert!(status == 500 && because.contains("2 million steps"), "{because}");
+}

@@ -228,12 +228,15 @@ impl Configuration {
     }
 
     /// What httpd does about the access files of the directories on the way to a target's file, from `/` on, as far as it gets. Those
-    /// of its subrequests and error pages follow.
-    pub fn access_files(&self, files: &dyn Files, target: &Target<'_>) -> Result<Vec<AccessFile>> {
+    /// of its subrequests and error pages follow. The line in force is that of `dir` (with a slash at its end); elsewhere it is where its section opens.
+    pub fn access_files(&self, files: &dyn Files, target: &Target<'_>, dir: &[u8]) -> Result<Vec<AccessFile>> {
         let tree = &self.data.tree;
         let mut all = resolve::access_files(&self.data, files, target)?;
         for one in &mut all {
-            let AccessFile::Closed { by, .. } = one else { continue };
+            let AccessFile::Closed { directory, by } = one else { continue };
+            if directory != dir {
+                continue;
+            }
             let is_line = |node: &&Node| {
                 let section = tree.nodes.get(node.parent as usize);
                 tree.name(node).eq_ignore_ascii_case(b"AllowOverride")

@@ -69,7 +69,10 @@ impl Budget {
 
     /// Pays for one match of a wildcard pattern.
     pub fn afford_wild(&self, pattern: &[u8], text: &[u8]) -> bool {
-        self.spend(1 + steps(pattern.len().saturating_mul(text.len()) / PAIRS))
+        // A `[` may be gone through to the end of the pattern to find out that nothing closes it.
+        let classes = 1 + memchr::memchr_iter(b'[', pattern).count();
+        let pairs = pattern.len().saturating_mul(text.len()).saturating_mul(classes);
+        self.spend(steps(pairs / PAIRS).saturating_add(1))
     }
 
     /// Pays for a search by name among so many.

@@ -257,6 +257,10 @@ impl<'c, 't> Subrequest<'c, 't> {
     pub(super) fn late_env(&self, walked: &Walked<'c>) {
         let cores = walked.sections.iter().filter_map(|section| section.get().core.as_deref());
         let mut lines: Vec<&SetEnv> = cores.flat_map(|core| &core.env).collect();
+        let Some(last) = lines.last() else { return };
+        if !self.budget().spend_at(u32::try_from(lines.len()).unwrap_or(u32::MAX), || last.origin.to_string()) {
+            return;
+        }
         // By name, and of one name in the order of the lines: the last one counts.
         lines.sort_by_cached_key(|line| line.name.to_ascii_lowercase());
         let mut env = self.env.borrow_mut();
