@@ -340,3 +340,44 @@ fn directories_outside_of_document_roots() {
     ];
     begin(&got, &want.each_ref().map(|line| &**line));
 }
+
+/// Servers that send some away: with a password, or with https, PHP reads its files.
+#[test]
+fn an_nginx_that_lets_some_in() {
+    let front =
+        |server: &str| nginx(&format!("server {{\nlisten 80;\nserver_name a.test;\nroot /srv/www;\n{server}}}\n"));
+    let lay = |name: &str, conf: &str| {
+        let own: [(&str, &str); 3] =
+            [("etc/nginx/nginx.conf", conf), ("srv/www/.user.ini", USER_INI), ("srv/www/x.php", "")];
+        root(name, &[&DEBIAN[3..], &FPM[..], &own[..]].concat())
+    };
+    let password = front(&format!("auth_basic x;\nauth_basic_user_file /etc/nginx/p;\n{TO_POOL}"));
+    tells(&lay("password", &password), "/srv/www", "/srv/www/.user.ini", &[]);
+    let unknown =
+        "/srv/www/.user.ini: note: this file was not checked, since the PHP that would read it is not known: ";
+    for (name, line) in [
+        ("inside", "allow 10.0.0.0/8;\ndeny all;\n"),
+        ("balancer", "if ($http_x_forwarded_proto != \"https\") { return 301 https://a.test$request_uri; }\n"),
+        ("closed", "if (-f /srv/closed) { return 503; }\nif ($http_x_open = \"\") { return 503; }\n"),
+    ] {
+        begin(&below(&lay(name, &front(&(line.to_owned() + TO_POOL))), "/srv/www", &[]), &[unknown]);
+    }
+    // The directory of PHP's container, or of its chroot.
+    let other = TO_POOL.replace("$document_root", "/var/www");
+    begin(&below(&lay("container", &front(&other)), "/srv/www", &[]), &[unknown]);
+}
+
+/// A release that a link leads to is one directory, by whichever path servers name it.
+#[test]
+fn a_file_below_a_link_is_read_by_one_server() {
+    let pool = TO_POOL.replace("$document_root", "$realpath_root");
+    let conf = nginx(&format!(
+        "server {{\nlisten 80;\nserver_name a.test;\nroot /srv/current;\nreturn 301 https://a.test$request_uri;\n}}\n\
+         server {{\nlisten 443 ssl;\nserver_name a.test;\nroot /srv/current;\n{pool}}}\n"
+    ));
+    let own: [(&str, &str); 3] =
+        [("etc/nginx/nginx.conf", &conf), ("srv/releases/1/.user.ini", USER_INI), ("srv/releases/1/x.php", "")];
+    let place = root("releases", &[&DEBIAN[3..], &FPM[..], &own[..]].concat());
+    std::os::unix::fs::symlink("releases/1", place.path("srv/current")).unwrap();
+    tells(&place, "/srv", "/srv/releases/1/.user.ini", &[]);
+}

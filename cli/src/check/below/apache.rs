@@ -95,7 +95,7 @@ impl<'a> Apache<'a> {
                         if !walk.takes(&place.dir) {
                             return Ok(());
                         }
-                        self.place(httpd, &host, &root, place, walk, told)?;
+                        self.place(httpd, &host, &root, place, told)?;
                     }
                 }
             }
@@ -109,7 +109,6 @@ impl<'a> Apache<'a> {
         host: &Host<'_>,
         root: &Root,
         place: &Place,
-        walk: &mut Walk,
         told: &mut Told,
     ) -> Result<(), Problem> {
         let program = self.program(httpd, host, root, place)?;
@@ -121,7 +120,7 @@ impl<'a> Apache<'a> {
         }
         for name in [self.user_ini.clone(), b"php.ini".to_vec()] {
             if place.names.iter().any(|own| own.as_bytes() == name) {
-                self.file_of_php(&place.dir.join(OsStr::from_bytes(&name)), &program, walk, told)?;
+                self.file_of_php(&place.dir.join(OsStr::from_bytes(&name)), &program, told)?;
             }
         }
         Ok(())
@@ -176,6 +175,10 @@ impl<'a> Apache<'a> {
         let run = match with_target(request, |target| httpd.resolve(&**files, target))?? {
             Resolution::Run(run) => run,
             Resolution::Answer { status: 0, because, .. } => return Ok(Runs::Passed(because)),
+            // Under another path, which PHP may see and nobody does here: a chroot, a container.
+            Resolution::Answer { status: 404, because, .. } if because.contains("passes it on nevertheless") => {
+                return Ok(Runs::Passed(because));
+            }
             Resolution::Answer { because, .. } => return Ok(Runs::Nobody(Some(because))),
         };
         let runner = Runner::of(httpd, &run);
@@ -204,7 +207,8 @@ impl<'a> Apache<'a> {
         let dir = path.parent().unwrap_or(path);
         // Whatever is in the directory, httpd asks for its access file first.
         let request = &Self::request(host, root, &dir.join("index.php"), true);
-        let mut met = with_target(request, |target| httpd.access_files(&**files, target))??;
+        let below = [dir.as_os_str().as_bytes(), b"/"].concat();
+        let mut met = with_target(request, |target| httpd.access_files(&**files, target, &below))??;
         let mut barred = None;
         if by_link.is_some() {
             // A file that is named is not refused for the links on its path; a URL is.
@@ -261,7 +265,7 @@ impl<'a> Apache<'a> {
     }
 
     /// A `.user.ini` or php.ini, for the PHP in this Apache or behind it.
-    fn file_of_php(&mut self, path: &Path, program: &Program, walk: &mut Walk, told: &mut Told) -> Result<(), Problem> {
+    fn file_of_php(&mut self, path: &Path, program: &Program, told: &mut Told) -> Result<(), Problem> {
         let is_user_ini = path.file_name().is_some_and(|own| own.as_bytes() == self.user_ini);
         let look = if is_user_ini { user_ini } else { of_file };
         let (runner, run) = match (&program.runs, &program.made) {
@@ -287,6 +291,7 @@ impl<'a> Apache<'a> {
         // A CGI script is its own program.
         let is_own = matches!(runner, Runner::Cgi) && run.program.is_none();
         let script = run.program.clone().or_else(|| is_own.then(|| run.filename.clone()));
+        let id = self.id();
         let asked = self.known.entry((handler.clone(), script, variables));
         match asked.or_insert_with(|| (self.ask)(&program.request, &handler)) {
             Ok(questions) => {
@@ -295,7 +300,7 @@ impl<'a> Apache<'a> {
                     look(&question.source, &question.loaded, &program.request, path, told)?;
                 }
             }
-            Err(problem) if is_user_ini => walk.notes.push(unknown(path, problem)),
+            Err(problem) if is_user_ini => told.is_unread(&self.loaded.view, &id, path, unknown(path, problem)),
             Err(_) => {}
         }
         Ok(())

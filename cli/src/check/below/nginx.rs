@@ -50,7 +50,7 @@ impl<'a> Nginx<'a> {
                 if !walk.takes(&place.dir) {
                     return Ok(());
                 }
-                self.place(&root, place, &names, walk, told)?;
+                self.place(&root, place, &names, told)?;
             }
         }
         Ok(())
@@ -67,14 +67,7 @@ impl<'a> Nginx<'a> {
         [".user.ini", "php.ini", ".htaccess"].into_iter().filter(is_wanted).collect()
     }
 
-    fn place(
-        &mut self,
-        root: &Root,
-        place: &Place,
-        names: &[&str],
-        walk: &mut Walk,
-        told: &mut Told,
-    ) -> Result<(), Problem> {
+    fn place(&mut self, root: &Root, place: &Place, names: &[&str], told: &mut Told) -> Result<(), Problem> {
         let (request, handed, dir) = match self.handed(root, place)? {
             Ok(found) => found,
             Err(passed) => {
@@ -100,7 +93,7 @@ impl<'a> Nginx<'a> {
             let look = if is_php(name) { user_ini } else { of_file };
             match &self.known[at].1 {
                 Ok(question) => look(&question.source, &question.loaded, &own, &path, told)?,
-                Err(problem) if is_php(name) => walk.notes.push(unknown(&path, problem)),
+                Err(problem) if is_php(name) => told.is_unread(self.view, "nginx", &path, unknown(&path, problem)),
                 Err(_) => {}
             }
         }
@@ -110,7 +103,7 @@ impl<'a> Nginx<'a> {
     /// The first program of a directory that nginx hands over, by whichever of its addresses. Or else why it is not known who runs one, if
     /// it is not.
     fn handed(&self, root: &Root, place: &Place) -> Result<Result<Way, Option<String>>, Problem> {
-        let mut passed = None;
+        let mut passed = root.doors.is_empty().then(|| "its server listens on no port".to_owned());
         let dir = Path::new(OsStr::from_bytes(&root.dir));
         // A front controller may be for others' URLs alone, such as that of its directory.
         for asked in place.programs.iter().chain([&place.dir]) {
@@ -122,23 +115,28 @@ impl<'a> Nginx<'a> {
                     url: Some(format!("{}://{}:{}{uri}", door.scheme, root.name, door.port).into()),
                     address: door.address.clone().map(Into::into),
                     client: Some(THIS_MACHINE.into()),
+                    // Who has no password reads nothing, and PHP reads its files for those who have one.
+                    user: Some("user".into()),
                     ..RequestArgs::default()
                 };
                 let handed = match with_target(&request, |target| self.nginx.ask(self.view, target))? {
                     Answer::FastCgi(handed) => *handed,
-                    Answer::Own { status: 0, because, .. } => {
-                        passed.get_or_insert(because);
+                    // Whom the server sends away so, it may let in if he comes from elsewhere, or with https, or a password.
+                    Answer::Own { status, because, .. } => {
+                        let is_sent_on = status == 404 && because.contains("passes it on nevertheless");
+                        if status == 0 || is_sent_on || !matches!(status, 200 | 404) && *asked != place.dir {
+                            passed.get_or_insert(because);
+                        }
                         continue;
                     }
-                    Answer::Own { .. } => continue,
                 };
                 let script = PathBuf::from(OsString::from_vec(handed.script.clone().unwrap_or_default()));
                 // Where it is none of these, another directory's program takes it.
-                let real = self.view.canonical(&script);
-                let Some(program) = place.programs.iter().find(|program| self.view.canonical(program) == real) else {
+                let (real, own) = (self.view.canonical(&script), self.view.canonical(&place.dir));
+                let Ok(program) = real.strip_prefix(&own) else {
                     continue;
                 };
-                let below = program.strip_prefix(&place.dir).map_or(1, |rest| rest.components().count());
+                let below = program.components().count();
                 let dir = script.ancestors().nth(below).unwrap_or(&place.dir).to_path_buf();
                 return Ok(Ok((request, handed, dir)));
             }

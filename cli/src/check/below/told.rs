@@ -1,10 +1,11 @@
 //! What is said of the files below document roots: each thing once, whoever finds it.
 
-use crate::check::{finding, refused, with_fix};
+use crate::check::{finding, note, refused, with_fix};
 use crate::load::Loaded;
 use crate::output::Problem;
 use crate::view::View;
 use outlive::diagnostic::{Diagnosis, Diagnostic, Severity};
+use outlive::error::Code;
 use outlive::origin::Origin;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 type Place = (Option<PathBuf>, PathBuf);
 
 fn place(view: &View, path: &Path) -> Place {
-    (view.root().map(Path::to_path_buf), path.to_path_buf())
+    (view.root().map(Path::to_path_buf), view.canonical(path))
 }
 
 #[derive(Default)]
@@ -34,14 +35,19 @@ impl Told {
         }
     }
 
-    /// A server does not start.
+    /// A server's files cannot be read as the server reads them: it does not start, or whoever asks here may not read them.
     pub fn refused(&mut self, problem: Problem) {
         let all = match with_fix(problem) {
-            Problem::Library(error) => refused(&error),
+            Problem::Library(error) if error.code == Code::Refused => refused(&error),
             problem => {
                 let text = problem.text();
-                let text = text.lines().next().unwrap_or_default().to_owned();
-                vec![finding(Severity::Error, Diagnosis::RefusedLine, Origin::default(), text)]
+                let text = text.lines().next().unwrap_or_default();
+                vec![if text.contains("would not start") && !text.contains("Permission denied") {
+                    finding(Severity::Error, Diagnosis::RefusedLine, Origin::default(), text.to_owned())
+                } else {
+                    let text = format!("what is below this server's document roots was not looked for: {text}");
+                    note(Diagnosis::NotSearched, Origin::default(), text)
+                }]
             }
         };
         self.said.extend(all.into_iter().map(|one| (String::new(), one)));
