@@ -25,7 +25,7 @@ help:
 	@echo 'make demo           the story: a form is saved though the browser has gone (SERVE=1 keeps the server up)'
 	@echo 'make test           every test; installs what it needs where it may (STAGES="c apache" for some)'
 	@echo 'make test-fresh     the same on a clean Debian, made here; as root'
-	@echo 'make bench          timings beside their gates'
+	@echo 'make bench          timings beside their gates (ROWS="6 13" for some)'
 	@echo 'make plot           draws the chart of docs/performance.md anew; on a quiet machine'
 	@echo 'make durable        KILLS=25 of each kind while forms are submitted; what was accepted, and done once or twice'
 	@echo 'make soak           everything at once for SECONDS=600, then the counts'
