@@ -148,6 +148,11 @@ fn not_known(path: &Path, why: &str) -> Diagnostic {
     note(Diagnosis::NotSearched, whole(path), text)
 }
 
+/// Whether a server passes a program on that is not there, so that PHP-FPM says so: it may be where PHP looks, in a chroot or a container.
+fn is_passed_on(status: u16, because: &str) -> bool {
+    status == 404 && because.contains("passes it on nevertheless")
+}
+
 /// That no PHP reads a file, and why, where the server says it.
 fn nobody(path: &Path, because: Option<&str>) -> Diagnostic {
     let because = because.map_or_else(String::new, |because| format!(" ({because})"));

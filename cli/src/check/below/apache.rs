@@ -1,7 +1,7 @@
 //! An Apache: the access files that it reads, and the `.user.ini` files that the PHP in it or behind it reads.
 
 use super::told::Told;
-use super::{escaped, nobody, not_known, of_file, unknown, user_ini};
+use super::{escaped, is_passed_on, nobody, not_known, of_file, unknown, user_ini};
 use crate::args::{RequestArgs, SourceArgs};
 use crate::check::walk::{self, Place, Walk, whole};
 use crate::check::{finding, mistakes, note, warning};
@@ -175,8 +175,7 @@ impl<'a> Apache<'a> {
         let run = match with_target(request, |target| httpd.resolve(&**files, target))?? {
             Resolution::Run(run) => run,
             Resolution::Answer { status: 0, because, .. } => return Ok(Runs::Passed(because)),
-            // Under another path, which PHP may see and nobody does here: a chroot, a container.
-            Resolution::Answer { status: 404, because, .. } if because.contains("passes it on nevertheless") => {
+            Resolution::Answer { status, because, .. } if is_passed_on(status, &because) => {
                 return Ok(Runs::Passed(because));
             }
             Resolution::Answer { because, .. } => return Ok(Runs::Nobody(Some(because))),

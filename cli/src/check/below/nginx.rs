@@ -1,7 +1,7 @@
 //! nginx reads no file below its roots; PHP-FPM behind it does.
 
 use super::told::Told;
-use super::{escaped, nobody, not_known, of_file, unknown, user_ini};
+use super::{escaped, is_passed_on, nobody, not_known, of_file, unknown, user_ini};
 use crate::args::RequestArgs;
 use crate::check::walk::{self, Place, Walk};
 use crate::estate::follow;
@@ -123,8 +123,10 @@ impl<'a> Nginx<'a> {
                     Answer::FastCgi(handed) => *handed,
                     // Whom the server sends away so, it may let in if he comes from elsewhere, or with https, or a password.
                     Answer::Own { status, because, .. } => {
-                        let is_sent_on = status == 404 && because.contains("passes it on nevertheless");
-                        if status == 0 || is_sent_on || !matches!(status, 200 | 404) && *asked != place.dir {
+                        if status == 0
+                            || is_passed_on(status, &because)
+                            || !matches!(status, 200 | 404) && *asked != place.dir
+                        {
                             passed.get_or_insert(because);
                         }
                         continue;
