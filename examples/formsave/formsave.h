@@ -22,6 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Milliseconds that bookkeeping waits for a busy database. SQLite does not queue its writers: of hundreds, on a slow disk, some wait long. */
+enum { PATIENCE = 50 * 1000 };
+
 enum {
     HEAD_SIZE = 16 * 1024,  /* the longest request line and headers that are read */
     BODY_SIZE = 16 * 1024,  /* the longest form */

@@ -80,7 +80,7 @@ int locker_lock(struct locker *locker, double seconds)
     if (seconds > 0 && locker->db == NULL) {
         result = sqlite3_open(locker->store->path_c, &locker->db);
         if (result == SQLITE_OK)
-            result = sqlite3_busy_timeout(locker->db, 10 * 1000);
+            result = sqlite3_busy_timeout(locker->db, PATIENCE);
         if (result == SQLITE_OK)
             result = sqlite3_exec(locker->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         if (result != SQLITE_OK)

@@ -250,6 +250,6 @@ int save_form(struct exchange *exchange)
             result = released;
     }
     /* The shutdown function waits with patience of its own, not with ours. */
-    sqlite3_busy_timeout(exchange->db, 10 * 1000);
+    sqlite3_busy_timeout(exchange->db, PATIENCE);
     return result;
 }

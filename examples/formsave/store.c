@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATIENCE = 10 * 1000 }; /* milliseconds that bookkeeping waits for a busy database */
-
 static const char schema[] =
     "PRAGMA journal_mode = WAL;" /* readers do not wait for writers: the pages show what is there while C is locked */
     "PRAGMA table_c.journal_mode = WAL;"
